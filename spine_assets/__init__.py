@@ -1,0 +1,1 @@
+"""FINRA weekly OTC Transparency data as Dagster assets over DuckDB."""

@@ -1,0 +1,1 @@
+"""Dagster's side: thin wiring over the domain, found by folder."""

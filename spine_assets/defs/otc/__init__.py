@@ -1,0 +1,1 @@
+"""Wiring of the OTC domain (`spine_assets.otc`)."""

@@ -1,0 +1,103 @@
+"""Declarations of the domain -> Dagster asset and check specs."""
+
+from __future__ import annotations
+
+import warnings
+
+import dagster as dg
+
+from spine_assets.defs.partitions import WEEKS
+from spine_assets.otc.tables import TABLES
+from spine_assets.table import Column, Table
+
+GROUP = "otc"
+OWNER = "team:market-structure"
+FILES = "finra_otc_files"
+
+
+def files_spec() -> dg.AssetSpec:
+    """The delivered files: upstream of everything, made outside of Dagster."""
+    return dg.AssetSpec(
+        FILES,
+        description="FINRA weekly OTC Transparency files in the landing folder, one tier and "
+        "class of one week each (pipe-delimited text, also .gz and .zip). Never modified.",
+        group_name="landing",
+        kinds={"file"},
+        owners=[OWNER],
+        metadata={"source": dg.MetadataValue.url("https://otctransparency.finra.org")},
+    )
+
+
+def table_specs() -> list[dg.AssetSpec]:
+    """One weekly asset a table."""
+    return [_table_spec(table) for table in TABLES]
+
+
+def check_specs() -> list[dg.AssetCheckSpec]:
+    """Every declared check, partitioned like its asset."""
+    # dagster 1.13.27 marks partitions_def of a check spec as preview. Without it each run
+    # leaves evaluations that stay "planned" and checks have no weeks of their own.
+    with warnings.catch_warnings():
+        warnings.filterwarnings(
+            "ignore", ".*partitions_def on an AssetCheckSpec.*", dg.PreviewWarning
+        )
+        return [
+            dg.AssetCheckSpec(
+                check.name,
+                asset=table.name,
+                description=check.description,
+                blocking=check.blocking,
+                partitions_def=WEEKS,
+            )
+            for table in TABLES
+            for check in table.checks
+        ]
+
+
+def _table_spec(table: Table) -> dg.AssetSpec:
+    return dg.AssetSpec(
+        table.name,
+        deps=table.deps or (FILES,),
+        description=f"{table.description}\n\n**Grain:** {table.grain}.{_key(table)}",
+        group_name=GROUP,
+        kinds={"polars", "parquet", "duckdb"},
+        owners=[OWNER],
+        code_version=table.code_version,
+        partitions_def=WEEKS,
+        skippable=True,
+        metadata={
+            "dagster/column_schema": dg.TableSchema(
+                columns=[_column(column, table) for column in table.columns]
+            ),
+            **({"dagster/column_lineage": _lineage(table)} if table.lineage else {}),
+            "dagster/table_name": table.name,
+        },
+    )
+
+
+def _key(table: Table) -> str:
+    return f" **Unique key:** {', '.join(table.key)}." if table.key else ""
+
+
+def _column(column: Column, table: Table) -> dg.TableColumn:
+    unit = f" [{column.unit}]" if column.unit else ""
+    return dg.TableColumn(
+        column.name,
+        column.type.value,
+        description=f"{column.description}{unit}",
+        constraints=dg.TableColumnConstraints(
+            nullable=column.nullable, unique=table.key == (column.name,)
+        ),
+    )
+
+
+def _lineage(table: Table) -> dg.TableColumnLineage:
+    return dg.TableColumnLineage(
+        {
+            name: [
+                dg.TableColumnDep(asset_key=dg.AssetKey(upstream), column_name=column)
+                for upstream, column in sources
+            ]
+            for name, sources in table.lineage.items()
+        }
+    )

@@ -1,0 +1,44 @@
+"""Resources: where runs build weeks, and the DuckDB they count with."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import dagster as dg
+import duckdb
+from dagster_duckdb import DuckDBResource
+
+from spine_assets.lake import Lake
+from spine_assets.otc.landing import scan
+from spine_assets.otc.tables import TABLES
+from spine_assets.otc.week import Workplace
+from spine_assets.settings import load_settings
+from spine_assets.warehouse import ensure_view_file
+
+
+class Spine(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """The lake and landing folder that the `SPINE_*` settings name, read at run time."""
+
+    duckdb: DuckDBResource
+
+    def workplace(self) -> Workplace:
+        """Scan the landing folder and make the file of views if it is missing."""
+        settings = load_settings()
+        lake = Lake(settings.lake_path)
+        ensure_view_file(settings.warehouse_path, lake, TABLES)
+        landing = scan(settings.landing_path, settings.landing_index_path)
+        return Workplace(lake, landing, self._connect)
+
+    @contextmanager
+    def _connect(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        # The resource itself leaves its connection open when the body raises.
+        with self.duckdb.get_connection() as connection:
+            try:
+                yield connection
+            finally:
+                connection.close()
+
+
+@dg.definitions
+def resources() -> dg.Definitions:
+    """Runs count in private in-memory databases; `spine.duckdb` is for people."""
+    return dg.Definitions(resources={"spine": Spine(duckdb=DuckDBResource(database=":memory:"))})

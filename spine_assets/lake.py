@@ -1,0 +1,147 @@
+"""The lake: one folder a table, one a week, Parquet files replaced atomically.
+
+    <root>/<table>/week_ending=YYYY-MM-DD/<file>.parquet
+
+A file appears under its name only when it is whole and on disk, so a reader sees a
+table's old week or its new one. Belongs here: paths, atomic writes, file metadata, the
+per-week lock. Does not belong here: what the files mean (`otc.captures`, `otc.week`).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from filelock import FileLock
+
+from spine_assets.table import Table, polars_schema
+
+PART = "data.parquet"
+"""Name of the one file of a derived table's week."""
+
+_METADATA_KEY = "spine"
+_TEMPORARY = ".tmp"
+# Small enough that one symbol's rows of a sorted week touch few groups, large enough
+# that a full-size week (190,000 rows) has only a handful of footers entries to read.
+_ROW_GROUP_ROWS = 32_768
+_EMPTY_WEEK = "week_ending=__HIVE_DEFAULT_PARTITION__"
+
+
+class LakeError(Exception):
+    """The lake cannot be written; the message says what to do."""
+
+
+class Lake:
+    """A lake on a local folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def folder(self, table: str, week: date) -> Path:
+        """Folder of one table's week."""
+        return self.root / table / f"week_ending={week}"
+
+    def part(self, table: str, week: date) -> Path:
+        """The file of one derived table's week, existing or not."""
+        return self.folder(table, week) / PART
+
+    def files(self, table: str, week: date) -> list[Path]:
+        """All whole files of one table's week, by name."""
+        return sorted(self.folder(table, week).glob("*.parquet"))
+
+    def weeks(self, table: str) -> list[date]:
+        """Weeks of a table that hold a file, oldest first."""
+        found = {path.parent.name for path in (self.root / table).glob("week_ending=2*/*.parquet")}
+        return sorted(date.fromisoformat(name.partition("=")[2]) for name in found)
+
+    def stage(self, frame: pl.DataFrame, target: Path, metadata: dict[str, Any]) -> Path:
+        """Write a frame beside its target, synced to disk, and return the temporary path.
+
+        Raises:
+            LakeError: the disk is full or the folder is not writable.
+        """
+        staged = target.with_name(f".{target.name}.{uuid.uuid4().hex}{_TEMPORARY}")
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            frame.write_parquet(
+                staged,
+                compression="zstd",
+                row_group_size=_ROW_GROUP_ROWS,
+                metadata={_METADATA_KEY: json.dumps(metadata, default=str)},
+            )
+            _sync(staged)
+        except OSError as error:
+            staged.unlink(missing_ok=True)
+            raise LakeError(
+                f"cannot write {target}: {error.strerror or error}; the earlier file stands "
+                "as it was. Free space or mend the permissions, then run the week again"
+            ) from error
+        return staged
+
+    def publish(self, staged: Path, target: Path) -> None:
+        """Put a staged file in its target's place, in one step."""
+        staged.replace(target)
+        _sync(target.parent)
+
+    def metadata(self, path: Path) -> dict[str, Any]:
+        """What was written beside the rows of a file; empty where nothing was."""
+        text = pl.read_parquet_metadata(path).get(_METADATA_KEY, "{}")
+        found: dict[str, Any] = json.loads(text)
+        return found
+
+    def remove_leftovers(self, week: date) -> int:
+        """Delete temporary files that a killed run left in a week; hold its lock."""
+        leftovers = list(self.root.glob(f"*/week_ending={week}/.*{_TEMPORARY}"))
+        for path in leftovers:
+            path.unlink(missing_ok=True)
+        return len(leftovers)
+
+    @contextmanager
+    def lock(self, week: date) -> Iterator[None]:
+        """Hold a week: no other process captures, builds or publishes it meanwhile.
+
+        The operating system frees the lock of a killed process.
+        """
+        folder = self.root / "_locks"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(folder / f"{week}.lock")
+            lock.acquire()
+        except OSError as error:
+            raise LakeError(
+                f"cannot lock week {week} in {folder}: {error.strerror or error}; "
+                "the lake must be a writable folder"
+            ) from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def declare(self, tables: tuple[Table, ...]) -> None:
+        """Put an empty file of each table in place, so that views answer from day one."""
+        for table in tables:
+            target = self.root / table.name / _EMPTY_WEEK / "empty.parquet"
+            empty = pl.DataFrame(schema=polars_schema(table))
+            if not target.exists() or pl.read_parquet_schema(target) != empty.schema:
+                self.publish(self.stage(empty, target, {}), target)
+
+    def remove(self) -> None:
+        """Delete the whole lake."""
+        shutil.rmtree(self.root, ignore_errors=False)
+
+
+def _sync(path: Path) -> None:
+    """Make a file or folder entry durable."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

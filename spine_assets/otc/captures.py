@@ -1,0 +1,187 @@
+"""Captures: every content ever delivered for a (week, tier, class), append-only.
+
+A capture is one Parquet file of `otc_raw` and one of parse rejects. The rejects are
+written first, so the raw file is the commit. Belongs here: what a capture is, which one
+is current, writing and reading them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from spine_assets.lake import Lake
+from spine_assets.otc import raw, rejects
+from spine_assets.otc.file_format import ParsedFile, count_lines
+from spine_assets.otc.placement import Placement
+from spine_assets.weeks import Tier, VenueClass
+
+_HASH_DIGITS = 12
+
+Key = tuple[Tier, VenueClass]
+
+
+@dataclass(frozen=True)
+class Capture:
+    """One content of one (week, tier, class), with the facts its checks need.
+
+    Quantities are shares; `lines_counted` comes from the bytes, not from the parser.
+    """
+
+    capture_id: str
+    week_ending: date
+    tier: Tier
+    venue_class: VenueClass
+    sha256: str
+    captured_at: datetime
+    last_update_date: date
+    source_file: str
+    week_source: str
+    rows: int
+    row_shares: Decimal
+    reject_shares: Decimal
+    file_shares: Decimal
+    lines_counted: int
+    blank_lines: int
+    ends_mid_line: bool
+    rejects: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def key(self) -> Key:
+        """Tier and class."""
+        return self.tier, self.venue_class
+
+    @property
+    def reject_lines(self) -> int:
+        """Parse rejects, all reasons."""
+        return sum(self.rejects.values())
+
+    @property
+    def file_name(self) -> str:
+        """Name of its raw file within the week's folder."""
+        return f"{self.tier}.{self.venue_class}.{self.capture_id}.parquet"
+
+    @property
+    def rank(self) -> tuple[date, datetime, str]:
+        """The greatest is current, in whatever order captures arrived."""
+        return self.last_update_date, self.captured_at, self.sha256
+
+
+@dataclass(frozen=True)
+class CapturedFrames:
+    """A capture with its frames, before or after it is written."""
+
+    capture: Capture
+    rows: pl.DataFrame
+    rejects: pl.DataFrame
+
+
+def make(
+    parsed: ParsedFile, placement: Placement, content: bytes, source_file: str, now: datetime
+) -> CapturedFrames:
+    """Turn a parsed file into a capture; nothing is written."""
+    captured_at = now.astimezone(UTC).replace(microsecond=0, tzinfo=None)
+    capture_id = f"{captured_at:%Y%m%dT%H%M%SZ}-{parsed.sha256[:_HASH_DIGITS]}"
+    stamp = {
+        "capture_id": capture_id,
+        "week_ending": placement.week_ending,
+        "source_file": source_file,
+        "captured_at": captured_at,
+    }
+    rows = raw.build(parsed.rows, placement.venue_class, stamp)
+    reject_rows = rejects.from_parse(parsed.rejects, stamp)
+    counts = parsed.rejects.group_by("reason").len().sort("reason").iter_rows()
+    capture = Capture(
+        capture_id=capture_id,
+        week_ending=placement.week_ending,
+        tier=placement.tier,
+        venue_class=placement.venue_class,
+        sha256=parsed.sha256,
+        captured_at=captured_at,
+        last_update_date=rows["last_update_date"].max(),  # type: ignore[arg-type]
+        source_file=source_file,
+        week_source=placement.week_source.value,
+        rows=rows.height,
+        row_shares=rows["share_volume"].sum() or Decimal(0),
+        reject_shares=parsed.rejects["share_volume"].sum() or Decimal(0),
+        file_shares=parsed.shares,
+        lines_counted=count_lines(content),
+        blank_lines=parsed.blank_lines,
+        ends_mid_line=parsed.ends_mid_line,
+        rejects=dict(counts),
+    )
+    return CapturedFrames(capture, rows, reject_rows)
+
+
+def raw_path(lake: Lake, capture: Capture) -> Path:
+    """File of a capture's accepted lines."""
+    return lake.folder(raw.TABLE.name, capture.week_ending) / capture.file_name
+
+
+def rejects_path(lake: Lake, capture: Capture) -> Path:
+    """File of a capture's parse rejects."""
+    return lake.folder(rejects.TABLE.name, capture.week_ending) / f"parse.{capture.file_name}"
+
+
+def commit(lake: Lake, captured: CapturedFrames) -> None:
+    """Write a capture: rejects first, raw last."""
+    facts = {"capture": asdict(captured.capture)}
+    for frame, target in (
+        (captured.rejects, rejects_path(lake, captured.capture)),
+        (captured.rows, raw_path(lake, captured.capture)),
+    ):
+        lake.publish(lake.stage(frame, target, facts), target)
+
+
+def stored(lake: Lake, week: date) -> list[Capture]:
+    """All committed captures of a week, the earliest first."""
+    found = [
+        _from_facts(lake.metadata(path)["capture"]) for path in lake.files(raw.TABLE.name, week)
+    ]
+    return sorted(found, key=lambda capture: (capture.captured_at, capture.sha256))
+
+
+def remove_uncommitted(lake: Lake, week: date) -> int:
+    """Delete parse rejects whose raw file was never written; hold the week's lock."""
+    committed = {f"parse.{path.name}" for path in lake.files(raw.TABLE.name, week)}
+    orphans = [
+        path
+        for path in lake.files(rejects.TABLE.name, week)
+        if path.name.startswith("parse.") and path.name not in committed
+    ]
+    for path in orphans:
+        path.unlink()
+    return len(orphans)
+
+
+def current(captures: Iterable[Capture]) -> dict[Key, Capture]:
+    """The capture that counts for each tier and class: the greatest `rank`."""
+    chosen: dict[Key, Capture] = {}
+    for capture in captures:
+        held = chosen.get(capture.key)
+        if held is None or capture.rank > held.rank:
+            chosen[capture.key] = capture
+    return dict(sorted(chosen.items()))
+
+
+def _from_facts(facts: dict[str, Any]) -> Capture:
+    """Read a capture back from file metadata (JSON)."""
+    return Capture(
+        **{
+            **facts,
+            "week_ending": date.fromisoformat(facts["week_ending"]),
+            "tier": Tier(facts["tier"]),
+            "venue_class": VenueClass(facts["venue_class"]),
+            "captured_at": datetime.fromisoformat(facts["captured_at"]),
+            "last_update_date": date.fromisoformat(facts["last_update_date"]),
+            **{
+                name: Decimal(facts[name]) for name in ("row_shares", "reject_shares", "file_shares")
+            },
+        }
+    )

@@ -1,0 +1,160 @@
+"""What a check sees and answers, and the schema check that every table has.
+
+Belongs here: the shapes and Pandera. The checks themselves stand in `raw_checks` and
+`table_checks`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from enum import StrEnum
+from functools import cached_property
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from spine_assets.lake import Lake
+from spine_assets.table import Table, pandera_schema
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from spine_assets.otc.captures import Capture, Key
+    from spine_assets.otc.landing import Unusable
+
+SAMPLE_ROWS = 20  # as many as fit a screen
+SCHEMA = "Pandera: exact columns and types, ranges, no nulls where none belong, unique key."
+
+Connect = Callable[[], AbstractContextManager["duckdb.DuckDBPyConnection"]]
+
+
+class Severity(StrEnum):
+    """How bad a failed check is."""
+
+    WARN = "WARN"
+    ERROR = "ERROR"
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """The outcome of one check of one table's week.
+
+    Attributes:
+        summary: One sentence: what holds, or what is wrong and what to do next.
+        facts: Counts and figures, by name with units.
+        samples: Up to 20 rows that show it.
+        blocking: Set by the runner from the declaration.
+    """
+
+    table: str
+    check: str
+    passed: bool
+    summary: str
+    severity: Severity = Severity.ERROR
+    facts: dict[str, Any] = field(default_factory=dict)
+    samples: list[dict[str, Any]] = field(default_factory=list)
+    blocking: bool = False
+
+
+@dataclass
+class CheckContext:
+    """All that the checks of one week may look at.
+
+    Attributes:
+        frames: Tables of the week by name; otc_raw holds the current captures only.
+        files: The files that hold them, published or staged, for DuckDB to count.
+        captures: All captures of the week; `new` (with their rows) were made by this run.
+        unusable: Files that nothing is loaded from and that this week should name.
+    """
+
+    week: date
+    today: date
+    lake: Lake
+    connect: Connect
+    captures: list[Capture]
+    current: dict[Key, Capture]
+    new: list[Capture]
+    new_rows: list[pl.DataFrame]
+    unusable: list[Unusable]
+    table: Table
+    frames: dict[str, pl.DataFrame]
+    files: dict[str, list[Path]]
+
+    @cached_property
+    def frame(self) -> pl.DataFrame:
+        """The frame of the table being checked."""
+        return self.frames[self.table.name]
+
+    def result(self, check: str, passed: bool, summary: str, **more: Any) -> CheckResult:
+        """A result of this table and week."""
+        return CheckResult(self.table.name, check, passed, summary, **more)
+
+    def query(self, name: str, **files: list[Path]) -> pl.DataFrame:
+        """Run `sql/<name>.sql` with file lists as bound parameters."""
+        sql = resources.files("spine_assets.otc").joinpath("sql", f"{name}.sql").read_text("utf-8")
+        bound = {key: [str(path) for path in paths] for key, paths in files.items()}
+        with self.connect() as connection:
+            cursor = connection.execute(sql, bound)
+            names = [column[0] for column in cursor.description or ()]
+            return pl.DataFrame(cursor.fetchall(), schema=names, orient="row")
+
+
+def schema(context: CheckContext) -> CheckResult:
+    """Validate the frame against its declaration; all faults at once."""
+    return validate(context, context.frame)
+
+
+def validate(context: CheckContext, frame: pl.DataFrame) -> CheckResult:
+    """The schema check on a given frame of the context's table."""
+    import pandera.errors
+
+    facts: dict[str, Any] = {"rows": frame.height, "columns": frame.width}
+    try:
+        pandera_schema(context.table).validate(frame, lazy=True)
+    except (pandera.errors.SchemaErrors, pandera.errors.SchemaError) as error:
+        cases = _cases(error)
+        return context.result(
+            "schema",
+            False,
+            f"{len(cases)} faults in {context.table.name} of {context.week}; nothing was "
+            "published. This is a fault of the code or its declaration: report it.",
+            facts=facts | {"faults": len(cases)},
+            samples=cases[:SAMPLE_ROWS],
+        )
+    return context.result("schema", True, f"{frame.height:,} rows as declared", facts=facts)
+
+
+def _cases(error: Any) -> list[dict[str, Any]]:
+    """Pandera's failure cases as plain rows."""
+    cases = error.failure_cases
+    if not isinstance(cases, pl.DataFrame):
+        return [{"check": str(error.check), "failure_case": str(cases)}]
+    wanted = [name for name in ("column", "check", "failure_case", "index") if name in cases.columns]
+    return [{name: str(row[name]) for name in wanted} for row in cases.iter_rows(named=True)]
+
+
+def sample(frame: pl.DataFrame) -> list[dict[str, Any]]:
+    """The first rows of a frame as plain values."""
+    return [
+        {name: plain(value) for name, value in row.items()}
+        for row in frame.head(SAMPLE_ROWS).iter_rows(named=True)
+    ]
+
+
+def number(value: Decimal) -> int | float:
+    """An exact quantity as a number that can be plotted; whole ones stay exact."""
+    return int(value) if value == int(value) else float(value)
+
+
+def plain(value: Any) -> str | int | float | bool | None:
+    """A value that tables of metadata can hold; whole decimals without places."""
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    text = str(value)
+    return text.rstrip("0").rstrip(".") if "." in text and text.replace(".", "").isdigit() else text

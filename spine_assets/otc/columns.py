@@ -1,0 +1,72 @@
+"""Columns that several tables share, so that one quantity has one description."""
+
+from __future__ import annotations
+
+from spine_assets.table import Column, Type
+from spine_assets.weeks import Tier, VenueClass
+
+_LEAST_SHARES = 0  # a volume below it is a reject, never a row
+
+WEEK_ENDING = Column(
+    "week_ending", Type.DATE, "Friday that names the Monday-to-Sunday trading week"
+)
+TIER = Column("tier", Type.TEXT, "FINRA's group of issues", isin=tuple(t.value for t in Tier))
+VENUE_CLASS = Column(
+    "venue_class",
+    Type.TEXT,
+    "ATS (alternative trading system) or NON_ATS (broker-dealer outside one)",
+    isin=tuple(c.value for c in VenueClass),
+)
+SYMBOL = Column("symbol", Type.TEXT, "Issue symbol as FINRA writes it; case matters")
+MPID = Column(
+    "mpid",
+    Type.TEXT,
+    "Venue: the MPID of an ATS; CRD<number>, else FIRM:<name>, of a firm outside an ATS; "
+    "DE_MINIMIS for FINRA's pool of small firms, which is a bucket and no venue",
+)
+VENUE_NAME = Column("venue_name", Type.TEXT, "Venue or firm name, without its MPID in front")
+ISSUE_NAME = Column("issue_name", Type.TEXT, "Issue name as delivered")
+SOURCE_FILE = Column("source_file", Type.TEXT, "Delivered file, path below the landing folder")
+SOURCE_LINE = Column("source_line", Type.COUNT, "Line of the file, header = 1", "line", ge=1)
+CAPTURED_AT = Column("captured_at", Type.TIMESTAMP, "First commit of this content", "UTC")
+RECORD_HASH = Column(
+    "record_hash", Type.TEXT, "xxh3-128 (hex) of the eight delivered fields, joined by |"
+)
+CAPTURE_ID = Column("capture_id", Type.TEXT, "The capture: <captured_at>-<12 hex of sha256>")
+BUILD_ID = Column(
+    "capture_id",
+    Type.TEXT,
+    "The build: <built_at>-<12 hex of its input captures and code version>",
+)
+INPUT_MIN = Column("input_min_capture_id", Type.TEXT, "Least capture among the row's inputs")
+INPUT_MAX = Column("input_max_capture_id", Type.TEXT, "Greatest capture among the row's inputs")
+LAST_UPDATE_DATE = Column(
+    "last_update_date", Type.DATE, "Day FINRA last changed this aggregate (not a trading week)"
+)
+
+
+def shares(name: str, description: str, *, nullable: bool = False) -> Column:
+    """An exact count of shares."""
+    return Column(name, Type.SHARES, description, "shares", nullable=nullable, ge=_LEAST_SHARES)
+
+
+def trades(name: str, description: str) -> Column:
+    """A count of trades."""
+    return Column(name, Type.COUNT, description, "trades", ge=0)
+
+
+def percentage(name: str, description: str) -> Column:
+    """A share of a total; null when the total is 0."""
+    return Column(name, Type.RATIO, description, "percent, 0-100", nullable=True, ge=0, le=100)
+
+
+def average_trade_size() -> Column:
+    """Shares per trade; null when there is no trade."""
+    return Column(
+        "avg_trade_size",
+        Type.RATIO,
+        "Shares per trade, null without trades",
+        "shares/trade",
+        nullable=True,
+        ge=0,
+    )

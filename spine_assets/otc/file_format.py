@@ -1,0 +1,213 @@
+"""Bytes of a delivered file -> typed rows, rejects and facts of the file.
+
+Belongs here: lines, fields, number and date text. Does not belong here: which week,
+tier and class a file is (`placement`), archives and folders (`landing`), and rules
+about the meaning of a typed row (`rules`).
+
+Source: FINRA's download file is pipe-delimited UTF-8 without quoting, one header line.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+
+import polars as pl
+
+from spine_assets.otc import typing_rules
+from spine_assets.otc.reasons import Reason
+
+SEPARATOR = "|"
+REQUIRED_COLUMNS = (
+    "tierDescription",
+    "issueSymbolIdentifier",
+    "issueName",
+    "marketParticipantName",
+    "MPID",
+    "totalWeeklyShareQuantity",
+    "totalWeeklyTradeCount",
+    "lastUpdateDate",
+)
+API_COLUMNS = (
+    "tierIdentifier",
+    "firmCRDNumber",
+    "productTypeCode",
+    "summaryTypeCode",
+    "totalNotionalSum",
+    "weekStartDate",
+    "summaryStartDate",
+    "initialPublishedDate",
+    "lastReportedDate",
+)
+MAX_HEADER_BYTES = 10_000  # the longest legal header has about 300
+
+
+class FileRefused(Exception):
+    """A whole file cannot be used; the message says what is wrong and what to do."""
+
+
+@dataclass(frozen=True)
+class ParsedFile:
+    """What one delivered content holds.
+
+    Attributes:
+        rows: Typed rows under the delivered names, `source_line` and `record_hash` added.
+        rejects: `reason, field, detail, share_volume, raw_line, source_line`, a line each.
+        header: Column names in delivered order.
+        lines: Physical lines, header and blank ones included.
+        blank_lines: Lines of nothing but white space.
+        shares: Sum of all quantities that can be read, before rows and rejects part.
+        sha256: Hash of the content as delivered, decompressed.
+        ends_mid_line: The last line has no line end.
+    """
+
+    rows: pl.DataFrame
+    rejects: pl.DataFrame
+    header: tuple[str, ...]
+    lines: int
+    blank_lines: int
+    shares: Decimal
+    sha256: str
+    ends_mid_line: bool
+
+
+@dataclass(frozen=True)
+class _Split:
+    """Lines cut into fields of text, before any typing."""
+
+    fields: pl.DataFrame
+    rejects: pl.DataFrame
+    blank_lines: int
+
+
+def parse(content: bytes, captured_on: date) -> ParsedFile:
+    """Parse one delivered content.
+
+    Args:
+        content: The file's bytes, decompressed.
+        captured_on: Day of capture (UTC); later dates in the file are rejects.
+
+    Raises:
+        FileRefused: nothing of the file can be used.
+    """
+    text = content.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n").removesuffix(b"\r")
+    lead, header, body = _read_header(text)
+    split = split_fast(body, header, lead + 2) or split_by_line(body, header, lead + 2)
+    if split.fields.is_empty() and split.rejects.is_empty():
+        raise FileRefused("the file has a header but no rows; ask for it again")
+    typed = typing_rules.apply(split.fields, header, captured_on)
+    rejects = pl.concat([split.rejects, typed.rejects]).sort("source_line")
+    return ParsedFile(
+        rows=typed.rows,
+        rejects=rejects,
+        header=header,
+        lines=1 + lead + split.blank_lines + split.fields.height + split.rejects.height,
+        blank_lines=lead + split.blank_lines,
+        shares=typed.shares,
+        sha256=hashlib.sha256(content).hexdigest(),
+        ends_mid_line=not text.endswith(b"\n"),
+    )
+
+
+def count_lines(content: bytes) -> int:
+    """Physical lines of a content, counted on the bytes and not by the parser."""
+    return content.count(b"\n") + (not content.endswith(b"\n") if content else 0)
+
+
+def _read_header(text: bytes) -> tuple[int, tuple[str, ...], bytes]:
+    """Blank lines before the header, its column names, and what follows it."""
+    stripped = text.lstrip(b" \t\r\n")
+    if not stripped:
+        raise FileRefused("the file is empty; ask for it again")
+    if stripped[:1] == b"<":
+        raise FileRefused("this is an HTML or XML page, not a data file; download it again")
+    lead = text[: len(text) - len(stripped)].count(b"\n")
+    line, _, body = stripped.partition(b"\n")
+    if len(line) > MAX_HEADER_BYTES:
+        raise FileRefused(f"the first line has {len(line)} bytes; that is no header")
+    names = tuple(name.strip() for name in line.decode("utf-8", "replace").split(SEPARATOR))
+    _check_header(names)
+    return lead, names, body
+
+
+def _check_header(names: tuple[str, ...]) -> None:
+    """Refuse a header that is not the feed's, saying how it differs."""
+    if len(names) == 1:
+        for other, label in ((",", "comma"), ("\t", "tab"), (";", "semicolon")):
+            if other in names[0]:
+                raise FileRefused(f"the file is {label}-delimited; FINRA's is pipe-delimited (|)")
+    missing = [name for name in REQUIRED_COLUMNS if name not in names]
+    unknown = [name for name in names if name not in REQUIRED_COLUMNS + API_COLUMNS]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    faults = [
+        f"{label}: {', '.join(repr(name) for name in found[:20])}"
+        for label, found in (("missing", missing), ("unknown", unknown), ("repeated", twice))
+        if found
+    ]
+    if faults:
+        stands = ", ".join(repr(name) for name in names[:20])
+        raise FileRefused(f"wrong header: {'; '.join(faults)}; the header has {stands}")
+
+
+def split_fast(body: bytes, header: tuple[str, ...], first_line: int) -> _Split | None:
+    """Cut all lines at once with Polars' CSV reader, or None where that is not certain.
+
+    It is certain when separators and line ends add up: each line has exactly one field a
+    column. Blank lines at the end are allowed, everything else irregular goes to
+    `split_by_line`.
+    """
+    trimmed = body.rstrip(b"\n")
+    blank = max(len(body) - len(trimmed) - 1, 0)
+    lines = trimmed.count(b"\n") + 1
+    regular = trimmed and trimmed.count(SEPARATOR.encode()) == (len(header) - 1) * lines
+    if not regular or trimmed.startswith(b"\n"):
+        return None
+    try:
+        fields = pl.read_csv(
+            trimmed,
+            has_header=False,
+            separator=SEPARATOR,
+            quote_char=None,
+            schema={name: pl.String for name in header},
+            empty_string_is_null=False,
+        )
+    except (pl.exceptions.ComputeError, pl.exceptions.NoDataError):
+        return None  # bad UTF-8, or too many fields in some line
+    if fields.height != lines:
+        return None
+    numbered = fields.with_columns(
+        source_line=pl.int_range(first_line, first_line + lines, dtype=pl.Int64)
+    )
+    return _Split(numbered, typing_rules.no_rejects(), blank)
+
+
+def split_by_line(body: bytes, header: tuple[str, ...], first_line: int) -> _Split:
+    """Cut a body line by line; lines that cannot be cut become rejects."""
+    lines = body.split(b"\n")
+    if lines[-1] == b"":
+        lines.pop()
+    blank = 0
+    good: list[list[str]] = []
+    good_lines: list[int] = []
+    rejects: list[tuple[Reason, str, bytes, int]] = []
+    for number, line in enumerate(lines, first_line):
+        if not line.strip(b" \t\r"):
+            blank += 1
+            continue
+        try:
+            fields = line.decode("utf-8").split(SEPARATOR)
+        except UnicodeDecodeError as error:
+            detail = f"byte {error.object[error.start]:#04x} at position {error.start + 1}"
+            rejects.append((Reason.BAD_ENCODING, detail, line, number))
+            continue
+        if len(fields) == len(header):
+            good.append(fields)
+            good_lines.append(number)
+        else:
+            detail = f"{len(fields)} fields where the header has {len(header)}"
+            rejects.append((Reason.FIELD_COUNT, detail, line, number))
+    frame = pl.DataFrame(good, schema={name: pl.String for name in header}, orient="row")
+    numbered = frame.with_columns(source_line=pl.Series(good_lines, dtype=pl.Int64))
+    return _Split(numbered, typing_rules.line_rejects(rejects), blank)

@@ -1,0 +1,232 @@
+"""Which tier, class and week a parsed file holds.
+
+The download file has no week column and `lastUpdateDate` is not a week, so the week is
+told, in this order, by a column, by the path, or by the publication lag of the tier.
+Anything unknown or contradictory refuses the file: a wrong week is worse than none.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import date, timedelta
+from enum import StrEnum
+
+import polars as pl
+
+from spine_assets.otc.file_format import FileRefused, ParsedFile
+from spine_assets.weeks import (
+    FIRST_WEEK,
+    Tier,
+    VenueClass,
+    monday_of,
+    publication_day,
+    tier_of,
+    week_ending_of,
+    week_published_on,
+)
+
+_LEAST_SHARE = 0.2  # of rows that must carry a publication date for it to tell the week
+_SAMPLE = 5  # how many offending values or lines a message names
+_PATH_WEEK = re.compile(
+    r"(?:^|[!/_.\-])(week_ending=|week_start=|week_)(\d{4}-\d{2}-\d{2})", re.IGNORECASE
+)
+_PATH_CLASS = re.compile(r"(?:^|[!/_.\-])class=([A-Za-z_\-]+)", re.IGNORECASE)
+_WEEK_COLUMNS = ("weekStartDate", "summaryStartDate")
+
+
+class WeekSource(StrEnum):
+    """How the week of a file was found."""
+
+    COLUMN = "column"
+    PATH = "path"
+    PUBLICATION = "publication"
+
+
+@dataclass(frozen=True, order=True)
+class Placement:
+    """The (week, tier, class) that a file holds, and how its week was found."""
+
+    week_ending: date
+    tier: Tier
+    venue_class: VenueClass
+    week_source: WeekSource
+
+
+def place(parsed: ParsedFile, name: str) -> Placement:
+    """Find week, tier and class of a parsed file.
+
+    Args:
+        parsed: The parsed content.
+        name: Its path below the landing folder, with `/` between folders.
+
+    Raises:
+        FileRefused: one of the three is unknown or contradicts another.
+    """
+    told_by_path = path_week(name)
+    if parsed.rows.is_empty():
+        raise FileRefused(f"none of its {parsed.rejects.height} lines can be read: {_why(parsed)}")
+    tier = _tier(parsed.rows)
+    venue_class = _venue_class(parsed.rows, name)
+    told_by_column = _column_week(parsed.rows)
+    if told_by_column and told_by_path and told_by_column != told_by_path:
+        raise FileRefused(
+            f"its path says week ending {told_by_path}, its column says {told_by_column}"
+        )
+    told = told_by_column or told_by_path
+    if told is None:
+        return Placement(
+            _published_week(parsed.rows, tier), tier, venue_class, WeekSource.PUBLICATION
+        )
+    _require_published(parsed.rows, told, tier)
+    source = WeekSource.COLUMN if told_by_column else WeekSource.PATH
+    return Placement(told, tier, venue_class, source)
+
+
+def path_week(name: str) -> date | None:
+    """The week ending that a path asserts, or None where it asserts none.
+
+    Raises:
+        FileRefused: the asserted day is no Friday (or Monday where that is meant), or two
+            parts of the path assert different weeks.
+    """
+    found = {_asserted_week(kind.lower(), text) for kind, text in _PATH_WEEK.findall(name)}
+    if len(found) > 1:
+        raise FileRefused(f"its path names several weeks: {_list(found)}")
+    return found.pop() if found else None
+
+
+def _asserted_week(kind: str, text: str) -> date:
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        raise FileRefused(f"its path says {kind}{text}, which is not a date") from None
+    friday = week_ending_of(day)
+    monday = monday_of(friday)
+    allowed = {"week_ending=": (friday,), "week_start=": (monday,)}.get(kind, (friday, monday))
+    if day not in allowed:
+        raise FileRefused(
+            f"its path says {kind}{text}, which is a {day:%A}; that week starts on Monday "
+            f"{monday} and ends on Friday {friday}"
+        )
+    return friday
+
+
+def _tier(rows: pl.DataFrame) -> Tier:
+    """The one tier that all rows name."""
+    texts = rows["tierDescription"].unique().sort().to_list()
+    tiers = {text: tier_of(text) for text in texts}
+    unknown = [text for text, tier in tiers.items() if tier is None]
+    if unknown:
+        lines = rows.filter(pl.col("tierDescription").is_in(unknown))["source_line"]
+        raise FileRefused(
+            f"unknown tier {_list(unknown)} in line {_list(lines.to_list())}; "
+            f"known are {_list(tier.description for tier in Tier)}"
+        )
+    found = {tier for tier in tiers.values() if tier is not None}
+    if len(found) > 1:
+        raise FileRefused(f"rows of several tiers: {_list(found)}; give each tier its own file")
+    return found.pop()
+
+
+def _venue_class(rows: pl.DataFrame, name: str) -> VenueClass:
+    """By summary type, else by the path, else by whether MPIDs are blank."""
+    told_by_path = _path_class(name)
+    told_by_code = _code_class(rows)
+    if told_by_code and told_by_path and told_by_code != told_by_path:
+        raise FileRefused(
+            f"its path says class {told_by_path}, its summaryTypeCode says {told_by_code}"
+        )
+    if told := told_by_code or told_by_path:
+        return told
+    return VenueClass.NON_ATS if (rows["MPID"] == "").all() else VenueClass.ATS
+
+
+def _path_class(name: str) -> VenueClass | None:
+    found = {text.upper().replace("-", "_") for text in _PATH_CLASS.findall(name)}
+    known = {text for text in found if text in VenueClass.__members__}
+    if found - known or len(known) > 1:
+        raise FileRefused(f"its path says class {_list(found)}; use class=ats or class=non_ats")
+    return VenueClass[known.pop()] if known else None
+
+
+def _code_class(rows: pl.DataFrame) -> VenueClass | None:
+    if "summaryTypeCode" not in rows.columns:
+        return None
+    codes = rows["summaryTypeCode"].unique().sort().to_list()
+    prefixes = {"ATS_W_": VenueClass.ATS, "OTC_W_": VenueClass.NON_ATS}
+    found = {prefixes.get(code[:6]) for code in codes if code}
+    if None in found or len(found) > 1:
+        raise FileRefused(
+            f"summaryTypeCode holds {_list(codes)}; a file is ATS_W_* or OTC_W_*, not both"
+        )
+    return found.pop() if found else None
+
+
+def _column_week(rows: pl.DataFrame) -> date | None:
+    """The week that a week column tells; all rows must agree."""
+    for name in _WEEK_COLUMNS:
+        if name not in rows.columns or rows[name].null_count() == rows.height:
+            continue
+        if rows[name].null_count():
+            raise FileRefused(f"{name} is blank in {rows[name].null_count()} rows but not in all")
+        mondays = rows[name].unique().sort().to_list()
+        if len(mondays) > 1:
+            raise FileRefused(f"{name} names several weeks: {_list(mondays)}; one file, one week")
+        monday: date = mondays[0]
+        if monday.weekday() != 0:
+            raise FileRefused(
+                f"{name} is {monday}, a {monday:%A}; FINRA names weeks by their Monday: "
+                f"{monday - timedelta(days=monday.weekday())}"
+            )
+        return week_ending_of(monday)
+    return None
+
+
+def _published_week(rows: pl.DataFrame, tier: Tier) -> date:
+    """The week whose publication day the rows carry; refused where none is clear.
+
+    The earliest update date that is some week's publication day and that at least a
+    fifth of the rows carry; fewer rows may be revisions of that very week.
+    """
+    counts = rows.group_by("lastUpdateDate").len().sort("lastUpdateDate")
+    for day, count in counts.iter_rows():
+        week = week_published_on(day, tier)
+        if week is not None and week >= FIRST_WEEK and count >= _LEAST_SHARE * rows.height:
+            _require_published(rows, week, tier)
+            return week
+    dates = ", ".join(f"{day} ({count} rows)" for day, count in counts.head(_SAMPLE).iter_rows())
+    raise FileRefused(
+        f"its week is unknown: no update date is a publication day of {tier}: {dates}; "
+        "name the week in the path, for example week_ending=2025-11-21/"
+    )
+
+
+def _require_published(rows: pl.DataFrame, week: date, tier: Tier) -> None:
+    """Refuse a week that was not yet published when a row was last updated."""
+    if week < FIRST_WEEK:
+        raise FileRefused(f"week ending {week} is before FINRA's first week, {FIRST_WEEK}")
+    published = publication_day(week, tier)
+    early = rows.filter(pl.col("lastUpdateDate") < published)
+    if early.is_empty():
+        return
+    first: date = early["lastUpdateDate"].to_list()[0]
+    likely = week_published_on(first, tier)
+    hint = f"; that date is the publication day of week ending {likely}" if likely else ""
+    raise FileRefused(
+        f"week ending {week} of {tier} was first published on {published}, but "
+        f"{early.height} of {rows.height} rows were updated before, first on line "
+        f"{early['source_line'][0]} ({first}){hint}"
+    )
+
+
+def _why(parsed: ParsedFile) -> str:
+    counts = parsed.rejects.group_by("reason").len().sort("reason")
+    return ", ".join(f"{reason} {count}" for reason, count in counts.iter_rows())
+
+
+def _list(values: object) -> str:
+    """The first few values of an iterable, for a message."""
+    texts = sorted(str(value) if value != "" else "''" for value in values)  # type: ignore[attr-defined]
+    more = f" and {len(texts) - _SAMPLE} more" if len(texts) > _SAMPLE else ""
+    return ", ".join(texts[:_SAMPLE]) + more

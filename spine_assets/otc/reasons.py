@@ -1,0 +1,52 @@
+"""Reason codes: why a delivered line is not in the accepted rows."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Stage(StrEnum):
+    """Where a line was turned away."""
+
+    PARSE = "parse"
+    RULE = "rule"
+
+
+class Reason(StrEnum):
+    """Primary reason of a reject; further ones stand in the reject's `detail`."""
+
+    # parse: the line cannot be typed
+    FIELD_COUNT = "FIELD_COUNT"
+    BAD_ENCODING = "BAD_ENCODING"
+    BLANK_NUMBER = "BLANK_NUMBER"
+    NOT_A_NUMBER = "NOT_A_NUMBER"
+    TOO_PRECISE = "TOO_PRECISE"
+    OUT_OF_RANGE = "OUT_OF_RANGE"
+    BAD_DATE = "BAD_DATE"
+    FUTURE_DATE = "FUTURE_DATE"
+    # rule: the typed row breaks a rule of the feed
+    SUMMARY_TYPE = "SUMMARY_TYPE"
+    BLANK_SYMBOL = "BLANK_SYMBOL"
+    BLANK_MPID = "BLANK_MPID"
+    NEGATIVE = "NEGATIVE"
+    DUPLICATE_ROW = "DUPLICATE_ROW"
+    CONFLICTING_KEY = "CONFLICTING_KEY"
+
+
+ADVICE: dict[Reason, str] = {
+    Reason.FIELD_COUNT: "the line has too few or too many fields; ask for the file again",
+    Reason.BAD_ENCODING: "the line is not UTF-8; ask for the file again or re-encode it",
+    Reason.BLANK_NUMBER: "a quantity is blank, which is not zero; ask FINRA for the figure",
+    Reason.NOT_A_NUMBER: "write quantities as plain decimals: no separators, sign or exponent",
+    Reason.TOO_PRECISE: "more than six decimal places cannot be kept exactly",
+    Reason.OUT_OF_RANGE: "the quantity is larger than the type holds; likely a damaged line",
+    Reason.BAD_DATE: "write dates as YYYY-MM-DD",
+    Reason.FUTURE_DATE: "the date is after the day of capture; check the file and the clock",
+    Reason.SUMMARY_TYPE: "the row repeats volume of other rows; fetch *_W_SMBL_FIRM only",
+    Reason.BLANK_SYMBOL: "FINRA delivered no symbol; nothing to do, totals still reconcile",
+    Reason.BLANK_MPID: "the row names no venue; check that the file's class is right",
+    Reason.NEGATIVE: "volumes and counts cannot be negative; ask FINRA for the figure",
+    Reason.DUPLICATE_ROW: "the same row stands twice; the first one was kept",
+    Reason.CONFLICTING_KEY: "one venue has two figures for a symbol; the later update wins,"
+    " without one both are out: ask FINRA which holds",
+}

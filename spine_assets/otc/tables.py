@@ -1,0 +1,39 @@
+"""The tables of the domain, in the order in which they are built."""
+
+from __future__ import annotations
+
+from spine_assets.otc import raw, rejects, symbol_summary, venue_share, venue_volume
+from spine_assets.table import Table
+
+TABLES: tuple[Table, ...] = (
+    raw.TABLE,
+    rejects.TABLE,
+    venue_volume.TABLE,
+    symbol_summary.TABLE,
+    venue_share.TABLE,
+)
+"""A new table is a module with its declaration and builder, and a line here."""
+
+BUILDERS = {
+    symbol_summary.TABLE.name: symbol_summary.build,
+    venue_share.TABLE.name: venue_share.build,
+}
+"""Builders of the tables that are made from `otc_venue_volume` alone:
+(venue rows, inputs, build id) -> frame."""
+
+
+def table(name: str) -> Table:
+    """The table called `name`."""
+    return next(found for found in TABLES if found.name == name)
+
+
+def upstream(name: str) -> list[str]:
+    """Names of all tables that `name` is made from, directly or not, in build order."""
+    wanted: set[str] = set()
+    todo = [name]
+    while todo:
+        for dep in table(todo.pop()).deps:
+            if dep not in wanted:
+                wanted.add(dep)
+                todo.append(dep)
+    return [found.name for found in TABLES if found.name in wanted]

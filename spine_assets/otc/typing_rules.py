@@ -1,0 +1,187 @@
+"""Fields of text -> typed values, and the parse rejects among them.
+
+Number and date text is checked by pattern before it is cast, so that nothing is
+guessed: `1e6`, `NaN`, `1,000` and `+5` are rejects, `12.5` is exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+
+import polars as pl
+import polars_hash as plh
+
+from spine_assets.otc.reasons import Reason
+from spine_assets.table import SHARE_PRECISION, SHARE_SCALE, Type, polars_type
+
+SHARES = "totalWeeklyShareQuantity"
+TRADES = "totalWeeklyTradeCount"
+NOTIONAL = "totalNotionalSum"
+REQUIRED_DATE = "lastUpdateDate"
+OPTIONAL_DATES = ("weekStartDate", "summaryStartDate", "initialPublishedDate", "lastReportedDate")
+HASHED = (
+    "tierDescription",
+    "issueSymbolIdentifier",
+    "issueName",
+    "marketParticipantName",
+    "MPID",
+    SHARES,
+    TRADES,
+    REQUIRED_DATE,
+)
+"""The eight delivered fields of the record hash, in the order of FINRA's header."""
+
+_MAX_INTEGER_DIGITS = SHARE_PRECISION - SHARE_SCALE
+_MAX_COUNT_DIGITS = 18  # every 18-digit number fits a 64-bit integer
+_SPACE = " \t\r"
+_DECIMAL = r"^-?[0-9]+(\.[0-9]+)?$"
+_INTEGER = r"^-?[0-9]+$"
+_DATE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
+_REJECT_SCHEMA: dict[str, pl.DataType] = {
+    "reason": pl.String(),
+    "field": pl.String(),
+    "detail": pl.String(),
+    "share_volume": polars_type(Type.SHARES),
+    "raw_line": pl.String(),
+    "source_line": pl.Int64(),
+}
+
+
+@dataclass(frozen=True)
+class TypedRows:
+    """Rows that could be typed, rejects for the others, and all readable shares."""
+
+    rows: pl.DataFrame
+    rejects: pl.DataFrame
+    shares: Decimal
+
+
+def no_rejects() -> pl.DataFrame:
+    """An empty frame of rejects."""
+    return pl.DataFrame(schema=_REJECT_SCHEMA)
+
+
+def line_rejects(found: Sequence[tuple[Reason, str, bytes, int]]) -> pl.DataFrame:
+    """Rejects of lines that could not be cut: (reason, detail, line, line number)."""
+    return pl.DataFrame(
+        [
+            (reason.value, None, detail, None, line.decode("utf-8", "backslashreplace"), number)
+            for reason, detail, line, number in found
+        ],
+        schema=_REJECT_SCHEMA,
+        orient="row",
+    )
+
+
+def apply(fields: pl.DataFrame, header: tuple[str, ...], captured_on: date) -> TypedRows:
+    """Type the fields of a file.
+
+    Args:
+        fields: One text column a header name, and `source_line`.
+        captured_on: Later dates are rejects (`FUTURE_DATE`).
+
+    Returns:
+        Rows with trimmed text, DECIMAL(28,6) shares, 64-bit trades and dates under the
+        delivered names, plus `record_hash`; and the rejects.
+    """
+    hashed = pl.concat_str(HASHED, separator="|")
+    texts = fields.with_columns(
+        record_hash=_hex_hash(hashed),
+        **{name: pl.col(name).str.strip_chars(_SPACE) for name in header},
+    )
+    reasons = {
+        SHARES: _number_reason(SHARES, required=True, integer=False),
+        TRADES: _number_reason(TRADES, required=True, integer=True),
+        REQUIRED_DATE: _date_reason(REQUIRED_DATE, captured_on, required=True),
+    }
+    if NOTIONAL in header:
+        reasons[NOTIONAL] = _number_reason(NOTIONAL, required=False, integer=False)
+    for name in OPTIONAL_DATES:
+        if name in header:
+            reasons[name] = _date_reason(name, captured_on, required=False)
+    judged = texts.with_columns(
+        **{f"_{name}": reason for name, reason in reasons.items()}
+    ).with_columns(
+        _shares=pl.when(pl.col(f"_{SHARES}").is_null())
+        .then(pl.col(SHARES))
+        .cast(polars_type(Type.SHARES))
+    )
+    bad = pl.any_horizontal(pl.col(f"_{name}").is_not_null() for name in reasons)
+    failed = judged.select(bad=bad)["bad"]
+    rows = _cast(judged.filter(~failed), reasons)
+    # The untouched text of a rejected line is its fields joined again: there is no quoting.
+    raw = fields.filter(failed).select(raw_line=pl.concat_str(header, separator="|"))["raw_line"]
+    rejects = _rejects(judged.filter(failed), raw, list(reasons))
+    return TypedRows(rows, rejects, judged["_shares"].sum() or Decimal(0))
+
+
+def _hex_hash(text: pl.Expr) -> pl.Expr:
+    """xxh3-128 of a text column as 32 hex digits."""
+    namespace = plh.NonCryptographicHashingNameSpace(text)
+    return namespace.xxh3_128(return_binary=True, byte_order="big").bin.encode("hex")
+
+
+def _number_reason(name: str, *, required: bool, integer: bool) -> pl.Expr:
+    """Why the text of a number cannot be typed; null where it can."""
+    text = pl.col(name)
+    digits = text.str.extract(r"^-?0*([0-9]*)", 1).str.len_bytes()
+    places = text.str.extract(r"\.([0-9]*)$", 1).str.len_bytes()
+    limit = _MAX_COUNT_DIGITS if integer else _MAX_INTEGER_DIGITS
+    blank = pl.when(text == "").then(pl.lit(Reason.BLANK_NUMBER.value) if required else None)
+    return (
+        blank.when(~text.str.contains(_INTEGER if integer else _DECIMAL))
+        .then(pl.lit(Reason.NOT_A_NUMBER.value))
+        .when(places.fill_null(0) > SHARE_SCALE)
+        .then(pl.lit(Reason.TOO_PRECISE.value))
+        .when(digits > limit)
+        .then(pl.lit(Reason.OUT_OF_RANGE.value))
+    )
+
+
+def _as_date(name: str) -> pl.Expr:
+    return pl.col(name).str.to_date("%Y-%m-%d", strict=False, cache=True)
+
+
+def _date_reason(name: str, captured_on: date, *, required: bool) -> pl.Expr:
+    """Why the text of a date cannot be used; null where it can."""
+    text = pl.col(name)
+    good = text.str.contains(_DATE) & _as_date(name).is_not_null()
+    bad = good.not_() if required else good.not_() & (text != "")
+    return (
+        pl.when(bad)
+        .then(pl.lit(Reason.BAD_DATE.value))
+        .when(_as_date(name) > captured_on)
+        .then(pl.lit(Reason.FUTURE_DATE.value))
+    )
+
+
+def _cast(good: pl.DataFrame, reasons: dict[str, pl.Expr]) -> pl.DataFrame:
+    """Cast the judged text columns of accepted rows; strict, so a surprise raises."""
+    casts = [pl.col("_shares").alias(SHARES), pl.col(TRADES).cast(pl.Int64), _as_date(REQUIRED_DATE)]
+    if NOTIONAL in reasons:
+        text = pl.col(NOTIONAL)
+        casts.append(pl.when(text != "").then(text).cast(polars_type(Type.SHARES)).alias(NOTIONAL))
+    casts += [_as_date(name) for name in OPTIONAL_DATES if name in reasons]
+    return good.with_columns(casts).drop("_shares", *(f"_{name}" for name in reasons))
+
+
+def _rejects(bad: pl.DataFrame, raw: pl.Series, names: list[str]) -> pl.DataFrame:
+    """A reject a failed row: the first reason leads, all of them stand in the detail."""
+    faults = [
+        pl.when(pl.col(f"_{name}").is_not_null()).then(
+            pl.format("{}: {} ('{}')", pl.lit(name), pl.col(f"_{name}"), pl.col(name))
+        )
+        for name in names
+    ]
+    fields = [pl.when(pl.col(f"_{name}").is_not_null()).then(pl.lit(name)) for name in names]
+    return bad.select(
+        reason=pl.coalesce(f"_{name}" for name in names),
+        field=pl.coalesce(fields),
+        detail=pl.concat_str(faults, separator="; ", ignore_nulls=True),
+        share_volume=pl.col("_shares"),
+        raw_line=raw,
+        source_line=pl.col("source_line"),
+    ).cast(dict(_REJECT_SCHEMA))

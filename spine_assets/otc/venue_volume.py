@@ -1,0 +1,106 @@
+"""`otc_venue_volume`: what each venue traded of each symbol in a week."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from spine_assets.otc import columns as c
+from spine_assets.otc import table_checks
+from spine_assets.otc.checking import SCHEMA, schema
+from spine_assets.table import Check, Table, conform
+
+TABLE = Table(
+    name="otc_venue_volume",
+    description="Shares and trades of a symbol executed off-exchange by one venue in one week. "
+    "An absent row is not zero: FINRA reports what was reported to it.",
+    grain="week x tier x symbol x venue class x venue",
+    key=("week_ending", "tier", "symbol", "venue_class", "mpid"),
+    sort=("symbol", "tier", "venue_class", "mpid"),
+    deps=("otc_raw", "otc_rejects"),
+    code_version="1",
+    columns=(
+        c.WEEK_ENDING,
+        c.TIER,
+        c.SYMBOL,
+        c.VENUE_CLASS,
+        c.MPID,
+        c.VENUE_NAME,
+        c.ISSUE_NAME,
+        c.shares("share_volume", "Shares executed by the venue in the week"),
+        c.trades("trade_count", "Trades executed by the venue in the week"),
+        c.average_trade_size(),
+        c.LAST_UPDATE_DATE,
+        c.RECORD_HASH,
+        c.BUILD_ID,
+    ),
+    checks=(
+        Check("schema", SCHEMA, schema, blocking=True),
+        Check(
+            "reconciles",
+            "Current otc_raw = otc_venue_volume + rule rejects, in rows and in shares, counted "
+            "by DuckDB on the files to be published.",
+            table_checks.venue_volume_reconciles,
+            blocking=True,
+        ),
+        Check(
+            "volumes",
+            "No row has zero volume, volume without trades, or an outlying trade size.",
+            table_checks.volumes,
+        ),
+        Check(
+            "continuity",
+            "Against the nearest earlier week within four, like tiers and classes only: not "
+            "over 20% fewer venues, no volume swing over 50%.",
+            table_checks.continuity,
+        ),
+    ),
+    lineage={
+        name: (("otc_raw", source),)
+        for name, source in {
+            "week_ending": "week_ending",
+            "tier": "tier",
+            "symbol": "symbol",
+            "venue_class": "venue_class",
+            "venue_name": "venue_name",
+            "issue_name": "issue_name",
+            "share_volume": "share_volume",
+            "trade_count": "trade_count",
+            "last_update_date": "last_update_date",
+            "record_hash": "record_hash",
+        }.items()
+    }
+    | {
+        "mpid": (("otc_raw", "mpid"), ("otc_raw", "firm_crd"), ("otc_raw", "venue_name")),
+        "avg_trade_size": (("otc_raw", "share_volume"), ("otc_raw", "trade_count")),
+    },
+)
+
+
+def build(accepted: pl.DataFrame, build_id: str) -> pl.DataFrame:
+    """Accepted raw rows of a week (`rules.split`) -> `otc_venue_volume`, one row each."""
+    name = pl.col("venue_name")
+    prefix = pl.col("mpid") + " "
+    frame = accepted.select(
+        "week_ending",
+        "symbol",
+        "venue_class",
+        "issue_name",
+        "share_volume",
+        "trade_count",
+        "last_update_date",
+        "record_hash",
+        tier="tier_name",
+        mpid="venue",
+        # FINRA's participant name repeats the MPID in front: "OTCX OTC LINK ECN ATS".
+        venue_name=pl.when(name.str.starts_with(prefix))
+        .then(name.str.slice(pl.col("mpid").str.len_chars() + 1).str.strip_chars_start())
+        .otherwise(name),
+        avg_trade_size=average_trade_size("share_volume", "trade_count"),
+        capture_id=pl.lit(build_id),
+    )
+    return conform(frame, TABLE)
+
+
+def average_trade_size(shares: str, trades: str) -> pl.Expr:
+    """Shares per trade as DOUBLE; null when there is no trade."""
+    return pl.when(pl.col(trades) > 0).then(pl.col(shares).cast(pl.Float64) / pl.col(trades))

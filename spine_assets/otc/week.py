@@ -1,0 +1,413 @@
+"""Builds one week: captures what arrived, then each wanted table in turn.
+
+For each table: build the frame, stage the file, run its checks, publish by rename. A
+blocking check that fails leaves the old file in place and ends the week there. All of it
+happens under the week's lock, and nothing here knows who asked (Dagster, CLI or a test).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from spine_assets.lake import Lake, LakeError
+from spine_assets.otc import captures, intake, raw, rejects, rules, venue_volume
+from spine_assets.otc.captures import Capture, CapturedFrames, Key
+from spine_assets.otc.checking import CheckContext, CheckResult, Connect, number
+from spine_assets.otc.landing import Landing, Unusable
+from spine_assets.otc.tables import BUILDERS, TABLES, table, upstream
+from spine_assets.table import Check, Table
+
+RULE_PART = "rule.parquet"
+_HASH_DIGITS = 12
+
+
+class BuildFailed(Exception):
+    """A week cannot be built; the message says why and what to do."""
+
+
+class NoInput(BuildFailed):
+    """A week has neither a usable file nor a capture."""
+
+
+@dataclass(frozen=True)
+class TableBuilt:
+    """A table's week is published, or stood already and needed no work.
+
+    `data_version` depends on delivered content and code alone, never on times.
+    """
+
+    table: str
+    data_version: str
+    unchanged: bool
+    facts: dict[str, Any]
+
+
+@dataclass
+class WeekResult:
+    """What happened to a week, in order; `error` ended it early."""
+
+    week: date
+    events: list[TableBuilt | CheckResult] = field(default_factory=list)
+    error: BuildFailed | LakeError | None = None
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """Where weeks are built: the lake, what was delivered, DuckDB and the clock."""
+
+    lake: Lake
+    landing: Landing
+    connect: Connect
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+
+def build_week(
+    week: date,
+    wanted: Collection[str],
+    place: Workplace,
+    *,
+    unusable: list[Unusable],
+    force: bool = False,
+) -> WeekResult:
+    """Build the wanted tables of a week.
+
+    Args:
+        week: Week ending.
+        wanted: Table names; those not wanted are read from the lake and must be fresh.
+        place: Where.
+        unusable: Files that the week's `delivery` check should name.
+        force: Build also what is unchanged.
+    """
+    result = WeekResult(week)
+    with place.lake.lock(week):
+        try:
+            _WeekBuild(week, set(wanted), place, unusable, force, result).run()
+        except (BuildFailed, LakeError) as error:
+            result.error = error
+    return result
+
+
+def check_week(week: date, wanted: Collection[tuple[str, str]], place: Workplace) -> WeekResult:
+    """Run checks, by (table, check), on a week as it stands; nothing is built."""
+    result = WeekResult(week)
+    with place.lake.lock(week):
+        try:
+            _WeekBuild(week, set(), place, [], False, result).check_only(wanted)
+        except (BuildFailed, LakeError) as error:
+            result.error = error
+    return result
+
+
+class _Frames(dict[str, pl.DataFrame]):
+    """Frames of the week by table, read from the lake when first asked for."""
+
+    def __init__(self, load: Callable[[str], pl.DataFrame]) -> None:
+        super().__init__()
+        self._load = load
+
+    def __missing__(self, name: str) -> pl.DataFrame:
+        self[name] = self._load(name)
+        return self[name]
+
+
+class _WeekBuild:
+    """One build of one week; lives as long as the lock is held."""
+
+    def __init__(
+        self,
+        week: date,
+        wanted: set[str],
+        place: Workplace,
+        unusable: list[Unusable],
+        force: bool,
+        result: WeekResult,
+    ) -> None:
+        self.week, self.wanted, self.place, self.force = week, wanted, place, force
+        self.unusable = list(unusable)
+        self.result = result
+        self.lake = place.lake
+        self.frames = _Frames(self._load)
+        self.fresh: list[CapturedFrames] = []
+        self.captures: list[Capture] = []
+        self.current: dict[Key, Capture] = {}
+
+    def run(self) -> None:
+        self.lake.remove_leftovers(self.week)
+        captures.remove_uncommitted(self.lake, self.week)
+        self._choose_captures()
+        for declared in TABLES:
+            if declared.name not in self.wanted:
+                continue
+            if declared.name == raw.TABLE.name:
+                self._publish_raw()
+            else:
+                self._require_fresh(declared)
+                self._publish_derived(declared)
+
+    def check_only(self, wanted: Collection[tuple[str, str]]) -> None:
+        self.unusable = list(self.place.landing.unusable)
+        self._choose_captures()
+        for declared in TABLES:
+            checks = [check for check in declared.checks if (declared.name, check.name) in wanted]
+            if checks:
+                self._require_fresh(declared)
+                self._require_stored(declared.name, declared.name)
+                context = self._context(declared, {})
+                self.result.events += [self._run_check(context, check) for check in checks]
+
+    # --- captures
+
+    def _choose_captures(self) -> None:
+        stored = captures.stored(self.lake, self.week)
+        arrived = intake.uncaptured(self.place.landing.of_week(self.week), stored)
+        if raw.TABLE.name in self.wanted:
+            taken = intake.take(arrived, self.place.now())
+            self.fresh = taken.captured
+            self.unusable += taken.refused
+        elif arrived:
+            names = ", ".join(item.name for item in arrived)
+            raise BuildFailed(
+                f"{self.week}: otc_raw is older than its files ({names}); "
+                f"run {self._selection(self.wanted | {raw.TABLE.name})}"
+            )
+        self.captures = stored + [item.capture for item in self.fresh]
+        self.current = captures.current(self.captures)
+        if not self.current:
+            raise NoInput(self._no_input())
+
+    def _no_input(self) -> str:
+        lines = [f"{self.week}: no usable file for this week in the landing folder"]
+        named = self.unusable or list(self.place.landing.unusable)
+        lines += [f"  unusable: {item.name}: {item.reason}" for item in named]
+        return "\n".join(lines)
+
+    def _publish_raw(self) -> None:
+        started = time.perf_counter()
+        declared = raw.TABLE
+        context = self._context(declared, {})
+        checks = [self._run_check(context, check) for check in declared.checks]
+        self.result.events += checks
+        self._stop_if_blocked(declared, checks)
+        for captured in self.fresh:
+            captures.commit(self.lake, captured)
+        current = list(self.current.values())
+        self.result.events.append(
+            TableBuilt(
+                declared.name,
+                self._data_version(declared),
+                unchanged=not self.fresh,
+                facts={
+                    "rows": sum(item.rows for item in current),
+                    "shares": number(sum((item.row_shares for item in current), Decimal(0))),
+                    "parse_rejects": sum(item.reject_lines for item in current),
+                    "captures": len(self.captures),
+                    **self._input_facts(),
+                    "seconds": round(time.perf_counter() - started, 3),
+                },
+            )
+        )
+
+    # --- derived tables
+
+    def _publish_derived(self, declared: Table) -> None:
+        started = time.perf_counter()
+        target = self._target(declared.name)
+        held = self.lake.metadata(target) if target.exists() else {}
+        if held.get("build") == self._build_hash(declared) and not self.force:
+            self._again(declared, held)
+            return
+        build_id = f"{self.place.now().astimezone(UTC):%Y%m%dT%H%M%SZ}-{self._build_hash(declared)}"
+        frame = self._build(declared, build_id)
+        self.frames[declared.name] = frame
+        facts = self._facts(declared, frame, build_id)
+        metadata = {"build": self._build_hash(declared), "facts": facts}
+        staged = self.lake.stage(self._stored_rows(declared, frame), target, metadata)
+        try:
+            context = self._context(declared, {declared.name: [staged]})
+            checks = [self._run_check(context, check) for check in declared.checks]
+            self.result.events += checks
+            self._stop_if_blocked(declared, checks)
+            self.lake.publish(staged, target)
+        finally:
+            staged.unlink(missing_ok=True)
+        seconds = round(time.perf_counter() - started, 3)
+        self.result.events.append(
+            TableBuilt(
+                declared.name, self._data_version(declared), False, facts | {"seconds": seconds}
+            )
+        )
+
+    def _again(self, declared: Table, held: dict[str, Any]) -> None:
+        """Say again what stands.
+
+        Blocking checks held when the file was published and the file is the same; the
+        others look at other weeks or at today as well, so they run anew.
+        """
+        context = self._context(declared, {})
+        for check in declared.checks:
+            if check.blocking:
+                held_then = f"held when build {held['facts']['build_id']} was published, unchanged"
+                result = context.result(
+                    check.name, True, held_then, facts={"rows": held["facts"]["rows"]}
+                )
+                self.result.events.append(replace(result, blocking=True))
+            else:
+                self.result.events.append(self._run_check(context, check))
+        self.result.events.append(
+            TableBuilt(declared.name, self._data_version(declared), True, held["facts"])
+        )
+
+    def _build(self, declared: Table, build_id: str) -> pl.DataFrame:
+        if declared.name in BUILDERS:
+            inputs = pl.DataFrame(
+                [(tier, cls, item.capture_id) for (tier, cls), item in self.current.items()],
+                schema=["tier", "venue_class", "input_capture_id"],
+                orient="row",
+            )
+            return BUILDERS[declared.name](self.frames["otc_venue_volume"], inputs, build_id)
+        accepted, broken = self._split()
+        if declared.name == rejects.TABLE.name:
+            return pl.concat([self._parse_rejects(), rejects.from_rules(broken)])
+        return venue_volume.build(accepted, build_id)
+
+    def _split(self) -> tuple[pl.DataFrame, pl.DataFrame]:
+        if not hasattr(self, "_parts"):
+            self._parts = rules.split(self.frames[raw.TABLE.name])
+        return self._parts
+
+    def _require_fresh(self, declared: Table) -> None:
+        """Every table it is made from is wanted too, or stored and up to date."""
+        for name in upstream(declared.name):
+            if name not in self.wanted:
+                self._require_stored(name, declared.name)
+
+    def _require_stored(self, name: str, needed_by: str) -> None:
+        if name == raw.TABLE.name:
+            return  # captures were chosen, so they stand
+        target = self._target(name)
+        held = self.lake.metadata(target).get("build") if target.exists() else None
+        if held != self._build_hash(table(name)):
+            state = "older than its inputs" if held else "missing"
+            raise BuildFailed(
+                f"{self.week}: {needed_by} needs {name}, which is {state}; "
+                f"run {self._selection(self.wanted | {*upstream(needed_by), needed_by})}"
+            )
+
+    # --- checks
+
+    def _context(self, declared: Table, staged: dict[str, list[Path]]) -> CheckContext:
+        files = {
+            raw.TABLE.name: [captures.raw_path(self.lake, c) for c in self.current.values()],
+            **{t.name: [self._target(t.name)] for t in TABLES if t.name != raw.TABLE.name},
+            **staged,
+        }
+        return CheckContext(
+            week=self.week,
+            today=self.place.now().astimezone(UTC).date(),
+            lake=self.lake,
+            connect=self.place.connect,
+            captures=self.captures,
+            current=self.current,
+            new=[item.capture for item in self.fresh],
+            new_rows=[item.rows for item in self.fresh],
+            unusable=self.unusable,
+            table=declared,
+            frames=self.frames,
+            files=files,
+        )
+
+    def _run_check(self, context: CheckContext, check: Check) -> CheckResult:
+        found: CheckResult = check.run(context)
+        return replace(found, blocking=check.blocking)
+
+    def _stop_if_blocked(self, declared: Table, results: list[CheckResult]) -> None:
+        failed = [item for item in results if item.blocking and not item.passed]
+        if failed:
+            said = "; ".join(f"{item.check}: {item.summary}" for item in failed)
+            raise BuildFailed(f"{self.week}: {declared.name} was not published: {said}")
+
+    # --- frames, files and versions
+
+    def _load(self, name: str) -> pl.DataFrame:
+        """A table of the week as it stands: current captures, or the stored file."""
+        if name == raw.TABLE.name:
+            fresh = {item.capture.capture_id: item.rows for item in self.fresh}
+            parts = [
+                fresh[item.capture_id]
+                if item.capture_id in fresh
+                else pl.read_parquet(captures.raw_path(self.lake, item))
+                for item in self.current.values()
+            ]
+            return pl.concat(parts)
+        if name == rejects.TABLE.name:
+            return pl.concat([self._parse_rejects(), rejects.from_rules(self._split()[1])])
+        return pl.read_parquet(self._target(name))
+
+    def _parse_rejects(self) -> pl.DataFrame:
+        """Parse rejects of the current captures."""
+        fresh = {item.capture.capture_id: item.rejects for item in self.fresh}
+        return pl.concat(
+            fresh[item.capture_id]
+            if item.capture_id in fresh
+            else pl.read_parquet(captures.rejects_path(self.lake, item))
+            for item in self.current.values()
+        )
+
+    def _stored_rows(self, declared: Table, frame: pl.DataFrame) -> pl.DataFrame:
+        """What the table's own file holds: parse rejects stand beside their captures."""
+        if declared.name == rejects.TABLE.name:
+            return frame.filter(pl.col("stage") == rejects.Stage.RULE.value)
+        return frame
+
+    def _target(self, name: str) -> Path:
+        if name == rejects.TABLE.name:
+            return self.lake.folder(name, self.week) / RULE_PART
+        return self.lake.part(name, self.week)
+
+    def _facts(self, declared: Table, frame: pl.DataFrame, build_id: str) -> dict[str, Any]:
+        volume = next(name for name in ("share_volume", "total_volume") if name in frame.columns)
+        facts = {"rows": frame.height, "shares": number(frame[volume].sum()), "build_id": build_id}
+        if declared.name == rejects.TABLE.name:
+            facts |= dict(frame.group_by("reason").len().sort("reason").iter_rows())
+        return facts | self._input_facts()
+
+    def _input_facts(self) -> dict[str, Any]:
+        current = self.current.values()
+        return {
+            "tiers_in": sorted({item.tier.value for item in current}),
+            "files": [item.source_file for item in current],
+            "capture_ids": [item.capture_id for item in current],
+        }
+
+    def _code_versions(self, declared: Table) -> list[str]:
+        names = [*upstream(declared.name), declared.name]
+        return [f"{name}={table(name).code_version}" for name in names]
+
+    def _build_hash(self, declared: Table) -> str:
+        inputs = sorted(item.capture_id for item in self.current.values())
+        return _digest([inputs, self._code_versions(declared)])
+
+    def _data_version(self, declared: Table) -> str:
+        inputs = sorted(f"{'.'.join(key)}={item.sha256}" for key, item in self.current.items())
+        return _digest([inputs, self._code_versions(declared)])
+
+    def _selection(self, names: Collection[str]) -> str:
+        chosen = ",".join(t.name for t in TABLES if t.name in names)
+        return (
+            f"dagster asset materialize -m spine_assets.definitions --select '{chosen}' "
+            f"--partition {self.week}"
+        )
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()[:_HASH_DIGITS]

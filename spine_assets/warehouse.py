@@ -1,0 +1,153 @@
+"""DuckDB over the lake: the views people query, and a database file for those who want one.
+
+`spine.duckdb` holds views only, so any number of people may keep it open, read-write too,
+without disturbing a run: runs never open it. Views name absolute paths and answer with
+their columns also while a table is empty. Belongs here: DDL made from the declarations.
+"""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import resources
+from pathlib import Path
+
+import duckdb
+
+from spine_assets.lake import Lake
+from spine_assets.table import Table
+
+_DERIVED_VIEWS = "views.sql"
+
+
+def view_statements(lake: Lake, tables: tuple[Table, ...]) -> list[str]:
+    """CREATE VIEW statements for every table, then for the views upon them.
+
+    A view's text cannot hold bound parameters, so the lake's path is quoted as a literal
+    and its glob characters are escaped.
+    """
+    statements = []
+    for table in tables:
+        pattern = f"{glob.escape(str(lake.root))}/{table.name}/*/*.parquet"
+        columns = ", ".join(_identifier(column.name) for column in table.columns)
+        statements.append(
+            f"CREATE OR REPLACE VIEW {_identifier(table.name)} AS SELECT {columns} "
+            f"FROM read_parquet({_literal(pattern)}, hive_partitioning = true, "
+            "hive_types = {'week_ending': DATE})"
+        )
+        statements.append(f"COMMENT ON VIEW {_identifier(table.name)} IS {_literal(table.grain)}")
+    return statements + _derived_views()
+
+
+def create_views(
+    connection: duckdb.DuckDBPyConnection, lake: Lake, tables: tuple[Table, ...]
+) -> None:
+    """Create the views in an open database; the lake gets its empty files first."""
+    lake.declare(tables)
+    for statement in view_statements(lake, tables):
+        connection.execute(statement)
+
+
+@contextmanager
+def connect(lake: Lake, tables: tuple[Table, ...]) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A private in-memory database with the views; no file is opened or locked."""
+    connection = duckdb.connect(":memory:")
+    try:
+        create_views(connection, lake, tables)
+        yield connection
+    finally:
+        connection.close()
+
+
+def ensure_view_file(path: Path, lake: Lake, tables: tuple[Table, ...]) -> bool:
+    """Make the file of views where it is missing or out of date; True if it was made.
+
+    The present file is never opened: a fingerprint beside it tells what it was made from.
+    Sessions that hold the old file keep it until they close.
+    """
+    lake.declare(tables)
+    statements = view_statements(lake, tables)
+    wanted = hashlib.sha256("\n".join([duckdb.__version__, *statements]).encode()).hexdigest()
+    mark = path.with_name(f".{path.name}.fingerprint")
+    if path.exists() and mark.exists() and mark.read_text("utf-8") == wanted:
+        return False
+    _build_beside(path, statements)
+    mark.write_text(wanted, "utf-8")
+    return True
+
+
+def build_database(path: Path, lake: Lake, tables: tuple[Table, ...]) -> dict[str, int]:
+    """Write a real DuckDB file with tables and an index on each key; rows by table.
+
+    For tools that want one file. It is a copy: it does not follow the lake.
+    """
+    lake.declare(tables)
+    with connect(lake, tables) as views:
+        staged = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            views.execute(f"ATTACH {_literal(str(staged))} AS built")
+            rows = {table.name: _copy(views, table) for table in tables}
+            views.execute("USE built")
+            for statement in _derived_views():
+                views.execute(statement)
+            views.execute("USE memory")
+            views.execute("DETACH built")
+            staged.replace(path)
+        finally:
+            staged.unlink(missing_ok=True)
+    return rows
+
+
+def _copy(connection: duckdb.DuckDBPyConnection, table: Table) -> int:
+    name = _identifier(table.name)
+    order = ", ".join(_identifier(column) for column in ("week_ending", *table.sort))
+    columns = ", ".join(
+        f"{_identifier(c.name)} {c.type.value}{'' if c.nullable else ' NOT NULL'}"
+        for c in table.columns
+    )
+    connection.execute(f"CREATE TABLE built.{name} ({columns})")
+    connection.execute(f"INSERT INTO built.{name} SELECT * FROM memory.{name} ORDER BY {order}")
+    for column in ("symbol", "mpid"):
+        if column in table.key:
+            connection.execute(
+                f"CREATE INDEX {_identifier(f'{table.name}_{column}')} "
+                f"ON built.{name} ({_identifier(column)})"
+            )
+    counted = connection.execute(f"SELECT count(*) FROM built.{name}").fetchone()
+    return int(counted[0]) if counted else 0
+
+
+def _build_beside(path: Path, statements: list[str]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    staged = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    try:
+        connection = duckdb.connect(str(staged))
+        try:
+            for statement in statements:
+                connection.execute(statement)
+        finally:
+            connection.close()
+        # A log of the old file must not be replayed upon the new one.
+        log = path.with_name(f"{path.name}.wal")
+        if log.exists():
+            log.replace(path.with_name(f"{path.name}.{uuid.uuid4().hex}.wal.old"))
+        staged.replace(path)
+    finally:
+        staged.unlink(missing_ok=True)
+
+
+def _derived_views() -> list[str]:
+    text = resources.files("spine_assets.otc").joinpath("sql", _DERIVED_VIEWS).read_text("utf-8")
+    return [statement.strip() for statement in text.split(";\n") if statement.strip()]
+
+
+def _identifier(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

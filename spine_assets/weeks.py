@@ -1,0 +1,163 @@
+"""Weeks, tiers and FINRA's publication calendar.
+
+Belongs here: the arithmetic of business time (which Friday, which Monday) and of
+FINRA's clock (when a tier of a week is published). Does not belong here: how a file
+tells its week (`otc.placement`) and Dagster's partitions (`defs.partitions`).
+
+Three clocks are kept apart everywhere: the trading week, FINRA's publication and
+update dates, and our capture time.
+"""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from enum import StrEnum
+from functools import cache
+
+FIRST_WEEK = date(2014, 5, 16)
+"""Week ending of FINRA's first published ATS week (Monday 2014-05-12)."""
+
+_FRIDAY = 4  # date.weekday() of the day that names a week
+_MONDAY_TO_FRIDAY = timedelta(days=4)
+_WEEK = timedelta(days=7)
+_CALENDAR_START = date(2014, 5, 1)  # shortly before FIRST_WEEK
+_CALENDAR_SPARE_DAYS = 300  # the calendar package refuses ends over a year ahead
+
+
+class WeekError(ValueError):
+    """A text or date that does not name a week this platform knows."""
+
+
+class Tier(StrEnum):
+    """FINRA's three groups of issues, under the names our tables use."""
+
+    NMS_TIER_1 = "NMS_TIER_1"
+    NMS_TIER_2 = "NMS_TIER_2"
+    OTC = "OTC"
+
+    @property
+    def description(self) -> str:
+        """`tierDescription` of the download file, for example `NMS Tier 1`."""
+        return _TIER_FACTS[self][0]
+
+    @property
+    def api_id(self) -> str:
+        """`tierIdentifier` of the query API: `T1`, `T2` or `OTCE`."""
+        return _TIER_FACTS[self][1]
+
+    @property
+    def lag_days(self) -> int:
+        """Days from a week's Monday to its first publication, before holidays."""
+        return _TIER_FACTS[self][2]
+
+
+# FINRA Rule 6110/6610: tier 1 is published two weeks after the week's end, the other
+# two tiers four weeks after it; counted from the week's Monday that is 21 and 35 days.
+_TIER_FACTS = {
+    Tier.NMS_TIER_1: ("NMS Tier 1", "T1", 21),
+    Tier.NMS_TIER_2: ("NMS Tier 2", "T2", 35),
+    Tier.OTC: ("OTC", "OTCE", 35),
+}
+
+
+class VenueClass(StrEnum):
+    """Who executed: an alternative trading system, or a broker-dealer outside one."""
+
+    ATS = "ATS"
+    NON_ATS = "NON_ATS"
+
+
+def tier_of(text: str) -> Tier | None:
+    """The tier that a delivered `tierDescription`, API id or our own name means."""
+    wanted = " ".join(text.split()).casefold()
+    for tier in Tier:
+        if wanted in {tier.description.casefold(), tier.api_id.casefold(), tier.value.casefold()}:
+            return tier
+    return None
+
+
+def monday_of(week_ending: date) -> date:
+    """The Monday that FINRA names the week by (`weekStartDate`)."""
+    require_friday(week_ending)
+    return week_ending - _MONDAY_TO_FRIDAY
+
+
+def week_ending_of(day: date) -> date:
+    """The Friday that names the Monday-to-Sunday week which holds `day`."""
+    return day - timedelta(days=day.weekday()) + _MONDAY_TO_FRIDAY
+
+
+def require_friday(week_ending: date) -> date:
+    """Return `week_ending`, or raise WeekError naming the Friday of its week."""
+    if week_ending.weekday() != _FRIDAY:
+        raise WeekError(
+            f"{week_ending} is a {week_ending:%A}; weeks end on Fridays: "
+            f"{week_ending_of(week_ending)}"
+        )
+    return week_ending
+
+
+def parse_week(text: str) -> date:
+    """Read `YYYY-MM-DD` as a week ending.
+
+    Raises:
+        WeekError: not a date, not a Friday (names the nearest one), or before the
+            first published week.
+    """
+    try:
+        day = date.fromisoformat(text.strip())
+    except ValueError:
+        raise WeekError(
+            f"{text!r} is not a date; give a week by its Friday, for example 2025-11-21"
+        ) from None
+    require_friday(day)
+    if day < FIRST_WEEK:
+        raise WeekError(f"{day} is before FINRA's first published week, {FIRST_WEEK}")
+    return day
+
+
+def weeks_between(first: date, last: date) -> list[date]:
+    """All week endings from `first` to `last`, both included."""
+    require_friday(first), require_friday(last)
+    return [first + _WEEK * n for n in range((last - first).days // 7 + 1)]
+
+
+def publication_day(week_ending: date, tier: Tier) -> date:
+    """First publication of a tier of a week by FINRA.
+
+    The week's Monday plus the tier's lag; when that Monday is an exchange holiday
+    (XNYS, not the federal calendar: Columbus Day publishes), the next session.
+    """
+    day = monday_of(week_ending) + timedelta(days=tier.lag_days)
+    sessions = _exchange_sessions()
+    while day not in sessions and day <= max_session():
+        day += timedelta(days=1)
+    return day
+
+
+def week_published_on(day: date, tier: Tier) -> date | None:
+    """The week ending whose first publication of `tier` is exactly `day`, if any.
+
+    Only Mondays and the sessions right after closed Mondays are such days.
+    """
+    for monday in (day - timedelta(days=day.weekday()), day - timedelta(days=7 + day.weekday())):
+        week_ending = week_ending_of(monday - timedelta(days=tier.lag_days))
+        if publication_day(week_ending, tier) == day:
+            return week_ending
+    return None
+
+
+@cache
+def max_session() -> date:
+    """The last day for which the exchange calendar is known."""
+    return max(_exchange_sessions())
+
+
+@cache
+def _exchange_sessions() -> frozenset[date]:
+    """Days on which the New York exchanges trade (calendar XNYS)."""
+    import exchange_calendars  # imports pandas: only when a calendar is needed
+
+    end = date.today() + timedelta(days=_CALENDAR_SPARE_DAYS)
+    calendar = exchange_calendars.get_calendar("XNYS", start=str(_CALENDAR_START), end=str(end))
+    return frozenset(session.date() for session in calendar.sessions)
