@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -134,8 +135,16 @@ def conform(frame: pl.DataFrame, table: Table) -> pl.DataFrame:
 
     Casts are strict: a value that does not fit raises instead of becoming null.
     """
-    frame = frame.cast(dict(polars_schema(table))).select(c.name for c in table.columns)
+    import polars as pl
+
+    frame = frame.select(pl.col(name).cast(type_) for name, type_ in polars_schema(table).items())
     return frame.sort(table.sort, nulls_last=True, maintain_order=True) if table.sort else frame
+
+
+def exact_sum(values: pl.Series) -> Decimal:
+    """The sum of a DECIMAL column; 0 of nothing."""
+    total = values.sum()
+    return total if isinstance(total, Decimal) else Decimal(0)
 
 
 def pandera_schema(table: Table) -> pa.DataFrameSchema:

@@ -71,12 +71,18 @@ def ensure_view_file(path: Path, lake: Lake, tables: tuple[Table, ...]) -> bool:
     lake.declare(tables)
     statements = view_statements(lake, tables)
     wanted = hashlib.sha256("\n".join([duckdb.__version__, *statements]).encode()).hexdigest()
-    mark = path.with_name(f".{path.name}.fingerprint")
+    mark = _fingerprint(path)
     if path.exists() and mark.exists() and mark.read_text("utf-8") == wanted:
         return False
     _build_beside(path, statements)
     mark.write_text(wanted, "utf-8")
     return True
+
+
+def remove_view_file(path: Path) -> None:
+    """Delete the file of views and its fingerprint."""
+    for found in (path, _fingerprint(path)):
+        found.unlink(missing_ok=True)
 
 
 def build_database(path: Path, lake: Lake, tables: tuple[Table, ...]) -> dict[str, int]:
@@ -138,6 +144,10 @@ def _build_beside(path: Path, statements: list[str]) -> None:
         staged.replace(path)
     finally:
         staged.unlink(missing_ok=True)
+
+
+def _fingerprint(path: Path) -> Path:
+    return path.with_name(f".{path.name}.fingerprint")
 
 
 def _derived_views() -> list[str]:

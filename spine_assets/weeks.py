@@ -10,7 +10,7 @@ update dates, and our capture time.
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from functools import cache
 
@@ -158,6 +158,6 @@ def _exchange_sessions() -> frozenset[date]:
     """Days on which the New York exchanges trade (calendar XNYS)."""
     import exchange_calendars  # imports pandas: only when a calendar is needed
 
-    end = date.today() + timedelta(days=_CALENDAR_SPARE_DAYS)
+    end = datetime.now(UTC).date() + timedelta(days=_CALENDAR_SPARE_DAYS)
     calendar = exchange_calendars.get_calendar("XNYS", start=str(_CALENDAR_START), end=str(end))
     return frozenset(session.date() for session in calendar.sessions)

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import dagster as dg
-import duckdb
 from dagster_duckdb import DuckDBResource
+from duckdb import DuckDBPyConnection
 
 from spine_assets.lake import Lake
 from spine_assets.otc.landing import scan
@@ -29,7 +29,7 @@ class Spine(dg.ConfigurableResource):  # type: ignore[type-arg]
         return Workplace(lake, landing, self._connect)
 
     @contextmanager
-    def _connect(self) -> Iterator[duckdb.DuckDBPyConnection]:
+    def _connect(self) -> Iterator[DuckDBPyConnection]:
         # The resource itself leaves its connection open when the body raises.
         with self.duckdb.get_connection() as connection:
             try:

@@ -20,6 +20,7 @@ from spine_assets.lake import Lake
 from spine_assets.otc import raw, rejects
 from spine_assets.otc.file_format import ParsedFile, count_lines
 from spine_assets.otc.placement import Placement
+from spine_assets.table import exact_sum
 from spine_assets.weeks import Tier, VenueClass
 
 _HASH_DIGITS = 12
@@ -108,8 +109,8 @@ def make(
         source_file=source_file,
         week_source=placement.week_source.value,
         rows=rows.height,
-        row_shares=rows["share_volume"].sum() or Decimal(0),
-        reject_shares=parsed.rejects["share_volume"].sum() or Decimal(0),
+        row_shares=exact_sum(rows["share_volume"]),
+        reject_shares=exact_sum(parsed.rejects["share_volume"]),
         file_shares=parsed.shares,
         lines_counted=count_lines(content),
         blank_lines=parsed.blank_lines,
@@ -181,7 +182,8 @@ def _from_facts(facts: dict[str, Any]) -> Capture:
             "captured_at": datetime.fromisoformat(facts["captured_at"]),
             "last_update_date": date.fromisoformat(facts["last_update_date"]),
             **{
-                name: Decimal(facts[name]) for name in ("row_shares", "reject_shares", "file_shares")
+                name: Decimal(facts[name])
+                for name in ("row_shares", "reject_shares", "file_shares")
             },
         }
     )

@@ -135,7 +135,9 @@ def _cases(error: Any) -> list[dict[str, Any]]:
     cases = error.failure_cases
     if not isinstance(cases, pl.DataFrame):
         return [{"check": str(error.check), "failure_case": str(cases)}]
-    wanted = [name for name in ("column", "check", "failure_case", "index") if name in cases.columns]
+    wanted = [
+        name for name in ("column", "check", "failure_case", "index") if name in cases.columns
+    ]
     return [{name: str(row[name]) for name in wanted} for row in cases.iter_rows(named=True)]
 
 

@@ -16,9 +16,7 @@ from typing import IO
 from spine_assets.otc.file_format import FileRefused
 
 DATA_SUFFIXES = (".csv", ".psv", ".txt")
-SUFFIXES = tuple(data + pack for data in DATA_SUFFIXES for pack in ("", ".gz", ".zip")) + (
-    ".zip",
-)
+SUFFIXES = (*(data + pack for data in DATA_SUFFIXES for pack in ("", ".gz")), ".zip")
 # The largest real week file has about 25 MB; a file a hundred times that is no delivery.
 MAX_CONTENT_BYTES = 2_500_000_000
 MAX_MEMBERS = 1_000  # more than a year of files of every tier and class
@@ -49,7 +47,7 @@ def read_contents(path: Path) -> Iterator[tuple[str | None, bytes | FileRefused]
             yield None, _read_bounded(stream)
 
 
-def _read_bounded(stream: IO[bytes]) -> bytes:
+def _read_bounded(stream: IO[bytes] | gzip.GzipFile) -> bytes:
     content = stream.read(MAX_CONTENT_BYTES + 1)
     if len(content) > MAX_CONTENT_BYTES:
         raise FileRefused(f"it holds more than {MAX_CONTENT_BYTES:,} bytes; no week is that large")

@@ -170,7 +170,7 @@ def split_fast(body: bytes, header: tuple[str, ...], first_line: int) -> _Split 
             has_header=False,
             separator=SEPARATOR,
             quote_char=None,
-            schema={name: pl.String for name in header},
+            schema=dict.fromkeys(header, pl.String),
             empty_string_is_null=False,
         )
     except (pl.exceptions.ComputeError, pl.exceptions.NoDataError):
@@ -208,6 +208,6 @@ def split_by_line(body: bytes, header: tuple[str, ...], first_line: int) -> _Spl
         else:
             detail = f"{len(fields)} fields where the header has {len(header)}"
             rejects.append((Reason.FIELD_COUNT, detail, line, number))
-    frame = pl.DataFrame(good, schema={name: pl.String for name in header}, orient="row")
+    frame = pl.DataFrame(good, schema=dict.fromkeys(header, pl.String), orient="row")
     numbered = frame.with_columns(source_line=pl.Series(good_lines, dtype=pl.Int64))
     return _Split(numbered, typing_rules.line_rejects(rejects), blank)

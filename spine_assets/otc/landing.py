@@ -86,7 +86,7 @@ def scan(folder: Path, index_path: Path) -> Landing:
             pending.append((name, path))
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for (name, _), entry in zip(
-            pending, pool.map(lambda item: _examine(*item, today), pending), strict=True
+            pending, pool.map(lambda item: _examine(item[0], item[1], today), pending), strict=True
         ):
             found[name] = entry
     if found != index:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _HEADER_LINES = 1
 _LEAST_PART_OF_RECENT = 0.5  # a file with fewer rows than half the recent weeks' looks cut
 _RECENT_WEEKS = 4
+_NAMED_FINDINGS = 3  # in the summary; the sample has the others
 _MOST_REJECTS_PCT = 1.0  # above it the delivery itself is in doubt
 
 
@@ -84,12 +85,16 @@ def delivery(context: CheckContext) -> CheckResult:
         return context.result(
             "delivery", True, f"all due tiers are in: {facts['tiers_in']}", facts=facts
         )
-    kinds = sorted({row["finding"] for row in findings})
+    named = "; ".join(
+        f"{row['finding']} {row['what']}: {row['detail']}" for row in findings[:_NAMED_FINDINGS]
+    )
+    more = (
+        f"; and {len(findings) - _NAMED_FINDINGS} more" if len(findings) > _NAMED_FINDINGS else ""
+    )
     return context.result(
         "delivery",
         False,
-        f"{len(findings)} findings: {', '.join(kinds)}. The sample says what and what to do; "
-        "`spine status` shows all weeks.",
+        named + more,
         severity=Severity.WARN,
         facts=facts,
         samples=findings[: checking.SAMPLE_ROWS],
@@ -187,7 +192,9 @@ def rejects(context: CheckContext) -> CheckResult:
     }
     if not counts:
         return context.result("rejects", True, f"none of {lines:,} lines", facts=facts)
-    advice = "; ".join(f"{reason} x{count}: {ADVICE[Reason(reason)]}" for reason, count in counts.items())
+    advice = "; ".join(
+        f"{reason} x{count}: {ADVICE[Reason(reason)]}" for reason, count in counts.items()
+    )
     severe = part > _MOST_REJECTS_PCT
     return context.result(
         "rejects",

@@ -22,15 +22,11 @@ TABLE = Table(
     columns=(
         c.CAPTURE_ID,
         c.WEEK_ENDING,
-        Column(
-            "stage", Type.TEXT, "Where it was turned away", isin=tuple(s.value for s in Stage)
-        ),
+        Column("stage", Type.TEXT, "Where it was turned away", isin=tuple(s.value for s in Stage)),
         Column("reason", Type.TEXT, "Primary reason", isin=tuple(r.value for r in Reason)),
         Column("field", Type.TEXT, "Delivered field at fault, where one is", nullable=True),
         Column("detail", Type.TEXT, "What was found, all reasons"),
-        Column(
-            "share_volume", Type.SHARES, "Shares of the line, where readable", "shares", True
-        ),
+        Column("share_volume", Type.SHARES, "Shares of the line, where readable", "shares", True),
         Column(
             "raw_line",
             Type.TEXT,

@@ -63,9 +63,7 @@ def _identified(rows: pl.DataFrame) -> pl.DataFrame:
 
 def _row_reason() -> pl.Expr:
     """The first rule that a row breaks by itself."""
-    overlapping = pl.col("summary_type").is_not_null() & ~pl.col("summary_type").is_in(
-        _VENUE_GRAIN
-    )
+    overlapping = pl.col("summary_type").is_not_null() & ~pl.col("summary_type").is_in(_VENUE_GRAIN)
     return (
         pl.when(overlapping)
         .then(pl.lit(Reason.SUMMARY_TYPE.value))
@@ -113,8 +111,11 @@ def _part_twins(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
 
 
 def _settle(twins: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Of rows that share a key: exact twins after the first are duplicates; of different
-    figures the one with the latest update date wins, without a single latest none does."""
+    """Part rows that share a key into (kept, rejected).
+
+    Exact twins after the first are duplicates; of different figures the one with the
+    latest update date wins, and without a single latest none does.
+    """
     order = twins.sort("source_file", "source_line")
     first = pl.col("record_hash").is_first_distinct().over(_KEY)
     newest = pl.col("last_update_date").max().over(_KEY)

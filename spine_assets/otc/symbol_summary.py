@@ -47,7 +47,9 @@ TABLE = Table(
         c.shares("ats_volume", "Shares on alternative trading systems"),
         c.shares("non_ats_volume", "Shares of broker-dealers outside ATSs, bucket included"),
         Column(
-            "top_mpid", Type.TEXT, "Identified venue of the largest volume, ties by mpid",
+            "top_mpid",
+            Type.TEXT,
+            "Identified venue of the largest volume, ties by mpid",
             nullable=True,
         ),
         c.percentage("top_share_pct", "That venue's part of total_volume"),

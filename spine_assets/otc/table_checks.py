@@ -1,5 +1,4 @@
-"""Checks of the derived tables: do they agree with what they are made from, and with
-the weeks before?
+"""Checks of the derived tables: against what they are made from, and the weeks before.
 
 Reconciliations are counted by DuckDB on the Parquet files that are about to be
 published, so that neither the builder (Polars) nor the writer vouches for itself.
@@ -119,7 +118,10 @@ def continuity(context: CheckContext) -> CheckResult:
         return context.result("continuity", True, "no earlier week within four to compare with")
     now, before, like = pair
     venues_now, venues_before = now["mpid"].n_unique(), before["mpid"].n_unique()
-    shares_now, shares_before = float(now["share_volume"].sum()), float(before["share_volume"].sum())
+    shares_now, shares_before = (
+        float(now["share_volume"].sum()),
+        float(before["share_volume"].sum()),
+    )
     lost = 1 - venues_now / venues_before if venues_before else 0.0
     swing = shares_now / shares_before - 1 if shares_before else 0.0
     facts = {

@@ -15,7 +15,7 @@ import polars as pl
 import polars_hash as plh
 
 from spine_assets.otc.reasons import Reason
-from spine_assets.table import SHARE_PRECISION, SHARE_SCALE, Type, polars_type
+from spine_assets.table import SHARE_PRECISION, SHARE_SCALE, Type, exact_sum, polars_type
 
 SHARES = "totalWeeklyShareQuantity"
 TRADES = "totalWeeklyTradeCount"
@@ -81,6 +81,7 @@ def apply(fields: pl.DataFrame, header: tuple[str, ...], captured_on: date) -> T
 
     Args:
         fields: One text column a header name, and `source_line`.
+        header: Delivered column names.
         captured_on: Later dates are rejects (`FUTURE_DATE`).
 
     Returns:
@@ -115,7 +116,7 @@ def apply(fields: pl.DataFrame, header: tuple[str, ...], captured_on: date) -> T
     # The untouched text of a rejected line is its fields joined again: there is no quoting.
     raw = fields.filter(failed).select(raw_line=pl.concat_str(header, separator="|"))["raw_line"]
     rejects = _rejects(judged.filter(failed), raw, list(reasons))
-    return TypedRows(rows, rejects, judged["_shares"].sum() or Decimal(0))
+    return TypedRows(rows, rejects, exact_sum(judged["_shares"]))
 
 
 def _hex_hash(text: pl.Expr) -> pl.Expr:
@@ -160,7 +161,11 @@ def _date_reason(name: str, captured_on: date, *, required: bool) -> pl.Expr:
 
 def _cast(good: pl.DataFrame, reasons: dict[str, pl.Expr]) -> pl.DataFrame:
     """Cast the judged text columns of accepted rows; strict, so a surprise raises."""
-    casts = [pl.col("_shares").alias(SHARES), pl.col(TRADES).cast(pl.Int64), _as_date(REQUIRED_DATE)]
+    casts = [
+        pl.col("_shares").alias(SHARES),
+        pl.col(TRADES).cast(pl.Int64),
+        _as_date(REQUIRED_DATE),
+    ]
     if NOTIONAL in reasons:
         text = pl.col(NOTIONAL)
         casts.append(pl.when(text != "").then(text).cast(polars_type(Type.SHARES)).alias(NOTIONAL))
@@ -184,4 +189,4 @@ def _rejects(bad: pl.DataFrame, raw: pl.Series, names: list[str]) -> pl.DataFram
         share_volume=pl.col("_shares"),
         raw_line=raw,
         source_line=pl.col("source_line"),
-    ).cast(dict(_REJECT_SCHEMA))
+    ).select(pl.col(name).cast(type_) for name, type_ in _REJECT_SCHEMA.items())

@@ -52,9 +52,7 @@ TABLE = Table(
         c.INPUT_MAX,
     ),
     checks=(
-        Check(
-            "schema", SCHEMA + " Shares add up to 100, ranks start at 1.", schema, blocking=True
-        ),
+        Check("schema", SCHEMA + " Shares add up to 100, ranks start at 1.", schema, blocking=True),
         Check(
             "reconciles",
             "Totals by venue equal those of otc_venue_volume, counted by DuckDB on the files "
@@ -110,13 +108,12 @@ def build(venues: pl.DataFrame, inputs: pl.DataFrame, build_id: str) -> pl.DataF
         build_id: Written as `capture_id`.
     """
     tiers = venues["tier"].unique().sort().to_list()
-    newest = {"by": ["last_update_date", "venue_name"]}
     shares = (
         venues.join(inputs, on=["tier", "venue_class"], how="left")
         .group_by("week_ending", "mpid", "venue_class")
         .agg(
             # A venue may be renamed between its rows: the latest name stands.
-            venue_name=pl.col("venue_name").sort_by(**newest).last(),
+            venue_name=pl.col("venue_name").sort_by("last_update_date", "venue_name").last(),
             total_volume=pl.col("share_volume").sum(),
             total_trades=pl.col("trade_count").sum(),
             symbol_count=pl.col("symbol").n_unique().cast(pl.Int64),

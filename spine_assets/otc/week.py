@@ -7,8 +7,6 @@ happens under the week's lock, and nothing here knows who asked (Dagster, CLI or
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
@@ -24,11 +22,10 @@ from spine_assets.otc import captures, intake, raw, rejects, rules, venue_volume
 from spine_assets.otc.captures import Capture, CapturedFrames, Key
 from spine_assets.otc.checking import CheckContext, CheckResult, Connect, number
 from spine_assets.otc.landing import Landing, Unusable
-from spine_assets.otc.tables import BUILDERS, TABLES, table, upstream
-from spine_assets.table import Check, Table
-
-RULE_PART = "rule.parquet"
-_HASH_DIGITS = 12
+from spine_assets.otc.reasons import Stage
+from spine_assets.otc.tables import BUILDERS, TABLES, upstream
+from spine_assets.otc.versions import Standing, build_hash, data_version, part_of, standing
+from spine_assets.table import Check, Table, exact_sum
 
 
 class BuildFailed(Exception):
@@ -204,7 +201,7 @@ class _WeekBuild:
         self.result.events.append(
             TableBuilt(
                 declared.name,
-                self._data_version(declared),
+                data_version(declared, self.current),
                 unchanged=not self.fresh,
                 facts={
                     "rows": sum(item.rows for item in current),
@@ -221,16 +218,17 @@ class _WeekBuild:
 
     def _publish_derived(self, declared: Table) -> None:
         started = time.perf_counter()
-        target = self._target(declared.name)
+        target = part_of(self.lake, declared.name, self.week)
         held = self.lake.metadata(target) if target.exists() else {}
-        if held.get("build") == self._build_hash(declared) and not self.force:
+        wanted = build_hash(declared, self.current)
+        if held.get("build") == wanted and not self.force:
             self._again(declared, held)
             return
-        build_id = f"{self.place.now().astimezone(UTC):%Y%m%dT%H%M%SZ}-{self._build_hash(declared)}"
+        build_id = f"{self.place.now().astimezone(UTC):%Y%m%dT%H%M%SZ}-{wanted}"
         frame = self._build(declared, build_id)
         self.frames[declared.name] = frame
         facts = self._facts(declared, frame, build_id)
-        metadata = {"build": self._build_hash(declared), "facts": facts}
+        metadata = {"build": wanted, "facts": facts}
         staged = self.lake.stage(self._stored_rows(declared, frame), target, metadata)
         try:
             context = self._context(declared, {declared.name: [staged]})
@@ -243,7 +241,10 @@ class _WeekBuild:
         seconds = round(time.perf_counter() - started, 3)
         self.result.events.append(
             TableBuilt(
-                declared.name, self._data_version(declared), False, facts | {"seconds": seconds}
+                declared.name,
+                data_version(declared, self.current),
+                False,
+                facts | {"seconds": seconds},
             )
         )
 
@@ -264,7 +265,7 @@ class _WeekBuild:
             else:
                 self.result.events.append(self._run_check(context, check))
         self.result.events.append(
-            TableBuilt(declared.name, self._data_version(declared), True, held["facts"])
+            TableBuilt(declared.name, data_version(declared, self.current), True, held["facts"])
         )
 
     def _build(self, declared: Table, build_id: str) -> pl.DataFrame:
@@ -292,14 +293,11 @@ class _WeekBuild:
                 self._require_stored(name, declared.name)
 
     def _require_stored(self, name: str, needed_by: str) -> None:
-        if name == raw.TABLE.name:
-            return  # captures were chosen, so they stand
-        target = self._target(name)
-        held = self.lake.metadata(target).get("build") if target.exists() else None
-        if held != self._build_hash(table(name)):
-            state = "older than its inputs" if held else "missing"
+        state = standing(self.lake, name, self.week, self.current)
+        if state is not Standing.FRESH:
+            found = "older than its inputs" if state is Standing.STALE else "missing"
             raise BuildFailed(
-                f"{self.week}: {needed_by} needs {name}, which is {state}; "
+                f"{self.week}: {needed_by} needs {name}, which is {found}; "
                 f"run {self._selection(self.wanted | {*upstream(needed_by), needed_by})}"
             )
 
@@ -308,7 +306,11 @@ class _WeekBuild:
     def _context(self, declared: Table, staged: dict[str, list[Path]]) -> CheckContext:
         files = {
             raw.TABLE.name: [captures.raw_path(self.lake, c) for c in self.current.values()],
-            **{t.name: [self._target(t.name)] for t in TABLES if t.name != raw.TABLE.name},
+            **{
+                t.name: [part_of(self.lake, t.name, self.week)]
+                for t in TABLES
+                if t.name != raw.TABLE.name
+            },
             **staged,
         }
         return CheckContext(
@@ -351,7 +353,7 @@ class _WeekBuild:
             return pl.concat(parts)
         if name == rejects.TABLE.name:
             return pl.concat([self._parse_rejects(), rejects.from_rules(self._split()[1])])
-        return pl.read_parquet(self._target(name))
+        return pl.read_parquet(part_of(self.lake, name, self.week))
 
     def _parse_rejects(self) -> pl.DataFrame:
         """Parse rejects of the current captures."""
@@ -366,17 +368,16 @@ class _WeekBuild:
     def _stored_rows(self, declared: Table, frame: pl.DataFrame) -> pl.DataFrame:
         """What the table's own file holds: parse rejects stand beside their captures."""
         if declared.name == rejects.TABLE.name:
-            return frame.filter(pl.col("stage") == rejects.Stage.RULE.value)
+            return frame.filter(pl.col("stage") == Stage.RULE.value)
         return frame
-
-    def _target(self, name: str) -> Path:
-        if name == rejects.TABLE.name:
-            return self.lake.folder(name, self.week) / RULE_PART
-        return self.lake.part(name, self.week)
 
     def _facts(self, declared: Table, frame: pl.DataFrame, build_id: str) -> dict[str, Any]:
         volume = next(name for name in ("share_volume", "total_volume") if name in frame.columns)
-        facts = {"rows": frame.height, "shares": number(frame[volume].sum()), "build_id": build_id}
+        facts = {
+            "rows": frame.height,
+            "shares": number(exact_sum(frame[volume])),
+            "build_id": build_id,
+        }
         if declared.name == rejects.TABLE.name:
             facts |= dict(frame.group_by("reason").len().sort("reason").iter_rows())
         return facts | self._input_facts()
@@ -389,25 +390,9 @@ class _WeekBuild:
             "capture_ids": [item.capture_id for item in current],
         }
 
-    def _code_versions(self, declared: Table) -> list[str]:
-        names = [*upstream(declared.name), declared.name]
-        return [f"{name}={table(name).code_version}" for name in names]
-
-    def _build_hash(self, declared: Table) -> str:
-        inputs = sorted(item.capture_id for item in self.current.values())
-        return _digest([inputs, self._code_versions(declared)])
-
-    def _data_version(self, declared: Table) -> str:
-        inputs = sorted(f"{'.'.join(key)}={item.sha256}" for key, item in self.current.items())
-        return _digest([inputs, self._code_versions(declared)])
-
     def _selection(self, names: Collection[str]) -> str:
         chosen = ",".join(t.name for t in TABLES if t.name in names)
         return (
             f"dagster asset materialize -m spine_assets.definitions --select '{chosen}' "
             f"--partition {self.week}"
         )
-
-
-def _digest(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value).encode()).hexdigest()[:_HASH_DIGITS]

@@ -14,8 +14,9 @@ from spine_assets.defs.otc.events import evaluation, materialization
 from spine_assets.defs.otc.specs import GROUP, check_specs, files_spec, table_specs
 from spine_assets.defs.partitions import WEEKS
 from spine_assets.defs.resources import Spine
+from spine_assets.otc.checking import CheckResult
 from spine_assets.otc.landing import Unusable
-from spine_assets.otc.week import NoInput, WeekResult, Workplace, build_week, check_week
+from spine_assets.otc.week import NoInput, TableBuilt, WeekResult, Workplace, build_week, check_week
 
 Event = dg.AssetMaterialization | dg.AssetCheckEvaluation
 
@@ -105,11 +106,9 @@ def _to_name(place: Workplace, week: date, *, alone: bool, last: bool) -> list[U
     ]
 
 
-def _events(
-    result: WeekResult, tables: set[str], checks: set[tuple[str, str]]
-) -> Iterator[Event]:
+def _events(result: WeekResult, tables: set[str], checks: set[tuple[str, str]]) -> Iterator[Event]:
     for event in result.events:
-        if hasattr(event, "check"):
+        if isinstance(event, CheckResult):
             if (event.table, event.check) in checks:
                 yield evaluation(event, result.week)
         elif event.table in tables:
@@ -117,7 +116,7 @@ def _events(
 
 
 def _said(result: WeekResult) -> str:
-    built = [event for event in result.events if not hasattr(event, "check")]
+    built = [event for event in result.events if isinstance(event, TableBuilt)]
     if isinstance(result.error, NoInput):
         return "no input"
     if result.error is not None:

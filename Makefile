@@ -1,0 +1,62 @@
+# `make demo` and `make test` need only Python 3.11 or newer, git and make.
+# uv is used where it is installed, and brought into .uv/ of this folder where it is not.
+SHELL := /bin/bash
+UV := $(or $(shell command -v uv 2>/dev/null),.uv/bin/uv)
+export UV_PYTHON_DOWNLOADS := never
+DATA := $(or $(SPINE_DATA_DIR),data)
+RUN := $(UV) run --locked --no-sync
+MATERIALIZE := $(RUN) dagster asset materialize -m spine_assets.definitions --select 'group:otc'
+DEMO_WEEKS := 2025-09-05...2025-11-21
+
+.PHONY: demo test ui lint types check setup help
+.DEFAULT_GOAL := help
+
+help: ## What can be made
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1	/' | expand -t 10
+
+.uv/bin/uv:
+	@echo "No uv found: installing one into .uv/"
+	@python3 -m venv .uv && .uv/bin/pip install --quiet --disable-pip-version-check uv
+
+setup: $(if $(filter .uv/bin/uv,$(UV)),.uv/bin/uv) ## Install everything into .venv
+	@$(UV) sync --locked --quiet
+
+demo: setup ## Load the committed sample weeks and show them
+	@mkdir -p $(DATA)/landing
+	@echo "1/4  landing the sample: 12 weeks as they first arrived"
+	@cp -R data/sample/first/. $(DATA)/landing/
+	@echo "2/4  dagster asset materialize --select 'group:otc' --partition-range $(DEMO_WEEKS)"
+	@$(call quietly,$(MATERIALIZE) --partition-range $(DEMO_WEEKS))
+	@echo "3/4  a late tier and a corrected file arrive; the same command again"
+	@cp -R data/sample/later/. $(DATA)/landing/
+	@$(call quietly,$(MATERIALIZE) --partition-range $(DEMO_WEEKS))
+	@echo "4/4  what was made"
+	@$(RUN) spine status
+	@$(RUN) spine week --top 5
+	@echo
+	@echo "Next:"
+	@echo "  make ui       # the Dagster UI on http://127.0.0.1:3000"
+	@echo "  .venv/bin/spine query 'FROM otc_venue_share ORDER BY week_ending DESC, rank LIMIT 10'"
+	@echo "  .venv/bin/spine status   # after you put files of your own into $(DATA)/landing"
+
+test: setup ## Run the tests
+	@$(RUN) pytest -n auto
+
+ui: setup ## Start the Dagster UI on loopback
+	@$(RUN) dagster dev -h 127.0.0.1 -p 3000
+
+lint: setup ## Lint and check the format
+	@$(RUN) ruff check .
+	@$(RUN) ruff format --check .
+
+types: setup ## Check types
+	@$(RUN) mypy
+
+check: lint types test ## All of the above, and the definitions
+	@$(RUN) dagster definitions validate -m spine_assets.definitions
+	@$(RUN) dg check defs
+
+# Dagster logs every event; keep that in a file and show it only when the command fails.
+define quietly
+$(1) > $(DATA)/demo.log 2>&1 || { tail -n 40 $(DATA)/demo.log; echo "failed; the whole log is $(DATA)/demo.log"; exit 1; }
+endef

@@ -1,0 +1,77 @@
+"""Versions of built weeks: what a stored table was made from, and whether that still holds.
+
+Judged from the lake alone: the inputs and code versions of a build stand in the metadata
+of its file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from datetime import date
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from spine_assets.lake import Lake
+from spine_assets.otc import raw, rejects
+from spine_assets.otc.captures import Capture, Key
+from spine_assets.otc.tables import table, upstream
+from spine_assets.table import Table
+
+RULE_PART = "rule.parquet"
+"""The rule rejects of a week; parse rejects stand beside it, a file a capture."""
+
+_HASH_DIGITS = 12
+
+Current = Mapping[Key, Capture]
+
+
+class Standing(StrEnum):
+    """How a stored week of a table relates to its inputs."""
+
+    FRESH = "fresh"
+    STALE = "stale"
+    MISSING = "missing"
+
+
+def part_of(lake: Lake, name: str, week: date) -> Path:
+    """The file that a build of a derived table's week replaces."""
+    if name == rejects.TABLE.name:
+        return lake.folder(name, week) / RULE_PART
+    return lake.part(name, week)
+
+
+def build_hash(declared: Table, current: Current) -> str:
+    """12 hex of the sorted input capture ids and the code versions."""
+    return _digest([sorted(item.capture_id for item in current.values()), _codes(declared)])
+
+
+def data_version(declared: Table, current: Current) -> str:
+    """12 hex of delivered content and code versions.
+
+    The same files give the same value in any lake and at any time.
+    """
+    inputs = sorted(f"{'.'.join(key)}={item.sha256}" for key, item in current.items())
+    return _digest([inputs, _codes(declared)])
+
+
+def standing(lake: Lake, name: str, week: date, current: Current) -> Standing:
+    """Whether a stored week is there and made from the current captures and code."""
+    if name == raw.TABLE.name:
+        return Standing.FRESH if current else Standing.MISSING
+    part = part_of(lake, name, week)
+    if not part.exists():
+        return Standing.MISSING
+    held = lake.metadata(part).get("build")
+    return Standing.FRESH if held == build_hash(table(name), current) else Standing.STALE
+
+
+def _codes(declared: Table) -> list[str]:
+    names = [*upstream(declared.name), declared.name]
+    return [f"{name}={table(name).code_version}" for name in names]
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()[:_HASH_DIGITS]

@@ -1,0 +1,267 @@
+"""How the `spine` command prints: tables for people, plain values for programs.
+
+Whole shares are printed as whole numbers; nothing here computes.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import duckdb
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table as Grid
+
+from spine_assets.history import CheckRecord
+from spine_assets.otc.landing import Landing
+from spine_assets.otc.versions import Standing
+from spine_assets.status import Arrival, WeekStatus
+from spine_assets.weeks import Tier
+
+_PIPED_WIDTH = 120  # a log or a pipe has no width of its own
+_CONSOLE = Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH)
+_TIER_STYLES = {
+    Arrival.NOT_DUE: "dim",
+    Arrival.OVERDUE: "red",
+    Arrival.LANDED: "yellow",
+    Arrival.LOADED: "green",
+    Arrival.CORRECTED: "cyan",
+}
+_CHECK_STYLES = {"WARN": "yellow", "ERROR": "red"}
+_TOP_VENUES = """
+    SELECT rank, mpid, venue_name, total_volume, total_trades, market_share_pct, is_complete
+    FROM otc_venue_share WHERE week_ending = $week ORDER BY rank NULLS LAST, mpid LIMIT $top
+"""
+_TOP_SYMBOLS = """
+    SELECT symbol, tier, total_volume, total_trades, venue_count, top_mpid, hhi
+    FROM otc_symbol_summary WHERE week_ending = $week
+    ORDER BY total_volume DESC, symbol, tier LIMIT $top
+"""
+
+Figures = dict[str, list[dict[str, Any]]]
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON holds it: whole decimals as integers, others as exact text."""
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else f"{value.normalize():f}"
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    return str(value)
+
+
+def text(value: Any) -> str:
+    """A value as a cell of a table."""
+    shown = plain(value)
+    if shown is None:
+        return ""
+    if isinstance(shown, bool):
+        return "yes" if shown else "no"
+    if isinstance(shown, int):
+        return f"{shown:,}"
+    if isinstance(shown, float):
+        return f"{shown:,.4f}"
+    return ", ".join(shown) if isinstance(shown, list) else str(shown)
+
+
+def records(names: list[str], rows: list[tuple[Any, ...]]) -> list[dict[str, Any]]:
+    """Rows as JSON objects."""
+    return [dict(zip(names, map(plain, row), strict=True)) for row in rows]
+
+
+def csv_text(names: list[str], rows: list[tuple[Any, ...]]) -> str:
+    """Rows as CSV with a header."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(names)
+    writer.writerows([plain(value) for value in row] for row in rows)
+    return out.getvalue()
+
+
+def result(names: list[str], rows: list[tuple[Any, ...]], title: str | None = None) -> None:
+    """Rows as a table."""
+    grid = _grid(*names, title=title)
+    for number, column in enumerate(grid.columns):
+        if rows and isinstance(rows[0][number], (int, float, Decimal)):
+            column.justify = "right"
+    for row in rows:
+        grid.add_row(*(text(value) for value in row))
+    _CONSOLE.print(grid)
+
+
+def _grid(*headers: str, title: str | None = None) -> Grid:
+    return Grid(*headers, title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+
+
+@contextmanager
+def progress(label: str, total: int) -> Iterator[Callable[[], None]]:
+    """A progress bar; the yielded function advances it by one."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as bar:
+        task = bar.add_task(label, total=total)
+        yield lambda: bar.advance(task)
+
+
+# --- status
+
+
+def status(
+    rows: list[WeekStatus],
+    states: dict[tuple[str, date], str | None],
+    checks: dict[date, list[CheckRecord]],
+    landing: Landing,
+    hidden: int,
+) -> None:
+    """The arrival board and the unusable files."""
+    if not rows:
+        _CONSOLE.print("No week has a file or a capture yet: drop files into the landing folder.")
+    else:
+        tiers = [tier.description for tier in Tier]
+        grid = _grid("week ending", *tiers, "tables", "checks", title="Weeks by tiers and tables")
+        grid.columns[0].no_wrap = True
+        for row in reversed(rows):
+            cells = [_tier_cell(row, tier) for tier in Tier]
+            grid.add_row(
+                str(row.week_ending),
+                *cells,
+                _tables_cell(row, states),
+                checks_summary(checks[row.week_ending]),
+            )
+        _CONSOLE.print(grid)
+        if hidden:
+            _CONSOLE.print(f"{hidden} earlier weeks are hidden; --all shows them.")
+    if landing.unusable:
+        grid = _grid("unusable file", "why nothing of it is loaded")
+        for item in landing.unusable:
+            grid.add_row(item.name, item.reason)
+        _CONSOLE.print(grid)
+
+
+def status_json(
+    rows: list[WeekStatus],
+    states: dict[tuple[str, date], str | None],
+    checks: dict[date, list[CheckRecord]],
+    landing: Landing,
+) -> dict[str, Any]:
+    """The arrival board for programs."""
+    return {
+        "weeks": [
+            {
+                "week_ending": str(row.week_ending),
+                "tiers": {
+                    tier.value: {
+                        "state": found.state.value,
+                        "due": str(found.due),
+                        "classes": [item.value for item in found.classes],
+                    }
+                    for tier, found in row.tiers.items()
+                },
+                "tables": {
+                    name: {"lake": state.value, "dagster": states[name, row.week_ending]}
+                    for name, state in row.tables.items()
+                },
+                "checks": [vars(check) for check in checks[row.week_ending]],
+            }
+            for row in rows
+        ],
+        "unusable": [{"file": item.name, "reason": item.reason} for item in landing.unusable],
+    }
+
+
+def _tier_cell(row: WeekStatus, tier: Tier) -> str:
+    found = row.tiers[tier]
+    style = _TIER_STYLES[found.state]
+    due = f" {found.due}" if found.state is Arrival.NOT_DUE else ""
+    return f"[{style}]{found.state}{due}[/{style}]"
+
+
+def _tables_cell(row: WeekStatus, states: dict[tuple[str, date], str | None]) -> str:
+    """All fresh, or the tables that are not, by what is wrong with them."""
+    wrong: dict[str, list[str]] = {}
+    for name, standing in row.tables.items():
+        recorded = states[name, row.week_ending]
+        if recorded == "failed":
+            wrong.setdefault("[red]failed[/red]", []).append(name)
+        if standing is not Standing.FRESH:
+            wrong.setdefault(f"[yellow]{standing}[/yellow]", []).append(name)
+        elif recorded is None:
+            wrong.setdefault("[yellow]not recorded[/yellow]", []).append(name)
+    if not wrong:
+        return "[green]all fresh[/green]"
+    every = len(row.tables)
+    return "; ".join(
+        f"{what}: {'all' if len(names) == every else ', '.join(names)}"
+        for what, names in wrong.items()
+    )
+
+
+# --- week
+
+
+def checks_summary(checks: list[CheckRecord]) -> str:
+    """How many checks passed, and the names of those that did not."""
+    failed = [check for check in checks if not check.passed]
+    if not failed:
+        return f"[green]{len(checks)} passed[/green]" if checks else "[dim]none[/dim]"
+    named = ", ".join(
+        f"[{_CHECK_STYLES[item.severity]}]{item.severity.lower()} {item.check}[/]"
+        for item in failed
+    )
+    return f"{len(checks) - len(failed)} passed, {named}"
+
+
+def week_figures(warehouse: duckdb.DuckDBPyConnection, week: date, top: int) -> Figures:
+    """Top venues and symbols of a week."""
+    found = {}
+    for name, sql in (("venues", _TOP_VENUES), ("symbols", _TOP_SYMBOLS)):
+        cursor = warehouse.execute(sql, {"week": week, "top": top})
+        names = [column[0] for column in cursor.description or ()]
+        found[name] = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+    return found
+
+
+def week_json(week: date, found: Figures, checks: list[CheckRecord]) -> dict[str, Any]:
+    """A week at a glance for programs."""
+    return {
+        "week_ending": str(week),
+        **{
+            name: [{key: plain(value) for key, value in row.items()} for row in rows]
+            for name, rows in found.items()
+        },
+        "checks": [vars(check) for check in checks],
+    }
+
+
+def week(chosen: date, found: Figures, checks: list[CheckRecord]) -> None:
+    """A week at a glance."""
+    complete = bool(found["venues"]) and found["venues"][0]["is_complete"]
+    note = "all three tiers in" if complete else "INCOMPLETE: not all three tiers are in"
+    _CONSOLE.print(f"\n[bold]Week ending {chosen}[/bold] ({note})")
+    for name, title in (
+        ("venues", "Top venues, of reported off-exchange volume"),
+        ("symbols", "Top symbols"),
+    ):
+        rows = [{k: v for k, v in row.items() if k != "is_complete"} for row in found[name]]
+        if rows:
+            headers = [name.replace("_", " ") for name in rows[0]]
+            result(headers, [tuple(row.values()) for row in rows], title)
+    _CONSOLE.print(f"Checks: {checks_summary(checks)}")
+    failed = [check for check in checks if not check.passed]
+    if not failed:
+        return
+    grid = _grid("table", "check", "outcome", "what it found")
+    for check in failed:
+        style = _CHECK_STYLES[check.severity]
+        outcome = f"[{style}]{check.severity}[/{style}]"
+        grid.add_row(check.table, check.check, outcome, check.summary)
+    _CONSOLE.print(grid)

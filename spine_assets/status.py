@@ -1,0 +1,90 @@
+"""The arrival board: how far each tier of each week has come, and how each table stands.
+
+Told by the landing folder, the lake and FINRA's calendar.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+
+from spine_assets.lake import Lake
+from spine_assets.otc import captures, intake
+from spine_assets.otc.captures import Capture
+from spine_assets.otc.landing import Delivery, Landing
+from spine_assets.otc.tables import TABLES
+from spine_assets.otc.versions import Standing, standing
+from spine_assets.weeks import Tier, VenueClass, publication_day, weeks_between
+
+
+class Arrival(StrEnum):
+    """How far a tier of a week has come."""
+
+    NOT_DUE = "not due"
+    OVERDUE = "overdue"
+    LANDED = "landed"
+    LOADED = "loaded"
+    CORRECTED = "corrected"
+
+
+@dataclass(frozen=True)
+class TierStatus:
+    """One tier of one week: its state, its due day and the classes loaded."""
+
+    state: Arrival
+    due: date
+    classes: tuple[VenueClass, ...]
+
+
+@dataclass(frozen=True)
+class WeekStatus:
+    """One week of the board."""
+
+    week_ending: date
+    tiers: dict[Tier, TierStatus]
+    tables: dict[str, Standing]
+
+
+def board(lake: Lake, landing: Landing, today: date) -> list[WeekStatus]:
+    """All weeks from the first to the last that has a file or a capture, newest last."""
+    held = {*landing.weeks(), *lake.weeks("otc_raw")}
+    if not held:
+        return []
+    return [
+        _week(week, lake, landing.of_week(week), today)
+        for week in weeks_between(min(held), max(held))
+    ]
+
+
+def _week(week: date, lake: Lake, deliveries: list[Delivery], today: date) -> WeekStatus:
+    stored = captures.stored(lake, week)
+    current = captures.current(stored)
+    pending = intake.uncaptured(deliveries, stored)
+    tables = {t.name: standing(lake, t.name, week, current) for t in TABLES}
+    if pending and tables["otc_raw"] is Standing.FRESH:
+        tables = {name: _behind(state) for name, state in tables.items()}
+    return WeekStatus(
+        week, {tier: _tier(tier, week, stored, pending, today) for tier in Tier}, tables
+    )
+
+
+def _behind(state: Standing) -> Standing:
+    return Standing.STALE if state is Standing.FRESH else state
+
+
+def _tier(
+    tier: Tier, week: date, stored: list[Capture], pending: list[Delivery], today: date
+) -> TierStatus:
+    due = publication_day(week, tier)
+    mine = [item for item in stored if item.tier == tier]
+    classes = tuple(sorted({item.venue_class for item in mine}))
+    if any(item.placement.tier == tier for item in pending):
+        state = Arrival.LANDED
+    elif len(mine) > len(classes):
+        state = Arrival.CORRECTED
+    elif mine:
+        state = Arrival.LOADED
+    else:
+        state = Arrival.OVERDUE if due < today else Arrival.NOT_DUE
+    return TierStatus(state, due, classes)
