@@ -21,7 +21,7 @@ SYMBOL = Column("symbol", Type.TEXT, "Issue symbol as FINRA writes it; case matt
 MPID = Column(
     "mpid",
     Type.TEXT,
-    "Venue: the MPID of an ATS; CRD<number>, else FIRM:<name>, of a firm outside an ATS; "
+    "Venue: the MPID of an ATS; for a firm outside an ATS CRD and its number, else FIRM: and its name; "
     "DE_MINIMIS for FINRA's pool of small firms, which is a bucket and no venue",
 )
 VENUE_NAME = Column("venue_name", Type.TEXT, "Venue or firm name, without its MPID in front")
@@ -32,11 +32,13 @@ CAPTURED_AT = Column("captured_at", Type.TIMESTAMP, "First commit of this conten
 RECORD_HASH = Column(
     "record_hash", Type.TEXT, "xxh3-128 (hex) of the eight delivered fields, joined by |"
 )
-CAPTURE_ID = Column("capture_id", Type.TEXT, "The capture: <captured_at>-<12 hex of sha256>")
+CAPTURE_ID = Column(
+    "capture_id", Type.TEXT, "The capture: its time (UTC), then 12 hex of its sha256"
+)
 BUILD_ID = Column(
     "capture_id",
     Type.TEXT,
-    "The build: <built_at>-<12 hex of its input captures and code version>",
+    "The build: its time (UTC), then 12 hex of its input captures and code version",
 )
 INPUT_MIN = Column("input_min_capture_id", Type.TEXT, "Least capture among the row's inputs")
 INPUT_MAX = Column("input_max_capture_id", Type.TEXT, "Greatest capture among the row's inputs")

@@ -33,6 +33,7 @@ def schema(context: CheckContext) -> CheckResult:
 def conservation(context: CheckContext) -> CheckResult:
     """Lines = header + blank + rows + parse rejects; shares likewise, file by file."""
     accounts = [_account(capture) for capture in context.captures]
+    accounts.sort(key=lambda row: str(row["source_file"]))
     wrong = [row for row in accounts if row["lines_missing"] or row["shares_missing"] != "0"]
     facts = {
         "captures": len(accounts),

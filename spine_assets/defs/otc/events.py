@@ -31,7 +31,7 @@ def materialization(built: TableBuilt, week: date) -> dg.AssetMaterialization:
 
 def evaluation(result: CheckResult, week: date) -> dg.AssetCheckEvaluation:
     """The outcome of a check on a week, with its sample as a table."""
-    metadata: dict[str, Any] = {"summary": result.summary, **result.facts}
+    metadata: dict[str, Any] = dict(result.facts)
     if result.samples:
         metadata["sample"] = dg.MetadataValue.table(
             records=[dg.TableRecord(row) for row in result.samples]
