@@ -42,14 +42,22 @@ def _told(command: Callable[..., None]) -> Callable[..., None]:
 
     @wraps(command)
     def run(*args: Any, **kwargs: Any) -> None:
+        import logging
+
         import duckdb
+        from pydantic import ValidationError
 
         from spine_assets.history import NoInstance
         from spine_assets.lake import LakeError
+        from spine_assets.settings import load_settings
         from spine_assets.weeks import WeekError
 
         try:
+            logging.basicConfig(level=load_settings().log_level, format="%(levelname)s %(message)s")
             command(*args, **kwargs)
+        except ValidationError as error:
+            told = [f"SPINE_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors()]
+            raise click.ClickException("; ".join(told)) from error
         except (LakeError, NoInstance, WeekError, duckdb.Error) as error:
             raise click.ClickException(str(error)) from error
 

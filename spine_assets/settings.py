@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
+from pydantic import field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -29,6 +30,14 @@ class Settings(BaseSettings):
     database_path: Path | None = None
     lake: Path | None = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    @field_validator("data_dir", "lake", "database_path", mode="before")
+    @classmethod
+    def _local(cls, value: object) -> object:
+        """Refuse a URL: taken for a path it would make a folder of that name."""
+        if "://" in str(value):
+            raise ValueError(f"{value} is a URL; only local folders are supported as yet")
+        return value
 
     @property
     def landing_path(self) -> Path:

@@ -140,11 +140,9 @@ def week_published_on(day: date, tier: Tier) -> date | None:
 
     Only Mondays and the sessions right after closed Mondays are such days.
     """
-    for monday in (day - timedelta(days=day.weekday()), day - timedelta(days=7 + day.weekday())):
-        week_ending = week_ending_of(monday - timedelta(days=tier.lag_days))
-        if publication_day(week_ending, tier) == day:
-            return week_ending
-    return None
+    monday = day - timedelta(days=day.weekday())
+    week_ending = week_ending_of(monday - timedelta(days=tier.lag_days))
+    return week_ending if publication_day(week_ending, tier) == day else None
 
 
 @cache

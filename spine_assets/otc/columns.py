@@ -21,8 +21,8 @@ SYMBOL = Column("symbol", Type.TEXT, "Issue symbol as FINRA writes it; case matt
 MPID = Column(
     "mpid",
     Type.TEXT,
-    "Venue: the MPID of an ATS; for a firm outside an ATS CRD and its number, else FIRM: and its name; "
-    "DE_MINIMIS for FINRA's pool of small firms, which is a bucket and no venue",
+    "Venue: the MPID of an ATS; for a firm outside an ATS CRD and its number, else FIRM: and its "
+    "name; DE_MINIMIS for FINRA's pool of small firms, which is a bucket and no venue",
 )
 VENUE_NAME = Column("venue_name", Type.TEXT, "Venue or firm name, without its MPID in front")
 ISSUE_NAME = Column("issue_name", Type.TEXT, "Issue name as delivered")

@@ -17,8 +17,8 @@ from spine_assets.otc.file_format import FileRefused
 
 DATA_SUFFIXES = (".csv", ".psv", ".txt")
 SUFFIXES = (*(data + pack for data in DATA_SUFFIXES for pack in ("", ".gz")), ".zip")
-# The largest real week file has about 25 MB; a file a hundred times that is no delivery.
-MAX_CONTENT_BYTES = 2_500_000_000
+# The largest real week file has about 25 MB; a file twenty times that is no delivery.
+MAX_CONTENT_BYTES = 500_000_000
 MAX_MEMBERS = 1_000  # more than a year of files of every tier and class
 MEMBER_MARK = "!"
 

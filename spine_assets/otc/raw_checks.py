@@ -13,7 +13,7 @@ from spine_assets.otc.reasons import ADVICE, Reason
 from spine_assets.weeks import Tier, publication_day
 
 if TYPE_CHECKING:
-    from spine_assets.otc.captures import Capture
+    from spine_assets.otc.captures import Capture, Key
 
 _HEADER_LINES = 1
 _LEAST_PART_OF_RECENT = 0.5  # a file with fewer rows than half the recent weeks' looks cut
@@ -119,9 +119,10 @@ def _overdue(context: CheckContext) -> list[dict[str, Any]]:
 def _truncated(context: CheckContext) -> list[dict[str, Any]]:
     """Current captures that end in mid-line with a reject there, or are far too short."""
     found = []
+    recent = _recent_rows(context)
     for key, capture in context.current.items():
-        recent = _recent_rows(context, key)
-        typical = sum(recent) / len(recent) if recent else None
+        rows = recent[key]
+        typical = sum(rows) / len(rows) if rows else None
         if typical is not None and capture.rows < _LEAST_PART_OF_RECENT * typical:
             detail = f"{capture.rows} rows where recent weeks had about {typical:.0f}"
         elif capture.ends_mid_line and _last_line_rejected(context, capture):
@@ -138,16 +139,17 @@ def _truncated(context: CheckContext) -> list[dict[str, Any]]:
     return found
 
 
-def _recent_rows(context: CheckContext, key: Any) -> list[int]:
-    """Rows of the current capture of the same tier and class in up to four earlier weeks."""
+def _recent_rows(context: CheckContext) -> dict[Key, list[int]]:
+    """By tier and class: rows of the current captures of up to four earlier weeks."""
     from spine_assets.otc import captures  # captures needs this module for its table
 
     earlier = [week for week in context.lake.weeks("otc_raw") if week < context.week]
     held = [
-        captures.current(captures.stored(context.lake, week)).get(key)
-        for week in earlier[-_RECENT_WEEKS:]
+        captures.current(captures.stored(context.lake, week)) for week in earlier[-_RECENT_WEEKS:]
     ]
-    return [capture.rows for capture in held if capture is not None]
+    return {
+        key: [current[key].rows for current in held if key in current] for key in context.current
+    }
 
 
 def _last_line_rejected(context: CheckContext, capture: Capture) -> bool:

@@ -54,7 +54,7 @@ def _identified(rows: pl.DataFrame) -> pl.DataFrame:
     names = {
         text: tier.value for tier in Tier for text in (tier.description, tier.api_id, tier.value)
     }
-    folded = pl.col("tier").str.replace_all(r"\s+", " ").str.to_lowercase()
+    folded = pl.col("tier").str.replace_all(r"\s+", " ").str.strip_chars().str.to_lowercase()
     tier_name = folded.replace_strict(
         {text.lower(): name for text, name in names.items()}, return_dtype=pl.String
     )

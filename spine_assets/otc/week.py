@@ -352,8 +352,15 @@ class _WeekBuild:
             ]
             return pl.concat(parts)
         if name == rejects.TABLE.name:
-            return pl.concat([self._parse_rejects(), rejects.from_rules(self._split()[1])])
+            return pl.concat([self._parse_rejects(), self._rule_rejects()])
         return pl.read_parquet(part_of(self.lake, name, self.week))
+
+    def _rule_rejects(self) -> pl.DataFrame:
+        """Rows that break a rule: as stored where that still holds, else judged now."""
+        name = rejects.TABLE.name
+        if standing(self.lake, name, self.week, self.current) is Standing.FRESH:
+            return pl.read_parquet(part_of(self.lake, name, self.week))
+        return rejects.from_rules(self._split()[1])
 
     def _parse_rejects(self) -> pl.DataFrame:
         """Parse rejects of the current captures."""

@@ -1,0 +1,58 @@
+"""Settings come from the environment or a `.env` file, and wrong ones are named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from spine_assets.cli import main
+from spine_assets.settings import load_settings
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working folder and no setting in the environment."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("DATA_DIR", "LAKE", "DATABASE_PATH", "LOG_LEVEL"):
+        monkeypatch.delenv(f"SPINE_{name}", raising=False)
+    return tmp_path
+
+
+def test_defaults_lie_below_the_working_folder(elsewhere: Path) -> None:
+    settings = load_settings()
+    assert settings.landing_path == elsewhere / "data/landing"
+    assert settings.lake_path == elsewhere / "data/lake"
+    assert settings.warehouse_path == elsewhere / "data/spine.duckdb"
+
+
+def test_the_lake_and_database_follow_the_data_folder_unless_set(
+    elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SPINE_DATA_DIR", "other")
+    assert load_settings().lake_path == elsewhere / "other/lake"
+    monkeypatch.setenv("SPINE_LAKE", "wet")
+    assert load_settings().lake_path == elsewhere / "wet"
+    assert load_settings().warehouse_path == elsewhere / "other/spine.duckdb"
+
+
+def test_a_dotenv_file_is_read_and_the_environment_wins(
+    elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (elsewhere / ".env").write_text("SPINE_DATA_DIR=written\nSPINE_LOG_LEVEL=ERROR\n")
+    monkeypatch.setenv("SPINE_DATA_DIR", "said")
+    assert load_settings().data_dir == Path("said")
+    assert load_settings().log_level == "ERROR"
+
+
+@pytest.mark.parametrize("name", ["SPINE_DATA_DIR", "SPINE_LAKE", "SPINE_DATABASE_PATH"])
+def test_a_url_is_refused_and_no_folder_of_that_name_is_made(
+    name: str, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, "s3://bucket/lake")
+    result = CliRunner().invoke(main, ["db", "init"])
+    assert result.exit_code == 1
+    assert name in result.output
+    assert "only local folders" in result.output
+    assert list(elsewhere.iterdir()) == []
