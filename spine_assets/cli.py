@@ -187,6 +187,52 @@ def sample(out: Path | None, weeks: int, ending: date, rows: int, seed: int, non
     click.echo(f"wrote {written} synthetic files of {len(wanted)} weeks to {folder}")
 
 
+@main.group(invoke_without_command=True)
+@click.option("--week", type=WeekType(), help="Only this week.")
+@_as_json
+@click.pass_context
+@_told
+def captures(context: click.Context, week: date | None, as_json: bool) -> None:
+    """What arrived when, and which capture of each tier and class counts and why."""
+    from spine_assets import render
+    from spine_assets.status import arrivals
+
+    if context.invoked_subcommand is not None:
+        return
+    lake = _lake()
+    found = [
+        row for one in ([week] if week else lake.weeks("otc_raw")) for row in arrivals(lake, one)
+    ]
+    if as_json:
+        click.echo(json.dumps(found, indent=1))
+    else:
+        render.captures(found)
+
+
+@captures.command("use")
+@click.argument("capture_id")
+@click.option("--release", is_flag=True, help="Take the pin back: the greatest counts again.")
+@_told
+def captures_use(capture_id: str, release: bool) -> None:
+    """Pin CAPTURE_ID: it counts for its week, tier and class, whatever arrives later."""
+    from spine_assets.otc import captures as stored
+    from spine_assets.otc import pins
+
+    lake = _lake()
+    found = stored.find(lake, capture_id)
+    if not found:
+        raise click.ClickException(f"there is no capture {capture_id}; `spine captures` lists them")
+    for item in found:
+        chosen = pins.RELEASED if release else capture_id
+        pins.add(lake, item.week_ending, item.key, chosen, datetime.now(UTC))
+        said = "released" if release else "pinned"
+        click.echo(f"{said} for {item.week_ending} {item.tier} {item.venue_class}; build the week:")
+        click.echo(
+            "dagster asset materialize -m spine_assets.definitions --select 'group:otc' "
+            f"--partition {item.week_ending}"
+        )
+
+
 @main.group()
 def db() -> None:
     """The DuckDB side: views over the lake, or a database file of tables."""

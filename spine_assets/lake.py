@@ -14,7 +14,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -78,10 +78,11 @@ class Lake:
                 metadata={_METADATA_KEY: json.dumps(metadata, default=str)},
             )
             _sync(staged)
-        except OSError as error:
-            staged.unlink(missing_ok=True)
+        except (OSError, pl.exceptions.ComputeError) as error:  # Polars wraps a full disk
+            with suppress(OSError):
+                staged.unlink(missing_ok=True)
             raise LakeError(
-                f"cannot write {target}: {error.strerror or error}; the earlier file stands "
+                f"cannot write {target}: {error}; the earlier file stands "
                 "as it was. Free space or mend the permissions, then run the week again"
             ) from error
         return staged

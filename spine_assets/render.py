@@ -99,6 +99,28 @@ def result(names: list[str], rows: list[tuple[Any, ...]], title: str | None = No
     _CONSOLE.print(grid)
 
 
+def captures(found: list[dict[str, Any]]) -> None:
+    """What arrived when, and what counts."""
+    if not found:
+        _CONSOLE.print("No file is captured yet.")
+        return
+    grid = _grid("week ending", "tier and class", "capture", "rows", "updated", "counts", "file")
+    for column in grid.columns[:3]:
+        column.no_wrap = True
+    for row in found:
+        style = "green" if row["current"].startswith("yes") else "dim"
+        grid.add_row(
+            row["week_ending"],
+            f"{row['tier']} {row['venue_class']}",
+            row["capture_id"],
+            text(row["rows"]),
+            row["last_update_date"],
+            f"[{style}]{row['current']}[/]",
+            row["source_file"],
+        )
+    _CONSOLE.print(grid)
+
+
 def _grid(*headers: str, title: str | None = None) -> Grid:
     return Grid(*headers, title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
 

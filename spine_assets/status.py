@@ -8,9 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
+from typing import Any
 
 from spine_assets.lake import Lake
-from spine_assets.otc import captures, intake
+from spine_assets.otc import captures, intake, pins
 from spine_assets.otc.captures import Capture
 from spine_assets.otc.landing import Delivery, Landing
 from spine_assets.otc.tables import TABLES
@@ -59,7 +60,7 @@ def board(lake: Lake, landing: Landing, today: date) -> list[WeekStatus]:
 
 def _week(week: date, lake: Lake, deliveries: list[Delivery], today: date) -> WeekStatus:
     stored = captures.stored(lake, week)
-    current = captures.current(stored)
+    current = captures.current_of(lake, week)
     pending = intake.uncaptured(deliveries, stored)
     tables = {t.name: standing(lake, t.name, week, current) for t in TABLES}
     if pending and tables["otc_raw"] is Standing.FRESH:
@@ -67,6 +68,38 @@ def _week(week: date, lake: Lake, deliveries: list[Delivery], today: date) -> We
     return WeekStatus(
         week, {tier: _tier(tier, week, stored, pending, today) for tier in Tier}, tables
     )
+
+
+def arrivals(lake: Lake, week: date) -> list[dict[str, Any]]:
+    """Every capture of a week: when it arrived, whether it counts, and why."""
+    current = captures.current_of(lake, week)
+    pinned = pins.chosen(pins.stored(lake, week))
+    return [
+        {
+            "week_ending": str(item.week_ending),
+            "tier": item.tier.value,
+            "venue_class": item.venue_class.value,
+            "captured_at": f"{item.captured_at:%Y-%m-%d %H:%M:%S}",
+            "capture_id": item.capture_id,
+            "rows": item.rows,
+            "rejects": item.reject_lines,
+            "last_update_date": str(item.last_update_date),
+            "current": _why(item, current[item.key], pinned),
+            "source_file": item.source_file,
+        }
+        for item in captures.stored(lake, week)
+    ]
+
+
+def _why(item: Capture, current: Capture, pinned: dict[captures.Key, str]) -> str:
+    """Why a capture counts or does not."""
+    if item.capture_id == current.capture_id:
+        return "yes: pinned" if pinned.get(item.key) == item.capture_id else "yes: latest update"
+    if pinned.get(item.key) == current.capture_id:
+        return "no: another is pinned"
+    if item.last_update_date < current.last_update_date:
+        return "no: an update is later"
+    return "no: another of that date was captured later"
 
 
 def _behind(state: Standing) -> Standing:

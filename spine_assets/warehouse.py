@@ -18,6 +18,7 @@ from pathlib import Path
 import duckdb
 
 from spine_assets.lake import Lake
+from spine_assets.otc import pins
 from spine_assets.table import Table
 
 _DERIVED_VIEWS = "views.sql"
@@ -27,16 +28,20 @@ def view_statements(lake: Lake, tables: tuple[Table, ...]) -> list[str]:
     """CREATE VIEW statements for every table, then for the views upon them.
 
     A view's text cannot hold bound parameters, so the lake's path is quoted as a literal
-    and its glob characters are escaped.
+    and its glob characters are escaped. Weeks are told by folder names, so that a query for
+    one week opens one file; a lake whose own path holds `name=value` would tell columns
+    too, so there the weeks are read from the files.
     """
+    tables = (*tables, pins.TABLE)  # the views upon the tables need them
+    by_folder = "false" if "=" in str(lake.root) else "true, hive_types = {'week_ending': DATE}"
     statements = []
     for table in tables:
         pattern = f"{glob.escape(str(lake.root))}/{table.name}/*/*.parquet"
         columns = ", ".join(_identifier(column.name) for column in table.columns)
         statements.append(
             f"CREATE OR REPLACE VIEW {_identifier(table.name)} AS SELECT {columns} "
-            f"FROM read_parquet({_literal(pattern)}, hive_partitioning = true, "
-            "hive_types = {'week_ending': DATE})"
+            f"FROM read_parquet({_literal(pattern)}, "
+            f"hive_partitioning = {by_folder})"
         )
         statements.append(f"COMMENT ON VIEW {_identifier(table.name)} IS {_literal(table.grain)}")
     return statements + _derived_views()
@@ -46,7 +51,7 @@ def create_views(
     connection: duckdb.DuckDBPyConnection, lake: Lake, tables: tuple[Table, ...]
 ) -> None:
     """Create the views in an open database; the lake gets its empty files first."""
-    lake.declare(tables)
+    lake.declare((*tables, pins.TABLE))
     for statement in view_statements(lake, tables):
         connection.execute(statement)
 
@@ -68,7 +73,7 @@ def ensure_view_file(path: Path, lake: Lake, tables: tuple[Table, ...]) -> bool:
     The present file is never opened: a fingerprint beside it tells what it was made from.
     Sessions that hold the old file keep it until they close.
     """
-    lake.declare(tables)
+    lake.declare((*tables, pins.TABLE))
     statements = view_statements(lake, tables)
     wanted = hashlib.sha256("\n".join([duckdb.__version__, *statements]).encode()).hexdigest()
     mark = _fingerprint(path)
@@ -90,13 +95,13 @@ def build_database(path: Path, lake: Lake, tables: tuple[Table, ...]) -> dict[st
 
     For tools that want one file. It is a copy: it does not follow the lake.
     """
-    lake.declare(tables)
+    lake.declare((*tables, pins.TABLE))
     with connect(lake, tables) as views:
         staged = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             views.execute(f"ATTACH {_literal(str(staged))} AS built")
-            rows = {table.name: _copy(views, table) for table in tables}
+            rows = {table.name: _copy(views, table) for table in (*tables, pins.TABLE)}
             views.execute("USE built")
             for statement in _derived_views():
                 views.execute(statement)
@@ -105,7 +110,7 @@ def build_database(path: Path, lake: Lake, tables: tuple[Table, ...]) -> dict[st
             staged.replace(path)
         finally:
             staged.unlink(missing_ok=True)
-    return rows
+    return {table.name: rows[table.name] for table in tables}
 
 
 def _copy(connection: duckdb.DuckDBPyConnection, table: Table) -> int:

@@ -140,6 +140,8 @@ def week_published_on(day: date, tier: Tier) -> date | None:
 
     Only Mondays and the sessions right after closed Mondays are such days.
     """
+    if not FIRST_WEEK <= day <= max_session():
+        return None
     monday = day - timedelta(days=day.weekday())
     week_ending = week_ending_of(monday - timedelta(days=tier.lag_days))
     return week_ending if publication_day(week_ending, tier) == day else None

@@ -7,7 +7,7 @@ is current, writing and reading them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -17,7 +17,7 @@ from typing import Any
 import polars as pl
 
 from spine_assets.lake import Lake
-from spine_assets.otc import raw, rejects
+from spine_assets.otc import pins, raw, rejects
 from spine_assets.otc.file_format import ParsedFile, count_lines
 from spine_assets.otc.placement import Placement
 from spine_assets.table import exact_sum
@@ -161,14 +161,39 @@ def remove_uncommitted(lake: Lake, week: date) -> int:
     return len(orphans)
 
 
-def current(captures: Iterable[Capture]) -> dict[Key, Capture]:
-    """The capture that counts for each tier and class: the greatest `rank`."""
+def current(captures: Iterable[Capture], pinned: Mapping[Key, str]) -> dict[Key, Capture]:
+    """The capture that counts for each tier and class: the pinned one, else the greatest.
+
+    Args:
+        captures: Captures of one week, in any order.
+        pinned: Capture ids by tier and class (`pins.chosen`).
+    """
     chosen: dict[Key, Capture] = {}
-    for capture in captures:
+    for capture in sorted(captures, key=lambda item: item.rank):
         held = chosen.get(capture.key)
-        if held is None or capture.rank > held.rank:
+        if held is None or held.capture_id != pinned.get(capture.key):
             chosen[capture.key] = capture
     return dict(sorted(chosen.items()))
+
+
+def current_of(lake: Lake, week: date) -> dict[Key, Capture]:
+    """The captures of a stored week that count."""
+    return current(stored(lake, week), pins.chosen(pins.stored(lake, week)))
+
+
+def find(lake: Lake, capture_id: str) -> list[Capture]:
+    """The captures of that id: one, or one a key where a content was delivered for several."""
+    weeks = {
+        date.fromisoformat(path.parent.name.partition("=")[2])
+        for path in (lake.root / raw.TABLE.name).glob("week_ending=2*/*.parquet")
+        if path.name.endswith(f".{capture_id}.parquet")
+    }
+    return [
+        item
+        for week in sorted(weeks)
+        for item in stored(lake, week)
+        if item.capture_id == capture_id
+    ]
 
 
 def _from_facts(facts: dict[str, Any]) -> Capture:

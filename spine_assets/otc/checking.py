@@ -155,8 +155,9 @@ def number(value: Decimal) -> int | float:
 
 
 def plain(value: Any) -> str | int | float | bool | None:
-    """A value that tables of metadata can hold; whole decimals without places."""
+    """A value that tables of metadata can hold; decimals as exact text without end zeros."""
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
-    text = str(value)
-    return text.rstrip("0").rstrip(".") if "." in text and text.replace(".", "").isdigit() else text
+    if isinstance(value, Decimal):
+        return f"{value.normalize():f}"
+    return str(value)

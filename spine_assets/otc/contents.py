@@ -7,6 +7,7 @@ several members delivers each of them as `archive.zip!member`.
 from __future__ import annotations
 
 import gzip
+import lzma
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ SUFFIXES = (*(data + pack for data in DATA_SUFFIXES for pack in ("", ".gz")), ".
 MAX_CONTENT_BYTES = 500_000_000
 MAX_MEMBERS = 1_000  # more than a year of files of every tier and class
 MEMBER_MARK = "!"
+_DAMAGED = (zlib.error, lzma.LZMAError, EOFError, OSError)  # OSError is what bz2 raises
 
 
 def read_contents(path: Path) -> Iterator[tuple[str | None, bytes | FileRefused]]:
@@ -78,7 +80,7 @@ def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes | Fil
     try:
         with archive.open(info) as stream:
             return _read_bounded(stream)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, *_DAMAGED, NotImplementedError) as error:
         return FileRefused(f"the zip member {info.filename!r} is damaged ({error})")
     except FileRefused as refused:
         return refused

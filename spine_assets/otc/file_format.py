@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
+import numpy as np
 import polars as pl
 
 from spine_assets.otc import typing_rules
@@ -41,6 +42,7 @@ API_COLUMNS = (
     "initialPublishedDate",
     "lastReportedDate",
 )
+_BOM = b"\xef\xbb\xbf"
 MAX_HEADER_BYTES = 10_000  # the longest legal header has about 300
 
 
@@ -92,7 +94,7 @@ def parse(content: bytes, captured_on: date) -> ParsedFile:
     Raises:
         FileRefused: nothing of the file can be used.
     """
-    text = content.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n").removesuffix(b"\r")
+    text = _with_plain_line_ends(content.removeprefix(_BOM))
     lead, header, body = _read_header(text)
     split = split_fast(body, header, lead + 2) or split_by_line(body, header, lead + 2)
     if split.fields.is_empty() and split.rejects.is_empty():
@@ -114,6 +116,14 @@ def parse(content: bytes, captured_on: date) -> ParsedFile:
 def count_lines(content: bytes) -> int:
     """Physical lines of a content, counted on the bytes and not by the parser."""
     return content.count(b"\n") + (not content.endswith(b"\n") if content else 0)
+
+
+def _with_plain_line_ends(content: bytes) -> bytes:
+    """CR LF becomes LF; a CR that ends the file is dropped where its line holds more."""
+    text = content.replace(b"\r\n", b"\n")
+    if text.endswith(b"\r") and text != b"\r" and not text.endswith(b"\n\r"):
+        return text[:-1]
+    return text
 
 
 def _read_header(text: bytes) -> tuple[int, tuple[str, ...], bytes]:
@@ -154,16 +164,15 @@ def _check_header(names: tuple[str, ...]) -> None:
 def split_fast(body: bytes, header: tuple[str, ...], first_line: int) -> _Split | None:
     """Cut all lines at once with Polars' CSV reader, or None where that is not certain.
 
-    It is certain when separators and line ends add up: each line has exactly one field a
-    column. Blank lines at the end are allowed, everything else irregular goes to
-    `split_by_line`.
+    It is certain when each line holds exactly the separators of the header. Blank lines at
+    the end are allowed, everything else irregular goes to `split_by_line`.
     """
     trimmed = body.rstrip(b"\n")
     blank = max(len(body) - len(trimmed) - 1, 0)
-    lines = trimmed.count(b"\n") + 1
-    regular = trimmed and trimmed.count(SEPARATOR.encode()) == (len(header) - 1) * lines
-    if not regular or trimmed.startswith(b"\n"):
+    # The reader would drop a byte order mark and single carriage returns, which are text.
+    if trimmed.startswith(_BOM) or b"\r" in trimmed or not _is_regular(trimmed, len(header) - 1):
         return None
+    lines = trimmed.count(b"\n") + 1
     try:
         fields = pl.read_csv(
             trimmed,
@@ -173,14 +182,25 @@ def split_fast(body: bytes, header: tuple[str, ...], first_line: int) -> _Split 
             schema=dict.fromkeys(header, pl.String),
             empty_string_is_null=False,
         )
-    except (pl.exceptions.ComputeError, pl.exceptions.NoDataError):
-        return None  # bad UTF-8, or too many fields in some line
+    except pl.exceptions.ComputeError:
+        return None  # bad UTF-8
     if fields.height != lines:
         return None
     numbered = fields.with_columns(
         source_line=pl.int_range(first_line, first_line + lines, dtype=pl.Int64)
     )
     return _Split(numbered, typing_rules.no_rejects(), blank)
+
+
+def _is_regular(body: bytes, separators: int) -> bool:
+    """Whether each line of a body has that number of separators."""
+    data = np.frombuffer(body, np.uint8)
+    ends = np.flatnonzero(data == ord("\n"))
+    bars = np.flatnonzero(data == ord(SEPARATOR))
+    if bars.size != separators * (ends.size + 1):
+        return False
+    by_line = bars.reshape(-1, separators)
+    return bool((by_line[:-1, -1] < ends).all() and (by_line[1:, 0] > ends).all())
 
 
 def split_by_line(body: bytes, header: tuple[str, ...], first_line: int) -> _Split:

@@ -76,14 +76,14 @@ def scan(folder: Path, index_path: Path) -> Landing:
     pending: list[tuple[str, Path]] = []
     refused: list[Unusable] = []
     for name, path in _walk(folder):
-        if path.is_symlink() and not path.resolve().is_relative_to(folder.resolve()):
-            refused.append(Unusable(name, "a link that leads out of the landing folder"))
-            continue
-        entry = index.get(name)
-        if entry and _still_holds(entry, path, today):
-            found[name] = entry
-        else:
-            pending.append((name, path))
+        if path.is_symlink() and (fault := _bad_link(path, folder)):
+            refused.append(Unusable(name, fault))
+        elif path.is_file():
+            entry = index.get(name)
+            if entry and _still_holds(entry, path, today):
+                found[name] = entry
+            else:
+                pending.append((name, path))
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for (name, _), entry in zip(
             pending, pool.map(lambda item: _examine(item[0], item[1], today), pending), strict=True
@@ -119,6 +119,17 @@ def _walk(folder: Path) -> Iterator[tuple[str, Path]]:
             if name.lower().endswith(SUFFIXES) and not name.startswith(_UNFINISHED_PREFIXES):
                 path = Path(root) / name
                 yield path.relative_to(folder).as_posix(), path
+
+
+def _bad_link(path: Path, folder: Path) -> str | None:
+    """Why a link is not followed, or None where it leads to a file in the folder."""
+    try:
+        target = path.resolve(strict=True)
+    except (OSError, RuntimeError):  # RuntimeError: a loop of links
+        return "a link that leads nowhere"
+    if not target.is_relative_to(folder.resolve()):
+        return "a link that leads out of the landing folder"
+    return None
 
 
 def _still_holds(entry: dict[str, Any], path: Path, today: date) -> bool:
@@ -176,19 +187,13 @@ def _unpack(
     deliveries, unusable = [], []
     for name, entry in sorted(found.items()):
         for content in entry["contents"]:
-            full = _full_name(name, content["member"])
+            full = _full_name(name, content.get("member"))
             if "refused" in content:
                 unusable.append(Unusable(full, content["refused"], _hinted_week(full)))
                 continue
-            placed = content["placement"]
-            placement = Placement(
-                date.fromisoformat(str(placed["week_ending"])),
-                Tier(placed["tier"]),
-                VenueClass(placed["venue_class"]),
-                WeekSource(placed["week_source"]),
-            )
+            placement = _placement(content["placement"])
             deliveries.append(
-                Delivery(full, folder / name, content["member"], content["sha256"], placement)
+                Delivery(full, folder / name, content.get("member"), content["sha256"], placement)
             )
     return tuple(deliveries), tuple(unusable)
 
@@ -202,14 +207,42 @@ def _hinted_week(name: str) -> date | None:
 
 
 def _load_index(path: Path) -> dict[str, dict[str, Any]]:
+    """The sound entries of the index; whatever is damaged is examined again."""
     try:
         stored = json.loads(path.read_text("utf-8"))
-    except (FileNotFoundError, json.JSONDecodeError, UnicodeDecodeError):
+    except (OSError, ValueError):
         return {}
     if not isinstance(stored, dict) or stored.get("version") != _INDEX_VERSION:
         return {}
-    files: dict[str, dict[str, Any]] = stored["files"]
-    return files
+    files = stored.get("files")
+    return {k: v for k, v in files.items() if _is_sound(v)} if isinstance(files, dict) else {}
+
+
+def _is_sound(entry: Any) -> bool:
+    """Whether an index entry has all that is read of it."""
+    try:
+        return bool(
+            isinstance(entry["size"], int)
+            and isinstance(entry["mtime_ns"], int)
+            and isinstance(entry["examined_on"], str)
+            and all(
+                isinstance(content.get("refused"), str)
+                or (isinstance(content["sha256"], str) and _placement(content["placement"]))
+                for content in entry["contents"]
+            )
+        )
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return False
+
+
+def _placement(stored: dict[str, Any]) -> Placement:
+    """A placement as it stands in the index."""
+    return Placement(
+        date.fromisoformat(str(stored["week_ending"])),
+        Tier(stored["tier"]),
+        VenueClass(stored["venue_class"]),
+        WeekSource(stored["week_source"]),
+    )
 
 
 def _save_index(path: Path, files: dict[str, dict[str, Any]]) -> None:

@@ -19,6 +19,7 @@ from spine_assets.weeks import (
     FIRST_WEEK,
     Tier,
     VenueClass,
+    max_session,
     monday_of,
     publication_day,
     tier_of,
@@ -29,9 +30,9 @@ from spine_assets.weeks import (
 _LEAST_SHARE = 0.2  # of rows that must carry a publication date for it to tell the week
 _SAMPLE = 5  # how many offending values or lines a message names
 _PATH_WEEK = re.compile(
-    r"(?:^|[!/_.\-])(week_ending=|week_start=|week_)(\d{4}-\d{2}-\d{2})", re.IGNORECASE
+    r"(?<![A-Za-z0-9])(week_ending=|week_start=|week_)(\d{4}-\d{2}-\d{2})", re.IGNORECASE
 )
-_PATH_CLASS = re.compile(r"(?:^|[!/_.\-])class=([A-Za-z_\-]+)", re.IGNORECASE)
+_PATH_CLASS = re.compile(r"(?<![A-Za-z0-9])class=([A-Za-z_\-]+)", re.IGNORECASE)
 _WEEK_COLUMNS = ("weekStartDate", "summaryStartDate")
 
 
@@ -101,6 +102,11 @@ def _asserted_week(kind: str, text: str) -> date:
         day = date.fromisoformat(text)
     except ValueError:
         raise FileRefused(f"its path says {kind}{text}, which is not a date") from None
+    if not FIRST_WEEK - timedelta(days=6) <= day <= max_session():
+        raise FileRefused(
+            f"its path says {kind}{text}: outside of FINRA's history, whose first is week "
+            f"ending {FIRST_WEEK}"
+        )
     friday = week_ending_of(day)
     monday = monday_of(friday)
     allowed = {"week_ending=": (friday,), "week_start=": (monday,)}.get(kind, (friday, monday))
@@ -113,14 +119,26 @@ def _asserted_week(kind: str, text: str) -> date:
 
 
 def _tier(rows: pl.DataFrame) -> Tier:
-    """The one tier that all rows name."""
-    texts = rows["tierDescription"].unique().sort().to_list()
+    """The one tier that all rows name, in both columns where both are there."""
+    tier = _tier_in(rows, "tierDescription")
+    if "tierIdentifier" in rows.columns and (rows["tierIdentifier"] != "").any():
+        other = _tier_in(rows, "tierIdentifier")
+        if other != tier:
+            raise FileRefused(
+                f"tierDescription says {tier.description}, tierIdentifier says {other.api_id}"
+            )
+    return tier
+
+
+def _tier_in(rows: pl.DataFrame, column: str) -> Tier:
+    """The one tier that a column names."""
+    texts = rows[column].unique().sort().to_list()
     tiers = {text: tier_of(text) for text in texts}
     unknown = [text for text, tier in tiers.items() if tier is None]
     if unknown:
-        lines = rows.filter(pl.col("tierDescription").is_in(unknown))["source_line"]
+        lines = rows.filter(pl.col(column).is_in(unknown))["source_line"]
         raise FileRefused(
-            f"unknown tier {_list(unknown)} in line {_list(lines.to_list())}; "
+            f"unknown tier in {column}: {_list(unknown)} on line {_list(lines.to_list())}; "
             f"known are {_list(tier.description for tier in Tier)}"
         )
     found = {tier for tier in tiers.values() if tier is not None}
@@ -164,23 +182,36 @@ def _code_class(rows: pl.DataFrame) -> VenueClass | None:
 
 
 def _column_week(rows: pl.DataFrame) -> date | None:
-    """The week that a week column tells; all rows must agree."""
-    for name in _WEEK_COLUMNS:
-        if name not in rows.columns or rows[name].null_count() == rows.height:
-            continue
-        if rows[name].null_count():
-            raise FileRefused(f"{name} is blank in {rows[name].null_count()} rows but not in all")
-        mondays = rows[name].unique().sort().to_list()
-        if len(mondays) > 1:
-            raise FileRefused(f"{name} names several weeks: {_list(mondays)}; one file, one week")
-        monday: date = mondays[0]
-        if monday.weekday() != 0:
-            raise FileRefused(
-                f"{name} is {monday}, a {monday:%A}; FINRA names weeks by their Monday: "
-                f"{monday - timedelta(days=monday.weekday())}"
-            )
+    """The week that the week columns tell; all rows and columns must agree."""
+    told = {name: _monday_of(rows, name) for name in _WEEK_COLUMNS if name in rows.columns}
+    mondays = {name: monday for name, monday in told.items() if monday is not None}
+    if len(set(mondays.values())) > 1:
+        said = ", ".join(f"{name} says {monday}" for name, monday in mondays.items())
+        raise FileRefused(f"its week columns contradict each other: {said}")
+    for monday in mondays.values():
         return week_ending_of(monday)
     return None
+
+
+def _monday_of(rows: pl.DataFrame, name: str) -> date | None:
+    """The one Monday of a week column, or None where the column is blank."""
+    days = rows[name]
+    if days.null_count() == rows.height:
+        return None
+    if days.null_count():
+        raise FileRefused(f"{name} is blank in {days.null_count()} rows but not in all")
+    found = days.unique().sort().to_list()
+    if len(found) > 1:
+        raise FileRefused(f"{name} names several weeks: {_list(found)}; one file, one week")
+    day: date = found[0]
+    if not FIRST_WEEK - timedelta(days=6) <= day <= max_session():
+        raise FileRefused(f"{name} is {day}, outside of FINRA's history since {FIRST_WEEK}")
+    if day.weekday() != 0:
+        raise FileRefused(
+            f"{name} is {day}, a {day:%A}; FINRA names weeks by their Monday: "
+            f"{day - timedelta(days=day.weekday())}"
+        )
+    return day
 
 
 def _published_week(rows: pl.DataFrame, tier: Tier) -> date:

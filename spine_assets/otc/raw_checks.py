@@ -69,7 +69,7 @@ def _account(capture: Capture) -> dict[str, Any]:
         "rows": capture.rows,
         "parse_rejects": capture.reject_lines,
         "lines_missing": capture.lines_counted - known,
-        "shares_missing": plain(lost.normalize() if lost else 0) if lost else "0",
+        "shares_missing": plain(lost),
     }
 
 
@@ -144,9 +144,7 @@ def _recent_rows(context: CheckContext) -> dict[Key, list[int]]:
     from spine_assets.otc import captures  # captures needs this module for its table
 
     earlier = [week for week in context.lake.weeks("otc_raw") if week < context.week]
-    held = [
-        captures.current(captures.stored(context.lake, week)) for week in earlier[-_RECENT_WEEKS:]
-    ]
+    held = [captures.current_of(context.lake, week) for week in earlier[-_RECENT_WEEKS:]]
     return {
         key: [current[key].rows for current in held if key in current] for key in context.current
     }
@@ -168,7 +166,8 @@ def _not_current(context: CheckContext) -> list[dict[str, Any]]:
             "what": capture.source_file,
             "detail": f"its latest update is {capture.last_update_date}, the current capture "
             f"{context.current[capture.key].capture_id} has "
-            f"{context.current[capture.key].last_update_date}; the figures of the latter stand",
+            f"{context.current[capture.key].last_update_date} and stands; to choose "
+            f"the new one: spine captures use {capture.capture_id}",
         }
         for capture in context.new
         if capture.capture_id not in current and not _superseded_here(context, capture)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import polars as pl
 
 from spine_assets.otc.reasons import Reason
-from spine_assets.weeks import Tier, VenueClass
+from spine_assets.weeks import VenueClass, tier_of
 
 DE_MINIMIS = "DE_MINIMIS"
 """Identity of FINRA's pool of firms below the reporting threshold; not a venue."""
@@ -25,10 +25,7 @@ def split(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     Accepted rows gain `tier_name` (ours) and `venue` (identity); broken rows gain
     `reason`, `field` and `detail`. Heights add up to the input's.
     """
-    if rows.is_empty():
-        empty = _identified(rows)
-        return empty, _with_reason(empty, pl.lit(None, pl.String))
-    judged = _with_reason(_identified(rows), _row_reason())
+    judged = _judged(_identified(rows))
     sound = judged.filter(pl.col("reason").is_null())
     alone, twins = _part_twins(sound)
     settled, losers = _settle(twins)
@@ -51,53 +48,59 @@ def _identified(rows: pl.DataFrame) -> pl.DataFrame:
         .when(firm != "")
         .then(pl.lit("FIRM:") + firm)
     )
-    names = {
-        text: tier.value for tier in Tier for text in (tier.description, tier.api_id, tier.value)
-    }
-    folded = pl.col("tier").str.replace_all(r"\s+", " ").str.strip_chars().str.to_lowercase()
-    tier_name = folded.replace_strict(
-        {text.lower(): name for text, name in names.items()}, return_dtype=pl.String
-    )
+    # Few texts in many rows: ask the one place that knows how a tier may be spelled.
+    texts = rows["tier"].unique().to_list()
+    names = {text: tier.value for text in texts if (tier := tier_of(text)) is not None}
+    tier_name = pl.col("tier").replace_strict(names, return_dtype=pl.String)
     return rows.with_columns(venue=venue, tier_name=tier_name)
 
 
-def _row_reason() -> pl.Expr:
-    """The first rule that a row breaks by itself."""
-    overlapping = pl.col("summary_type").is_not_null() & ~pl.col("summary_type").is_in(_VENUE_GRAIN)
-    return (
-        pl.when(overlapping)
-        .then(pl.lit(Reason.SUMMARY_TYPE.value))
-        .when(pl.col("symbol") == "")
-        .then(pl.lit(Reason.BLANK_SYMBOL.value))
-        .when(pl.col("venue").is_null())
-        .then(pl.lit(Reason.BLANK_MPID.value))
-        .when((pl.col("share_volume") < 0) | (pl.col("trade_count") < 0))
-        .then(pl.lit(Reason.NEGATIVE.value))
-    )
+def _broken_rules() -> dict[Reason, tuple[pl.Expr, pl.Expr, pl.Expr]]:
+    """The rules of a single row, most telling first: (broken, field at fault, what was found)."""
+    shares, trades = pl.col("share_volume"), pl.col("trade_count")
+    summary = pl.col("summary_type")
+    return {
+        Reason.SUMMARY_TYPE: (
+            summary.is_not_null() & ~summary.is_in(_VENUE_GRAIN),
+            pl.lit("summaryTypeCode"),
+            pl.format("{} overlaps the venue rows", summary),
+        ),
+        Reason.BLANK_SYMBOL: (
+            pl.col("symbol") == "",
+            pl.lit("issueSymbolIdentifier"),
+            pl.lit("blank"),
+        ),
+        Reason.BLANK_MPID: (pl.col("venue").is_null(), pl.lit("MPID"), pl.lit("names no venue")),
+        Reason.NEGATIVE: (
+            (shares < 0) | (trades < 0),
+            pl.when(shares < 0)
+            .then(pl.lit("totalWeeklyShareQuantity"))
+            .otherwise(pl.lit("totalWeeklyTradeCount")),
+            pl.format("{} shares, {} trades", shares, trades),
+        ),
+    }
 
 
-def _with_reason(rows: pl.DataFrame, reason: pl.Expr) -> pl.DataFrame:
-    """Add reason, the field at fault and what was found."""
-    field = pl.col("reason").replace_strict(
-        {
-            Reason.SUMMARY_TYPE.value: "summaryTypeCode",
-            Reason.BLANK_SYMBOL.value: "issueSymbolIdentifier",
-            Reason.BLANK_MPID.value: "MPID",
-            Reason.NEGATIVE.value: "totalWeeklyShareQuantity",
-        },
-        default=None,
-        return_dtype=pl.String,
+def _judged(rows: pl.DataFrame) -> pl.DataFrame:
+    """Add the primary reason, its field, and all that was found; null for sound rows."""
+    rules = _broken_rules()
+    told = [
+        pl.when(broken).then(pl.format("{}: {}", pl.lit(reason.value), found))
+        for reason, (broken, _, found) in rules.items()
+    ]
+    reasons = [
+        pl.when(broken).then(pl.lit(reason.value)) for reason, (broken, _, _) in rules.items()
+    ]
+    fields = [pl.when(broken).then(field) for broken, field, _ in rules.values()]
+    sound = rows.with_columns(reason=pl.coalesce(reasons)).with_columns(
+        field=pl.lit(None, pl.String), detail=pl.lit(None, pl.String)
     )
-    negative = pl.format("{} shares, {} trades", "share_volume", "trade_count")
-    detail = (
-        pl.when(pl.col("reason") == Reason.SUMMARY_TYPE.value)
-        .then(pl.format("{} overlaps the venue rows", "summary_type"))
-        .when(pl.col("reason") == Reason.NEGATIVE.value)
-        .then(negative)
-        .when(pl.col("reason").is_not_null())
-        .then(pl.lit("blank"))
+    bad = pl.col("reason").is_not_null()
+    # The texts are written for broken rows only: there are few, and texts are dear.
+    worded = sound.filter(bad).with_columns(
+        field=pl.coalesce(fields), detail=pl.concat_str(told, separator="; ", ignore_nulls=True)
     )
-    return rows.with_columns(reason=reason).with_columns(field=field, detail=detail)
+    return pl.concat([sound.filter(~bad), worded])
 
 
 def _part_twins(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:

@@ -39,7 +39,8 @@ _MAX_COUNT_DIGITS = 18  # every 18-digit number fits a 64-bit integer
 _SPACE = " \t\r"
 _DECIMAL = r"^-?[0-9]+(\.[0-9]+)?$"
 _INTEGER = r"^-?[0-9]+$"
-_DATE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
+# Four digits but not 0000, a year that no calendar has.
+_DATE = r"^([1-9][0-9]{3}|0[1-9][0-9]{2}|00[1-9][0-9]|000[1-9])-[0-9]{2}-[0-9]{2}$"
 _REJECT_SCHEMA: dict[str, pl.DataType] = {
     "reason": pl.String(),
     "field": pl.String(),

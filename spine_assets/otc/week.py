@@ -18,7 +18,7 @@ from typing import Any
 import polars as pl
 
 from spine_assets.lake import Lake, LakeError
-from spine_assets.otc import captures, intake, raw, rejects, rules, venue_volume
+from spine_assets.otc import captures, intake, pins, raw, rejects, rules, venue_volume
 from spine_assets.otc.captures import Capture, CapturedFrames, Key
 from spine_assets.otc.checking import CheckContext, CheckResult, Connect, number
 from spine_assets.otc.landing import Landing, Unusable
@@ -175,10 +175,12 @@ class _WeekBuild:
             names = ", ".join(item.name for item in arrived)
             raise BuildFailed(
                 f"{self.week}: otc_raw is older than its files ({names}); "
-                f"run {self._selection(self.wanted | {raw.TABLE.name})}"
+                f"run {self._selection(self._with_upstream(self.wanted))}"
             )
         self.captures = stored + [item.capture for item in self.fresh]
-        self.current = captures.current(self.captures)
+        self.current = captures.current(
+            self.captures, pins.chosen(pins.stored(self.lake, self.week))
+        )
         if not self.current:
             raise NoInput(self._no_input())
 
@@ -225,7 +227,13 @@ class _WeekBuild:
             self._again(declared, held)
             return
         build_id = f"{self.place.now().astimezone(UTC):%Y%m%dT%H%M%SZ}-{wanted}"
-        frame = self._build(declared, build_id)
+        try:
+            frame = self._build(declared, build_id)
+        except pl.exceptions.InvalidOperationError as error:
+            raise BuildFailed(
+                f"{self.week}: {declared.name} cannot be built: a total does not fit its type "
+                f"({str(error).splitlines()[0]}); look for absurd quantities in otc_raw"
+            ) from error
         self.frames[declared.name] = frame
         facts = self._facts(declared, frame, build_id)
         metadata = {"build": wanted, "facts": facts}
@@ -298,7 +306,7 @@ class _WeekBuild:
             found = "older than its inputs" if state is Standing.STALE else "missing"
             raise BuildFailed(
                 f"{self.week}: {needed_by} needs {name}, which is {found}; "
-                f"run {self._selection(self.wanted | {*upstream(needed_by), needed_by})}"
+                f"run {self._selection(self._with_upstream({*self.wanted, needed_by}))}"
             )
 
     # --- checks
@@ -396,6 +404,9 @@ class _WeekBuild:
             "files": [item.source_file for item in current],
             "capture_ids": [item.capture_id for item in current],
         }
+
+    def _with_upstream(self, names: Collection[str]) -> set[str]:
+        return {*names, *(dep for name in names for dep in upstream(name))}
 
     def _selection(self, names: Collection[str]) -> str:
         chosen = ",".join(t.name for t in TABLES if t.name in names)
