@@ -34,9 +34,11 @@ class Settings(BaseSettings):
     @field_validator("data_dir", "lake", "database_path", mode="before")
     @classmethod
     def _local(cls, value: object) -> object:
-        """Refuse a URL: taken for a path it would make a folder of that name."""
+        """Refuse what would be taken for another folder than was meant."""
         if "://" in str(value):
             raise ValueError(f"{value} is a URL; only local folders are supported as yet")
+        if "\\" in str(value):
+            raise ValueError(f"{value} holds a backslash, which no DuckDB view can name")
         return value
 
     @property

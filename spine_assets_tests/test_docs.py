@@ -24,7 +24,10 @@ def commands(group: click.Group, before: str = "spine") -> list[str]:
     found = []
     for name, command in group.commands.items():
         full = f"{before} {name}"
-        found += commands(command, full) if isinstance(command, click.Group) else [full]
+        if not isinstance(command, click.Group) or command.invoke_without_command:
+            found.append(full)
+        if isinstance(command, click.Group):
+            found += commands(command, full)
     return found
 
 
@@ -56,7 +59,7 @@ def test_readme_names_every_setting() -> None:
 def test_every_spine_command_shown_exists() -> None:
     known = commands(main)
     shown = re.findall(
-        r"^(?:uv run |\.venv/bin/)?(spine [a-z]+(?: (?:init|reset|build))?)", README, re.M
+        r"^(?:uv run |\.venv/bin/)?(spine [a-z]+(?: (?:init|reset|build|use))?)", README, re.M
     )
     assert len(shown) >= 6
     for command in shown:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from pydantic import ValidationError
 
 from spine_assets.cli import main
 from spine_assets.settings import load_settings
@@ -56,3 +57,9 @@ def test_a_url_is_refused_and_no_folder_of_that_name_is_made(
     assert name in result.output
     assert "only local folders" in result.output
     assert list(elsewhere.iterdir()) == []
+
+
+def test_a_folder_that_no_view_could_name_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPINE_LAKE", "wet\\lake")
+    with pytest.raises(ValidationError, match="backslash"):
+        load_settings()

@@ -67,7 +67,8 @@ def _read_zip(path: Path) -> Iterator[tuple[str | None, bytes | FileRefused]]:
             for info in members:
                 name = info.filename if len(members) > 1 else None
                 yield name, _read_member(archive, info)
-    except zipfile.BadZipFile as error:
+    # The directory of a damaged archive may also name an unknown version or no text.
+    except (zipfile.BadZipFile, NotImplementedError, UnicodeDecodeError) as error:
         raise FileRefused(f"the zip archive is damaged ({error}); deliver it again") from error
 
 

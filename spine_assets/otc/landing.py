@@ -77,7 +77,7 @@ def scan(folder: Path, index_path: Path) -> Landing:
     refused: list[Unusable] = []
     for name, path in _walk(folder):
         if path.is_symlink() and (fault := _bad_link(path, folder)):
-            refused.append(Unusable(name, fault))
+            refused.append(Unusable(_full_name(name, None), fault))
         elif path.is_file():
             entry = index.get(name)
             if entry and _still_holds(entry, path, today):
@@ -178,7 +178,9 @@ def _examine_content(
 
 
 def _full_name(name: str, member: str | None) -> str:
-    return name if member is None else f"{name}{MEMBER_MARK}{member}"
+    """A name that can be shown and stored; bytes of a path that are no text are escaped."""
+    shown = os.fsencode(name).decode("utf-8", "backslashreplace")
+    return shown if member is None else f"{shown}{MEMBER_MARK}{member}"
 
 
 def _unpack(

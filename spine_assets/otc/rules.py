@@ -17,6 +17,7 @@ DE_MINIMIS = "DE_MINIMIS"
 _DE_MINIMIS_NAME = "de minimis firms"
 _VENUE_GRAIN = ("ATS_W_SMBL_FIRM", "OTC_W_SMBL_FIRM")  # all other summary types repeat it
 _KEY = ("tier_name", "symbol", "venue_class", "venue")
+_FIGURES = ("share_volume", "trade_count", "last_update_date")
 
 
 def split(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -116,11 +117,12 @@ def _part_twins(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
 def _settle(twins: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Part rows that share a key into (kept, rejected).
 
-    Exact twins after the first are duplicates; of different figures the one with the
+    Rows of the same figures and update date are twins, whatever the blanks or names around
+    them: those after the first are duplicates. Of different figures the one with the
     latest update date wins, and without a single latest none does.
     """
     order = twins.sort("source_file", "source_line")
-    first = pl.col("record_hash").is_first_distinct().over(_KEY)
+    first = pl.int_range(pl.len()).over([*_KEY, *_FIGURES]) == 0
     newest = pl.col("last_update_date").max().over(_KEY)
     distinct = order.with_columns(_first=first)
     duplicates = distinct.filter(~pl.col("_first"))
@@ -131,7 +133,8 @@ def _settle(twins: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     losers = pl.concat(
         [
             duplicates.drop("_first").with_columns(
-                reason=pl.lit(Reason.DUPLICATE_ROW.value), detail=pl.lit("the row stands before")
+                reason=pl.lit(Reason.DUPLICATE_ROW.value),
+                detail=pl.lit("the same figures stand before"),
             ),
             rivals.filter(~pl.col("_wins"))
             .drop("_first", "_newest", "_wins")

@@ -1,0 +1,169 @@
+"""Small hand-written deliveries, and a place on disk where weeks are built from them."""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import duckdb
+import polars as pl
+import pytest
+
+from spine_assets.lake import Lake
+from spine_assets.otc.checking import CheckResult
+from spine_assets.otc.file_format import ParsedFile, parse
+from spine_assets.otc.landing import Landing, scan
+from spine_assets.otc.tables import TABLES
+from spine_assets.otc.week import TableBuilt, WeekResult, Workplace, build_week
+
+HEADER = (
+    "tierDescription|issueSymbolIdentifier|issueName|marketParticipantName|MPID"
+    "|totalWeeklyShareQuantity|totalWeeklyTradeCount|lastUpdateDate"
+)
+WEEK = date(2025, 11, 21)
+PUBLISHED = "2025-12-22"  # tier 2 and OTC of WEEK
+PUBLISHED_TIER_1 = "2025-12-08"  # tier 1 of WEEK
+REVISED = "2025-12-30"
+CAPTURE_DAY = date(2026, 1, 20)
+NOW = datetime(2026, 1, 20, 12, 0, 0, tzinfo=UTC)
+ALL = tuple(table.name for table in TABLES)
+VENUES, SYMBOLS, SHARES = "otc_venue_volume", "otc_symbol_summary", "otc_venue_share"
+
+
+def line(
+    symbol: str = "AAAA",
+    mpid: str = "OTCX",
+    shares: str = "100",
+    trades: str = "2",
+    *,
+    tier: str = "OTC",
+    issue: str = "Alpha Corp",
+    name: str = "OTCX OTC LINK ECN ATS",
+    updated: str = PUBLISHED,
+) -> str:
+    """One line of FINRA's download file."""
+    return "|".join((tier, symbol, issue, name, mpid, shares, trades, updated))
+
+
+def delivered(*lines: str, header: str = HEADER) -> bytes:
+    """A whole file: header, lines, final newline."""
+    return "".join(f"{text}\n" for text in (header, *lines)).encode()
+
+
+def with_columns(**more: str) -> tuple[str, str]:
+    """A header and one good line with further API columns at their ends."""
+    return "|".join((HEADER, *more)), "|".join((line(), *more.values()))
+
+
+def parsed(*lines: str, header: str = HEADER) -> ParsedFile:
+    """A whole file, parsed."""
+    return parse(delivered(*lines, header=header), CAPTURE_DAY)
+
+
+@contextmanager
+def files_limited_to(size: int) -> Iterator[None]:
+    """Writing beyond `size` bytes fails as on a full disk (EFBIG instead of ENOSPC)."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@contextmanager
+def in_memory() -> Iterator[duckdb.DuckDBPyConnection]:
+    """A private DuckDB."""
+    connection = duckdb.connect(":memory:")
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+@dataclass(frozen=True)
+class House:
+    """A data folder: files are dropped in, weeks are built, tables are read."""
+
+    root: Path
+
+    @property
+    def landing(self) -> Path:
+        return self.root / "landing"
+
+    @property
+    def index(self) -> Path:
+        return self.root / "landing-index.json"
+
+    @property
+    def lake(self) -> Lake:
+        return Lake(self.root / "lake")
+
+    def drop(self, name: str, content: bytes) -> Path:
+        """Deliver a file."""
+        path = self.landing / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        return path
+
+    def scan(self) -> Landing:
+        return scan(self.landing, self.index)
+
+    def workplace(self, now: datetime = NOW) -> Workplace:
+        """The place of a run that starts at `now`."""
+        return Workplace(self.lake, self.scan(), in_memory, lambda: now)
+
+    def build(
+        self,
+        wanted: Collection[str] = ALL,
+        *,
+        week: date = WEEK,
+        now: datetime = NOW,
+        force: bool = False,
+    ) -> WeekResult:
+        """Scan and build, as a run does."""
+        place = self.workplace(now)
+        return build_week(week, wanted, place, unusable=list(place.landing.unusable), force=force)
+
+    def built(
+        self,
+        wanted: Collection[str] = ALL,
+        *,
+        week: date = WEEK,
+        now: datetime = NOW,
+        force: bool = False,
+    ) -> WeekResult:
+        """Build, and fail where the week failed."""
+        result = self.build(wanted, week=week, now=now, force=force)
+        assert result.error is None, result.error
+        return result
+
+    def table(self, name: str, week: date = WEEK) -> pl.DataFrame:
+        """All stored rows of a table's week."""
+        return pl.concat(pl.read_parquet(path) for path in self.lake.files(name, week))
+
+
+def check_of(result: WeekResult, table: str, check: str) -> CheckResult:
+    """The one evaluation of a check."""
+    (found,) = (
+        event
+        for event in result.events
+        if isinstance(event, CheckResult) and (event.table, event.check) == (table, check)
+    )
+    return found
+
+
+def built_tables(result: WeekResult) -> dict[str, TableBuilt]:
+    """Tables that a build told of."""
+    return {event.table: event for event in result.events if isinstance(event, TableBuilt)}
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> House:
+    """An empty data folder with a landing folder."""
+    (tmp_path / "landing").mkdir()
+    return House(tmp_path)
