@@ -10,11 +10,18 @@ from pathlib import Path
 
 import dagster as dg
 
+import spine_assets.defs
+
 
 @dg.definitions
 def defs() -> dg.Definitions:
-    """All definitions of the project."""
-    return dg.Definitions.merge(
-        dg.load_from_defs_folder(path_within_project=Path(__file__).parent),
-        dg.Definitions(executor=dg.in_process_executor),
+    """All definitions of the project.
+
+    The tree is made from the module and not by `load_from_defs_folder`, which takes the
+    location's name from pyproject.toml and warns wherever the same code is loaded by
+    another name, as `dagster asset materialize -m spine_assets.definitions` does.
+    """
+    tree = dg.ComponentTree.from_module(
+        defs_module=spine_assets.defs, project_root=Path(__file__).parent.parent
     )
+    return dg.Definitions.merge(tree.build_defs(), dg.Definitions(executor=dg.in_process_executor))

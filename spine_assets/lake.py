@@ -36,7 +36,7 @@ _EMPTY_WEEK = "week_ending=__HIVE_DEFAULT_PARTITION__"
 
 
 class LakeError(Exception):
-    """The lake cannot be written; the message says what to do."""
+    """The lake cannot be read or written; the message says what to do."""
 
 
 class Lake:
@@ -52,6 +52,10 @@ class Lake:
     def part(self, table: str, week: date) -> Path:
         """The file of one derived table's week, existing or not."""
         return self.folder(table, week) / PART
+
+    def empty_part(self, table: str) -> Path:
+        """The file without rows that tells a table's columns."""
+        return self.root / table / _EMPTY_WEEK / "empty.parquet"
 
     def files(self, table: str, week: date) -> list[Path]:
         """All whole files of one table's week, by name."""
@@ -88,15 +92,38 @@ class Lake:
         return staged
 
     def publish(self, staged: Path, target: Path) -> None:
-        """Put a staged file in its target's place, in one step."""
-        staged.replace(target)
-        _sync(target.parent)
+        """Put a staged file in its target's place, in one step.
+
+        Raises:
+            LakeError: the place cannot be written.
+        """
+        try:
+            staged.replace(target)
+            _sync(target.parent)
+        except OSError as error:
+            with suppress(OSError):
+                staged.unlink(missing_ok=True)
+            raise LakeError(f"cannot publish {target}: {error}; run the week again") from error
+
+    def read(self, path: Path, columns: list[str] | None = None) -> pl.DataFrame:
+        """The rows of a file.
+
+        Raises:
+            LakeError: the file is damaged or not readable.
+        """
+        with _told_if_damaged(path):
+            return pl.read_parquet(path, columns=columns)
 
     def metadata(self, path: Path) -> dict[str, Any]:
-        """What was written beside the rows of a file; empty where nothing was."""
-        text = pl.read_parquet_metadata(path).get(_METADATA_KEY, "{}")
-        found: dict[str, Any] = json.loads(text)
-        return found
+        """What was written beside the rows of a file; empty where nothing was.
+
+        Raises:
+            LakeError: the file is damaged or not readable.
+        """
+        with _told_if_damaged(path):
+            text = pl.read_parquet_metadata(path).get(_METADATA_KEY, "{}")
+            found: dict[str, Any] = json.loads(text)
+            return found
 
     def remove_leftovers(self, week: date) -> int:
         """Delete temporary files that a killed run left in a week; hold its lock."""
@@ -129,7 +156,7 @@ class Lake:
     def declare(self, tables: tuple[Table, ...]) -> None:
         """Put an empty file of each table in place, so that views answer from day one."""
         for table in tables:
-            target = self.root / table.name / _EMPTY_WEEK / "empty.parquet"
+            target = self.empty_part(table.name)
             empty = pl.DataFrame(schema=polars_schema(table))
             if not target.exists() or pl.read_parquet_schema(target) != empty.schema:
                 self.publish(self.stage(empty, target, {}), target)
@@ -137,6 +164,18 @@ class Lake:
     def remove(self) -> None:
         """Delete the whole lake."""
         shutil.rmtree(self.root, ignore_errors=False)
+
+
+@contextmanager
+def _told_if_damaged(path: Path) -> Iterator[None]:
+    """Name the file that cannot be read."""
+    try:
+        yield
+    except (OSError, ValueError, pl.exceptions.PolarsError) as error:
+        raise LakeError(
+            f"{path} cannot be read ({error}); restore it from a copy, or delete it and build "
+            "the week again while its delivered files are in the landing folder"
+        ) from error
 
 
 def _sync(path: Path) -> None:

@@ -37,11 +37,13 @@ def view_statements(lake: Lake, tables: tuple[Table, ...]) -> list[str]:
     statements = []
     for table in tables:
         pattern = f"{glob.escape(str(lake.root))}/{table.name}/*/*.parquet"
+        # The empty file comes first: it tells the types, whatever state the others are in.
+        files = (glob.escape(str(lake.empty_part(table.name))), pattern)
+        listed = ", ".join(_literal(file) for file in files)
         columns = ", ".join(_identifier(column.name) for column in table.columns)
         statements.append(
             f"CREATE OR REPLACE VIEW {_identifier(table.name)} AS SELECT {columns} "
-            f"FROM read_parquet({_literal(pattern)}, "
-            f"hive_partitioning = {by_folder})"
+            f"FROM read_parquet([{listed}], hive_partitioning = {by_folder})"
         )
         statements.append(f"COMMENT ON VIEW {_identifier(table.name)} IS {_literal(table.grain)}")
     return statements + _derived_views()

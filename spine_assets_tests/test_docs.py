@@ -13,6 +13,7 @@ from spine_assets import dictionary
 from spine_assets.cli import main
 from spine_assets.otc.tables import TABLES
 from spine_assets.settings import Settings
+from spine_assets.table import Table
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
@@ -35,13 +36,12 @@ def test_the_data_dictionary_is_what_the_declarations_say() -> None:
     assert (ROOT / dictionary.PATH).read_text("utf-8") == dictionary.text() + "\n"
 
 
-@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
-def test_readme_names_every_table_and_the_dictionary_every_column_and_check(table: object) -> None:
+@pytest.mark.parametrize("table", TABLES, ids=[table.name for table in TABLES])
+def test_readme_names_every_table_and_the_dictionary_every_column_and_check(table: Table) -> None:
     page = (ROOT / dictionary.PATH).read_text("utf-8")
-    declared = next(found for found in TABLES if found is table)
-    assert f"`{declared.name}`" in README
-    section = page.split(f"## `{declared.name}`")[1].split("\n## ")[0]
-    for part in (*declared.columns, *declared.checks):
+    assert f"`{table.name}`" in README
+    section = page.split(f"## `{table.name}`")[1].split("\n## ")[0]
+    for part in (*table.columns, *table.checks):
         assert f"| `{part.name}` |" in section
 
 

@@ -6,8 +6,9 @@ from contextlib import contextmanager
 import dagster as dg
 from dagster_duckdb import DuckDBResource
 from duckdb import DuckDBPyConnection
+from duckdb import Error as DuckDBError
 
-from spine_assets.lake import Lake
+from spine_assets.lake import Lake, LakeError
 from spine_assets.otc.landing import scan
 from spine_assets.otc.tables import TABLES
 from spine_assets.otc.week import Workplace
@@ -24,7 +25,11 @@ class Spine(dg.ConfigurableResource):  # type: ignore[type-arg]
         """Scan the landing folder and make the file of views if it is missing."""
         settings = load_settings()
         lake = Lake(settings.lake_path)
-        ensure_view_file(settings.warehouse_path, lake, TABLES)
+        try:
+            ensure_view_file(settings.warehouse_path, lake, TABLES)
+        except (OSError, LakeError, DuckDBError) as error:
+            # The views are for people; weeks are built without them.
+            dg.get_dagster_logger().warning(f"cannot make {settings.warehouse_path}: {error}")
         landing = scan(settings.landing_path, settings.landing_index_path)
         return Workplace(lake, landing, self._connect)
 

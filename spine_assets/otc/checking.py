@@ -17,21 +17,20 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import duckdb
 import polars as pl
 
-from spine_assets.lake import Lake
+from spine_assets.lake import Lake, LakeError
 from spine_assets.table import Table, pandera_schema
 
 if TYPE_CHECKING:
-    import duckdb
-
     from spine_assets.otc.captures import Capture, Key
     from spine_assets.otc.landing import Unusable
 
 SAMPLE_ROWS = 20  # as many as fit a screen
 SCHEMA = "Pandera: exact columns and types, ranges, no nulls where none belong, unique key."
 
-Connect = Callable[[], AbstractContextManager["duckdb.DuckDBPyConnection"]]
+Connect = Callable[[], AbstractContextManager[duckdb.DuckDBPyConnection]]
 
 
 class Severity(StrEnum):
@@ -100,9 +99,12 @@ class CheckContext:
         sql = resources.files("spine_assets.otc").joinpath("sql", f"{name}.sql").read_text("utf-8")
         bound = {key: [str(path) for path in paths] for key, paths in files.items()}
         with self.connect() as connection:
-            cursor = connection.execute(sql, bound)
-            names = [column[0] for column in cursor.description or ()]
-            return pl.DataFrame(cursor.fetchall(), schema=names, orient="row")
+            try:
+                cursor = connection.execute(sql, bound)
+                names = [column[0] for column in cursor.description or ()]
+                return pl.DataFrame(cursor.fetchall(), schema=names, orient="row")
+            except (duckdb.IOException, duckdb.InvalidInputException) as error:
+                raise LakeError(f"DuckDB cannot read the files of {self.week}: {error}") from error
 
 
 def schema(context: CheckContext) -> CheckResult:

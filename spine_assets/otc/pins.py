@@ -52,7 +52,7 @@ def stored(lake: Lake, week: date) -> list[Pin]:
     found = [
         Pin(**{**row, "tier": Tier(row["tier"]), "venue_class": VenueClass(row["venue_class"])})
         for path in lake.files(TABLE.name, week)
-        for row in pl.read_parquet(path).iter_rows(named=True)
+        for row in lake.read(path).iter_rows(named=True)
     ]
     return sorted(found, key=lambda pin: (pin.pinned_at, pin.capture_id))
 

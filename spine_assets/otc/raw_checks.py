@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from spine_assets.lake import LakeError
 from spine_assets.otc import checking
 from spine_assets.otc.checking import CheckContext, CheckResult, Severity, plain, sample
 from spine_assets.otc.reasons import ADVICE, Reason
@@ -144,7 +146,10 @@ def _recent_rows(context: CheckContext) -> dict[Key, list[int]]:
     from spine_assets.otc import captures  # captures needs this module for its table
 
     earlier = [week for week in context.lake.weeks("otc_raw") if week < context.week]
-    held = [captures.current_of(context.lake, week) for week in earlier[-_RECENT_WEEKS:]]
+    held = []
+    for week in earlier[-_RECENT_WEEKS:]:
+        with suppress(LakeError):  # that week's own build names its damaged file
+            held.append(captures.current_of(context.lake, week))
     return {
         key: [current[key].rows for current in held if key in current] for key in context.current
     }

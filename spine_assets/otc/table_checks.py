@@ -6,11 +6,13 @@ published, so that neither the builder (Polars) nor the writer vouches for itsel
 
 from __future__ import annotations
 
-from datetime import timedelta
+from contextlib import suppress
+from datetime import date, timedelta
 from typing import Any
 
 import polars as pl
 
+from spine_assets.lake import LakeError
 from spine_assets.otc.checking import CheckContext, CheckResult, Severity, number, sample
 
 _VENUES = "otc_venue_volume"
@@ -201,20 +203,25 @@ def _like_for_like(
     context: CheckContext,
 ) -> tuple[pl.DataFrame, pl.DataFrame, dict[str, Any]] | None:
     """This week's and the nearest earlier week's venue rows, tiers and classes of both only."""
-    earlier = [
-        week
-        for week in context.lake.weeks(_VENUES)
-        if context.week - _LOOK_BACK <= week < context.week
-    ]
-    if not earlier:
-        return None
     wanted = ["tier", "venue_class", "mpid", "share_volume"]
+    earlier = _nearest_earlier(context, wanted)
+    if earlier is None:
+        return None
+    against, before = earlier
     now = context.frames[_VENUES].select(wanted)
-    before = pl.read_parquet(context.lake.part(_VENUES, earlier[-1]), columns=wanted)
     group = ["tier", "venue_class"]
     like = now.select(group).unique().join(before.select(group).unique(), on=group)
     if like.is_empty():
         return None
     labels = sorted(f"{tier} {venue_class}" for tier, venue_class in like.iter_rows())
-    facts = {"against": str(earlier[-1]), "like_for_like": ", ".join(labels)}
+    facts = {"against": str(against), "like_for_like": ", ".join(labels)}
     return now.join(like, on=group, how="semi"), before.join(like, on=group, how="semi"), facts
+
+
+def _nearest_earlier(context: CheckContext, columns: list[str]) -> tuple[date, pl.DataFrame] | None:
+    """The venue rows of the nearest earlier week within four that can be read."""
+    for week in reversed(context.lake.weeks(_VENUES)):
+        if context.week - _LOOK_BACK <= week < context.week:
+            with suppress(LakeError):  # that week's own build names its damaged file
+                return week, context.lake.read(context.lake.part(_VENUES, week), columns)
+    return None

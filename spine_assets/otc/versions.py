@@ -14,7 +14,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from spine_assets.lake import Lake
+from spine_assets.lake import Lake, LakeError
 from spine_assets.otc import raw, rejects
 from spine_assets.otc.captures import Capture, Key
 from spine_assets.otc.tables import table, upstream
@@ -64,8 +64,19 @@ def standing(lake: Lake, name: str, week: date, current: Current) -> Standing:
     part = part_of(lake, name, week)
     if not part.exists():
         return Standing.MISSING
-    held = lake.metadata(part).get("build")
+    held = build_facts(lake, part).get("build")
     return Standing.FRESH if held == build_hash(table(name), current) else Standing.STALE
+
+
+def build_facts(lake: Lake, part: Path) -> dict[str, Any]:
+    """What a built file says of itself; nothing where it is missing or damaged.
+
+    A damaged file of a derived table is as good as none: it is built again.
+    """
+    try:
+        return lake.metadata(part) if part.exists() else {}
+    except LakeError:
+        return {}
 
 
 def _codes(declared: Table) -> list[str]:

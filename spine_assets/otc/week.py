@@ -24,7 +24,14 @@ from spine_assets.otc.checking import CheckContext, CheckResult, Connect, number
 from spine_assets.otc.landing import Landing, Unusable
 from spine_assets.otc.reasons import Stage
 from spine_assets.otc.tables import BUILDERS, TABLES, upstream
-from spine_assets.otc.versions import Standing, build_hash, data_version, part_of, standing
+from spine_assets.otc.versions import (
+    Standing,
+    build_facts,
+    build_hash,
+    data_version,
+    part_of,
+    standing,
+)
 from spine_assets.table import Check, Table, exact_sum
 
 
@@ -86,22 +93,22 @@ def build_week(
         force: Build also what is unchanged.
     """
     result = WeekResult(week)
-    with place.lake.lock(week):
-        try:
+    try:
+        with place.lake.lock(week):
             _WeekBuild(week, set(wanted), place, unusable, force, result).run()
-        except (BuildFailed, LakeError) as error:
-            result.error = error
+    except (BuildFailed, LakeError) as error:
+        result.error = error
     return result
 
 
 def check_week(week: date, wanted: Collection[tuple[str, str]], place: Workplace) -> WeekResult:
     """Run checks, by (table, check), on a week as it stands; nothing is built."""
     result = WeekResult(week)
-    with place.lake.lock(week):
-        try:
+    try:
+        with place.lake.lock(week):
             _WeekBuild(week, set(), place, [], False, result).check_only(wanted)
-        except (BuildFailed, LakeError) as error:
-            result.error = error
+    except (BuildFailed, LakeError) as error:
+        result.error = error
     return result
 
 
@@ -141,7 +148,7 @@ class _WeekBuild:
     def run(self) -> None:
         self.lake.remove_leftovers(self.week)
         captures.remove_uncommitted(self.lake, self.week)
-        self._choose_captures()
+        self._choose_captures(self.wanted)
         for declared in TABLES:
             if declared.name not in self.wanted:
                 continue
@@ -153,7 +160,7 @@ class _WeekBuild:
 
     def check_only(self, wanted: Collection[tuple[str, str]]) -> None:
         self.unusable = list(self.place.landing.unusable)
-        self._choose_captures()
+        self._choose_captures({name for name, _ in wanted})
         for declared in TABLES:
             checks = [check for check in declared.checks if (declared.name, check.name) in wanted]
             if checks:
@@ -164,7 +171,7 @@ class _WeekBuild:
 
     # --- captures
 
-    def _choose_captures(self) -> None:
+    def _choose_captures(self, asked: set[str]) -> None:
         stored = captures.stored(self.lake, self.week)
         arrived = intake.uncaptured(self.place.landing.of_week(self.week), stored)
         if raw.TABLE.name in self.wanted:
@@ -175,7 +182,7 @@ class _WeekBuild:
             names = ", ".join(item.name for item in arrived)
             raise BuildFailed(
                 f"{self.week}: otc_raw is older than its files ({names}); "
-                f"run {self._selection(self._with_upstream(self.wanted))}"
+                f"run {self._selection(self._with_upstream({raw.TABLE.name, *asked}))}"
             )
         self.captures = stored + [item.capture for item in self.fresh]
         self.current = captures.current(
@@ -221,7 +228,7 @@ class _WeekBuild:
     def _publish_derived(self, declared: Table) -> None:
         started = time.perf_counter()
         target = part_of(self.lake, declared.name, self.week)
-        held = self.lake.metadata(target) if target.exists() else {}
+        held = build_facts(self.lake, target)
         wanted = build_hash(declared, self.current)
         if held.get("build") == wanted and not self.force:
             self._again(declared, held)
@@ -262,6 +269,7 @@ class _WeekBuild:
         Blocking checks held when the file was published and the file is the same; the
         others look at other weeks or at today as well, so they run anew.
         """
+        started = time.perf_counter()
         context = self._context(declared, {})
         for check in declared.checks:
             if check.blocking:
@@ -272,8 +280,9 @@ class _WeekBuild:
                 self.result.events.append(replace(result, blocking=True))
             else:
                 self.result.events.append(self._run_check(context, check))
+        facts = held["facts"] | {"seconds": round(time.perf_counter() - started, 3)}
         self.result.events.append(
-            TableBuilt(declared.name, data_version(declared, self.current), True, held["facts"])
+            TableBuilt(declared.name, data_version(declared, self.current), True, facts)
         )
 
     def _build(self, declared: Table, build_id: str) -> pl.DataFrame:
@@ -355,19 +364,19 @@ class _WeekBuild:
             parts = [
                 fresh[item.capture_id]
                 if item.capture_id in fresh
-                else pl.read_parquet(captures.raw_path(self.lake, item))
+                else self.lake.read(captures.raw_path(self.lake, item))
                 for item in self.current.values()
             ]
             return pl.concat(parts)
         if name == rejects.TABLE.name:
             return pl.concat([self._parse_rejects(), self._rule_rejects()])
-        return pl.read_parquet(part_of(self.lake, name, self.week))
+        return self.lake.read(part_of(self.lake, name, self.week))
 
     def _rule_rejects(self) -> pl.DataFrame:
         """Rows that break a rule: as stored where that still holds, else judged now."""
         name = rejects.TABLE.name
         if standing(self.lake, name, self.week, self.current) is Standing.FRESH:
-            return pl.read_parquet(part_of(self.lake, name, self.week))
+            return self.lake.read(part_of(self.lake, name, self.week))
         return rejects.from_rules(self._split()[1])
 
     def _parse_rejects(self) -> pl.DataFrame:
@@ -376,7 +385,7 @@ class _WeekBuild:
         return pl.concat(
             fresh[item.capture_id]
             if item.capture_id in fresh
-            else pl.read_parquet(captures.rejects_path(self.lake, item))
+            else self.lake.read(captures.rejects_path(self.lake, item))
             for item in self.current.values()
         )
 

@@ -12,7 +12,6 @@ import dagster as dg
 
 from spine_assets.defs.otc.events import evaluation, materialization
 from spine_assets.defs.otc.specs import GROUP, check_specs, files_spec, table_specs
-from spine_assets.defs.partitions import WEEKS
 from spine_assets.defs.resources import Spine
 from spine_assets.otc.checking import CheckResult
 from spine_assets.otc.landing import Unusable
@@ -78,7 +77,6 @@ def otc_week(
 otc_weekly_job = dg.define_asset_job(
     "otc_weekly",
     selection=dg.AssetSelection.groups(GROUP),
-    partitions_def=WEEKS,
     description="All tables of the OTC domain for one week or a range of weeks.",
 )
 

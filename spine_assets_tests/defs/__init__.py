@@ -1,0 +1,1 @@
+"""Tests of `spine_assets.defs`: real Dagster instances, commands and daemons."""

@@ -1,0 +1,199 @@
+"""What Dagster loads: the asset graph as text to review, and what holds for every table."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import dagster as dg
+import pytest
+
+from spine_assets.defs.partitions import WEEKS
+from spine_assets.otc.tables import TABLES as DECLARED
+from spine_assets.weeks import FIRST_WEEK
+from spine_assets_tests.defs.conftest import CHECKS, TABLES
+
+GRAPH = """\
+finra_otc_files: landing, made elsewhere
+    kinds file; owners team:market-structure
+otc_raw: otc, weekly from 2014-05-16, single run
+    <- finra_otc_files
+    kinds duckdb, parquet, polars; owners team:market-structure
+    check conservation (blocking)
+    check delivery
+    check rejects
+    check schema (blocking)
+otc_rejects: otc, weekly from 2014-05-16, single run
+    <- otc_raw
+    kinds duckdb, parquet, polars; owners team:market-structure
+otc_symbol_summary: otc, weekly from 2014-05-16, single run
+    <- otc_venue_volume
+    kinds duckdb, parquet, polars; owners team:market-structure
+    check reconciles (blocking)
+    check schema (blocking)
+otc_venue_share: otc, weekly from 2014-05-16, single run
+    <- otc_venue_volume
+    kinds duckdb, parquet, polars; owners team:market-structure
+    check reconciles (blocking)
+    check schema (blocking)
+    check share_shift
+otc_venue_volume: otc, weekly from 2014-05-16, single run
+    <- otc_raw, otc_rejects
+    kinds duckdb, parquet, polars; owners team:market-structure
+    check continuity
+    check reconciles (blocking)
+    check schema (blocking)
+    check volumes
+"""
+BLOCKING = {
+    ("otc_raw", "conservation"),
+    ("otc_raw", "schema"),
+    ("otc_venue_volume", "schema"),
+    ("otc_venue_volume", "reconciles"),
+    ("otc_symbol_summary", "schema"),
+    ("otc_symbol_summary", "reconciles"),
+    ("otc_venue_share", "schema"),
+    ("otc_venue_share", "reconciles"),
+}
+
+
+def drawn(code_location: dg.Definitions) -> str:
+    """The asset graph as text, an asset a paragraph."""
+    graph = code_location.resolve_asset_graph()
+    lines = []
+    for key in sorted(graph.get_all_asset_keys()):
+        node = graph.get(key)
+        how = ["made elsewhere"]
+        if node.is_executable:
+            how = [schedule(node.partitions_def), policy(node.backfill_policy)]
+        lines.append(f"{key.to_user_string()}: {', '.join([node.group_name, *how])}")
+        if node.parent_keys:
+            names = sorted(parent.to_user_string() for parent in node.parent_keys)
+            lines.append(f"    <- {', '.join(names)}")
+        lines.append(f"    kinds {', '.join(sorted(node.kinds))}; owners {', '.join(node.owners)}")
+        for check_key in sorted(node.check_keys):
+            blocking = " (blocking)" if graph.get(check_key).blocking else ""
+            lines.append(f"    check {check_key.name}{blocking}")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def schedule(partitions: dg.PartitionsDefinition[str] | None) -> str:
+    if not isinstance(partitions, dg.WeeklyPartitionsDefinition):
+        return repr(partitions)
+    return f"weekly from {partitions.get_first_partition_key()}"
+
+
+def policy(backfill: dg.BackfillPolicy | None) -> str:
+    return "single run" if backfill == dg.BackfillPolicy.single_run() else repr(backfill)
+
+
+@pytest.fixture(scope="session")
+def specs(code_location: dg.Definitions) -> dict[str, dg.AssetSpec]:
+    """Asset specs of the tables, by name."""
+    every = {spec.key.to_user_string(): spec for spec in code_location.resolve_all_asset_specs()}
+    return {table: every[table] for table in TABLES}
+
+
+def test_asset_graph_is_as_reviewed(code_location: dg.Definitions) -> None:
+    assert drawn(code_location) == GRAPH
+
+
+def test_every_executable_asset_of_the_group_is_weekly_and_runs_ranges_at_once(
+    code_location: dg.Definitions,
+) -> None:
+    graph = code_location.resolve_asset_graph()
+    nodes = [graph.get(key) for key in graph.get_all_asset_keys()]
+    weekly = [node for node in nodes if node.group_name == "otc" and node.is_executable]
+    assert {node.key.to_user_string() for node in weekly} >= set(TABLES)
+    for node in weekly:
+        assert node.partitions_def == WEEKS
+        assert node.backfill_policy == dg.BackfillPolicy.single_run()
+
+
+def test_tables_are_skippable_so_that_weeks_without_input_are_no_failures(
+    specs: dict[str, dg.AssetSpec],
+) -> None:
+    assert [name for name, spec in specs.items() if not spec.skippable] == []
+
+
+def test_weeks_are_fridays_from_the_first_published_one_on() -> None:
+    keys = WEEKS.get_partition_keys()
+    assert keys[0] == FIRST_WEEK.isoformat()
+    assert keys[1] == (FIRST_WEEK + timedelta(weeks=1)).isoformat()
+    assert "2025-11-21" in keys
+    assert "2025-11-20" not in keys
+
+
+def test_checks_are_the_thirteen_of_the_contract_with_their_severity(
+    code_location: dg.Definitions,
+) -> None:
+    graph = code_location.resolve_asset_graph()
+    found = {
+        (key.asset_key.to_user_string(), key.name): graph.get(key).blocking
+        for key in graph.asset_check_keys
+        if key.asset_key.to_user_string() in TABLES
+    }
+    assert found == {key: key in BLOCKING for key in CHECKS}
+
+
+def test_checks_have_the_weeks_of_their_tables(code_location: dg.Definitions) -> None:
+    graph = code_location.resolve_asset_graph()
+    for table, check in CHECKS:
+        node = graph.get(dg.AssetCheckKey(dg.AssetKey(table), check))
+        assert node.partitions_def == WEEKS
+        assert node.description
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_table_shows_every_column_with_type_and_meaning(
+    specs: dict[str, dg.AssetSpec], table: str
+) -> None:
+    (declared,) = (item for item in DECLARED if item.name == table)
+    shown = specs[table].metadata["dagster/column_schema"]
+    assert isinstance(shown, dg.TableSchema)
+    assert [
+        (column.name, column.type, column.constraints.nullable) for column in shown.columns
+    ] == [(column.name, column.type.value, column.nullable) for column in declared.columns]
+    assert [column.name for column in shown.columns if not (column.description or "").strip()] == []
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_table_says_what_it_is_and_what_a_row_is(
+    specs: dict[str, dg.AssetSpec], table: str
+) -> None:
+    description = specs[table].description or ""
+    assert "**Grain:**" in description
+    assert specs[table].code_version
+    assert specs[table].metadata["dagster/table_name"] == table
+
+
+def test_column_lineage_names_columns_that_exist(specs: dict[str, dg.AssetSpec]) -> None:
+    columns = {
+        name: {column.name for column in spec.metadata["dagster/column_schema"].columns}
+        for name, spec in specs.items()
+    }
+    upstream = {
+        name: {dep.asset_key.to_user_string() for dep in spec.deps} for name, spec in specs.items()
+    }
+    traced = 0
+    for name, spec in specs.items():
+        lineage = spec.metadata.get("dagster/column_lineage")
+        if lineage is None:
+            continue
+        for column, sources in lineage.deps_by_column.items():
+            assert column in columns[name]
+            for source in sources:
+                assert source.asset_key.to_user_string() in upstream[name]
+                assert source.column_name in columns[source.asset_key.to_user_string()]
+                traced += 1
+    assert traced > 0
+
+
+def test_weekly_job_holds_every_table_and_check(code_location: dg.Definitions) -> None:
+    job = code_location.resolve_job_def("otc_weekly")
+    assert job.partitions_def == WEEKS
+    selected = {key.to_user_string() for key in job.asset_layer.selected_asset_keys}
+    assert selected >= set(TABLES)
+
+
+def test_definitions_run_in_one_process(code_location: dg.Definitions) -> None:
+    assert code_location.executor is dg.in_process_executor
