@@ -53,7 +53,8 @@ def _told(command: Callable[..., None]) -> Callable[..., None]:
         from spine_assets.weeks import WeekError
 
         try:
-            logging.basicConfig(level=load_settings().log_level, format="%(levelname)s %(message)s")
+            logging.basicConfig(format="%(levelname)s %(message)s")  # others: warnings only
+            logging.getLogger("spine_assets").setLevel(load_settings().log_level)
             command(*args, **kwargs)
         except ValidationError as error:
             told = [f"SPINE_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors()]

@@ -41,8 +41,8 @@ def test_readme_names_every_table_and_the_dictionary_every_column_and_check(tabl
     page = (ROOT / dictionary.PATH).read_text("utf-8")
     assert f"`{table.name}`" in README
     section = page.split(f"## `{table.name}`")[1].split("\n## ")[0]
-    for part in (*table.columns, *table.checks):
-        assert f"| `{part.name}` |" in section
+    for name in [*(c.name for c in table.columns), *(c.name for c in table.checks)]:
+        assert f"| `{name}` |" in section
 
 
 def test_changelog_names_every_command_and_readme_those_that_change_nothing_by_surprise() -> None:
