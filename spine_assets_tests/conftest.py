@@ -17,8 +17,9 @@ from spine_assets.lake import Lake
 from spine_assets.otc.checking import CheckResult
 from spine_assets.otc.file_format import ParsedFile, parse
 from spine_assets.otc.landing import Landing, scan
+from spine_assets.otc.outcome import TableBuilt, WeekResult, Workplace
 from spine_assets.otc.tables import TABLES
-from spine_assets.otc.week import TableBuilt, WeekResult, Workplace, build_week
+from spine_assets.otc.week import build_week
 
 HEADER = (
     "tierDescription|issueSymbolIdentifier|issueName|marketParticipantName|MPID"

@@ -17,9 +17,10 @@ from polars.testing import assert_frame_equal
 from spine_assets.lake import LakeError
 from spine_assets.otc import captures, raw, symbol_summary, tables, venue_volume
 from spine_assets.otc.checking import CheckResult, Severity
+from spine_assets.otc.outcome import BuildFailed, NoInput, WeekResult
 from spine_assets.otc.tables import TABLES
 from spine_assets.otc.versions import part_of
-from spine_assets.otc.week import BuildFailed, NoInput, WeekResult, build_week, check_week
+from spine_assets.otc.week import build_week, check_week
 from spine_assets_tests.conftest import (
     ALL,
     NOW,

@@ -10,8 +10,8 @@ from duckdb import Error as DuckDBError
 
 from spine_assets.lake import Lake, LakeError
 from spine_assets.otc.landing import scan
+from spine_assets.otc.outcome import Workplace
 from spine_assets.otc.tables import TABLES
-from spine_assets.otc.week import Workplace
 from spine_assets.settings import load_settings
 from spine_assets.warehouse import ensure_view_file
 

@@ -19,18 +19,9 @@ import polars as pl
 
 from spine_assets.otc import typing_rules
 from spine_assets.otc.reasons import Reason
+from spine_assets.otc.typing_rules import DELIVERED
 
 SEPARATOR = "|"
-REQUIRED_COLUMNS = (
-    "tierDescription",
-    "issueSymbolIdentifier",
-    "issueName",
-    "marketParticipantName",
-    "MPID",
-    "totalWeeklyShareQuantity",
-    "totalWeeklyTradeCount",
-    "lastUpdateDate",
-)
 API_COLUMNS = (
     "tierIdentifier",
     "firmCRDNumber",
@@ -148,8 +139,8 @@ def _check_header(names: tuple[str, ...]) -> None:
         for other, label in ((",", "comma"), ("\t", "tab"), (";", "semicolon")):
             if other in names[0]:
                 raise FileRefused(f"the file is {label}-delimited; FINRA's is pipe-delimited (|)")
-    missing = [name for name in REQUIRED_COLUMNS if name not in names]
-    unknown = [name for name in names if name not in REQUIRED_COLUMNS + API_COLUMNS]
+    missing = [name for name in DELIVERED if name not in names]
+    unknown = [name for name in names if name not in DELIVERED + API_COLUMNS]
     twice = sorted({name for name in names if names.count(name) > 1})
     faults = [
         f"{label}: {', '.join(repr(name) for name in found[:20])}"

@@ -22,7 +22,7 @@ TRADES = "totalWeeklyTradeCount"
 NOTIONAL = "totalNotionalSum"
 REQUIRED_DATE = "lastUpdateDate"
 OPTIONAL_DATES = ("weekStartDate", "summaryStartDate", "initialPublishedDate", "lastReportedDate")
-HASHED = (
+DELIVERED = (
     "tierDescription",
     "issueSymbolIdentifier",
     "issueName",
@@ -32,7 +32,7 @@ HASHED = (
     TRADES,
     REQUIRED_DATE,
 )
-"""The eight delivered fields of the record hash, in the order of FINRA's header."""
+"""FINRA's header: every file has these columns, and the record hash covers them in this order."""
 
 _MAX_INTEGER_DIGITS = SHARE_PRECISION - SHARE_SCALE
 _MAX_COUNT_DIGITS = 18  # every 18-digit number fits a 64-bit integer
@@ -89,7 +89,7 @@ def apply(fields: pl.DataFrame, header: tuple[str, ...], captured_on: date) -> T
         Rows with trimmed text, DECIMAL(28,6) shares, 64-bit trades and dates under the
         delivered names, plus `record_hash`; and the rejects.
     """
-    hashed = pl.concat_str(HASHED, separator="|")
+    hashed = pl.concat_str(DELIVERED, separator="|")
     texts = fields.with_columns(
         record_hash=_hex_hash(hashed),
         **{name: pl.col(name).str.strip_chars(_SPACE) for name in header},

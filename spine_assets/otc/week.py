@@ -8,20 +8,21 @@ happens under the week's lock, and nothing here knows who asked (Dagster, CLI or
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection
-from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime
+from collections.abc import Collection
+from dataclasses import replace
+from datetime import UTC, date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from spine_assets.lake import Lake, LakeError
-from spine_assets.otc import captures, intake, pins, raw, rejects, rules, venue_volume
+from spine_assets.lake import LakeError
+from spine_assets.otc import captures, intake, pins, raw, rejects, venue_volume
 from spine_assets.otc.captures import Capture, CapturedFrames, Key
-from spine_assets.otc.checking import CheckContext, CheckResult, Connect, number
-from spine_assets.otc.landing import Landing, Unusable
+from spine_assets.otc.checking import CheckContext, CheckResult, number
+from spine_assets.otc.landing import Unusable
+from spine_assets.otc.outcome import BuildFailed, NoInput, TableBuilt, WeekResult, Workplace
 from spine_assets.otc.reasons import Stage
 from spine_assets.otc.tables import BUILDERS, TABLES, upstream
 from spine_assets.otc.versions import (
@@ -32,47 +33,8 @@ from spine_assets.otc.versions import (
     part_of,
     standing,
 )
+from spine_assets.otc.week_frames import WeekFrames
 from spine_assets.table import Check, Table, exact_sum
-
-
-class BuildFailed(Exception):
-    """A week cannot be built; the message says why and what to do."""
-
-
-class NoInput(BuildFailed):
-    """A week has neither a usable file nor a capture."""
-
-
-@dataclass(frozen=True)
-class TableBuilt:
-    """A table's week is published, or stood already and needed no work.
-
-    `data_version` depends on delivered content and code alone, never on times.
-    """
-
-    table: str
-    data_version: str
-    unchanged: bool
-    facts: dict[str, Any]
-
-
-@dataclass
-class WeekResult:
-    """What happened to a week, in order; `error` ended it early."""
-
-    week: date
-    events: list[TableBuilt | CheckResult] = field(default_factory=list)
-    error: BuildFailed | LakeError | None = None
-
-
-@dataclass(frozen=True)
-class Workplace:
-    """Where weeks are built: the lake, what was delivered, DuckDB and the clock."""
-
-    lake: Lake
-    landing: Landing
-    connect: Connect
-    now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
 
 def build_week(
@@ -112,18 +74,6 @@ def check_week(week: date, wanted: Collection[tuple[str, str]], place: Workplace
     return result
 
 
-class _Frames(dict[str, pl.DataFrame]):
-    """Frames of the week by table, read from the lake when first asked for."""
-
-    def __init__(self, load: Callable[[str], pl.DataFrame]) -> None:
-        super().__init__()
-        self._load = load
-
-    def __missing__(self, name: str) -> pl.DataFrame:
-        self[name] = self._load(name)
-        return self[name]
-
-
 class _WeekBuild:
     """One build of one week; lives as long as the lock is held."""
 
@@ -140,10 +90,10 @@ class _WeekBuild:
         self.unusable = list(unusable)
         self.result = result
         self.lake = place.lake
-        self.frames = _Frames(self._load)
         self.fresh: list[CapturedFrames] = []
         self.captures: list[Capture] = []
         self.current: dict[Key, Capture] = {}
+        self.frames = WeekFrames(self.lake, week, {}, [])
 
     def run(self) -> None:
         self.lake.remove_leftovers(self.week)
@@ -190,6 +140,7 @@ class _WeekBuild:
         )
         if not self.current:
             raise NoInput(self._no_input())
+        self.frames = WeekFrames(self.lake, self.week, self.current, self.fresh)
 
     def _no_input(self) -> str:
         lines = [f"{self.week}: no usable file for this week in the landing folder"]
@@ -293,15 +244,10 @@ class _WeekBuild:
                 orient="row",
             )
             return BUILDERS[declared.name](self.frames["otc_venue_volume"], inputs, build_id)
-        accepted, broken = self._split()
+        accepted, broken = self.frames.split
         if declared.name == rejects.TABLE.name:
-            return pl.concat([self._parse_rejects(), rejects.from_rules(broken)])
+            return pl.concat([self.frames.parse_rejects(), rejects.from_rules(broken)])
         return venue_volume.build(accepted, build_id)
-
-    def _split(self) -> tuple[pl.DataFrame, pl.DataFrame]:
-        if not hasattr(self, "_parts"):
-            self._parts = rules.split(self.frames[raw.TABLE.name])
-        return self._parts
 
     def _require_fresh(self, declared: Table) -> None:
         """Every table it is made from is wanted too, or stored and up to date."""
@@ -356,38 +302,6 @@ class _WeekBuild:
             raise BuildFailed(f"{self.week}: {declared.name} was not published: {said}")
 
     # --- frames, files and versions
-
-    def _load(self, name: str) -> pl.DataFrame:
-        """A table of the week as it stands: current captures, or the stored file."""
-        if name == raw.TABLE.name:
-            fresh = {item.capture.capture_id: item.rows for item in self.fresh}
-            parts = [
-                fresh[item.capture_id]
-                if item.capture_id in fresh
-                else self.lake.read(captures.raw_path(self.lake, item))
-                for item in self.current.values()
-            ]
-            return pl.concat(parts)
-        if name == rejects.TABLE.name:
-            return pl.concat([self._parse_rejects(), self._rule_rejects()])
-        return self.lake.read(part_of(self.lake, name, self.week))
-
-    def _rule_rejects(self) -> pl.DataFrame:
-        """Rows that break a rule: as stored where that still holds, else judged now."""
-        name = rejects.TABLE.name
-        if standing(self.lake, name, self.week, self.current) is Standing.FRESH:
-            return self.lake.read(part_of(self.lake, name, self.week))
-        return rejects.from_rules(self._split()[1])
-
-    def _parse_rejects(self) -> pl.DataFrame:
-        """Parse rejects of the current captures."""
-        fresh = {item.capture.capture_id: item.rejects for item in self.fresh}
-        return pl.concat(
-            fresh[item.capture_id]
-            if item.capture_id in fresh
-            else self.lake.read(captures.rejects_path(self.lake, item))
-            for item in self.current.values()
-        )
 
     def _stored_rows(self, declared: Table, frame: pl.DataFrame) -> pl.DataFrame:
         """What the table's own file holds: parse rejects stand beside their captures."""

@@ -17,7 +17,7 @@ import pytest
 
 from spine_assets.definitions import defs
 from spine_assets.history import table_states
-from spine_assets.otc.file_format import REQUIRED_COLUMNS
+from spine_assets.otc.typing_rules import DELIVERED
 from spine_assets.weeks import Tier, publication_day
 
 SOURCE = Path(__file__).parents[2]
@@ -78,7 +78,7 @@ class Project:
                 f"|{day}"
                 for symbol, mpid, shares, trades in rows
             ]
-            text = "".join(f"{line}\n" for line in ("|".join(REQUIRED_COLUMNS), *lines))
+            text = "".join(f"{line}\n" for line in ("|".join(DELIVERED), *lines))
             self.drop(f"week_ending={week}/{tier.value.lower()}{mark}.csv", text)
 
     def deliver_in_two_parts(self, week: date) -> None:

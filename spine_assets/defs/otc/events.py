@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 
 from spine_assets.otc.checking import CheckResult, Severity
-from spine_assets.otc.week import TableBuilt
+from spine_assets.otc.outcome import TableBuilt
 
 
 def materialization(built: TableBuilt, week: date) -> dg.AssetMaterialization:

@@ -15,7 +15,8 @@ from spine_assets.defs.otc.specs import GROUP, check_specs, files_spec, table_sp
 from spine_assets.defs.resources import Spine
 from spine_assets.otc.checking import CheckResult
 from spine_assets.otc.landing import Unusable
-from spine_assets.otc.week import NoInput, TableBuilt, WeekResult, Workplace, build_week, check_week
+from spine_assets.otc.outcome import NoInput, TableBuilt, WeekResult, Workplace
+from spine_assets.otc.week import build_week, check_week
 
 Event = dg.AssetMaterialization | dg.AssetCheckEvaluation
 

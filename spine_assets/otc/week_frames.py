@@ -1,0 +1,69 @@
+"""The frames of one week: in memory where this run made them, else read from the lake."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date
+from functools import cached_property
+
+import polars as pl
+
+from spine_assets.lake import Lake
+from spine_assets.otc import captures, raw, rejects, rules
+from spine_assets.otc.captures import CapturedFrames
+from spine_assets.otc.versions import Current, Standing, part_of, standing
+
+
+class WeekFrames(dict[str, pl.DataFrame]):
+    """Frames of a week by table name, loaded when first asked for.
+
+    `otc_raw` holds the rows of the current captures only, `otc_rejects` their rejects of
+    both stages.
+    """
+
+    def __init__(
+        self, lake: Lake, week: date, current: Current, fresh: Iterable[CapturedFrames]
+    ) -> None:
+        super().__init__()
+        self._lake, self._week, self._current = lake, week, current
+        self._fresh = {item.capture.capture_id: item for item in fresh}
+
+    def __missing__(self, name: str) -> pl.DataFrame:
+        """Load a table of the week as it stands."""
+        if name == raw.TABLE.name:
+            frame = self._raw()
+        elif name == rejects.TABLE.name:
+            frame = pl.concat([self.parse_rejects(), self._rule_rejects()])
+        else:
+            frame = self._lake.read(part_of(self._lake, name, self._week))
+        self[name] = frame
+        return frame
+
+    @cached_property
+    def split(self) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Current raw rows, parted into (accepted, broken) by the row rules."""
+        return rules.split(self[raw.TABLE.name])
+
+    def parse_rejects(self) -> pl.DataFrame:
+        """Parse rejects of the current captures."""
+        return pl.concat(
+            self._fresh[item.capture_id].rejects
+            if item.capture_id in self._fresh
+            else self._lake.read(captures.rejects_path(self._lake, item))
+            for item in self._current.values()
+        )
+
+    def _raw(self) -> pl.DataFrame:
+        return pl.concat(
+            self._fresh[item.capture_id].rows
+            if item.capture_id in self._fresh
+            else self._lake.read(captures.raw_path(self._lake, item))
+            for item in self._current.values()
+        )
+
+    def _rule_rejects(self) -> pl.DataFrame:
+        """Rows that break a rule: as stored where that still holds, else judged now."""
+        name = rejects.TABLE.name
+        if standing(self._lake, name, self._week, self._current) is Standing.FRESH:
+            return self._lake.read(part_of(self._lake, name, self._week))
+        return rejects.from_rules(self.split[1])
