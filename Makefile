@@ -36,7 +36,7 @@ demo: setup ## Load the committed sample weeks and show them
 	@echo
 	@echo "Next:"
 	@echo "  make ui       # the Dagster UI on http://127.0.0.1:3000"
-	@echo "  .venv/bin/spine query 'FROM otc_venue_share ORDER BY week_ending DESC, rank LIMIT 10'"
+	@echo "  .venv/bin/spine query 'SELECT week_ending, rank, mpid, total_volume FROM otc_venue_share ORDER BY ALL LIMIT 9'"
 	@echo "  .venv/bin/spine status   # after you put files of your own into $(DATA)/landing"
 
 test: setup ## Run the tests

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from spine_assets.lake import Lake
 
 _DEFAULT_WEEKS = 12  # about a quarter, which fits a screen
+_COUNT = click.IntRange(min=1)
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 
 
@@ -57,9 +58,12 @@ def _told(command: Callable[..., None]) -> Callable[..., None]:
             logging.getLogger("spine_assets").setLevel(load_settings().log_level)
             command(*args, **kwargs)
         except ValidationError as error:
-            told = [f"SPINE_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors()]
+            told = [
+                f"SPINE_{str(e['loc'][0]).upper()}: {e['msg'].removeprefix('Value error, ')}"
+                for e in error.errors()
+            ]
             raise click.ClickException("; ".join(told)) from error
-        except (LakeError, NoInstance, WeekError, duckdb.Error) as error:
+        except (LakeError, NoInstance, WeekError, OSError, duckdb.Error) as error:
             raise click.ClickException(str(error)) from error
 
     return run
@@ -72,7 +76,9 @@ def main() -> None:
 
 
 @main.command()
-@click.option("--weeks", default=_DEFAULT_WEEKS, show_default=True, help="Newest weeks shown.")
+@click.option(
+    "--weeks", type=_COUNT, default=_DEFAULT_WEEKS, show_default=True, help="Newest weeks shown."
+)
 @click.option("--all", "every", is_flag=True, help="Show all weeks.")
 @_as_json
 @_told
@@ -81,6 +87,7 @@ def status(weeks: int, every: bool, as_json: bool) -> None:
     from spine_assets import render
     from spine_assets.history import check_records, open_instance, table_states
     from spine_assets.otc.landing import scan
+    from spine_assets.otc.versions import Standing
     from spine_assets.settings import load_settings
     from spine_assets.status import board
 
@@ -90,7 +97,13 @@ def status(weeks: int, every: bool, as_json: bool) -> None:
     shown = rows if every else rows[-weeks:]
     with open_instance() as instance:
         states = table_states(instance, [row.week_ending for row in shown])
-        checks = {row.week_ending: check_records(instance, row.week_ending) for row in shown}
+        # What was said of a week that is not in this lake was said of another lake.
+        checks = {
+            row.week_ending: check_records(instance, row.week_ending)
+            if row.tables["otc_raw"] is not Standing.MISSING
+            else []
+            for row in shown
+        }
     if as_json:
         click.echo(json.dumps(render.status_json(shown, states, checks, landing), indent=1))
         return
@@ -99,7 +112,7 @@ def status(weeks: int, every: bool, as_json: bool) -> None:
 
 @main.command()
 @click.argument("week", type=WeekType(), required=False)
-@click.option("--top", default=5, show_default=True, help="Venues and symbols listed.")
+@click.option("--top", type=_COUNT, default=5, show_default=True, help="Venues and symbols listed.")
 @_as_json
 @_told
 def week(week: date | None, top: int, as_json: bool) -> None:
@@ -136,15 +149,20 @@ def week(week: date | None, top: int, as_json: bool) -> None:
 @_as_json
 @_told
 def query(sql: str, as_csv: bool, as_json: bool) -> None:
-    r"""Run SQL over the tables; nothing is locked and nothing can be changed.
+    r"""Run one SELECT over the tables; nothing is locked and nothing is changed.
 
     \b
     spine query "FROM otc_venue_share ORDER BY week_ending DESC, rank LIMIT 10"
     """
     from spine_assets import render
     from spine_assets.otc.tables import TABLES
-    from spine_assets.warehouse import connect
+    from spine_assets.warehouse import connect, is_select
 
+    if not is_select(sql):
+        raise click.ClickException(
+            "give one statement that only reads, such as SELECT or FROM; to change or write "
+            "anything open the database with DuckDB itself"
+        )
     with connect(_lake(), TABLES) as warehouse:
         cursor = warehouse.execute(sql)
         names = [column[0] for column in cursor.description or ()]
@@ -161,9 +179,11 @@ def query(sql: str, as_csv: bool, as_json: bool) -> None:
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Folder to write to; default: landing folder."
 )
-@click.option("--weeks", default=_DEFAULT_WEEKS, show_default=True, help="Number of weeks.")
+@click.option(
+    "--weeks", type=_COUNT, default=_DEFAULT_WEEKS, show_default=True, help="Number of weeks."
+)
 @click.option("--ending", type=WeekType(), default="2025-11-21", show_default=True)
-@click.option("--rows", default=10_000, show_default=True, help="ATS rows a week.")
+@click.option("--rows", type=_COUNT, default=10_000, show_default=True, help="ATS rows a week.")
 @click.option("--seed", default=2014, show_default=True, help="Same seed, same bytes.")
 @click.option("--non-ats", is_flag=True, help="Write non-ATS files too.")
 @_told

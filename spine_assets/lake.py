@@ -29,6 +29,7 @@ PART = "data.parquet"
 
 _METADATA_KEY = "spine"
 _TEMPORARY = ".tmp"
+_LOCKS = "_locks"
 # Small enough that one symbol's rows of a sorted week touch few groups, large enough
 # that a full-size week (190,000 rows) has only a handful of footers entries to read.
 _ROW_GROUP_ROWS = 32_768
@@ -138,7 +139,7 @@ class Lake:
 
         The operating system frees the lock of a killed process.
         """
-        folder = self.root / "_locks"
+        folder = self.root / _LOCKS
         try:
             folder.mkdir(parents=True, exist_ok=True)
             lock = FileLock(folder / f"{week}.lock")
@@ -158,12 +159,21 @@ class Lake:
         for table in tables:
             target = self.empty_part(table.name)
             empty = pl.DataFrame(schema=polars_schema(table))
-            if not target.exists() or pl.read_parquet_schema(target) != empty.schema:
+            if not target.exists() or self._schema(target) != empty.schema:
                 self.publish(self.stage(empty, target, {}), target)
 
+    def _schema(self, path: Path) -> dict[str, pl.DataType] | None:
+        """Columns of a file, or None where it is damaged."""
+        try:
+            return dict(pl.read_parquet_schema(path))
+        except (OSError, pl.exceptions.PolarsError):
+            return None
+
     def remove(self) -> None:
-        """Delete the whole lake."""
-        shutil.rmtree(self.root, ignore_errors=False)
+        """Delete all tables; the locks stay, because a process may hold one."""
+        for folder in self.root.iterdir() if self.root.exists() else ():
+            if folder.name != _LOCKS:
+                shutil.rmtree(folder)
 
 
 @contextmanager

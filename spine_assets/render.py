@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -84,8 +85,14 @@ def csv_text(names: list[str], rows: list[tuple[Any, ...]]) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(names)
-    writer.writerows([plain(value) for value in row] for row in rows)
+    writer.writerows([_cell(value) for value in row] for row in rows)
     return out.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    """A value of CSV: lists and truth values as JSON writes them."""
+    shown = plain(value)
+    return json.dumps(shown) if isinstance(shown, (bool, list)) else shown
 
 
 def result(names: list[str], rows: list[tuple[Any, ...]], title: str | None = None) -> None:
@@ -192,12 +199,17 @@ def status_json(
                     name: {"lake": state.value, "dagster": states[name, row.week_ending]}
                     for name, state in row.tables.items()
                 },
-                "checks": [vars(check) for check in checks[row.week_ending]],
+                "checks": [_check_json(check) for check in checks[row.week_ending]],
             }
             for row in rows
         ],
         "unusable": [{"file": item.name, "reason": item.reason} for item in landing.unusable],
     }
+
+
+def _check_json(check: CheckRecord) -> dict[str, Any]:
+    """A check for programs; how bad it is matters only where it failed."""
+    return vars(check) | {"severity": None if check.passed else check.severity}
 
 
 def _tier_cell(row: WeekStatus, tier: Tier) -> str:
@@ -260,7 +272,7 @@ def week_json(week: date, found: Figures, checks: list[CheckRecord]) -> dict[str
             name: [{key: plain(value) for key, value in row.items()} for row in rows]
             for name, rows in found.items()
         },
-        "checks": [vars(check) for check in checks],
+        "checks": [_check_json(check) for check in checks],
     }
 
 

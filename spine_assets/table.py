@@ -52,7 +52,7 @@ class Column:
 class Check:
     """One check of a table's week.
 
-    `run` takes a `otc.checks.CheckContext` and returns a `otc.checks.CheckResult`.
+    `run` takes a `otc.checking.CheckContext` and returns a `otc.checking.CheckResult`.
     A blocking check that fails keeps the week from being published.
     """
 
@@ -104,10 +104,6 @@ class Table:
                 return column
         raise KeyError(f"{self.name} has no column {name}")
 
-    def check(self, name: str) -> Check:
-        """The check called `name`."""
-        return next(check for check in self.checks if check.name == name)
-
 
 def polars_type(type_: Type) -> pl.DataType:
     """The Polars type that a column is stored as."""
@@ -139,6 +135,13 @@ def conform(frame: pl.DataFrame, table: Table) -> pl.DataFrame:
 
     frame = frame.select(pl.col(name).cast(type_) for name, type_ in polars_schema(table).items())
     return frame.sort(table.sort, nulls_last=True, maintain_order=True) if table.sort else frame
+
+
+def plain_shares(column: str) -> pl.Expr:
+    """A DECIMAL column as text without end zeros: whole shares print whole."""
+    import polars as pl
+
+    return pl.col(column).cast(pl.String).str.strip_chars_end("0").str.strip_chars_end(".")
 
 
 def exact_sum(values: pl.Series) -> Decimal:

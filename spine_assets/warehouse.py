@@ -22,6 +22,7 @@ from spine_assets.otc import pins
 from spine_assets.table import Table
 
 _DERIVED_VIEWS = "views.sql"
+_READING = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
 
 
 def view_statements(lake: Lake, tables: tuple[Table, ...]) -> list[str]:
@@ -67,6 +68,16 @@ def connect(lake: Lake, tables: tuple[Table, ...]) -> Iterator[duckdb.DuckDBPyCo
         yield connection
     finally:
         connection.close()
+
+
+def is_select(sql: str) -> bool:
+    """Whether a text is exactly one statement that reads.
+
+    Raises:
+        duckdb.Error: it is no SQL.
+    """
+    statements = duckdb.extract_statements(sql)
+    return len(statements) == 1 and statements[0].type in _READING
 
 
 def ensure_view_file(path: Path, lake: Lake, tables: tuple[Table, ...]) -> bool:

@@ -118,8 +118,8 @@ def parse_week(text: str) -> date:
 
 def weeks_between(first: date, last: date) -> list[date]:
     """All week endings from `first` to `last`, both included."""
-    require_friday(first), require_friday(last)
-    return [first + _WEEK * n for n in range((last - first).days // 7 + 1)]
+    days = (require_friday(last) - require_friday(first)).days
+    return [first + _WEEK * n for n in range(days // 7 + 1)]
 
 
 def publication_day(week_ending: date, tier: Tier) -> date:

@@ -147,6 +147,16 @@ def test_query_errors_are_one_line_and_exit_1(spine: Spine) -> None:
     assert "Traceback" not in result.output
 
 
+def test_query_only_reads(spine: Spine, project: Path) -> None:
+    part = next((project / "data/lake/otc_venue_share").glob("week_ending=2*/data.parquet"))
+    before = part.read_bytes()
+    for sql in (f"COPY (SELECT 1) TO '{part}'", "SELECT 1; SELECT 2", "DROP VIEW otc_raw", ""):
+        result = spine("query", sql)
+        assert result.exit_code == 1
+        assert "only reads" in result.output
+    assert part.read_bytes() == before
+
+
 def test_db_build_writes_a_file_of_tables_and_refuses_the_file_of_views(
     spine: Spine, project: Path, tmp_path: Path
 ) -> None:
@@ -183,7 +193,7 @@ def test_db_reset_asks_first_and_leaves_delivered_files(
     assert run.invoke(main, ["db", "reset"], input="n\n").exit_code == 1
     assert (tmp_path / "data/lake").exists()
     assert run.invoke(main, ["db", "reset", "--yes"]).exit_code == 0
-    assert not (tmp_path / "data/lake").exists()
+    assert not (tmp_path / "data/lake/otc_raw").exists()
     assert not (tmp_path / "data/spine.duckdb").exists()
     assert kept.read_bytes() == b"x"
     assert run.invoke(main, ["db", "init"]).output.startswith("made ")

@@ -192,7 +192,11 @@ def test_a_lock_is_freed_when_its_holder_fails(lake: Lake) -> None:
         pass
 
 
-def test_remove_deletes_the_lake(lake: Lake) -> None:
-    store(lake, OLD)
-    lake.remove()
-    assert not lake.root.exists()
+def test_remove_deletes_the_tables_and_keeps_held_locks(tmp_path: Path) -> None:
+    lake = Lake(tmp_path / "lake")
+    lake.remove()  # nothing there yet is no error
+    lake.declare(TABLES)
+    with lake.lock(WEEK):
+        lake.remove()
+        assert [path.name for path in lake.root.iterdir()] == ["_locks"]
+        assert (lake.root / "_locks" / f"{WEEK}.lock").exists()

@@ -11,6 +11,8 @@ from click.testing import CliRunner
 
 from spine_assets.cli import main
 from spine_assets.otc import captures, pins
+from spine_assets.otc.checking import CheckResult
+from spine_assets.otc.outcome import WeekResult
 from spine_assets.otc.tables import TABLES
 from spine_assets.otc.versions import Standing, standing
 from spine_assets.warehouse import connect
@@ -67,13 +69,7 @@ def test_a_pin_holds_against_later_captures_and_they_say_so(corrected: House) ->
     corrected.drop("third.csv", third)
     result = corrected.built(now=NOW + timedelta(days=2))
     assert shares(corrected) == {"AAAA": 100}
-    told = [
-        row["detail"]
-        for event in result.events
-        if getattr(event, "check", "") == "delivery"
-        for row in getattr(event, "samples", [])
-        if row["finding"] == "capture_not_current"
-    ]
+    told = not_current(result)
     assert len(told) == 1
     assert "spine captures use" in told[0]
 
@@ -82,6 +78,32 @@ def test_a_pin_of_one_tier_leaves_the_others_alone(corrected: House) -> None:
     pins.add(corrected.lake, WEEK, (Tier.NMS_TIER_2, VenueClass.ATS), first_id(corrected), NOW)
     corrected.built()
     assert shares(corrected) == {"AAAA": 90, "BBBB": 100}
+
+
+def test_a_pin_whose_capture_is_gone_counts_for_nothing(corrected: House) -> None:
+    pins.add(corrected.lake, WEEK, KEY, first_id(corrected), NOW)
+    captures.raw_path(corrected.lake, captures.stored(corrected.lake, WEEK)[0]).unlink()
+    (corrected.landing / "first.csv").unlink()
+    corrected.built()
+    assert shares(corrected) == {"AAAA": 90, "BBBB": 100}
+
+
+def test_of_two_files_of_one_date_in_one_run_the_loser_is_told(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    house.drop("a.csv", FIRST)
+    house.drop("b.csv", delivered(line("AAAA", shares="999")))
+    assert len(not_current(house.built())) == 1
+
+
+def not_current(result: WeekResult) -> list[str]:
+    """What the `delivery` check says of captures that do not count."""
+    return [
+        row["detail"]
+        for event in result.events
+        if isinstance(event, CheckResult) and event.check == "delivery"
+        for row in event.samples
+        if row["finding"] == "capture_not_current"
+    ]
 
 
 def test_the_command_lists_captures_and_pins_one(

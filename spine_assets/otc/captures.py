@@ -16,7 +16,7 @@ from typing import Any
 
 import polars as pl
 
-from spine_assets.lake import Lake
+from spine_assets.lake import Lake, LakeError
 from spine_assets.otc import pins, raw, rejects
 from spine_assets.otc.file_format import ParsedFile, count_lines
 from spine_assets.otc.placement import Placement
@@ -142,9 +142,7 @@ def commit(lake: Lake, captured: CapturedFrames) -> None:
 
 def stored(lake: Lake, week: date) -> list[Capture]:
     """All committed captures of a week, the earliest first."""
-    found = [
-        _from_facts(lake.metadata(path)["capture"]) for path in lake.files(raw.TABLE.name, week)
-    ]
+    found = [_read(lake, path) for path in lake.files(raw.TABLE.name, week)]
     return sorted(found, key=lambda capture: (capture.captured_at, capture.sha256))
 
 
@@ -194,6 +192,13 @@ def find(lake: Lake, capture_id: str) -> list[Capture]:
         for item in stored(lake, week)
         if item.capture_id == capture_id
     ]
+
+
+def _read(lake: Lake, path: Path) -> Capture:
+    facts = lake.metadata(path).get("capture")
+    if facts is None:
+        raise LakeError(f"{path} is no capture: it was not written by this program; move it away")
+    return _from_facts(facts)
 
 
 def _from_facts(facts: dict[str, Any]) -> Capture:

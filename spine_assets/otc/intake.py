@@ -49,7 +49,7 @@ def take(deliveries: list[Delivery], now: datetime) -> Taken:
             content = read(item)
             parsed = parse(content, now.astimezone(UTC).date())
             captured.append(captures.make(parsed, item.placement, content, item.name, now))
-        except FileRefused as error:
+        except (FileRefused, OSError) as error:  # OSError: taken away since the scan
             refused.append(Unusable(item.name, str(error), item.placement.week_ending))
     parts = _split_deliveries(captured)
     refused += [

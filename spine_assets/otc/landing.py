@@ -137,7 +137,10 @@ def _still_holds(entry: dict[str, Any], path: Path, today: date) -> bool:
 
     A refusal is looked at again on another day: what lay in the future may not any more.
     """
-    status = path.stat()
+    try:
+        status = path.stat()
+    except OSError:  # taken away since it was listed: examined, and then told as unreadable
+        return False
     if (entry["size"], entry["mtime_ns"]) != (status.st_size, status.st_mtime_ns):
         return False
     refused = any("refused" in content for content in entry["contents"])
@@ -146,19 +149,28 @@ def _still_holds(entry: dict[str, Any], path: Path, today: date) -> bool:
 
 def _examine(name: str, path: Path, today: date) -> dict[str, Any]:
     """Read one file and find what each of its contents is."""
-    before = path.stat()
     contents: list[dict[str, Any]] = []
+    before = after = None
     try:
+        before = path.stat()
         for member, content in read_contents(path):
             contents.append({"member": member, **_examine_content(name, member, content, today)})
+        after = path.stat()
     except (FileRefused, OSError) as error:
         contents = [{"member": None, "refused": str(error)}]
-    after = path.stat()
-    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+    if (
+        before
+        and after
+        and (before.st_size, before.st_mtime_ns)
+        != (
+            after.st_size,
+            after.st_mtime_ns,
+        )
+    ):
         contents = [{"member": None, "refused": "still being written; left alone until it settles"}]
     return {
-        "size": before.st_size,
-        "mtime_ns": before.st_mtime_ns,
+        "size": before.st_size if before else 0,
+        "mtime_ns": before.st_mtime_ns if before else 0,
         "examined_on": str(today),
         "contents": contents,
     }

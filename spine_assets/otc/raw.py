@@ -46,8 +46,8 @@ TABLE = Table(
     checks=(
         Check(
             "conservation",
-            "Lines, rows and shares of each file are all accounted for: lines = header + blank "
-            "+ rows + parse rejects, counted independently of the parser.",
+            "Lines, rows and shares of each file are all accounted for: lines (counted on the "
+            "bytes, not by the parser) = header + blank + rows + parse rejects.",
             raw_checks.conservation,
             blocking=True,
         ),

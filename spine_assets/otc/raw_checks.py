@@ -180,8 +180,12 @@ def _not_current(context: CheckContext) -> list[dict[str, Any]]:
 
 
 def _superseded_here(context: CheckContext, capture: Capture) -> bool:
-    """A correction that came in the same run is no surprise."""
-    return context.current[capture.key] in context.new
+    """A correction that came in the same run is no surprise, where its date says so.
+
+    Without a later date only the hash of the contents decides, which somebody must see.
+    """
+    winner = context.current[capture.key]
+    return winner in context.new and winner.last_update_date > capture.last_update_date
 
 
 def rejects(context: CheckContext) -> CheckResult:

@@ -8,7 +8,7 @@ import polars as pl
 
 from spine_assets.otc import columns as c
 from spine_assets.otc.reasons import Reason, Stage
-from spine_assets.table import Column, Table, Type, conform, polars_schema
+from spine_assets.table import Column, Table, Type, conform, plain_shares, polars_schema
 
 TABLE = Table(
     name="otc_rejects",
@@ -73,7 +73,4 @@ def from_rules(broken: pl.DataFrame) -> pl.DataFrame:
 
 
 def _plain(name: str) -> pl.Expr:
-    text = pl.col(name).cast(pl.String)
-    if name != "share_volume":
-        return text
-    return text.str.strip_chars_end("0").str.strip_chars_end(".")
+    return plain_shares(name) if name == "share_volume" else pl.col(name).cast(pl.String)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import polars as pl
 
 from spine_assets.otc.reasons import Reason
+from spine_assets.table import plain_shares
 from spine_assets.weeks import VenueClass, tier_of
 
 DE_MINIMIS = "DE_MINIMIS"
@@ -77,7 +78,7 @@ def _broken_rules() -> dict[Reason, tuple[pl.Expr, pl.Expr, pl.Expr]]:
             pl.when(shares < 0)
             .then(pl.lit("totalWeeklyShareQuantity"))
             .otherwise(pl.lit("totalWeeklyTradeCount")),
-            pl.format("{} shares, {} trades", shares, trades),
+            pl.format("{} shares, {} trades", plain_shares("share_volume"), trades),
         ),
     }
 

@@ -22,7 +22,8 @@ TABLE = Table(
     name="otc_venue_share",
     description="A venue's week over all symbols and loaded tiers: volume, rank and share of "
     "the reported off-exchange volume loaded for the week (not of all trading). Compare weeks "
-    "only where is_complete is true.",
+    "only where is_complete is true and the same classes are in; across differing classes use "
+    "class_share_pct.",
     grain="week x venue",
     key=("week_ending", "mpid"),
     sort=("mpid",),

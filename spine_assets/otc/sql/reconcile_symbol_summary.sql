@@ -9,7 +9,7 @@ WITH expected AS (
         count(DISTINCT CASE WHEN mpid <> 'DE_MINIMIS' THEN mpid END) AS venue_count,
         coalesce(sum(share_volume) FILTER (venue_class = 'ATS'), 0) AS ats_volume,
         coalesce(sum(share_volume) FILTER (venue_class = 'NON_ATS'), 0) AS non_ats_volume
-    FROM read_parquet($venue_volume)
+    FROM read_parquet($venue_volume, hive_partitioning = false)
     GROUP BY tier, symbol
 )
 SELECT
@@ -22,7 +22,7 @@ SELECT
     e.venue_count AS expected_venues,
     d.venue_count AS found_venues
 FROM expected AS e
-FULL JOIN read_parquet($derived) AS d ON d.tier = e.tier AND d.symbol = e.symbol
+FULL JOIN read_parquet($derived, hive_partitioning = false) AS d ON d.tier = e.tier AND d.symbol = e.symbol
 WHERE
     e.total_volume IS DISTINCT FROM d.total_volume
     OR e.total_trades IS DISTINCT FROM d.total_trades

@@ -6,7 +6,7 @@ WITH expected AS (
         sum(share_volume) AS total_volume,
         sum(trade_count) AS total_trades,
         count(DISTINCT symbol) AS symbol_count
-    FROM read_parquet($venue_volume)
+    FROM read_parquet($venue_volume, hive_partitioning = false)
     GROUP BY mpid
 )
 SELECT
@@ -18,7 +18,7 @@ SELECT
     e.symbol_count AS expected_symbols,
     d.symbol_count AS found_symbols
 FROM expected AS e
-FULL JOIN read_parquet($derived) AS d ON d.mpid = e.mpid
+FULL JOIN read_parquet($derived, hive_partitioning = false) AS d ON d.mpid = e.mpid
 WHERE
     e.total_volume IS DISTINCT FROM d.total_volume
     OR e.total_trades IS DISTINCT FROM d.total_trades

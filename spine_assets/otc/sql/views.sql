@@ -23,14 +23,16 @@ pinned AS (
 ),
 
 chosen AS (
-    -- A blank pin is a release.
+    -- A blank pin is a release; a pin whose capture is gone counts for nothing.
     SELECT
         g.week_ending,
         g.tier_digit,
         g.venue_class,
-        coalesce(nullif(p.capture_id, ''), g.capture_id) AS capture_id
+        coalesce(p.capture_id, g.capture_id) AS capture_id
     FROM greatest_capture AS g
-    LEFT JOIN pinned AS p USING (week_ending, tier_digit, venue_class)
+    LEFT JOIN (
+        SELECT * FROM pinned SEMI JOIN otc_raw USING (week_ending, capture_id)
+    ) AS p USING (week_ending, tier_digit, venue_class)
 )
 
 SELECT raw.*
