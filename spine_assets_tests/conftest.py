@@ -14,6 +14,7 @@ import polars as pl
 import pytest
 
 from spine_assets.lake import Lake
+from spine_assets.otc import landing
 from spine_assets.otc.checking import CheckResult
 from spine_assets.otc.file_format import ParsedFile, parse
 from spine_assets.otc.landing import Landing, scan
@@ -74,6 +75,14 @@ def files_limited_to(size: int) -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def files_settle_at_once() -> Iterator[None]:
+    """Tests deliver whole files; the wait for a writer has tests of its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(landing, "SETTLE_SECONDS", 0.0)
+        yield
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import os
+import threading
 import zipfile
 from pathlib import Path
 
@@ -340,3 +341,43 @@ def test_an_index_that_cannot_be_written_is_no_error(house: House) -> None:
     house.index.mkdir()
     assert names(house.scan()) == ["otc.csv"]
     assert [path.name for path in house.root.iterdir() if path.name.endswith(".tmp")] == []
+
+
+# --- files still being written
+
+
+def grows(path: Path, stop: threading.Event) -> None:
+    """Write on and on, as a slow copy does."""
+    with path.open("ab") as stream:
+        while not stop.wait(0.05):
+            stream.write(f"{line()}\n".encode())
+            stream.flush()
+
+
+def test_a_file_that_still_grows_is_left_alone_until_it_settles(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(landing, "SETTLE_SECONDS", 0.5)
+    path, stop = house.drop("otc.csv", OTC_FILE), threading.Event()
+    writer = threading.Thread(target=grows, args=(path, stop))
+    writer.start()
+    try:
+        found = house.scan()
+    finally:
+        stop.set()
+        writer.join()
+    assert found.deliveries == ()
+    assert [item.reason for item in found.unusable] == [
+        "still being written; left alone until it settles"
+    ]
+    settled = house.scan()
+    assert names(settled) == ["otc.csv"]
+    assert settled.deliveries[0].sha256 == sha(path.read_bytes())
+
+
+def test_a_file_that_came_a_moment_ago_and_rests_is_taken(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(landing, "SETTLE_SECONDS", 0.2)
+    house.drop("otc.csv", OTC_FILE)
+    assert names(house.scan()) == ["otc.csv"]

@@ -95,14 +95,30 @@ def test_of_two_files_of_one_date_in_one_run_the_loser_is_told(tmp_path: Path) -
     assert len(not_current(house.built())) == 1
 
 
+def test_a_correction_that_lacks_many_rows_is_told_as_truncated(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    symbols = [f"S{number}" for number in range(10)]
+    house.drop("whole.csv", delivered(*map(line, symbols)))
+    house.built()
+    house.drop("cut.csv", delivered(*map(line, symbols[:8])))
+    told = findings(house.built(now=NOW + timedelta(days=1)), "truncated_file")
+    assert len(told) == 1
+    assert "8 rows where the capture it replaces had 10" in told[0]
+
+
 def not_current(result: WeekResult) -> list[str]:
     """What the `delivery` check says of captures that do not count."""
+    return findings(result, "capture_not_current")
+
+
+def findings(result: WeekResult, kind: str) -> list[str]:
+    """Details of the `delivery` check's findings of a kind."""
     return [
         row["detail"]
         for event in result.events
         if isinstance(event, CheckResult) and event.check == "delivery"
         for row in event.samples
-        if row["finding"] == "capture_not_current"
+        if row["finding"] == kind
     ]
 
 

@@ -11,6 +11,7 @@ import hashlib
 import json
 import logging
 import os
+import time
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +27,16 @@ from spine_assets.weeks import Tier, VenueClass
 
 _INDEX_VERSION = 1  # raise it when placement would answer differently for the same file
 _UNFINISHED_PREFIXES = (".", "~", "_")
+# A copy that pauses longer should write under a temporary name.
+SETTLE_SECONDS = 2.0
+_NANOSECONDS = 1e9
+# No file has this size, so the next scan looks at it again.
+_UNSETTLED: dict[str, Any] = {
+    "size": -1,
+    "mtime_ns": 0,
+    "examined_on": "",
+    "contents": [{"member": None, "refused": "still being written; left alone until it settles"}],
+}
 _LOG = logging.getLogger(__name__)
 
 
@@ -89,10 +100,26 @@ def scan(folder: Path, index_path: Path) -> Landing:
             pending, pool.map(lambda item: _examine(item[0], item[1], today), pending), strict=True
         ):
             found[name] = entry
+    _refuse_unsettled(pending, found)
     if found != index:
         _save_index(index_path, found)
     deliveries, unusable = _unpack(folder, found)
     return Landing(deliveries, tuple(refused) + unusable)
+
+
+def _refuse_unsettled(pending: list[tuple[str, Path]], found: dict[str, dict[str, Any]]) -> None:
+    """Watch files that were written a moment ago; those that still grow are left alone."""
+    now = time.time()
+    fresh = [
+        (name, path)
+        for name, path in pending
+        if 0 <= now - found[name]["mtime_ns"] / _NANOSECONDS < SETTLE_SECONDS
+    ]
+    if fresh:
+        time.sleep(SETTLE_SECONDS)
+    for name, path in fresh:
+        if not _same_file(found[name], path):
+            found[name] = _UNSETTLED
 
 
 def read(delivery: Delivery) -> bytes:
@@ -137,43 +164,34 @@ def _still_holds(entry: dict[str, Any], path: Path, today: date) -> bool:
 
     A refusal is looked at again on another day: what lay in the future may not any more.
     """
-    try:
-        status = path.stat()
-    except OSError:  # taken away since it was listed: examined, and then told as unreadable
-        return False
-    if (entry["size"], entry["mtime_ns"]) != (status.st_size, status.st_mtime_ns):
+    if not _same_file(entry, path):
         return False
     refused = any("refused" in content for content in entry["contents"])
     return not refused or bool(entry["examined_on"] == str(today))
 
 
+def _same_file(entry: dict[str, Any], path: Path) -> bool:
+    """Whether size and time of change are those of an index entry."""
+    try:
+        status = path.stat()
+    except OSError:  # taken away since it was listed: examined, and then told as unreadable
+        return False
+    return (entry["size"], entry["mtime_ns"]) == (status.st_size, status.st_mtime_ns)
+
+
 def _examine(name: str, path: Path, today: date) -> dict[str, Any]:
     """Read one file and find what each of its contents is."""
     contents: list[dict[str, Any]] = []
-    before = after = None
+    entry = {"size": 0, "mtime_ns": 0, "examined_on": str(today), "contents": contents}
     try:
-        before = path.stat()
+        status = path.stat()
+        entry |= {"size": status.st_size, "mtime_ns": status.st_mtime_ns}
         for member, content in read_contents(path):
             contents.append({"member": member, **_examine_content(name, member, content, today)})
-        after = path.stat()
     except (FileRefused, OSError) as error:
-        contents = [{"member": None, "refused": str(error)}]
-    if (
-        before
-        and after
-        and (before.st_size, before.st_mtime_ns)
-        != (
-            after.st_size,
-            after.st_mtime_ns,
-        )
-    ):
-        contents = [{"member": None, "refused": "still being written; left alone until it settles"}]
-    return {
-        "size": before.st_size if before else 0,
-        "mtime_ns": before.st_mtime_ns if before else 0,
-        "examined_on": str(today),
-        "contents": contents,
-    }
+        contents[:] = [{"member": None, "refused": str(error)}]
+        return entry
+    return entry if _same_file(entry, path) else _UNSETTLED
 
 
 def _examine_content(

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _HEADER_LINES = 1
 _LEAST_PART_OF_RECENT = 0.5  # a file with fewer rows than half the recent weeks' looks cut
+# A correction changes single rows; one that lacks a tenth of them is more likely cut.
+_LEAST_PART_OF_DISPLACED = 0.9
 _RECENT_WEEKS = 4
 _NAMED_FINDINGS = 3  # in the summary; the sample has the others
 _MOST_REJECTS_PCT = 1.0  # above it the delivery itself is in doubt
@@ -127,6 +129,8 @@ def _truncated(context: CheckContext) -> list[dict[str, Any]]:
         typical = sum(rows) / len(rows) if rows else None
         if typical is not None and capture.rows < _LEAST_PART_OF_RECENT * typical:
             detail = f"{capture.rows} rows where recent weeks had about {typical:.0f}"
+        elif lost := _rows_lost(context, capture):
+            detail = f"{capture.rows} rows where the capture it replaces had {lost}"
         elif capture.ends_mid_line and _last_line_rejected(context, capture):
             detail = f"its last line (line {capture.lines_counted}) is cut"
         else:
@@ -139,6 +143,15 @@ def _truncated(context: CheckContext) -> list[dict[str, Any]]:
             }
         )
     return found
+
+
+def _rows_lost(context: CheckContext, capture: Capture) -> int | None:
+    """Rows of the capture that this one displaced, where those were many more."""
+    displaced = [
+        item for item in context.captures if item.key == capture.key and item.rank < capture.rank
+    ]
+    before = max(displaced, key=lambda item: item.rank).rows if displaced else 0
+    return before if capture.rows < _LEAST_PART_OF_DISPLACED * before else None
 
 
 def _recent_rows(context: CheckContext) -> dict[Key, list[int]]:
