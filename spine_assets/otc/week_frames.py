@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import date
 from functools import cached_property
+from pathlib import Path
 
 import polars as pl
 
 from spine_assets.lake import Lake
 from spine_assets.otc import captures, raw, rejects, rules
-from spine_assets.otc.captures import CapturedFrames
+from spine_assets.otc.captures import Capture, CapturedFrames
 from spine_assets.otc.versions import Current, Standing, part_of, standing
 
 
@@ -46,18 +47,21 @@ class WeekFrames(dict[str, pl.DataFrame]):
 
     def parse_rejects(self) -> pl.DataFrame:
         """Parse rejects of the current captures."""
-        return pl.concat(
-            self._fresh[item.capture_id].rejects
-            if item.capture_id in self._fresh
-            else self._lake.read(captures.rejects_path(self._lake, item))
-            for item in self._current.values()
-        )
+        return self._current_parts(lambda item: item.rejects, captures.rejects_path)
 
     def _raw(self) -> pl.DataFrame:
+        return self._current_parts(lambda item: item.rows, captures.raw_path)
+
+    def _current_parts(
+        self,
+        made: Callable[[CapturedFrames], pl.DataFrame],
+        path_of: Callable[[Lake, Capture], Path],
+    ) -> pl.DataFrame:
+        """One frame of all current captures: those of this run as made, others as stored."""
         return pl.concat(
-            self._fresh[item.capture_id].rows
+            made(self._fresh[item.capture_id])
             if item.capture_id in self._fresh
-            else self._lake.read(captures.raw_path(self._lake, item))
+            else self._lake.read(path_of(self._lake, item))
             for item in self._current.values()
         )
 
