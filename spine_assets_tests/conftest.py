@@ -33,7 +33,12 @@ REVISED = "2025-12-30"
 CAPTURE_DAY = date(2026, 1, 20)
 NOW = datetime(2026, 1, 20, 12, 0, 0, tzinfo=UTC)
 ALL = tuple(table.name for table in TABLES)
-VENUES, SYMBOLS, SHARES = "otc_venue_volume", "otc_symbol_summary", "otc_venue_share"
+RAW, VENUES, SYMBOLS, SHARES = (
+    "otc_raw",
+    "otc_venue_volume",
+    "otc_symbol_summary",
+    "otc_venue_share",
+)
 
 
 def line(

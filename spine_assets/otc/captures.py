@@ -174,9 +174,14 @@ def current(captures: Iterable[Capture], pinned: Mapping[Key, str]) -> dict[Key,
     return dict(sorted(chosen.items()))
 
 
-def current_of(lake: Lake, week: date) -> dict[Key, Capture]:
-    """The captures of a stored week that count."""
-    return current(stored(lake, week), pins.chosen(pins.stored(lake, week)))
+def current_of(lake: Lake, week: date, moment: datetime | None = None) -> dict[Key, Capture]:
+    """The captures of a stored week that count now, or counted at a moment."""
+    known, said = stored(lake, week), pins.stored(lake, week)
+    if moment is not None:
+        until = moment.astimezone(UTC).replace(tzinfo=None)
+        known = [item for item in known if item.captured_at <= until]
+        said = [pin for pin in said if pin.pinned_at <= until]
+    return current(known, pins.chosen(said))
 
 
 def find(lake: Lake, capture_id: str) -> list[Capture]:

@@ -18,13 +18,14 @@ from typing import Any
 import polars as pl
 
 from spine_assets.lake import LakeError
-from spine_assets.otc import captures, intake, pins, raw, rejects, venue_volume
+from spine_assets.otc import captures, intake, pins, raw, rejects
+from spine_assets.otc.building import build, build_id
 from spine_assets.otc.captures import Capture, CapturedFrames, Key
 from spine_assets.otc.checking import CheckContext, CheckResult, number
 from spine_assets.otc.landing import Unusable
 from spine_assets.otc.outcome import BuildFailed, NoInput, TableBuilt, WeekResult, Workplace
 from spine_assets.otc.reasons import Stage
-from spine_assets.otc.tables import BUILDERS, TABLES, upstream
+from spine_assets.otc.tables import TABLES, upstream
 from spine_assets.otc.versions import (
     Standing,
     build_facts,
@@ -184,16 +185,16 @@ class _WeekBuild:
         if held.get("build") == wanted and not self.force:
             self._again(declared, held)
             return
-        build_id = f"{self.place.now().astimezone(UTC):%Y%m%dT%H%M%SZ}-{wanted}"
+        name = build_id(declared, self.current, self.place.now())
         try:
-            frame = self._build(declared, build_id)
+            frame = build(declared, self.frames, self.current, name)
         except pl.exceptions.InvalidOperationError as error:
             raise BuildFailed(
                 f"{self.week}: {declared.name} cannot be built: a total does not fit its type "
                 f"({str(error).splitlines()[0]}); look for absurd quantities in otc_raw"
             ) from error
         self.frames[declared.name] = frame
-        facts = self._facts(declared, frame, build_id)
+        facts = self._facts(declared, frame, name)
         metadata = {"build": wanted, "facts": facts}
         staged = self.lake.stage(self._stored_rows(declared, frame), target, metadata)
         try:
@@ -235,19 +236,6 @@ class _WeekBuild:
         self.result.events.append(
             TableBuilt(declared.name, data_version(declared, self.current), True, facts)
         )
-
-    def _build(self, declared: Table, build_id: str) -> pl.DataFrame:
-        if declared.name in BUILDERS:
-            inputs = pl.DataFrame(
-                [(tier, cls, item.capture_id) for (tier, cls), item in self.current.items()],
-                schema=["tier", "venue_class", "input_capture_id"],
-                orient="row",
-            )
-            return BUILDERS[declared.name](self.frames["otc_venue_volume"], inputs, build_id)
-        accepted, broken = self.frames.split
-        if declared.name == rejects.TABLE.name:
-            return pl.concat([self.frames.parse_rejects(), rejects.from_rules(broken)])
-        return venue_volume.build(accepted, build_id)
 
     def _require_fresh(self, declared: Table) -> None:
         """Every table it is made from is wanted too, or stored and up to date."""
@@ -309,12 +297,12 @@ class _WeekBuild:
             return frame.filter(pl.col("stage") == Stage.RULE.value)
         return frame
 
-    def _facts(self, declared: Table, frame: pl.DataFrame, build_id: str) -> dict[str, Any]:
+    def _facts(self, declared: Table, frame: pl.DataFrame, name: str) -> dict[str, Any]:
         volume = next(name for name in ("share_volume", "total_volume") if name in frame.columns)
         facts = {
             "rows": frame.height,
             "shares": number(exact_sum(frame[volume])),
-            "build_id": build_id,
+            "build_id": name,
         }
         if declared.name == rejects.TABLE.name:
             facts |= dict(frame.group_by("reason").len().sort("reason").iter_rows())

@@ -1,5 +1,17 @@
--- Views upon the tables' views.
-CREATE OR REPLACE VIEW otc_raw_current AS
+-- Views and macros upon the tables' views.
+
+-- Microseconds of a moment, whatever its type: a TIMESTAMPTZ or a text with an offset or zone
+-- is that instant, a TIMESTAMP, DATE or text without one is UTC. Never the session's zone.
+CREATE OR REPLACE MACRO otc_moment_us(ts) AS
+    CASE
+        WHEN regexp_matches(ts::VARCHAR, ':\d\d(\.\d+)? ?([A-Za-z]|[+-]\d)')
+            THEN epoch_us(ts::VARCHAR::TIMESTAMPTZ)
+        ELSE epoch_us(ts::VARCHAR::TIMESTAMP)
+    END;
+
+-- Rows of the captures that counted at a moment, for every week: the rule of `otc.captures`
+-- over the captures and pins up to then.
+CREATE OR REPLACE MACRO otc_raw_as_of(ts) AS TABLE
 WITH greatest_capture AS (
     -- Tiers are compared by the digit in them, however they were spelled: "NMS Tier 1" and
     -- "T1" are one tier, OTC and OTCE have none.
@@ -9,6 +21,7 @@ WITH greatest_capture AS (
         venue_class,
         arg_max(capture_id, (last_update_date, captured_at, capture_id)) AS capture_id
     FROM otc_raw
+    WHERE epoch_us(captured_at) <= otc_moment_us(ts)
     GROUP BY ALL
 ),
 
@@ -17,8 +30,9 @@ pinned AS (
         week_ending,
         regexp_extract(tier, '[12]') AS tier_digit,
         venue_class,
-        arg_max(capture_id, pinned_at) AS capture_id
+        arg_max(capture_id, (pinned_at, capture_id)) AS capture_id
     FROM otc_pins
+    WHERE epoch_us(pinned_at) <= otc_moment_us(ts)
     GROUP BY ALL
 ),
 
@@ -42,3 +56,7 @@ SEMI JOIN chosen
     AND chosen.tier_digit = regexp_extract(raw.tier, '[12]')
     AND chosen.venue_class = raw.venue_class
     AND chosen.capture_id = raw.capture_id;
+
+-- What counts now: as of the end of time.
+CREATE OR REPLACE VIEW otc_raw_current AS
+FROM otc_raw_as_of(TIMESTAMP '9999-12-31 00:00:00');

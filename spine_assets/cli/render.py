@@ -18,9 +18,11 @@ from typing import Any
 import duckdb
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table as Grid
 
+from spine_assets.cli.shared import visible
 from spine_assets.history import CheckRecord
 from spine_assets.otc.landing import Landing
 from spine_assets.otc.versions import Standing
@@ -28,7 +30,7 @@ from spine_assets.status import Arrival, WeekStatus
 from spine_assets.weeks import Tier
 
 _PIPED_WIDTH = 120  # a log or a pipe has no width of its own
-_CONSOLE = Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH)
+CONSOLE = Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH)
 _TIER_STYLES = {
     Arrival.NOT_DUE: "dim",
     Arrival.OVERDUE: "red",
@@ -72,7 +74,12 @@ def text(value: Any) -> str:
         return f"{shown:,}"
     if isinstance(shown, float):
         return f"{shown:,.4f}"
-    return ", ".join(shown) if isinstance(shown, list) else str(shown)
+    return safe(", ".join(shown) if isinstance(shown, list) else str(shown))
+
+
+def safe(delivered: str) -> str:
+    """A delivered text as it is: no markup in it styles, no control character acts."""
+    return escape(visible(delivered).replace("\n", "\\n"))
 
 
 def records(names: list[str], rows: list[tuple[Any, ...]]) -> list[dict[str, Any]]:
@@ -97,38 +104,17 @@ def _cell(value: Any) -> Any:
 
 def result(names: list[str], rows: list[tuple[Any, ...]], title: str | None = None) -> None:
     """Rows as a table."""
-    grid = _grid(*names, title=title)
-    for number, column in enumerate(grid.columns):
-        if rows and isinstance(rows[0][number], (int, float, Decimal)):
+    table = grid(*map(safe, names), title=title)
+    for number, column in enumerate(table.columns):
+        if any(isinstance(row[number], (int, float, Decimal)) for row in rows):
             column.justify = "right"
     for row in rows:
-        grid.add_row(*(text(value) for value in row))
-    _CONSOLE.print(grid)
+        table.add_row(*(text(value) for value in row))
+    CONSOLE.print(table)
 
 
-def captures(found: list[dict[str, Any]]) -> None:
-    """What arrived when, and what counts."""
-    if not found:
-        _CONSOLE.print("No file is captured yet.")
-        return
-    grid = _grid("week ending", "tier and class", "capture", "rows", "updated", "counts", "file")
-    for column in grid.columns[:3]:
-        column.no_wrap = True
-    for row in found:
-        style = "green" if row["current"].startswith("yes") else "dim"
-        grid.add_row(
-            row["week_ending"],
-            f"{row['tier']} {row['venue_class']}",
-            row["capture_id"],
-            text(row["rows"]),
-            row["last_update_date"],
-            f"[{style}]{row['current']}[/]",
-            row["source_file"],
-        )
-    _CONSOLE.print(grid)
-
-
-def _grid(*headers: str, title: str | None = None) -> Grid:
+def grid(*headers: str, title: str | None = None) -> Grid:
+    """An empty table of the one look that all have."""
     return Grid(*headers, title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
 
 
@@ -153,27 +139,27 @@ def status(
 ) -> None:
     """The arrival board and the unusable files."""
     if not rows:
-        _CONSOLE.print("No week has a file or a capture yet: drop files into the landing folder.")
+        CONSOLE.print("No week has a file or a capture yet: drop files into the landing folder.")
     else:
         tiers = [tier.description for tier in Tier]
-        grid = _grid("week ending", *tiers, "tables", "checks", title="Weeks by tiers and tables")
-        grid.columns[0].no_wrap = True
+        table = grid("week ending", *tiers, "tables", "checks", title="Weeks by tiers and tables")
+        table.columns[0].no_wrap = True
         for row in reversed(rows):
             cells = [_tier_cell(row, tier) for tier in Tier]
-            grid.add_row(
+            table.add_row(
                 str(row.week_ending),
                 *cells,
                 _tables_cell(row, states),
                 checks_summary(checks[row.week_ending]),
             )
-        _CONSOLE.print(grid)
+        CONSOLE.print(table)
         if hidden:
-            _CONSOLE.print(f"{hidden} earlier weeks are hidden; --all shows them.")
+            CONSOLE.print(f"{hidden} earlier weeks are hidden; --all shows them.")
     if landing.unusable:
-        grid = _grid("unusable file", "why nothing of it is loaded")
+        table = grid("unusable file", "why nothing of it is loaded")
         for item in landing.unusable:
-            grid.add_row(item.name, item.reason)
-        _CONSOLE.print(grid)
+            table.add_row(safe(item.name), safe(item.reason))
+        CONSOLE.print(table)
 
 
 def status_json(
@@ -280,7 +266,7 @@ def week(chosen: date, found: Figures, checks: list[CheckRecord]) -> None:
     """A week at a glance."""
     complete = bool(found["venues"]) and found["venues"][0]["is_complete"]
     note = "all three tiers in" if complete else "INCOMPLETE: not all three tiers are in"
-    _CONSOLE.print(f"\n[bold]Week ending {chosen}[/bold] ({note})")
+    CONSOLE.print(f"\n[bold]Week ending {chosen}[/bold] ({note})")
     for name, title in (
         ("venues", "Top venues, of reported off-exchange volume"),
         ("symbols", "Top symbols"),
@@ -289,13 +275,13 @@ def week(chosen: date, found: Figures, checks: list[CheckRecord]) -> None:
         if rows:
             headers = [name.replace("_", " ") for name in rows[0]]
             result(headers, [tuple(row.values()) for row in rows], title)
-    _CONSOLE.print(f"Checks: {checks_summary(checks)}")
+    CONSOLE.print(f"Checks: {checks_summary(checks)}")
     failed = [check for check in checks if not check.passed]
     if not failed:
         return
-    grid = _grid("table", "check", "outcome", "what it found")
+    table = grid("table", "check", "outcome", "what it found")
     for check in failed:
         style = _CHECK_STYLES[check.severity]
         outcome = f"[{style}]{check.severity}[/{style}]"
-        grid.add_row(check.table, check.check, outcome, check.summary)
-    _CONSOLE.print(grid)
+        table.add_row(check.table, check.check, outcome, safe(check.summary))
+    CONSOLE.print(table)

@@ -1,0 +1,110 @@
+"""Commands that look at what is there: the arrival board, a week, a query."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, date, datetime
+
+import click
+
+from spine_assets.cli.shared import COUNT, DEFAULT_WEEKS, WeekType, as_json_option, open_lake, told
+
+
+@click.command()
+@click.option(
+    "--weeks", type=COUNT, default=DEFAULT_WEEKS, show_default=True, help="Newest weeks shown."
+)
+@click.option("--all", "every", is_flag=True, help="Show all weeks.")
+@as_json_option
+@told
+def status(weeks: int, every: bool, as_json: bool) -> None:
+    """The arrival board: weeks by tiers and tables, and files that cannot be used."""
+    from spine_assets.cli import render
+    from spine_assets.history import check_records, open_instance, table_states
+    from spine_assets.otc.landing import scan
+    from spine_assets.otc.versions import Standing
+    from spine_assets.settings import load_settings
+    from spine_assets.status import board
+
+    settings = load_settings()
+    landing = scan(settings.landing_path, settings.landing_index_path)
+    rows = board(open_lake(), landing, datetime.now(UTC).date())
+    shown = rows if every else rows[-weeks:]
+    with open_instance() as instance:
+        states = table_states(instance, [row.week_ending for row in shown])
+        # What was said of a week that is not in this lake was said of another lake.
+        checks = {
+            row.week_ending: check_records(instance, row.week_ending)
+            if row.tables["otc_raw"] is not Standing.MISSING
+            else []
+            for row in shown
+        }
+    if as_json:
+        click.echo(json.dumps(render.status_json(shown, states, checks, landing), indent=1))
+        return
+    render.status(shown, states, checks, landing, hidden=len(rows) - len(shown))
+
+
+@click.command()
+@click.argument("week", type=WeekType(), required=False)
+@click.option("--top", type=COUNT, default=5, show_default=True, help="Venues and symbols listed.")
+@as_json_option
+@told
+def week(week: date | None, top: int, as_json: bool) -> None:
+    """One WEEK at a glance: top venues, top symbols, checks. Default: the newest built."""
+    from spine_assets.cli import render
+    from spine_assets.history import check_records, open_instance
+    from spine_assets.otc.tables import TABLES
+    from spine_assets.warehouse import connect
+
+    lake = open_lake()
+    built = lake.weeks("otc_venue_share")
+    if not built:
+        raise click.ClickException(
+            "no week is built yet; drop files into the landing folder and run "
+            "dagster asset materialize -m spine_assets.definitions --select 'group:otc' "
+            "--partition WEEK"
+        )
+    chosen = week or built[-1]
+    if chosen not in built:
+        raise click.ClickException(f"week {chosen} is not built; the newest is {built[-1]}")
+    with open_instance() as instance:
+        checks = check_records(instance, chosen)
+    with connect(lake, TABLES) as warehouse:
+        found = render.week_figures(warehouse, chosen, top)
+    if as_json:
+        click.echo(json.dumps(render.week_json(chosen, found, checks), indent=1))
+        return
+    render.week(chosen, found, checks)
+
+
+@click.command()
+@click.argument("sql")
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
+@as_json_option
+@told
+def query(sql: str, as_csv: bool, as_json: bool) -> None:
+    r"""Run one SELECT over the tables; nothing is locked and nothing is changed.
+
+    \b
+    spine query "FROM otc_venue_share ORDER BY week_ending DESC, rank LIMIT 10"
+    """
+    from spine_assets.cli import render
+    from spine_assets.otc.tables import TABLES
+    from spine_assets.warehouse import connect, is_select
+
+    if not is_select(sql):
+        raise click.ClickException(
+            "give one statement that only reads, such as SELECT or FROM; to change or write "
+            "anything open the database with DuckDB itself"
+        )
+    with connect(open_lake(), TABLES) as warehouse:
+        cursor = warehouse.execute(sql)
+        names = [column[0] for column in cursor.description or ()]
+        rows = cursor.fetchall() if names else []
+    if as_json:
+        click.echo(json.dumps(render.records(names, rows), indent=1))
+    elif as_csv:
+        click.echo(render.csv_text(names, rows), nl=False)
+    else:
+        render.result(names, rows)

@@ -1,0 +1,99 @@
+"""What the commands share: types of arguments, errors in one line, the lake."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from functools import wraps
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from spine_assets.lake import Lake
+
+DEFAULT_WEEKS = 12  # about a quarter, which fits a screen
+COUNT = click.IntRange(min=1)
+as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+
+
+class WeekType(click.ParamType[date]):
+    """A week by its Friday; another day's error names the right one."""
+
+    name = "week"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> date:
+        """Read a Friday, or say which Friday was meant."""
+        from spine_assets.weeks import WeekError, parse_week
+
+        try:
+            return value if isinstance(value, date) else parse_week(value)
+        except WeekError as error:
+            self.fail(str(error), param, ctx)
+
+
+class MomentType(click.ParamType[datetime]):
+    """A moment in ISO 8601; without a zone it is UTC, without a time the day's first moment."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> datetime:
+        """Read a moment that is not in the future."""
+        if isinstance(value, datetime):
+            return value
+        try:
+            moment = datetime.fromisoformat(value.strip())
+        except ValueError:
+            self.fail(f"{value!r} is no time; give one as 2026-01-20T12:00:00Z", param, ctx)
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        if moment > datetime.now(UTC):
+            self.fail(f"{moment:%Y-%m-%d %H:%M:%S %Z} is in the future", param, ctx)
+        return moment
+
+
+def visible(text: str) -> str:
+    """A text whose control characters are written out, so that none acts on a terminal."""
+    return "".join(
+        char if char.isprintable() or char == "\n" else char.encode("unicode_escape").decode()
+        for char in text
+    )
+
+
+def told(command: Callable[..., None]) -> Callable[..., None]:
+    """Turn the errors that users can mend into one line on standard error."""
+
+    @wraps(command)
+    def run(*args: Any, **kwargs: Any) -> None:
+        import logging
+
+        import duckdb
+        from pydantic import ValidationError
+
+        from spine_assets.history import NoInstance
+        from spine_assets.lake import LakeError
+        from spine_assets.otc.as_of import NotKnown
+        from spine_assets.settings import load_settings
+        from spine_assets.weeks import WeekError
+
+        try:
+            logging.basicConfig(format="%(levelname)s %(message)s")  # others: warnings only
+            logging.getLogger("spine_assets").setLevel(load_settings().log_level)
+            command(*args, **kwargs)
+        except ValidationError as error:
+            faults = [
+                f"SPINE_{str(e['loc'][0]).upper()}: {e['msg'].removeprefix('Value error, ')}"
+                for e in error.errors()
+            ]
+            raise click.ClickException("; ".join(faults)) from error
+        except (LakeError, NoInstance, NotKnown, WeekError, OSError, duckdb.Error) as error:
+            raise click.ClickException(visible(str(error))) from error
+
+    return run
+
+
+def open_lake() -> Lake:
+    """The lake that the settings name."""
+    from spine_assets.lake import Lake
+    from spine_assets.settings import load_settings
+
+    return Lake(load_settings().lake_path)

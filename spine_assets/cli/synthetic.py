@@ -1,0 +1,43 @@
+"""The command that writes sample files."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import click
+
+from spine_assets.cli.shared import COUNT, DEFAULT_WEEKS, WeekType, told
+
+
+@click.command()
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Folder to write to; default: landing folder."
+)
+@click.option(
+    "--weeks", type=COUNT, default=DEFAULT_WEEKS, show_default=True, help="Number of weeks."
+)
+@click.option("--ending", type=WeekType(), default="2025-11-21", show_default=True)
+@click.option("--rows", type=COUNT, default=10_000, show_default=True, help="ATS rows a week.")
+@click.option("--seed", default=2014, show_default=True, help="Same seed, same bytes.")
+@click.option("--non-ats", is_flag=True, help="Write non-ATS files too.")
+@told
+def sample(out: Path | None, weeks: int, ending: date, rows: int, seed: int, non_ats: bool) -> None:
+    """Write synthetic weekly files of the real shape. They are not FINRA's data."""
+    from datetime import timedelta
+
+    from spine_assets.cli import render
+    from spine_assets.sample import write_sample
+    from spine_assets.settings import load_settings
+    from spine_assets.weeks import weeks_between
+
+    folder = out or load_settings().landing_path
+    wanted = weeks_between(ending - timedelta(weeks=weeks - 1), ending)
+    with render.progress("writing weeks", len(wanted)) as advance:
+        written = 0
+        for one in wanted:
+            written += len(
+                write_sample(folder, [one], seed=seed, rows_per_week=rows, include_non_ats=non_ats)
+            )
+            advance()
+    click.echo(f"wrote {written} synthetic files of {len(wanted)} weeks to {folder}")
