@@ -13,8 +13,8 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -128,25 +128,25 @@ class Lake:
 
     def remove_leftovers(self, week: date) -> int:
         """Delete temporary files that a killed run left in a week; hold its lock."""
-        leftovers = list(self.root.glob(f"*/week_ending={week}/.*{_TEMPORARY}"))
-        for path in leftovers:
-            path.unlink(missing_ok=True)
-        return len(leftovers)
+        return _remove(self.root.glob(f"*/week_ending={week}/.*{_TEMPORARY}"))
 
-    @contextmanager
-    def lock(self, week: date) -> Iterator[None]:
+    def lock(self, week: date) -> AbstractContextManager[None]:
         """Hold a week: no other process captures, builds or publishes it meanwhile.
 
         The operating system frees the lock of a killed process.
         """
+        return self._hold(str(week))
+
+    @contextmanager
+    def _hold(self, name: str) -> Iterator[None]:
         folder = self.root / _LOCKS
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(folder / f"{week}.lock")
+            lock = FileLock(folder / f"{name}.lock")
             lock.acquire()
         except OSError as error:
             raise LakeError(
-                f"cannot lock week {week} in {folder}: {error.strerror or error}; "
+                f"cannot lock {name} in {folder}: {error.strerror or error}; "
                 "the lake must be a writable folder"
             ) from error
         try:
@@ -156,11 +156,19 @@ class Lake:
 
     def declare(self, tables: tuple[Table, ...]) -> None:
         """Put an empty file of each table in place, so that views answer from day one."""
-        for table in tables:
-            target = self.empty_part(table.name)
-            empty = pl.DataFrame(schema=polars_schema(table))
-            if not target.exists() or self._schema(target) != empty.schema:
-                self.publish(self.stage(empty, target, {}), target)
+        if all(self._is_declared(table) for table in tables):
+            return
+        with self._hold("tables"):
+            for table in tables:
+                _remove(self.empty_part(table.name).parent.glob(f".*{_TEMPORARY}"))
+                if not self._is_declared(table):
+                    target = self.empty_part(table.name)
+                    empty = pl.DataFrame(schema=polars_schema(table))
+                    self.publish(self.stage(empty, target, {}), target)
+
+    def _is_declared(self, table: Table) -> bool:
+        target = self.empty_part(table.name)
+        return target.exists() and self._schema(target) == pl.Schema(polars_schema(table))
 
     def _schema(self, path: Path) -> dict[str, pl.DataType] | None:
         """Columns of a file, or None where it is damaged."""
@@ -170,10 +178,14 @@ class Lake:
             return None
 
     def remove(self) -> None:
-        """Delete all tables; the locks stay, because a process may hold one."""
-        for folder in self.root.iterdir() if self.root.exists() else ():
-            if folder.name != _LOCKS:
+        """Delete all tables, week by week as each falls free; the locks stay."""
+        for folder in sorted(self.root.glob("*/week_ending=2*")):
+            with self._hold(folder.name.partition("=")[2]):
                 shutil.rmtree(folder)
+        with self._hold("tables"):
+            for folder in self.root.iterdir():
+                if folder.name != _LOCKS:
+                    shutil.rmtree(folder)
 
 
 @contextmanager
@@ -186,6 +198,14 @@ def _told_if_damaged(path: Path) -> Iterator[None]:
             f"{path} cannot be read ({error}); restore it from a copy, or delete it and build "
             "the week again while its delivered files are in the landing folder"
         ) from error
+
+
+def _remove(leftovers: Iterable[Path]) -> int:
+    """Delete files; how many there were."""
+    found = list(leftovers)
+    for path in found:
+        path.unlink(missing_ok=True)
+    return len(found)
 
 
 def _sync(path: Path) -> None:

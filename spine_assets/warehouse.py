@@ -16,6 +16,7 @@ from importlib import resources
 from pathlib import Path
 
 import duckdb
+from filelock import FileLock
 
 from spine_assets.lake import Lake
 from spine_assets.otc import pins
@@ -90,10 +91,20 @@ def ensure_view_file(path: Path, lake: Lake, tables: tuple[Table, ...]) -> bool:
     statements = view_statements(lake, tables)
     wanted = hashlib.sha256("\n".join([duckdb.__version__, *statements]).encode()).hexdigest()
     mark = _fingerprint(path)
-    if path.exists() and mark.exists() and mark.read_text("utf-8") == wanted:
+
+    def is_made() -> bool:
+        return path.exists() and mark.exists() and mark.read_text("utf-8") == wanted
+
+    if is_made():
         return False
-    _build_beside(path, statements)
-    mark.write_text(wanted, "utf-8")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_name(f".{path.name}.lock")):
+        if is_made():
+            return False
+        for leftover in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):  # of killed runs
+            leftover.unlink(missing_ok=True)
+        _build_beside(path, statements)
+        mark.write_text(wanted, "utf-8")
     return True
 
 
@@ -146,7 +157,6 @@ def _copy(connection: duckdb.DuckDBPyConnection, table: Table) -> int:
 
 
 def _build_beside(path: Path, statements: list[str]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
     staged = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
         connection = duckdb.connect(str(staged))

@@ -140,11 +140,33 @@ def test_a_pipe_is_no_delivery_and_is_not_waited_for(
     assert opened == ["otc.csv"]
 
 
-def test_a_directory_with_a_files_name_is_only_a_folder(house: House) -> None:
+def test_a_directory_with_a_files_name_is_refused_with_all_below_it(house: House) -> None:
     house.drop("x.csv/otc.csv", OTC_FILE)
     found = house.scan()
-    assert names(found) == ["x.csv/otc.csv"]
-    assert found.unusable == ()
+    assert names(found) == []
+    assert "a folder" in reasons(found)["x.csv"]
+
+
+def test_a_link_to_a_folder_is_told_and_not_followed(house: House) -> None:
+    house.drop("real/otc.csv", OTC_FILE)
+    (house.landing / "link").symlink_to(house.landing / "real")
+    (house.landing / "out").symlink_to(house.root)
+    found = house.scan()
+    assert names(found) == ["real/otc.csv"]
+    assert sorted(reasons(found)) == ["link", "out"]
+
+
+def test_one_content_as_two_weeks_or_classes_counts_for_none(house: House) -> None:
+    house.drop("week_ending=2025-11-21/otc.csv", OTC_FILE)
+    house.drop("class=non_ats/otc.csv", OTC_FILE)
+    house.drop("copy/class=non_ats/otc.csv", OTC_FILE)
+    house.drop("tier1.csv", TIER_1_FILE)
+    found = house.scan()
+    assert names(found) == ["tier1.csv"]
+    assert len(found.unusable) == 3
+    for item in found.unusable:
+        assert item.week_ending == WEEK
+        assert "the same content is also" in item.reason
 
 
 @pytest.mark.parametrize(
@@ -153,7 +175,7 @@ def test_a_directory_with_a_files_name_is_only_a_folder(house: House) -> None:
         "it's.csv",
         'a"b;DROP TABLE otc_raw;--.csv',
         "new\nline.csv",
-        "a..csv/o..tc.csv",
+        "a../o..tc.csv",
         "Größe 株.csv",
         "$(touch x) `y` {z} [a-z]* ?.csv",
         "x" * 251 + ".csv",

@@ -93,7 +93,22 @@ def test_two_week_columns_must_agree() -> None:
 )
 def test_a_path_tells_the_week(name: str) -> None:
     assert path_week(name) == date(2025, 11, 14)
-    assert week_of(parsed(line()), name) == (date(2025, 11, 14), WeekSource.PATH)
+    assert week_of(updated("2025-12-30"), name) == (date(2025, 11, 14), WeekSource.PATH)
+
+
+def test_a_path_does_not_tell_the_week_against_half_of_the_rows() -> None:
+    path = "week_ending=2025-11-14/otc.csv"
+    told = refusal(updated(*["2025-12-15"] * 2, *[PUBLISHED] * 2), path)
+    assert "it would be week ending 2025-11-14 of OTC" in told
+    assert f"2 of 4 rows were updated on {PUBLISHED}" in told
+    assert f"publication day of week ending {WEEK}" in told
+    few = updated(*["2025-12-15"] * 3, PUBLISHED)
+    assert week_of(few, path) == (date(2025, 11, 14), WeekSource.PATH)
+
+
+def test_a_column_tells_the_week_also_of_rows_all_corrected_on_one_day() -> None:
+    header, row = with_columns(weekStartDate="2025-11-10")
+    assert week_of(parsed(row, header=header)) == (date(2025, 11, 14), WeekSource.COLUMN)
 
 
 @pytest.mark.parametrize("name", ["a.csv", "finra_otc_weekly_otc_20251222.csv", "2025-11-14.csv"])
@@ -162,8 +177,14 @@ def test_a_publication_day_must_be_carried_by_a_fifth_of_the_rows(
 
 
 def test_the_earliest_publication_day_wins_and_later_ones_are_revisions() -> None:
-    file = updated(PUBLISHED, PUBLISHED, "2025-12-29", "2025-12-29", "2025-12-29")
+    file = updated(*[PUBLISHED] * 3, "2025-12-29", "2025-12-29")
     assert week_of(file) == (WEEK, WeekSource.PUBLICATION)
+
+
+def test_half_of_the_rows_of_another_week_refuse_the_file() -> None:
+    told = refusal(updated(*[PUBLISHED] * 2, *["2025-12-29"] * 2))
+    assert "2 of 4 rows were updated on 2025-12-29" in told
+    assert "place it below week_ending=2025-11-28/" in told
 
 
 def test_a_stray_row_before_the_publication_refuses_the_file() -> None:

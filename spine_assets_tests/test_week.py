@@ -24,6 +24,7 @@ from spine_assets.otc.week import build_week, check_week
 from spine_assets_tests.conftest import (
     ALL,
     NOW,
+    PUBLISHED,
     PUBLISHED_TIER_1,
     REVISED,
     SHARES,
@@ -678,7 +679,8 @@ def test_odd_figures_load_with_a_warning(house: House, row: str, found: str) -> 
 
 
 def two_weeks(house: House, before: bytes, now: bytes) -> WeekResult:
-    house.drop("week_ending=2025-11-14/otc.csv", before)
+    published = b"2025-12-15"  # tier 2 and OTC of the week before
+    house.drop("week_ending=2025-11-14/otc.csv", before.replace(PUBLISHED.encode(), published))
     house.drop("week_ending=2025-11-21/otc.csv", now)
     house.built(week=WEEK - timedelta(weeks=1))
     return house.built()

@@ -20,6 +20,7 @@ from spine_assets.lake import Lake, LakeError
 from spine_assets.otc import pins, raw, rejects
 from spine_assets.otc.file_format import ParsedFile, count_lines
 from spine_assets.otc.placement import Placement
+from spine_assets.otc.typing_rules import DATES
 from spine_assets.table import exact_sum
 from spine_assets.weeks import Tier, VenueClass
 
@@ -52,6 +53,7 @@ class Capture:
     blank_lines: int
     ends_mid_line: bool
     rejects: dict[str, int] = field(default_factory=dict)
+    ends_with_date: bool = True
 
     @property
     def key(self) -> Key:
@@ -115,6 +117,7 @@ def make(
         lines_counted=count_lines(content),
         blank_lines=parsed.blank_lines,
         ends_mid_line=parsed.ends_mid_line,
+        ends_with_date=parsed.header[-1] in DATES,
         rejects=dict(counts),
     )
     return CapturedFrames(capture, rows, reject_rows)

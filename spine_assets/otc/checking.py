@@ -26,6 +26,7 @@ from spine_assets.table import Table, pandera_schema
 if TYPE_CHECKING:
     from spine_assets.otc.captures import Capture, Key
     from spine_assets.otc.landing import Unusable
+    from spine_assets.otc.pins import Pin
 
 SAMPLE_ROWS = 20  # as many as fit a screen
 SCHEMA = "Pandera: exact columns and types, ranges, no nulls where none belong, unique key."
@@ -70,6 +71,8 @@ class CheckContext:
         files: The files that hold them, published or staged, for DuckDB to count.
         captures: All captures of the week; `new` (with their rows) were made by this run.
         unusable: Files that nothing is loaded from and that this week should name.
+        pins: What persons chose for the week.
+        same_content: Files that were passed over: their content is captured from another.
     """
 
     week: date
@@ -81,6 +84,8 @@ class CheckContext:
     new: list[Capture]
     new_rows: list[pl.DataFrame]
     unusable: list[Unusable]
+    pins: list[Pin]
+    same_content: dict[str, str]
     table: Table
     frames: dict[str, pl.DataFrame]
     files: dict[str, list[Path]]

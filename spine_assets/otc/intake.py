@@ -36,15 +36,30 @@ def uncaptured(deliveries: list[Delivery], stored: list[Capture]) -> list[Delive
     return found
 
 
-def take(deliveries: list[Delivery], now: datetime) -> Taken:
+def same_content(deliveries: list[Delivery], known: list[Capture]) -> dict[str, str]:
+    """Deliveries that were passed over, by name: the file whose content they repeat."""
+    sources = {item.sha256: item.source_file for item in known}
+    return {
+        item.name: sources[item.sha256]
+        for item in sorted(deliveries, key=lambda delivery: delivery.name)
+        if sources.get(item.sha256, item.name) != item.name
+    }
+
+
+def take(deliveries: list[Delivery], stored: list[Capture], now: datetime) -> Taken:
     """Read and parse new deliveries; nothing is written.
 
     Two contents of one tier and class that share no key look like one delivery in two
-    parts. Taking either would lose the other, so both are refused.
+    parts. Taking either would lose the other, so both are refused. So is a content that is
+    captured under the other class already.
     """
+    held = {item.sha256: item for item in stored}
     captured: list[CapturedFrames] = []
     refused: list[Unusable] = []
     for item in deliveries:
+        if item.sha256 in held:
+            refused.append(_held_already(item, held[item.sha256]))
+            continue
         try:
             content = read(item)
             parsed = parse(content, now.astimezone(UTC).date())
@@ -63,6 +78,15 @@ def take(deliveries: list[Delivery], now: datetime) -> Taken:
     ]
     apart = {item.capture.source_file for item, _ in parts}
     return Taken([item for item in captured if item.capture.source_file not in apart], refused)
+
+
+def _held_already(item: Delivery, held: Capture) -> Unusable:
+    return Unusable(
+        item.name,
+        f"is placed as {item.placement.venue_class}, but the same content is captured as "
+        f"{held.tier} {held.venue_class} ({held.capture_id}); one content is of one class",
+        held.week_ending,
+    )
 
 
 def _split_deliveries(captured: list[CapturedFrames]) -> list[tuple[CapturedFrames, str]]:

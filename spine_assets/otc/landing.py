@@ -8,11 +8,8 @@ Files are only ever read. What each file is stands in an index beside the landin
 from __future__ import annotations
 
 import hashlib
-import json
-import logging
 import os
 import time
-import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -20,12 +17,11 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+from spine_assets.otc import landing_index
 from spine_assets.otc.contents import MEMBER_MARK, SUFFIXES, read_contents
 from spine_assets.otc.file_format import FileRefused, parse
-from spine_assets.otc.placement import Placement, WeekSource, path_week, place
-from spine_assets.weeks import Tier, VenueClass
+from spine_assets.otc.placement import Key, Placement, path_week, place
 
-_INDEX_VERSION = 1  # raise it when placement would answer differently for the same file
 _UNFINISHED_PREFIXES = (".", "~", "_")
 # A copy that pauses longer should write under a temporary name.
 SETTLE_SECONDS = 2.0
@@ -37,7 +33,6 @@ _UNSETTLED: dict[str, Any] = {
     "examined_on": "",
     "contents": [{"member": None, "refused": "still being written; left alone until it settles"}],
 }
-_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -82,19 +77,19 @@ def scan(folder: Path, index_path: Path) -> Landing:
     A file that changes while it is read is left alone until the next scan, and says so.
     """
     today = datetime.now(UTC).date()
-    index = _load_index(index_path)
+    index = landing_index.load(index_path)
     found: dict[str, dict[str, Any]] = {}
     pending: list[tuple[str, Path]] = []
     refused: list[Unusable] = []
     for name, path in _walk(folder):
-        if path.is_symlink() and (fault := _bad_link(path, folder)):
+        if fault := _no_file(path, folder):
             refused.append(Unusable(_full_name(name, None), fault))
-        elif path.is_file():
-            entry = index.get(name)
-            if entry and _still_holds(entry, path, today):
-                found[name] = entry
-            else:
-                pending.append((name, path))
+            continue
+        entry = index.get(name)
+        if entry and _still_holds(entry, path, today):
+            found[name] = entry
+        else:
+            pending.append((name, path))
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for (name, _), entry in zip(
             pending, pool.map(lambda item: _examine(item[0], item[1], today), pending), strict=True
@@ -102,9 +97,10 @@ def scan(folder: Path, index_path: Path) -> Landing:
             found[name] = entry
     _refuse_unsettled(pending, found)
     if found != index:
-        _save_index(index_path, found)
+        landing_index.save(index_path, found)
     deliveries, unusable = _unpack(folder, found)
-    return Landing(deliveries, tuple(refused) + unusable)
+    sound, contradictory = _part_contradictory(deliveries)
+    return Landing(tuple(sound), (*refused, *unusable, *contradictory))
 
 
 def _refuse_unsettled(pending: list[tuple[str, Path]], found: dict[str, dict[str, Any]]) -> None:
@@ -139,24 +135,36 @@ def read(delivery: Delivery) -> bytes:
 
 
 def _walk(folder: Path) -> Iterator[tuple[str, Path]]:
-    """Data files below the folder, by name; hidden and temporary names are passed over."""
+    """What could be a data file below the folder, by name.
+
+    Hidden and temporary names are passed over. Links to folders are not followed, so what
+    they hold is not read; the link itself is yielded, to be told.
+    """
     for root, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(names):
-            if name.lower().endswith(SUFFIXES) and not name.startswith(_UNFINISHED_PREFIXES):
-                path = Path(root) / name
-                yield path.relative_to(folder).as_posix(), path
+        files = [name for name in names if _is_data_name(name)]
+        odd = [name for name in folders if _is_data_name(name) or (Path(root) / name).is_symlink()]
+        folders[:] = [name for name in folders if name not in odd]
+        for name in sorted([*files, *odd]):
+            path = Path(root) / name
+            yield path.relative_to(folder).as_posix(), path
 
 
-def _bad_link(path: Path, folder: Path) -> str | None:
-    """Why a link is not followed, or None where it leads to a file in the folder."""
+def _is_data_name(name: str) -> bool:
+    return name.lower().endswith(SUFFIXES) and not name.startswith(_UNFINISHED_PREFIXES)
+
+
+def _no_file(path: Path, folder: Path) -> str | None:
+    """Why nothing is read under a name, or None where it is a file of the folder."""
     try:
         target = path.resolve(strict=True)
     except (OSError, RuntimeError):  # RuntimeError: a loop of links
-        return "a link that leads nowhere"
-    if not target.is_relative_to(folder.resolve()):
+        return "a link that leads nowhere" if path.is_symlink() else None
+    if path.is_symlink() and not target.is_relative_to(folder.resolve()):
         return "a link that leads out of the landing folder"
-    return None
+    if target.is_dir():
+        return "a folder or a link to one, where a file is expected; nothing below it is read"
+    return None if target.is_file() else "no ordinary file"
 
 
 def _still_holds(entry: dict[str, Any], path: Path, today: date) -> bool:
@@ -213,9 +221,35 @@ def _full_name(name: str, member: str | None) -> str:
     return shown if member is None else f"{shown}{MEMBER_MARK}{member}"
 
 
+def _part_contradictory(deliveries: list[Delivery]) -> tuple[list[Delivery], list[Unusable]]:
+    """Contents that are delivered as several weeks or classes at once: none of them counts."""
+    claims: dict[str, dict[Key, str]] = {}
+    for item in deliveries:
+        claims.setdefault(item.sha256, {}).setdefault(item.placement.key, item.name)
+    contradictory = [
+        Unusable(item.name, _contradiction(item, claims[item.sha256]), item.placement.week_ending)
+        for item in deliveries
+        if len(claims[item.sha256]) > 1
+    ]
+    return [item for item in deliveries if len(claims[item.sha256]) == 1], contradictory
+
+
+def _contradiction(item: Delivery, claims: dict[Key, str]) -> str:
+    week, tier, venue_class = item.placement.key
+    others = sorted(
+        f"{name} ({week} {tier} {venue_class})"
+        for (week, tier, venue_class), name in claims.items()
+        if (week, tier, venue_class) != item.placement.key
+    )
+    return (
+        f"is placed as {week} {tier} {venue_class}, but the same content is also "
+        f"{', '.join(others)}; leave it only where it belongs"
+    )
+
+
 def _unpack(
     folder: Path, found: dict[str, dict[str, Any]]
-) -> tuple[tuple[Delivery, ...], tuple[Unusable, ...]]:
+) -> tuple[list[Delivery], list[Unusable]]:
     deliveries, unusable = [], []
     for name, entry in sorted(found.items()):
         for content in entry["contents"]:
@@ -223,11 +257,11 @@ def _unpack(
             if "refused" in content:
                 unusable.append(Unusable(full, content["refused"], _hinted_week(full)))
                 continue
-            placement = _placement(content["placement"])
+            placement = landing_index.placement_of(content["placement"])
             deliveries.append(
                 Delivery(full, folder / name, content.get("member"), content["sha256"], placement)
             )
-    return tuple(deliveries), tuple(unusable)
+    return deliveries, unusable
 
 
 def _hinted_week(name: str) -> date | None:
@@ -236,55 +270,3 @@ def _hinted_week(name: str) -> date | None:
         return path_week(name)
     except FileRefused:
         return None
-
-
-def _load_index(path: Path) -> dict[str, dict[str, Any]]:
-    """The sound entries of the index; whatever is damaged is examined again."""
-    try:
-        stored = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):
-        return {}
-    if not isinstance(stored, dict) or stored.get("version") != _INDEX_VERSION:
-        return {}
-    files = stored.get("files")
-    return {k: v for k, v in files.items() if _is_sound(v)} if isinstance(files, dict) else {}
-
-
-def _is_sound(entry: Any) -> bool:
-    """Whether an index entry has all that is read of it."""
-    try:
-        return bool(
-            isinstance(entry["size"], int)
-            and isinstance(entry["mtime_ns"], int)
-            and isinstance(entry["examined_on"], str)
-            and all(
-                isinstance(content.get("refused"), str)
-                or (isinstance(content["sha256"], str) and _placement(content["placement"]))
-                for content in entry["contents"]
-            )
-        )
-    except (AttributeError, KeyError, TypeError, ValueError):
-        return False
-
-
-def _placement(stored: dict[str, Any]) -> Placement:
-    """A placement as it stands in the index."""
-    return Placement(
-        date.fromisoformat(str(stored["week_ending"])),
-        Tier(stored["tier"]),
-        VenueClass(stored["venue_class"]),
-        WeekSource(stored["week_source"]),
-    )
-
-
-def _save_index(path: Path, files: dict[str, dict[str, Any]]) -> None:
-    """Replace the index; failing to is no error, the next scan only costs more."""
-    staged = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
-    text = json.dumps({"version": _INDEX_VERSION, "files": files}, default=str)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        staged.write_text(text, "utf-8")
-        staged.replace(path)
-    except OSError as error:
-        staged.unlink(missing_ok=True)
-        _LOG.warning("cannot write the landing index %s: %s", path, error)

@@ -46,6 +46,11 @@ class Pin:
     capture_id: str
     pinned_at: datetime
 
+    @property
+    def key(self) -> tuple[Tier, VenueClass]:
+        """Tier and class."""
+        return self.tier, self.venue_class
+
 
 def stored(lake: Lake, week: date) -> list[Pin]:
     """Pins of a week, the earliest first."""
@@ -59,7 +64,7 @@ def stored(lake: Lake, week: date) -> list[Pin]:
 
 def chosen(pins: list[Pin]) -> dict[tuple[Tier, VenueClass], str]:
     """The capture id that is pinned for each tier and class, releases left out."""
-    latest = {(pin.tier, pin.venue_class): pin.capture_id for pin in pins}
+    latest = {pin.key: pin.capture_id for pin in pins}
     return {key: capture_id for key, capture_id in latest.items() if capture_id != RELEASED}
 
 

@@ -28,12 +28,16 @@ from spine_assets.weeks import (
 )
 
 _LEAST_SHARE = 0.2  # of rows that must carry a publication date for it to tell the week
+_MOST_OF_ANOTHER_WEEK = 0.5  # of rows: a few later dates are revisions, half a file is not
 _SAMPLE = 5  # how many offending values or lines a message names
 _PATH_WEEK = re.compile(
     r"(?<![A-Za-z0-9])(week_ending=|week_start=|week_)(\d{4}-\d{2}-\d{2})", re.IGNORECASE
 )
 _PATH_CLASS = re.compile(r"(?<![A-Za-z0-9])class=([A-Za-z_\-]+)", re.IGNORECASE)
 _WEEK_COLUMNS = ("weekStartDate", "summaryStartDate")
+
+
+Key = tuple[date, Tier, VenueClass]
 
 
 class WeekSource(StrEnum):
@@ -52,6 +56,11 @@ class Placement:
     tier: Tier
     venue_class: VenueClass
     week_source: WeekSource
+
+    @property
+    def key(self) -> Key:
+        """What the file holds, however its week was found."""
+        return self.week_ending, self.tier, self.venue_class
 
 
 def place(parsed: ParsedFile, name: str) -> Placement:
@@ -80,6 +89,8 @@ def place(parsed: ParsedFile, name: str) -> Placement:
             _published_week(parsed.rows, tier), tier, venue_class, WeekSource.PUBLICATION
         )
     _require_published(parsed.rows, told, tier)
+    if not told_by_column:
+        _refuse_another_week(parsed.rows, told, tier)
     source = WeekSource.COLUMN if told_by_column else WeekSource.PATH
     return Placement(told, tier, venue_class, source)
 
@@ -225,6 +236,7 @@ def _published_week(rows: pl.DataFrame, tier: Tier) -> date:
         week = week_published_on(day, tier)
         if week is not None and week >= FIRST_WEEK and count >= _LEAST_SHARE * rows.height:
             _require_published(rows, week, tier)
+            _refuse_another_week(rows, week, tier)
             return week
     dates = ", ".join(f"{day} ({count} rows)" for day, count in counts.head(_SAMPLE).iter_rows())
     raise FileRefused(
@@ -249,6 +261,20 @@ def _require_published(rows: pl.DataFrame, week: date, tier: Tier) -> None:
         f"{early.height} of {rows.height} rows were updated before, first on line "
         f"{early['source_line'][0]} ({first}){hint}"
     )
+
+
+def _refuse_another_week(rows: pl.DataFrame, week: date, tier: Tier) -> None:
+    """Refuse a file half of whose rows carry the publication day of another week."""
+    counts = rows.group_by("lastUpdateDate").len().sort("lastUpdateDate")
+    for day, count in counts.iter_rows():
+        found = week_published_on(day, tier)
+        if found not in (None, week) and count >= _MOST_OF_ANOTHER_WEEK * rows.height:
+            raise FileRefused(
+                f"it would be week ending {week} of {tier}, but {count} of {rows.height} rows "
+                f"were updated on {day}, the publication day of week ending {found}: place it "
+                f"below week_ending={found}/, or, if FINRA corrected that many rows of {week} "
+                "on that day, deliver it with FINRA's column weekStartDate"
+            )
 
 
 def _why(parsed: ParsedFile) -> str:

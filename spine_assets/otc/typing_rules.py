@@ -22,6 +22,7 @@ TRADES = "totalWeeklyTradeCount"
 NOTIONAL = "totalNotionalSum"
 REQUIRED_DATE = "lastUpdateDate"
 OPTIONAL_DATES = ("weekStartDate", "summaryStartDate", "initialPublishedDate", "lastReportedDate")
+DATES = (REQUIRED_DATE, *OPTIONAL_DATES)
 DELIVERED = (
     "tierDescription",
     "issueSymbolIdentifier",
@@ -35,7 +36,9 @@ DELIVERED = (
 """FINRA's header: every file has these columns, and the record hash covers them in this order."""
 
 _MAX_INTEGER_DIGITS = SHARE_PRECISION - SHARE_SCALE
-_MAX_COUNT_DIGITS = 18  # every 18-digit number fits a 64-bit integer
+# A week's total of a million rows with such counts still fits 64 bits; no venue has more
+# trades of one symbol in a week than ten digits.
+_MAX_COUNT_DIGITS = 12
 _SPACE = " \t\r"
 _DECIMAL = r"^-?[0-9]+(\.[0-9]+)?$"
 _INTEGER = r"^-?[0-9]+$"

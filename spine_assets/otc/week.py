@@ -24,6 +24,7 @@ from spine_assets.otc.captures import Capture, CapturedFrames, Key
 from spine_assets.otc.checking import CheckContext, CheckResult, number
 from spine_assets.otc.landing import Unusable
 from spine_assets.otc.outcome import BuildFailed, NoInput, TableBuilt, WeekResult, Workplace
+from spine_assets.otc.pins import Pin
 from spine_assets.otc.reasons import Stage
 from spine_assets.otc.tables import TABLES, upstream
 from spine_assets.otc.versions import (
@@ -94,6 +95,8 @@ class _WeekBuild:
         self.fresh: list[CapturedFrames] = []
         self.captures: list[Capture] = []
         self.current: dict[Key, Capture] = {}
+        self.pins: list[Pin] = []
+        self.same_content: dict[str, str] = {}
         self.frames = WeekFrames(self.lake, week, {}, [])
 
     def run(self) -> None:
@@ -124,9 +127,10 @@ class _WeekBuild:
 
     def _choose_captures(self, asked: set[str]) -> None:
         stored = captures.stored(self.lake, self.week)
-        arrived = intake.uncaptured(self.place.landing.of_week(self.week), stored)
+        delivered = self.place.landing.of_week(self.week)
+        arrived = intake.uncaptured(delivered, stored)
         if raw.TABLE.name in self.wanted:
-            taken = intake.take(arrived, self.place.now())
+            taken = intake.take(arrived, stored, self.place.now())
             self.fresh = taken.captured
             self.unusable += taken.refused
         elif arrived:
@@ -136,9 +140,9 @@ class _WeekBuild:
                 f"run {self._selection(self._with_upstream({raw.TABLE.name, *asked}))}"
             )
         self.captures = stored + [item.capture for item in self.fresh]
-        self.current = captures.current(
-            self.captures, pins.chosen(pins.stored(self.lake, self.week))
-        )
+        self.same_content = intake.same_content(delivered, self.captures)
+        self.pins = pins.stored(self.lake, self.week)
+        self.current = captures.current(self.captures, pins.chosen(self.pins))
         if not self.current:
             raise NoInput(self._no_input())
         self.frames = WeekFrames(self.lake, self.week, self.current, self.fresh)
@@ -169,6 +173,7 @@ class _WeekBuild:
                     "shares": number(sum((item.row_shares for item in current), Decimal(0))),
                     "parse_rejects": sum(item.reject_lines for item in current),
                     "captures": len(self.captures),
+                    "same_content": self.same_content,
                     **self._input_facts(),
                     "seconds": round(time.perf_counter() - started, 3),
                 },
@@ -274,6 +279,8 @@ class _WeekBuild:
             new=[item.capture for item in self.fresh],
             new_rows=[item.rows for item in self.fresh],
             unusable=self.unusable,
+            pins=self.pins,
+            same_content=self.same_content,
             table=declared,
             frames=self.frames,
             files=files,

@@ -1,0 +1,78 @@
+"""The landing index: what each delivered file was found to be, by name, size and time.
+
+A cache that may be deleted at any time: whatever is missing or damaged is examined again.
+An entry is plain JSON: size, mtime_ns, examined_on and, a content, either `refused` with the
+reason or its sha256 and placement.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from contextlib import suppress
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from spine_assets.otc.placement import Placement, WeekSource
+from spine_assets.weeks import Tier, VenueClass
+
+_VERSION = 2  # raise it when placement would answer differently for the same file
+_LOG = logging.getLogger(__name__)
+
+
+def load(path: Path) -> dict[str, dict[str, Any]]:
+    """The sound entries of the index; whatever is damaged is examined again."""
+    try:
+        stored = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    if not isinstance(stored, dict) or stored.get("version") != _VERSION:
+        return {}
+    files = stored.get("files")
+    return {k: v for k, v in files.items() if _is_sound(v)} if isinstance(files, dict) else {}
+
+
+def _is_sound(entry: Any) -> bool:
+    """Whether an index entry has all that is read of it."""
+    try:
+        return bool(
+            isinstance(entry["size"], int)
+            and isinstance(entry["mtime_ns"], int)
+            and isinstance(entry["examined_on"], str)
+            and all(
+                isinstance(content.get("refused"), str)
+                or (isinstance(content["sha256"], str) and placement_of(content["placement"]))
+                for content in entry["contents"]
+            )
+        )
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return False
+
+
+def placement_of(stored: dict[str, Any]) -> Placement:
+    """A placement as it stands in the index."""
+    return Placement(
+        date.fromisoformat(str(stored["week_ending"])),
+        Tier(stored["tier"]),
+        VenueClass(stored["venue_class"]),
+        WeekSource(stored["week_source"]),
+    )
+
+
+def save(path: Path, files: dict[str, dict[str, Any]]) -> None:
+    """Replace the index; failing to is no error, the next scan only costs more."""
+    text = json.dumps({"version": _VERSION, "files": files}, default=str)
+    # One name for all: who holds the lock may write over what a killed run left.
+    staged = path.with_name(f".{path.name}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(path.with_name(f".{path.name}.lock")):
+            staged.write_text(text, "utf-8")
+            staged.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            staged.unlink(missing_ok=True)
+        _LOG.warning("cannot write the landing index %s: %s", path, error)
