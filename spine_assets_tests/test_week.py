@@ -15,7 +15,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from spine_assets.lake import LakeError
-from spine_assets.otc import captures, raw, symbol_summary, tables, venue_volume
+from spine_assets.otc import captures, pins, raw, symbol_summary, tables, venue_volume
 from spine_assets.otc.checking import CheckResult, Severity
 from spine_assets.otc.outcome import BuildFailed, NoInput, WeekResult
 from spine_assets.otc.tables import TABLES
@@ -37,6 +37,7 @@ from spine_assets_tests.conftest import (
     delivered,
     files_limited_to,
     line,
+    with_columns,
 )
 
 DERIVED = (VENUES, SYMBOLS, SHARES)
@@ -251,6 +252,20 @@ def test_the_same_content_under_another_name_is_no_new_capture(house: House) -> 
     assert len(captures.stored(house.lake, WEEK)) == 1
     assert files(house) == before
     assert versions(second) == versions(first)
+    told = built_tables(second)["otc_raw"].facts["same_content"]
+    assert told == {"deep/renamed.csv": "otc copy.csv", "otc.csv": "otc copy.csv"}
+    assert check_of(second, "otc_raw", "delivery").facts["same_content"] == 2
+
+
+def test_a_content_that_is_captured_cannot_come_again_as_the_other_class(house: House) -> None:
+    path = house.drop("otc.csv", FIRST)
+    house.built()
+    path.unlink()
+    house.drop("class=non_ats/otc.csv", FIRST)
+    result = house.built(now=LATER)
+    assert ("unusable_file", "class=non_ats/otc.csv") in findings(result)
+    assert len(captures.stored(house.lake, WEEK)) == 1
+    assert volumes(house) == {"AAAA": 100, "BBBB": 100, "CCCC": 100}
 
 
 def test_a_late_tier_joins_the_week(house: House) -> None:
@@ -287,6 +302,17 @@ def test_a_new_capture_that_does_not_become_current_warns(house: House) -> None:
     assert "spine captures use" in told
     assert volumes(house) == {"AAAA": 100, "BBBB": 7, "DDDD": 100}
     assert len(captures.stored(house.lake, WEEK)) == 2
+
+
+def test_a_capture_that_is_not_current_is_told_until_somebody_decides(house: House) -> None:
+    house.drop("corrected.csv", CORRECTED)
+    house.built()
+    house.drop("old.csv", FIRST)
+    house.built(now=LATER)
+    assert ("capture_not_current", "old.csv") in findings(house.built(now=LATER))
+    (current,) = captures.current_of(house.lake, WEEK).values()
+    pins.add(house.lake, WEEK, current.key, current.capture_id, LATER)
+    assert findings(house.built(now=LATER)) == OVERDUE
 
 
 def test_a_split_delivery_is_refused_both_parts(house: House) -> None:
@@ -662,6 +688,44 @@ def test_a_file_of_half_the_usual_rows_is_told_as_truncated(house: House) -> Non
     assert ("truncated_file", "b.csv") in findings(house.built())
 
 
+def test_a_correction_that_lacks_many_rows_is_told_also_when_it_is_longer(house: House) -> None:
+    house.drop("part1.csv", delivered(*(line(f"A{n}") for n in range(10))))
+    house.built()
+    house.drop("part2.csv", delivered(line("A0"), *(line(f"B{n}") for n in range(20))))
+    result = house.built(now=LATER)
+    assert ("truncated_file", "part2.csv") in findings(result)
+    told = check_of(result, "otc_raw", "delivery").summary
+    assert "it lacks 9 of the 10 rows of the capture it replaces" in told
+
+
+def test_a_renamed_venue_is_no_lost_row(house: House) -> None:
+    house.drop("first.csv", delivered(*(line(f"A{n}") for n in range(10))))
+    house.built()
+    renamed = (line(f"A{n}", name="OTCX NEW NAME") for n in range(10))
+    house.drop("second.csv", delivered(*renamed))
+    assert findings(house.built(now=LATER)) == OVERDUE
+
+
+def test_a_class_that_recent_weeks_had_is_missed(house: House) -> None:
+    for name, content in (("ats.csv", FIRST), ("firms.csv", FIRMS)):
+        published = content.replace(PUBLISHED.encode(), b"2025-12-15")
+        house.drop(f"before/{name}", published.replace(REVISED.encode(), b"2025-12-15"))
+    house.built(week=WEEK - timedelta(weeks=1))
+    house.drop("ats.csv", FIRST)
+    assert ("class_missing", "OTC NON_ATS") in findings(house.built())
+    house.drop("firms.csv", FIRMS)
+    assert findings(house.built()) == OVERDUE
+
+
+@pytest.mark.parametrize(("last", "told"), [("totalNotionalSum", True), ("weekStartDate", False)])
+def test_a_last_line_without_an_end_is_told_where_a_cut_would_not_show(
+    house: House, last: str, told: bool
+) -> None:
+    header, row = with_columns(**{last: "2025-11-17" if last == "weekStartDate" else "1234"})
+    house.drop("otc.csv", delivered(row, header=header)[:-1])
+    assert (("truncated_file", "otc.csv") in findings(house.built())) is told
+
+
 @pytest.mark.parametrize(
     ("row", "found"),
     [
@@ -676,6 +740,9 @@ def test_odd_figures_load_with_a_warning(house: House, row: str, found: str) -> 
     assert (volumes_check.passed, volumes_check.severity) == (False, Severity.WARN)
     assert [(s["finding"], s["symbol"]) for s in volumes_check.samples] == [(found, "ODD")]
     assert house.table(VENUES).height == 2
+
+
+OVERDUE = [("tier_overdue", "NMS_TIER_1"), ("tier_overdue", "NMS_TIER_2")]
 
 
 def two_weeks(house: House, before: bytes, now: bytes) -> WeekResult:

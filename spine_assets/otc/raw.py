@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 
 from spine_assets.otc import columns as c
-from spine_assets.otc import raw_checks
+from spine_assets.otc import delivery, raw_checks
 from spine_assets.otc.checking import SCHEMA
 from spine_assets.table import Check, Column, Table, Type, conform, polars_type
 from spine_assets.weeks import VenueClass
@@ -56,7 +56,7 @@ TABLE = Table(
             "delivery",
             "Every tier arrived by its publication day, no file looks cut, none is unusable, "
             "and every new capture became current.",
-            raw_checks.delivery,
+            delivery.delivery,
         ),
         Check(
             "rejects",
