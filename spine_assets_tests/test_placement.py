@@ -96,19 +96,19 @@ def test_a_path_tells_the_week(name: str) -> None:
     assert week_of(updated("2025-12-30"), name) == (date(2025, 11, 14), WeekSource.PATH)
 
 
-def test_a_path_does_not_tell_the_week_against_half_of_the_rows() -> None:
+def test_half_of_the_rows_of_another_week_put_a_path_in_doubt() -> None:
     path = "week_ending=2025-11-14/otc.csv"
-    told = refusal(updated(*["2025-12-15"] * 2, *[PUBLISHED] * 2), path)
-    assert "it would be week ending 2025-11-14 of OTC" in told
-    assert f"2 of 4 rows were updated on {PUBLISHED}" in told
-    assert f"publication day of week ending {WEEK}" in told
-    few = updated(*["2025-12-15"] * 3, PUBLISHED)
-    assert week_of(few, path) == (date(2025, 11, 14), WeekSource.PATH)
+    doubtful = place(updated(*["2025-12-15"] * 2, *[PUBLISHED] * 2), path)
+    assert (doubtful.week_ending, doubtful.or_week) == (date(2025, 11, 14), WEEK)
+    few = place(updated(*["2025-12-15"] * 3, PUBLISHED), path)
+    assert (few.week_ending, few.or_week) == (date(2025, 11, 14), None)
 
 
 def test_a_column_tells_the_week_also_of_rows_all_corrected_on_one_day() -> None:
     header, row = with_columns(weekStartDate="2025-11-10")
-    assert week_of(parsed(row, header=header)) == (date(2025, 11, 14), WeekSource.COLUMN)
+    found = place(parsed(row, header=header), "a.csv")
+    assert (found.week_ending, found.week_source) == (date(2025, 11, 14), WeekSource.COLUMN)
+    assert found.or_week is None
 
 
 @pytest.mark.parametrize("name", ["a.csv", "finra_otc_weekly_otc_20251222.csv", "2025-11-14.csv"])
@@ -181,10 +181,9 @@ def test_the_earliest_publication_day_wins_and_later_ones_are_revisions() -> Non
     assert week_of(file) == (WEEK, WeekSource.PUBLICATION)
 
 
-def test_half_of_the_rows_of_another_week_refuse_the_file() -> None:
-    told = refusal(updated(*[PUBLISHED] * 2, *["2025-12-29"] * 2))
-    assert "2 of 4 rows were updated on 2025-12-29" in told
-    assert "place it below week_ending=2025-11-28/" in told
+def test_half_of_the_rows_of_a_later_week_put_the_file_in_doubt() -> None:
+    found = place(updated(*[PUBLISHED] * 2, *["2025-12-29"] * 2), "a.csv")
+    assert (found.week_ending, found.or_week) == (WEEK, date(2025, 11, 28))
 
 
 def test_a_stray_row_before_the_publication_refuses_the_file() -> None:

@@ -315,6 +315,44 @@ def test_a_capture_that_is_not_current_is_told_until_somebody_decides(house: Hou
     assert findings(house.built(now=LATER)) == OVERDUE
 
 
+OTHER_WEEK = "2025-12-29"  # tier 2 and OTC of the week after
+
+
+@pytest.mark.parametrize("path", ["week_ending=2025-11-21/", ""])
+def test_a_file_half_of_another_week_is_refused_with_both_weeks(house: House, path: str) -> None:
+    rows = [line(f"S{n}", updated=(PUBLISHED, OTHER_WEEK)[n % 2]) for n in range(6)]
+    house.drop(f"{path}otc.csv", delivered(*rows))
+    result = house.build()
+    assert isinstance(result.error, NoInput)
+    assert "would be week ending 2025-11-21 of OTC by its" in str(result.error)
+    assert "publication day of week ending 2025-11-28" in str(result.error)
+    assert house.lake.files("otc_raw", WEEK) == []
+
+
+def test_the_next_week_in_the_place_of_a_captured_one_is_refused(house: House) -> None:
+    house.drop("otc.csv", FIRST)
+    house.built()
+    others = (line(name, shares="55", updated=OTHER_WEEK) for name in ("AAAA", "BBBB", "CCCC"))
+    house.drop("week_ending=2025-11-21/next.csv", delivered(*others))
+    result = house.built(now=LATER)
+    assert ("unusable_file", "week_ending=2025-11-21/next.csv") in findings(result)
+    assert volumes(house) == {"AAAA": 100, "BBBB": 100, "CCCC": 100}
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_a_correction_of_all_rows_on_a_publication_day_is_no_other_week(
+    house: House, together: bool
+) -> None:
+    house.drop("otc.csv", FIRST)
+    if not together:
+        house.built()
+    rows = (("AAAA", "100"), ("BBBB", "7"), ("CCCC", "100"))
+    corrected = (line(name, shares=shares, updated=OTHER_WEEK) for name, shares in rows)
+    house.drop("week_ending=2025-11-21/corrected.csv", delivered(*corrected))
+    house.built(now=LATER)
+    assert volumes(house) == {"AAAA": 100, "BBBB": 7, "CCCC": 100}
+
+
 def test_a_split_delivery_is_refused_both_parts(house: House) -> None:
     house.drop("part1.csv", delivered(line("AAAA")))
     house.drop("part2.csv", delivered(line("BBBB")))

@@ -146,15 +146,13 @@ def _rows_lost(context: CheckContext, capture: Capture) -> str | None:
 
 def _row_keys(context: CheckContext, capture: Capture) -> pl.DataFrame:
     """Symbol and venue of each row of a capture, however the venue is called now."""
-    from spine_assets.otc import captures  # captures needs this module for its table
+    from spine_assets.otc import captures, raw  # they need this module for their table
 
-    venue = ["mpid", "firm_crd", "venue_name"]
     ids = [item.capture_id for item in context.new]
     rows = dict(zip(ids, context.new_rows, strict=True)).get(capture.capture_id)
     if rows is None:
-        path = captures.raw_path(context.lake, capture)
-        rows = context.lake.read(path, ["symbol", *venue])
-    return rows.select("symbol", venue=pl.coalesce(venue)).unique()
+        rows = context.lake.read(captures.raw_path(context.lake, capture))
+    return rows.select("symbol", venue=raw.venue()).unique()
 
 
 def _recent(context: CheckContext) -> list[dict[Key, Capture]]:

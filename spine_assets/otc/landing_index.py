@@ -59,6 +59,7 @@ def placement_of(stored: dict[str, Any]) -> Placement:
         Tier(stored["tier"]),
         VenueClass(stored["venue_class"]),
         WeekSource(stored["week_source"]),
+        date.fromisoformat(str(stored["or_week"])) if stored["or_week"] else None,
     )
 
 

@@ -50,12 +50,17 @@ class WeekSource(StrEnum):
 
 @dataclass(frozen=True, order=True)
 class Placement:
-    """The (week, tier, class) that a file holds, and how its week was found."""
+    """The (week, tier, class) that a file holds, and how its week was found.
+
+    `or_week` is another week whose publication day half of the rows carry. A file in such
+    doubt is a correction of many rows on that day, or is misplaced: `intake` finds out.
+    """
 
     week_ending: date
     tier: Tier
     venue_class: VenueClass
     week_source: WeekSource
+    or_week: date | None = None
 
     @property
     def key(self) -> Key:
@@ -83,16 +88,14 @@ def place(parsed: ParsedFile, name: str) -> Placement:
         raise FileRefused(
             f"its path says week ending {told_by_path}, its column says {told_by_column}"
         )
-    told = told_by_column or told_by_path
-    if told is None:
-        return Placement(
-            _published_week(parsed.rows, tier), tier, venue_class, WeekSource.PUBLICATION
-        )
-    _require_published(parsed.rows, told, tier)
-    if not told_by_column:
-        _refuse_another_week(parsed.rows, told, tier)
-    source = WeekSource.COLUMN if told_by_column else WeekSource.PATH
-    return Placement(told, tier, venue_class, source)
+    if told_by_column:
+        _require_published(parsed.rows, told_by_column, tier)
+        return Placement(told_by_column, tier, venue_class, WeekSource.COLUMN)
+    if told_by_path:
+        _require_published(parsed.rows, told_by_path, tier)
+    week = told_by_path or _published_week(parsed.rows, tier)
+    source = WeekSource.PATH if told_by_path else WeekSource.PUBLICATION
+    return Placement(week, tier, venue_class, source, _another_week(parsed.rows, week, tier))
 
 
 def path_week(name: str) -> date | None:
@@ -236,7 +239,6 @@ def _published_week(rows: pl.DataFrame, tier: Tier) -> date:
         week = week_published_on(day, tier)
         if week is not None and week >= FIRST_WEEK and count >= _LEAST_SHARE * rows.height:
             _require_published(rows, week, tier)
-            _refuse_another_week(rows, week, tier)
             return week
     dates = ", ".join(f"{day} ({count} rows)" for day, count in counts.head(_SAMPLE).iter_rows())
     raise FileRefused(
@@ -263,18 +265,12 @@ def _require_published(rows: pl.DataFrame, week: date, tier: Tier) -> None:
     )
 
 
-def _refuse_another_week(rows: pl.DataFrame, week: date, tier: Tier) -> None:
-    """Refuse a file half of whose rows carry the publication day of another week."""
-    counts = rows.group_by("lastUpdateDate").len().sort("lastUpdateDate")
-    for day, count in counts.iter_rows():
-        found = week_published_on(day, tier)
-        if found not in (None, week) and count >= _MOST_OF_ANOTHER_WEEK * rows.height:
-            raise FileRefused(
-                f"it would be week ending {week} of {tier}, but {count} of {rows.height} rows "
-                f"were updated on {day}, the publication day of week ending {found}: place it "
-                f"below week_ending={found}/, or, if FINRA corrected that many rows of {week} "
-                "on that day, deliver it with FINRA's column weekStartDate"
-            )
+def _another_week(rows: pl.DataFrame, week: date, tier: Tier) -> date | None:
+    """Another week whose publication day half of the rows carry, if any."""
+    counts = rows.group_by("lastUpdateDate").len().sort("len", "lastUpdateDate", descending=True)
+    day, count = counts.row(0)
+    found = week_published_on(day, tier)
+    return found if found != week and count >= _MOST_OF_ANOTHER_WEEK * rows.height else None
 
 
 def _why(parsed: ParsedFile) -> str:

@@ -130,7 +130,7 @@ class _WeekBuild:
         delivered = self.place.landing.of_week(self.week)
         arrived = intake.uncaptured(delivered, stored)
         if raw.TABLE.name in self.wanted:
-            taken = intake.take(arrived, stored, self.place.now())
+            taken = intake.take(arrived, stored, self.lake, self.place.now())
             self.fresh = taken.captured
             self.unusable += taken.refused
         elif arrived:
