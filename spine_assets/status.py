@@ -6,14 +6,14 @@ Told by the landing folder, the lake and FINRA's calendar.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
 from spine_assets.lake import Lake
 from spine_assets.otc import captures, intake, pins
 from spine_assets.otc.captures import Capture
-from spine_assets.otc.landing import Delivery, Landing
+from spine_assets.otc.landing import Delivery, Landing, Unusable
 from spine_assets.otc.tables import TABLES
 from spine_assets.otc.versions import Standing, standing
 from spine_assets.weeks import Tier, VenueClass, publication_day, weeks_between
@@ -56,6 +56,17 @@ def board(lake: Lake, landing: Landing, today: date) -> list[WeekStatus]:
         _week(week, lake, landing.of_week(week), today)
         for week in weeks_between(min(held), max(held))
     ]
+
+
+def doubtful(lake: Lake, landing: Landing, now: datetime) -> list[Unusable]:
+    """Deliveries that a run would refuse because their rows speak for another week."""
+    found = []
+    weeks = {item.placement.week_ending for item in landing.deliveries if item.placement.or_week}
+    for week in sorted(weeks):
+        stored = captures.stored(lake, week)
+        pending = intake.uncaptured(landing.of_week(week), stored)
+        found += intake.take(pending, stored, lake, now).refused
+    return found
 
 
 def _week(week: date, lake: Lake, deliveries: list[Delivery], today: date) -> WeekStatus:

@@ -318,25 +318,43 @@ def test_a_capture_that_is_not_current_is_told_until_somebody_decides(house: Hou
 OTHER_WEEK = "2025-12-29"  # tier 2 and OTC of the week after
 
 
-@pytest.mark.parametrize("path", ["week_ending=2025-11-21/", ""])
-def test_a_file_half_of_another_week_is_refused_with_both_weeks(house: House, path: str) -> None:
-    rows = [line(f"S{n}", updated=(PUBLISHED, OTHER_WEEK)[n % 2]) for n in range(6)]
-    house.drop(f"{path}otc.csv", delivered(*rows))
+def halves() -> bytes:
+    """Rows half of which were updated on another week's publication day."""
+    return delivered(*(line(f"S{n}", updated=(PUBLISHED, OTHER_WEEK)[n % 2]) for n in range(6)))
+
+
+def test_a_file_half_of_another_week_is_refused_with_both_weeks(house: House) -> None:
+    house.drop("otc.csv", halves())
     result = house.build()
     assert isinstance(result.error, NoInput)
-    assert "would be week ending 2025-11-21 of OTC by its" in str(result.error)
+    assert "would be week ending 2025-11-21 of OTC by its earliest rows" in str(result.error)
     assert "publication day of week ending 2025-11-28" in str(result.error)
     assert house.lake.files("otc_raw", WEEK) == []
 
 
+def test_a_path_against_half_of_the_rows_is_told_until_somebody_decides(house: House) -> None:
+    house.drop("week_ending=2025-11-21/otc.csv", halves())
+    for now in (NOW, LATER):
+        result = house.built(now=now)
+        assert ("week_in_doubt", "week_ending=2025-11-21/otc.csv") in findings(result)
+    assert (
+        "publication day of week ending 2025-11-28"
+        in check_of(result, "otc_raw", "delivery").samples[2]["detail"]
+    )
+    (current,) = captures.current_of(house.lake, WEEK).values()
+    pins.add(house.lake, WEEK, current.key, current.capture_id, LATER)
+    assert findings(house.built(now=LATER)) == OVERDUE
+
+
 def test_the_next_week_in_the_place_of_a_captured_one_is_refused(house: House) -> None:
-    house.drop("otc.csv", FIRST)
+    names = [f"S{n}" for n in range(30)]
+    house.drop("otc.csv", delivered(*map(line, names)))
     house.built()
-    others = (line(name, shares="55", updated=OTHER_WEEK) for name in ("AAAA", "BBBB", "CCCC"))
+    others = (line(name, shares="55", updated=OTHER_WEEK) for name in names)
     house.drop("week_ending=2025-11-21/next.csv", delivered(*others))
     result = house.built(now=LATER)
     assert ("unusable_file", "week_ending=2025-11-21/next.csv") in findings(result)
-    assert volumes(house) == {"AAAA": 100, "BBBB": 100, "CCCC": 100}
+    assert volumes(house) == dict.fromkeys(names, 100)
 
 
 @pytest.mark.parametrize("together", [True, False])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, date, datetime
 
 import click
@@ -24,11 +25,16 @@ def status(weeks: int, every: bool, as_json: bool) -> None:
     from spine_assets.otc.landing import scan
     from spine_assets.otc.versions import Standing
     from spine_assets.settings import load_settings
-    from spine_assets.status import board
+    from spine_assets.status import board, doubtful
 
     settings = load_settings()
-    landing = scan(settings.landing_path, settings.landing_index_path)
-    rows = board(open_lake(), landing, datetime.now(UTC).date())
+    landing, lake, now = (
+        scan(settings.landing_path, settings.landing_index_path),
+        open_lake(),
+        datetime.now(UTC),
+    )
+    landing = replace(landing, unusable=(*landing.unusable, *doubtful(lake, landing, now)))
+    rows = board(lake, landing, now.date())
     shown = rows if every else rows[-weeks:]
     with open_instance() as instance:
         states = table_states(instance, [row.week_ending for row in shown])

@@ -33,7 +33,8 @@ Key = tuple[Tier, VenueClass]
 class Capture:
     """One content of one (week, tier, class), with the facts its checks need.
 
-    Quantities are shares; `lines_counted` comes from the bytes, not from the parser.
+    Quantities are shares; `lines_counted` comes from the bytes, not from the parser. `or_week`
+    is another week that half of the rows speak for, where that doubt stands.
     """
 
     capture_id: str
@@ -54,6 +55,7 @@ class Capture:
     ends_mid_line: bool
     rejects: dict[str, int] = field(default_factory=dict)
     ends_with_date: bool = True
+    or_week: date | None = None
 
     @property
     def key(self) -> Key:
@@ -219,6 +221,7 @@ def _from_facts(facts: dict[str, Any]) -> Capture:
             "venue_class": VenueClass(facts["venue_class"]),
             "captured_at": datetime.fromisoformat(facts["captured_at"]),
             "last_update_date": date.fromisoformat(facts["last_update_date"]),
+            "or_week": date.fromisoformat(facts["or_week"]) if facts.get("or_week") else None,
             **{
                 name: Decimal(facts[name])
                 for name in ("row_shares", "reject_shares", "file_shares")

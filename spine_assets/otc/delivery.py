@@ -30,6 +30,7 @@ def delivery(context: CheckContext) -> CheckResult:
         *_missing_classes(context, recent),
         *_truncated(context, recent),
         *_not_current(context),
+        *_in_doubt(context),
     ]
     findings += [
         {"finding": "unusable_file", "what": item.name, "detail": item.reason}
@@ -201,6 +202,21 @@ def _not_current(context: CheckContext) -> list[dict[str, Any]]:
                 }
             )
     return found
+
+
+def _in_doubt(context: CheckContext) -> list[dict[str, Any]]:
+    """Captures that count and half of whose rows speak for another week than their path."""
+    return [
+        {
+            "finding": "week_in_doubt",
+            "what": item.source_file,
+            "detail": f"its path says {item.week_ending}, but half of its rows or more were "
+            f"updated on the publication day of week ending {item.or_week}; compare it with the "
+            f"source. If it is right: spine captures use {item.capture_id}",
+        }
+        for item in context.current.values()
+        if item.or_week and not _decided(context, item)
+    ]
 
 
 def _decided(context: CheckContext, item: Capture) -> bool:

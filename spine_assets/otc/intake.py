@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from itertools import combinations
 
@@ -17,6 +17,7 @@ from spine_assets.otc.placement import WeekSource
 
 # A correction changes few figures; another week's file has nearly none in common.
 _MOST_OF_SHARED = 0.5
+_ENOUGH_SHARED = 20  # rows of which so few agree only by another week; fewer may be chance
 _VENUE_KEY = ("symbol", "mpid", "venue_name")
 
 
@@ -55,8 +56,7 @@ def take(deliveries: list[Delivery], stored: list[Capture], lake: Lake, now: dat
 
     Refused are contents that cannot all be right: two of one tier and class that share no key
     look like one delivery in two parts (taking either would lose the other); one that is
-    captured under the other class already; one whose rows speak for another week and which
-    does not repeat a capture of this one.
+    captured under the other class already; one whose rows speak for another week.
     """
     held = {item.sha256: item for item in stored}
     captured: list[CapturedFrames] = []
@@ -68,9 +68,7 @@ def take(deliveries: list[Delivery], stored: list[Capture], lake: Lake, now: dat
             content = read(item)
             parsed = parse(content, now.astimezone(UTC).date())
             made = captures.make(parsed, item.placement, content, item.name, now)
-            if item.placement.or_week and not _repeats_any(made, captured, stored, lake):
-                raise FileRefused(_misplaced(item, item.placement.or_week))
-            captured.append(made)
+            captured.append(_settled(made, item, captured, stored, lake))
         except (FileRefused, OSError) as error:  # OSError: taken away since the scan
             refused.append(Unusable(item.name, str(error), item.placement.week_ending))
     parts = _split_deliveries(captured)
@@ -94,37 +92,55 @@ def _held_already(item: Delivery, held: Capture) -> str:
     )
 
 
-def _misplaced(item: Delivery, other: date) -> str:
-    week, tier, _ = item.placement.key
-    return (
-        f"would be week ending {week} of {tier} by its "
-        f"{'path' if item.placement.week_source is WeekSource.PATH else 'earliest rows'}, but half "
-        f"of its rows or more were updated on the publication day of week ending {other}, and it "
-        f"does not repeat the figures of a file of {week}: place it below week_ending={other}/. "
-        f"If FINRA did correct that many rows of {week} on that day, deliver it with FINRA's "
-        "column weekStartDate"
-    )
+def _settled(
+    made: CapturedFrames,
+    item: Delivery,
+    captured: list[CapturedFrames],
+    stored: list[Capture],
+    lake: Lake,
+) -> CapturedFrames:
+    """A capture whose week is beyond doubt, or is in a doubt that the check `delivery` tells.
+
+    Its rows are compared with other captures of its key. A path is believed unless they
+    contradict it; rows of two weeks are believed only where they repeat one.
+
+    Raises:
+        FileRefused: it is more likely another week's file.
+    """
+    other = item.placement.or_week
+    if other is None:
+        return made
+    key = made.capture.key
+    frames = [one.rows for one in captured if one.capture.key == key]
+    frames += [lake.read(captures.raw_path(lake, one)) for one in stored if one.key == key]
+    alike = [_alike(made.rows, frame) for frame in frames]
+    if any(shared and same >= _MOST_OF_SHARED * shared for shared, same in alike):
+        return made
+    contradicted = any(shared >= _ENOUGH_SHARED for shared, _ in alike)
+    if contradicted or item.placement.week_source is WeekSource.PUBLICATION:
+        raise FileRefused(_misplaced(item, other))
+    return replace(made, capture=replace(made.capture, or_week=other))
 
 
-def _repeats_any(
-    made: CapturedFrames, captured: list[CapturedFrames], stored: list[Capture], lake: Lake
-) -> bool:
-    """Whether most rows that it shares with some capture of its key have the same figures."""
-    frames = [item.rows for item in captured if item.capture.key == made.capture.key]
-    frames += [
-        lake.read(captures.raw_path(lake, item)) for item in stored if item.key == made.capture.key
-    ]
-    return any(_repeats(made.rows, frame) for frame in frames)
-
-
-def _repeats(rows: pl.DataFrame, others: pl.DataFrame) -> bool:
+def _alike(rows: pl.DataFrame, others: pl.DataFrame) -> tuple[int, int]:
+    """How many symbols and venues two files share, and how many with the same figures."""
     key, figures = ["symbol", "venue"], ["share_volume", "trade_count"]
     one, other = (
         frame.select("symbol", *figures, venue=raw.venue()).unique() for frame in (rows, others)
     )
     shared = one.join(other, on=key, how="semi").height
-    same = one.join(other, on=[*key, *figures], how="semi").height
-    return shared > 0 and same >= _MOST_OF_SHARED * shared
+    return shared, one.join(other, on=[*key, *figures], how="semi").height
+
+
+def _misplaced(item: Delivery, other: date) -> str:
+    week, tier, _ = item.placement.key
+    by = "path" if item.placement.week_source is WeekSource.PATH else "earliest rows"
+    return (
+        f"would be week ending {week} of {tier} by its {by}, but half of its rows or more were "
+        f"updated on the publication day of week ending {other}, and it does not repeat the "
+        f"figures of a file of {week}: place it below week_ending={other}/. If FINRA did correct "
+        f"that many rows of {week} on that day, deliver it with FINRA's column weekStartDate"
+    )
 
 
 def _split_deliveries(captured: list[CapturedFrames]) -> list[tuple[CapturedFrames, str]]:

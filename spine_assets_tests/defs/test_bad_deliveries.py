@@ -33,7 +33,7 @@ SAME, RENAMED, TWICE, CORRECTED, LACKING, OLDER, SHORT = (
     FIRST_FULL + timedelta(weeks=at) for at in range(8, 15)
 )
 LAST_WEEK = SHORT
-CORRECTION = "2026-01-05"  # after the first publication of all these weeks
+CORRECTION = "2026-01-06"  # no publication day, after the first publication of all these weeks
 A, B, C = (("AAAA", "OTCX"), ("BBBB", "OTCX"), ("CCCC", "OTCX"))
 FIRST: Figures = {A: (Decimal(100), 2), B: (Decimal(300), 3), C: (Decimal(50), 1)}
 

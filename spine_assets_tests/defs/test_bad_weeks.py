@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import date, timedelta
 from typing import NamedTuple
@@ -47,21 +48,30 @@ def batch(
         yield Batch(site, site.runner.range(REWRITTEN, TRUE))
 
 
+def refusals(batch: Batch) -> dict[str, str]:
+    """What `spine status` says of each file that cannot be used, and the run said too."""
+    told = json.loads(batch.site.spine("status", "--json").stdout)["unusable"]
+    for item in told:
+        assert f"unusable: {item['file']}: {item['reason']}" in batch.outcome.failure
+    return {item["file"]: item["reason"] for item in told}
+
+
 def spelled() -> str:
     """A line that breaks a rule, with a figure and spaces as FINRA would not write them."""
     return line(" ODD ", shares="-005.50", updated=day(REWRITTEN)) + "  "
 
 
-def test_a_path_that_names_an_earlier_week_than_every_row_is_refused(batch: Batch) -> None:
-    assert batch.week(ASKED).rows("symbol", "otc_raw") == []
-    assert f"week ending {TRUE}" in batch.site.refusals()[EARLY]
+def test_a_path_that_names_an_earlier_week_than_every_row_is_doubted(batch: Batch) -> None:
+    told = batch.week(ASKED).findings()[EARLY]
+    assert told.startswith("week_in_doubt")
+    assert f"publication day of week ending {TRUE}" in told
 
 
 def test_a_file_whose_rows_are_half_of_one_week_and_half_of_the_next_is_refused(
     batch: Batch,
 ) -> None:
     assert batch.week(HALVED).rows("symbol", "otc_raw") == []
-    assert f"week ending {HALVED}" in batch.site.refusals()[HALVES]
+    assert f"would be week ending {HALVED}" in refusals(batch)[HALVES]
 
 
 def test_a_line_that_breaks_a_rule_keeps_its_place_and_figures(batch: Batch) -> None:

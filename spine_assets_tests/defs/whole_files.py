@@ -217,7 +217,13 @@ MEMBERS_REFUSED = {
     f"week_ending={WEEKS['zip with bad members']}/a.zip!../evil.csv": ("points outside",),
     f"week_ending={WEEKS['zip with bad members']}/a.zip!page.csv": ("HTML",),
 }
-LINKS_REFUSED = {"link.csv": ("leads out",), "loop.csv": ("leads nowhere",)}
+LINKS_REFUSED = {
+    "link.csv": ("leads out",),
+    "loop.csv": ("leads nowhere",),
+    "linked-folder": ("a link that leads out of the landing folder",),
+    "folder.csv": ("a folder", "nothing below it is read"),
+    "pipe.csv": ("no ordinary file",),
+}
 TOLD = {
     **{name: told for name, (_, told) in REFUSED.items()},
     **MEMBERS_REFUSED,
@@ -225,6 +231,6 @@ TOLD = {
 }
 PASSED_OVER = (
     *(".hidden.csv", "~copy.csv", "_part.csv", "a.csv.part", "a.csv.tmp", "a.csv.crdownload"),
-    *(".trash/a.csv", "README.md", "linked-folder/a.csv", "pipe.csv", "folder.csv"),
+    *(".trash/a.csv", "README.md", "linked-folder/a.csv"),
 )
 """Names of no delivery."""
