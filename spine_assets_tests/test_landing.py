@@ -156,7 +156,7 @@ def test_a_link_to_a_folder_is_told_and_not_followed(house: House) -> None:
     assert sorted(reasons(found)) == ["link", "out"]
 
 
-def test_one_content_as_two_weeks_or_classes_counts_for_none(house: House) -> None:
+def test_one_content_as_both_classes_of_a_week_counts_for_none(house: House) -> None:
     house.drop("week_ending=2025-11-21/otc.csv", OTC_FILE)
     house.drop("class=non_ats/otc.csv", OTC_FILE)
     house.drop("copy/class=non_ats/otc.csv", OTC_FILE)
@@ -166,7 +166,9 @@ def test_one_content_as_two_weeks_or_classes_counts_for_none(house: House) -> No
     assert len(found.unusable) == 3
     for item in found.unusable:
         assert item.week_ending == WEEK
-        assert "the same content is also" in item.reason
+        assert "the same content is placed as ATS (week_ending=2025-11-21/otc.csv) and NON_ATS" in (
+            item.reason
+        )
 
 
 @pytest.mark.parametrize(

@@ -762,6 +762,16 @@ def test_a_renamed_venue_is_no_lost_row(house: House) -> None:
     assert findings(house.built(now=LATER)) == OVERDUE
 
 
+def test_one_content_in_two_weeks_is_told_in_both(house: House) -> None:
+    late = delivered(line("AAAA", updated="2026-01-06"))
+    weeks = (WEEK - timedelta(weeks=1), WEEK)
+    for week in weeks:
+        house.drop(f"week_ending={week}/otc.csv", late)
+    for week in weeks:
+        told = findings(house.built(week=week))
+        assert ("content_of_two_weeks", f"week_ending={week}/otc.csv") in told
+
+
 def test_a_class_that_recent_weeks_had_is_missed(house: House) -> None:
     for name, content in (("ats.csv", FIRST), ("firms.csv", FIRMS)):
         published = content.replace(PUBLISHED.encode(), b"2025-12-15")

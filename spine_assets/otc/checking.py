@@ -72,6 +72,7 @@ class CheckContext:
         captures: All captures of the week; `new` (with their rows) were made by this run.
         unusable: Files that nothing is loaded from and that this week should name.
         pins: What persons chose for the week.
+        in_other_weeks: Files whose content is delivered as another week too, and where.
         same_content: Files that were passed over: their content is captured from another.
     """
 
@@ -86,6 +87,7 @@ class CheckContext:
     unusable: list[Unusable]
     pins: list[Pin]
     same_content: dict[str, str]
+    in_other_weeks: dict[str, str]
     table: Table
     frames: dict[str, pl.DataFrame]
     files: dict[str, list[Path]]

@@ -31,6 +31,7 @@ def delivery(context: CheckContext) -> CheckResult:
         *_truncated(context, recent),
         *_not_current(context),
         *_in_doubt(context),
+        *_in_other_weeks(context),
     ]
     findings += [
         {"finding": "unusable_file", "what": item.name, "detail": item.reason}
@@ -216,6 +217,19 @@ def _in_doubt(context: CheckContext) -> list[dict[str, Any]]:
         }
         for item in context.current.values()
         if item.or_week and not _decided(context, item)
+    ]
+
+
+def _in_other_weeks(context: CheckContext) -> list[dict[str, Any]]:
+    """One content can hardly be two weeks, however firmly two paths say so."""
+    return [
+        {
+            "finding": "content_of_two_weeks",
+            "what": name,
+            "detail": f"the same content is also delivered as {other}; one of the two is in the "
+            "wrong place",
+        }
+        for name, other in sorted(context.in_other_weeks.items())
     ]
 
 

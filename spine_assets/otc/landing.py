@@ -20,7 +20,8 @@ from typing import Any
 from spine_assets.otc import landing_index
 from spine_assets.otc.contents import MEMBER_MARK, SUFFIXES, read_contents
 from spine_assets.otc.file_format import FileRefused, parse
-from spine_assets.otc.placement import Key, Placement, path_week, place
+from spine_assets.otc.placement import Placement, path_week, place
+from spine_assets.weeks import VenueClass
 
 _UNFINISHED_PREFIXES = (".", "~", "_")
 # A copy that pauses longer should write under a temporary name.
@@ -65,6 +66,16 @@ class Landing:
     def of_week(self, week: date) -> list[Delivery]:
         """Usable contents of a week, by name."""
         return [item for item in self.deliveries if item.placement.week_ending == week]
+
+    def in_other_weeks(self, week: date) -> dict[str, str]:
+        """Contents of a week, by name, that are also delivered as another: where else."""
+        mine = {item.sha256: item.name for item in self.of_week(week)}
+        others = [item for item in self.deliveries if item.placement.week_ending != week]
+        return {
+            mine[item.sha256]: f"{item.name} (week ending {item.placement.week_ending})"
+            for item in others
+            if item.sha256 in mine
+        }
 
     def weeks(self) -> list[date]:
         """Weeks with at least one usable content, oldest first."""
@@ -222,29 +233,21 @@ def _full_name(name: str, member: str | None) -> str:
 
 
 def _part_contradictory(deliveries: list[Delivery]) -> tuple[list[Delivery], list[Unusable]]:
-    """Contents that are delivered as several weeks or classes at once: none of them counts."""
-    claims: dict[str, dict[Key, str]] = {}
+    """Contents that are delivered as both classes of a week: neither counts."""
+    claims: dict[tuple[str, date], dict[VenueClass, str]] = {}
     for item in deliveries:
-        claims.setdefault(item.sha256, {}).setdefault(item.placement.key, item.name)
-    contradictory = [
-        Unusable(item.name, _contradiction(item, claims[item.sha256]), item.placement.week_ending)
-        for item in deliveries
-        if len(claims[item.sha256]) > 1
-    ]
-    return [item for item in deliveries if len(claims[item.sha256]) == 1], contradictory
-
-
-def _contradiction(item: Delivery, claims: dict[Key, str]) -> str:
-    week, tier, venue_class = item.placement.key
-    others = sorted(
-        f"{name} ({week} {tier} {venue_class})"
-        for (week, tier, venue_class), name in claims.items()
-        if (week, tier, venue_class) != item.placement.key
-    )
-    return (
-        f"is placed as {week} {tier} {venue_class}, but the same content is also "
-        f"{', '.join(others)}; leave it only where it belongs"
-    )
+        claimed = claims.setdefault((item.sha256, item.placement.week_ending), {})
+        claimed.setdefault(item.placement.venue_class, item.name)
+    sound, contradictory = [], []
+    for item in deliveries:
+        claimed = claims[item.sha256, item.placement.week_ending]
+        if len(claimed) == 1:
+            sound.append(item)
+            continue
+        said = " and ".join(f"{kind} ({name})" for kind, name in sorted(claimed.items()))
+        reason = f"the same content is placed as {said}; leave it only where it belongs"
+        contradictory.append(Unusable(item.name, reason, item.placement.week_ending))
+    return sound, contradictory
 
 
 def _unpack(

@@ -281,6 +281,7 @@ class _WeekBuild:
             unusable=self.unusable,
             pins=self.pins,
             same_content=self.same_content,
+            in_other_weeks=self.place.landing.in_other_weeks(self.week),
             table=declared,
             frames=self.frames,
             files=files,

@@ -157,7 +157,7 @@ class Week:
 
     def assert_totals_are(self, figures: Figures) -> None:
         """The tables of venues, symbols and shares hold exactly these figures."""
-        assert self.venues == figures
+        assert self.venues == figures, self.findings()
         by_symbol: dict[str, Decimal] = {}
         by_venue: dict[str, Decimal] = {}
         for (symbol, mpid), (shares, _) in figures.items():
