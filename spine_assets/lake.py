@@ -9,8 +9,10 @@ per-week lock. Does not belong here: what the files mean (`otc.captures`, `otc.w
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Iterable, Iterator
@@ -28,6 +30,11 @@ PART = "data.parquet"
 """Name of the one file of a derived table's week."""
 
 _METADATA_KEY = "spine"
+_SEAL_KEY = "spine_seal"
+# Hash of the whole file with zeros in the seal's own place: Parquet files that Polars
+# writes hold no checksum, so a changed byte could pass for another figure.
+_OPEN_SEAL = "sha256:" + "0" * 64
+_SEAL = re.compile(rb"sha256:[0-9a-f]{64}")
 _TEMPORARY = ".tmp"
 _LOCKS = "_locks"
 # Small enough that one symbol's rows of a sorted week touch few groups, large enough
@@ -80,8 +87,12 @@ class Lake:
                 staged,
                 compression="zstd",
                 row_group_size=_ROW_GROUP_ROWS,
-                metadata={_METADATA_KEY: json.dumps(metadata, default=str)},
+                metadata={
+                    _METADATA_KEY: json.dumps(metadata, default=str),
+                    _SEAL_KEY: _OPEN_SEAL,
+                },
             )
+            _seal(staged)
             _sync(staged)
         except (OSError, pl.exceptions.ComputeError) as error:  # Polars wraps a full disk
             with suppress(OSError):
@@ -114,6 +125,18 @@ class Lake:
         """
         with _told_if_damaged(path):
             return pl.read_parquet(path, columns=columns)
+
+    def verify(self, path: Path) -> None:
+        """Make sure that a file holds the bytes that were written.
+
+        Raises:
+            LakeError: a byte of it was changed, or it is not readable.
+        """
+        with _told_if_damaged(path):
+            content = path.read_bytes()
+            found = list(_SEAL.finditer(content))
+            if not found or _sealed(content, found[-1].start()) != found[-1].group().decode():
+                raise ValueError("its bytes are not those that were written")
 
     def metadata(self, path: Path) -> dict[str, Any]:
         """What was written beside the rows of a file; empty where nothing was.
@@ -206,6 +229,23 @@ def _remove(leftovers: Iterable[Path]) -> int:
     for path in found:
         path.unlink(missing_ok=True)
     return len(found)
+
+
+def _sealed(content: bytes, place: int) -> str:
+    """The seal of a file whose seal stands at a place."""
+    size = len(_OPEN_SEAL)
+    open_seal = _OPEN_SEAL.encode()
+    whole = hashlib.sha256(content[:place] + open_seal + content[place + size :])
+    return f"sha256:{whole.hexdigest()}"
+
+
+def _seal(path: Path) -> None:
+    """Write a file's seal into the place that was kept for it."""
+    content = path.read_bytes()
+    place = content.rindex(_OPEN_SEAL.encode())
+    with path.open("r+b") as file:
+        file.seek(place)
+        file.write(_sealed(content, place).encode())
 
 
 def _sync(path: Path) -> None:

@@ -7,10 +7,11 @@ to column types; the declarations themselves stand beside their builders in `otc
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from decimal import Decimal
+from decimal import Context, Decimal
 from enum import StrEnum
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     import polars as pl
 
 SHARE_PRECISION = 28
+# Python rounds sums of decimals to 28 digits unless told otherwise; a sum of columns has 38.
+EXACT = Context(prec=76)
 SHARE_SCALE = 6  # FINRA reports fractional shares to at most six places
 
 
@@ -148,6 +151,11 @@ def exact_sum(values: pl.Series) -> Decimal:
     """The sum of a DECIMAL column; 0 of nothing."""
     total = values.sum()
     return total if isinstance(total, Decimal) else Decimal(0)
+
+
+def exact_total(parts: Iterable[Decimal]) -> Decimal:
+    """The sum of quantities that are sums already, without rounding; 0 of nothing."""
+    return reduce(EXACT.add, parts, Decimal(0))
 
 
 def pandera_schema(table: Table) -> pa.DataFrameSchema:

@@ -556,10 +556,7 @@ def readable_shares(physical: list[bytes]) -> Decimal:
     """Sum of the quantities of lines that have eight fields, by Python's own means."""
     total = Decimal(0)
     for raw in physical:
-        try:
-            fields = raw.decode().strip("\n").split("|")
-        except UnicodeDecodeError:
-            continue
+        fields = raw.decode("utf-8", "replace").strip("\n").split("|")
         text = fields[5].strip(" \t\r") if len(fields) == len(NAMES) else ""
         if re.fullmatch(r"-?0*[0-9]{1,22}(\.[0-9]{1,6})?", text, re.ASCII):
             total += Decimal(text)

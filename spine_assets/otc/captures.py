@@ -208,7 +208,12 @@ def _read(lake: Lake, path: Path) -> Capture:
     facts = lake.metadata(path).get("capture")
     if facts is None:
         raise LakeError(f"{path} is no capture: it was not written by this program; move it away")
-    return _from_facts(facts)
+    try:
+        return _from_facts(facts)
+    except (KeyError, TypeError, ValueError, ArithmeticError) as error:
+        raise LakeError(
+            f"{path} is damaged: its facts cannot be read ({error!r}); restore it from a copy"
+        ) from error
 
 
 def _from_facts(facts: dict[str, Any]) -> Capture:

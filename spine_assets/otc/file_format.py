@@ -20,6 +20,7 @@ import polars as pl
 from spine_assets.otc import typing_rules
 from spine_assets.otc.reasons import Reason
 from spine_assets.otc.typing_rules import DELIVERED
+from spine_assets.table import exact_sum, exact_total
 
 SEPARATOR = "|"
 API_COLUMNS = (
@@ -98,7 +99,7 @@ def parse(content: bytes, captured_on: date) -> ParsedFile:
         header=header,
         lines=1 + lead + split.blank_lines + split.fields.height + split.rejects.height,
         blank_lines=lead + split.blank_lines,
-        shares=typed.shares,
+        shares=exact_total([typed.shares, exact_sum(split.rejects["share_volume"])]),
         sha256=hashlib.sha256(content).hexdigest(),
         ends_mid_line=not text.endswith(b"\n"),
     )
@@ -202,7 +203,8 @@ def split_by_line(body: bytes, header: tuple[str, ...], first_line: int) -> _Spl
     blank = 0
     good: list[list[str]] = []
     good_lines: list[int] = []
-    rejects: list[tuple[Reason, str, bytes, int]] = []
+    rejects: list[tuple[Reason, str, str | None, bytes, int]] = []
+    quantity = header.index(typing_rules.SHARES)
     for number, line in enumerate(lines, first_line):
         if not line.strip(b" \t\r"):
             blank += 1
@@ -211,14 +213,18 @@ def split_by_line(body: bytes, header: tuple[str, ...], first_line: int) -> _Spl
             fields = line.decode("utf-8").split(SEPARATOR)
         except UnicodeDecodeError as error:
             detail = f"byte {error.object[error.start]:#04x} at position {error.start + 1}"
-            rejects.append((Reason.BAD_ENCODING, detail, line, number))
+            # Where the fields are all there, a bad byte in a name leaves the quantity readable.
+            parts = line.split(SEPARATOR.encode())
+            whole = len(parts) == len(header)
+            shares = parts[quantity].decode("utf-8", "replace") if whole else None
+            rejects.append((Reason.BAD_ENCODING, detail, shares, line, number))
             continue
         if len(fields) == len(header):
             good.append(fields)
             good_lines.append(number)
         else:
             detail = f"{len(fields)} fields where the header has {len(header)}"
-            rejects.append((Reason.FIELD_COUNT, detail, line, number))
+            rejects.append((Reason.FIELD_COUNT, detail, None, line, number))
     frame = pl.DataFrame(good, schema=dict.fromkeys(header, pl.String), orient="row")
     numbered = frame.with_columns(source_line=pl.Series(good_lines, dtype=pl.Int64))
     return _Split(numbered, typing_rules.line_rejects(rejects), blank)

@@ -7,6 +7,7 @@ reason or its sha256 and placement.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 from contextlib import suppress
@@ -32,7 +33,15 @@ def load(path: Path) -> dict[str, dict[str, Any]]:
     if not isinstance(stored, dict) or stored.get("version") != _VERSION:
         return {}
     files = stored.get("files")
-    return {k: v for k, v in files.items() if _is_sound(v)} if isinstance(files, dict) else {}
+    # A changed digit may leave a sound entry that tells another week or hash.
+    if not isinstance(files, dict) or stored.get("digest") != _digest(files):
+        return {}
+    return {k: v for k, v in files.items() if _is_sound(v)}
+
+
+def _digest(files: dict[str, Any]) -> str:
+    """What the entries of an index must hash to."""
+    return hashlib.sha256(json.dumps(files, default=str).encode()).hexdigest()
 
 
 def _is_sound(entry: Any) -> bool:
@@ -65,7 +74,8 @@ def placement_of(stored: dict[str, Any]) -> Placement:
 
 def save(path: Path, files: dict[str, dict[str, Any]]) -> None:
     """Replace the index; failing to is no error, the next scan only costs more."""
-    text = json.dumps({"version": _VERSION, "files": files}, default=str)
+    stored = {"version": _VERSION, "digest": _digest(files), "files": files}
+    text = json.dumps(stored, default=str)
     # One name for all: who holds the lock may write over what a killed run left.
     staged = path.with_name(f".{path.name}.tmp")
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -10,6 +9,7 @@ import polars as pl
 from spine_assets.otc import checking
 from spine_assets.otc.checking import CheckContext, CheckResult, Severity, plain, sample
 from spine_assets.otc.reasons import ADVICE, Reason
+from spine_assets.table import EXACT, exact_total
 
 if TYPE_CHECKING:
     from spine_assets.otc.captures import Capture
@@ -57,7 +57,8 @@ def conservation(context: CheckContext) -> CheckResult:
 
 def _account(capture: Capture) -> dict[str, Any]:
     known = _HEADER_LINES + capture.blank_lines + capture.rows + capture.reject_lines
-    lost: Decimal = capture.file_shares - capture.row_shares - capture.reject_shares
+    held = exact_total([capture.row_shares, capture.reject_shares])
+    lost = EXACT.subtract(capture.file_shares, held)
     return {
         "source_file": capture.source_file,
         "lines": capture.lines_counted,

@@ -68,15 +68,28 @@ def no_rejects() -> pl.DataFrame:
     return pl.DataFrame(schema=_REJECT_SCHEMA)
 
 
-def line_rejects(found: Sequence[tuple[Reason, str, bytes, int]]) -> pl.DataFrame:
-    """Rejects of lines that could not be cut: (reason, detail, line, line number)."""
-    return pl.DataFrame(
+def line_rejects(
+    found: Sequence[tuple[Reason, str, str | None, bytes, int]],
+) -> pl.DataFrame:
+    """Rejects of lines that could not be cut.
+
+    Args:
+        found: (reason, detail, text of the quantity where it is known, line, line number).
+    """
+    frame = pl.DataFrame(
         [
-            (reason.value, None, detail, None, line.decode("utf-8", "backslashreplace"), number)
-            for reason, detail, line, number in found
+            (reason.value, None, detail, shares, line.decode("utf-8", "backslashreplace"), number)
+            for reason, detail, shares, line, number in found
         ],
-        schema=_REJECT_SCHEMA,
+        schema={**_REJECT_SCHEMA, "share_volume": pl.String()},
         orient="row",
+    )
+    text = frame.select(pl.col("share_volume").str.strip_chars(_SPACE).alias(SHARES))
+    readable = pl.when(_number_reason(SHARES, required=True, integer=False).is_null()).then(
+        pl.col(SHARES)
+    )
+    return frame.with_columns(
+        share_volume=text.select(readable.cast(polars_type(Type.SHARES)))[SHARES]
     )
 
 

@@ -11,7 +11,6 @@ import time
 from collections.abc import Collection
 from dataclasses import replace
 from datetime import UTC, date
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +27,7 @@ from spine_assets.otc.pins import Pin
 from spine_assets.otc.reasons import Stage
 from spine_assets.otc.tables import TABLES, upstream
 from spine_assets.otc.versions import (
+    RULE_PART,
     Standing,
     build_facts,
     build_hash,
@@ -36,7 +36,7 @@ from spine_assets.otc.versions import (
     standing,
 )
 from spine_assets.otc.week_frames import WeekFrames
-from spine_assets.table import Check, Table, exact_sum
+from spine_assets.table import Check, Table, exact_sum, exact_total
 
 
 def build_week(
@@ -126,6 +126,10 @@ class _WeekBuild:
     # --- captures
 
     def _choose_captures(self, asked: set[str]) -> None:
+        for table in (raw.TABLE, rejects.TABLE):
+            for path in self.lake.files(table.name, self.week):
+                if path.name != RULE_PART:
+                    self.lake.verify(path)
         stored = captures.stored(self.lake, self.week)
         delivered = self.place.landing.of_week(self.week)
         arrived = intake.uncaptured(delivered, stored)
@@ -170,7 +174,7 @@ class _WeekBuild:
                 unchanged=not self.fresh,
                 facts={
                     "rows": sum(item.rows for item in current),
-                    "shares": number(sum((item.row_shares for item in current), Decimal(0))),
+                    "shares": number(exact_total(item.row_shares for item in current)),
                     "parse_rejects": sum(item.reject_lines for item in current),
                     "captures": len(self.captures),
                     "same_content": self.same_content,
@@ -187,7 +191,7 @@ class _WeekBuild:
         target = part_of(self.lake, declared.name, self.week)
         held = build_facts(self.lake, target)
         wanted = build_hash(declared, self.current)
-        if held.get("build") == wanted and not self.force:
+        if held.get("build") == wanted and not self.force and self._is_whole(target):
             self._again(declared, held)
             return
         name = build_id(declared, self.current, self.place.now())
@@ -220,6 +224,14 @@ class _WeekBuild:
             )
         )
 
+    def _is_whole(self, target: Path) -> bool:
+        """Whether a derived file is as it was written; else it is built again."""
+        try:
+            self.lake.verify(target)
+        except LakeError:
+            return False
+        return True
+
     def _again(self, declared: Table, held: dict[str, Any]) -> None:
         """Say again what stands.
 
@@ -247,6 +259,8 @@ class _WeekBuild:
         for name in upstream(declared.name):
             if name not in self.wanted:
                 self._require_stored(name, declared.name)
+                if name != raw.TABLE.name:
+                    self.lake.verify(part_of(self.lake, name, self.week))
 
     def _require_stored(self, name: str, needed_by: str) -> None:
         state = standing(self.lake, name, self.week, self.current)

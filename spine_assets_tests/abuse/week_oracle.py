@@ -1,0 +1,230 @@
+"""What must become of the accepted lines of a week: placement, row rules and totals.
+
+Plain Python over single rows, written from the contract of the feed like `oracle`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+
+from spine_assets_tests.abuse.oracle import (
+    SHARES,
+    TRADES,
+    UPDATED,
+    WEEK_COLUMNS,
+    Account,
+    Line,
+    Value,
+    add,
+)
+
+WEEK = date(2025, 11, 21)
+PUBLISHED = {
+    "NMS_TIER_1": date(2025, 12, 8),
+    "NMS_TIER_2": date(2025, 12, 22),
+    "OTC": date(2025, 12, 22),
+}
+"""First publication of WEEK by tier, from FINRA's calendar."""
+
+_TIERS = {
+    text: tier
+    for tier, texts in {
+        "NMS_TIER_1": ("nms tier 1", "t1", "nms_tier_1"),
+        "NMS_TIER_2": ("nms tier 2", "t2", "nms_tier_2"),
+        "OTC": ("otc", "otce"),
+    }.items()
+    for text in texts
+}
+_CLASSES = {"ATS_W_": "ATS", "OTC_W_": "NON_ATS"}
+_VENUE_GRAIN = {"ATS_W_SMBL_FIRM", "OTC_W_SMBL_FIRM"}
+# White_Space of Unicode; Python's own idea of it has four control characters more.
+_SPACES = re.compile("[\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+")
+
+
+class Unclear(Exception):
+    """A file whose week, tier or class is unknown or contradictory: it must be refused."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a file says it holds; `week` is None where only its dates can tell."""
+
+    week: date | None
+    tier: str
+    venue_class: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """A raw row of the week with the name of its file."""
+
+    file: str
+    number: int
+    tier: str
+    venue_class: str
+    values: dict[str, Value]
+
+    @property
+    def place(self) -> tuple[str, int]:
+        return self.file, self.number
+
+    @property
+    def shares(self) -> Decimal:
+        return Decimal(str(self.values[SHARES]))
+
+    @property
+    def trades(self) -> int:
+        return int(str(self.values[TRADES]))
+
+    def text(self, name: str) -> str:
+        return str(self.values.get(name) or "")
+
+    @property
+    def venue(self) -> str:
+        """Identity of the venue, blank where the row names none."""
+        if self.venue_class == "ATS":
+            return self.text("MPID")
+        firm = self.text("marketParticipantName")
+        if _SPACES.sub(" ", firm.lower()) == "de minimis firms":
+            return "DE_MINIMIS"
+        if crd := self.text("firmCRDNumber"):
+            return f"CRD{crd}"
+        return f"FIRM:{firm}" if firm else ""
+
+    @property
+    def key(self) -> tuple[str, str, str, str]:
+        return self.tier, self.text("issueSymbolIdentifier"), self.venue_class, self.venue
+
+
+def told(found: Account, name: str) -> Told:
+    """What a file holds, by its lines and its path.
+
+    Raises:
+        Unclear: it must be refused.
+    """
+    lines = found.accepted
+    if not lines:
+        raise Unclear("no line can be read")
+    tier = _tier(lines)
+    venue_class = _class(lines, name)
+    weeks = {week for week in (_path_week(name), *_column_weeks(lines)) if week is not None}
+    if len(weeks) > 1:
+        raise Unclear(f"several weeks: {weeks}")
+    week = weeks.pop() if weeks else None
+    if week == WEEK and any(_date(line) < PUBLISHED[tier] for line in lines):
+        raise Unclear("updated before it was published")
+    return Told(week, tier, venue_class)
+
+
+def _texts(lines: list[Line], name: str) -> set[str]:
+    return {str(line.values.get(name) or "") for line in lines}
+
+
+def _date(line: Line) -> date:
+    day = line.values[UPDATED]
+    assert isinstance(day, date)
+    return day
+
+
+def _tier(lines: list[Line]) -> str:
+    columns = [_texts(lines, "tierDescription")]
+    if (other := _texts(lines, "tierIdentifier")) != {""}:
+        columns.append(other)
+    tiers = {_TIERS.get(" ".join(text.split()).casefold()) for texts in columns for text in texts}
+    if len(tiers) > 1 or None in tiers:
+        raise Unclear(f"tiers {tiers}")
+    return str(tiers.pop())
+
+
+def _class(lines: list[Line], name: str) -> str:
+    codes = _texts(lines, "summaryTypeCode") - {""}
+    by_path = {text.upper() for text in re.findall("class=([a-z_]+)", name)}
+    classes = {_CLASSES.get(code[:6]) for code in codes} | by_path
+    if len(classes) > 1 or None in classes:
+        raise Unclear(f"classes {classes}")
+    if classes:
+        return str(classes.pop())
+    return "NON_ATS" if _texts(lines, "MPID") == {""} else "ATS"
+
+
+def _path_week(name: str) -> date | None:
+    found = re.findall(r"week_ending=(\d{4}-\d{2}-\d{2})", name)
+    return date.fromisoformat(found[0]) if found else None
+
+
+def _column_weeks(lines: list[Line]) -> Iterable[date]:
+    for name in WEEK_COLUMNS:
+        days = {line.values.get(name) for line in lines}
+        if days == {None}:
+            continue
+        day = next(iter(days))
+        if len(days) > 1 or not isinstance(day, date) or day.weekday() != 0:
+            raise Unclear(f"{name} {days}")
+        if day < date(2014, 5, 12):  # FINRA's first week
+            raise Unclear(f"{name} is before the feed")
+        yield day + timedelta(days=4)
+
+
+def rows_of(found: Account, name: str, said: Told) -> list[Row]:
+    """The raw rows of a file."""
+    return [
+        Row(name, line.number, said.tier, said.venue_class, line.values) for line in found.accepted
+    ]
+
+
+def judge(rows: Iterable[Row]) -> dict[tuple[str, int], set[str]]:
+    """By place of a row, the reasons that its rule reject may have; none where it stands."""
+    verdicts = {row.place: _row_faults(row) for row in rows}
+    groups: dict[tuple[str, str, str, str], list[Row]] = defaultdict(list)
+    for row in sorted(rows, key=lambda row: row.place):
+        if not verdicts[row.place]:
+            groups[row.key].append(row)
+    for group in groups.values():
+        _judge_rivals(group, verdicts)
+    return verdicts
+
+
+def _row_faults(row: Row) -> set[str]:
+    code = row.text("summaryTypeCode")
+    found = {
+        "SUMMARY_TYPE": bool(code) and code not in _VENUE_GRAIN,
+        "BLANK_SYMBOL": not row.text("issueSymbolIdentifier"),
+        "BLANK_MPID": not row.venue,
+        "NEGATIVE": row.shares < 0 or row.trades < 0,
+    }
+    return {reason for reason, holds in found.items() if holds}
+
+
+def _judge_rivals(group: Sequence[Row], verdicts: dict[tuple[str, int], set[str]]) -> None:
+    """Of equal figures the first stands; of others only a single latest."""
+    figures: dict[tuple[Value, ...], Row] = {}
+    for row in group:
+        mark = (row.shares, row.trades, row.values[UPDATED])
+        if mark in figures:
+            verdicts[row.place] = {"DUPLICATE_ROW"}
+        else:
+            figures[mark] = row
+    rivals = list(figures.values())
+    latest = max(str(row.values[UPDATED]) for row in rivals)
+    winners = [row for row in rivals if str(row.values[UPDATED]) == latest]
+    for row in rivals:
+        if len(winners) > 1 or row is not winners[0]:
+            verdicts[row.place] = {"CONFLICTING_KEY"}
+
+
+Totals = dict[tuple[str, ...], tuple[Decimal, int]]
+
+
+def totals(rows: Iterable[Row], *parts: int) -> Totals:
+    """Shares and trades by some parts of the key (tier, symbol, class, venue)."""
+    found: dict[tuple[str, ...], tuple[Decimal, int]] = defaultdict(lambda: (Decimal(0), 0))
+    for row in rows:
+        group = tuple(row.key[part] for part in parts)
+        shares, trades = found[group]
+        found[group] = add(shares, row.shares), trades + row.trades
+    return dict(found)
