@@ -124,7 +124,7 @@ class Lake:
             LakeError: the file is damaged or not readable.
         """
         with _told_if_damaged(path):
-            return pl.read_parquet(path, columns=columns)
+            return pl.read_parquet(path, columns=columns, glob=False)  # a name, no pattern
 
     def verify(self, path: Path) -> None:
         """Make sure that a file holds the bytes that were written.

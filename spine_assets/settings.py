@@ -39,6 +39,8 @@ class Settings(BaseSettings):
             raise ValueError(f"{value} is a URL; only local folders are supported as yet")
         if "\\" in str(value):
             raise ValueError(f"{value} holds a backslash, which no DuckDB view can name")
+        if "?" in str(value):
+            raise ValueError(f"{value} holds a question mark, which DuckDB takes for options")
         return value
 
     @property

@@ -111,6 +111,6 @@ def query(sql: str, as_csv: bool, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(render.records(names, rows), indent=1))
     elif as_csv:
-        click.echo(render.csv_text(names, rows), nl=False)
+        click.echo(render.csv_text(names, rows), nl=False, color=True)  # nothing is stripped
     else:
         render.result(names, rows)

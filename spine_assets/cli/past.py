@@ -145,7 +145,7 @@ def export(
         for week in sorted(set(weeks))
     ]
     if out is None:
-        click.echo(render_past.as_text(frames, kind), nl=False)
+        click.echo(render_past.as_text(frames, kind), nl=False, color=True)  # nothing is stripped
         return
     rows = render_past.write(frames, kind, out)
     click.echo(f"wrote {rows:,} rows of {table} to {out}", err=True)

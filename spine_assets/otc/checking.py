@@ -6,6 +6,7 @@ Belongs here: the shapes and Pandera. The checks themselves stand in `raw_checks
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -104,7 +105,8 @@ class CheckContext:
     def query(self, name: str, **files: list[Path]) -> pl.DataFrame:
         """Run `sql/<name>.sql` with file lists as bound parameters."""
         sql = resources.files("spine_assets.otc").joinpath("sql", f"{name}.sql").read_text("utf-8")
-        bound = {key: [str(path) for path in paths] for key, paths in files.items()}
+        # A path is a name: what DuckDB would take for a pattern in it is escaped.
+        bound = {key: [glob.escape(str(path)) for path in paths] for key, paths in files.items()}
         with self.connect() as connection:
             try:
                 cursor = connection.execute(sql, bound)

@@ -36,6 +36,10 @@ API_COLUMNS = (
 )
 _BOM = b"\xef\xbb\xbf"
 MAX_HEADER_BYTES = 10_000  # the longest legal header has about 300
+MAX_LINE_BYTES = 1_000_000  # no real line passes 1,000
+# Five times the largest week of all tiers together. A line that becomes a reject costs up to
+# 800 bytes of memory however short it is, so bytes alone bound nothing.
+MAX_LINES = 1_000_000
 
 
 class FileRefused(Exception):
@@ -86,6 +90,7 @@ def parse(content: bytes, captured_on: date) -> ParsedFile:
     Raises:
         FileRefused: nothing of the file can be used.
     """
+    _require_bounded(content)
     text = _with_plain_line_ends(content.removeprefix(_BOM))
     lead, header, body = _read_header(text)
     split = split_fast(body, header, lead + 2) or split_by_line(body, header, lead + 2)
@@ -108,6 +113,25 @@ def parse(content: bytes, captured_on: date) -> ParsedFile:
 def count_lines(content: bytes) -> int:
     """Physical lines of a content, counted on the bytes and not by the parser."""
     return content.count(b"\n") + (not content.endswith(b"\n") if content else 0)
+
+
+def _require_bounded(content: bytes) -> None:
+    """Refuse a content with too many lines, or a line too long to be one."""
+    lines = count_lines(content)
+    if lines > MAX_LINES:
+        raise FileRefused(f"it has {lines:,} lines, more than {MAX_LINES:,}; no week has so many")
+    start = 0
+    while len(content) - start > MAX_LINE_BYTES:
+        # The last line end within reach: one search a million bytes and not one a line.
+        end = content.rfind(b"\n", start, start + MAX_LINE_BYTES + 1)
+        if end < 0:
+            number = content.count(b"\n", 0, start) + 1
+            length = (content.find(b"\n", start) + 1 or len(content) + 1) - start - 1
+            raise FileRefused(
+                f"line {number:,} has {length:,} bytes, more than {MAX_LINE_BYTES:,}; "
+                "no real line passes 1,000"
+            )
+        start = end + 1
 
 
 def _with_plain_line_ends(content: bytes) -> bytes:

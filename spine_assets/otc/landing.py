@@ -23,6 +23,7 @@ from spine_assets.otc.file_format import FileRefused, parse
 from spine_assets.otc.placement import Placement, path_week, place
 from spine_assets.weeks import VenueClass
 
+MAX_DEPTH = 32  # week and class are two; a walk without an end would end in an error
 _UNFINISHED_PREFIXES = (".", "~", "_")
 # A copy that pauses longer should write under a temporary name.
 SETTLE_SECONDS = 2.0
@@ -135,7 +136,7 @@ def read(delivery: Delivery) -> bytes:
     Raises:
         FileRefused: the file is not what the scan saw any more.
     """
-    for member, content in read_contents(delivery.path):
+    for member, content in read_contents(delivery.path, delivery.member):
         if member != delivery.member:
             continue
         if isinstance(content, FileRefused):
@@ -154,7 +155,12 @@ def _walk(folder: Path) -> Iterator[tuple[str, Path]]:
     for root, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         files = [name for name in names if _is_data_name(name)]
-        odd = [name for name in folders if _is_data_name(name) or (Path(root) / name).is_symlink()]
+        deepest = len(Path(root).relative_to(folder).parts) >= MAX_DEPTH
+        odd = [
+            name
+            for name in folders
+            if deepest or _is_data_name(name) or (Path(root) / name).is_symlink()
+        ]
         folders[:] = [name for name in folders if name not in odd]
         for name in sorted([*files, *odd]):
             path = Path(root) / name
@@ -173,6 +179,8 @@ def _no_file(path: Path, folder: Path) -> str | None:
         return "a link that leads nowhere" if path.is_symlink() else None
     if path.is_symlink() and not target.is_relative_to(folder.resolve()):
         return "a link that leads out of the landing folder"
+    if target.is_dir() and len(path.relative_to(folder).parts) > MAX_DEPTH:
+        return f"deeper than {MAX_DEPTH} folders; nothing in it is read"
     if target.is_dir():
         return "a folder or a link to one, where a file is expected; nothing below it is read"
     return None if target.is_file() else "no ordinary file"
