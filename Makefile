@@ -8,7 +8,7 @@ RUN := $(UV) run --locked --no-sync
 MATERIALIZE := $(RUN) dagster asset materialize -m spine_assets.definitions --select 'group:otc'
 DEMO_WEEKS := 2025-09-05...2025-11-21
 
-.PHONY: demo test ui lint types defs check setup help
+.PHONY: demo test ui lint types defs fuzz crash check setup help
 .DEFAULT_GOAL := help
 
 help: ## What can be made
@@ -55,6 +55,12 @@ types: setup ## Check types
 defs: setup ## Let Dagster validate the definitions
 	@$(RUN) dagster definitions validate
 	@$(RUN) dg check defs
+
+fuzz: setup ## Deliver 20,000 generated files and hold every law (about half an hour)
+	@$(RUN) python -m spine_assets_tests.abuse.fuzz --files 20000
+
+crash: setup ## Kill 200 runs with -9 and look for damage (about an hour)
+	@$(RUN) python -m spine_assets_tests.abuse.crash --kills 200
 
 check: lint types defs test ## All that CI checks but the demo
 
