@@ -202,7 +202,7 @@ class TestCommands:
         frame = getattr(pl, f"read_{kind}")(out)
         assert frame.columns == [column.name for column in TABLES[-1].columns]
         assert [int(volume) for volume in frame["total_volume"]] == [136]
-        assert list(tmp_path.glob(".*")) == []
+        assert list(tmp_path.glob(".*.tmp")) == []
 
     @pytest.mark.parametrize(
         ("words", "said"),
