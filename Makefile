@@ -8,7 +8,7 @@ RUN := $(UV) run --locked --no-sync
 MATERIALIZE := $(RUN) dagster asset materialize -m spine_assets.definitions --select 'group:otc'
 DEMO_WEEKS := 2025-09-05...2025-11-21
 
-.PHONY: demo test ui lint types defs fuzz crash check setup help
+.PHONY: demo test ui lint types defs audit fuzz crash check setup help
 .DEFAULT_GOAL := help
 
 help: ## What can be made
@@ -55,6 +55,9 @@ types: setup ## Check types
 defs: setup ## Let Dagster validate the definitions
 	@$(RUN) dagster definitions validate
 	@$(RUN) dg check defs
+
+audit: setup ## Ask whether a locked package has a known vulnerability
+	@UV=$(UV) .ci/audit
 
 fuzz: setup ## Deliver 20,000 generated files and hold every law (about half an hour)
 	@$(RUN) python -m spine_assets_tests.abuse.fuzz --files 20000

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from spine_assets.otc.pins import Pin
 
 SAMPLE_ROWS = 20  # as many as fit a screen
+_SHOWN_CHARS = 500  # no real line is longer
 SCHEMA = "Pandera: exact columns and types, ranges, no nulls where none belong, unique key."
 
 Connect = Callable[[], AbstractContextManager[duckdb.DuckDBPyConnection]]
@@ -166,7 +167,12 @@ def number(value: Decimal) -> int | float:
 
 
 def plain(value: Any) -> str | int | float | bool | None:
-    """A value that tables of metadata can hold; decimals as exact text without end zeros."""
+    """A value that tables of metadata can hold; decimals as exact text without end zeros.
+
+    A line may be as long as a file allows; metadata shows its beginning.
+    """
+    if isinstance(value, str) and len(value) > _SHOWN_CHARS:
+        return f"{value[:_SHOWN_CHARS]}... ({len(value):,} characters)"
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if isinstance(value, Decimal):

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -19,12 +21,17 @@ from typing import Any
 
 from spine_assets.otc import landing_index
 from spine_assets.otc.contents import MEMBER_MARK, SUFFIXES, read_contents
-from spine_assets.otc.file_format import FileRefused, parse
+from spine_assets.otc.file_format import FileRefused, count_lines, parse
 from spine_assets.otc.placement import Placement, path_week, place
 from spine_assets.weeks import VenueClass
 
 MAX_DEPTH = 32  # week and class are two; a walk without an end would end in an error
 _UNFINISHED_PREFIXES = (".", "~", "_")
+_MOST_THREADS = 4  # reading is soon bound by the disk, and each thread may hold a content
+# Larger contents are parsed one at a time: the memory of one bounds that of a scan.
+_LARGE_BYTES = 16_000_000
+_LARGE_LINES = 200_000
+_ONE_LARGE = threading.Lock()
 # A copy that pauses longer should write under a temporary name.
 SETTLE_SECONDS = 2.0
 _NANOSECONDS = 1e9
@@ -102,7 +109,7 @@ def scan(folder: Path, index_path: Path) -> Landing:
             found[name] = entry
         else:
             pending.append((name, path))
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(min(os.cpu_count() or 1, _MOST_THREADS)) as pool:
         for (name, _), entry in zip(
             pending, pool.map(lambda item: _examine(item[0], item[1], today), pending), strict=True
         ):
@@ -226,9 +233,11 @@ def _examine_content(
 ) -> dict[str, Any]:
     if isinstance(content, FileRefused):
         return {"refused": str(content)}
+    large = len(content) > _LARGE_BYTES or count_lines(content) > _LARGE_LINES
     try:
-        parsed = parse(content, today)
-        placement = place(parsed, _full_name(name, member))
+        with _ONE_LARGE if large else nullcontext():
+            parsed = parse(content, today)
+            placement = place(parsed, _full_name(name, member))
     except FileRefused as refused:
         return {"refused": str(refused)}
     return {"sha256": parsed.sha256, "placement": asdict(placement)}

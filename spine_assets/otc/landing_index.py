@@ -20,7 +20,7 @@ from filelock import FileLock
 from spine_assets.otc.placement import Placement, WeekSource
 from spine_assets.weeks import Tier, VenueClass
 
-_VERSION = 2  # raise it when placement would answer differently for the same file
+_VERSION = 3  # raise it when placement would answer differently for the same file
 _LOG = logging.getLogger(__name__)
 
 

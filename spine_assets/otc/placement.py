@@ -30,6 +30,7 @@ from spine_assets.weeks import (
 _LEAST_SHARE = 0.2  # of rows that must carry a publication date for it to tell the week
 _MOST_OF_ANOTHER_WEEK = 0.5  # of rows: a few later dates are revisions, half a file is not
 _SAMPLE = 5  # how many offending values or lines a message names
+_CHARS = 100  # of each; a value may be as long as a line
 _PATH_WEEK = re.compile(
     r"(?<![A-Za-z0-9])(week_ending=|week_start=|week_)(\d{4}-\d{2}-\d{2})", re.IGNORECASE
 )
@@ -280,6 +281,6 @@ def _why(parsed: ParsedFile) -> str:
 
 def _list(values: object) -> str:
     """The first few values of an iterable, for a message."""
-    texts = sorted(str(value) if value != "" else "''" for value in values)  # type: ignore[attr-defined]
+    texts = sorted(str(value)[:_CHARS] if value != "" else "''" for value in values)  # type: ignore[attr-defined]
     more = f" and {len(texts) - _SAMPLE} more" if len(texts) > _SAMPLE else ""
     return ", ".join(texts[:_SAMPLE]) + more

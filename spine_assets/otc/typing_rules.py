@@ -39,6 +39,7 @@ _MAX_INTEGER_DIGITS = SHARE_PRECISION - SHARE_SCALE
 # A week's total of a million rows with such counts still fits 64 bits; no venue has more
 # trades of one symbol in a week than ten digits.
 _MAX_COUNT_DIGITS = 12
+_SHOWN_CHARS = 100  # of a value in `detail`; `raw_line` has all of it
 _SPACE = " \t\r"
 _DECIMAL = r"^-?[0-9]+(\.[0-9]+)?$"
 _INTEGER = r"^-?[0-9]+$"
@@ -194,7 +195,12 @@ def _rejects(bad: pl.DataFrame, raw: pl.Series, names: list[str]) -> pl.DataFram
     """A reject a failed row: the first reason leads, all of them stand in the detail."""
     faults = [
         pl.when(pl.col(f"_{name}").is_not_null()).then(
-            pl.format("{}: {} ('{}')", pl.lit(name), pl.col(f"_{name}"), pl.col(name))
+            pl.format(
+                "{}: {} ('{}')",
+                pl.lit(name),
+                pl.col(f"_{name}"),
+                pl.col(name).str.slice(0, _SHOWN_CHARS),
+            )
         )
         for name in names
     ]

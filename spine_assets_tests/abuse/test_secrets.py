@@ -8,13 +8,14 @@ import pytest
 
 from spine_assets.weeks import Tier
 from spine_assets_tests.conftest import WEEK
+from spine_assets_tests.defs import conftest
 from spine_assets_tests.defs.conftest import (
     EVERY_TIER,
     TABLES,
     Project,
-    project,  # noqa: F401 - a fixture
 )
 
+project = conftest.project  # a fixture
 MATERIALIZE = ("dagster", "asset", "materialize", "-m", "spine_assets.definitions", "--select")
 NAMES = (
     "AWS_SECRET_ACCESS_KEY",
@@ -75,7 +76,10 @@ def test_good_and_failed_runs_leave_no_secret_behind(guarded: Project) -> None:
         patch.setenv("SPINE_LAKE", str(guarded.root / "dagster.yaml"))  # no folder
         crashed = guarded.run(*MATERIALIZE, "group:otc", "--partition", str(WEEK))
     assert crashed.returncode == 1
-    told = [guarded.run("spine", "status"), guarded.run("spine", "query", "FROM otc_rejects")]
+    told = [
+        guarded.run("spine", "status"),
+        guarded.run("spine", "query", "FROM otc_rejects", "--json"),
+    ]
     assert [done.returncode for done in told] == [0, 0]
     printed = "".join(done.stdout + done.stderr for done in (good, failed, crashed, *told))
     assert SHOWN in printed

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
+from spine_assets_tests.defs import conftest
 from spine_assets_tests.defs.conftest import (
     SOURCE,
     Project,
-    project,  # noqa: F401 - a fixture
 )
 from spine_assets_tests.defs.test_backfill import (
     START_SECONDS,
@@ -24,6 +24,7 @@ from spine_assets_tests.defs.test_backfill import (
     wait_until,
 )
 
+project = conftest.project  # a fixture
 LAUNCH = """
 mutation($params: ExecutionParams!) {
   launchRun(executionParams: $params) {
