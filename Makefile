@@ -36,6 +36,7 @@ demo: setup ## Load the committed sample weeks and show them
 	@echo
 	@echo "Next:"
 	@echo "  make ui       # the Dagster UI on http://127.0.0.1:3000"
+	@echo "  .venv/bin/spine diff 2025-10-17   # what the corrected file changed"
 	@echo "  .venv/bin/spine query 'SELECT week_ending, rank, mpid, total_volume FROM otc_venue_share ORDER BY ALL LIMIT 9'"
 	@echo "  .venv/bin/spine status   # after you put files of your own into $(DATA)/landing"
 

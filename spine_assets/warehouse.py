@@ -101,7 +101,7 @@ def ensure_view_file(path: Path, lake: Lake, tables: tuple[Table, ...]) -> bool:
     with FileLock(path.with_name(f".{path.name}.lock")):
         if is_made():
             return False
-        for leftover in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):  # of killed runs
+        for leftover in path.parent.glob(f".{glob.escape(path.name)}.*.tmp*"):  # and its log
             leftover.unlink(missing_ok=True)
         _build_beside(path, statements)
         mark.write_text(wanted, "utf-8")

@@ -54,8 +54,8 @@ TABLE = Table(
         Check("schema", SCHEMA, raw_checks.schema, blocking=True),
         Check(
             "delivery",
-            "Every tier arrived by its publication day, no file looks cut, none is unusable, "
-            "and every new capture became current.",
+            "Every tier and usual class arrived by its publication day, no file looks cut or "
+            "misplaced, none is unusable, and each later capture counts or was decided on.",
             delivery.delivery,
         ),
         Check(

@@ -49,9 +49,12 @@ chosen AS (
     ) AS p USING (week_ending, tier_digit, venue_class)
 )
 
+-- Chosen first, rows second, as they stand here: DuckDB lists the files of each anew, and a
+-- capture that arrives in between would else be chosen without its rows being in the list.
+-- `chosen` has one row a week, tier and class, so the join repeats no row.
 SELECT raw.*
-FROM otc_raw AS raw
-SEMI JOIN chosen
+FROM chosen
+INNER JOIN otc_raw AS raw
     ON chosen.week_ending = raw.week_ending
     AND chosen.tier_digit = regexp_extract(raw.tier, '[12]')
     AND chosen.venue_class = raw.venue_class

@@ -1,0 +1,135 @@
+"""A project folder of its own, real commands in it, and what is left lying about in it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import duckdb
+
+from spine_assets.lake import Lake
+from spine_assets.otc.landing import scan
+from spine_assets.otc.outcome import Workplace
+from spine_assets.otc.tables import TABLES
+from spine_assets.otc.week import build_week
+from spine_assets.warehouse import ensure_view_file
+from spine_assets_tests.abuse.parcels import Parcel
+
+SOURCE = Path(__file__).parents[2]
+ALL = tuple(table.name for table in TABLES)
+_SETTLED_SECONDS = 60  # older than any wait for a file that still grows
+
+
+@dataclass(frozen=True)
+class Ground:
+    """A folder with the project's settings and data."""
+
+    root: Path
+
+    @classmethod
+    def make(cls, root: Path) -> Ground:
+        """A new project folder."""
+        made = cls(root)
+        made.landing.mkdir(parents=True)
+        for name in ("dagster.yaml", "workspace.yaml"):
+            shutil.copy(SOURCE / name, root / name)
+        return made
+
+    @property
+    def data(self) -> Path:
+        return self.root / "data"
+
+    @property
+    def landing(self) -> Path:
+        return self.data / "landing"
+
+    @property
+    def index(self) -> Path:
+        return self.data / "landing-index.json"
+
+    @property
+    def views(self) -> Path:
+        return self.data / "spine.duckdb"
+
+    @property
+    def lake(self) -> Lake:
+        return Lake(self.data / "lake")
+
+    def deliver(self, parcels: Iterable[Parcel]) -> None:
+        """Put whole files in place, as old as settled files are."""
+        then = time.time() - _SETTLED_SECONDS
+        for parcel in parcels:
+            path = self.landing / parcel.name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            part = path.with_name(f".{path.name}.part")
+            part.write_bytes(parcel.content)
+            os.utime(part, (then, then))
+            part.replace(path)
+
+    def build_here(self, weeks: Iterable[date]) -> None:
+        """Build weeks in this process, one after the other, undisturbed."""
+        ensure_view_file(self.views, self.lake, TABLES)
+        for week in weeks:
+            place = Workplace(self.lake, scan(self.landing, self.index), duckdb.connect)
+            result = build_week(week, ALL, place, unusable=list(place.landing.unusable))
+            if result.error is not None:
+                raise result.error
+
+    def start(self, log: Path, first: date, last: date | None = None) -> subprocess.Popen[bytes]:
+        """Start the command that people type, in a process group of its own."""
+        weeks = ["--partition-range", f"{first}...{last}"] if last else ["--partition", str(first)]
+        return self.start_command(
+            log,
+            str(Path(sys.executable).with_name("dagster")),
+            *("asset", "materialize", "-m", "spine_assets.definitions", "--select", "group:otc"),
+            *weeks,
+        )
+
+    def start_command(self, log: Path, *command: str) -> subprocess.Popen[bytes]:
+        """Start any command here; all that it prints goes to the log."""
+        with log.open("wb") as output:
+            return subprocess.Popen(
+                command,
+                cwd=self.root,
+                env=clean_environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def temporaries(self) -> set[str]:
+        """Temporary files anywhere in the data folder but in Dagster's own memory."""
+        found = (path.relative_to(self.data) for path in self.data.rglob(".*.tmp*"))
+        return {path.as_posix() for path in found if path.parts[0] != "dagster"}
+
+    def lone_rejects(self) -> set[str]:
+        """Files of parse rejects whose capture has no file of rows."""
+        found = self.lake.root.glob("otc_rejects/week_ending=2*/parse.*.parquet")
+        return {
+            path.name
+            for path in found
+            if not (
+                self.lake.root / "otc_raw" / path.parent.name / path.name.removeprefix("parse.")
+            ).exists()
+        }
+
+
+def clean_environment() -> Mapping[str, str]:
+    """The environment without settings that would lead a run elsewhere."""
+    own = {k: v for k, v in os.environ.items() if not k.startswith(("SPINE_", "DAGSTER_"))}
+    return {**own, "PYTHONPATH": str(SOURCE)}
+
+
+def kill_group(process: subprocess.Popen[bytes]) -> None:
+    """Kill a process and all it started, with no chance to clean up."""
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()

@@ -1,0 +1,217 @@
+"""A build that kills itself at its n-th step on disk, for every n, and is then run again.
+
+    python -m spine_assets_tests.abuse.steps FOLDER [--from-nothing]
+
+A step is the moment after a file is written, synced, renamed or removed (before the next is
+the same moment), and the moment when half of a file is written. One process imports
+everything once and forks a child for each build, so that real kills take tenths of a second;
+it does no work itself that would start threads. A line of JSON a step goes to the output, and
+none follows the step that was never reached.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import importlib
+import json
+import os
+import pickle
+import shutil
+import signal
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any, NoReturn
+
+import duckdb
+import polars as pl
+
+from spine_assets.weeks import Tier, publication_day
+from spine_assets_tests.abuse.ground import Ground
+from spine_assets_tests.abuse.parcels import SMALL, stages
+from spine_assets_tests.abuse.states import differences, look_at_all
+
+WEEK = date(2025, 10, 3)
+_SEED = 5
+_SLOW_IMPORTS = ("pandera.polars", "pandera.backends.polars.builtin_checks")
+_MOST_STEPS = 2_000  # more than any build has; a build that never ends is a fault
+
+
+class Tripwire:
+    """Kills this process at the n-th step, after saying which that is."""
+
+    def __init__(self, number: int, tell: Path) -> None:
+        self.left, self.tell = number, tell
+
+    def set(self) -> None:
+        """Watch all ways in which the package changes files."""
+        self._watch(os, "fsync")
+        self._watch(os, "replace")
+        self._watch(os, "unlink", when=lambda args: Path(args[0]).exists())
+        self._watch(pl.DataFrame, "write_parquet", written=1)
+        self._watch(Path, "write_text", written=0)
+        self._watch_database_files()
+
+    def _watch(
+        self,
+        owner: Any,
+        name: str,
+        *,
+        written: int | None = None,
+        when: Callable[[tuple[Any, ...]], bool] = lambda _: True,
+    ) -> None:
+        """Make a function a step; one that writes the file of an argument is two."""
+        plain = getattr(owner, name)
+
+        @functools.wraps(plain)
+        def watched(*args: Any, **more: Any) -> Any:
+            if not when(args):
+                return plain(*args, **more)
+            what = f"{name} {_place(args)}"
+            answer = plain(*args, **more)
+            if written is not None:
+                self._step(f"halfway through {what}", tear=Path(args[written]))
+            self._step(f"after {what}")
+            return answer
+
+        setattr(owner, name, watched)
+
+    def _watch_database_files(self) -> None:
+        """A step after a DuckDB file is opened, and one before it is closed, its log beside it."""
+        plain = duckdb.connect
+
+        def connect(*args: Any, **more: Any) -> Any:
+            connection = plain(*args, **more)
+            if not args or args[0] == ":memory:":
+                return connection
+            self._step(f"after connect {_place(args)}")
+            return _ClosedLate(connection, lambda: self._step(f"before close {_place(args)}"))
+
+        duckdb.connect = connect
+
+    def _step(self, what: str, tear: Path | None = None) -> None:
+        self.left -= 1
+        if self.left == 0:
+            if tear is not None:
+                os.truncate(tear, tear.stat().st_size // 2)
+            descriptor = os.open(self.tell, os.O_CREAT | os.O_WRONLY | os.O_TRUNC)
+            os.write(descriptor, what.encode())
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+class _ClosedLate:
+    """A DuckDB connection that says so before it closes."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, before: Callable[[], None]) -> None:
+        self._connection, self._before = connection, before
+
+    def close(self) -> None:
+        self._before()
+        self._connection.close()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+
+def _place(args: tuple[Any, ...]) -> str:
+    """The last two parts of the first path among the arguments."""
+    paths = [Path(item) for item in args if isinstance(item, str | Path)]
+    return "/".join(paths[0].parts[-2:]) if paths else ""
+
+
+def in_child(work: Callable[[], None]) -> int:
+    """Do it in a forked process; its exit status, negative where a signal ended it."""
+    child = os.fork()
+    if child == 0:
+        _work_and_leave(work)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def _work_and_leave(work: Callable[[], None]) -> NoReturn:
+    status = 1
+    try:
+        work()
+        status = 0
+    finally:
+        os._exit(status)
+
+
+class Trial:
+    """A delivery that is built in a copy of the same project again and again."""
+
+    def __init__(self, folder: Path, *, from_nothing: bool) -> None:
+        self.folder, self.from_nothing = folder, from_nothing
+        self.tell, self.answer = folder / "step.txt", folder / "answer.json"
+        self.states = folder / "states.pickle"
+        self.killed, self.calm = Ground(folder / "killed"), Ground(folder / "calm")
+        self.template = Ground(folder / "template")
+
+    def prepare(self) -> None:
+        """The project before the delivery, and as an undisturbed run leaves it."""
+        Ground.make(self.template.root)
+        first, second, _ = stages(WEEK, _SEED, SMALL)
+        if not self.from_nothing:
+            self.template.deliver(first)
+            self.template.build_here([WEEK])
+        self.template.deliver(second[-1:] if self.from_nothing else second)
+        shutil.copytree(self.template.root, self.calm.root)
+        # Looking makes the files without rows, which a project starts without.
+        old = {} if self.from_nothing else look_at_all(self.template.lake)
+        self.calm.build_here([WEEK])
+        self.states.write_bytes(pickle.dumps((old, look_at_all(self.calm.lake))))
+
+    def build_until(self, number: int) -> None:
+        """Build, and die on the way unless there are fewer steps."""
+        Tripwire(number, self.tell).set()
+        self.killed.build_here([WEEK])
+
+    def judge(self) -> None:
+        """What the killed build left, and what another run makes of it; written as JSON."""
+        old, new = pickle.loads(self.states.read_bytes())
+        now = look_at_all(self.killed.lake)
+        halves = [str(x) for x in {*old, *new, *now} if now.get(x) not in (old.get(x), new.get(x))]
+        left = sorted(self.killed.temporaries())
+        self.killed.build_here([WEEK])
+        differing, rows = differences(self.killed.lake, self.calm.lake)
+        found = {
+            "step": self.tell.read_text("utf-8"),
+            "halves": halves,
+            "left_by_the_kill": left,
+            "flipped": sum(now.get(x) == new.get(x) != old.get(x) for x in new),
+            "left": sorted(self.killed.temporaries() | self.killed.lone_rejects()),
+            "differences": differing,
+            "rows": rows,
+        }
+        self.answer.write_text(json.dumps(found), "utf-8")
+
+    def run(self) -> None:
+        """All steps; prints what was found at each."""
+        for name in _SLOW_IMPORTS:
+            importlib.import_module(name)
+        publication_day(WEEK, Tier.OTC)  # loads the calendar
+        if in_child(self.prepare):
+            raise SystemExit("the project could not be prepared")
+        for number in range(1, _MOST_STEPS):
+            shutil.rmtree(self.killed.root, ignore_errors=True)
+            shutil.copytree(self.template.root, self.killed.root)
+            status = in_child(functools.partial(self.build_until, number))
+            if status == 0:
+                return
+            if status != -signal.SIGKILL or in_child(self.judge):
+                raise SystemExit(f"step {number} ended with {status}, or its rerun failed")
+            print(self.answer.read_text("utf-8"), flush=True)  # noqa: T201
+        raise SystemExit(f"the build has more than {_MOST_STEPS} steps")
+
+
+def main() -> None:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--from-nothing", action="store_true")
+    asked = parser.parse_args()
+    Trial(asked.folder, from_nothing=asked.from_nothing).run()
+
+
+if __name__ == "__main__":
+    main()
