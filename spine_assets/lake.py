@@ -9,6 +9,7 @@ per-week lock. Does not belong here: what the files mean (`otc.captures`, `otc.w
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -35,6 +36,7 @@ _SEAL_KEY = "spine_seal"
 # writes hold no checksum, so a changed byte could pass for another figure.
 _OPEN_SEAL = "sha256:" + "0" * 64
 _SEAL = re.compile(rb"sha256:[0-9a-f]{64}")
+_FULL_BYTES = 65_536  # less than this is not worth a file
 _TEMPORARY = ".tmp"
 _LOCKS = "_locks"
 # Small enough that one symbol's rows of a sorted week touch few groups, large enough
@@ -94,11 +96,14 @@ class Lake:
             )
             _seal(staged)
             _sync(staged)
-        except (OSError, pl.exceptions.ComputeError) as error:  # Polars wraps a full disk
+        except (OSError, pl.exceptions.ComputeError) as error:
+            # Polars may call a full disk a transport error; so look at the disk itself.
+            full = _is_full(target.parent)
             with suppress(OSError):
                 staged.unlink(missing_ok=True)
             raise LakeError(
-                f"cannot write {target}: {error}; the earlier file stands "
+                f"cannot write {target}: {os.strerror(errno.ENOSPC) if full else error}; "
+                "the earlier file stands "
                 "as it was. Free space or mend the permissions, then run the week again"
             ) from error
         return staged
@@ -246,6 +251,13 @@ def _seal(path: Path) -> None:
     with path.open("r+b") as file:
         file.seek(place)
         file.write(_sealed(content, place).encode())
+
+
+def _is_full(folder: Path) -> bool:
+    try:
+        return shutil.disk_usage(folder).free < _FULL_BYTES
+    except OSError:
+        return False
 
 
 def _sync(path: Path) -> None:
