@@ -64,7 +64,7 @@ def test_a_pinned_capture_counts_and_a_release_undoes_it(corrected: House) -> No
 
 
 def test_a_pin_holds_against_later_captures_and_they_say_so(corrected: House) -> None:
-    pins.add(corrected.lake, WEEK, KEY, first_id(corrected), NOW)
+    pins.add(corrected.lake, WEEK, KEY, first_id(corrected), NOW + timedelta(hours=30))
     third = delivered(line("AAAA", shares="80", updated="2026-01-02"), line("CCCC"))
     corrected.drop("third.csv", third)
     result = corrected.built(now=NOW + timedelta(days=2))
@@ -103,7 +103,7 @@ def test_a_correction_that_lacks_many_rows_is_told_as_truncated(tmp_path: Path) 
     house.drop("cut.csv", delivered(*map(line, symbols[:8])))
     told = findings(house.built(now=NOW + timedelta(days=1)), "truncated_file")
     assert len(told) == 1
-    assert "8 rows where the capture it replaces had 10" in told[0]
+    assert "it lacks 2 of the 10 rows of the capture it replaces" in told[0]
 
 
 def not_current(result: WeekResult) -> list[str]:

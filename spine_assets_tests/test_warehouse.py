@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
@@ -16,6 +17,7 @@ import pytest
 from spine_assets.lake import Lake
 from spine_assets.otc.tables import TABLES
 from spine_assets.warehouse import (
+    answer,
     build_database,
     connect,
     ensure_view_file,
@@ -259,3 +261,34 @@ def test_a_real_database_replaces_an_earlier_one(tmp_path: Path) -> None:
     assert set(build_database(path, house.lake, TABLES).values()) == {0}
     filled(tmp_path)
     assert build_database(path, house.lake, TABLES) == COUNTS
+
+
+class _Replaced:
+    """A connection whose file is replaced under its first queries."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, times: int) -> None:
+        self._connection, self._times = connection, times
+
+    def execute(self, *args: Any) -> duckdb.DuckDBPyConnection:
+        self._times -= 1
+        if self._times >= 0:
+            raise duckdb.InvalidInputException("TProtocolException: Invalid data")
+        return self._connection.execute(*args)
+
+
+@pytest.mark.parametrize(("times", "answers"), [(0, True), (4, True), (5, False)])
+def test_a_query_is_asked_again_where_a_file_was_replaced_under_it(
+    times: int, answers: bool
+) -> None:
+    with duckdb.connect(":memory:") as connection:
+        replaced: Any = _Replaced(connection, times)
+        if answers:
+            assert answer(replaced, "SELECT 1 AS one") == (["one"], [(1,)])
+        else:
+            with pytest.raises(duckdb.InvalidInputException):
+                answer(replaced, "SELECT 1 AS one")
+
+
+def test_a_query_that_is_wrong_is_not_asked_again() -> None:
+    with duckdb.connect(":memory:") as connection, pytest.raises(duckdb.CatalogException):
+        answer(connection, "FROM nowhere")

@@ -97,7 +97,7 @@ def query(sql: str, as_csv: bool, as_json: bool) -> None:
     """
     from spine_assets.cli import render
     from spine_assets.otc.tables import TABLES
-    from spine_assets.warehouse import connect, is_select
+    from spine_assets.warehouse import answer, connect, is_select
 
     if not is_select(sql):
         raise click.ClickException(
@@ -105,9 +105,7 @@ def query(sql: str, as_csv: bool, as_json: bool) -> None:
             "anything open the database with DuckDB itself"
         )
     with connect(open_lake(), TABLES) as warehouse:
-        cursor = warehouse.execute(sql)
-        names = [column[0] for column in cursor.description or ()]
-        rows = cursor.fetchall() if names else []
+        names, rows = answer(warehouse, sql)
     if as_json:
         click.echo(json.dumps(render.records(names, rows), indent=1))
     elif as_csv:

@@ -27,6 +27,7 @@ from spine_assets.history import CheckRecord
 from spine_assets.otc.landing import Landing
 from spine_assets.otc.versions import Standing
 from spine_assets.status import Arrival, WeekStatus
+from spine_assets.warehouse import answer
 from spine_assets.weeks import Tier
 
 _PIPED_WIDTH = 120  # a log or a pipe has no width of its own
@@ -244,9 +245,8 @@ def week_figures(warehouse: duckdb.DuckDBPyConnection, week: date, top: int) -> 
     """Top venues and symbols of a week."""
     found = {}
     for name, sql in (("venues", _TOP_VENUES), ("symbols", _TOP_SYMBOLS)):
-        cursor = warehouse.execute(sql, {"week": week, "top": top})
-        names = [column[0] for column in cursor.description or ()]
-        found[name] = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        names, rows = answer(warehouse, sql, {"week": week, "top": top})
+        found[name] = [dict(zip(names, row, strict=True)) for row in rows]
     return found
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import sys
 import tempfile
 import threading
@@ -41,6 +42,11 @@ class Harness:
                 done.result()
         return self.report
 
+    def stop(self) -> None:
+        """Kill no more: rounds that are under way complete and count."""
+        with self._lock:
+            self._left = 0
+
     def _rounds(self) -> None:
         while (number := self._begin()) is not None:
             folder = self.folder / f"round-{number}"
@@ -71,9 +77,15 @@ class Harness:
 
 
 def crash(kills: int, jobs: int, seed: int, progress: Progress | None = None) -> Report:
-    """Kill about that many runs; a run that ends before its kill counts as none."""
+    """Kill about that many runs; one that ends before its kill counts as none.
+
+    Ctrl-C ends the killing early, not the report.
+    """
     folder = Path(tempfile.mkdtemp(prefix="spine-crash-"))
-    report = Harness(folder, kills, seed, progress).run(jobs)
+    harness = Harness(folder, kills, seed, progress)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: harness.stop())
+    report = harness.run(jobs)
     if not report.violations:
         shutil.rmtree(folder)
     return report

@@ -1,0 +1,63 @@
+"""Views while files are added under them."""
+
+from __future__ import annotations
+
+import threading
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+import duckdb
+import polars as pl
+
+from spine_assets.lake import Lake
+from spine_assets.otc import raw
+from spine_assets.otc.tables import TABLES
+from spine_assets.table import polars_schema
+from spine_assets.warehouse import ensure_view_file
+
+WEEK = date(2025, 10, 3)
+_LINES, _READS = 5, 60
+_PAUSE_SECONDS = 0.01
+
+
+def add_capture(lake: Lake, number: int) -> None:
+    """A capture of the one tier that counts more than those before it."""
+    schema = polars_schema(raw.TABLE)
+    told = {
+        "capture_id": f"{number:06}",
+        "week_ending": WEEK,
+        "tier": "OTC",
+        "venue_class": "ATS",
+        "last_update_date": WEEK,
+        "captured_at": datetime(2026, 1, 1) + timedelta(seconds=number),  # noqa: DTZ001 (stored so)
+    }
+    lines = pl.DataFrame({name: [told.get(name)] * _LINES for name in schema})
+    frame = lines.select(pl.col(name).cast(type_) for name, type_ in schema.items())
+    target = lake.folder(raw.TABLE.name, WEEK) / f"OTC.ATS.{number:06}.parquet"
+    lake.publish(lake.stage(frame, target, {}), target)
+
+
+def test_a_capture_that_arrives_during_a_query_hides_none_of_the_current_rows(
+    tmp_path: Path,
+) -> None:
+    lake, views, stop = Lake(tmp_path / "lake"), tmp_path / "spine.duckdb", threading.Event()
+    ensure_view_file(views, lake, TABLES)
+    add_capture(lake, 0)
+
+    def deliver() -> None:
+        number = 0
+        while not stop.wait(_PAUSE_SECONDS):
+            number += 1
+            add_capture(lake, number)
+
+    writer = threading.Thread(target=deliver)
+    writer.start()
+    try:
+        with duckdb.connect(str(views), read_only=True) as people:
+            query = "SELECT count(*), count(DISTINCT capture_id) FROM otc_raw_current"
+            seen = {people.execute(query).fetchone() for _ in range(_READS)}
+    finally:
+        stop.set()
+        writer.join()
+    assert seen == {(_LINES, 1)}
+    assert len(lake.files(raw.TABLE.name, WEEK)) > 1
