@@ -151,7 +151,7 @@ CASES: dict[str, Case] = {
         '"' + line("ODD").replace("OTC|", "OTC", 1), "parse", "FIELD_COUNT"
     ),
     "byte of Latin-1": turned_away(
-        LATIN_1, "parse", "BAD_ENCODING", None, LATIN_1.decode("utf-8", "backslashreplace")
+        LATIN_1, "parse", "BAD_ENCODING", "100", LATIN_1.decode("utf-8", "backslashreplace")
     ),
     # identities
     "symbol and name blank": turned_away(line("", issue=""), "rule", "BLANK_SYMBOL", "100"),
