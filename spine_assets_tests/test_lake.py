@@ -91,6 +91,25 @@ def test_a_lake_that_is_a_file_is_told_as_a_lake_error(tmp_path: Path) -> None:
         pass
 
 
+def test_a_changed_byte_is_told_wherever_it_is(lake: Lake) -> None:
+    target = store(lake, OLD)
+    lake.verify(target)
+    written = target.read_bytes()
+    key = written.index(b"spine_seal")
+    for place in {*range(0, len(written), 7)} - {*range(key, key + len("spine_seal"))}:
+        changed = bytearray(written)
+        changed[place] ^= 1
+        target.write_bytes(changed)
+        with pytest.raises(LakeError, match="not those that were written"):
+            lake.verify(target)
+
+
+def test_a_file_of_the_time_before_seals_is_taken_as_it_is(lake: Lake) -> None:
+    target = store(lake, OLD)
+    OLD.write_parquet(target)
+    lake.verify(target)
+
+
 def test_weeks_are_those_with_a_whole_file_oldest_first(lake: Lake) -> None:
     later = WEEK + timedelta(weeks=1)
     store(lake, OLD, later)
