@@ -346,6 +346,14 @@ def test_a_path_against_half_of_the_rows_is_told_until_somebody_decides(house: H
     assert findings(house.built(now=LATER)) == OVERDUE
 
 
+def test_a_refused_file_does_not_keep_a_table_from_being_built_alone(house: House) -> None:
+    house.drop("otc.csv", FIRST)
+    house.built()
+    house.drop("halves.csv", halves())
+    assert ("unusable_file", "halves.csv") in findings(house.built())
+    assert set(built_tables(house.built({SHARES}))) == {SHARES}
+
+
 def test_the_next_week_in_the_place_of_a_captured_one_is_refused(house: House) -> None:
     names = [f"S{n}" for n in range(30)]
     house.drop("otc.csv", delivered(*map(line, names)))

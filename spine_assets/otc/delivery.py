@@ -97,19 +97,20 @@ def _missing_classes(
 
 def _truncated(context: CheckContext, recent: list[dict[Key, Capture]]) -> list[dict[str, Any]]:
     """Current captures that are far too short, or may end in the middle of a line."""
-    reasons = {
-        capture.source_file: _cut(
-            context, capture, [held[key].rows for held in recent if key in held]
+    reasons = [
+        (
+            capture.source_file,
+            _cut(context, capture, [held[key].rows for held in recent if key in held]),
         )
         for key, capture in context.current.items()
-    }
+    ]
     return [
         {
             "finding": "truncated_file",
             "what": name,
             "detail": f"{reason}; compare it with the source and deliver it again",
         }
-        for name, reason in reasons.items()
+        for name, reason in reasons
         if reason
     ]
 

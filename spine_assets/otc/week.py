@@ -97,6 +97,7 @@ class _WeekBuild:
         self.current: dict[Key, Capture] = {}
         self.pins: list[Pin] = []
         self.same_content: dict[str, str] = {}
+        self.in_other_weeks: dict[str, str] = {}
         self.frames = WeekFrames(self.lake, week, {}, [])
 
     def run(self) -> None:
@@ -133,18 +134,19 @@ class _WeekBuild:
         stored = captures.stored(self.lake, self.week)
         delivered = self.place.landing.of_week(self.week)
         arrived = intake.uncaptured(delivered, stored)
+        taken = intake.take(arrived, stored, self.lake, self.place.now())
+        self.unusable += taken.refused
         if raw.TABLE.name in self.wanted:
-            taken = intake.take(arrived, stored, self.lake, self.place.now())
             self.fresh = taken.captured
-            self.unusable += taken.refused
-        elif arrived:
-            names = ", ".join(item.name for item in arrived)
+        elif taken.captured:
+            names = ", ".join(item.capture.source_file for item in taken.captured)
             raise BuildFailed(
                 f"{self.week}: otc_raw is older than its files ({names}); "
                 f"run {self._selection(self._with_upstream({raw.TABLE.name, *asked}))}"
             )
         self.captures = stored + [item.capture for item in self.fresh]
         self.same_content = intake.same_content(delivered, self.captures)
+        self.in_other_weeks = self.place.landing.in_other_weeks(self.week)
         self.pins = pins.stored(self.lake, self.week)
         self.current = captures.current(self.captures, pins.chosen(self.pins))
         if not self.current:
@@ -295,7 +297,7 @@ class _WeekBuild:
             unusable=self.unusable,
             pins=self.pins,
             same_content=self.same_content,
-            in_other_weeks=self.place.landing.in_other_weeks(self.week),
+            in_other_weeks=self.in_other_weeks,
             table=declared,
             frames=self.frames,
             files=files,
