@@ -11,22 +11,20 @@ import hashlib
 import os
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 from spine_assets.otc import landing_index
-from spine_assets.otc.contents import MEMBER_MARK, SUFFIXES, read_contents
+from spine_assets.otc.contents import MEMBER_MARK, read_contents
 from spine_assets.otc.file_format import FileRefused, count_lines, parse
+from spine_assets.otc.listing import Listed, listing
 from spine_assets.otc.placement import Placement, path_week, place
 from spine_assets.weeks import VenueClass
 
-MAX_DEPTH = 32  # week and class are two; a walk without an end would end in an error
-_UNFINISHED_PREFIXES = (".", "~", "_")
 _MOST_THREADS = 4  # reading is soon bound by the disk, and each thread may hold a content
 # Larger contents are parsed one at a time: the memory of one bounds that of a scan.
 _LARGE_BYTES = 16_000_000
@@ -34,7 +32,6 @@ _LARGE_LINES = 200_000
 _ONE_LARGE = threading.Lock()
 # A copy that pauses longer should write under a temporary name.
 SETTLE_SECONDS = 2.0
-_NANOSECONDS = 1e9
 # No file has this size, so the next scan looks at it again.
 _UNSETTLED: dict[str, Any] = {
     "size": -1,
@@ -66,10 +63,11 @@ class Unusable:
 
 @dataclass(frozen=True)
 class Landing:
-    """What stands in the landing folder now."""
+    """What stands in the landing folder now; `waiting` names files not looked at yet."""
 
     deliveries: tuple[Delivery, ...]
     unusable: tuple[Unusable, ...]
+    waiting: tuple[str, ...] = ()
 
     def of_week(self, week: date) -> list[Delivery]:
         """Usable contents of a week, by name."""
@@ -90,51 +88,97 @@ class Landing:
         return sorted({item.placement.week_ending for item in self.deliveries})
 
 
-def scan(folder: Path, index_path: Path) -> Landing:
+@dataclass
+class Limit:
+    """How much one scan reads: it begins no file after so many bytes or seconds.
+
+    Files that were written less than `settle_seconds` ago are not waited for. What is left
+    waits for the next scan; `reached` tells that bytes or seconds ended this one.
+    """
+
+    bytes: int
+    seconds: float
+    settle_seconds: float
+    reached: bool = False
+    _begun: float = field(default_factory=time.monotonic)
+
+    def takes(self, item: Listed) -> bool:
+        """Whether a file may be begun; counts it."""
+        if item.changed_within(self.settle_seconds, time.time()):
+            return False
+        if self.bytes <= 0 or time.monotonic() - self._begun > self.seconds:
+            self.reached = True
+            return False
+        self.bytes -= max(item.size, 0)
+        return True
+
+
+def scan(folder: Path, index_path: Path, limit: Limit | None = None) -> Landing:
     """Look at every delivered file; read only those the index does not know.
 
     A file that changes while it is read is left alone until the next scan, and says so.
+
+    Args:
+        folder: The landing folder.
+        index_path: The landing index, a cache.
+        limit: Read no more than this now; by default all.
+
+    Raises:
+        OSError: files are left for the next scan, which would not know what this one read.
     """
     today = datetime.now(UTC).date()
     index = landing_index.load(index_path)
     found: dict[str, dict[str, Any]] = {}
-    pending: list[tuple[str, Path]] = []
+    pending: list[Listed] = []
     refused: list[Unusable] = []
-    for name, path in _walk(folder):
-        if fault := _no_file(path, folder):
-            refused.append(Unusable(_full_name(name, None), fault))
-            continue
-        entry = index.get(name)
-        if entry and _still_holds(entry, path, today):
-            found[name] = entry
+    for item in listing(folder):
+        entry = index.get(item.name)
+        if item.fault:
+            refused.append(Unusable(_full_name(item.name, None), item.fault))
+        elif entry and _still_holds(entry, item, today):
+            found[item.name] = entry
         else:
-            pending.append((name, path))
-    with ThreadPoolExecutor(min(os.cpu_count() or 1, _MOST_THREADS)) as pool:
-        for (name, _), entry in zip(
-            pending, pool.map(lambda item: _examine(item[0], item[1], today), pending), strict=True
-        ):
-            found[name] = entry
-    _refuse_unsettled(pending, found)
-    if found != index:
-        landing_index.save(index_path, found)
+            pending.append(item)
+    examined = _examine_all(pending, today, limit)
+    if limit is None:
+        _refuse_unsettled(pending, examined)
+    found |= examined
+    saved = found == index or landing_index.save(index_path, found)
+    if not saved and limit is not None and limit.reached:
+        raise OSError(
+            f"{index_path} cannot be written, so the next scan would read the same files again "
+            "and never reach the others; free space or mend the permissions"
+        )
+    waiting = tuple(_full_name(i.name, None) for i in pending if i.name not in examined)
     deliveries, unusable = _unpack(folder, found)
     sound, contradictory = _part_contradictory(deliveries)
-    return Landing(tuple(sound), (*refused, *unusable, *contradictory))
+    return Landing(tuple(sound), (*refused, *unusable, *contradictory), waiting)
 
 
-def _refuse_unsettled(pending: list[tuple[str, Path]], found: dict[str, dict[str, Any]]) -> None:
+def _examine_all(
+    pending: list[Listed], today: date, limit: Limit | None
+) -> dict[str, dict[str, Any]]:
+    """Read new files in threads, by name; those beyond the limit are left out."""
+
+    def examine(item: Listed) -> dict[str, Any] | None:
+        if limit is not None and not limit.takes(item):
+            return None
+        return _examine(item.name, item.path, today)
+
+    with ThreadPoolExecutor(min(os.cpu_count() or 1, _MOST_THREADS)) as pool:
+        entries = zip(pending, pool.map(examine, pending), strict=True)
+        return {item.name: entry for item, entry in entries if entry is not None}
+
+
+def _refuse_unsettled(pending: list[Listed], found: dict[str, dict[str, Any]]) -> None:
     """Watch files that were written a moment ago; those that still grow are left alone."""
     now = time.time()
-    fresh = [
-        (name, path)
-        for name, path in pending
-        if 0 <= now - found[name]["mtime_ns"] / _NANOSECONDS < SETTLE_SECONDS
-    ]
+    fresh = [item for item in pending if item.changed_within(SETTLE_SECONDS, now)]
     if fresh:
         time.sleep(SETTLE_SECONDS)
-    for name, path in fresh:
-        if not _same_file(found[name], path):
-            found[name] = _UNSETTLED
+    for item in fresh:
+        if not _same_file(found[item.name], item.path):
+            found[item.name] = _UNSETTLED
 
 
 def read(delivery: Delivery) -> bytes:
@@ -153,52 +197,12 @@ def read(delivery: Delivery) -> bytes:
     raise FileRefused(f"{delivery.name} changed while it was read; run the week again")
 
 
-def _walk(folder: Path) -> Iterator[tuple[str, Path]]:
-    """What could be a data file below the folder, by name.
-
-    Hidden and temporary names are passed over. Links to folders are not followed, so what
-    they hold is not read; the link itself is yielded, to be told.
-    """
-    for root, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        files = [name for name in names if _is_data_name(name)]
-        deepest = len(Path(root).relative_to(folder).parts) >= MAX_DEPTH
-        odd = [
-            name
-            for name in folders
-            if deepest or _is_data_name(name) or (Path(root) / name).is_symlink()
-        ]
-        folders[:] = [name for name in folders if name not in odd]
-        for name in sorted([*files, *odd]):
-            path = Path(root) / name
-            yield path.relative_to(folder).as_posix(), path
-
-
-def _is_data_name(name: str) -> bool:
-    return name.lower().endswith(SUFFIXES) and not name.startswith(_UNFINISHED_PREFIXES)
-
-
-def _no_file(path: Path, folder: Path) -> str | None:
-    """Why nothing is read under a name, or None where it is a file of the folder."""
-    try:
-        target = path.resolve(strict=True)
-    except (OSError, RuntimeError):  # RuntimeError: a loop of links
-        return "a link that leads nowhere" if path.is_symlink() else None
-    if path.is_symlink() and not target.is_relative_to(folder.resolve()):
-        return "a link that leads out of the landing folder"
-    if target.is_dir() and len(path.relative_to(folder).parts) > MAX_DEPTH:
-        return f"deeper than {MAX_DEPTH} folders; nothing in it is read"
-    if target.is_dir():
-        return "a folder or a link to one, where a file is expected; nothing below it is read"
-    return None if target.is_file() else "no ordinary file"
-
-
-def _still_holds(entry: dict[str, Any], path: Path, today: date) -> bool:
+def _still_holds(entry: dict[str, Any], item: Listed, today: date) -> bool:
     """Whether an index entry describes the file as it stands.
 
     A refusal is looked at again on another day: what lay in the future may not any more.
     """
-    if not _same_file(entry, path):
+    if (entry["size"], entry["mtime_ns"]) != (item.size, item.mtime_ns):
         return False
     refused = any("refused" in content for content in entry["contents"])
     return not refused or bool(entry["examined_on"] == str(today))

@@ -72,8 +72,8 @@ def placement_of(stored: dict[str, Any]) -> Placement:
     )
 
 
-def save(path: Path, files: dict[str, dict[str, Any]]) -> None:
-    """Replace the index; failing to is no error, the next scan only costs more."""
+def save(path: Path, files: dict[str, dict[str, Any]]) -> bool:
+    """Replace the index; failing to (False) only makes the next scan cost more."""
     stored = {"version": _VERSION, "digest": _digest(files), "files": files}
     text = json.dumps(stored, default=str)
     # One name for all: who holds the lock may write over what a killed run left.
@@ -87,3 +87,5 @@ def save(path: Path, files: dict[str, dict[str, Any]]) -> None:
         with suppress(OSError):
             staged.unlink(missing_ok=True)
         _LOG.warning("cannot write the landing index %s: %s", path, error)
+        return False
+    return True
