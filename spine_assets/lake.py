@@ -42,11 +42,16 @@ _LOCKS = "_locks"
 # Small enough that one symbol's rows of a sorted week touch few groups, large enough
 # that a full-size week (190,000 rows) has only a handful of footers entries to read.
 _ROW_GROUP_ROWS = 32_768
+_WEEK_FOLDER = "week_ending=2"  # of a real week; the empty one begins otherwise
 _EMPTY_WEEK = "week_ending=__HIVE_DEFAULT_PARTITION__"
 
 
 class LakeError(Exception):
     """The lake cannot be read or written; the message says what to do."""
+
+
+class LakeUnavailable(LakeError):
+    """The lake's place fails (a full disk, a lost mount): the same may work a little later."""
 
 
 class Lake:
@@ -73,8 +78,17 @@ class Lake:
 
     def weeks(self, table: str) -> list[date]:
         """Weeks of a table that hold a file, oldest first."""
-        found = {path.parent.name for path in (self.root / table).glob("week_ending=2*/*.parquet")}
-        return sorted(date.fromisoformat(name.partition("=")[2]) for name in found)
+        return list(self.names(table))
+
+    def names(self, table: str) -> dict[date, list[str]]:
+        """Names of all whole files of a table by week, oldest first; no file is opened."""
+        found = {}
+        for folder in _entries(self.root / table):
+            if folder.startswith(_WEEK_FOLDER):
+                files = _entries(self.root / table / folder)
+                if whole := [name for name in files if _is_whole(name)]:
+                    found[date.fromisoformat(folder.partition("=")[2])] = whole
+        return found
 
     def stage(self, frame: pl.DataFrame, target: Path, metadata: dict[str, Any]) -> Path:
         """Write a frame beside its target, synced to disk, and return the temporary path.
@@ -101,7 +115,7 @@ class Lake:
             full = _is_full(target.parent)
             with suppress(OSError):
                 staged.unlink(missing_ok=True)
-            raise LakeError(
+            raise LakeUnavailable(
                 f"cannot write {target}: {os.strerror(errno.ENOSPC) if full else error}; "
                 "the earlier file stands "
                 "as it was. Free space or mend the permissions, then run the week again"
@@ -120,7 +134,9 @@ class Lake:
         except OSError as error:
             with suppress(OSError):
                 staged.unlink(missing_ok=True)
-            raise LakeError(f"cannot publish {target}: {error}; run the week again") from error
+            raise LakeUnavailable(
+                f"cannot publish {target}: {error}; run the week again"
+            ) from error
 
     def read(self, path: Path, columns: list[str] | None = None) -> pl.DataFrame:
         """The rows of a file.
@@ -175,7 +191,7 @@ class Lake:
             lock = FileLock(folder / f"{name}.lock")
             lock.acquire()
         except OSError as error:
-            raise LakeError(
+            raise LakeUnavailable(
                 f"cannot lock {name} in {folder}: {error.strerror or error}; "
                 "the lake must be a writable folder"
             ) from error
@@ -224,10 +240,23 @@ def _told_if_damaged(path: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError, pl.exceptions.PolarsError) as error:
-        raise LakeError(
+        fault = LakeUnavailable if isinstance(error, OSError) else LakeError
+        raise fault(
             f"{path} cannot be read ({error}); restore it from a copy, or delete it and build "
             "the week again while its delivered files are in the landing folder"
         ) from error
+
+
+def _entries(folder: Path) -> list[str]:
+    """Names in a folder, sorted; none where it is missing."""
+    try:
+        return sorted(os.listdir(folder))  # noqa: PTH208 - names alone, some times faster
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _is_whole(name: str) -> bool:
+    return name.endswith(".parquet") and not name.startswith(".")
 
 
 def _remove(leftovers: Iterable[Path]) -> int:

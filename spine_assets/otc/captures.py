@@ -27,6 +27,9 @@ from spine_assets.weeks import Tier, VenueClass
 _HASH_DIGITS = 12
 
 Key = tuple[Tier, VenueClass]
+Name = tuple[str, str, str]
+"""Tier, class and the first digits of the hash: what a capture's file name tells."""
+Names = Mapping[date, set[Name]]
 
 
 @dataclass(frozen=True)
@@ -149,6 +152,24 @@ def stored(lake: Lake, week: date) -> list[Capture]:
     """All committed captures of a week, the earliest first."""
     found = [_read(lake, path) for path in lake.files(raw.TABLE.name, week)]
     return sorted(found, key=lambda capture: (capture.captured_at, capture.sha256))
+
+
+def name_of(tier: Tier, venue_class: VenueClass, sha256: str) -> Name:
+    """What the file name of a capture of that content tells."""
+    return tier.value, venue_class.value, sha256[:_HASH_DIGITS]
+
+
+def names(lake: Lake) -> Names:
+    """What is captured, by week, told by file names alone: no file is opened."""
+    return {
+        week: {_name_in(file_name) for file_name in files}
+        for week, files in lake.names(raw.TABLE.name).items()
+    }
+
+
+def _name_in(file_name: str) -> Name:
+    tier, venue_class, capture_id = file_name.removesuffix(".parquet").split(".")
+    return tier, venue_class, capture_id.rpartition("-")[2]
 
 
 def remove_uncommitted(lake: Lake, week: date) -> int:

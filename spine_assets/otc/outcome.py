@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any
 
-from spine_assets.lake import Lake, LakeError
+from spine_assets.lake import Lake, LakeError, LakeUnavailable
 from spine_assets.otc.checking import CheckResult, Connect
 from spine_assets.otc.landing import Landing
 
@@ -40,6 +40,11 @@ class WeekResult:
     week: date
     events: list[TableBuilt | CheckResult] = field(default_factory=list)
     error: BuildFailed | LakeError | None = None
+
+    @property
+    def is_passing(self) -> bool:
+        """Whether the same week may succeed a little later with nothing changed."""
+        return isinstance(self.error, LakeUnavailable)
 
 
 @dataclass(frozen=True)
