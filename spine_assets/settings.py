@@ -22,6 +22,7 @@ class Settings(BaseSettings):
         lake: Folder of the Parquet tables (`SPINE_LAKE`); None means `lake` in the
             data folder.
         log_level: Least level that is logged (`SPINE_LOG_LEVEL`).
+        log_format: Log lines of our jobs: `human` or `json` (`SPINE_LOG_FORMAT`).
     """
 
     model_config = SettingsConfigDict(env_prefix="SPINE_", env_file=".env", extra="ignore")
@@ -30,6 +31,7 @@ class Settings(BaseSettings):
     database_path: Path | None = None
     lake: Path | None = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_format: Literal["human", "json"] = "human"
 
     @field_validator("data_dir", "lake", "database_path", mode="before")
     @classmethod

@@ -1,0 +1,30 @@
+"""The console logger of our jobs: lines with run, week and table, for people or as JSON."""
+
+import logging
+from typing import Any
+
+import dagster as dg
+
+from spine_assets import logs
+from spine_assets.settings import load_settings
+
+LOGGED: dict[str, Any] = {"loggers": {"console": {"config": {}}}}
+"""Run config that chooses this logger. Dagster's own is used by any run without it, such as
+those of `dagster asset materialize`."""
+
+
+@dg.logger(
+    {"level": dg.Field(str, is_required=False, description="Default: SPINE_LOG_LEVEL.")},
+    description="Lines with run, week and table; SPINE_LOG_FORMAT=json makes each a JSON object.",
+)
+def console(context: dg.InitLoggerContext) -> logging.Logger:
+    """Write to standard error in the format and from the level that the settings name."""
+    settings = load_settings()
+    level = context.logger_config.get("level") or settings.log_level
+    return logs.console(level, settings.log_format)
+
+
+@dg.definitions
+def loggers() -> dg.Definitions:
+    """`console` for every job of this location."""
+    return dg.Definitions(loggers={"console": console})

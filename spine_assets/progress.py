@@ -1,0 +1,66 @@
+"""How far a range of weeks has come: one text that the log carries and a progress bar reads.
+
+A run may be in this process, in the daemon's or on another machine; its event log is the one
+place where all can look.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+_TEXT = re.compile(
+    r"\((\d+)/(\d+) weeks, \d+%, ([\d,]+) rows(?:, [\d,]+ rows/s)?(?:, ([\d,]+) failed)?"
+    r"(?:, about \d+ s left)?\)$"
+)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Weeks done of a total, rows of `otc_raw` in them, and seconds since the start."""
+
+    done: int
+    total: int
+    rows: int
+    failed: int
+    seconds: float = 0.0
+
+    @property
+    def percent(self) -> int:
+        """Whole percent of the weeks."""
+        return 100 * self.done // self.total if self.total else 100
+
+    @property
+    def rows_per_second(self) -> int | None:
+        """Rows a second so far; None where no time has passed or no row was read."""
+        return round(self.rows / self.seconds) if self.seconds > 0 and self.rows else None
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Time left at the pace so far; None before the first week."""
+        if not self.done or self.seconds <= 0:
+            return None
+        return self.seconds / self.done * (self.total - self.done)
+
+    def text(self) -> str:
+        """As the log says it, for example `(3/12 weeks, 25%, 36,000 rows, 51,000 rows/s)`."""
+        parts = [f"{self.done}/{self.total} weeks", f"{self.percent}%", f"{self.rows:,} rows"]
+        if self.rows_per_second is not None:
+            parts.append(f"{self.rows_per_second:,} rows/s")
+        if self.failed:
+            parts.append(f"{self.failed:,} failed")
+        if self.seconds_left is not None and self.done < self.total:
+            parts.append(f"about {self.seconds_left:.0f} s left")
+        return f"({', '.join(parts)})"
+
+
+def read(message: str) -> Progress | None:
+    """What a log message says of progress; None where it says nothing.
+
+    Times are not read back: who looks has a clock of his own.
+    """
+    found = _TEXT.search(message)
+    if found is None:
+        return None
+    done, total, rows, failed = (int((text or "0").replace(",", "")) for text in found.groups())
+    return Progress(done, total, rows, failed)

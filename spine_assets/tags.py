@@ -1,0 +1,34 @@
+"""Tags by which runs are found, limited and explained, whoever starts them."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+LANE = "spine/lane"
+TRIGGER = "spine/trigger"
+PIPELINE = "spine/pipeline"
+FRONT = "spine/front"
+"""Set to `cli` on runs that live in a `spine` process, which watches them itself."""
+PARTITION = "dagster/partition"
+RANGE_START = "dagster/asset_partition_range_start"
+RANGE_END = "dagster/asset_partition_range_end"
+MAX_RUNTIME = "dagster/max_runtime"
+"""Seconds after which Dagster's run monitoring ends a run."""
+
+
+class Lane(StrEnum):
+    """Queues of different width (`dagster.yaml`), so that history never delays this week."""
+
+    NORMAL = "normal"
+    BACKFILL = "backfill"
+    SLOW = "slow"
+
+
+def run_tags(pipeline: str, lane: Lane, trigger: str) -> dict[str, str]:
+    """What every run of ours says of itself."""
+    return {PIPELINE: pipeline, LANE: lane.value, TRIGGER: trigger}
+
+
+def week_tags(first: str, last: str) -> dict[str, str]:
+    """Tags that name the week of a run, or the weeks from first to last."""
+    return {PARTITION: first} if first == last else {RANGE_START: first, RANGE_END: last}
