@@ -10,6 +10,7 @@ update dates, and our capture time.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from functools import cache
@@ -120,6 +121,23 @@ def weeks_between(first: date, last: date) -> list[date]:
     """All week endings from `first` to `last`, both included."""
     days = (require_friday(last) - require_friday(first)).days
     return [first + _WEEK * n for n in range(days // 7 + 1)]
+
+
+def stretches(weeks: Iterable[date], most: int | None = None) -> list[tuple[date, date]]:
+    """First and last week of each run of adjacent weeks, oldest first.
+
+    Args:
+        weeks: Week endings, in any order.
+        most: Longest stretch, in weeks; longer ones are cut.
+    """
+    found: list[list[date]] = []
+    for week in sorted(set(weeks)):
+        adjacent = found and week - found[-1][-1] == _WEEK
+        if adjacent and (most is None or len(found[-1]) < most):
+            found[-1].append(week)
+        else:
+            found.append([week])
+    return [(part[0], part[-1]) for part in found]
 
 
 def publication_day(week_ending: date, tier: Tier) -> date:

@@ -1,0 +1,23 @@
+"""The pipelines of the example domain."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from spine_assets.pipelines import Kind, Parameter, Pipeline, Plan, RunPlan
+
+
+def _greeting(values: Mapping[str, Any], dry_run: bool) -> Plan:
+    return Plan([RunPlan(run_config={"ops": {"greet": {"config": {"name": values["name"]}}}})])
+
+
+PIPELINES = (
+    Pipeline(
+        "example.hello",
+        "Says hello.",
+        "example_hello",
+        _greeting,
+        (Parameter("name", Kind.TEXT, "whom to greet", default="World"),),
+    ),
+)

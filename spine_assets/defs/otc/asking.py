@@ -1,0 +1,111 @@
+"""When a week is asked for again: earlier runs of the same input, read from their tags.
+
+A run key is never repeated by Dagster, and whether an input is captured stands in the lake. So
+what an earlier run made of the same input decides: a run that refused it is not repeated, one
+that met a passing fault (a full disk, a killed process) is, a bounded number of times.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+
+import dagster as dg
+
+from spine_assets.otc.arrivals import WeekInput
+
+INPUT = "spine/input"
+"""Tag: the input a run was asked for (`WeekInput.key`)."""
+_LEFT = "spine/left"
+_FAULT = "spine/fault"
+MAX_ATTEMPTS = 4  # about half an hour; what has not passed by then wants a person
+_FIRST_WAIT_SECONDS = 60  # then three times as long each time
+_RUNS_READ = 25  # of one input; more failures in a row than attempts are never needed
+_NOTHING = "-"  # a tag must not be empty
+
+
+class Fault(StrEnum):
+    """Why a run failed: what it was given, or what may pass."""
+
+    NONE = "none"
+    INPUT = "input"
+    PASSING = "passing"
+
+
+class Verdict(StrEnum):
+    """What to do about an input that is not captured."""
+
+    ASK = "ask"
+    WAIT = "wait"
+    ANSWERED = "answered"
+    GIVEN_UP = "given up"
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A verdict, the number of the attempt it asks for, and the run it was drawn from."""
+
+    verdict: Verdict
+    attempt: int = 1
+    run_id: str | None = None
+
+
+def fault(*, failed: bool, passing: bool) -> Fault:
+    """Why a run of one week failed, if it did."""
+    if not failed:
+        return Fault.NONE
+    return Fault.PASSING if passing else Fault.INPUT
+
+
+def word(left: WeekInput, found: Fault) -> dict[str, str]:
+    """Tags by which a run tells what it left."""
+    return {_LEFT: left.left or _NOTHING, _FAULT: found.value}
+
+
+def judge(instance: dg.DagsterInstance, wanted: WeekInput, now: datetime) -> Judgement:
+    """What to do about an input that is not captured, given the runs it had.
+
+    Args:
+        instance: Where runs are remembered.
+        wanted: The input.
+        now: The present, for the wait between attempts.
+    """
+    records = instance.get_run_records(
+        dg.RunsFilter(tags={INPUT: wanted.key}), limit=_RUNS_READ
+    )  # the newest first
+    if not records:
+        return Judgement(Verdict.ASK)
+    newest, number = records[0].dagster_run, len(records)
+    if not newest.is_finished:
+        return Judgement(Verdict.WAIT, number, newest.run_id)
+    if _answered(newest, wanted):
+        return Judgement(Verdict.ANSWERED, number, newest.run_id)
+    failed = _failed_in_a_row([record.dagster_run for record in records])
+    if failed >= MAX_ATTEMPTS:
+        return Judgement(Verdict.GIVEN_UP, number, newest.run_id)
+    ended = records[0].end_time or records[0].update_timestamp.replace(tzinfo=UTC).timestamp()
+    wait = _FIRST_WAIT_SECONDS * 3 ** (failed - 1) if failed else 0
+    if now.timestamp() < ended + wait:
+        return Judgement(Verdict.WAIT, number, newest.run_id)
+    return Judgement(Verdict.ASK, number + 1, newest.run_id)
+
+
+def _answered(run: dg.DagsterRun, wanted: WeekInput) -> bool:
+    """Whether a run has said all there is to say about an input as it stands.
+
+    What it left uncaptured it refused. A person who canceled it had a reason.
+    """
+    if run.status is dg.DagsterRunStatus.CANCELED:
+        return True
+    if run.status is dg.DagsterRunStatus.FAILURE and run.tags.get(_FAULT) != Fault.INPUT:
+        return False
+    return run.tags.get(_LEFT) == (wanted.left or _NOTHING)
+
+
+def _failed_in_a_row(runs: list[dg.DagsterRun]) -> int:
+    """Failures since the last success, the newest run first."""
+    for number, run in enumerate(runs):
+        if run.status is not dg.DagsterRunStatus.FAILURE:
+            return number
+    return len(runs)

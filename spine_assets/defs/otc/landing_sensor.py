@@ -1,0 +1,187 @@
+"""Sensor: files that arrive in the landing folder become runs, one a week.
+
+A tick that finds nothing changed costs one `stat` a file. Otherwise new files are read up to a
+limit and remembered in the landing index, and each week with a content that no capture holds
+is asked for, once all new files are known, so that a week's files make one run.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from typing import Any
+
+import dagster as dg
+
+from spine_assets.defs.otc import asking
+from spine_assets.defs.otc.asking import Verdict
+from spine_assets.defs.otc.jobs import otc_weekly_job
+from spine_assets.lake import Lake
+from spine_assets.otc import captures
+from spine_assets.otc.arrivals import WeekInput, input_of, uncaptured
+from spine_assets.otc.landing import Landing, Limit, scan
+from spine_assets.otc.listing import fingerprint, listing
+from spine_assets.settings import load_settings
+from spine_assets.tags import Lane, run_tags
+
+INTERVAL_SECONDS = 30
+MOST_REQUESTS = 20  # a tick; each takes the daemon some tenths of a second
+# Dagster gives a tick 60 s. One archive of the largest size takes about half of that.
+READ_BYTES = 1_500_000_000
+READ_SECONDS = 20.0
+SETTLE_SECONDS = 5.0  # a copy that pauses longer should write under a temporary name
+MANY_WEEKS = 8  # beyond them it is history that arrives, and this week's files go first
+_TOLD_DIGITS = 8  # the cursor stands in every tick; a false match only keeps a warning silent
+
+
+@dataclass
+class Memory:
+    """What one tick tells the next.
+
+    `seen` is the state in which nothing was left to do; `asked` are inputs by week whose run
+    has not ended yet; `told` are hashes of what was named in the log and still stands.
+    """
+
+    seen: str | None = None
+    asked: dict[str, str] = field(default_factory=dict)
+    told: list[str] = field(default_factory=list)
+
+    @classmethod
+    def load(cls, cursor: str | None) -> "Memory":
+        """Read a cursor; a damaged one only costs a full look."""
+        try:
+            return cls(**json.loads(cursor or "{}"))
+        except (TypeError, ValueError):
+            return cls()
+
+    def text(self) -> str:
+        """As the cursor holds it."""
+        return json.dumps(vars(self))
+
+
+@dg.sensor(
+    name="otc_landing",
+    job=otc_weekly_job,
+    minimum_interval_seconds=INTERVAL_SECONDS,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Builds the weeks of new, changed and late files in the landing folder.",
+)
+def otc_landing(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+    """Ask for a run of each week with something delivered that is not captured."""
+    settings = load_settings()
+    memory = Memory.load(context.cursor)
+    files = listing(settings.landing_path)
+    held = captures.names(Lake(settings.lake_path))
+    now = datetime.now(UTC)
+    seen = _state(fingerprint(files), held, now.date())
+    if memory.seen == seen:
+        return dg.SensorResult(skip_reason=f"nothing new among {len(files):,} files")
+    limit = Limit(READ_BYTES, READ_SECONDS, SETTLE_SECONDS)
+    landing = scan(settings.landing_path, settings.landing_index_path, limit)
+    told = [(f"{item.name}: {item.reason}", "cannot be used: ") for item in landing.unusable]
+    if limit.reached:
+        _tell(context, memory, told)
+        known = len(files) - len(landing.waiting)
+        said = f"{known:,} of {len(files):,} files are known ({100 * known // len(files)}%)"
+        return _result(memory, None, [], f"{said}; weeks are asked for when all are")
+    asked = _ask(context.instance, memory, landing, held, now)
+    told += [(text, "") for text in asked.given_up]
+    _tell(context, memory, told)
+    open_still = landing.waiting or asked.later or memory.asked
+    return _result(memory, None if open_still else seen, asked.requests, asked.said(landing))
+
+
+@dataclass
+class _Asked:
+    """What a tick asks for, and what it leaves."""
+
+    requests: list[dg.RunRequest] = field(default_factory=list)
+    given_up: list[str] = field(default_factory=list)
+    running: int = 0
+    later: int = 0
+
+    def said(self, landing: Landing) -> str:
+        """Why no run is asked for, where none is."""
+        parts = [f"{len(landing.deliveries):,} usable files"]
+        for number, what in (
+            (len(landing.waiting), "still being written"),
+            (len(landing.unusable), "cannot be used"),
+            (self.running, "weeks being built or waiting to be tried again"),
+            (len(self.given_up), "weeks given up"),
+        ):
+            if number:
+                parts.append(f"{number:,} {what}")
+        return ", ".join(parts)
+
+
+def _ask(
+    instance: dg.DagsterInstance,
+    memory: Memory,
+    landing: Landing,
+    held: captures.Names,
+    now: datetime,
+) -> _Asked:
+    """Requests for inputs that are not captured, and for those whose run met a passing fault."""
+    wanted = {item.week_ending: item for item in uncaptured(landing, held)}
+    lane = Lane.BACKFILL if len(wanted) > MANY_WEEKS else Lane.NORMAL
+    for key in memory.asked:
+        week = date.fromisoformat(key)
+        wanted.setdefault(week, input_of(week, landing, held))
+    found = _Asked()
+    for week, item in sorted(wanted.items()):
+        if len(found.requests) == MOST_REQUESTS:
+            found.later += 1
+            continue
+        judged = asking.judge(instance, item, now)
+        if judged.verdict is Verdict.ASK:
+            found.requests.append(_request(item, judged.attempt, lane))
+        if judged.verdict in {Verdict.ASK, Verdict.WAIT}:
+            memory.asked[str(week)] = item.content
+            found.running += judged.verdict is Verdict.WAIT
+        else:
+            memory.asked.pop(str(week), None)
+        if judged.verdict is Verdict.GIVEN_UP:
+            found.given_up.append(
+                f"week {week} was asked for {asking.MAX_ATTEMPTS} times and failed each time; "
+                f"look at run {judged.run_id} and then run spine backfill {week}"
+            )
+    return found
+
+
+def _request(item: WeekInput, attempt: int, lane: Lane) -> dg.RunRequest:
+    """A run of a week; of each input and attempt there is one at most."""
+    key = item.key if attempt == 1 else f"{item.key}#{attempt}"
+    return dg.RunRequest(
+        run_key=key,
+        partition_key=str(item.week_ending),
+        tags={**run_tags("otc.weekly", lane, "sensor"), asking.INPUT: item.key},
+    )
+
+
+def _tell(
+    context: dg.SensorEvaluationContext, memory: Memory, found: list[tuple[str, str]]
+) -> None:
+    """Name what is wrong once, while it stands."""
+    hashed = {_digest(text): f"{prefix}{text}" for text, prefix in found}
+    for key, text in hashed.items():
+        if key not in memory.told:
+            context.log.warning(text)
+    memory.told = sorted(hashed)
+
+
+def _result(
+    memory: Memory, seen: str | None, requests: list[dg.RunRequest], said: str
+) -> dg.SensorResult:
+    memory.seen = seen
+    skip: dict[str, Any] = {} if requests else {"skip_reason": said}
+    return dg.SensorResult(run_requests=requests, cursor=memory.text(), **skip)
+
+
+def _state(files: str, held: captures.Names, today: date) -> str:
+    """Changes with every file, every capture and every day (a refusal may fall with it)."""
+    captured = sorted((str(week), sorted(names)) for week, names in held.items())
+    return hashlib.sha256(json.dumps([files, captured, str(today)]).encode()).hexdigest()
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()[:_TOLD_DIGITS]

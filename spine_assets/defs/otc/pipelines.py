@@ -1,0 +1,111 @@
+"""The pipelines of the OTC domain, by the names that Market Spine's users know."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from spine_assets.defs.otc.jobs import METRICS, NORMALIZED, SUMMARIZED
+from spine_assets.lake import Lake
+from spine_assets.otc.behind import behind
+from spine_assets.otc.handing_in import Asserted, hand_in
+from spine_assets.pipelines import Kind, Parameter, Pipeline, Plan, RunPlan
+from spine_assets.settings import load_settings
+from spine_assets.weeks import stretches
+
+_FILE = Parameter("file_path", Kind.FILE, "FINRA's file; copied into the landing folder")
+_ASSERTED = (
+    Parameter("tier", Kind.TIER, "tier that the file is said to hold"),
+    Parameter("venue_class", Kind.VENUE_CLASS, "class that the file is said to hold"),
+)
+_FORCE = Parameter("force", Kind.FLAG, "build also what is unchanged", default=False)
+_WEEK = Parameter("week_ending", Kind.WEEK, "the week's Friday", required=True)
+_WEEK_OR_BEHIND = Parameter(
+    "week_ending", Kind.WEEK, "the week's Friday; default: every week that is behind its captures"
+)
+
+
+def _of_week(values: Mapping[str, Any], dry_run: bool) -> Plan:
+    """The asserted week, after its file is handed in where one is given."""
+    notes = _handed_in(values, dry_run)[1] if values.get("file_path") else []
+    week = values["week_ending"]
+    return Plan([RunPlan(week, week, _config(values))], notes)
+
+
+def _of_file(values: Mapping[str, Any], dry_run: bool) -> Plan:
+    """The weeks that a file turns out to hold."""
+    weeks, notes = _handed_in(values, dry_run)
+    return Plan([RunPlan(*part, _config(values)) for part in stretches(weeks)], notes)
+
+
+def _of_behind(tables: Collection[str]) -> Any:
+    """A plan of the given week, or of all weeks in which these tables are behind."""
+
+    def plan(values: Mapping[str, Any], dry_run: bool) -> Plan:
+        week = values["week_ending"]
+        if week is not None:
+            return Plan([RunPlan(week, week, _config(values))])
+        weeks = behind(Lake(load_settings().lake_path), tables)
+        notes = [] if weeks else [f"nothing is behind: {', '.join(tables)} are up to date"]
+        return Plan([RunPlan(*part, _config(values)) for part in stretches(weeks)], notes)
+
+    return plan
+
+
+def _handed_in(values: Mapping[str, Any], dry_run: bool) -> tuple[list[Any], list[str]]:
+    asserted = Asserted(values.get("week_ending"), values["tier"], values["venue_class"])
+    landing = load_settings().landing_path
+    done = hand_in(values["file_path"], landing, asserted, dry_run=dry_run)
+    where = done.path.relative_to(landing.resolve())
+    said = f"{'would copy' if dry_run else 'copied'}" if done.copied else "stands already"
+    return done.weeks, [f"{said}: {where}"]
+
+
+def _config(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {"ops": {"otc_week": {"config": {"force": True}}}} if values.get("force") else {}
+
+
+PIPELINES = (
+    Pipeline(
+        "otc.weekly",
+        "All tables of a week, after its file is copied in where one is given.",
+        "otc_weekly",
+        _of_week,
+        (_WEEK, _FILE, *_ASSERTED, _FORCE),
+    ),
+    Pipeline(
+        "otc.ingest_week",
+        "Capture a week's files, after one is copied in where it is given.",
+        "otc_ingest",
+        _of_week,
+        (_WEEK, _FILE, *_ASSERTED),
+    ),
+    Pipeline(
+        "otc.ingest",
+        "Copy a file in and capture the weeks that it holds.",
+        "otc_ingest",
+        _of_file,
+        (Parameter(_FILE.name, _FILE.kind, _FILE.description, required=True), *_ASSERTED),
+    ),
+    Pipeline(
+        "otc.normalize",
+        "Split captured lines into accepted rows (otc_venue_volume) and otc_rejects.",
+        "otc_normalize",
+        _of_behind(NORMALIZED),
+        (_WEEK_OR_BEHIND, _FORCE),
+    ),
+    Pipeline(
+        "otc.summarize",
+        "otc_symbol_summary and otc_venue_share.",
+        "otc_summarize",
+        _of_behind(SUMMARIZED),
+        (_WEEK_OR_BEHIND, _FORCE),
+    ),
+    Pipeline(
+        "compute_otc_metrics",
+        "Every table that is computed from captures.",
+        "compute_otc_metrics",
+        _of_behind(METRICS),
+        (_WEEK_OR_BEHIND, _FORCE),
+    ),
+)

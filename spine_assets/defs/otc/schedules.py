@@ -1,0 +1,114 @@
+"""Schedules: nets under the sensor, in New York time, off until someone switches them on."""
+
+from collections.abc import Iterable
+from datetime import UTC, date
+
+import dagster as dg
+
+from spine_assets.defs.logs import LOGGED
+from spine_assets.defs.otc import asking
+from spine_assets.defs.otc.jobs import METRICS, compute_otc_metrics_job, otc_weekly_job
+from spine_assets.lake import Lake
+from spine_assets.otc import captures
+from spine_assets.otc.arrivals import uncaptured
+from spine_assets.otc.behind import behind
+from spine_assets.otc.landing import Limit, scan
+from spine_assets.settings import load_settings
+from spine_assets.tags import Lane, run_tags, week_tags
+from spine_assets.weeks import stretches
+
+NEW_YORK = "America/New_York"  # FINRA's clock
+# The last tier of a week is published five weeks after its Monday, and corrected for some more.
+RECENT_WEEKS = 12
+# Dagster gives a schedule 60 s, as it does a sensor; the landing sensor reads what is more.
+_READ_BYTES = 1_500_000_000
+_READ_SECONDS = 20.0
+_SETTLE_SECONDS = 5.0
+
+Requests = list[dg.RunRequest] | dg.SkipReason
+
+
+@dg.schedule(
+    name="otc_ingest_check",
+    job=otc_weekly_job,
+    cron_schedule="0 7 * * 3",
+    execution_timezone=NEW_YORK,
+    description="Wednesdays 07:00: builds weeks whose files are not captured, whatever the "
+    "landing sensor made of them.",
+)
+def otc_ingest_check(context: dg.ScheduleEvaluationContext) -> Requests:
+    """Ask for each week with something delivered that is not captured."""
+    settings = load_settings()
+    limit = Limit(_READ_BYTES, _READ_SECONDS, _SETTLE_SECONDS)
+    landing = scan(settings.landing_path, settings.landing_index_path, limit)
+    wanted = uncaptured(landing, captures.names(Lake(settings.lake_path)))
+    if not wanted:
+        waiting = f"; {len(landing.waiting)} files are not read yet" if landing.waiting else ""
+        return dg.SkipReason(f"everything delivered is captured{waiting}")
+    at = _scheduled(context)
+    return [
+        dg.RunRequest(
+            run_key=f"{at}:{item.key}",
+            run_config=LOGGED,
+            partition_key=str(item.week_ending),
+            tags={
+                **run_tags("otc.weekly", Lane.NORMAL, "schedule"),
+                asking.INPUT: item.key,
+            },
+        )
+        for item in wanted
+    ]
+
+
+@dg.schedule(
+    name="otc_recheck_recent",
+    job=otc_weekly_job,
+    cron_schedule="30 7 * * 3",
+    execution_timezone=NEW_YORK,
+    description=f"Wednesdays 07:30: looks again at the last {RECENT_WEEKS} weeks that are "
+    "captured. Corrections that arrived are built; what has not changed stays, and its checks "
+    "are made as of today.",
+)
+def otc_recheck_recent(context: dg.ScheduleEvaluationContext) -> Requests:
+    """Ask for the newest weeks, each stretch of adjacent ones in one run."""
+    weeks = Lake(load_settings().lake_path).weeks("otc_raw")[-RECENT_WEEKS:]
+    if not weeks:
+        return dg.SkipReason("no week is captured yet")
+    return _of_stretches(weeks, "otc.weekly", _scheduled(context))
+
+
+@dg.schedule(
+    name="compute_otc_metrics",
+    job=compute_otc_metrics_job,
+    cron_schedule="0 22 * * 1-5",
+    execution_timezone=NEW_YORK,
+    description="Weekdays 22:00: builds the computed tables of every week in which one of them "
+    "is behind its captures.",
+)
+def compute_otc_metrics(context: dg.ScheduleEvaluationContext) -> Requests:
+    """Ask for weeks whose computed tables are missing or stale."""
+    weeks = behind(Lake(load_settings().lake_path), METRICS)
+    if not weeks:
+        return dg.SkipReason("every computed table is up to date")
+    return _of_stretches(weeks, "compute_otc_metrics", _scheduled(context))
+
+
+def _of_stretches(weeks: Iterable[date], pipeline: str, at: str) -> list[dg.RunRequest]:
+    """One request for each stretch of adjacent weeks."""
+    return [
+        dg.RunRequest(
+            run_key=f"{at}:{pipeline}:{first}..{last}",
+            run_config=LOGGED,
+            tags={
+                **run_tags(pipeline, Lane.NORMAL, "schedule"),
+                **week_tags(str(first), str(last)),
+            },
+        )
+        for first, last in stretches(weeks)
+    ]
+
+
+def _scheduled(context: dg.ScheduleEvaluationContext) -> str:
+    """The time of the tick; a tick that is tried again asks for the same runs."""
+    at = context.scheduled_execution_time
+    return f"{at.astimezone(UTC):%Y%m%dT%H%MZ}"

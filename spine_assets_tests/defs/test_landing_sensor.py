@@ -1,0 +1,363 @@
+"""The landing sensor: what it asks for, when it keeps quiet, and when it asks again."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from spine_assets.defs.otc import asking, landing_sensor
+from spine_assets.defs.otc.landing_sensor import otc_landing
+from spine_assets.weeks import Tier
+from spine_assets_tests.conftest import files_limited_to
+from spine_assets_tests.defs.conftest import EVERY_TIER, ROWS, Project, Runner
+
+WEEK = date(2025, 11, 14)
+NEXT = WEEK + timedelta(weeks=1)
+OLD = date(2022, 11, 18)
+CORRECTED = (("ABCD", "OTCX", 101, 2), *ROWS[1:])
+
+
+@dataclass
+class Watch:
+    """Ticks of the sensor, and the runs it asks for, executed as the daemon would."""
+
+    runner: Runner
+    cursor: str | None = None
+    said: str = ""
+    logged: list[str] = field(default_factory=list)
+
+    def tick(self) -> list[dg.RunRequest]:
+        """One evaluation; its requests."""
+        with dg.build_sensor_context(
+            instance=self.runner.instance,
+            cursor=self.cursor,
+            sensor_name="otc_landing",
+        ) as context:
+            before = context.log.warning
+            context.log.warning = lambda text: (self.logged.append(text), before(text))  # type: ignore[method-assign,assignment]
+            result = otc_landing(context)
+        assert isinstance(result, dg.SensorResult)
+        self.cursor = result.cursor or self.cursor
+        self.said = result.skip_reason.skip_message if result.skip_reason else ""
+        return list(result.run_requests or [])
+
+    def run(self, request: dg.RunRequest) -> bool:
+        """Execute what was asked for."""
+        job = self.runner.code_location.resolve_job_def("otc_weekly")
+        tags = {**request.tags, "dagster/run_key": request.run_key or ""}
+        result = job.execute_in_process(
+            instance=self.runner.instance,
+            partition_key=request.partition_key,
+            tags=tags,
+            raise_on_error=False,
+        )
+        return result.success
+
+    def settle(self, rounds: int = 5) -> int:
+        """Tick and run until nothing is asked for; how many runs that took."""
+        runs = 0
+        for _ in range(rounds):
+            asked = self.tick()
+            if not asked:
+                return runs
+            runs += sum(1 for request in asked if self.run(request) is not None)
+        pytest.fail("the sensor asks again and again")
+
+
+@pytest.fixture
+def watch(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> Iterator[Watch]:
+    """A sensor that takes files as settled at once and waits for nothing."""
+    monkeypatch.setattr(landing_sensor, "SETTLE_SECONDS", 0.0)
+    monkeypatch.setattr(asking, "_FIRST_WAIT_SECONDS", 0)
+    return Watch(runner)  # type: ignore[return-value]
+
+
+def weeks(requests: list[dg.RunRequest]) -> list[str | None]:
+    return [request.partition_key for request in requests]
+
+
+class TestWhatArrives:
+    def test_files_of_a_week_make_one_run_and_then_nothing_is_asked(
+        self, project: Project, watch: Watch
+    ) -> None:
+        project.deliver(WEEK, *EVERY_TIER)
+        (request,) = watch.tick()
+        assert request.partition_key == str(WEEK)
+        assert request.run_key is not None
+        assert request.run_key.startswith(f"{WEEK}:")
+        assert request.tags["spine/trigger"] == "sensor"
+        assert request.tags["spine/lane"] == "normal"
+        assert watch.run(request)
+        assert watch.tick() == []
+        assert watch.tick() == []
+        assert watch.said == "nothing new among 3 files"
+
+    def test_a_late_tier_and_a_correction_each_make_a_new_run(
+        self, project: Project, watch: Watch
+    ) -> None:
+        project.deliver(WEEK, Tier.NMS_TIER_1)
+        first = watch.tick()
+        assert watch.run(first[0])
+        project.deliver(WEEK, Tier.OTC)
+        second = watch.tick()
+        assert watch.run(second[0])
+        project.deliver(WEEK, Tier.OTC, rows=CORRECTED, mark="-corrected")
+        third = watch.tick()
+        assert watch.run(third[0])
+        assert watch.tick() == []
+        keys = {request.run_key for request in (*first, *second, *third)}
+        assert weeks(first) == weeks(second) == weeks(third) == [str(WEEK)]
+        assert len(keys) == 3
+
+    def test_a_touched_file_and_a_copy_of_a_known_one_make_none(
+        self, project: Project, watch: Watch
+    ) -> None:
+        project.deliver(WEEK, Tier.OTC)
+        watch.settle()
+        (path,) = project.landing.rglob("*.csv")
+        os.utime(path, (time.time() + 5, time.time() + 5))
+        assert watch.tick() == []
+        path.with_name("again.csv").write_bytes(path.read_bytes())
+        assert watch.tick() == []
+
+    def test_a_correction_of_three_years_ago_is_built(self, project: Project, watch: Watch) -> None:
+        project.deliver(OLD, Tier.OTC)
+        watch.settle()
+        project.deliver(NEXT, Tier.OTC)
+        watch.settle()
+        project.deliver(OLD, Tier.OTC, rows=CORRECTED, updated=date(2025, 11, 3), mark="-later")
+        (request,) = watch.tick()
+        assert request.partition_key == str(OLD)
+        assert watch.run(request)
+        assert watch.runner.states(OLD)["otc_venue_share"] == ["materialized"]
+
+    def test_many_weeks_are_asked_for_in_portions_and_in_the_lane_of_history(
+        self, project: Project, watch: Watch, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(landing_sensor, "MOST_REQUESTS", 6)
+        every = [WEEK - timedelta(weeks=number) for number in range(10)]
+        for week in every:
+            project.deliver(week, Tier.OTC)
+        first = watch.tick()
+        assert len(first) == 6
+        assert {request.tags["spine/lane"] for request in first} == {"backfill"}
+        for request in first:
+            assert watch.run(request)
+        second = watch.tick()
+        assert sorted(weeks(first) + weeks(second)) == sorted(map(str, every))  # type: ignore[type-var]
+
+    def test_nothing_is_read_while_nothing_changes(
+        self, project: Project, watch: Watch, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        project.deliver(WEEK, Tier.OTC)
+        watch.settle()
+        watch.tick()
+
+        def read(*_: object) -> None:
+            raise AssertionError("the landing folder was scanned")
+
+        monkeypatch.setattr(landing_sensor, "scan", read)
+        assert watch.tick() == []
+
+    def test_a_damaged_cursor_only_costs_a_look(self, project: Project, watch: Watch) -> None:
+        project.deliver(WEEK, Tier.OTC)
+        watch.settle()
+        for damaged in ("{", "[]", '{"seen": 1, "other": 2}'):
+            watch.cursor = damaged
+            assert watch.tick() == []
+
+
+class TestWhatCannotBeUsed:
+    def test_it_is_named_once_and_again_when_it_changed(
+        self, project: Project, watch: Watch
+    ) -> None:
+        project.drop("moved.csv", "<html><body>moved</body></html>\n")
+        assert watch.tick() == []
+        project.deliver(WEEK, Tier.OTC)
+        watch.settle()
+        assert [text for text in watch.logged if "moved.csv" in text] == [
+            text for text in watch.logged
+        ]
+        assert len(watch.logged) == 1
+        project.drop("moved.csv", "nothing of the sort\n")
+        watch.tick()
+        assert len(watch.logged) == 2
+
+    def test_a_refused_delivery_is_asked_for_once(self, project: Project, watch: Watch) -> None:
+        project.deliver_in_two_parts(WEEK)
+        (request,) = watch.tick()
+        assert not watch.run(request)
+        for _ in range(3):
+            assert watch.tick() == []
+
+    def test_a_refused_part_beside_a_good_one_is_asked_for_once(
+        self, project: Project, watch: Watch
+    ) -> None:
+        project.deliver(WEEK, Tier.NMS_TIER_1)
+        project.deliver_in_two_parts(WEEK)
+        (request,) = watch.tick()
+        assert watch.run(request)
+        for _ in range(3):
+            assert watch.tick() == []
+        project.deliver(WEEK, Tier.OTC, rows=ROWS, mark="-part1")
+        (project.landing / f"week_ending={WEEK}" / "otc-part2.csv").unlink()
+        (again,) = watch.tick()
+        assert watch.run(again)
+        assert watch.tick() == []
+
+    def test_a_file_still_being_written_waits_and_is_not_forgotten(
+        self, project: Project, watch: Watch, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(landing_sensor, "SETTLE_SECONDS", 3600.0)
+        project.deliver(WEEK, Tier.OTC)
+        assert watch.tick() == []
+        assert "still being written" in watch.said
+        monkeypatch.setattr(landing_sensor, "SETTLE_SECONDS", 0.0)
+        assert weeks(watch.tick()) == [str(WEEK)]
+
+
+class TestMuchAtOnce:
+    def test_reading_is_bounded_a_tick_and_goes_on_where_it_stopped(
+        self, project: Project, watch: Watch, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(landing_sensor, "READ_BYTES", 1)
+        every = [WEEK - timedelta(weeks=number) for number in range(12)]
+        for week in every:
+            project.deliver(week, Tier.OTC)
+        known: list[str] = []
+        for _ in range(len(every)):
+            asked = watch.tick()
+            if asked:
+                break
+            known.append(watch.said)
+        assert sorted(weeks(asked)) == sorted(map(str, every))  # type: ignore[type-var]
+        assert len(known) >= 2
+        assert all("files are known" in text for text in known)
+        assert len(set(known)) == len(known)
+
+    def test_an_index_that_cannot_be_written_is_told_and_not_read_around_for_ever(
+        self, project: Project, watch: Watch, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(landing_sensor, "READ_BYTES", 1)
+        for number in range(8):
+            project.deliver(WEEK - timedelta(weeks=number), Tier.OTC)
+        with files_limited_to(0), pytest.raises(OSError, match="landing-index.json cannot be"):
+            watch.tick()
+
+
+class TestAskingAgain:
+    def test_a_passing_fault_is_tried_again_a_bounded_number_of_times(
+        self, project: Project, watch: Watch, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("spine_assets.defs.otc.weekly.FIRST_WAIT_SECONDS", 0)
+        project.deliver(WEEK, Tier.OTC)
+        blocked = project.lake
+        blocked.parent.mkdir(exist_ok=True)
+        blocked.write_text("a file where the lake should be")
+        keys = []
+        for _ in range(asking.MAX_ATTEMPTS):
+            (request,) = watch.tick()
+            keys.append(request.run_key)
+            assert not watch.run(request)
+        assert watch.tick() == []
+        assert len(set(keys)) == asking.MAX_ATTEMPTS
+        assert [text for text in watch.logged if "given up" in text or "asked for" in text]
+
+    def test_once_it_has_passed_the_week_is_built(
+        self, project: Project, watch: Watch, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("spine_assets.defs.otc.weekly.FIRST_WAIT_SECONDS", 0)
+        project.deliver(WEEK, Tier.OTC)
+        project.lake.parent.mkdir(exist_ok=True)
+        project.lake.write_text("a file where the lake should be")
+        (request,) = watch.tick()
+        assert not watch.run(request)
+        project.lake.unlink()
+        (again,) = watch.tick()
+        assert again.run_key == f"{request.run_key}#2"
+        assert watch.run(again)
+        assert watch.tick() == []
+
+    def test_between_attempts_it_waits(
+        self, project: Project, watch: Watch, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("spine_assets.defs.otc.weekly.FIRST_WAIT_SECONDS", 0)
+        monkeypatch.setattr(asking, "_FIRST_WAIT_SECONDS", 3600)
+        project.deliver(WEEK, Tier.OTC)
+        project.lake.parent.mkdir(exist_ok=True)
+        project.lake.write_text("a file where the lake should be")
+        (request,) = watch.tick()
+        assert not watch.run(request)
+        project.lake.unlink()
+        assert watch.tick() == []
+        assert "waiting to be tried again" in watch.said
+
+    def test_a_run_killed_after_it_captured_is_asked_for_again(
+        self, project: Project, watch: Watch
+    ) -> None:
+        project.deliver(WEEK, Tier.OTC)
+        (request,) = watch.tick()
+        assert watch.runner.week(WEEK, "otc_raw").success
+        dead = watch.runner.instance.create_run_for_job(
+            watch.runner.code_location.resolve_job_def("otc_weekly"),
+            tags={**request.tags, "dagster/partition": str(WEEK)},
+        )
+        watch.runner.instance.report_run_failed(dead, "its process ended unexpectedly")
+        (again,) = watch.tick()
+        assert again.run_key == f"{request.run_key}#2"
+        assert watch.run(again)
+        assert watch.tick() == []
+        assert watch.runner.states(WEEK)["otc_venue_share"] == ["materialized"]
+
+    def test_after_the_lake_was_reset_everything_is_asked_for_again(
+        self, project: Project, watch: Watch
+    ) -> None:
+        project.deliver(WEEK, Tier.OTC)
+        project.deliver(NEXT, Tier.OTC)
+        assert watch.settle() == 2
+        done = project.run("spine", "db", "reset", "--yes")
+        assert done.returncode == 0, done.stderr
+        again = watch.tick()
+        assert weeks(again) == [str(WEEK), str(NEXT)]
+        assert all(watch.run(request) for request in again)
+        assert watch.tick() == []
+
+    def test_a_run_that_a_person_canceled_is_not_repeated(
+        self, project: Project, watch: Watch
+    ) -> None:
+        project.deliver(WEEK, Tier.OTC)
+        (request,) = watch.tick()
+        job = watch.runner.code_location.resolve_job_def("otc_weekly")
+        run = watch.runner.instance.create_run_for_job(job, tags=request.tags)
+        watch.runner.instance.report_run_canceled(run)
+        assert watch.tick() == []
+
+    def test_while_its_run_is_under_way_nothing_is_asked(
+        self, project: Project, watch: Watch
+    ) -> None:
+        project.deliver(WEEK, Tier.OTC)
+        (request,) = watch.tick()
+        job = watch.runner.code_location.resolve_job_def("otc_weekly")
+        watch.runner.instance.create_run_for_job(job, tags=request.tags)
+        assert watch.tick() == []
+        assert "being built" in watch.said
+
+
+def test_the_cursor_stays_small_whatever_is_known(project: Project, watch: Watch) -> None:
+    for number in range(30):
+        project.deliver(WEEK - timedelta(weeks=number), Tier.OTC)
+    watch.settle(rounds=10)
+    watch.tick()
+    assert watch.cursor is not None
+    memory = json.loads(watch.cursor)
+    assert memory["asked"] == {}
+    assert len(watch.cursor) < 200
+    assert Path(project.landing).exists()
