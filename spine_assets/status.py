@@ -5,13 +5,15 @@ Told by the landing folder, the lake and FINRA's calendar.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import date, datetime
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
 from spine_assets.lake import Lake
-from spine_assets.otc import captures, intake, pins
+from spine_assets.otc import captures, intake, pins, raw
 from spine_assets.otc.captures import Capture
 from spine_assets.otc.landing import Delivery, Landing, Unusable
 from spine_assets.otc.tables import TABLES
@@ -20,11 +22,15 @@ from spine_assets.weeks import Tier, VenueClass, publication_day, weeks_between
 
 
 class Arrival(StrEnum):
-    """How far a tier of a week has come."""
+    """How far a tier of a week has come.
+
+    `failed` is delivered, not loaded, and Dagster's last word on the week is a failure.
+    """
 
     NOT_DUE = "not due"
     OVERDUE = "overdue"
     LANDED = "landed"
+    FAILED = "failed"
     LOADED = "loaded"
     CORRECTED = "corrected"
 
@@ -52,10 +58,69 @@ def board(lake: Lake, landing: Landing, today: date) -> list[WeekStatus]:
     held = {*landing.weeks(), *lake.weeks("otc_raw")}
     if not held:
         return []
+    delivered: dict[date, list[Delivery]] = defaultdict(list)
+    for item in landing.deliveries:
+        delivered[item.placement.week_ending].append(item)
     return [
-        _week(week, lake, landing.of_week(week), today)
+        _week(week, lake, delivered.get(week, []), today)
         for week in weeks_between(min(held), max(held))
     ]
+
+
+def with_failures(
+    rows: list[WeekStatus], states: Mapping[tuple[str, date], str | None]
+) -> list[WeekStatus]:
+    """The board, told of runs: what landed and whose run failed is `failed`.
+
+    Args:
+        rows: Weeks of the board.
+        states: Dagster's word by table and week (`history.table_states`).
+    """
+    return [
+        replace(row, tiers={tier: _failed(found) for tier, found in row.tiers.items()})
+        if states.get((raw.TABLE.name, row.week_ending)) == "failed"
+        else row
+        for row in rows
+    ]
+
+
+def _failed(found: TierStatus) -> TierStatus:
+    return replace(found, state=Arrival.FAILED) if found.state is Arrival.LANDED else found
+
+
+@dataclass(frozen=True)
+class OverdueWeek:
+    """A week of which a tier is due and has not arrived: those tiers with their due days."""
+
+    week_ending: date
+    tiers: dict[Tier, date]
+
+
+def overdue(rows: list[WeekStatus], today: date) -> list[OverdueWeek]:
+    """Weeks of the board with an overdue tier, and later ones of which nothing has arrived."""
+    found = [
+        OverdueWeek(
+            row.week_ending,
+            {tier: item.due for tier, item in row.tiers.items() if item.state is Arrival.OVERDUE},
+        )
+        for row in rows
+    ]
+    return [item for item in found if item.tiers] + later_weeks_due(rows, today)
+
+
+def later_weeks_due(rows: list[WeekStatus], today: date) -> list[OverdueWeek]:
+    """Weeks after the board's last of which a tier is due; nothing of them has arrived.
+
+    Where nothing ever arrived no week is missed.
+    """
+    found = []
+    week = rows[-1].week_ending if rows else today
+    while (week := week + timedelta(weeks=1)) < today:
+        days = {tier: publication_day(week, tier) for tier in Tier}
+        due = {tier: day for tier, day in days.items() if day < today}
+        if due:
+            found.append(OverdueWeek(week, due))
+    return found
 
 
 def doubtful(lake: Lake, landing: Landing, now: datetime) -> list[Unusable]:
@@ -71,7 +136,7 @@ def doubtful(lake: Lake, landing: Landing, now: datetime) -> list[Unusable]:
 
 def _week(week: date, lake: Lake, deliveries: list[Delivery], today: date) -> WeekStatus:
     stored = captures.stored(lake, week)
-    current = captures.current_of(lake, week)
+    current = captures.current(stored, pins.chosen(pins.stored(lake, week)))
     pending = intake.uncaptured(deliveries, stored)
     tables = {t.name: standing(lake, t.name, week, current) for t in TABLES}
     if pending and tables["otc_raw"] is Standing.FRESH:

@@ -16,16 +16,28 @@ from spine_assets.cli.shared import COUNT, DEFAULT_WEEKS, WeekType, as_json_opti
     "--weeks", type=COUNT, default=DEFAULT_WEEKS, show_default=True, help="Newest weeks shown."
 )
 @click.option("--all", "every", is_flag=True, help="Show all weeks.")
+@click.option("--due", is_flag=True, help="List only the weeks with a tier that is overdue.")
 @as_json_option
 @told
-def status(weeks: int, every: bool, as_json: bool) -> None:
-    """The arrival board: weeks by tiers and tables, and files that cannot be used."""
-    from spine_assets.cli import render
-    from spine_assets.history import check_records, open_instance, table_states
+def status(weeks: int, every: bool, due: bool, as_json: bool) -> None:
+    """The arrival board: weeks by tiers and tables, and files that cannot be used.
+
+    A tier is not due, overdue, landed (a file is there), failed (and its run failed), loaded or
+    corrected. With --json a check that passed has no summary; `spine week --json` has them.
+    """
+    from spine_assets.cli import render, render_due
+    from spine_assets.history import check_records_of, open_instance, table_states
     from spine_assets.otc.landing import scan
     from spine_assets.otc.versions import Standing
     from spine_assets.settings import load_settings
-    from spine_assets.status import board, doubtful
+    from spine_assets.status import (
+        Arrival,
+        board,
+        doubtful,
+        later_weeks_due,
+        overdue,
+        with_failures,
+    )
 
     settings = load_settings()
     landing, lake, now = (
@@ -35,20 +47,29 @@ def status(weeks: int, every: bool, as_json: bool) -> None:
     )
     landing = replace(landing, unusable=(*landing.unusable, *doubtful(lake, landing, now)))
     rows = board(lake, landing, now.date())
+    if due:
+        render_due.listed(overdue(rows, now.date()), now.date(), as_json)
+        return
     shown = rows if every else rows[-weeks:]
     with open_instance() as instance:
         states = table_states(instance, [row.week_ending for row in shown])
+        shown = with_failures(shown, states)
         # What was said of a week that is not in this lake was said of another lake.
-        checks = {
-            row.week_ending: check_records(instance, row.week_ending)
-            if row.tables["otc_raw"] is not Standing.MISSING
-            else []
+        told_here = [
+            row.week_ending
             for row in shown
-        }
+            if row.tables["otc_raw"] is not Standing.MISSING
+            or any(tier.state is Arrival.FAILED for tier in row.tiers.values())
+        ]
+        known = check_records_of(instance, told_here, passed_summaries=False)
+        checks = {row.week_ending: known.get(row.week_ending, []) for row in shown}
+    later = later_weeks_due(rows, now.date())
     if as_json:
-        click.echo(json.dumps(render.status_json(shown, states, checks, landing), indent=1))
+        found = render.status_json(shown, states, checks, landing)
+        click.echo(json.dumps(found | {"later_weeks_due": render_due.json_of(later)}, indent=1))
         return
     render.status(shown, states, checks, landing, hidden=len(rows) - len(shown))
+    render_due.line(later)
 
 
 @click.command()

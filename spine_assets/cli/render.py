@@ -36,6 +36,7 @@ _TIER_STYLES = {
     Arrival.NOT_DUE: "dim",
     Arrival.OVERDUE: "red",
     Arrival.LANDED: "yellow",
+    Arrival.FAILED: "bold red",
     Arrival.LOADED: "green",
     Arrival.CORRECTED: "cyan",
 }
@@ -283,5 +284,5 @@ def week(chosen: date, found: Figures, checks: list[CheckRecord]) -> None:
     for check in failed:
         style = _CHECK_STYLES[check.severity]
         outcome = f"[{style}]{check.severity}[/{style}]"
-        table.add_row(check.table, check.check, outcome, safe(check.summary))
+        table.add_row(check.table, check.check, outcome, safe(check.summary or ""))
     CONSOLE.print(table)

@@ -1,0 +1,206 @@
+"""What is asked of Dagster's storage beyond its public interface, each in one query.
+
+Dagster's own calls answer for one partition or one run at a time; over 650 weeks or 10,000
+runs that takes seconds to minutes. Tried on dagster 1.13.27 with its SQLite storage; the
+tables and the SQL are those that its PostgreSQL storage shares. Names used here and in
+`remembered`: the tables `AssetCheckExecutionsTable`, `SqlEventLogStorageTable` and
+`RunsTable`, `index_connection`, `connect`, `path_for_shard`, `deserialize_value`,
+`get_and_update_asset_status_cache_value`, the tag `.dagster/grpc_info` and the statuses of
+backfills. Belongs here: queries that tell; nothing that gives the rows a meaning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+import sqlalchemy as sa
+
+if TYPE_CHECKING:
+    from sqlalchemy.sql import ColumnElement, Select
+
+GRPC_INFO_TAG = ".dagster/grpc_info"
+"""On a run that a code server runs: where that server listens."""
+
+EVALUATED = ("SUCCEEDED", "FAILED")
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """The latest evaluation of a check of a partition; `event` is set where it was asked for."""
+
+    table: str
+    check: str
+    partition: str | None
+    run_id: str
+    passed: bool
+    at: datetime
+    event: str | None
+
+
+def latest_evaluations(
+    instance: dg.DagsterInstance,
+    tables: Iterable[str],
+    week: str | None = None,
+    *,
+    passed_events: bool,
+) -> list[Evaluated]:
+    """The latest evaluation of each check and partition of some tables, in no order.
+
+    A check that a later run planned and never evaluated keeps its earlier evaluation, as
+    the earlier file stands.
+
+    Args:
+        instance: Dagster's instance.
+        tables: Asset names.
+        week: Only this partition.
+        passed_events: Also read the events of checks that passed, which are most of all bytes.
+    """
+    from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable
+
+    c = AssetCheckExecutionsTable.c
+    wanted: list[ColumnElement[bool]] = [
+        c.asset_key.in_([dg.AssetKey(name).to_string() for name in tables]),
+        c.execution_status.in_(EVALUATED),
+    ]
+    if week is not None:
+        wanted.append(c.partition == week)
+    latest = (
+        sa.select(sa.func.max(c.id)).where(*wanted).group_by(c.asset_key, c.check_name, c.partition)
+    )
+    event: ColumnElement[Any] = c.evaluation_event
+    if not passed_events:
+        event = sa.case((c.execution_status == "FAILED", event), else_=None)
+    query = sa.select(
+        c.asset_key,
+        c.check_name,
+        c.partition,
+        c.run_id,
+        c.execution_status,
+        c.evaluation_event_timestamp,
+        event,
+    ).where(c.id.in_(latest))
+    return [
+        Evaluated(_name(key), check, partition, run, status == "SUCCEEDED", _utc(at), text)
+        for key, check, partition, run, status, at, text in of_index(instance, query)
+    ]
+
+
+def evaluation(event: str) -> dg.AssetCheckEvaluation:
+    """The evaluation that a stored event tells of."""
+    from dagster._serdes import deserialize_value
+
+    told = deserialize_value(event, dg.EventLogEntry).dagster_event
+    found: dg.AssetCheckEvaluation = told.asset_check_evaluation_data  # type: ignore[union-attr]
+    return found
+
+
+def built_by(instance: dg.DagsterInstance, runs: Sequence[str]) -> dict[str, tuple[int, int]]:
+    """By run: how many materializations it made, and of how many partitions."""
+    c = events_table().c
+    query = (
+        sa.select(c.run_id, sa.func.count(), sa.func.count(sa.distinct(c.partition)))
+        .where(
+            c.run_id.in_(runs),
+            c.dagster_event_type == dg.DagsterEventType.ASSET_MATERIALIZATION.value,
+        )
+        .group_by(c.run_id)
+    )
+    return {run: (tables, weeks) for run, tables, weeks in of_index(instance, query)}
+
+
+def failures_of(instance: dg.DagsterInstance, runs: Sequence[str]) -> dict[str, dg.EventLogEntry]:
+    """By run: the event that says that it failed."""
+    from dagster._serdes import deserialize_value
+
+    c = events_table().c
+    query = sa.select(c.run_id, c.event).where(
+        c.run_id.in_(runs), c.dagster_event_type == dg.DagsterEventType.RUN_FAILURE.value
+    )
+    return {
+        run: deserialize_value(event, dg.EventLogEntry) for run, event in of_index(instance, query)
+    }
+
+
+def runs_like(instance: dg.DagsterInstance, prefix: str) -> list[str]:
+    """Ids of runs that begin with a text, the newest first."""
+    c = _runs().c
+    query = (
+        sa.select(c.run_id)
+        .where(c.run_id.startswith(prefix, autoescape=True))
+        .order_by(c.id.desc())
+    )
+    return [run for (run,) in _of_runs(instance, query)]
+
+
+def newest_runs(instance: dg.DagsterInstance, limit: int) -> list[str]:
+    """Ids of the newest runs."""
+    query = sa.select(_runs().c.run_id).order_by(_runs().c.id.desc()).limit(limit)
+    return [run for (run,) in _of_runs(instance, query)]
+
+
+def job_names(instance: dg.DagsterInstance) -> set[str]:
+    """Jobs of which there are runs; Dagster's own names for runs without a job left out."""
+    names = {name for (name,) in _of_runs(instance, sa.select(_runs().c.pipeline_name).distinct())}
+    return {name for name in names if not name.startswith("__")}
+
+
+def partitions_by_state(
+    instance: dg.DagsterInstance, table: str, weeks: dg.WeeklyPartitionsDefinition
+) -> dict[str, set[str]]:
+    """The partitions that are in progress, failed and materialized, by those names.
+
+    The same as the UI's and `instance.get_status_by_partition`, which asks for one partition
+    after another and takes ten times as long over the whole history. As there, a partition
+    that is in several counts under the first.
+    """
+    from dagster._core.storage import partition_status_cache as cache
+
+    told = cache.get_and_update_asset_status_cache_value(instance, dg.AssetKey(table), weeks)
+    if told is None:
+        return {}
+    return {
+        "in_progress": set(
+            told.deserialize_in_progress_partition_subsets(weeks).get_partition_keys()
+        ),
+        "failed": set(told.deserialize_failed_partition_subsets(weeks).get_partition_keys()),
+        "materialized": set(
+            told.deserialize_materialized_partition_subsets(weeks).get_partition_keys()
+        ),
+    }
+
+
+def _name(key: str) -> str:
+    found = dg.AssetKey.from_db_string(key)
+    return found.to_user_string() if found else key
+
+
+def _utc(moment: datetime) -> datetime:
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def events_table() -> sa.Table:
+    """The event log."""
+    from dagster._core.storage.event_log.schema import SqlEventLogStorageTable
+
+    return SqlEventLogStorageTable
+
+
+def _runs() -> sa.Table:
+    from dagster._core.storage.runs.schema import RunsTable
+
+    return RunsTable
+
+
+def of_index(instance: dg.DagsterInstance, query: Select[Any]) -> Sequence[Any]:
+    """Rows of the log that all runs share."""
+    with instance.event_log_storage.index_connection() as connection:  # type: ignore[attr-defined]
+        return list(connection.execute(query).fetchall())
+
+
+def _of_runs(instance: dg.DagsterInstance, query: Select[Any]) -> Sequence[Any]:
+    with instance.run_storage.connect() as connection:  # type: ignore[attr-defined]
+        return list(connection.execute(query).fetchall())
