@@ -27,6 +27,10 @@ class ParameterError(ValueError):
     """Parameters that a pipeline cannot take; the message names all that is wrong."""
 
 
+class CannotLaunch(Exception):
+    """A run cannot be started; the message says what to do."""
+
+
 class Kind(StrEnum):
     """What a parameter's text means."""
 

@@ -1,24 +1,50 @@
 """The `spine` command: a thin front over the lake, the warehouse and Dagster's memory.
 
 Heavy modules are imported by the command that needs them, so that `spine --help` answers
-at once. Exit codes: 0 done, 1 failed (the message says why), 2 wrong usage.
+at once. Exit codes of every command: 0 done, 1 failed or refused (the message says why and
+what to run), 2 wrong usage. Finding something wrong is no failure: `spine anomalies` and
+`spine status` end with 0 whatever they tell. `spine runs cancel` ends with 1 where the run had
+ended already or did not stop.
 """
 
 from __future__ import annotations
 
 import click
 
+from spine_assets.cli.anomalies import anomalies
+from spine_assets.cli.backfill import backfill
 from spine_assets.cli.database import db
 from spine_assets.cli.look import query, status, week
 from spine_assets.cli.past import captures, diff, export
+from spine_assets.cli.run import list_pipelines, run
+from spine_assets.cli.runs import runs
+from spine_assets.cli.shared import NamingGroup
 from spine_assets.cli.synthetic import sample
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=NamingGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(package_name="spine-assets")
 def main() -> None:
     """FINRA weekly OTC Transparency data: look at it, query it, keep it."""
 
 
-for command in (status, week, query, captures, diff, export, sample, db):
+_COMMANDS = (
+    list_pipelines,
+    run,
+    backfill,
+    status,
+    anomalies,
+    runs,
+    week,
+    query,
+    captures,
+    diff,
+    export,
+    sample,
+    db,
+)
+for command in _COMMANDS:
     main.add_command(command)

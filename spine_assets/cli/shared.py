@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 DEFAULT_WEEKS = 12  # about a quarter, which fits a screen
 COUNT = click.IntRange(min=1)
+# Written out: importing the declarations would cost `spine --help` its speed. A test compares.
+LANE = click.Choice(["normal", "backfill", "slow"])
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 
 
@@ -51,6 +53,48 @@ class MomentType(click.ParamType[datetime]):
         return moment
 
 
+class WeekRange(click.ParamType[tuple[date, date]]):
+    """`FROM..TO`, both Fridays and both included; either may be left out, or be one week."""
+
+    name = "weeks"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[date, date]:
+        """Read the first and the last week."""
+        from spine_assets.weeks import FIRST_WEEK, week_ending_of
+
+        if isinstance(value, tuple):
+            return value
+        first, separator, last = value.replace("...", "..").partition("..")
+        week = WeekType()
+        newest = week_ending_of(datetime.now(UTC).date())
+        found = (
+            week.convert(first, param, ctx) if first else FIRST_WEEK,
+            week.convert(last, param, ctx) if last else newest,
+        )
+        if not separator:
+            return found[0], found[0]
+        if found[0] > found[1]:
+            self.fail(f"{found[0]} is after {found[1]}; give the earlier week first", param, ctx)
+        return found
+
+
+class NamingGroup(click.Group):
+    """A group that names the nearest command when one is mistyped."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command, or say which was meant."""
+        import difflib
+
+        known = self.list_commands(ctx)
+        if args and args[0] not in known and not args[0].startswith("-"):
+            close = difflib.get_close_matches(args[0], known, n=1)
+            meant = f" Did you mean {close[0]!r}?" if close else f" Known: {', '.join(known)}."
+            ctx.fail(f"No such command {args[0]!r}.{meant}")
+        return super().resolve_command(ctx, args)
+
+
 def visible(text: str) -> str:
     """A text whose control characters are written out, so that none acts on a terminal."""
     return "".join(
@@ -68,10 +112,13 @@ def told(command: Callable[..., None]) -> Callable[..., None]:
 
         import duckdb
         from pydantic import ValidationError
+        from sqlalchemy.exc import DBAPIError
 
-        from spine_assets.history import NoInstance
+        from spine_assets.history import NoInstance, NoSuchRun
         from spine_assets.lake import LakeError
         from spine_assets.otc.as_of import NotKnown
+        from spine_assets.otc.file_format import FileRefused
+        from spine_assets.pipelines import CannotLaunch
         from spine_assets.settings import load_settings
         from spine_assets.weeks import WeekError
 
@@ -85,7 +132,23 @@ def told(command: Callable[..., None]) -> Callable[..., None]:
                 for e in error.errors()
             ]
             raise click.ClickException("; ".join(faults)) from error
-        except (LakeError, NoInstance, NotKnown, WeekError, OSError, duckdb.Error) as error:
+        except DBAPIError as error:
+            said = visible(str(error.orig))
+            raise click.ClickException(
+                f"Dagster's storage cannot be read or written ({said}); it is the folder that "
+                "dagster.yaml names: wait where it is locked, restore it where it is damaged"
+            ) from error
+        except (
+            CannotLaunch,
+            FileRefused,
+            LakeError,
+            NoInstance,
+            NoSuchRun,
+            NotKnown,
+            WeekError,
+            OSError,
+            duckdb.Error,
+        ) as error:
             raise click.ClickException(visible(str(error))) from error
 
     return run

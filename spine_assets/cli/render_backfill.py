@@ -1,0 +1,151 @@
+"""How a backfill is shown: what it takes, how far it is, what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import date
+from typing import Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from spine_assets.cli.render import CONSOLE, safe, text
+from spine_assets.cli.render_runs import story_json
+from spine_assets.history.one_run import RunStory
+from spine_assets.history.runs import SHORT_ID
+from spine_assets.pipelines import RunPlan
+from spine_assets.progress import Progress as Reached
+
+_NAMED = 6  # runs named in a plan; --json has all
+
+
+@contextmanager
+def bar(console: Console, total: int) -> Iterator[Iterator[Callable[[Reached | None], None]]]:
+    """A bar of weeks, rows a second, failures and time left, over the runs of a backfill."""
+    columns = (
+        TextColumn("weeks"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[rows]} rows, {task.fields[pace]} rows/s"),
+        TextColumn("{task.fields[failed]}", style="red"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console) as shown:
+        task = shown.add_task("weeks", total=total, rows="0", pace="0", failed="")
+        reached: list[Reached] = []
+
+        def update() -> None:
+            rows = sum(item.rows for item in reached)
+            failed = sum(item.failed for item in reached)
+            elapsed = shown.tasks[task].elapsed or 0.0
+            shown.update(
+                task,
+                completed=sum(item.done for item in reached),
+                rows=f"{rows:,}",
+                pace=f"{rows / elapsed:,.0f}" if elapsed else "0",
+                failed=f"{failed:,} failed" if failed else "",
+            )
+
+        yield _shows(reached, update)
+
+
+def _shows(
+    reached: list[Reached], update: Callable[[], None]
+) -> Iterator[Callable[[Reached | None], None]]:
+    """For each run in turn, what takes its progress."""
+    while True:
+        number = len(reached)
+        reached.append(Reached(0, 0, 0, 0))
+
+        def show(now: Reached | None, number: int = number) -> None:
+            if now is not None:
+                reached[number] = now
+                update()
+
+        yield show
+
+
+def show(
+    chosen: list[date],
+    passed_over: int,
+    plans: list[RunPlan],
+    stories: list[RunStory],
+    *,
+    dry_run: bool,
+    ended: bool,
+) -> None:
+    """What a backfill takes or took."""
+    if not chosen:
+        also = f"; {passed_over} with input need nothing" if passed_over else ""
+        CONSOLE.print(f"no week to build{also}")
+        return
+    if dry_run:
+        _plan(chosen, passed_over, plans)
+    for item in stories:
+        _one(item, ended)
+    if stories and ended:
+        _total(stories)
+
+
+def _plan(chosen: list[date], passed_over: int, plans: list[RunPlan]) -> None:
+    also = f", {passed_over} with input passed over" if passed_over else ""
+    CONSOLE.print(f"would build {len(chosen)} weeks in {len(plans)} runs{also}:")
+    for plan in plans[:_NAMED]:
+        CONSOLE.print(f"  {plan.said}")
+    if len(plans) > _NAMED:
+        CONSOLE.print(f"  and {len(plans) - _NAMED} more runs")
+
+
+def _one(item: RunStory, ended: bool) -> None:
+    line = item.line
+    weeks = f"{line.weeks[0]}..{line.weeks[1]}" if line.weeks else ""
+    CONSOLE.print(
+        f"run {line.run_id[:SHORT_ID]} {safe(weeks)}: {line.status}",
+        soft_wrap=True,
+        highlight=False,
+    )
+    if item.error and ended:
+        for said in item.error.splitlines():
+            CONSOLE.print(f"  {safe(said)}", soft_wrap=True, highlight=False)
+
+
+def _total(stories: list[RunStory]) -> None:
+    raw = [item.tables["otc_raw"] for item in stories if "otc_raw" in item.tables]
+    built, unchanged = sum(one.built for one in raw), sum(one.unchanged for one in raw)
+    failed = sum(len(item.weeks_failed) for item in stories)
+    seconds = sum(item.line.seconds or 0 for item in stories)
+    CONSOLE.print(
+        f"{text(built)} weeks captured anew, {text(unchanged)} as they were, "
+        f"{text(failed)} failed; {text(sum(one.rows for one in raw))} rows in {seconds:,.1f} s",
+        highlight=False,
+    )
+    if failed:
+        CONSOLE.print("mend them and run: spine backfill --failed")
+
+
+def as_json(
+    chosen: list[date],
+    passed_over: int,
+    plans: list[RunPlan],
+    stories: list[RunStory],
+    dry_run: bool,
+) -> dict[str, Any]:
+    """The same for programs."""
+    return {
+        "weeks": [str(week) for week in chosen],
+        "passed_over": passed_over,
+        "dry_run": dry_run,
+        "planned": [[str(plan.first), str(plan.last)] for plan in plans],
+        "runs": [story_json(item) for item in stories],
+    }

@@ -1,0 +1,89 @@
+"""Following runs by their event log, wherever they are executed.
+
+Belongs here: reading what a run says while it runs. Does not belong here: how it is shown.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from spine_assets import progress
+from spine_assets.progress import Progress
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+_POLL_SECONDS = 0.5  # a person sees no faster, and each look is one query
+_EVENTS_A_LOOK = 1_000
+
+
+@dataclass
+class Follower:
+    """Reads the events of one run as they come.
+
+    Attributes:
+        latest: How far the run has come; None before its first week.
+        messages: Log messages of the run's own code, oldest first.
+    """
+
+    instance: dg.DagsterInstance
+    run_id: str
+    latest: Progress | None = None
+    messages: list[str] = field(default_factory=list)
+    _cursor: str | None = None
+
+    def look(self) -> None:
+        """Read what came since the last look."""
+        while True:
+            found = self.instance.get_records_for_run(
+                self.run_id, cursor=self._cursor, limit=_EVENTS_A_LOOK
+            )
+            for record in found.records:
+                entry = record.event_log_entry
+                if not entry.is_dagster_event:
+                    self.messages.append(entry.user_message)
+                    self.latest = progress.read(entry.user_message) or self.latest
+            self._cursor = found.cursor
+            if not found.has_more:
+                return
+
+    def status(self) -> dg.DagsterRunStatus | None:
+        """The run's status; None where it is not recorded yet."""
+        run = self.instance.get_run_by_id(self.run_id)
+        return run.status if run else None
+
+    def until_the_end(self, told: Callable[[Progress | None], None]) -> dg.DagsterRunStatus:
+        """Follow a run of another process until it has ended."""
+        while True:
+            run = self.instance.get_run_by_id(self.run_id)
+            self.look()
+            told(self.latest)
+            if run is not None and run.is_finished:
+                return run.status
+            time.sleep(_POLL_SECONDS)
+
+
+@contextmanager
+def followed(follower: Follower, told: Callable[[Progress | None], None]) -> Iterator[None]:
+    """Follow a run of this process while the body executes it."""
+    over = threading.Event()
+
+    def follow() -> None:
+        while not over.wait(_POLL_SECONDS):
+            follower.look()
+            told(follower.latest)
+
+    thread = threading.Thread(target=follow, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+        follower.look()
+        told(follower.latest)
