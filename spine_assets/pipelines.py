@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import importlib.util
 import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -99,7 +100,7 @@ def discover() -> dict[str, Pipeline]:
 
     found: dict[str, Pipeline] = {}
     for domain in pkgutil.iter_modules(spine_assets.defs.__path__):
-        if not domain.ispkg or not _has_pipelines(spine_assets.defs.__path__[0], domain.name):
+        if not domain.ispkg or not _has_pipelines(domain.name):
             continue
         module = importlib.import_module(f"spine_assets.defs.{domain.name}.pipelines")
         for pipeline in module.PIPELINES:
@@ -149,8 +150,8 @@ def read_parameters(pipeline: Pipeline, given: list[str]) -> dict[str, Any]:
     return {name: found.get(name, item.default) for name, item in declared.items()}
 
 
-def _has_pipelines(root: str, domain: str) -> bool:
-    return (Path(root) / domain / "pipelines.py").exists()
+def _has_pipelines(domain: str) -> bool:
+    return importlib.util.find_spec(f"spine_assets.defs.{domain}.pipelines") is not None
 
 
 def _week(text: str) -> date:
