@@ -53,18 +53,21 @@ class WeekStatus:
     tables: dict[str, Standing]
 
 
-def board(lake: Lake, landing: Landing, today: date) -> list[WeekStatus]:
+def board_weeks(lake: Lake, landing: Landing) -> list[date]:
     """All weeks from the first to the last that has a file or a capture, newest last."""
-    held = {*landing.weeks(), *lake.weeks("otc_raw")}
-    if not held:
-        return []
+    held = {*landing.weeks(), *lake.weeks(raw.TABLE.name)}
+    return weeks_between(min(held), max(held)) if held else []
+
+
+def board(
+    lake: Lake, landing: Landing, today: date, weeks: list[date] | None = None
+) -> list[WeekStatus]:
+    """The weeks asked for, or all of the board; newest last."""
     delivered: dict[date, list[Delivery]] = defaultdict(list)
     for item in landing.deliveries:
         delivered[item.placement.week_ending].append(item)
-    return [
-        _week(week, lake, delivered.get(week, []), today)
-        for week in weeks_between(min(held), max(held))
-    ]
+    chosen = board_weeks(lake, landing) if weeks is None else weeks
+    return [_week(week, lake, delivered.get(week, []), today) for week in chosen]
 
 
 def with_failures(

@@ -33,6 +33,7 @@ def status(weeks: int, every: bool, due: bool, as_json: bool) -> None:
     from spine_assets.status import (
         Arrival,
         board,
+        board_weeks,
         doubtful,
         later_weeks_due,
         overdue,
@@ -46,11 +47,11 @@ def status(weeks: int, every: bool, due: bool, as_json: bool) -> None:
         datetime.now(UTC),
     )
     landing = replace(landing, unusable=(*landing.unusable, *doubtful(lake, landing, now)))
-    rows = board(lake, landing, now.date())
+    known = board_weeks(lake, landing)
+    shown = board(lake, landing, now.date(), known if every or due else known[-weeks:])
     if due:
-        render_due.listed(overdue(rows, now.date()), now.date(), as_json)
+        render_due.listed(overdue(shown, now.date()), now.date(), as_json)
         return
-    shown = rows if every else rows[-weeks:]
     with open_instance() as instance:
         states = table_states(instance, [row.week_ending for row in shown])
         shown = with_failures(shown, states)
@@ -61,14 +62,15 @@ def status(weeks: int, every: bool, due: bool, as_json: bool) -> None:
             if row.tables["otc_raw"] is not Standing.MISSING
             or any(tier.state is Arrival.FAILED for tier in row.tiers.values())
         ]
-        known = check_records_of(instance, told_here, passed_summaries=False)
-        checks = {row.week_ending: known.get(row.week_ending, []) for row in shown}
-    later = later_weeks_due(rows, now.date())
+        said = check_records_of(instance, told_here, passed_summaries=False)
+        checks = {row.week_ending: said.get(row.week_ending, []) for row in shown}
+    later = later_weeks_due(shown, now.date())
     if as_json:
         found = render.status_json(shown, states, checks, landing)
-        click.echo(json.dumps(found | {"later_weeks_due": render_due.json_of(later)}, indent=1))
+        # In one line: with indents 650 weeks take half a second to write.
+        click.echo(json.dumps(found | {"later_weeks_due": render_due.json_of(later)}))
         return
-    render.status(shown, states, checks, landing, hidden=len(rows) - len(shown))
+    render.status(shown, states, checks, landing, hidden=len(known) - len(shown))
     render_due.line(later)
 
 

@@ -18,6 +18,8 @@ from spine_assets.otc.tables import TABLES
 SAMPLE = "sample"
 """Name of the metadata that holds a check's sample rows (`defs.otc.events`)."""
 
+_UNREAD = "ERROR"  # Dagster's default; of a check that passed it says nothing
+
 
 @dataclass(frozen=True)
 class CheckRecord:
@@ -121,9 +123,7 @@ def _declared() -> dict[tuple[str, str], int]:
 
 def _record(item: storage.Evaluated) -> CheckRecord:
     if item.event is None:
-        return CheckRecord(
-            item.table, item.check, item.passed, dg.AssetCheckSeverity.ERROR.value, None
-        )
+        return CheckRecord(item.table, item.check, item.passed, _UNREAD, None)
     told = storage.evaluation(item.event)
     return CheckRecord(
         item.table, item.check, item.passed, told.severity.value, told.description or ""

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -173,7 +174,9 @@ def partitions_by_state(
     }
 
 
+@cache
 def _name(key: str) -> str:
+    """An asset's name; there are a few of them and thousands of rows."""
     found = dg.AssetKey.from_db_string(key)
     return found.to_user_string() if found else key
 

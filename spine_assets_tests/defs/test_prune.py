@@ -142,10 +142,9 @@ def test_a_deleted_run_leaves_no_log_behind(site: Site) -> None:
     live(site)
     chosen = everything_old(site)
     data = site.project.root / "data" / "dagster"
-    (gone, *_) = chosen.delete
-    logs = data / "compute_logs" / gone
-    assert logs.is_dir()
-    assert list(data.rglob(f"{gone}*.db"))
+    executed = [run for run in chosen.delete if (data / "compute_logs" / run).is_dir()]
+    assert len(executed) >= 4
+    assert all(list(data.rglob(f"{run}*.db")) for run in executed)
     list(delete(site.runner.instance, chosen))
     assert not [path for path in data.rglob("*") for run in chosen.delete if run in path.name]
 
