@@ -5,11 +5,22 @@ Nothing is read at import: call `load_settings()`.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
-from pydantic import field_validator
+from pydantic import SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from spine_assets.alerts.smtp_url import SmtpServer, parse_smtp
+
+# Good enough to catch a slip; the mail server knows which addresses there are.
+_ADDRESS = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]+@[\w.-]+", re.ASCII)
+
+
+class WrongSetting(ValueError):
+    """A setting cannot be used; the message names it and repeats no secret."""
 
 
 class Settings(BaseSettings):
@@ -66,6 +77,114 @@ class Settings(BaseSettings):
         return (self.database_path or self.data_dir / "spine.duckdb").absolute()
 
 
+class AlertSettings(BaseSettings):
+    """Whom to tell, and how; without a destination nobody is told.
+
+    Apart from `Settings`, so that a slip in an address stops no week from being built.
+
+    Attributes:
+        ui_url: Where people reach the Dagster UI, for links to runs (`SPINE_UI_URL`).
+        alert_on_success: Also tell of weeks that were built (`SPINE_ALERT_ON_SUCCESS`).
+        alert_webhook: URL of a Slack-compatible incoming webhook (`SPINE_ALERT_WEBHOOK`).
+        alert_from: Sender of mails (`SPINE_ALERT_FROM`).
+        alert_to: Recipients of mails, separated by commas (`SPINE_ALERT_TO`).
+        alert_smtp: URL of the mail server (`SPINE_ALERT_SMTP`).
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="SPINE_", env_file=".env", extra="ignore", hide_input_in_errors=True
+    )
+
+    ui_url: str = "http://127.0.0.1:3000"
+    alert_on_success: bool = False
+    alert_webhook: SecretStr | None = None
+    alert_from: str = ""
+    alert_to: str = ""
+    alert_smtp: SecretStr | None = None
+
+    @field_validator("alert_webhook", "alert_smtp", mode="before")
+    @classmethod
+    def _unset(cls, value: object) -> object:
+        """An empty variable is none."""
+        return None if isinstance(value, str) and not value.strip() else value
+
+    @field_validator("ui_url")
+    @classmethod
+    def _is_link(cls, value: str) -> str:
+        return _http_url(value)
+
+    @field_validator("alert_webhook")
+    @classmethod
+    def _is_webhook(cls, value: SecretStr | None) -> SecretStr | None:
+        return value and SecretStr(_http_url(value.get_secret_value()))
+
+    @field_validator("alert_from", "alert_to")
+    @classmethod
+    def _are_addresses(cls, value: str, info: ValidationInfo) -> str:
+        addresses = _addresses(value)
+        wrong = [address for address in addresses if not _ADDRESS.fullmatch(address)]
+        if wrong:
+            raise ValueError(f"{wrong[0]!r} is no mail address such as desk@example.org")
+        if info.field_name == "alert_from" and len(addresses) > 1:
+            raise ValueError("a mail has one sender")
+        return ",".join(addresses)
+
+    @field_validator("alert_smtp")
+    @classmethod
+    def _is_whole(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        """A mail server alone is not enough to write a mail."""
+        if value is None:
+            return None
+        parse_smtp(value.get_secret_value())
+        for name, whom in (("alert_to", "whom to write to"), ("alert_from", "who writes")):
+            if not _addresses(info.data.get(name, "-")):  # "-": it has an error of its own
+                raise ValueError(f"needs SPINE_{name.upper()}: {whom}")
+        return value
+
+    @property
+    def smtp_server(self) -> SmtpServer | None:
+        """The mail server, where one is set."""
+        return parse_smtp(self.alert_smtp.get_secret_value()) if self.alert_smtp else None
+
+    @property
+    def recipients(self) -> tuple[str, ...]:
+        """Addresses of `alert_to`."""
+        return _addresses(self.alert_to)
+
+
+def _addresses(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _http_url(text: str) -> str:
+    """The text if it is a URL of the web; the error does not repeat it."""
+    try:
+        parts = urlsplit(text.strip())
+        known = parts.scheme in {"http", "https"} and bool(parts.hostname)
+        sound = known and (parts.port is None or parts.port > 0) and text.strip().isprintable()
+    except ValueError:
+        sound = False
+    if not sound or " " in text.strip():
+        raise ValueError("is no URL that begins with http:// or https://")
+    return text.strip()
+
+
 def load_settings() -> Settings:
     """Read the settings now."""
     return Settings()
+
+
+def load_alert_settings() -> AlertSettings:
+    """Read the settings of alerts now.
+
+    Raises:
+        WrongSetting: names every setting that is wrong.
+    """
+    try:
+        return AlertSettings()
+    except ValidationError as error:
+        faults = [
+            f"SPINE_{str(fault['loc'][0]).upper()} {fault['msg'].removeprefix('Value error, ')}"
+            for fault in error.errors(include_input=False)
+        ]
+    raise WrongSetting("; ".join(faults))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
@@ -89,41 +89,6 @@ def with_failures(
 
 def _failed(found: TierStatus) -> TierStatus:
     return replace(found, state=Arrival.FAILED) if found.state is Arrival.LANDED else found
-
-
-@dataclass(frozen=True)
-class OverdueWeek:
-    """A week of which a tier is due and has not arrived: those tiers with their due days."""
-
-    week_ending: date
-    tiers: dict[Tier, date]
-
-
-def overdue(rows: list[WeekStatus], today: date) -> list[OverdueWeek]:
-    """Weeks of the board with an overdue tier, and later ones of which nothing has arrived."""
-    found = [
-        OverdueWeek(
-            row.week_ending,
-            {tier: item.due for tier, item in row.tiers.items() if item.state is Arrival.OVERDUE},
-        )
-        for row in rows
-    ]
-    return [item for item in found if item.tiers] + later_weeks_due(rows, today)
-
-
-def later_weeks_due(rows: list[WeekStatus], today: date) -> list[OverdueWeek]:
-    """Weeks after the board's last of which a tier is due; nothing of them has arrived.
-
-    Where nothing ever arrived no week is missed.
-    """
-    found = []
-    week = rows[-1].week_ending if rows else today
-    while (week := week + timedelta(weeks=1)) < today:
-        days = {tier: publication_day(week, tier) for tier in Tier}
-        due = {tier: day for tier, day in days.items() if day < today}
-        if due:
-            found.append(OverdueWeek(week, due))
-    return found
 
 
 def doubtful(lake: Lake, landing: Landing, now: datetime) -> list[Unusable]:

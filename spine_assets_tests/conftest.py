@@ -13,6 +13,7 @@ import duckdb
 import polars as pl
 import pytest
 
+from spine_assets.defs import reading
 from spine_assets.lake import Lake
 from spine_assets.otc import landing
 from spine_assets.otc.checking import CheckResult
@@ -87,6 +88,7 @@ def files_settle_at_once() -> Iterator[None]:
     """Tests deliver whole files; the wait for a writer has tests of its own."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(landing, "SETTLE_SECONDS", 0.0)
+        patch.setattr(reading, "SETTLE_SECONDS", 0.0)
         yield
 
 

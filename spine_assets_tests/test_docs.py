@@ -12,7 +12,7 @@ import pytest
 from spine_assets import dictionary
 from spine_assets.cli import main
 from spine_assets.otc.tables import TABLES
-from spine_assets.settings import Settings
+from spine_assets.settings import AlertSettings, Settings
 from spine_assets.table import Table
 
 ROOT = Path(__file__).parent.parent
@@ -52,7 +52,7 @@ def test_changelog_names_every_command_and_readme_those_that_change_nothing_by_s
 
 
 def test_readme_names_every_setting() -> None:
-    for name in Settings.model_fields:
+    for name in [*Settings.model_fields, *AlertSettings.model_fields]:
         assert f"`SPINE_{name.upper()}`" in README
 
 

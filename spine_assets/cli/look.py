@@ -28,6 +28,7 @@ def status(weeks: int, every: bool, due: bool, as_json: bool) -> None:
     from spine_assets.cli import render, render_due
     from spine_assets.history import check_records_of, open_instance, table_states
     from spine_assets.otc.landing import scan
+    from spine_assets.otc.overdue import overdue
     from spine_assets.otc.versions import Standing
     from spine_assets.settings import load_settings
     from spine_assets.status import (
@@ -35,8 +36,6 @@ def status(weeks: int, every: bool, due: bool, as_json: bool) -> None:
         board,
         board_weeks,
         doubtful,
-        later_weeks_due,
-        overdue,
         with_failures,
     )
 
@@ -46,12 +45,13 @@ def status(weeks: int, every: bool, due: bool, as_json: bool) -> None:
         open_lake(),
         datetime.now(UTC),
     )
+    missing = overdue(lake, landing, now.date())
+    if due:
+        render_due.listed(missing, now.date(), as_json)
+        return
     landing = replace(landing, unusable=(*landing.unusable, *doubtful(lake, landing, now)))
     known = board_weeks(lake, landing)
-    shown = board(lake, landing, now.date(), known if every or due else known[-weeks:])
-    if due:
-        render_due.listed(overdue(shown, now.date()), now.date(), as_json)
-        return
+    shown = board(lake, landing, now.date(), known if every else known[-weeks:])
     with open_instance() as instance:
         states = table_states(instance, [row.week_ending for row in shown])
         shown = with_failures(shown, states)
@@ -64,7 +64,7 @@ def status(weeks: int, every: bool, due: bool, as_json: bool) -> None:
         ]
         said = check_records_of(instance, told_here, passed_summaries=False)
         checks = {row.week_ending: said.get(row.week_ending, []) for row in shown}
-    later = later_weeks_due(shown, now.date())
+    later = [item for item in missing if item.week_ending > known[-1]]
     if as_json:
         found = render.status_json(shown, states, checks, landing)
         # In one line: with indents 650 weeks take half a second to write.

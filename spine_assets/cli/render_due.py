@@ -9,24 +9,24 @@ from typing import Any
 import click
 
 from spine_assets.cli.render import CONSOLE, grid
-from spine_assets.status import OverdueWeek
+from spine_assets.otc.overdue import Overdue
 
 
-def line(later: list[OverdueWeek]) -> None:
+def line(later: list[Overdue]) -> None:
     """One line under the board on weeks of which nothing has arrived."""
     if not later:
         return
-    first = str(later[0].week_ending)
-    if len(later) == 1:
-        said = f"1 later week is due and nothing of it has arrived: {first}"
+    weeks = sorted({item.week_ending for item in later})
+    if len(weeks) == 1:
+        said = f"1 later week is due and nothing of it has arrived: {weeks[0]}"
     else:
-        said = f"{len(later)} later weeks are due and nothing of them has arrived: {first} …"
+        said = f"{len(weeks)} later weeks are due and nothing of them has arrived: {weeks[0]} …"
     CONSOLE.print(
-        f"[red]{said}[/red]; spine status --due lists {'it' if len(later) == 1 else 'them'}"
+        f"[red]{said}[/red]; spine status --due lists {'it' if len(weeks) == 1 else 'them'}"
     )
 
 
-def listed(found: list[OverdueWeek], today: date, as_json: bool) -> None:
+def listed(found: list[Overdue], today: date, as_json: bool) -> None:
     """The weeks with overdue tiers, oldest first."""
     if as_json:
         click.echo(json.dumps({"due": json_of(found)}, indent=1))
@@ -37,18 +37,14 @@ def listed(found: list[OverdueWeek], today: date, as_json: bool) -> None:
     table = grid("week ending", "tier", "due", "days ago", title="Overdue tiers")
     table.columns[3].justify = "right"
     for item in found:
-        for tier, due in item.tiers.items():
-            week = str(item.week_ending)
-            table.add_row(week, tier.description, str(due), str((today - due).days))
+        days = (today - item.due).days
+        table.add_row(str(item.week_ending), item.tier.description, str(item.due), str(days))
     CONSOLE.print(table)
 
 
-def json_of(found: list[OverdueWeek]) -> list[dict[str, Any]]:
+def json_of(found: list[Overdue]) -> list[dict[str, Any]]:
     """Weeks with their overdue tiers, for programs."""
-    return [
-        {
-            "week_ending": str(item.week_ending),
-            "tiers": {tier.value: {"due": str(due)} for tier, due in item.tiers.items()},
-        }
-        for item in found
-    ]
+    weeks: dict[str, dict[str, Any]] = {}
+    for item in found:
+        weeks.setdefault(str(item.week_ending), {})[item.tier.value] = {"due": str(item.due)}
+    return [{"week_ending": week, "tiers": tiers} for week, tiers in weeks.items()]

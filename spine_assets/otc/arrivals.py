@@ -14,6 +14,7 @@ from datetime import date
 
 from spine_assets.otc import captures
 from spine_assets.otc.landing import Delivery, Landing
+from spine_assets.otc.listing import Listed, fingerprint
 
 _HASH_DIGITS = 12
 
@@ -49,6 +50,13 @@ def uncaptured(landing: Landing, held: captures.Names) -> list[WeekInput]:
         by_week.setdefault(item.placement.week_ending, []).append(item)
     found = (_input(week, items, held) for week, items in sorted(by_week.items()))
     return [item for item in found if item.left]
+
+
+def state(files: list[Listed], held: captures.Names, today: date) -> str:
+    """A hash that changes with every file and capture, and every day (a refusal may fall then)."""
+    captured = sorted((str(week), sorted(names)) for week, names in held.items())
+    told = json.dumps([fingerprint(files), captured, str(today)])
+    return hashlib.sha256(told.encode()).hexdigest()
 
 
 def input_of(week: date, landing: Landing, held: captures.Names) -> WeekInput:

@@ -32,12 +32,14 @@ _LARGE_LINES = 200_000
 _ONE_LARGE = threading.Lock()
 # A copy that pauses longer should write under a temporary name.
 SETTLE_SECONDS = 2.0
+STILL_WRITTEN = "still being written; left alone until it settles"
+"""The one reason for being unusable that ends by itself."""
 # No file has this size, so the next scan looks at it again.
 _UNSETTLED: dict[str, Any] = {
     "size": -1,
     "mtime_ns": 0,
     "examined_on": "",
-    "contents": [{"member": None, "refused": "still being written; left alone until it settles"}],
+    "contents": [{"member": None, "refused": STILL_WRITTEN}],
 }
 
 

@@ -15,6 +15,7 @@ from spine_assets_tests.defs.conftest import CHECKS, TABLES
 GRAPH = """\
 finra_otc_files: landing, made elsewhere
     kinds file; owners team:market-structure
+    check tiers_arrived
 otc_raw: otc, weekly from 2014-05-16, single run
     <- finra_otc_files
     kinds duckdb, parquet, polars; owners team:market-structure

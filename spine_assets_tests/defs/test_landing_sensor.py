@@ -14,6 +14,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from spine_assets.defs import reading
 from spine_assets.defs.otc import asking, landing_sensor
 from spine_assets.defs.otc.landing_sensor import otc_landing
 from spine_assets.weeks import Tier
@@ -85,8 +86,7 @@ class Watch:
 
 @pytest.fixture
 def watch(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> Iterator[Watch]:
-    """A sensor that takes files as settled at once and waits for nothing."""
-    monkeypatch.setattr(landing_sensor, "SETTLE_SECONDS", 0.0)
+    """A sensor that waits for nothing."""
     monkeypatch.setattr(asking, "_FIRST_WAIT_SECONDS", 0)
     return Watch(runner)  # type: ignore[return-value]
 
@@ -225,11 +225,11 @@ class TestWhatCannotBeUsed:
     def test_a_file_still_being_written_waits_and_is_not_forgotten(
         self, project: Project, watch: Watch, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(landing_sensor, "SETTLE_SECONDS", 3600.0)
+        monkeypatch.setattr(reading, "SETTLE_SECONDS", 3600.0)
         project.deliver(WEEK, Tier.OTC)
         assert watch.tick() == []
         assert "still being written" in watch.said
-        monkeypatch.setattr(landing_sensor, "SETTLE_SECONDS", 0.0)
+        monkeypatch.setattr(reading, "SETTLE_SECONDS", 0.0)
         assert weeks(watch.tick()) == [str(WEEK)]
 
 
@@ -237,7 +237,7 @@ class TestMuchAtOnce:
     def test_reading_is_bounded_a_tick_and_goes_on_where_it_stopped(
         self, project: Project, watch: Watch, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(landing_sensor, "READ_BYTES", 1)
+        monkeypatch.setattr(reading, "READ_BYTES", 1)
         every = [WEEK - timedelta(weeks=number) for number in range(12)]
         for week in every:
             project.deliver(week, Tier.OTC)
@@ -255,7 +255,7 @@ class TestMuchAtOnce:
     def test_an_index_that_cannot_be_written_is_told_and_not_read_around_for_ever(
         self, project: Project, watch: Watch, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(landing_sensor, "READ_BYTES", 1)
+        monkeypatch.setattr(reading, "READ_BYTES", 1)
         for number in range(8):
             project.deliver(WEEK - timedelta(weeks=number), Tier.OTC)
         with files_limited_to(0), pytest.raises(OSError, match=r"index\.json cannot be"):

@@ -563,7 +563,7 @@ class TestAgain:
 
 
 class TestChecksAlone:
-    EVERY = dg.AssetSelection.all_asset_checks()
+    EVERY = dg.AssetSelection.checks_for_assets(*TABLES)
 
     def test_evaluate_the_stored_week_and_materialize_nothing(
         self, project: Project, runner: Runner

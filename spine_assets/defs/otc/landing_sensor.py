@@ -16,20 +16,17 @@ import dagster as dg
 from spine_assets.defs.otc import asking
 from spine_assets.defs.otc.asking import Verdict
 from spine_assets.defs.otc.jobs import otc_weekly_job
+from spine_assets.defs.reading import a_tick
 from spine_assets.lake import Lake
 from spine_assets.otc import captures
-from spine_assets.otc.arrivals import WeekInput, input_of, uncaptured
-from spine_assets.otc.landing import Landing, Limit, scan
-from spine_assets.otc.listing import fingerprint, listing
+from spine_assets.otc.arrivals import WeekInput, input_of, state, uncaptured
+from spine_assets.otc.landing import Landing, scan
+from spine_assets.otc.listing import listing
 from spine_assets.settings import load_settings
 from spine_assets.tags import Lane, run_tags
 
-INTERVAL_SECONDS = 30
+INTERVAL_SECONDS = 15  # a tick without news costs some hundredths of a second
 MOST_REQUESTS = 20  # a tick; each takes the daemon some tenths of a second
-# Dagster gives a tick 60 s. One archive of the largest size takes about half of that.
-READ_BYTES = 1_500_000_000
-READ_SECONDS = 20.0
-SETTLE_SECONDS = 5.0  # a copy that pauses longer should write under a temporary name
 MANY_WEEKS = 8  # beyond them it is history that arrives, and this week's files go first
 _TOLD_DIGITS = 8  # the cursor stands in every tick; a false match only keeps a warning silent
 
@@ -73,10 +70,10 @@ def otc_landing(context: dg.SensorEvaluationContext) -> dg.SensorResult:
     files = listing(settings.landing_path)
     held = captures.names(Lake(settings.lake_path))
     now = datetime.now(UTC)
-    seen = _state(fingerprint(files), held, now.date())
+    seen = state(files, held, now.date())
     if memory.seen == seen:
         return dg.SensorResult(skip_reason=f"nothing new among {len(files):,} files")
-    limit = Limit(READ_BYTES, READ_SECONDS, SETTLE_SECONDS)
+    limit = a_tick()
     landing = scan(settings.landing_path, settings.landing_index_path, limit)
     told = [(f"{item.name}: {item.reason}", "cannot be used: ") for item in landing.unusable]
     if limit.reached:
@@ -175,12 +172,6 @@ def _result(
     memory.seen = seen
     skip: dict[str, Any] = {} if requests else {"skip_reason": said}
     return dg.SensorResult(run_requests=requests, cursor=memory.text(), **skip)
-
-
-def _state(files: str, held: captures.Names, today: date) -> str:
-    """Changes with every file, every capture and every day (a refusal may fall with it)."""
-    captured = sorted((str(week), sorted(names)) for week, names in held.items())
-    return hashlib.sha256(json.dumps([files, captured, str(today)]).encode()).hexdigest()
 
 
 def _digest(text: str) -> str:

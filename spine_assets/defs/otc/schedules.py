@@ -8,11 +8,12 @@ import dagster as dg
 from spine_assets.defs.logs import LOGGED
 from spine_assets.defs.otc import asking
 from spine_assets.defs.otc.jobs import METRICS, compute_otc_metrics_job, otc_weekly_job
+from spine_assets.defs.reading import a_tick
 from spine_assets.lake import Lake
 from spine_assets.otc import captures
 from spine_assets.otc.arrivals import uncaptured
 from spine_assets.otc.behind import behind
-from spine_assets.otc.landing import Limit, scan
+from spine_assets.otc.landing import scan
 from spine_assets.settings import load_settings
 from spine_assets.tags import Lane, run_tags, week_tags
 from spine_assets.weeks import stretches
@@ -20,10 +21,6 @@ from spine_assets.weeks import stretches
 NEW_YORK = "America/New_York"  # FINRA's clock
 # The last tier of a week is published five weeks after its Monday, and corrected for some more.
 RECENT_WEEKS = 12
-# Dagster gives a schedule 60 s, as it does a sensor; the landing sensor reads what is more.
-_READ_BYTES = 1_500_000_000
-_READ_SECONDS = 20.0
-_SETTLE_SECONDS = 5.0
 
 Requests = list[dg.RunRequest] | dg.SkipReason
 
@@ -39,8 +36,7 @@ Requests = list[dg.RunRequest] | dg.SkipReason
 def otc_ingest_check(context: dg.ScheduleEvaluationContext) -> Requests:
     """Ask for each week with something delivered that is not captured."""
     settings = load_settings()
-    limit = Limit(_READ_BYTES, _READ_SECONDS, _SETTLE_SECONDS)
-    landing = scan(settings.landing_path, settings.landing_index_path, limit)
+    landing = scan(settings.landing_path, settings.landing_index_path, a_tick())
     wanted = uncaptured(landing, captures.names(Lake(settings.lake_path)))
     if not wanted:
         waiting = f"; {len(landing.waiting)} files are not read yet" if landing.waiting else ""

@@ -1,0 +1,96 @@
+"""An alert as a Slack message and as an e-mail.
+
+Pure: nothing is sent here. Each form is bounded, whatever the alert holds.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from email.message import EmailMessage
+from email.utils import format_datetime, make_msgid
+from typing import Any
+
+from spine_assets.alerts.alert import Alert, Number
+from spine_assets.alerts.wording import cut, one_line, weeks_text
+
+SUBJECT_CHARS = 150  # mail programs show less
+_SAID_CHARS = 2_400  # Slack refuses a section of over 3,000; title and marks need the rest
+_MOST_NUMBERS = 12  # all that one of our checks has; more is for the check's own page
+_NAME_CHARS = 60  # longer than any name of a table, check or figure
+_VALUE_CHARS = 150  # six ranges of weeks
+_NO_MENTION = "@\u200b"  # Mattermost and others take @all in any text for a call to everybody
+
+
+def slack(alert: Alert, ui_url: str) -> dict[str, Any]:
+    """Payload of an incoming webhook; `text` says all of it to servers that know no blocks."""
+    title, said = _mrkdwn(alert.title), _mrkdwn(alert.said)
+    facts = [
+        f"{_mrkdwn(name, _NAME_CHARS)}: {_mrkdwn(value, _VALUE_CHARS)}"
+        for name, value in _facts(alert)
+    ]
+    command = _mrkdwn(alert.next_command).replace("`", "'")
+    steps = [f"Next: `{command}`"]
+    if alert.run_id:
+        link = _mrkdwn(_link(alert, ui_url)).replace("|", "%7C")
+        steps.append(f"Run: <{link}|{_mrkdwn(alert.run_id)}>")
+    parts = [f"*{title}*\n{said}", "\n".join(facts), "\n".join(steps)]
+    return {
+        "text": "\n".join(part for part in parts if part),
+        "blocks": [
+            {"type": "section", "text": {"type": "mrkdwn", "text": part}} for part in parts if part
+        ],
+    }
+
+
+def mail(alert: Alert, ui_url: str, sender: str, recipients: tuple[str, ...]) -> EmailMessage:
+    """A plain text e-mail."""
+    message = EmailMessage()
+    message["Subject"] = cut(f"[spine] {one_line(alert.title)}", SUBJECT_CHARS)
+    message["From"] = sender
+    message["To"] = ", ".join(recipients)
+    message["Date"] = format_datetime(datetime.now(UTC))
+    message["Message-ID"] = make_msgid(domain=sender.rpartition("@")[2])
+    message["Auto-Submitted"] = "auto-generated"  # so that no absence note answers (RFC 3834)
+    lines = [
+        one_line(alert.title),
+        "",
+        cut(one_line(alert.said), _SAID_CHARS),
+        "",
+        *(f"{name}: {one_line(value)}" for name, value in _facts(alert)),
+        "",
+        f"Next: {one_line(alert.next_command)}",
+    ]
+    if alert.run_id:
+        lines.append(f"Run: {_link(alert, ui_url)}")
+    message.set_content("".join(f"{line}\n" for line in lines))
+    return message
+
+
+def _facts(alert: Alert) -> list[tuple[str, str]]:
+    """Week, table, check and numbers, by name."""
+    named = [("week" if len(alert.weeks) == 1 else "weeks", weeks_text(alert.weeks))]
+    named += [("table", alert.table), ("check", alert.check)]
+    numbers = list(alert.numbers.items())
+    named += [(one_line(name), _figure(value)) for name, value in numbers[:_MOST_NUMBERS]]
+    if len(numbers) > _MOST_NUMBERS:
+        named.append(("more numbers", str(len(numbers) - _MOST_NUMBERS)))
+    return [(cut(name, _NAME_CHARS), cut(value, _VALUE_CHARS)) for name, value in named if value]
+
+
+def _figure(value: Number) -> str:
+    return one_line(value) if isinstance(value, str) else f"{value:,}"
+
+
+def _link(alert: Alert, ui_url: str) -> str:
+    return f"{ui_url.rstrip('/')}/runs/{alert.run_id}"
+
+
+def _mrkdwn(text: str, limit: int = _SAID_CHARS) -> str:
+    """A text as Slack shows it: its markup characters are written out, nobody is called."""
+    return _escape(cut(one_line(text), limit, _escape))
+
+
+def _escape(text: str) -> str:
+    for char, written in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("@", _NO_MENTION)):
+        text = text.replace(char, written)
+    return text

@@ -1,0 +1,78 @@
+"""Text of alerts: made safe, bounded, and compared.
+
+What an alert says may come from file names and lines that anybody wrote. Here it loses
+the characters that could act (control characters, line ends, marks of direction) and its
+length is bounded. How each channel escapes its own markup stands in `render`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from datetime import date
+
+from spine_assets.weeks import stretches
+
+CUT = "..."
+_SHOWN_RANGES = 6  # a longer list is no reading matter
+# What differs where the same fault meets another week: paths, hashes, numbers and dates.
+_VOLATILE = re.compile(r"\S*/\S*|\b[0-9a-f]{8,}\b|\d+")
+# Commands are taken out of text that may hold hostile names: only these shapes are believed,
+# none of which deletes or decides anything.
+_COMMANDS = re.compile(
+    r"dagster asset materialize -m spine_assets\.definitions --select '[a-z_,:]{1,200}'"
+    r" --partition \d{4}-\d{2}-\d{2}(?![\w.])"
+    r"|spine (?:status|(?:week|diff|anomalies --week|captures --week) \d{4}-\d{2}-\d{2})(?![\w-])"
+)
+
+
+def one_line(text: str) -> str:
+    """A text without line ends; characters that would act are written out."""
+    return "".join(_visible(char) for char in " ".join(text.split()))
+
+
+def _visible(char: str) -> str:
+    return char if char.isprintable() else char.encode("unicode_escape").decode()
+
+
+def cut(text: str, limit: int, written: Callable[[str], str] = str) -> str:
+    """A text that has at most `limit` characters once `written` has escaped each of its own."""
+    if len(written(text)) <= limit:
+        return text
+    kept, used = [], len(CUT)
+    for char in text[:limit]:
+        used += len(written(char))
+        if used > limit:
+            break
+        kept.append(char)
+    return "".join(kept) + CUT
+
+
+def shape(text: str) -> str:
+    """A text without what differs from week to week: equal for the same fault."""
+    return _VOLATILE.sub("#", one_line(text))
+
+
+def command_in(text: str) -> str | None:
+    """The command that a text tells to run next, if it is one that is believed."""
+    found = _COMMANDS.search(text)
+    return found.group() if found else None
+
+
+def weeks_text(weeks: Iterable[date]) -> str:
+    """Weeks as ranges, a bounded number of them: `2025-09-05 to 2025-10-17, 2025-11-21`."""
+    found = stretches(weeks)
+    shown = [str(a) if a == b else f"{a} to {b}" for a, b in found[:_SHOWN_RANGES]]
+    hidden = sum((b - a).days // 7 + 1 for a, b in found[_SHOWN_RANGES:])
+    return ", ".join(shown) + (f" and {counted(hidden, 'more week')}" if hidden else "")
+
+
+def names_text(names: list[str], most: int = 5) -> str:
+    """Names, a bounded number of them (5 fit a line or two), each bounded itself."""
+    shown = ", ".join(cut(one_line(name), 120) for name in names[:most])  # a path of some folders
+    return shown + (f" and {len(names) - most:,} more" if len(names) > most else "")
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 week`, `3 weeks`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -1,0 +1,55 @@
+"""Which tiers were due by FINRA's publication calendar and have not arrived.
+
+Told from names alone (the lake's capture files, the landing scan), so that the whole
+history costs one listing. Does not belong here: what one week's own run says about its
+tiers (`otc.delivery`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+from spine_assets.lake import Lake
+from spine_assets.otc import captures
+from spine_assets.otc.landing import Landing
+from spine_assets.weeks import Tier, publication_day, week_ending_of, weeks_between
+
+DOWNLOAD = "download it from https://otctransparency.finra.org and drop it into the landing folder"
+
+
+@dataclass(frozen=True)
+class Overdue:
+    """One tier of one week that was due before today and is nowhere."""
+
+    week_ending: date
+    tier: Tier
+    due: date
+
+
+def overdue(lake: Lake, landing: Landing, today: date) -> list[Overdue]:
+    """Tiers that were due and are in neither lake nor landing, the oldest week first.
+
+    Looked at are the weeks from the first one held up to today: a feed that has stopped
+    altogether is overdue as well. A tier is overdue from the day after its publication day.
+    """
+    arrived = _captured(lake) | {
+        (item.placement.week_ending, item.placement.tier) for item in landing.deliveries
+    }
+    if not arrived:
+        return []
+    first = min(week for week, _ in arrived)
+    missing = (
+        Overdue(week, tier, publication_day(week, tier))
+        for week in weeks_between(first, max(first, week_ending_of(today)))
+        for tier in Tier
+        if (week, tier) not in arrived
+    )
+    return [item for item in missing if item.due < today]
+
+
+def _captured(lake: Lake) -> set[tuple[date, Tier]]:
+    """Week and tier of each capture."""
+    return {
+        (week, Tier(tier)) for week, names in captures.names(lake).items() for tier, _, _ in names
+    }
