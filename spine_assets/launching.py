@@ -5,7 +5,8 @@ and pass the queue by; a watcher ends them when they are canceled from elsewhere
 long, as the daemon does for its own.
 
 Names beyond Dagster's public ones, tried on 1.13.27, stand here: making a run of a job in a
-workspace (what `dagster job launch` does) and the daemon's heartbeat.
+workspace (what `dagster job launch` does), the daemon's heartbeat, and taking interrupts where
+Dagster records them.
 """
 
 from __future__ import annotations
@@ -85,10 +86,13 @@ class Here:
         """Run to the end.
 
         Raises:
-            KeyboardInterrupt: it was interrupted; the run is recorded as canceled.
+            DagsterExecutionInterruptedError: it was interrupted; the run is recorded as canceled.
         """
+        from dagster._utils.interrupts import capture_interrupts
+
         definition = self._definitions.resolve_job_def(job)
-        with _watched(self.instance, run_id, _longest(self.instance, tags)):
+        longest = _longest(self.instance, tags)
+        with capture_interrupts(), _watched(self.instance, run_id, longest):
             result = definition.execute_in_process(
                 run_config=config_of(plan, self.log_level),
                 instance=self.instance,

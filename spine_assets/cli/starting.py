@@ -52,6 +52,8 @@ def start(
         wait: Return when it has ended, and not when it is started.
         show: Told how far it has come, about twice a second.
     """
+    from dagster import DagsterExecutionInterruptedError
+
     from spine_assets.following import Follower, followed
     from spine_assets.history.one_run import story
     from spine_assets.history.runs import find
@@ -60,7 +62,7 @@ def start(
     instance, run_id = launcher.instance, new_run_id()
     follower = Follower(instance, run_id)
     show = show or _silent
-    with suppress(KeyboardInterrupt), followed(follower, show):
+    with suppress(KeyboardInterrupt, DagsterExecutionInterruptedError), followed(follower, show):
         launched = launcher.launch(job, plan, tags, run_id)
         if launched.success is None:
             click.echo(f"queued as run {run_id} ({plan.said})", err=True)

@@ -15,10 +15,10 @@ import dagster as dg
 
 from spine_assets.otc.arrivals import WeekInput
 
-INPUT = "spine/input"
+INPUT = "spine.asked/input"
 """Tag: the input a run was asked for (`WeekInput.key`)."""
-_LEFT = "spine/left"
-_FAULT = "spine/fault"
+_LEFT = "spine.asked/left"
+_FAULT = "spine.asked/fault"
 MAX_ATTEMPTS = 4  # about half an hour; what has not passed by then wants a person
 _FIRST_WAIT_SECONDS = 60  # then three times as long each time
 _RUNS_READ = 25  # of one input; more failures in a row than attempts are never needed
