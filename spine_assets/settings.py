@@ -183,8 +183,16 @@ def load_alert_settings() -> AlertSettings:
     try:
         return AlertSettings()
     except ValidationError as error:
-        faults = [
-            f"SPINE_{str(fault['loc'][0]).upper()} {fault['msg'].removeprefix('Value error, ')}"
-            for fault in error.errors(include_input=False)
-        ]
-    raise WrongSetting("; ".join(faults))
+        said = "; ".join(faults(error))
+    raise WrongSetting(said)
+
+
+def faults(error: ValidationError) -> list[str]:
+    """What is wrong with settings, one line each, by the names under which they are set.
+
+    No value is repeated: it may be a secret.
+    """
+    return [
+        f"SPINE_{str(fault['loc'][0]).upper()}: {fault['msg'].removeprefix('Value error, ')}"
+        for fault in error.errors(include_input=False)
+    ]

@@ -10,11 +10,11 @@ from __future__ import annotations
 import glob
 import hashlib
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import duckdb
 from filelock import FileLock
@@ -28,6 +28,9 @@ _ATTEMPTS = 5  # a file is replaced at most some times a minute
 # What DuckDB says when the footer it read is another file's than the rows.
 _REPLACED = ("TProtocolException", "don't know what type", "Prefetch registered", "No magic bytes")
 _READING = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
+
+
+Answer = TypeVar("Answer")
 
 
 def view_statements(lake: Lake, tables: tuple[Table, ...]) -> list[str]:
@@ -83,11 +86,20 @@ def answer(
     DuckDB (2.0.0 and 1.5.5) opens a Parquet file once for its footer and once for its rows. A
     week that is published in between makes the query fail; it gives no wrong answer.
     """
+
+    def ask() -> tuple[list[str], list[tuple[Any, ...]]]:
+        cursor = connection.execute(sql, parameters)
+        names = [column[0] for column in cursor.description or ()]
+        return names, cursor.fetchall() if names else []
+
+    return asked_again(ask)
+
+
+def asked_again(ask: Callable[[], Answer]) -> Answer:
+    """Ask, and ask again where a file was replaced meanwhile."""
     for attempt in range(_ATTEMPTS):
         try:
-            cursor = connection.execute(sql, parameters)
-            names = [column[0] for column in cursor.description or ()]
-            return names, cursor.fetchall() if names else []
+            return ask()
         except duckdb.Error as error:
             last = attempt == _ATTEMPTS - 1
             if last or not any(mark in str(error) for mark in _REPLACED):
@@ -112,24 +124,31 @@ def ensure_view_file(path: Path, lake: Lake, tables: tuple[Table, ...]) -> bool:
     Sessions that hold the old file keep it until they close.
     """
     lake.declare((*tables, pins.TABLE))
-    statements = view_statements(lake, tables)
-    wanted = hashlib.sha256("\n".join([duckdb.__version__, *statements]).encode()).hexdigest()
-    mark = _fingerprint(path)
-
-    def is_made() -> bool:
-        return path.exists() and mark.exists() and mark.read_text("utf-8") == wanted
-
-    if is_made():
+    if is_up_to_date(path, lake, tables):
         return False
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_name(f".{path.name}.lock")):
-        if is_made():
+        if is_up_to_date(path, lake, tables):
             return False
         for leftover in path.parent.glob(f".{glob.escape(path.name)}.*.tmp*"):  # and its log
             leftover.unlink(missing_ok=True)
+        statements = view_statements(lake, tables)
         _build_beside(path, statements)
-        mark.write_text(wanted, "utf-8")
+        _fingerprint(path).write_text(_digest(statements), "utf-8")
     return True
+
+
+def is_up_to_date(path: Path, lake: Lake, tables: tuple[Table, ...]) -> bool:
+    """Whether the file of views is there and was made from these declarations; not opened."""
+    mark = _fingerprint(path)
+    if not (path.exists() and mark.exists()):
+        return False
+    return mark.read_text("utf-8") == _digest(view_statements(lake, tables))
+
+
+def _digest(statements: list[str]) -> str:
+    """Changes with the views and with DuckDB."""
+    return hashlib.sha256("\n".join([duckdb.__version__, *statements]).encode()).hexdigest()
 
 
 def remove_view_file(path: Path) -> None:

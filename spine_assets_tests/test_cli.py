@@ -9,9 +9,11 @@ import shutil
 from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import duckdb
+import polars as pl
 import pytest
 from click.testing import CliRunner, Result
 
@@ -205,3 +207,45 @@ def test_commands_outside_a_project_say_so(tmp_path: Path, monkeypatch: pytest.M
     result = CliRunner().invoke(main, ["status"])
     assert result.exit_code == 1
     assert "no dagster.yaml" in result.output
+
+
+def test_commands_that_do_something_tell_programs_what(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    root = CliRunner()
+
+    def told(*words: str) -> Any:
+        done = root.invoke(main, [*words, "--json"])
+        assert done.exit_code == 0, done.output
+        return json.loads(done.stdout)
+
+    data = tmp_path / "data"
+    places = {"landing": str(data / "landing"), "lake": str(data / "lake")}
+    made = {"file": str(data / "spine.duckdb"), "made": True}
+    assert told("db", "init") == made | places
+    assert told("db", "init")["made"] is False
+    sample = told("sample", "--weeks", "1", "--rows", "200", "--ending", str(WEEK))
+    assert sample == {"folder": str(data / "landing"), "files": 3, "weeks": [str(WEEK)]}
+    assert len(list((data / "landing").rglob("*.csv"))) == 3
+    refused = root.invoke(main, ["db", "reset", "--json"])
+    assert (refused.exit_code, (data / "lake").exists()) == (2, True)
+    deleted = [str(data / "lake"), str(data / "spine.duckdb")]
+    assert told("db", "reset", "--yes") == {"deleted": deleted, "weeks": 0}
+
+
+def test_export_and_captures_use_tell_programs_what_was_done(spine: Spine, tmp_path: Path) -> None:
+    out = tmp_path / "share.parquet"
+    words = ("export", "--table", "otc_venue_share", "--week", str(WEEK), "--json")
+    told = json.loads(spine(*words, "--out", str(out)).stdout)
+    assert told["rows"] == pl.read_parquet(out).height
+    assert (told["format"], told["weeks"], told["as_of"]) == ("parquet", [str(WEEK)], None)
+    assert spine(*words).exit_code == 2
+    chosen = json.loads(spine("captures", "--json").stdout)[0]
+    for release, done in (((), "pinned"), (("--release",), "released")):
+        (item,) = json.loads(
+            spine("captures", "use", chosen["capture_id"], "--json", *release).stdout
+        )
+        assert (item["done"], item["capture_id"]) == (done, chosen["capture_id"])
+        assert (item["week_ending"], item["tier"]) == (str(WEEK), chosen["tier"])
+        assert item["build"].endswith(f"--partition {WEEK}")

@@ -13,17 +13,18 @@ import click
 
 from spine_assets.cli.anomalies import anomalies
 from spine_assets.cli.backfill import backfill
+from spine_assets.cli.completion import completion
 from spine_assets.cli.database import db
+from spine_assets.cli.doctor import doctor
 from spine_assets.cli.look import query, status, week
 from spine_assets.cli.past import captures, diff, export
 from spine_assets.cli.run import list_pipelines, run
 from spine_assets.cli.runs import runs
-from spine_assets.cli.shared import NamingGroup
+from spine_assets.cli.shell import shell
 from spine_assets.cli.synthetic import sample
 
 
 @click.group(
-    cls=NamingGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(package_name="spine-assets")
@@ -45,6 +46,9 @@ _COMMANDS = (
     export,
     sample,
     db,
+    doctor,
+    shell,
+    completion,
 )
 for command in _COMMANDS:
     main.add_command(command)

@@ -16,8 +16,9 @@ def db() -> None:
 
 
 @db.command("init")
+@as_json_option
 @told
-def db_init() -> None:
+def db_init(as_json: bool) -> None:
     """Make the folders, empty tables and the file of views."""
     from spine_assets.otc.tables import TABLES
     from spine_assets.settings import load_settings
@@ -26,13 +27,19 @@ def db_init() -> None:
     settings = load_settings()
     settings.landing_path.mkdir(parents=True, exist_ok=True)
     made = ensure_view_file(settings.warehouse_path, open_lake(), TABLES)
+    if as_json:
+        places = {"landing": settings.landing_path, "lake": settings.lake_path}
+        shown = {name: str(path) for name, path in places.items()}
+        click.echo(json.dumps({"file": str(settings.warehouse_path), "made": made} | shown))
+        return
     click.echo(f"{'made' if made else 'up to date:'} {settings.warehouse_path}")
 
 
 @db.command("reset")
 @click.option("--yes", is_flag=True, help="Do not ask.")
+@as_json_option
 @told
-def db_reset(yes: bool) -> None:
+def db_reset(yes: bool, as_json: bool) -> None:
     """Delete the lake and the views; delivered files and Dagster's history stay.
 
     Captures of files that are no longer in the landing folder are lost for good.
@@ -40,13 +47,18 @@ def db_reset(yes: bool) -> None:
     from spine_assets.settings import load_settings
     from spine_assets.warehouse import remove_view_file
 
+    if as_json and not yes:
+        raise click.UsageError("with --json nothing can be asked; say --yes to delete the lake")
     settings, lake = load_settings(), open_lake()
+    weeks = len(lake.weeks("otc_raw"))
     if not yes:
-        click.confirm(
-            f"Delete {lake.root} with {len(lake.weeks('otc_raw'))} weeks of captures?", abort=True
-        )
+        click.confirm(f"Delete {lake.root} with {weeks} weeks of captures?", abort=True)
     lake.remove()
     remove_view_file(settings.warehouse_path)
+    if as_json:
+        deleted = [str(lake.root), str(settings.warehouse_path)]
+        click.echo(json.dumps({"deleted": deleted, "weeks": weeks}))
+        return
     click.echo(f"deleted {lake.root} and {settings.warehouse_path}")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from pathlib import Path
 
 import click
 
@@ -110,17 +111,30 @@ def week(week: date | None, top: int, as_json: bool) -> None:
 @click.command()
 @click.argument("sql")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
+@click.option(
+    "--parquet",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write the rows, however many, to a Parquet FILE.",
+)
 @as_json_option
 @told
-def query(sql: str, as_csv: bool, as_json: bool) -> None:
+def query(sql: str, as_csv: bool, parquet: Path | None, as_json: bool) -> None:
     r"""Run one SELECT over the tables; nothing is locked and nothing is changed.
 
     \b
     spine query "FROM otc_venue_share ORDER BY week_ending DESC, rank LIMIT 10"
+    spine query "FROM otc_venue_volume" --parquet volume.parquet
+
+    With --parquet, --json tells what was written.
     """
     from spine_assets.cli import render
     from spine_assets.otc.tables import TABLES
+    from spine_assets.query_file import write_answer
     from spine_assets.warehouse import answer, connect, is_select
+
+    if parquet and as_csv:
+        raise click.UsageError("--csv prints and --parquet writes a file; give one of them")
 
     if not is_select(sql):
         raise click.ClickException(
@@ -128,6 +142,11 @@ def query(sql: str, as_csv: bool, as_json: bool) -> None:
             "anything open the database with DuckDB itself"
         )
     with connect(open_lake(), TABLES) as warehouse:
+        if parquet:
+            written = write_answer(warehouse, sql, parquet)
+            done = json.dumps({"file": str(parquet), "rows": written})
+            click.echo(done if as_json else f"wrote {written:,} rows to {parquet}", err=not as_json)
+            return
         names, rows = answer(warehouse, sql)
     if as_json:
         click.echo(json.dumps(render.records(names, rows), indent=1))

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import click
 
+from spine_assets.cli import completing
 from spine_assets.cli.shared import (
     COUNT,
     MomentType,
+    NameChoice,
     WeekType,
     as_json_option,
     open_lake,
@@ -45,11 +47,17 @@ def captures(context: click.Context, week: date | None, as_json: bool) -> None:
 
 
 @captures.command("use")
-@click.argument("capture_id")
+@click.argument("capture_id", shell_complete=completing.capture_ids)
 @click.option("--release", is_flag=True, help="Take the pin back: the greatest counts again.")
+@as_json_option
 @told
-def captures_use(capture_id: str, release: bool) -> None:
-    """Pin CAPTURE_ID: it counts for its week, tier and class, whatever arrives later."""
+def captures_use(capture_id: str, release: bool, as_json: bool) -> None:
+    r"""Pin CAPTURE_ID: it counts for its week, tier and class, whatever arrives later.
+
+    \b
+    spine captures use 20260120T120000Z-0123456789ab
+    """
+    from spine_assets.cli import render_past
     from spine_assets.otc import captures as stored
     from spine_assets.otc import pins
 
@@ -57,15 +65,21 @@ def captures_use(capture_id: str, release: bool) -> None:
     found = stored.find(lake, capture_id)
     if not found:
         raise click.ClickException(f"there is no capture {capture_id}; `spine captures` lists them")
+    said = "released" if release else "pinned"
+    done = []
     for item in found:
         chosen = pins.RELEASED if release else capture_id
         pins.add(lake, item.week_ending, item.key, chosen, datetime.now(UTC))
-        said = "released" if release else "pinned"
-        click.echo(f"{said} for {item.week_ending} {item.tier} {item.venue_class}; build the week:")
-        click.echo(
+        build = (
             "dagster asset materialize -m spine_assets.definitions --select 'group:otc' "
             f"--partition {item.week_ending}"
         )
+        done.append(render_past.pin_json(item, said, build))
+        if not as_json:
+            key = f"{item.week_ending} {item.tier} {item.venue_class}"
+            click.echo(f"{said} for {key}; build the week:\n{build}")
+    if as_json:
+        click.echo(json.dumps(done, indent=1))
 
 
 @click.command()
@@ -105,7 +119,7 @@ def diff(week: date, since: datetime | None, limit: int, as_json: bool) -> None:
 
 
 @click.command()
-@click.option("--table", type=click.Choice(_TABLES), required=True, help="Table to export.")
+@click.option("--table", type=NameChoice(_TABLES), required=True, help="Table to export.")
 @click.option("--week", "weeks", type=WeekType(), multiple=True, required=True, help="Repeatable.")
 @click.option(
     "--as-of",
@@ -117,12 +131,18 @@ def diff(week: date, since: datetime | None, limit: int, as_json: bool) -> None:
 @click.option(
     "--format",
     "kind",
-    type=click.Choice(_FORMATS),
+    type=NameChoice(_FORMATS),
     help="Default: by the ending of --out, else csv.",
 )
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON what was written to --out.")
 @told
 def export(
-    table: str, weeks: tuple[date, ...], moment: datetime | None, out: Path | None, kind: str | None
+    table: str,
+    weeks: tuple[date, ...],
+    moment: datetime | None,
+    out: Path | None,
+    kind: str | None,
+    as_json: bool,
 ) -> None:
     r"""Write a table's weeks to a file or the screen, also as they were known at a time.
 
@@ -137,6 +157,10 @@ def export(
     kind = kind or (out.suffix.removeprefix(".") if out else "csv")
     if kind not in _FORMATS:
         raise click.UsageError(f"{out} has no known ending; choose --format {', '.join(_FORMATS)}")
+    if as_json and out is None:
+        raise click.UsageError(
+            "--json tells what was written to --out FILE; for rows as JSON give --format json"
+        )
     if kind == "parquet" and out is None:
         raise click.UsageError("parquet is no text; name a file with --out")
     lake = open_lake()
@@ -148,4 +172,9 @@ def export(
         click.echo(render_past.as_text(frames, kind), nl=False, color=True)  # nothing is stripped
         return
     rows = render_past.write(frames, kind, out)
+    if as_json:
+        done = {"file": str(out), "format": kind, "table": table, "rows": rows}
+        told_of = {"weeks": sorted(map(str, set(weeks))), "as_of": moment and moment.isoformat()}
+        click.echo(json.dumps(done | told_of))
+        return
     click.echo(f"wrote {rows:,} rows of {table} to {out}", err=True)

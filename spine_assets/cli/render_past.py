@@ -39,6 +39,18 @@ def captures(found: list[dict[str, Any]]) -> None:
     CONSOLE.print(table)
 
 
+def pin_json(item: Capture, said: str, build: str) -> dict[str, str]:
+    """A pin or its release for programs; `build` is the command that makes it count."""
+    return {
+        "week_ending": str(item.week_ending),
+        "tier": item.tier.value,
+        "venue_class": item.venue_class.value,
+        "capture_id": item.capture_id,
+        "done": said,
+        "build": build,
+    }
+
+
 def corrections(week: date, found: list[Correction], limit: int, since: datetime | None) -> None:
     """What each step changed: totals, then the rows that changed most."""
     if not found:

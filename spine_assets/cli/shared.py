@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from spine_assets.lake import Lake
 
 DEFAULT_WEEKS = 12  # about a quarter, which fits a screen
@@ -32,6 +34,29 @@ class WeekType(click.ParamType[date]):
             return value if isinstance(value, date) else parse_week(value)
         except WeekError as error:
             self.fail(str(error), param, ctx)
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Offer the weeks that are captured."""
+        from click.shell_completion import CompletionItem
+
+        from spine_assets.cli import completing
+
+        return [CompletionItem(text) for text in completing.weeks(ctx, param, incomplete)]
+
+
+class NameChoice(click.Choice[str]):
+    """One of some names; a mistyped one's error names the nearest."""
+
+    def get_invalid_choice_message(self, value: Any, ctx: click.Context | None) -> str:
+        """Say which was meant, or name all."""
+        import difflib
+
+        known = [str(choice) for choice in self.choices]
+        close = difflib.get_close_matches(str(value), known, n=1)
+        meant = f"did you mean {close[0]}?" if close else f"known: {', '.join(known)}"
+        return f"there is no {value!r}; {meant}"
 
 
 class MomentType(click.ParamType[datetime]):
@@ -78,23 +103,6 @@ class WeekRange(click.ParamType[tuple[date, date]]):
         return found
 
 
-class NamingGroup(click.Group):
-    """A group that names the nearest command when one is mistyped."""
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command, or say which was meant."""
-        import difflib
-
-        known = self.list_commands(ctx)
-        if args and args[0] not in known and not args[0].startswith("-"):
-            close = difflib.get_close_matches(args[0], known, n=1)
-            meant = f" Did you mean {close[0]!r}?" if close else f" Known: {', '.join(known)}."
-            ctx.fail(f"No such command {args[0]!r}.{meant}")
-        return super().resolve_command(ctx, args)
-
-
 def visible(text: str) -> str:
     """A text whose control characters are written out, so that none acts on a terminal."""
     return "".join(
@@ -119,7 +127,7 @@ def told(command: Callable[..., None]) -> Callable[..., None]:
         from spine_assets.otc.as_of import NotKnown
         from spine_assets.otc.file_format import FileRefused
         from spine_assets.pipelines import CannotLaunch
-        from spine_assets.settings import load_settings
+        from spine_assets.settings import faults, load_settings
         from spine_assets.weeks import WeekError
 
         try:
@@ -127,11 +135,7 @@ def told(command: Callable[..., None]) -> Callable[..., None]:
             logging.getLogger("spine_assets").setLevel(load_settings().log_level)
             command(*args, **kwargs)
         except ValidationError as error:
-            faults = [
-                f"SPINE_{str(e['loc'][0]).upper()}: {e['msg'].removeprefix('Value error, ')}"
-                for e in error.errors()
-            ]
-            raise click.ClickException("; ".join(faults)) from error
+            raise click.ClickException("; ".join(faults(error))) from error
         except DBAPIError as error:
             said = visible(str(error.orig))
             raise click.ClickException(

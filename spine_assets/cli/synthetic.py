@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date
 from pathlib import Path
 
 import click
 
-from spine_assets.cli.shared import COUNT, DEFAULT_WEEKS, WeekType, told
+from spine_assets.cli.shared import COUNT, DEFAULT_WEEKS, WeekType, as_json_option, told
 
 
 @click.command()
@@ -21,9 +22,22 @@ from spine_assets.cli.shared import COUNT, DEFAULT_WEEKS, WeekType, told
 @click.option("--rows", type=COUNT, default=10_000, show_default=True, help="ATS rows a week.")
 @click.option("--seed", default=2014, show_default=True, help="Same seed, same bytes.")
 @click.option("--non-ats", is_flag=True, help="Write non-ATS files too.")
+@as_json_option
 @told
-def sample(out: Path | None, weeks: int, ending: date, rows: int, seed: int, non_ats: bool) -> None:
-    """Write synthetic weekly files of the real shape. They are not FINRA's data."""
+def sample(
+    out: Path | None,
+    weeks: int,
+    ending: date,
+    rows: int,
+    seed: int,
+    non_ats: bool,
+    as_json: bool,
+) -> None:
+    r"""Write synthetic weekly files of the real shape. They are not FINRA's data.
+
+    \b
+    spine sample --weeks 4 --ending 2025-11-21
+    """
     from datetime import timedelta
 
     from spine_assets.cli import render
@@ -40,4 +54,8 @@ def sample(out: Path | None, weeks: int, ending: date, rows: int, seed: int, non
                 write_sample(folder, [one], seed=seed, rows_per_week=rows, include_non_ats=non_ats)
             )
             advance()
+    if as_json:
+        told_of = {"folder": str(folder), "files": written, "weeks": list(map(str, wanted))}
+        click.echo(json.dumps(told_of))
+        return
     click.echo(f"wrote {written} synthetic files of {len(wanted)} weeks to {folder}")

@@ -1,0 +1,216 @@
+"""The lake and its views: tables, leftovers, seals, what is behind, and whether views answer.
+
+Only read: nothing is declared, mended or deleted here.
+"""
+
+from __future__ import annotations
+
+import glob
+import time
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import duckdb
+import polars as pl
+
+from spine_assets.doctor.findings import Finding, fail, listed, ok, warn
+from spine_assets.lake import Lake, LakeError
+from spine_assets.otc import captures, pins
+from spine_assets.otc.tables import TABLES
+from spine_assets.otc.versions import Standing, standing
+from spine_assets.settings import Settings
+from spine_assets.warehouse import is_up_to_date
+
+RAW = TABLES[0].name
+_VIEWS = (*(table.name for table in TABLES), pins.TABLE.name, "otc_raw_current")
+_SEALED_WEEKS = 4  # some 200 MB of full-size weeks, which are hashed in a second
+_JUDGED_WEEKS = 52  # each opens some footers; all history would take most of a minute
+# Longer than a run may take (`max_runtime_seconds`): younger ones may be a run's that lives.
+_LEFTOVER_SECONDS = 3_600
+_BUILD = "spine backfill --missing builds what is behind"
+
+
+def tables(settings: Settings) -> Finding:
+    """Whether the lake is a folder with a folder for each table."""
+    lake = Lake(settings.lake_path)
+    if not lake.root.exists():
+        return warn(f"there is no lake at {lake.root} yet", "spine db init, or build a week")
+    if not lake.root.is_dir():
+        return fail(
+            f"{lake.root} is a file where the lake's folder is expected",
+            "move it away, or let SPINE_LAKE name another folder",
+        )
+    names = [table.name for table in (*TABLES, pins.TABLE)]
+    if odd := [name for name in names if (lake.root / name).is_file()]:
+        return fail(
+            f"in {lake.root} these are files where folders are expected: {listed(odd)}",
+            "move them away, then spine db init",
+        )
+    if missing := [name for name in names if not lake.empty_part(name).exists()]:
+        return warn(
+            f"no view can answer for {listed(missing)}: its empty file is missing", "spine db init"
+        )
+    weeks = lake.weeks(RAW)
+    span = f"{weeks[0]} to {weeks[-1]}" if weeks else "none yet"
+    return ok(f"{len(names)} tables in {lake.root}; weeks captured: {len(weeks)} ({span})")
+
+
+def leftovers(settings: Settings) -> Finding:
+    """Temporary files of runs that were killed."""
+    before = time.time() - _LEFTOVER_SECONDS
+    found, size = [], 0
+    for path in sorted(settings.lake_path.glob("*/week_ending=*/.*.tmp")):
+        try:
+            stand = path.stat()
+        except FileNotFoundError:  # its run has just published it
+            continue
+        if stand.st_mtime < before:
+            found.append(f"{path.parent.parent.name} {path.parent.name.partition('=')[2]}")
+            size += stand.st_size
+    if not found:
+        return ok("no run left a temporary file")
+    return warn(
+        f"{len(found)} temporary files ({size:,} bytes) of killed runs: {listed(found)}",
+        "harmless, no reader sees them; the next run of each week removes its own",
+    )
+
+
+def seals(settings: Settings) -> Finding:
+    """Whether the newest files hold the bytes that were written."""
+    lake = Lake(settings.lake_path)
+    checked, damaged = 0, []
+    for table in (*TABLES, pins.TABLE):
+        for week in lake.weeks(table.name)[-_SEALED_WEEKS:]:
+            for path in lake.files(table.name, week):
+                checked += 1
+                try:
+                    lake.verify(path)
+                except LakeError:
+                    if path.exists():  # else it was replaced since it was listed
+                        damaged.append(str(path.relative_to(lake.root)))
+    if damaged:
+        return fail(
+            f"{len(damaged)} of {checked} newest files are damaged: {listed(damaged)}",
+            "restore them from a copy; or delete them and build their weeks again while the "
+            "delivered files are in the landing folder",
+        )
+    return ok(f"the {checked} newest files hold what was written")
+
+
+def derived_tables(settings: Settings) -> Finding:
+    """Whether the computed tables are built from what is captured."""
+    lake = Lake(settings.lake_path)
+    weeks = lake.weeks(RAW)[-_JUDGED_WEEKS:]
+    behind, damaged = [], []
+    for week in weeks:
+        try:
+            if _is_behind(lake, week):
+                behind.append(str(week))
+        except (LakeError, pl.exceptions.PanicException):
+            damaged.append(str(week))
+    if damaged:
+        return fail(
+            f"captures cannot be read, of weeks {listed(damaged)}",
+            "restore their files of otc_raw and otc_pins from a copy; "
+            "spine captures --week WEEK names the first that is damaged",
+        )
+    if behind:
+        return warn(f"tables are missing or behind their captures: {listed(behind)}", _BUILD)
+    return ok(f"of the newest {len(weeks)} weeks every table is up to date")
+
+
+def _is_behind(lake: Lake, week: date) -> bool:
+    current = captures.current_of(lake, week)
+    return any(
+        standing(lake, table.name, week, current) is not Standing.FRESH for table in TABLES[1:]
+    )
+
+
+def clock(settings: Settings) -> Finding:
+    """Whether the clock is behind what it was at the newest capture."""
+    return judge_clock(settings, datetime.now(UTC))
+
+
+def judge_clock(settings: Settings, now: datetime) -> Finding:
+    """Compare a moment with the newest capture, which its file name tells."""
+    lake = Lake(settings.lake_path)
+    newest = max(
+        (
+            moment
+            for week in lake.weeks(RAW)
+            for path in lake.files(RAW, week)
+            if (moment := _captured_at(path)) is not None
+        ),
+        default=None,
+    )
+    if newest is None:
+        return ok(f"{now:%Y-%m-%d %H:%M:%S} UTC; nothing is captured yet")
+    if now < newest:
+        return fail(
+            f"it is {now:%Y-%m-%d %H:%M:%S} UTC here, but the newest capture is of "
+            f"{newest:%Y-%m-%d %H:%M:%S} UTC: the order of captures would be wrong",
+            "set the clock of this machine (or find which machine's clock is ahead)",
+        )
+    return ok(f"{now:%Y-%m-%d %H:%M:%S} UTC, after the newest capture")
+
+
+def _captured_at(path: Path) -> datetime | None:
+    """When a capture was made, or None for a file that is not named as one."""
+    stamp = path.name.removesuffix(".parquet").rpartition(".")[2].partition("-")[0]
+    try:
+        return datetime.strptime(stamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    except ValueError:
+        return None
+
+
+def view_file(settings: Settings) -> Finding:
+    """Whether the DuckDB file of views opens, names this lake and answers."""
+    path, lake = settings.warehouse_path, Lake(settings.lake_path)
+    if not path.exists():
+        return warn(f"there is no {path}", "spine db init makes it; the spine command needs none")
+    again = f"delete {path} (it holds views only), then spine db init"
+    try:
+        connection = duckdb.connect(str(path), read_only=True)
+    except duckdb.Error as error:
+        if "lock" in str(error):
+            return warn(
+                f"somebody has {path} open to write, so nobody else can open it",
+                "close that session, or open it read-only; runs do not need the file",
+            )
+        return fail(f"{path} cannot be opened: {_first_line(error)}", again)
+    try:
+        fault = _fault_of_views(connection, lake)
+    except duckdb.Error as error:
+        fault = _first_line(error)
+    finally:
+        connection.close()
+    if fault:
+        return fail(f"{path}: {fault}", again)
+    if not is_up_to_date(path, lake, TABLES):
+        return warn(f"{path} was made by another version of the program or DuckDB", "spine db init")
+    return ok(f"{path} answers each of its {len(_VIEWS)} views over this lake")
+
+
+def _fault_of_views(connection: duckdb.DuckDBPyConnection, lake: Lake) -> str | None:
+    """What is wrong with the views, or None where each answers over this lake."""
+    rows = connection.execute(
+        "SELECT view_name, sql FROM duckdb_views() WHERE NOT internal"
+    ).fetchall()
+    held: dict[str, str] = dict(rows)
+    if missing := [name for name in _VIEWS if name not in held]:
+        return f"it has no view {listed(missing)}"
+    here = glob.escape(str(lake.root)).replace("'", "''")
+    for table in (*TABLES, pins.TABLE):
+        if f"{here}/{table.name}/" not in held[table.name]:
+            return f"its view {table.name} is over another lake than {lake.root}"
+    for name in _VIEWS:
+        try:
+            # The first row of the current ones would be chosen from all captures.
+            connection.view(name).limit(int(name != _VIEWS[-1])).fetchall()
+        except duckdb.Error as error:
+            return f"its view {name} does not answer: {_first_line(error)}"
+    return None
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0]

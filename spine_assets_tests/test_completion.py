@@ -1,0 +1,90 @@
+"""Completion by a real bash: commands, options, weeks, tables and captures."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from spine_assets.cli import main
+from spine_assets_tests.conftest import WEEK, House, delivered, line
+
+_BASH = """
+source /dev/stdin <<< "$(spine completion bash)"
+COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMPREPLY=()
+_spine_completion spine
+(( ${#COMPREPLY[@]} )) && printf '%s\\n' "${COMPREPLY[@]}"
+exit 0
+"""
+
+
+@pytest.fixture
+def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
+    """A project with one captured week; `spine` is on the path."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("SPINE_DATA_DIR", "SPINE_LAKE", "DAGSTER_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=":")
+    made = House(tmp_path / "data")
+    made.drop("otc.csv", delivered(line("AAAA")))
+    made.built()
+    return made
+
+
+def completed(*words: str) -> list[str]:
+    """What bash offers for the last word."""
+    bash = shutil.which("bash")
+    if bash is None:
+        pytest.skip("there is no bash here")
+    done = subprocess.run(
+        [bash, "-c", _BASH, "bash", "spine", *words], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout.split()
+
+
+def test_bash_completes_commands_options_and_values(house: House) -> None:
+    assert completed("doc") == ["doctor"]
+    assert completed("query", "--pa") == ["--parquet"]
+    assert completed("week", "") == [str(WEEK)]
+    assert completed("export", "--week", "2025-1") == [str(WEEK)]
+    assert completed("week", "2024") == []
+    assert completed("export", "--table", "otc_v") == ["otc_venue_volume", "otc_venue_share"]
+    (path,) = house.lake.files("otc_raw", WEEK)
+    assert completed("captures", "use", "2026") == [path.stem.rpartition(".")[2]]
+
+
+def test_completion_is_silent_where_nothing_can_be_told(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SPINE_LAKE", "s3://bucket/lake")
+    assert completed("week", "") == []
+    assert completed("captures", "use", "") == []
+    monkeypatch.setenv("SPINE_LAKE", str(house.root / "none"))
+    assert completed("week", "") == []
+
+
+@pytest.mark.parametrize("shell", ["zsh", "fish"])
+def test_other_shells_have_a_script_that_they_can_read(shell: str, tmp_path: Path) -> None:
+    script = CliRunner().invoke(main, ["completion", shell]).output
+    assert f"_SPINE_COMPLETE={shell}_complete" in script
+    program = shutil.which(shell)
+    if program is None:
+        pytest.skip(f"there is no {shell} here to read it")
+    (tmp_path / "script").write_text(script)
+    done = subprocess.run([program, "-n", str(tmp_path / "script")], check=False)
+    assert done.returncode == 0
+
+
+def test_a_mistyped_table_or_format_names_the_nearest() -> None:
+    words = ["export", "--week", str(WEEK), "--table"]
+    done = CliRunner().invoke(main, [*words, "otc_venue_shares"])
+    assert done.exit_code == 2
+    assert "did you mean otc_venue_share?" in done.output
+    done = CliRunner().invoke(main, [*words, "otc_raw", "--format", "xlsx"])
+    assert "known: csv, json, parquet" in done.output
+    assert "Did you mean 'status'?" in CliRunner().invoke(main, ["statsu"]).output
