@@ -28,6 +28,7 @@ from spine_assets.defs.logs import LOGGED
 from spine_assets.pipelines import CannotLaunch, RunPlan
 from spine_assets.tags import FRONT, MAX_RUNTIME, week_tags
 
+_FAILURE_REASON, _INTERRUPTED = "dagster/failure_reason", "UNEXPECTED_TERMINATION"
 _WATCH_SECONDS = 1.0  # between looks at the own run; each reads one row
 
 
@@ -100,7 +101,14 @@ class Here:
                 run_id=run_id,
                 raise_on_error=False,
             )
+        self._say_who_ended(run_id)
         return Launched(run_id, result.success)
+
+    def _say_who_ended(self, run_id: str) -> None:
+        """Record a run that its user interrupted as canceled; Dagster takes it for a failure."""
+        run = self.instance.get_run_by_id(run_id)
+        if run is not None and run.tags.get(_FAILURE_REASON) == _INTERRUPTED:
+            self.instance.report_run_canceled(run, "interrupted where it was started")
 
 
 class Queue:

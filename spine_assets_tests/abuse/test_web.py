@@ -16,7 +16,7 @@ from spine_assets_tests.defs.conftest import (
     SOURCE,
     Project,
 )
-from spine_assets_tests.defs.test_backfill import (
+from spine_assets_tests.defs.servers import (
     START_SECONDS,
     Server,
     free_port,

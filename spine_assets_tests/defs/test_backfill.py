@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-import json
-import os
-import signal
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import date, timedelta
 from typing import Any
 
-import pytest
-
-from spine_assets.weeks import Tier
+from spine_assets.sample import write_sample
 from spine_assets_tests.defs.conftest import TABLES, Project
+from spine_assets_tests.defs.servers import (
+    START_SECONDS,
+    Server,
+    free_port,
+    started,
+    wait_until,
+)
 
-WEEKS = [date(2025, 9, 5) + timedelta(weeks=n) for n in range(10)]
-BAD = [WEEKS[3], WEEKS[7]]
-START_SECONDS = 90  # the webserver needs about 8, some times that on a busy machine
-END_SECONDS = 240  # the daemon looks at backfills every 30 s: at least two looks
-STOP_SECONDS = 30
+WEEKS = [date(2022, 1, 28) + timedelta(weeks=n) for n in range(200)]
+BAD = [WEEKS[43], WEEKS[157]]
+ROWS = 300  # a week, as the committed sample weeks have
+# The daemon looks at backfills every 30 s: at least two looks. 200 weeks take about 40 s, some
+# times that on a busy machine.
+END_SECONDS = 480
 
 LAUNCH = """
 mutation($params: LaunchBackfillParams!) {
@@ -71,78 +66,17 @@ query($keys: [AssetKeyInput!]) {
 """
 
 
-class Server:
-    """A webserver's GraphQL."""
-
-    def __init__(self, port: int) -> None:
-        self.url = f"http://127.0.0.1:{port}/graphql"
-
-    def ask(self, query: str, **variables: Any) -> dict[str, Any]:
-        body = json.dumps({"query": query, "variables": variables}).encode()
-        request = urllib.request.Request(self.url, body, {"Content-Type": "application/json"})
-        with urllib.request.urlopen(request, timeout=START_SECONDS) as answer:
-            told: dict[str, Any] = json.load(answer)
-        assert "errors" not in told, told
-        data: dict[str, Any] = told["data"]
-        return data
-
-    def answers(self) -> bool:
-        try:
-            return bool(self.ask("{ version }"))
-        except (urllib.error.URLError, ConnectionError):
-            return False
-
-    def backfill(self, backfill_id: str) -> dict[str, Any]:
-        found: dict[str, Any] = self.ask(BACKFILL, id=backfill_id)["partitionBackfillOrError"]
-        return found
-
-
-@contextmanager
-def started(project: Project, name: str, *command: str) -> Iterator[None]:
-    """A process of the project's own environment; what it says goes to a file."""
-    with (project.root / f"{name}.log").open("w") as log:
-        process = subprocess.Popen(
-            [sys.executable, *command],
-            cwd=project.root,
-            env={**os.environ, "DAGSTER_HOME": str(project.root)},
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        try:
-            yield
-        finally:
-            process.send_signal(signal.SIGINT)
-            try:
-                process.wait(STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
-
-
-def wait_until(holds: Callable[[], bool], seconds: float, project: Project, what: str) -> None:
-    """Ask until it holds; at the end of patience, show what the processes said."""
-    end = time.monotonic() + seconds
-    while not holds():
-        if time.monotonic() > end:
-            logs = "\n".join(path.read_text()[-3000:] for path in project.root.glob("*.log"))
-            pytest.fail(f"{what} took over {seconds} s\n{logs}")
-        time.sleep(0.5)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+def asked_of(server: Server, backfill_id: str) -> dict[str, Any]:
+    """What the server tells of a backfill."""
+    found: dict[str, Any] = server.ask(BACKFILL, id=backfill_id)["partitionBackfillOrError"]
+    return found
 
 
 def test_backfill_with_two_bad_weeks_fails_those_two_of_each_table(project: Project) -> None:
-    for week in WEEKS:
-        if week in BAD:
-            project.deliver_in_two_parts(week)
-        else:
-            project.deliver(week, Tier.OTC)
+    good = [week for week in WEEKS if week not in BAD]
+    write_sample(project.landing, good, rows_per_week=ROWS)
+    for week in BAD:
+        project.deliver_in_two_parts(week)
     port = free_port()
     server = Server(port)
     serve = ("-m", "dagster_webserver", "-h", "127.0.0.1", "-p", str(port))
@@ -156,12 +90,12 @@ def test_backfill_with_two_bad_weeks_fails_those_two_of_each_table(project: Proj
         # Only now: the daemon looks at backfills when it starts and then every 30 s.
         with started(project, "daemon", "-m", "dagster._daemon", "run"):
             wait_until(
-                lambda: server.backfill(backfill_id)["status"] not in ("REQUESTED", "FAILING"),
+                lambda: asked_of(server, backfill_id)["status"] not in ("REQUESTED", "FAILING"),
                 END_SECONDS,
                 project,
                 "the backfill",
             )
-        ended = server.backfill(backfill_id)
+        ended = asked_of(server, backfill_id)
         bars = server.ask(PARTITION_BAR, keys=keys)["assetNodes"]
     assert ended["error"] is None
     assert ended["status"] == "COMPLETED_FAILED"

@@ -18,15 +18,14 @@ from spine_assets.history import open_instance
 from spine_assets.lake import Lake
 from spine_assets.weeks import Tier
 from spine_assets_tests.defs.conftest import Project
-from spine_assets_tests.defs.sites import Site, opened
-from spine_assets_tests.defs.test_backfill import (
-    END_SECONDS,
+from spine_assets_tests.defs.servers import (
     START_SECONDS,
     Server,
     free_port,
     started,
     wait_until,
 )
+from spine_assets_tests.defs.sites import Site, opened
 
 WEEK = date(2025, 11, 14)
 STARTED, CANCELED = dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELED
@@ -183,7 +182,9 @@ def test_runs_of_the_queue_and_of_a_real_daemon_end(project: Project) -> None:
             Lake(project.lake).lock(WEEK),
             started(project, "daemon", "-m", "dagster._daemon", "run"),
         ):
-            wait_until(lambda: status(begun) == "STARTED", END_SECONDS, project, "the run's start")
+            wait_until(
+                lambda: status(begun) == "STARTED", START_SECONDS, project, "the run's start"
+            )
             done = project.run("spine", "runs", "cancel", begun, "--wait", "60", "--json")
             told = json.loads(done.stdout)
             assert (done.returncode, told["status"]) == (0, "canceled"), told

@@ -153,12 +153,13 @@ class TestWhatArrives:
     def test_many_weeks_are_asked_for_in_portions_and_in_the_lane_of_history(
         self, project: Project, watch: Watch, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(landing_sensor, "MOST_REQUESTS", 6)
-        every = [WEEK - timedelta(weeks=number) for number in range(10)]
+        monkeypatch.setattr(landing_sensor, "MOST_REQUESTS", 3)
+        monkeypatch.setattr(landing_sensor, "MANY_WEEKS", 3)
+        every = [WEEK - timedelta(weeks=number) for number in range(5)]
         for week in every:
             project.deliver(week, Tier.OTC)
         first = watch.tick()
-        assert len(first) == 6
+        assert len(first) == 3
         assert {request.tags["spine/lane"] for request in first} == {"backfill"}
         for request in first:
             assert watch.run(request)
@@ -360,10 +361,29 @@ class TestAskingAgain:
         assert "being built" in watch.said
 
 
+def test_weeks_that_another_run_is_about_to_build_are_left_to_it(
+    project: Project, watch: Watch
+) -> None:
+    for week in (WEEK, NEXT):
+        project.deliver(week, Tier.OTC)
+    project.deliver(OLD, Tier.OTC)
+    job = watch.runner.code_location.resolve_job_def("otc_weekly")
+    backfill = watch.runner.instance.create_run_for_job(
+        job,
+        tags={
+            "dagster/asset_partition_range_start": str(WEEK),
+            "dagster/asset_partition_range_end": str(NEXT),
+        },
+    )
+    assert weeks(watch.tick()) == [str(OLD)]
+    watch.runner.instance.report_run_failed(backfill, "its process ended unexpectedly")
+    assert weeks(watch.tick()) == [str(OLD), str(WEEK), str(NEXT)]
+
+
 def test_the_cursor_stays_small_whatever_is_known(project: Project, watch: Watch) -> None:
-    for number in range(30):
+    for number in range(6):
         project.deliver(WEEK - timedelta(weeks=number), Tier.OTC)
-    watch.settle(rounds=10)
+    watch.settle()
     watch.tick()
     assert watch.cursor is not None
     memory = json.loads(watch.cursor)

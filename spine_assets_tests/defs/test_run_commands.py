@@ -22,8 +22,8 @@ from spine_assets.tags import Lane
 from spine_assets.weeks import Tier, publication_day
 from spine_assets_tests.conftest import delivered, line
 from spine_assets_tests.defs.conftest import TABLES, Project
+from spine_assets_tests.defs.servers import wait_until
 from spine_assets_tests.defs.sites import Site, opened
-from spine_assets_tests.defs.test_backfill import wait_until
 
 WEEK = date(2025, 11, 14)
 WEEKS = [WEEK + timedelta(weeks=number) for number in range(-5, 1)]
@@ -253,7 +253,7 @@ class TestEnding:
     @pytest.fixture
     def under_way(self, project: Project) -> Iterator[tuple[subprocess.Popen[str], str]]:
         """A backfill of many weeks in a process of its own, and its run."""
-        for number in range(150):
+        for number in range(60):
             project.deliver(WEEK - timedelta(weeks=number), Tier.OTC)
         process = subprocess.Popen(
             [str(Path(sys.executable).with_name("spine")), "backfill", "--verbose"],
@@ -297,7 +297,7 @@ class TestEnding:
         assert run.status is dg.DagsterRunStatus.CANCELED
 
     def test_a_run_that_takes_too_long_is_ended(self, project: Project) -> None:
-        for number in range(60):
+        for number in range(25):
             project.deliver(WEEK - timedelta(weeks=number), Tier.OTC)
         ingested = project.run("spine", "backfill", "--json")
         assert ingested.returncode == 0, ingested.stderr
@@ -308,7 +308,7 @@ class TestEnding:
         assert late.returncode == 1
         (story,) = json.loads(late.stdout)
         assert story["status"] == "canceled"
-        assert len(list((project.lake / "otc_venue_share").glob("week_ending=2*/*.parquet"))) < 60
+        assert len(list((project.lake / "otc_venue_share").glob("week_ending=2*/*.parquet"))) < 25
 
 
 def test_the_lanes_of_the_command_are_those_of_the_queue() -> None:

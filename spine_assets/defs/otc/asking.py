@@ -7,13 +7,16 @@ that met a passing fault (a full disk, a killed process) is, a bounded number of
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from enum import StrEnum
 
 import dagster as dg
 
 from spine_assets.otc.arrivals import WeekInput
+from spine_assets.tags import PARTITION, RANGE_END, RANGE_START
+from spine_assets.weeks import WeekError, parse_week, weeks_between
 
 INPUT = "spine.asked/input"
 """Tag: the input a run was asked for (`WeekInput.key`)."""
@@ -23,6 +26,14 @@ MAX_ATTEMPTS = 4  # about half an hour; what has not passed by then wants a pers
 _FIRST_WAIT_SECONDS = 60  # then three times as long each time
 _RUNS_READ = 25  # of one input; more failures in a row than attempts are never needed
 _NOTHING = "-"  # a tag must not be empty
+_RUNS_UNDER_WAY = 500  # more only wait in a queue, where their turn is known to come
+_UNFINISHED = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
 
 
 class Fault(StrEnum):
@@ -89,6 +100,22 @@ def judge(instance: dg.DagsterInstance, wanted: WeekInput, now: datetime) -> Jud
     if now.timestamp() < ended + wait:
         return Judgement(Verdict.WAIT, number, newest.run_id)
     return Judgement(Verdict.ASK, number + 1, newest.run_id)
+
+
+def under_way(instance: dg.DagsterInstance) -> set[date]:
+    """Weeks that runs which wait or work now were asked for, whoever asked.
+
+    So a backfill of weeks whose files just arrived is not doubled by one run a week.
+    """
+    found: set[date] = set()
+    unfinished = dg.RunsFilter(statuses=_UNFINISHED)
+    for run in instance.get_runs(unfinished, limit=_RUNS_UNDER_WAY):
+        first, last = (
+            run.tags.get(PARTITION) or run.tags.get(end) or "" for end in (RANGE_START, RANGE_END)
+        )
+        with suppress(WeekError):  # no weeks: another domain's run
+            found.update(weeks_between(parse_week(first), parse_week(last)))
+    return found
 
 
 def _answered(run: dg.DagsterRun, wanted: WeekInput) -> bool:

@@ -84,7 +84,7 @@ def otc_landing(context: dg.SensorEvaluationContext) -> dg.SensorResult:
     asked = _ask(context.instance, memory, landing, held, now)
     told += [(text, "") for text in asked.given_up]
     _tell(context, memory, told)
-    open_still = landing.waiting or asked.later or memory.asked
+    open_still = landing.waiting or asked.later or asked.running or memory.asked
     return _result(memory, None if open_still else seen, asked.requests, asked.said(landing))
 
 
@@ -125,7 +125,11 @@ def _ask(
         week = date.fromisoformat(key)
         wanted.setdefault(week, input_of(week, landing, held))
     found = _Asked()
+    busy = asking.under_way(instance) if wanted else set()
     for week, item in sorted(wanted.items()):
+        if week in busy:
+            found.running += 1
+            continue
         if len(found.requests) == MOST_REQUESTS:
             found.later += 1
             continue
