@@ -56,16 +56,6 @@ def test_readme_names_every_setting() -> None:
         assert f"`SPINE_{name.upper()}`" in README
 
 
-def test_every_spine_command_shown_exists() -> None:
-    known = commands(main)
-    shown = re.findall(
-        r"^(?:uv run |\.venv/bin/)?(spine [a-z]+(?: (?:init|reset|build|use))?)", README, re.M
-    )
-    assert len(shown) >= 6
-    for command in shown:
-        assert command in known
-
-
 def test_every_make_target_shown_exists() -> None:
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text("utf-8"), re.M))
     shown = {

@@ -12,7 +12,7 @@ class Greeting(dg.Config):
 
 
 @dg.op
-def greet(context: dg.OpExecutionContext, config: Greeting) -> str:
+def example_greet(context: dg.OpExecutionContext, config: Greeting) -> str:
     """Say hello; the greeting is the run's one metric."""
     said = f"Hello, {config.name}!"
     context.log.info(said)
@@ -27,4 +27,4 @@ def greet(context: dg.OpExecutionContext, config: Greeting) -> str:
 )
 def example_hello() -> None:
     """Greet once."""
-    greet()
+    example_greet()

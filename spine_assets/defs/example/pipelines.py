@@ -9,7 +9,8 @@ from spine_assets.pipelines import Kind, Parameter, Pipeline, Plan, RunPlan
 
 
 def _greeting(values: Mapping[str, Any], dry_run: bool) -> Plan:
-    return Plan([RunPlan(run_config={"ops": {"greet": {"config": {"name": values["name"]}}}})])
+    config = {"example_greet": {"config": {"name": values["name"]}}}
+    return Plan([RunPlan(run_config={"ops": config})])
 
 
 PIPELINES = (

@@ -52,6 +52,7 @@ weekday_mornings = dg.ScheduleDefinition(
     job=otc_freshness,
     cron_schedule="0 9 * * 1-5",  # FINRA publishes on Mondays; the rest reminds
     execution_timezone="America/New_York",
+    description="Weekdays 09:00: is every tier in that was due by FINRA's publication calendar?",
     default_status=dg.DefaultScheduleStatus.STOPPED,
 )
 
