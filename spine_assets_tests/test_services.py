@@ -22,7 +22,7 @@ from spine_assets.lake import Lake
 from spine_assets.weeks import Tier
 from spine_assets_tests.defs import conftest
 from spine_assets_tests.defs.conftest import SOURCE, Project
-from spine_assets_tests.defs.test_backfill import (
+from spine_assets_tests.defs.servers import (
     END_SECONDS,
     START_SECONDS,
     STOP_SECONDS,
