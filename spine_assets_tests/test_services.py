@@ -23,7 +23,6 @@ from spine_assets.weeks import Tier
 from spine_assets_tests.defs import conftest
 from spine_assets_tests.defs.conftest import SOURCE, Project
 from spine_assets_tests.defs.servers import (
-    END_SECONDS,
     START_SECONDS,
     STOP_SECONDS,
     Server,
@@ -85,7 +84,10 @@ def test_a_delivered_file_is_built_and_the_queue_takes_a_run(project: Project) -
         project.deliver(WEEK, Tier.OTC)
         built = Lake(project.lake)
         wait_until(
-            lambda: WEEK in built.weeks("otc_venue_share"), END_SECONDS, project, "the sensor's run"
+            lambda: WEEK in built.weeks("otc_venue_share"),
+            2 * START_SECONDS,
+            project,
+            "the sensor's run",
         )
         wait_until(Server(port).answers, START_SECONDS, project, "the webserver's start")
         for command in NEED_DAEMON:
