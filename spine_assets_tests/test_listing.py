@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from spine_assets.otc.listing import MAX_DEPTH, fingerprint, listing
+from spine_assets.otc.listing import MAX_DEPTH, glance, listing
 
 
 @pytest.fixture
@@ -59,19 +59,19 @@ def test_what_is_no_ordinary_file_is_listed_with_its_fault(
 
 def test_the_fingerprint_changes_with_every_file_and_only_then(folder: Path) -> None:
     (folder / "one.csv").write_text("x")
-    first = fingerprint(listing(folder))
-    assert fingerprint(listing(folder)) == first
+    first = glance(folder)
+    assert glance(folder) == first
     (folder / "two.csv").write_text("x")
-    second = fingerprint(listing(folder))
+    second = glance(folder)
     (folder / "two.csv").write_text("xy")
-    third = fingerprint(listing(folder))
+    third = glance(folder)
     os.utime(folder / "two.csv", (1, 1))
-    fourth = fingerprint(listing(folder))
+    fourth = glance(folder)
     (folder / "two.csv").rename(folder / "three.csv")
-    fifth = fingerprint(listing(folder))
+    fifth = glance(folder)
     (folder / "three.csv").unlink()
     assert len({first, second, third, fourth, fifth}) == 5
-    assert fingerprint(listing(folder)) == first
+    assert glance(folder) == first
 
 
 def test_a_file_with_an_old_time_of_modification_counts_as_changed_just_now(folder: Path) -> None:

@@ -21,7 +21,7 @@ from spine_assets.lake import Lake, LakeError
 from spine_assets.otc import captures
 from spine_assets.otc.arrivals import state
 from spine_assets.otc.landing import Landing, scan
-from spine_assets.otc.listing import listing
+from spine_assets.otc.listing import glance
 from spine_assets.otc.overdue import overdue
 from spine_assets.settings import load_alert_settings, load_settings
 from spine_assets.status import doubtful
@@ -86,7 +86,7 @@ def _told_below(fault: Finding) -> bool:
 def _of_folders(context: dg.SensorEvaluationContext, memory: Memory) -> list[Alert]:
     """Standing causes that are new; looked for when a file, a capture or the date has changed."""
     settings, today = load_settings(), _today()
-    lake, files = Lake(settings.lake_path), listing(settings.landing_path)
+    lake, files = Lake(settings.lake_path), glance(settings.landing_path)
     seen = state(files, captures.names(lake), today)
     if seen == memory.looked_at:
         return []

@@ -25,9 +25,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from spine_assets.doctor.findings import Finding, fail, listed, ok, warn
 from spine_assets.history import NoInstance, open_instance
 from spine_assets.settings import Settings
+from spine_assets.tags import MAX_RUNTIME
 
 SENSOR = "otc_landing"
-_MAX_RUNTIME_TAG = "dagster/max_runtime"
 # Where no longest time is configured: all history is built in less than that.
 _LONGEST_SECONDS = 24 * 3_600
 _DATABASES = ("history/runs.db", "history/runs/index.db", "schedules/schedules.db")
@@ -241,7 +241,7 @@ def long_runs(instance: dg.DagsterInstance) -> Finding:
     running = instance.get_run_records(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED]))
     late = []
     for record in running:
-        given = record.dagster_run.tags.get(_MAX_RUNTIME_TAG, "")
+        given = record.dagster_run.tags.get(MAX_RUNTIME, "")
         longest = float(given) if given.isdecimal() else instance.run_monitoring_max_runtime_seconds
         began = record.start_time or record.create_timestamp.timestamp()
         if time.time() - began > (longest or _LONGEST_SECONDS):

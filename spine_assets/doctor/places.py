@@ -13,7 +13,7 @@ from pathlib import Path
 
 from spine_assets.doctor.findings import Finding, fail, listed, ok, warn
 from spine_assets.otc import landing_index
-from spine_assets.otc.contents import SUFFIXES
+from spine_assets.otc.listing import listing
 from spine_assets.settings import Settings
 
 _GB = 1_000_000_000
@@ -48,16 +48,7 @@ def landing(settings: Settings) -> Finding:
 
 def _data_files(folder: Path) -> dict[str, tuple[int, int]]:
     """Size and time of change of what could be data files, by name; nothing is opened."""
-    found = {}
-    for root, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in names:
-            if name.lower().endswith(SUFFIXES) and not name.startswith((".", "~", "_")):
-                path = Path(root) / name
-                with suppress(OSError):  # taken away since it was listed
-                    stand = path.stat()
-                    found[path.relative_to(folder).as_posix()] = (stand.st_size, stand.st_mtime_ns)
-    return found
+    return {item.name: (item.size, item.mtime_ns) for item in listing(folder)}
 
 
 def _stands(entry: dict[str, object] | None, stand: tuple[int, int]) -> bool:

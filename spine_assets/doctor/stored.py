@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import glob
 import time
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
@@ -15,9 +15,9 @@ import polars as pl
 
 from spine_assets.doctor.findings import Finding, fail, listed, ok, warn
 from spine_assets.lake import Lake, LakeError
-from spine_assets.otc import captures, pins
+from spine_assets.otc import pins
+from spine_assets.otc.behind import is_behind
 from spine_assets.otc.tables import TABLES
-from spine_assets.otc.versions import Standing, standing
 from spine_assets.settings import Settings
 from spine_assets.warehouse import is_up_to_date
 
@@ -101,10 +101,11 @@ def derived_tables(settings: Settings) -> Finding:
     """Whether the computed tables are built from what is captured."""
     lake = Lake(settings.lake_path)
     weeks = lake.weeks(RAW)[-_JUDGED_WEEKS:]
+    derived = [table.name for table in TABLES if table.name != RAW]
     behind, damaged = [], []
     for week in weeks:
         try:
-            if _is_behind(lake, week):
+            if is_behind(lake, derived, week):
                 behind.append(str(week))
         except (LakeError, pl.exceptions.PanicException):
             damaged.append(str(week))
@@ -117,13 +118,6 @@ def derived_tables(settings: Settings) -> Finding:
     if behind:
         return warn(f"tables are missing or behind their captures: {listed(behind)}", _BUILD)
     return ok(f"of the newest {len(weeks)} weeks every table is up to date")
-
-
-def _is_behind(lake: Lake, week: date) -> bool:
-    current = captures.current_of(lake, week)
-    return any(
-        standing(lake, table.name, week, current) is not Standing.FRESH for table in TABLES[1:]
-    )
 
 
 def clock(settings: Settings) -> Finding:

@@ -17,14 +17,11 @@ import dagster as dg
 
 from spine_assets.history import storage
 from spine_assets.history.instance import NoSuchRun
+from spine_assets.tags import LANE, PARTITION, PIPELINE, RANGE_END, RANGE_START, TRIGGER
 from spine_assets.weeks import FIRST_WEEK, week_ending_of, weeks_between
 
-LANE, TRIGGER, PIPELINE, FRONT = "spine/lane", "spine/trigger", "spine/pipeline", "spine/front"
 SHORT_ID = 8  # letters of an id that are shown; two of 10,000 runs share them once in 100 stores
 _OURS = "spine/"
-_PARTITION = "dagster/partition"
-_RANGE_START = "dagster/asset_partition_range_start"
-_RANGE_END = "dagster/asset_partition_range_end"
 _STARTED_BY = {
     "dagster/schedule_name": "schedule",
     "dagster/sensor_name": "sensor",
@@ -138,7 +135,7 @@ def _filters(asked: Asked) -> list[dg.RunsFilter]:
         last = max(asked.week, week_ending_of(datetime.now(UTC).date()))
         until = [str(week) for week in weeks_between(FIRST_WEEK, asked.week)]
         since = [str(week) for week in weeks_between(asked.week, last)]
-        weeks = [{_PARTITION: str(asked.week)}, {_RANGE_START: until, _RANGE_END: since}]
+        weeks = [{PARTITION: str(asked.week)}, {RANGE_START: until, RANGE_END: since}]
     return [
         dg.RunsFilter(job_name=job, statuses=statuses, tags={**tags, **more})
         for job, tags in names
@@ -176,10 +173,10 @@ def name_of(run: dg.DagsterRun) -> str:
 
 def weeks_of(run: dg.DagsterRun) -> tuple[str, str] | None:
     """First and last week that a run was asked for."""
-    if _PARTITION in run.tags:
-        return run.tags[_PARTITION], run.tags[_PARTITION]
-    if _RANGE_START in run.tags and _RANGE_END in run.tags:
-        return run.tags[_RANGE_START], run.tags[_RANGE_END]
+    if PARTITION in run.tags:
+        return run.tags[PARTITION], run.tags[PARTITION]
+    if RANGE_START in run.tags and RANGE_END in run.tags:
+        return run.tags[RANGE_START], run.tags[RANGE_END]
     return None
 
 

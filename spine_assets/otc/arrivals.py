@@ -14,7 +14,7 @@ from datetime import date
 
 from spine_assets.otc import captures
 from spine_assets.otc.landing import Delivery, Landing
-from spine_assets.otc.listing import Listed, fingerprint
+from spine_assets.otc.listing import Glance
 
 _HASH_DIGITS = 12
 
@@ -52,10 +52,10 @@ def uncaptured(landing: Landing, held: captures.Names) -> list[WeekInput]:
     return [item for item in found if item.left]
 
 
-def state(files: list[Listed], held: captures.Names, today: date) -> str:
+def state(files: Glance, held: captures.Names, today: date) -> str:
     """A hash that changes with every file and capture, and every day (a refusal may fall then)."""
     captured = sorted((str(week), sorted(names)) for week, names in held.items())
-    told = json.dumps([fingerprint(files), captured, str(today)])
+    told = json.dumps([files.fingerprint, captured, str(today)])
     return hashlib.sha256(told.encode()).hexdigest()
 
 

@@ -26,10 +26,11 @@ def behind(
     return [
         week
         for week in (held if weeks is None else sorted(set(held) & set(weeks)))
-        if _is_behind(lake, asked, week)
+        if is_behind(lake, asked, week)
     ]
 
 
-def _is_behind(lake: Lake, tables: list[str], week: date) -> bool:
+def is_behind(lake: Lake, tables: Collection[str], week: date) -> bool:
+    """Whether one of the tables is missing or stale in a captured week."""
     current = captures.current_of(lake, week)
     return any(standing(lake, name, week, current) is not Standing.FRESH for name in tables)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,12 +49,45 @@ def listing(folder: Path) -> list[Listed]:
     return list(_below(folder, folder.resolve(), "", 0))
 
 
-def fingerprint(listed: list[Listed]) -> str:
-    """A hash that changes whenever a file comes, goes, grows or is touched."""
+@dataclass(frozen=True)
+class Glance:
+    """How many files there are, and a hash that changes when one comes, goes or is touched."""
+
+    files: int
+    fingerprint: str
+
+
+def glance(folder: Path) -> Glance:
+    """Look at names, sizes and times alone: the least that tells that nothing has changed.
+
+    Links are told by themselves: what they may lead to is below the folder too.
+    """
     digest = hashlib.sha256()
-    for item in listed:
-        digest.update(f"{os.fsencode(item.name)!r} {item.size} {item.mtime_ns}\n".encode())
-    return digest.hexdigest()
+    files = _glance(os.fspath(folder), digest.update)
+    return Glance(files, digest.hexdigest())
+
+
+def _glance(folder: str, update: Callable[[bytes], object]) -> int:
+    try:
+        with os.scandir(folder) as entries:
+            found = sorted(entries, key=lambda entry: entry.name)
+    except OSError:  # not there yet, or taken away since it was listed
+        return 0
+    files = 0
+    for entry in found:
+        if entry.name.startswith("."):
+            continue
+        if entry.is_dir(follow_symlinks=False):
+            update(os.fsencode(f"{entry.name}/\n"))
+            files += _glance(entry.path, update)
+            continue
+        try:
+            status = entry.stat(follow_symlinks=False)
+        except OSError:  # taken away since it was listed
+            continue
+        update(os.fsencode(f"{entry.name} {status.st_size} {status.st_mtime_ns}\n"))
+        files += 1
+    return files
 
 
 def _below(folder: Path, top: Path, prefix: str, depth: int) -> Iterator[Listed]:

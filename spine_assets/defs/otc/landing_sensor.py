@@ -21,7 +21,7 @@ from spine_assets.lake import Lake
 from spine_assets.otc import captures
 from spine_assets.otc.arrivals import WeekInput, input_of, state, uncaptured
 from spine_assets.otc.landing import Landing, scan
-from spine_assets.otc.listing import listing
+from spine_assets.otc.listing import glance
 from spine_assets.settings import load_settings
 from spine_assets.tags import Lane, run_tags
 
@@ -67,19 +67,19 @@ def otc_landing(context: dg.SensorEvaluationContext) -> dg.SensorResult:
     """Ask for a run of each week with something delivered that is not captured."""
     settings = load_settings()
     memory = Memory.load(context.cursor)
-    files = listing(settings.landing_path)
+    files = glance(settings.landing_path)
     held = captures.names(Lake(settings.lake_path))
     now = datetime.now(UTC)
     seen = state(files, held, now.date())
     if memory.seen == seen:
-        return dg.SensorResult(skip_reason=f"nothing new among {len(files):,} files")
+        return dg.SensorResult(skip_reason=f"nothing new among {files.files:,} files")
     limit = a_tick()
     landing = scan(settings.landing_path, settings.landing_index_path, limit)
     told = [(f"{item.name}: {item.reason}", "cannot be used: ") for item in landing.unusable]
     if limit.reached:
         _tell(context, memory, told)
-        known = len(files) - len(landing.waiting)
-        said = f"{known:,} of {len(files):,} files are known ({100 * known // len(files)}%)"
+        known = files.files - len(landing.waiting)
+        said = f"{known:,} of {files.files:,} files are known ({100 * known // files.files}%)"
         return _result(memory, None, [], f"{said}; weeks are asked for when all are")
     asked = _ask(context.instance, memory, landing, held, now)
     told += [(text, "") for text in asked.given_up]
