@@ -192,7 +192,9 @@ def _watched(instance: dg.DagsterInstance, run_id: str, longest: float) -> Itera
             run = instance.get_run_by_id(run_id)
             late = bool(longest) and waited > longest
             if run is not None and late and not run.is_finished:
-                instance.report_run_canceling(run, f"it took longer than {longest:.0f} s")
+                instance.report_run_canceling(
+                    run, f"it took longer than {longest:.0f} s; --max-runtime gives it more"
+                )
             if run is not None and (run.status is dg.DagsterRunStatus.CANCELING or late):
                 os.kill(os.getpid(), signal.SIGINT)
                 return

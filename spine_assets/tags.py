@@ -24,9 +24,12 @@ class Lane(StrEnum):
     SLOW = "slow"
 
 
-def run_tags(pipeline: str, lane: Lane, trigger: str) -> dict[str, str]:
-    """What every run of ours says of itself."""
-    return {PIPELINE: pipeline, LANE: lane.value, TRIGGER: trigger}
+def run_tags(
+    pipeline: str, lane: Lane, trigger: str, max_runtime: int | None = None
+) -> dict[str, str]:
+    """What every run of ours says of itself, and how many seconds it may take."""
+    longest = {MAX_RUNTIME: str(max_runtime)} if max_runtime else {}
+    return {PIPELINE: pipeline, LANE: lane.value, TRIGGER: trigger, **longest}
 
 
 def week_tags(first: str, last: str) -> dict[str, str]:

@@ -11,6 +11,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import click
 import dagster as dg
 import duckdb
 import polars as pl
@@ -249,3 +250,19 @@ def test_export_and_captures_use_tell_programs_what_was_done(spine: Spine, tmp_p
         assert (item["done"], item["capture_id"]) == (done, chosen["capture_id"])
         assert (item["week_ending"], item["tier"]) == (str(WEEK), chosen["tier"])
         assert item["build"].endswith(f"--partition {WEEK}")
+
+
+def every(group: click.Group) -> Iterator[list[str]]:
+    """The words of each command of a group."""
+    for name, command in group.commands.items():
+        yield [name]
+        if isinstance(command, click.Group):
+            yield from ([name, *words] for words in every(command))
+
+
+@pytest.mark.parametrize("words", every(main), ids=" ".join)
+def test_help_shows_examples_a_line_each_and_no_mark_of_its_own_making(words: list[str]) -> None:
+    told = CliRunner().invoke(main, [*words, "--help"]).output
+    assert "\\b" not in told
+    shown = [text.strip() for text in told.splitlines() if text.strip().startswith("spine ")]
+    assert all(text.count("spine ") == 1 for text in shown)

@@ -52,3 +52,16 @@ _COMMANDS = (
 )
 for command in _COMMANDS:
     main.add_command(command)
+
+
+def _keep_examples(command: click.Command) -> None:
+    """Make click keep the lines of examples as they are, which a backspace above them asks for.
+
+    Written out, as a linted docstring has it, a backspace is two ordinary characters.
+    """
+    command.help = (command.help or "").replace("\\b", "\b")
+    for below in command.commands.values() if isinstance(command, click.Group) else ():
+        _keep_examples(below)
+
+
+_keep_examples(main)

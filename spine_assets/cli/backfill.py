@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from spine_assets.cli.shared import COUNT, LANE, WeekRange, as_json_option, told
+from spine_assets.cli.shared import (
+    COUNT,
+    LANE,
+    WeekRange,
+    as_json_option,
+    max_runtime_option,
+    told,
+)
 
 if TYPE_CHECKING:
     from spine_assets.cli.starting import Show
@@ -31,6 +38,7 @@ if TYPE_CHECKING:
 @click.option("--lane", type=LANE, default="backfill", show_default=True)
 @click.option("--queue", "queued", is_flag=True, help="Hand the runs to the running daemon.")
 @click.option("--wait", is_flag=True, help="With --queue: follow them to their end.")
+@max_runtime_option
 @click.option("--verbose", is_flag=True, help="Show the runs' log lines, and no progress bar.")
 @as_json_option
 @told
@@ -44,6 +52,7 @@ def backfill(
     lane: str,
     queued: bool,
     wait: bool,
+    max_runtime: int | None,
     verbose: bool,
     as_json: bool,
 ) -> None:
@@ -59,6 +68,7 @@ def backfill(
     from spine_assets.cli import render_backfill
     from spine_assets.history import open_instance
     from spine_assets.pipelines import RunPlan
+    from spine_assets.tags import Lane, run_tags
     from spine_assets.weeks import stretches
 
     config = {"ops": {"otc_week": {"config": {"force": True}}}} if force else {}
@@ -66,7 +76,8 @@ def backfill(
         chosen, passed_over = _choose(instance, weeks, missing, failed)
         plans = [RunPlan(*part, config) for part in stretches(chosen, weeks_per_run)]
         if not dry_run and plans:
-            stories = _run(instance, plans, len(chosen), lane, queued, wait, verbose)
+            tags = run_tags("otc.weekly", Lane(lane), "cli", max_runtime)
+            stories = _run(instance, plans, len(chosen), tags, queued, wait, verbose)
         else:
             stories = []
     ended = not queued or wait
@@ -109,15 +120,13 @@ def _run(
     instance: Any,
     plans: list[RunPlan],
     total: int,
-    lane: str,
+    tags: dict[str, str],
     queued: bool,
     wait: bool,
     verbose: bool,
 ) -> list[RunStory]:
     from spine_assets.cli import starting
-    from spine_assets.tags import Lane, run_tags
 
-    tags = run_tags("otc.weekly", Lane(lane), "cli")
     level = None if verbose else "CRITICAL"  # failures are told at the end, in full
     wait = wait or not queued
     stories = []

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from spine_assets.cli.shared import LANE, as_json_option, told
+from spine_assets.cli.shared import LANE, as_json_option, max_runtime_option, told
 
 if TYPE_CHECKING:
     from spine_assets.pipelines import Pipeline
@@ -36,7 +36,7 @@ def list_pipelines(as_json: bool) -> None:
 @click.option("--help-params", is_flag=True, help="Show the pipeline's parameters.")
 @click.option("--queue", "queued", is_flag=True, help="Hand it to the running daemon.")
 @click.option("--wait", is_flag=True, help="With --queue: follow it to its end.")
-@click.option("--max-runtime", type=click.IntRange(min=1), metavar="SECONDS", help="Then end it.")
+@max_runtime_option
 @as_json_option
 @told
 def run(
@@ -105,11 +105,9 @@ def _launch(
     """Start the runs one after the other and say what became of each."""
     from spine_assets.cli import render_runs, starting
     from spine_assets.history import open_instance
-    from spine_assets.tags import MAX_RUNTIME, run_tags
+    from spine_assets.tags import run_tags
 
-    tags = run_tags(pipeline.name, lane, "cli")
-    if max_runtime:
-        tags[MAX_RUNTIME] = str(max_runtime)
+    tags = run_tags(pipeline.name, lane, "cli", max_runtime)
     with open_instance() as instance, starting.launcher(instance, queued, None) as launcher:
         stories = [
             starting.start(launcher, pipeline.job, one, tags, wait, show=None) for one in runs

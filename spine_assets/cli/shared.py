@@ -18,6 +18,12 @@ DEFAULT_WEEKS = 12  # about a quarter, which fits a screen
 COUNT = click.IntRange(min=1)
 # Written out: importing the declarations would cost `spine --help` its speed. A test compares.
 LANE = click.Choice(["normal", "backfill", "slow"])
+max_runtime_option = click.option(
+    "--max-runtime",
+    type=click.IntRange(min=1),
+    metavar="SECONDS",
+    help="End a run that takes longer; default: as dagster.yaml says.",
+)
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 
 
