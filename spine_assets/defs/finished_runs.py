@@ -19,6 +19,7 @@ import dagster as dg
 
 from spine_assets.alerts.alert import Number
 from spine_assets.alerts.run_report import Built, FailedCheck, RunReport
+from spine_assets.tags import PARTITION, RANGE_END, RANGE_START
 from spine_assets.weeks import WeekError, parse_week, weeks_between
 
 BUILT_TABLE = "otc_venue_volume"
@@ -27,8 +28,7 @@ BUILT_TABLE = "otc_venue_volume"
 _EVENT = dg.DagsterEventType
 _ENDS: tuple[Any, ...] = (_EVENT.RUN_SUCCESS, _EVENT.RUN_FAILURE)  # who cancels a run knows it
 _WILL_RETRY = "dagster/will_retry"
-_PARTITION = "dagster/partition"
-_RANGE = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
+_RANGE = (RANGE_START, RANGE_END)
 _PAGE = 1_000  # a run of all 653 weeks has 8,500 evaluations
 # Status and tags of a run are written just after its last event. A run whose process died
 # in between must not hold up the others for longer.
@@ -69,9 +69,14 @@ def finished_after(
         if run is not None and not late and not _is_complete(run, instance):
             break
         position = record.storage_id
-        if run is not None and _is_ours(run, context) and run.tags.get(_WILL_RETRY) != "true":
+        if run is not None and _is_ours(run, context) and not _is_passed_over(run):
             found.append(Finished(position, run))
     return found, position
+
+
+def _is_passed_over(run: dg.DagsterRun) -> bool:
+    """Whether a run is tried again, or was interrupted by who started it."""
+    return run.tags.get(_WILL_RETRY) == "true" or run.status is dg.DagsterRunStatus.CANCELED
 
 
 def report(instance: dg.DagsterInstance, run: dg.DagsterRun, *, with_built: bool) -> RunReport:
@@ -218,7 +223,7 @@ def _weeks(run: dg.DagsterRun) -> tuple[date, ...]:
     first, last = (_week(run.tags.get(name)) for name in _RANGE)
     if first and last:
         return tuple(weeks_between(first, last))
-    week = _week(run.tags.get(_PARTITION))
+    week = _week(run.tags.get(PARTITION))
     return (week,) if week else ()
 
 
