@@ -8,7 +8,7 @@ RUN := $(UV) run --locked --no-sync
 MATERIALIZE := $(RUN) dagster asset materialize -m spine_assets.definitions --select 'group:otc'
 DEMO_WEEKS := 2025-09-05...2025-11-21
 
-.PHONY: demo test ui lint types defs audit fuzz crash check setup help
+.PHONY: demo test long ui lint types defs audit fuzz crash check setup help
 .DEFAULT_GOAL := help
 
 help: ## What can be made
@@ -42,6 +42,9 @@ demo: setup ## Load the committed sample weeks and show them
 
 test: setup ## Run the tests
 	@$(RUN) pytest -n auto
+
+long: setup ## Run the tests that start servers and many processes
+	@$(RUN) pytest -n auto -m long
 
 ui: setup ## Start the Dagster UI on loopback
 	@$(RUN) dagster dev -h 127.0.0.1 -p 3000

@@ -14,6 +14,7 @@ import polars as pl
 import pytest
 
 from spine_assets.defs import reading
+from spine_assets.defs.otc import weekly
 from spine_assets.lake import Lake
 from spine_assets.otc import landing
 from spine_assets.otc.checking import CheckResult
@@ -84,11 +85,12 @@ def files_limited_to(size: int) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def files_settle_at_once() -> Iterator[None]:
-    """Tests deliver whole files; the wait for a writer has tests of its own."""
+def nothing_waits() -> Iterator[None]:
+    """Tests deliver whole files, and faults that pass; the waits for both have their own."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(landing, "SETTLE_SECONDS", 0.0)
         patch.setattr(reading, "SETTLE_SECONDS", 0.0)
+        patch.setattr(weekly, "FIRST_WAIT_SECONDS", 0)
         yield
 
 

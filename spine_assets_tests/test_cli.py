@@ -260,7 +260,7 @@ def every(group: click.Group) -> Iterator[list[str]]:
             yield from ([name, *words] for words in every(command))
 
 
-@pytest.mark.parametrize("words", every(main), ids=" ".join)
+@pytest.mark.parametrize("words", list(every(main)), ids=" ".join)
 def test_help_shows_examples_a_line_each_and_no_mark_of_its_own_making(words: list[str]) -> None:
     told = CliRunner().invoke(main, [*words, "--help"]).output
     assert "\\b" not in told

@@ -514,6 +514,7 @@ defs = dg.Definitions(sensors=[otc_landing])
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("body", "outcome", "said"),
     [

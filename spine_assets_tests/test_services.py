@@ -31,6 +31,7 @@ from spine_assets_tests.defs.servers import (
 )
 from spine_assets_tests.shown import NEED_DAEMON
 
+pytestmark = pytest.mark.long
 project = conftest.project  # a fixture
 WEEK = date(2025, 11, 21)  # the week that the pages name
 INSTALLED = "/srv/spine_assets"

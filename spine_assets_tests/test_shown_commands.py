@@ -168,13 +168,18 @@ def _is_run(block: Block) -> bool:
     return any(command not in {**NOT_RUN, **NEED_DAEMON} for command in block.commands)
 
 
+def _marks(block: Block) -> list[pytest.MarkDecorator]:
+    """Blocks that start Dagster's own commands take half a minute and more."""
+    return [pytest.mark.long] if "dagster " in block.text else []
+
+
 SHOWN = [command for block in shell_blocks() for command in block.commands]
 RUN = [block for block in shell_blocks() if _is_run(block)]
 
 
 @pytest.mark.parametrize(
     ("place", "block"),
-    [(block, block) for block in RUN],
+    [pytest.param(block, block, marks=_marks(block)) for block in RUN],
     indirect=["place"],
     ids=[block.place for block in RUN],
 )

@@ -157,6 +157,7 @@ def launched(server: Server) -> str:
     return str(told["run"]["runId"])
 
 
+@pytest.mark.long
 def test_runs_of_the_queue_and_of_a_real_daemon_end(project: Project) -> None:
     project.deliver(WEEK, Tier.OTC)
     port = free_port()

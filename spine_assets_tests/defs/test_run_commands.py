@@ -249,6 +249,7 @@ class TestBackfill:
         assert (done.exit_code, done.output) == (0, "no week to build\n")
 
 
+@pytest.mark.long
 class TestEnding:
     @pytest.fixture
     def under_way(self, project: Project) -> Iterator[tuple[subprocess.Popen[str], str]]:
