@@ -16,6 +16,8 @@ from spine_assets_tests.abuse.ground import ALL, Ground
 from spine_assets_tests.abuse.parcels import SMALL, stages
 from spine_assets_tests.abuse.states import differences
 
+pytestmark = pytest.mark.long
+
 WEEK = date(2025, 10, 3)
 
 

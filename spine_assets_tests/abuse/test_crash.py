@@ -14,6 +14,8 @@ from spine_assets.otc.tables import TABLES
 from spine_assets_tests.abuse.ground import SOURCE, clean_environment
 from spine_assets_tests.abuse.rounds import Round
 
+pytestmark = pytest.mark.long
+
 _KILLS = 6
 
 

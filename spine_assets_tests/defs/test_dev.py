@@ -23,6 +23,8 @@ from spine_assets_tests.alerts.conftest import Receiver, receiving
 from spine_assets_tests.defs.conftest import ROWS, TABLES, Project
 from spine_assets_tests.defs.servers import START_SECONDS, Server, free_port, started, wait_until
 
+pytestmark = pytest.mark.long
+
 WEEK = date(2025, 11, 14)
 NEXT, BAD = WEEK + timedelta(weeks=1), WEEK - timedelta(weeks=1)
 CORRECTED = (("ABCD", "OTCX", 1_000, 2), *ROWS[1:])
