@@ -1,6 +1,6 @@
 """How fast the board is over the whole history: `spine status`, `spine anomalies`, `spine --help`.
 
-    uv run python benchmarks/status.py --place /tmp/status-place
+    uv run python benchmarks/status.py --place PLACE
 
 Builds a place of 650 weeks by 5 tables (small synthetic files, one range through Dagster;
 minutes, once: a place that is there is used again), then times each command as a whole
