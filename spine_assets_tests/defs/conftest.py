@@ -86,6 +86,11 @@ class Project:
         self.deliver(week, Tier.OTC, rows=ROWS[:1], mark="-part1")
         self.deliver(week, Tier.OTC, rows=ROWS[2:], mark="-part2")
 
+    def block_lake(self) -> None:
+        """Make the lake fail as a lost mount does, until the file is taken away."""
+        self.lake.parent.mkdir(exist_ok=True)
+        self.lake.write_text("a file where the lake should be")
+
     def drop(self, name: str, text: str) -> None:
         """Deliver a file of any name and content."""
         path = self.landing / name

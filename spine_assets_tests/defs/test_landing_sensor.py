@@ -265,13 +265,10 @@ class TestMuchAtOnce:
 
 class TestAskingAgain:
     def test_a_passing_fault_is_tried_again_a_bounded_number_of_times(
-        self, project: Project, watch: Watch, monkeypatch: pytest.MonkeyPatch
+        self, project: Project, watch: Watch
     ) -> None:
-        monkeypatch.setattr("spine_assets.defs.otc.weekly.FIRST_WAIT_SECONDS", 0)
         project.deliver(WEEK, Tier.OTC)
-        blocked = project.lake
-        blocked.parent.mkdir(exist_ok=True)
-        blocked.write_text("a file where the lake should be")
+        project.block_lake()
         keys = []
         for _ in range(asking.MAX_ATTEMPTS):
             (request,) = watch.tick()
@@ -281,13 +278,9 @@ class TestAskingAgain:
         assert len(set(keys)) == asking.MAX_ATTEMPTS
         assert [text for text in watch.logged if "given up" in text or "asked for" in text]
 
-    def test_once_it_has_passed_the_week_is_built(
-        self, project: Project, watch: Watch, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr("spine_assets.defs.otc.weekly.FIRST_WAIT_SECONDS", 0)
+    def test_once_it_has_passed_the_week_is_built(self, project: Project, watch: Watch) -> None:
         project.deliver(WEEK, Tier.OTC)
-        project.lake.parent.mkdir(exist_ok=True)
-        project.lake.write_text("a file where the lake should be")
+        project.block_lake()
         (request,) = watch.tick()
         assert not watch.run(request)
         project.lake.unlink()
@@ -299,11 +292,9 @@ class TestAskingAgain:
     def test_between_attempts_it_waits(
         self, project: Project, watch: Watch, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("spine_assets.defs.otc.weekly.FIRST_WAIT_SECONDS", 0)
         monkeypatch.setattr(asking, "_FIRST_WAIT_SECONDS", 3600)
         project.deliver(WEEK, Tier.OTC)
-        project.lake.parent.mkdir(exist_ok=True)
-        project.lake.write_text("a file where the lake should be")
+        project.block_lake()
         (request,) = watch.tick()
         assert not watch.run(request)
         project.lake.unlink()

@@ -174,8 +174,7 @@ class TestGuards:
     ) -> None:
         monkeypatch.setattr(weekly, "FIRST_WAIT_SECONDS", 0.2)
         project.deliver(WEEK, Tier.OTC)
-        project.lake.parent.mkdir(exist_ok=True)
-        project.lake.write_text("a file where the lake should be")
+        project.block_lake()
         passing = runner.week(WEEK)
         assert not passing.success
         waits = [
@@ -197,8 +196,7 @@ class TestGuards:
     ) -> None:
         monkeypatch.setattr(weekly, "FIRST_WAIT_SECONDS", 0.2)
         project.deliver(WEEK, Tier.OTC)
-        project.lake.parent.mkdir(exist_ok=True)
-        project.lake.write_text("a file where the lake should be")
+        project.block_lake()
         said = dg.RetryRequested.__init__
 
         def mended(self: dg.RetryRequested, *words: object) -> None:
