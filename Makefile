@@ -35,10 +35,10 @@ demo: setup ## Load the committed sample weeks and show them
 	@$(RUN) spine week --top 5
 	@echo
 	@echo "Next:"
-	@echo "  make ui       # the Dagster UI on http://127.0.0.1:3000"
+	@echo "  make ui       # the Dagster UI on http://127.0.0.1:3000; it builds files you drop into $(DATA)/landing"
 	@echo "  .venv/bin/spine diff 2025-10-17   # what the corrected file changed"
 	@echo "  .venv/bin/spine query 'SELECT week_ending, rank, mpid, total_volume FROM otc_venue_share ORDER BY ALL LIMIT 9'"
-	@echo "  .venv/bin/spine status   # after you put files of your own into $(DATA)/landing"
+	@echo "  .venv/bin/spine backfill --missing   # builds such files without it; spine doctor if in doubt"
 
 test: setup ## Run the tests
 	@$(RUN) pytest -n auto
