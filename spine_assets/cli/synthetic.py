@@ -48,14 +48,16 @@ def sample(
     folder = out or load_settings().landing_path
     wanted = weeks_between(ending - timedelta(weeks=weeks - 1), ending)
     with render.progress("writing weeks", len(wanted)) as advance:
-        written = 0
-        for one in wanted:
-            written += len(
-                write_sample(folder, [one], seed=seed, rows_per_week=rows, include_non_ats=non_ats)
-            )
-            advance()
+        files = write_sample(
+            folder,
+            wanted,
+            seed=seed,
+            rows_per_week=rows,
+            include_non_ats=non_ats,
+            after_week=advance,
+        )
     if as_json:
-        told_of = {"folder": str(folder), "files": written, "weeks": list(map(str, wanted))}
+        told_of = {"folder": str(folder), "files": len(files), "weeks": list(map(str, wanted))}
         click.echo(json.dumps(told_of))
         return
-    click.echo(f"wrote {written} synthetic files of {len(wanted)} weeks to {folder}")
+    click.echo(f"wrote {len(files)} synthetic files of {len(wanted)} weeks to {folder}")

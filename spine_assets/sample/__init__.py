@@ -16,6 +16,7 @@ from spine_assets.sample.files import (
     SAMPLE_SEED,
     Rows,
     SampleFile,
+    ats_name,
     generate_week,
     write_sample,
 )
@@ -29,6 +30,7 @@ __all__ = [
     "SAMPLE_SEED",
     "Rows",
     "SampleFile",
+    "ats_name",
     "committed_week",
     "generate_week",
     "write_committed_sample",

@@ -11,7 +11,7 @@ from __future__ import annotations
 import gzip
 import io
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -53,6 +53,7 @@ Rows = int | Mapping[Tier, int]
 _LISTED_CYCLE, _LISTED_WEEKS = 260, 252  # a symbol is away 8 weeks in about 5 years
 _DRIFT_WEEKS = 8  # a symbol's level is drawn afresh so often, and moves evenly between
 _DRIFT = 0.2  # deviation of that level, as a logarithm
+_CSV_BATCH_ROWS = 1024  # what is written at once stays in the processor's cache
 _HOLIDAY_SHARES, _HOLIDAY_TRADES = 0.78, 0.63  # a holiday week has about 37% fewer trades
 
 
@@ -65,6 +66,12 @@ class SampleFile:
     week_ending: date
     tier: Tier
     venue_class: VenueClass
+
+
+def ats_name(week_ending: date, tier: Tier) -> str:
+    """Name of a tier's ATS file: it tells the publication day."""
+    published = publication_day(week_ending, tier)
+    return f"finra_otc_weekly_{SHAPES[tier].file_word}_{published:%Y%m%d}.csv"
 
 
 def generate_week(
@@ -103,7 +110,7 @@ def generate_week(
             published = publication_day(week_ending, tier)
             frame = frame.with_columns(updated=_update_days(frame, published, revised_share))
             if venue_class is VenueClass.ATS:
-                name = f"finra_otc_weekly_{SHAPES[tier].file_word}_{published:%Y%m%d}.csv"
+                name = ats_name(week_ending, tier)
                 content = _ats_bytes(frame)
             else:
                 name = f"otc_nonats_{SHAPES[tier].file_word}.csv.gz"
@@ -112,7 +119,7 @@ def generate_week(
             yield SampleFile(name, content, week_ending, tier, venue_class)
 
 
-def write_sample(
+def write_sample(  # noqa: PLR0913 - options of one generator, each with its usual value
     out: Path,
     weeks: Iterable[date],
     *,
@@ -122,10 +129,12 @@ def write_sample(
     include_non_ats: bool = False,
     revised_share: float = 0.0,
     workers: int | None = None,
+    after_week: Callable[[], object] = lambda: None,
 ) -> list[Path]:
     """Write many weeks into a landing folder, each file whole or not at all.
 
     Memory is that of `workers` weeks (one a processor by default), however many there are.
+    `after_week` is called in this thread for each week that is written, in order.
     """
     make = partial(
         generate_week,
@@ -139,11 +148,18 @@ def write_sample(
     def write_week(week_ending: date) -> list[Path]:
         return [write_file(out / file.path, file.content) for file in make(week_ending)]
 
+    written: list[Path] = []
+
+    def add(paths: list[Path]) -> None:
+        written.extend(paths)
+        after_week()
+
     remaining = iter(weeks)
-    written = [path for week in islice(remaining, 1) for path in write_week(week)]
-    with ThreadPoolExecutor(workers or os.cpu_count()) as pool:  # shares the markets now built
+    for week in islice(remaining, 1):  # alone: it makes the markets that all weeks share
+        add(write_week(week))
+    with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
         for paths in pool.map(write_week, remaining):
-            written += paths
+            add(paths)
     return written
 
 
@@ -175,21 +191,22 @@ def _week_of(market: Market, week_ending: date, slots: int) -> pl.DataFrame:
     week = week_ending.toordinal() // 7
     drawn = hash_of(key_of(*market.key, "week", week), market.item)
     here = _listed(market, week)[market.slot] & (uniform(drawn) < market.chance)
-    here &= market.slot < slots
+    rows = (here & (market.slot < slots)).nonzero()[0]
+    slot, drawn = market.slot[rows], drawn[rows]
     again = hash_of(np.uint64(0), drawn.astype(np.int64))
     closed = _has_closed_monday(week_ending)
     level = 0.02 * normal(hash_of(key_of(*market.key, "level"), np.array([week])))
     level += np.log(_HOLIDAY_SHARES if closed else 1.0)
-    log_shares = market.log_shares + level + _drift(market, week)[market.slot]
-    log_shares += market.unsteadiness * normal(again)
+    log_shares = market.log_shares[rows] + level + _drift(market, week)[slot]
+    log_shares += market.unsteadiness[rows] * normal(again)
     shares = np.maximum(np.exp(log_shares), 1.0).astype(np.int64)
     lots = (shares > 400) & (drawn & np.uint64(1) == 0)  # half of the larger rows: round lots
     shares = np.where(lots, shares // 100 * 100, shares)
-    size = np.exp(market.log_trade_size + 0.1 * normal(drawn))
+    size = np.exp(market.log_trade_size[rows] + 0.1 * normal(drawn))
     size *= _HOLIDAY_SHARES / _HOLIDAY_TRADES if closed else 1.0
     trades = np.clip(np.rint(shares / size), 1, shares).astype(np.int64)
-    columns = {"text": market.text, "shares": shares, "trades": trades, "cents": market.cents}
-    return pl.DataFrame({**columns, "drawn": again}).filter(pl.Series(here))
+    columns = {"text": market.text[rows], "shares": shares, "trades": trades}
+    return pl.DataFrame({**columns, "cents": market.cents[rows], "drawn": again})
 
 
 def _listed(market: Market, week: int) -> Bools:
@@ -252,5 +269,11 @@ def _non_ats_bytes(frame: pl.DataFrame, week_ending: date, published: date) -> b
 def _csv(header: str, frame: pl.DataFrame) -> bytes:
     buffer = io.BytesIO(f"{header}\n".encode())
     buffer.seek(0, io.SEEK_END)
-    frame.write_csv(buffer, include_header=False, separator="|", quote_style="never")
+    frame.write_csv(
+        buffer,
+        include_header=False,
+        separator="|",
+        quote_style="never",
+        batch_size=_CSV_BATCH_ROWS,
+    )
     return buffer.getvalue()

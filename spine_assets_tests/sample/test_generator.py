@@ -81,6 +81,21 @@ def test_a_week_does_not_depend_on_the_other_weeks_written(tmp_path: Path) -> No
     assert len(written) == len(weeks) * len(Tier)
 
 
+def test_each_week_is_told_once_it_is_written(tmp_path: Path) -> None:
+    weeks, held = weeks_between(date(2025, 10, 31), WEEK), []
+    sample.write_sample(
+        tmp_path,
+        weeks,
+        rows_per_week=SMALL,
+        workers=1,
+        after_week=lambda: held.append(
+            sum(all((tmp_path / sample.ats_name(w, t)).exists() for t in Tier) for w in weeks)
+        ),
+    )
+    assert len(held) == len(weeks)
+    assert all(found >= told for told, found in enumerate(held, start=1))
+
+
 def test_no_weeks_write_no_files(tmp_path: Path) -> None:
     assert sample.write_sample(tmp_path, []) == []
 

@@ -1,0 +1,1 @@
+DELETE FROM otc_symbol_summary WHERE week_ending = ?

@@ -1,0 +1,1 @@
+DELETE FROM otc_venue_share WHERE week_ending = ?

@@ -1,0 +1,1 @@
+SELECT record_hash FROM otc_raw

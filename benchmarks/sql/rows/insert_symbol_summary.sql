@@ -1,0 +1,1 @@
+INSERT INTO otc_symbol_summary VALUES (?, ?, ?, ?, ?, ?, ?)

@@ -1,0 +1,1 @@
+INSERT INTO otc_venue_share VALUES (?, ?, ?, ?, ?, ?, ?)
