@@ -19,7 +19,7 @@ help: ## What can be made
 	@python3 -m venv .uv && .uv/bin/pip install --quiet --disable-pip-version-check uv
 
 setup: $(if $(filter .uv/bin/uv,$(UV)),.uv/bin/uv) ## Install everything into .venv
-	@$(UV) sync --locked --quiet
+	@$(UV) sync --locked --compile-bytecode --quiet
 
 demo: setup ## Load the committed sample weeks and show them
 	@mkdir -p $(DATA)/landing

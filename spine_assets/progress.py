@@ -13,6 +13,7 @@ _TEXT = re.compile(
     r"\((\d+)/(\d+) weeks, \d+%, ([\d,]+) rows(?:, [\d,]+ rows/s)?(?:, ([\d,]+) failed)?"
     r"(?:, about \d+ s left)?\)$"
 )
+_LEAST_SECONDS = 1e-6  # before that a pace is noise
 
 
 @dataclass(frozen=True)
@@ -32,8 +33,10 @@ class Progress:
 
     @property
     def rows_per_second(self) -> int | None:
-        """Rows a second so far; None where no time has passed or no row was read."""
-        return round(self.rows / self.seconds) if self.seconds > 0 and self.rows else None
+        """Rows a second so far; None where next to no time has passed or no row was read."""
+        if self.seconds < _LEAST_SECONDS or not self.rows:
+            return None
+        return round(self.rows / self.seconds)
 
     @property
     def seconds_left(self) -> float | None:

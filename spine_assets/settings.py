@@ -10,7 +10,14 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from pydantic import SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic import (
+    ByteSize,
+    PositiveInt,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from spine_assets.alerts.smtp_url import SmtpServer, parse_smtp
@@ -34,6 +41,10 @@ class Settings(BaseSettings):
             data folder.
         log_level: Least level that is logged (`SPINE_LOG_LEVEL`).
         log_format: Log lines of our jobs: `human` or `json` (`SPINE_LOG_FORMAT`).
+        threads: Weeks that a run builds at once, at most (`SPINE_THREADS`); None means one
+            a core.
+        memory_limit: Memory that a run keeps below (`SPINE_MEMORY_LIMIT`, such as `2GB`);
+            one week at a time is built whatever it takes.
     """
 
     model_config = SettingsConfigDict(env_prefix="SPINE_", env_file=".env", extra="ignore")
@@ -43,6 +54,8 @@ class Settings(BaseSettings):
     lake: Path | None = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["human", "json"] = "human"
+    threads: PositiveInt | None = None
+    memory_limit: ByteSize = ByteSize(2_000_000_000)
 
     @field_validator("data_dir", "lake", "database_path", mode="before")
     @classmethod

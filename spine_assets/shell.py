@@ -50,7 +50,7 @@ class Namespace(dict[str, Any]):
 def opened() -> Iterator[Namespace]:
     """A namespace; what it opened is closed at the end."""
     from spine_assets.history import open_instance
-    from spine_assets.otc.landing import scan
+    from spine_assets.otc.scanning import scan
 
     settings = load_settings()
     lake = Lake(settings.lake_path)

@@ -7,7 +7,7 @@ to column types; the declarations themselves stand beside their builders in `otc
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from decimal import Context, Decimal
 from enum import StrEnum
@@ -56,13 +56,15 @@ class Check:
     """One check of a table's week.
 
     `run` takes a `otc.checking.CheckContext` and returns a `otc.checking.CheckResult`.
-    A blocking check that fails keeps the week from being published.
+    A blocking check that fails keeps the week from being published. One that looks back at
+    earlier weeks runs after those are built; it is never blocking.
     """
 
     name: str
     description: str
     run: Callable[[Any], Any]
     blocking: bool = False
+    looks_back: bool = False
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,11 @@ class Table:
     checks: tuple[Check, ...] = ()
     rules: tuple[Rule, ...] = ()
     lineage: dict[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
+
+    @property
+    def is_ordered_by_key(self) -> bool:
+        """Whether two rows of one key would stand next to each other in a week's file."""
+        return bool(self.sort) and {*self.key} - {"week_ending"} == {*self.sort}
 
     def column(self, name: str) -> Column:
         """The column called `name`; KeyError names the table."""
@@ -137,7 +144,34 @@ def conform(frame: pl.DataFrame, table: Table) -> pl.DataFrame:
     import polars as pl
 
     frame = frame.select(pl.col(name).cast(type_) for name, type_ in polars_schema(table).items())
-    return frame.sort(table.sort, nulls_last=True, maintain_order=True) if table.sort else frame
+    return in_order(frame, table.sort)
+
+
+def in_order(frame: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
+    """The rows in the order of some columns; to see that they are costs a tenth of sorting."""
+    if not names or is_in_order(frame, names):
+        return frame
+    return frame.sort(names, nulls_last=True, maintain_order=True)
+
+
+def is_in_order(frame: pl.DataFrame, names: Sequence[str], *, strictly: bool = False) -> bool:
+    """Whether rows stand in the order of some columns (`follows`)."""
+    return bool(frame.select(held=follows(names, strictly=strictly).all())["held"].item())
+
+
+def follows(names: Sequence[str], *, strictly: bool = False) -> pl.Expr:
+    """By row: whether it comes after the row before it, the first column counting most.
+
+    Strictly means that it is not equal to it in all of them: then rows are unique as well, at
+    a fraction of what it costs to look for twins. A null follows nothing.
+    """
+    import polars as pl
+
+    held = pl.lit(not strictly)
+    for name in reversed(names):
+        value, last = pl.col(name), pl.col(name).shift(1)
+        held = (last < value) | ((last == value) & held)
+    return held.fill_null(False) | (pl.int_range(pl.len()) == 0)
 
 
 def plain_shares(column: str) -> pl.Expr:
@@ -158,38 +192,70 @@ def exact_total(parts: Iterable[Decimal]) -> Decimal:
     return reduce(EXACT.add, parts, Decimal(0))
 
 
-def pandera_schema(table: Table) -> pa.DataFrameSchema:
-    """The Pandera schema of a table: exact columns, ranges, nulls and the unique key."""
-    import pandera.polars as pa
+def pandera_schema(table: Table, *, at_once: bool = False) -> pa.DataFrameSchema:
+    """The Pandera schema of a table: exact columns, ranges, nulls and the unique key.
 
-    def checks(column: Column) -> list[pa.Check]:
-        found = []
-        if column.ge is not None:
-            found.append(pa.Check.ge(column.ge))
-        if column.le is not None:
-            found.append(pa.Check.le(column.le))
-        if column.isin is not None:
-            found.append(pa.Check.isin(column.isin))
-        return found
+    Args:
+        table: The declaration.
+        at_once: Judge all columns in one question instead of several a column. Good data is
+            found good in a quarter of the time; of bad data it does not tell which column.
+    """
+    import pandera.polars as pa
 
     def pandera_rule(rule: Rule) -> pa.Check:
         return pa.Check(
             lambda data: data.lazyframe.select(rule.holds()), name=rule.name, error=rule.name
         )
 
+    each = list(table.rules)
+    if table.is_ordered_by_key:
+        named = f"rows stand in the order of {', '.join(table.sort)}, no two alike"
+        each.append(Rule(named, lambda: follows(table.sort, strictly=True)))
+    all_of_them = Rule("all values are as declared", lambda: _holds(table.columns, each))
     return pa.DataFrameSchema(
         {
             column.name: pa.Column(
                 polars_type(column.type),
-                checks=checks(column),
-                nullable=column.nullable,
+                checks=[] if at_once else _column_checks(column),
+                nullable=at_once or column.nullable,
                 description=column.description,
             )
             for column in table.columns
         },
-        checks=[pandera_rule(rule) for rule in table.rules],
+        checks=[pandera_rule(rule) for rule in ([all_of_them] if at_once else each)],
         name=table.name,
         strict=True,
         ordered=True,
-        unique=list(table.key) or None,
+        unique=None if table.is_ordered_by_key else list(table.key) or None,
     )
+
+
+def _column_checks(column: Column) -> list[pa.Check]:
+    import pandera.polars as pa
+
+    found = []
+    if column.ge is not None:
+        found.append(pa.Check.ge(column.ge))
+    if column.le is not None:
+        found.append(pa.Check.le(column.le))
+    if column.isin is not None:
+        found.append(pa.Check.isin(column.isin))
+    return found
+
+
+def _holds(columns: Iterable[Column], rules: Iterable[Rule]) -> pl.Expr:
+    """By row: all that `_column_checks`, nullability and the rules ask."""
+    import polars as pl
+
+    held = [rule.holds() for rule in rules]
+    for column in columns:
+        value = pl.col(column.name)
+        if not column.nullable:
+            held.append(value.is_not_null())
+        if column.ge is not None:
+            held.append((value >= column.ge).fill_null(True))
+        if column.le is not None:
+            held.append((value <= column.le).fill_null(True))
+        if column.isin is not None:
+            held.append(value.is_in(column.isin).fill_null(True))
+    return pl.all_horizontal(held)

@@ -16,11 +16,12 @@ import pytest
 from spine_assets.defs import reading
 from spine_assets.defs.otc import weekly
 from spine_assets.lake import Lake
-from spine_assets.otc import landing
+from spine_assets.otc import scanning
 from spine_assets.otc.checking import CheckResult
 from spine_assets.otc.file_format import ParsedFile, parse
-from spine_assets.otc.landing import Landing, scan
+from spine_assets.otc.landing import Landing
 from spine_assets.otc.outcome import TableBuilt, WeekResult, Workplace
+from spine_assets.otc.scanning import scan
 from spine_assets.otc.tables import TABLES
 from spine_assets.otc.week import build_week
 
@@ -88,7 +89,7 @@ def files_limited_to(size: int) -> Iterator[None]:
 def nothing_waits() -> Iterator[None]:
     """Tests deliver whole files, and faults that pass; the waits for both have their own."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(landing, "SETTLE_SECONDS", 0.0)
+        patch.setattr(scanning, "SETTLE_SECONDS", 0.0)
         patch.setattr(reading, "SETTLE_SECONDS", 0.0)
         patch.setattr(weekly, "FIRST_WAIT_SECONDS", 0)
         yield

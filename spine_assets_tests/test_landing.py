@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from spine_assets.otc import landing
+from spine_assets.otc import landing, scanning
 from spine_assets.otc.contents import read_contents
 from spine_assets.otc.file_format import FileRefused
 from spine_assets.otc.landing import Landing, read
@@ -381,7 +381,7 @@ def grows(path: Path, stop: threading.Event) -> None:
 def test_a_file_that_still_grows_is_left_alone_until_it_settles(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(landing, "SETTLE_SECONDS", 0.5)
+    monkeypatch.setattr(scanning, "SETTLE_SECONDS", 0.5)
     path, stop = house.drop("otc.csv", OTC_FILE), threading.Event()
     writer = threading.Thread(target=grows, args=(path, stop))
     writer.start()
@@ -402,6 +402,6 @@ def test_a_file_that_still_grows_is_left_alone_until_it_settles(
 def test_a_file_that_came_a_moment_ago_and_rests_is_taken(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(landing, "SETTLE_SECONDS", 0.2)
+    monkeypatch.setattr(scanning, "SETTLE_SECONDS", 0.2)
     house.drop("otc.csv", OTC_FILE)
     assert names(house.scan()) == ["otc.csv"]

@@ -62,7 +62,7 @@ def _of_this_lake(found: list[Finding], instance: object) -> list[Finding]:
     Two lakes may share one Dagster: what was said of a week of the other is not told.
     """
     from spine_assets.history import table_states
-    from spine_assets.otc.landing import scan
+    from spine_assets.otc.scanning import scan
     from spine_assets.settings import load_settings
 
     held = set(open_lake().weeks("otc_raw"))

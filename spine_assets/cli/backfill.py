@@ -97,7 +97,7 @@ def _choose(
     from spine_assets.cli.shared import open_lake
     from spine_assets.history import table_states
     from spine_assets.otc import choosing
-    from spine_assets.otc.landing import scan
+    from spine_assets.otc.scanning import scan
     from spine_assets.settings import load_settings
     from spine_assets.weeks import FIRST_WEEK
 

@@ -28,8 +28,8 @@ def status(weeks: int, every: bool, due: bool, as_json: bool) -> None:
     """
     from spine_assets.cli import render, render_due
     from spine_assets.history import check_records_of, open_instance, table_states
-    from spine_assets.otc.landing import scan
     from spine_assets.otc.overdue import overdue
+    from spine_assets.otc.scanning import scan
     from spine_assets.otc.versions import Standing
     from spine_assets.settings import load_settings
     from spine_assets.status import (

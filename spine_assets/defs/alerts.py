@@ -20,9 +20,10 @@ from spine_assets.defs.reading import a_tick
 from spine_assets.lake import Lake, LakeError
 from spine_assets.otc import captures
 from spine_assets.otc.arrivals import state
-from spine_assets.otc.landing import Landing, scan
+from spine_assets.otc.landing import Landing
 from spine_assets.otc.listing import glance
 from spine_assets.otc.overdue import overdue
+from spine_assets.otc.scanning import scan
 from spine_assets.settings import load_alert_settings, load_settings
 from spine_assets.status import doubtful
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from spine_assets.otc.landing import Limit
+from spine_assets.otc.scanning import Limit
 
 # Dagster gives a tick 60 s. One archive of the largest size takes about half of that.
 READ_BYTES = 1_500_000_000

@@ -1,7 +1,8 @@
 """Resources: where runs build weeks, and the DuckDB they count with."""
 
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import dagster as dg
 from dagster_duckdb import DuckDBResource
@@ -9,8 +10,9 @@ from duckdb import DuckDBPyConnection
 from duckdb import Error as DuckDBError
 
 from spine_assets.lake import Lake, LakeError
-from spine_assets.otc.landing import scan
+from spine_assets.otc.many_weeks import Limits
 from spine_assets.otc.outcome import Workplace
+from spine_assets.otc.scanning import Scan, scan
 from spine_assets.otc.tables import TABLES
 from spine_assets.settings import load_settings
 from spine_assets.warehouse import ensure_view_file
@@ -24,14 +26,34 @@ class Spine(dg.ConfigurableResource):  # type: ignore[type-arg]
     def workplace(self) -> Workplace:
         """Scan the landing folder and make the file of views if it is missing."""
         settings = load_settings()
+        landing = scan(settings.landing_path, settings.landing_index_path)
+        return Workplace(self._lake(), landing, self._connect)
+
+    @contextmanager
+    def opened(self) -> Iterator[tuple[Workplace, Scan]]:
+        """The same with new files still unread, and one DuckDB for all weeks of a run."""
+        settings = load_settings()
+        opened = Scan(settings.landing_path, settings.landing_index_path)
+        # To make a database costs more than most of the questions that it is asked.
+        with self._connect() as database:
+            place = Workplace(self._lake(), opened.landing(), lambda: closing(database.cursor()))
+            yield place, opened
+
+    def limits(self) -> Limits:
+        """How much of the machine a run may use."""
+        settings = load_settings()
+        threads = settings.threads or os.cpu_count() or 1
+        return Limits(memory_bytes=settings.memory_limit, threads=threads)
+
+    def _lake(self) -> Lake:
+        settings = load_settings()
         lake = Lake(settings.lake_path)
         try:
             ensure_view_file(settings.warehouse_path, lake, TABLES)
         except (OSError, LakeError, DuckDBError) as error:
             # The views are for people; weeks are built without them.
             dg.get_dagster_logger().warning(f"cannot make {settings.warehouse_path}: {error}")
-        landing = scan(settings.landing_path, settings.landing_index_path)
-        return Workplace(lake, landing, self._connect)
+        return lake
 
     @contextmanager
     def _connect(self) -> Iterator[DuckDBPyConnection]:

@@ -18,7 +18,7 @@ import polars as pl
 
 from spine_assets.lake import Lake, LakeError
 from spine_assets.otc import pins, raw, rejects
-from spine_assets.otc.file_format import ParsedFile, count_lines
+from spine_assets.otc.file_format import ParsedFile
 from spine_assets.otc.placement import Placement
 from spine_assets.otc.typing_rules import DATES
 from spine_assets.table import exact_sum
@@ -91,7 +91,7 @@ class CapturedFrames:
 
 
 def make(
-    parsed: ParsedFile, placement: Placement, content: bytes, source_file: str, now: datetime
+    parsed: ParsedFile, placement: Placement, source_file: str, now: datetime
 ) -> CapturedFrames:
     """Turn a parsed file into a capture; nothing is written."""
     captured_at = now.astimezone(UTC).replace(microsecond=0, tzinfo=None)
@@ -119,7 +119,7 @@ def make(
         row_shares=exact_sum(rows["share_volume"]),
         reject_shares=exact_sum(parsed.rejects["share_volume"]),
         file_shares=parsed.shares,
-        lines_counted=count_lines(content),
+        lines_counted=parsed.lines_counted,
         blank_lines=parsed.blank_lines,
         ends_mid_line=parsed.ends_mid_line,
         ends_with_date=parsed.header[-1] in DATES,

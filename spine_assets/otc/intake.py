@@ -11,8 +11,8 @@ import polars as pl
 from spine_assets.lake import Lake
 from spine_assets.otc import captures, raw
 from spine_assets.otc.captures import Capture, CapturedFrames
-from spine_assets.otc.file_format import FileRefused, parse
-from spine_assets.otc.landing import Delivery, Unusable, read
+from spine_assets.otc.file_format import FileRefused
+from spine_assets.otc.landing import Delivery, Unusable, read_parsed
 from spine_assets.otc.placement import WeekSource
 
 # A correction changes few figures; another week's file has nearly none in common.
@@ -65,9 +65,8 @@ def take(deliveries: list[Delivery], stored: list[Capture], lake: Lake, now: dat
         try:
             if item.sha256 in held:
                 raise FileRefused(_held_already(item, held[item.sha256]))
-            content = read(item)
-            parsed = parse(content, now.astimezone(UTC).date())
-            made = captures.make(parsed, item.placement, content, item.name, now)
+            parsed = read_parsed(item, now.astimezone(UTC).date())
+            made = captures.make(parsed, item.placement, item.name, now)
             captured.append(_settled(made, item, captured, stored, lake))
         except (FileRefused, OSError) as error:  # OSError: taken away since the scan
             refused.append(Unusable(item.name, str(error), item.placement.week_ending))

@@ -10,6 +10,7 @@ from typing import Any
 from spine_assets.lake import Lake, LakeError, LakeUnavailable
 from spine_assets.otc.checking import CheckResult, Connect
 from spine_assets.otc.landing import Landing
+from spine_assets.otc.venue_totals import VenueTotals
 
 
 class BuildFailed(Exception):
@@ -35,11 +36,23 @@ class TableBuilt:
 
 @dataclass
 class WeekResult:
-    """What happened to a week, in order; `error` ended it early."""
+    """What happened to a week, in order; `error` ended it early.
+
+    `later` are the checks that look back: they wait for `finish`, until the weeks before are
+    built too. `seconds` is how long it took, beside what else went on.
+    """
 
     week: date
     events: list[TableBuilt | CheckResult] = field(default_factory=list)
     error: BuildFailed | LakeError | None = None
+    later: list[Callable[[], CheckResult]] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def finish(self) -> WeekResult:
+        """Run what waits."""
+        self.events += [check() for check in self.later]
+        self.later = []
+        return self
 
     @property
     def is_passing(self) -> bool:
@@ -55,3 +68,4 @@ class Workplace:
     landing: Landing
     connect: Connect
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    venue_totals: VenueTotals = field(default_factory=VenueTotals)

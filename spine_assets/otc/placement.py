@@ -35,7 +35,7 @@ _PATH_WEEK = re.compile(
     r"(?<![A-Za-z0-9])(week_ending=|week_start=|week_)(\d{4}-\d{2}-\d{2})", re.IGNORECASE
 )
 _PATH_CLASS = re.compile(r"(?<![A-Za-z0-9])class=([A-Za-z_\-]+)", re.IGNORECASE)
-_WEEK_COLUMNS = ("weekStartDate", "summaryStartDate")
+WEEK_COLUMNS = ("weekStartDate", "summaryStartDate")
 
 
 Key = tuple[date, Tier, VenueClass]
@@ -198,7 +198,7 @@ def _code_class(rows: pl.DataFrame) -> VenueClass | None:
 
 def _column_week(rows: pl.DataFrame) -> date | None:
     """The week that the week columns tell; all rows and columns must agree."""
-    told = {name: _monday_of(rows, name) for name in _WEEK_COLUMNS if name in rows.columns}
+    told = {name: _monday_of(rows, name) for name in WEEK_COLUMNS if name in rows.columns}
     mondays = {name: monday for name, monday in told.items() if monday is not None}
     if len(set(mondays.values())) > 1:
         said = ", ".join(f"{name} says {monday}" for name, monday in mondays.items())

@@ -19,6 +19,7 @@ TABLE = Table(
     "capture of each tier and class alone, query the view otc_raw_current.",
     grain="one accepted line of one capture (a delivered file's content)",
     key=("capture_id", "source_line"),
+    sort=("capture_id", "source_line"),
     code_version="1",
     columns=(
         c.CAPTURE_ID,

@@ -23,7 +23,9 @@ def schema(context: CheckContext) -> CheckResult:
     if not context.new:
         rows = sum(capture.rows for capture in context.current.values())
         return context.result("schema", True, f"{rows:,} rows, validated when captured")
-    return checking.validate(context, pl.concat(context.new_rows))
+    made = zip(context.new, context.new_rows, strict=True)
+    ordered = sorted(made, key=lambda item: item[0].capture_id)
+    return checking.validate(context, pl.concat(frame for _, frame in ordered))
 
 
 def conservation(context: CheckContext) -> CheckResult:

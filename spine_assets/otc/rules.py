@@ -9,7 +9,7 @@ from __future__ import annotations
 import polars as pl
 
 from spine_assets.otc.reasons import Reason
-from spine_assets.table import plain_shares
+from spine_assets.table import is_in_order, plain_shares
 from spine_assets.weeks import VenueClass, tier_of
 
 DE_MINIMIS = "DE_MINIMIS"
@@ -17,23 +17,32 @@ DE_MINIMIS = "DE_MINIMIS"
 
 _DE_MINIMIS_NAME = "de minimis firms"
 _VENUE_GRAIN = ("ATS_W_SMBL_FIRM", "OTC_W_SMBL_FIRM")  # all other summary types repeat it
-_KEY = ("tier_name", "symbol", "venue_class", "venue")
+ORDER = ("symbol", "tier_name", "venue_class", "venue")
+"""What identifies an accepted row within its week, in the order of `otc_venue_volume`."""
+
 _FIGURES = ("share_volume", "trade_count", "last_update_date")
 
 
 def split(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Part current raw rows of a week into (accepted, broken).
 
-    Accepted rows gain `tier_name` (ours) and `venue` (identity); broken rows gain
-    `reason`, `field` and `detail`. Heights add up to the input's.
+    Accepted rows gain `tier_name` (ours) and `venue` (identity) and stand in the order of
+    `ORDER`; broken rows gain `reason`, `field` and `detail`. Heights add up to the input's.
     """
     judged = _judged(_identified(rows))
-    sound = judged.filter(pl.col("reason").is_null())
-    alone, twins = _part_twins(sound)
-    settled, losers = _settle(twins)
-    broken = pl.concat([judged.filter(pl.col("reason").is_not_null()), losers])
-    accepted = pl.concat([alone, settled]).drop("reason", "field", "detail")
-    return accepted, broken
+    unsound = judged["reason"].is_not_null()
+    broken = judged.filter(unsound)
+    # Files come in the order of tier and class, and their rows by symbol and venue: then a
+    # stable sort by symbol alone makes the whole order, in a quarter of the time.
+    sound = (judged.filter(~unsound) if broken.height else judged).sort(
+        ORDER[0], maintain_order=True
+    )
+    if not is_in_order(sound, ORDER, strictly=True):
+        alone, twins = _part_twins(sound)
+        settled, losers = _settle(twins)
+        broken = pl.concat([broken, losers])
+        sound = pl.concat([alone, settled]).sort(ORDER)
+    return sound.drop("reason", "field", "detail"), broken
 
 
 def _identified(rows: pl.DataFrame) -> pl.DataFrame:
@@ -97,7 +106,9 @@ def _judged(rows: pl.DataFrame) -> pl.DataFrame:
     sound = rows.with_columns(reason=pl.coalesce(reasons)).with_columns(
         field=pl.lit(None, pl.String), detail=pl.lit(None, pl.String)
     )
-    bad = pl.col("reason").is_not_null()
+    bad = sound["reason"].is_not_null()
+    if not bad.any():
+        return sound
     # The texts are written for broken rows only: there are few, and texts are dear.
     worded = sound.filter(bad).with_columns(
         field=pl.coalesce(fields), detail=pl.concat_str(told, separator="; ", ignore_nulls=True)
@@ -107,7 +118,7 @@ def _judged(rows: pl.DataFrame) -> pl.DataFrame:
 
 def _part_twins(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Rows whose key stands once, and the others."""
-    repeated = pl.len().over(_KEY) > 1
+    repeated = pl.len().over(ORDER) > 1
     flagged = rows.with_columns(_repeated=repeated)
     return (
         flagged.filter(~pl.col("_repeated")).drop("_repeated"),
@@ -123,12 +134,12 @@ def _settle(twins: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     latest update date wins, and without a single latest none does.
     """
     order = twins.sort("source_file", "source_line")
-    first = pl.int_range(pl.len()).over([*_KEY, *_FIGURES]) == 0
-    newest = pl.col("last_update_date").max().over(_KEY)
+    first = pl.int_range(pl.len()).over([*ORDER, *_FIGURES]) == 0
+    newest = pl.col("last_update_date").max().over(ORDER)
     distinct = order.with_columns(_first=first)
     duplicates = distinct.filter(~pl.col("_first"))
     rivals = distinct.filter("_first").with_columns(_newest=pl.col("last_update_date") == newest)
-    alone_newest = pl.col("_newest") & (pl.col("_newest").sum().over(_KEY) == 1)
+    alone_newest = pl.col("_newest") & (pl.col("_newest").sum().over(ORDER) == 1)
     rivals = rivals.with_columns(_wins=alone_newest)
     settled = rivals.filter("_wins").drop("_first", "_newest", "_wins")
     losers = pl.concat(

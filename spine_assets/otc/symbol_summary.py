@@ -13,8 +13,9 @@ from spine_assets.otc import columns as c
 from spine_assets.otc import table_checks
 from spine_assets.otc.checking import SCHEMA, schema
 from spine_assets.otc.rules import DE_MINIMIS
+from spine_assets.otc.venue_volume import TABLE as VENUES
 from spine_assets.otc.venue_volume import average_trade_size
-from spine_assets.table import Check, Column, Rule, Table, Type, conform
+from spine_assets.table import Check, Column, Rule, Table, Type, conform, in_order
 from spine_assets.weeks import VenueClass
 
 _HHI_CEILING = 1 + 1e-12  # sums of squared fractions may exceed 1 by rounding
@@ -35,7 +36,7 @@ TABLE = Table(
     key=("week_ending", "tier", "symbol"),
     sort=("symbol", "tier"),
     deps=("otc_venue_volume",),
-    code_version="1",
+    code_version="2",  # 2: squares of the HHI are added in another order
     columns=(
         c.WEEK_ENDING,
         c.TIER,
@@ -109,42 +110,83 @@ def build(venues: pl.DataFrame, inputs: pl.DataFrame, build_id: str) -> pl.DataF
         inputs: tier, venue_class and input_capture_id of each current capture.
         build_id: Written as `capture_id`.
     """
-    identified = pl.col("mpid") != DE_MINIMIS
-    volume = pl.col("share_volume")
-    ats = pl.col("venue_class") == VenueClass.ATS.value
-    fraction = volume.cast(pl.Float64) / pl.col("_total").cast(pl.Float64)
-    # Largest first, ties by mpid: the first identified row of a group is its top venue,
-    # and squares are added in one fixed order whatever the number of threads.
-    ordered = (
-        venues.join(inputs, on=["tier", "venue_class"], how="left")
-        .with_columns(_total=volume.sum().over(_GROUP))
-        .with_columns(_square=pl.when(pl.col("_total") > 0).then(fraction**2))
-        .sort(*_GROUP, "share_volume", "mpid", descending=[False, False, False, True, False])
+    volume, trades = pl.col("share_volume"), pl.col("trade_count")
+    ordered = in_order(venues, VENUES.sort)
+    # Rows of a symbol stand together, so that a number tells them apart: the fastest key.
+    changed = pl.any_horizontal(pl.col(name) != pl.col(name).shift(1) for name in TABLE.sort)
+    rows = ordered.select(
+        *_GROUP,
+        "mpid",
+        volume,
+        trades,
+        group=changed.fill_null(False).cum_sum().set_sorted(),
+        ats=pl.col("venue_class") == VenueClass.ATS.value,
+        identified=pl.col("mpid") != DE_MINIMIS,
     )
-    top = ordered.filter(identified).group_by(_GROUP, maintain_order=True)
-    tops = top.agg(top_mpid=pl.col("mpid").first(), _top=volume.first())
-    summary = ordered.group_by(_GROUP, maintain_order=True).agg(
-        total_volume=volume.sum(),
-        total_trades=pl.col("trade_count").sum(),
-        venue_count=identified.sum().cast(pl.Int64),
-        ats_volume=volume.filter(ats).sum(),
-        non_ats_volume=volume.filter(~ats).sum(),
-        hhi=_null_without_total(pl.col("_square").filter(identified).sum()),
-        hhi_high=_null_without_total(pl.col("_square").sum()),
-        input_min_capture_id=pl.col("input_capture_id").min(),
-        input_max_capture_id=pl.col("input_capture_id").max(),
+    square = volume.cast(pl.Float64) ** 2
+    summary = (
+        rows.with_columns(
+            _ats=pl.when("ats").then(volume).otherwise(0),
+            _known=pl.when("identified").then(volume),
+            _known_square=pl.when("identified").then(square).otherwise(0.0),
+            _square=square,
+        )
+        .group_by("group", maintain_order=True)
+        .agg(
+            pl.first(*_GROUP),
+            total_volume=volume.sum(),
+            total_trades=trades.sum(),
+            venue_count=pl.col("identified").sum().cast(pl.Int64),
+            ats_volume=pl.col("_ats").sum(),
+            # Squares are added in the order of the rows, whatever the number of threads.
+            _known_squares=pl.col("_known_square").sum(),
+            _squares=pl.col("_square").sum(),
+            _top=pl.col("_known").max(),
+            _in_ats=pl.col("ats").any(),
+            _in_others=pl.col("ats").not_().any(),
+        )
     )
+    leading = rows.filter(pl.col("identified") & (volume == summary["_top"].gather(rows["group"])))
+    tops = leading.group_by("group").agg(top_mpid=pl.col("mpid").min())
     total = pl.col("total_volume")
-    frame = summary.join(tops, on=_GROUP, how="left").with_columns(
-        avg_trade_size=average_trade_size("total_volume", "total_trades"),
-        top_share_pct=pl.when(total > 0).then(
-            pl.col("_top").cast(pl.Float64) / total.cast(pl.Float64) * 100
-        ),
-        capture_id=pl.lit(build_id),
+    traded, all_squared = pl.when(total > 0), total.cast(pl.Float64) ** 2
+    frame = (
+        summary.join(tops, on="group", how="left", maintain_order="left")
+        .join(_captures_by_tier(inputs), on="tier", how="left", maintain_order="left")
+        .with_columns(
+            # Of nothing a share is unknown, not zero.
+            hhi=traded.then(pl.col("_known_squares") / all_squared),
+            hhi_high=traded.then(pl.col("_squares") / all_squared),
+            top_share_pct=traded.then(
+                pl.col("_top").cast(pl.Float64) / total.cast(pl.Float64) * 100
+            ),
+            non_ats_volume=total - pl.col("ats_volume"),
+            avg_trade_size=average_trade_size("total_volume", "total_trades"),
+            capture_id=pl.lit(build_id),
+            input_min_capture_id=pl.min_horizontal(_capture_ids()),
+            input_max_capture_id=pl.max_horizontal(_capture_ids()),
+        )
     )
     return conform(frame, TABLE)
 
 
+def _captures_by_tier(inputs: pl.DataFrame) -> pl.DataFrame:
+    """The captures of each tier side by side: `tier`, `ATS` and `NON_ATS`."""
+    of_class = [
+        pl.col("input_capture_id").filter(pl.col("venue_class") == item.value).first().alias(item)
+        for item in VenueClass
+    ]
+    return inputs.group_by("tier").agg(of_class)
+
+
+def _capture_ids() -> list[pl.Expr]:
+    """The captures that a symbol has rows of."""
+    return [
+        pl.when("_in_ats").then(pl.col(VenueClass.ATS.value)),
+        pl.when("_in_others").then(pl.col(VenueClass.NON_ATS.value)),
+    ]
+
+
 def _null_without_total(value: pl.Expr) -> pl.Expr:
     """A share of nothing is unknown, not zero."""
-    return pl.when(pl.col("share_volume").sum() > 0).then(value)
+    return pl.when(pl.col("total_volume") > 0).then(value)

@@ -16,7 +16,7 @@ from spine_assets.lake import LakeError
 from spine_assets.otc.checking import CheckContext, CheckResult, Severity, number, sample
 
 _VENUES = "otc_venue_volume"
-_LOOK_BACK = timedelta(weeks=4)  # further back, venues and symbols differ for good reasons
+_LOOK_BACK_WEEKS = 4  # further back, venues and symbols differ for good reasons
 _MOST_VENUE_LOSS = 0.20
 _MOST_VOLUME_SWING = 0.50
 _MOST_SHIFT_POINTS = 10.0
@@ -202,13 +202,12 @@ def _class_shares(venues: pl.DataFrame) -> pl.DataFrame:
 def _like_for_like(
     context: CheckContext,
 ) -> tuple[pl.DataFrame, pl.DataFrame, dict[str, Any]] | None:
-    """This week's and the nearest earlier week's venue rows, tiers and classes of both only."""
-    wanted = ["tier", "venue_class", "mpid", "share_volume"]
-    earlier = _nearest_earlier(context, wanted)
+    """This week's and the nearest earlier week's venue totals, tiers and classes of both only."""
+    earlier = _nearest_earlier(context)
     if earlier is None:
         return None
     against, before = earlier
-    now = context.frames[_VENUES].select(wanted)
+    now = context.frames.venue_totals
     group = ["tier", "venue_class"]
     like = now.select(group).unique().join(before.select(group).unique(), on=group)
     if like.is_empty():
@@ -218,10 +217,11 @@ def _like_for_like(
     return now.join(like, on=group, how="semi"), before.join(like, on=group, how="semi"), facts
 
 
-def _nearest_earlier(context: CheckContext, columns: list[str]) -> tuple[date, pl.DataFrame] | None:
-    """The venue rows of the nearest earlier week within four that can be read."""
-    for week in reversed(context.lake.weeks(_VENUES)):
-        if context.week - _LOOK_BACK <= week < context.week:
-            with suppress(LakeError):  # that week's own build names its damaged file
-                return week, context.lake.read(context.lake.part(_VENUES, week), columns)
+def _nearest_earlier(context: CheckContext) -> tuple[date, pl.DataFrame] | None:
+    """The venue totals of the nearest earlier week within four that can be read."""
+    for back in range(1, _LOOK_BACK_WEEKS + 1):
+        week = context.week - timedelta(weeks=back)
+        with suppress(LakeError):  # that week's own build names its damaged file
+            if (found := context.venue_totals.of(context.lake, week)) is not None:
+                return week, found
     return None

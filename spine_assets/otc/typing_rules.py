@@ -15,7 +15,14 @@ import polars as pl
 import polars_hash as plh
 
 from spine_assets.otc.reasons import Reason
-from spine_assets.table import SHARE_PRECISION, SHARE_SCALE, Type, exact_sum, polars_type
+from spine_assets.table import (
+    SHARE_PRECISION,
+    SHARE_SCALE,
+    Type,
+    exact_sum,
+    exact_total,
+    polars_type,
+)
 
 SHARES = "totalWeeklyShareQuantity"
 TRADES = "totalWeeklyTradeCount"
@@ -35,12 +42,16 @@ DELIVERED = (
 )
 """FINRA's header: every file has these columns, and the record hash covers them in this order."""
 
+_VALUES = (SHARES, TRADES, NOTIONAL, *DATES)  # with space around it, none is plain
 _MAX_INTEGER_DIGITS = SHARE_PRECISION - SHARE_SCALE
 # A week's total of a million rows with such counts still fits 64 bits; no venue has more
 # trades of one symbol in a week than ten digits.
 _MAX_COUNT_DIGITS = 12
 _SHOWN_CHARS = 100  # of a value in `detail`; `raw_line` has all of it
-_SPACE = " \t\r"
+SPACES = " \t\r"
+# What most lines hold; longer numbers may still be good (zeros in front or at the end).
+_PLAIN_DECIMAL = rf"^-?[0-9]{{1,{_MAX_INTEGER_DIGITS}}}(\.[0-9]{{1,{SHARE_SCALE}}})?$"
+_PLAIN_INTEGER = rf"^-?[0-9]{{1,{_MAX_COUNT_DIGITS}}}$"
 _DECIMAL = r"^-?[0-9]+(\.[0-9]+)?$"
 _INTEGER = r"^-?[0-9]+$"
 # Four digits but not 0000, a year that no calendar has.
@@ -85,7 +96,7 @@ def line_rejects(
         schema={**_REJECT_SCHEMA, "share_volume": pl.String()},
         orient="row",
     )
-    text = frame.select(pl.col("share_volume").str.strip_chars(_SPACE).alias(SHARES))
+    text = frame.select(pl.col("share_volume").str.strip_chars(SPACES).alias(SHARES))
     readable = pl.when(_number_reason(SHARES, required=True, integer=False).is_null()).then(
         pl.col(SHARES)
     )
@@ -94,23 +105,89 @@ def line_rejects(
     )
 
 
-def apply(fields: pl.DataFrame, header: tuple[str, ...], captured_on: date) -> TypedRows:
+def record_hash(texts: pl.DataFrame) -> pl.Series:
+    """The hash of each line: xxh3-128, as 32 hex digits, of the delivered fields joined by `|`.
+
+    Args:
+        texts: One text column a delivered name, untrimmed; or one column of lines that hold
+            exactly those fields in that order.
+    """
+    text = pl.concat_str(DELIVERED, separator="|") if texts.width > 1 else pl.first()
+    return texts.select(record_hash=_hex_hash(text))["record_hash"]
+
+
+def apply(
+    fields: pl.DataFrame, header: tuple[str, ...], captured_on: date, spaces: str = SPACES
+) -> TypedRows:
     """Type the fields of a file.
 
     Args:
-        fields: One text column a header name, and `source_line`.
+        fields: One text column a header name, `source_line` and `record_hash`.
         header: Delivered column names.
         captured_on: Later dates are rejects (`FUTURE_DATE`).
+        spaces: Which characters of white space stand in the fields.
 
     Returns:
         Rows with trimmed text, DECIMAL(28,6) shares, 64-bit trades and dates under the
         delivered names, plus `record_hash`; and the rejects.
     """
-    hashed = pl.concat_str(DELIVERED, separator="|")
-    texts = fields.with_columns(
-        record_hash=_hex_hash(hashed),
-        **{name: pl.col(name).str.strip_chars(_SPACE) for name in header},
+    texts = _trimmed(fields, [name for name in header if name not in _VALUES], spaces)
+    plain = texts.select(plain=_is_plain(texts, header, captured_on))["plain"]
+    if plain.all():
+        rows = _cast(texts, header)
+        return TypedRows(rows, no_rejects(), exact_sum(rows[SHARES]))
+    # Few lines need a closer look, and that costs many times more a line.
+    good = _cast(texts.filter(plain), header)
+    doubtful = fields.filter(~plain)
+    judged = _judged(doubtful, _trimmed(doubtful, header, spaces), header, captured_on)
+    rows = pl.concat([good, judged.rows]).sort("source_line")
+    return TypedRows(rows, judged.rejects, exact_total([exact_sum(good[SHARES]), judged.shares]))
+
+
+def _trimmed(fields: pl.DataFrame, names: Sequence[str], spaces: str) -> pl.DataFrame:
+    """Text without white space around it; a column that has none is left as it is."""
+    if not spaces:
+        return fields
+    spaced = fields.select(_has_space_around(name, spaces).any() for name in names).row(0)
+    return fields.with_columns(
+        pl.col(name).str.strip_chars(SPACES)
+        for name, found in zip(names, spaced, strict=True)
+        if found
     )
+
+
+def _has_space_around(name: str, spaces: str) -> pl.Expr:
+    text = pl.col(name).str
+    return pl.any_horizontal(
+        found for char in spaces for found in (text.starts_with(char), text.ends_with(char))
+    ).alias(name)
+
+
+def _is_plain(texts: pl.DataFrame, header: tuple[str, ...], captured_on: date) -> pl.Expr:
+    """Whether a line can be typed, told for all lines at once; of the others nothing is said."""
+    numbers = [
+        pl.col(SHARES).str.contains(_PLAIN_DECIMAL),
+        pl.col(TRADES).str.contains(_PLAIN_INTEGER),
+    ]
+    if NOTIONAL in header:
+        numbers.append((pl.col(NOTIONAL) == "") | pl.col(NOTIONAL).str.contains(_PLAIN_DECIMAL))
+    dates = [_is_plain_date(texts[name], captured_on) for name in DATES if name in header]
+    return pl.all_horizontal(*numbers, *dates)
+
+
+def _is_plain_date(texts: pl.Series, captured_on: date) -> pl.Expr:
+    """Judge each of the few different dates of a column once."""
+    name = texts.name
+    required = name == REQUIRED_DATE
+    days = texts.unique().to_frame()
+    good = days.filter(_date_reason(name, captured_on, required=required).is_null())[name]
+    return pl.lit(True) if good.len() == days.height else pl.col(name).is_in(good.implode())
+
+
+def _judged(
+    fields: pl.DataFrame, texts: pl.DataFrame, header: tuple[str, ...], captured_on: date
+) -> TypedRows:
+    """Type lines of which each is looked at closely, with the reasons of those that fail."""
     reasons = {
         SHARES: _number_reason(SHARES, required=True, integer=False),
         TRADES: _number_reason(TRADES, required=True, integer=True),
@@ -130,7 +207,7 @@ def apply(fields: pl.DataFrame, header: tuple[str, ...], captured_on: date) -> T
     )
     bad = pl.any_horizontal(pl.col(f"_{name}").is_not_null() for name in reasons)
     failed = judged.select(bad=bad)["bad"]
-    rows = _cast(judged.filter(~failed), reasons)
+    rows = _cast(texts.filter(~failed), header)
     # The untouched text of a rejected line is its fields joined again: there is no quoting.
     raw = fields.filter(failed).select(raw_line=pl.concat_str(header, separator="|"))["raw_line"]
     rejects = _rejects(judged.filter(failed), raw, list(reasons))
@@ -177,18 +254,18 @@ def _date_reason(name: str, captured_on: date, *, required: bool) -> pl.Expr:
     )
 
 
-def _cast(good: pl.DataFrame, reasons: dict[str, pl.Expr]) -> pl.DataFrame:
+def _cast(good: pl.DataFrame, header: tuple[str, ...]) -> pl.DataFrame:
     """Cast the judged text columns of accepted rows; strict, so a surprise raises."""
     casts = [
-        pl.col("_shares").alias(SHARES),
+        pl.col(SHARES).cast(polars_type(Type.SHARES)),
         pl.col(TRADES).cast(pl.Int64),
         _as_date(REQUIRED_DATE),
     ]
-    if NOTIONAL in reasons:
+    if NOTIONAL in header:
         text = pl.col(NOTIONAL)
         casts.append(pl.when(text != "").then(text).cast(polars_type(Type.SHARES)).alias(NOTIONAL))
-    casts += [_as_date(name) for name in OPTIONAL_DATES if name in reasons]
-    return good.with_columns(casts).drop("_shares", *(f"_{name}" for name in reasons))
+    casts += [_as_date(name) for name in OPTIONAL_DATES if name in header]
+    return good.with_columns(casts)
 
 
 def _rejects(bad: pl.DataFrame, raw: pl.Series, names: list[str]) -> pl.DataFrame:

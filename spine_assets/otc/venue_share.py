@@ -11,7 +11,8 @@ from spine_assets.otc import columns as c
 from spine_assets.otc import table_checks
 from spine_assets.otc.checking import SCHEMA, schema
 from spine_assets.otc.rules import DE_MINIMIS
-from spine_assets.table import Check, Column, Rule, Table, Type, conform
+from spine_assets.otc.venue_volume import TABLE as VENUES
+from spine_assets.table import Check, Column, Rule, Table, Type, conform, in_order
 from spine_assets.weeks import Tier
 
 _ROUNDING_POINTS = 1e-6  # thousands of DOUBLE parts add up to 100 within far less
@@ -66,6 +67,7 @@ TABLE = Table(
             "No venue's share of its class moved over 10 points against the nearest earlier "
             "week within four, like tiers and classes only.",
             table_checks.share_shift,
+            looks_back=True,
         ),
     ),
     rules=(
@@ -109,15 +111,28 @@ def build(venues: pl.DataFrame, inputs: pl.DataFrame, build_id: str) -> pl.DataF
         build_id: Written as `capture_id`.
     """
     tiers = venues["tier"].unique().sort().to_list()
+    # Small numbers for long texts: symbols are counted, and the rows of one stand together.
+    symbol_changed = (pl.col("symbol") != pl.col("symbol").shift(1)).fill_null(False)
+    by_name = (
+        in_order(venues, VENUES.sort)
+        .with_columns(_symbol=symbol_changed.cum_sum())
+        .group_by("week_ending", "tier", "venue_class", "mpid", "venue_name")
+        .agg(
+            pl.col("share_volume").sum(),
+            pl.col("trade_count").sum(),
+            pl.col("last_update_date").max(),
+            pl.col("_symbol").unique(),
+        )
+    )
     shares = (
-        venues.join(inputs, on=["tier", "venue_class"], how="left")
+        by_name.join(inputs, on=["tier", "venue_class"], how="left")
         .group_by("week_ending", "mpid", "venue_class")
         .agg(
             # A venue may be renamed between its rows: the latest name stands.
             venue_name=pl.col("venue_name").sort_by("last_update_date", "venue_name").last(),
             total_volume=pl.col("share_volume").sum(),
             total_trades=pl.col("trade_count").sum(),
-            symbol_count=pl.col("symbol").n_unique().cast(pl.Int64),
+            symbol_count=pl.col("_symbol").explode().n_unique().cast(pl.Int64),
             input_min_capture_id=pl.col("input_capture_id").min(),
             input_max_capture_id=pl.col("input_capture_id").max(),
         )

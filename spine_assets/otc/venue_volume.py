@@ -52,6 +52,7 @@ TABLE = Table(
             "Against the nearest earlier week within four, like tiers and classes only: not "
             "over 20% fewer venues, no volume swing over 50%.",
             table_checks.continuity,
+            looks_back=True,
         ),
     ),
     lineage={
@@ -79,7 +80,7 @@ TABLE = Table(
 def build(accepted: pl.DataFrame, build_id: str) -> pl.DataFrame:
     """Accepted raw rows of a week (`rules.split`) -> `otc_venue_volume`, one row each."""
     name = pl.col("venue_name")
-    prefix = pl.col("mpid") + " "
+    prefix = (pl.col("mpid") + " ").fill_null("")
     frame = accepted.select(
         "week_ending",
         "symbol",
@@ -92,9 +93,7 @@ def build(accepted: pl.DataFrame, build_id: str) -> pl.DataFrame:
         tier="tier_name",
         mpid="venue",
         # FINRA's participant name repeats the MPID in front: "OTCX OTC LINK ECN ATS".
-        venue_name=pl.when(name.str.starts_with(prefix))
-        .then(name.str.slice(pl.col("mpid").str.len_chars() + 1).str.strip_chars_start())
-        .otherwise(name),
+        venue_name=name.str.strip_prefix(prefix).str.strip_chars_start(" "),
         avg_trade_size=average_trade_size("share_volume", "trade_count"),
         capture_id=pl.lit(build_id),
     )

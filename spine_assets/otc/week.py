@@ -8,16 +8,17 @@ happens under the week's lock, and nothing here knows who asked (Dagster, CLI or
 from __future__ import annotations
 
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from datetime import UTC, date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from spine_assets.lake import LakeError
-from spine_assets.otc import captures, intake, pins, raw, rejects
+from spine_assets.otc import captures, intake, pins, raw, rejects, venue_volume
 from spine_assets.otc.building import build, build_id
 from spine_assets.otc.captures import Capture, CapturedFrames, Key
 from spine_assets.otc.checking import CheckContext, CheckResult, number
@@ -47,7 +48,19 @@ def build_week(
     unusable: list[Unusable],
     force: bool = False,
 ) -> WeekResult:
-    """Build the wanted tables of a week.
+    """Build the wanted tables of a week, with all its checks."""
+    return begin_week(week, wanted, place, unusable=unusable, force=force).finish()
+
+
+def begin_week(
+    week: date,
+    wanted: Collection[str],
+    place: Workplace,
+    *,
+    unusable: list[Unusable],
+    force: bool = False,
+) -> WeekResult:
+    """Build the wanted tables of a week; checks that look back wait for `finish`.
 
     Args:
         week: Week ending.
@@ -56,23 +69,32 @@ def build_week(
         unusable: Files that the week's `delivery` check should name.
         force: Build also what is unchanged.
     """
-    result = WeekResult(week)
-    try:
-        with place.lake.lock(week):
-            _WeekBuild(week, set(wanted), place, unusable, force, result).run()
-    except (BuildFailed, LakeError) as error:
-        result.error = error
-    return result
+    return _held(
+        week,
+        place,
+        lambda result: _WeekBuild(week, set(wanted), place, unusable, force, result).run(),
+    )
 
 
 def check_week(week: date, wanted: Collection[tuple[str, str]], place: Workplace) -> WeekResult:
     """Run checks, by (table, check), on a week as it stands; nothing is built."""
+    return _held(
+        week,
+        place,
+        lambda result: _WeekBuild(week, set(), place, [], False, result).check_only(wanted),
+    )
+
+
+def _held(week: date, place: Workplace, work: Callable[[WeekResult], None]) -> WeekResult:
+    """Work on a week under its lock."""
     result = WeekResult(week)
+    started = time.perf_counter()
     try:
         with place.lake.lock(week):
-            _WeekBuild(week, set(), place, [], False, result).check_only(wanted)
+            work(result)
     except (BuildFailed, LakeError) as error:
         result.error = error
+    result.seconds = time.perf_counter() - started
     return result
 
 
@@ -122,7 +144,7 @@ class _WeekBuild:
                 self._require_fresh(declared)
                 self._require_stored(declared.name, declared.name)
                 context = self._context(declared, {})
-                self.result.events += [self._run_check(context, check) for check in checks]
+                self.result.events += [_run(check, context) for check in checks]
 
     # --- captures
 
@@ -163,9 +185,7 @@ class _WeekBuild:
         started = time.perf_counter()
         declared = raw.TABLE
         context = self._context(declared, {})
-        checks = [self._run_check(context, check) for check in declared.checks]
-        self.result.events += checks
-        self._stop_if_blocked(declared, checks)
+        self._check(declared, context)
         for captured in self.fresh:
             captures.commit(self.lake, captured)
         current = list(self.current.values())
@@ -210,12 +230,12 @@ class _WeekBuild:
         staged = self.lake.stage(self._stored_rows(declared, frame), target, metadata)
         try:
             context = self._context(declared, {declared.name: [staged]})
-            checks = [self._run_check(context, check) for check in declared.checks]
-            self.result.events += checks
-            self._stop_if_blocked(declared, checks)
+            self._check(declared, context)
             self.lake.publish(staged, target)
         finally:
             staged.unlink(missing_ok=True)
+        if declared.name == venue_volume.TABLE.name:
+            self.place.venue_totals.keep(self.lake, self.week, self.frames.venue_totals)
         seconds = round(time.perf_counter() - started, 3)
         self.result.events.append(
             TableBuilt(
@@ -250,7 +270,7 @@ class _WeekBuild:
                 )
                 self.result.events.append(replace(result, blocking=True))
             else:
-                self.result.events.append(self._run_check(context, check))
+                self._check_now_or_later(context, check)
         facts = held["facts"] | {"seconds": round(time.perf_counter() - started, 3)}
         self.result.events.append(
             TableBuilt(declared.name, data_version(declared, self.current), True, facts)
@@ -298,20 +318,36 @@ class _WeekBuild:
             pins=self.pins,
             same_content=self.same_content,
             in_other_weeks=self.in_other_weeks,
+            venue_totals=self.place.venue_totals,
             table=declared,
             frames=self.frames,
             files=files,
         )
 
-    def _run_check(self, context: CheckContext, check: Check) -> CheckResult:
-        found: CheckResult = check.run(context)
-        return replace(found, blocking=check.blocking)
+    def _check(self, declared: Table, context: CheckContext) -> None:
+        """Run a table's checks before it is published.
 
-    def _stop_if_blocked(self, declared: Table, results: list[CheckResult]) -> None:
-        failed = [item for item in results if item.blocking and not item.passed]
+        Raises:
+            BuildFailed: a blocking one failed.
+        """
+        begun = len(self.result.events)
+        for check in declared.checks:
+            self._check_now_or_later(context, check)
+        found = self.result.events[begun:]
+        failed = [
+            item
+            for item in found
+            if isinstance(item, CheckResult) and item.blocking and not item.passed
+        ]
         if failed:
             said = "; ".join(f"{item.check}: {item.summary}" for item in failed)
             raise BuildFailed(f"{self.week}: {declared.name} was not published: {said}")
+
+    def _check_now_or_later(self, context: CheckContext, check: Check) -> None:
+        if check.looks_back:
+            self.result.later.append(partial(_run, check, context.after_the_build()))
+        else:
+            self.result.events.append(_run(check, context))
 
     # --- frames, files and versions
 
@@ -349,3 +385,8 @@ class _WeekBuild:
             f"dagster asset materialize -m spine_assets.definitions --select '{chosen}' "
             f"--partition {self.week}"
         )
+
+
+def _run(check: Check, context: CheckContext) -> CheckResult:
+    found: CheckResult = check.run(context)
+    return replace(found, blocking=check.blocking)

@@ -10,8 +10,9 @@ from pathlib import Path
 import polars as pl
 
 from spine_assets.lake import Lake
-from spine_assets.otc import captures, raw, rejects, rules
+from spine_assets.otc import captures, raw, rejects, rules, venue_volume
 from spine_assets.otc.captures import Capture, CapturedFrames
+from spine_assets.otc.venue_totals import COLUMNS, totals
 from spine_assets.otc.versions import Current, Standing, part_of, standing
 
 
@@ -44,6 +45,20 @@ class WeekFrames(dict[str, pl.DataFrame]):
     def split(self) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Current raw rows, parted into (accepted, broken) by the row rules."""
         return rules.split(self[raw.TABLE.name])
+
+    @cached_property
+    def venue_totals(self) -> pl.DataFrame:
+        """Shares by tier, class and venue; of a stored week no other column is read."""
+        name = venue_volume.TABLE.name
+        if name in self:
+            return totals(self[name])
+        return totals(self._lake.read(part_of(self._lake, name, self._week), COLUMNS))
+
+    def totals_alone(self) -> WeekFrames:
+        """The same week with nothing held in memory but its totals."""
+        small = WeekFrames(self._lake, self._week, self._current, [])
+        small.venue_totals = self.venue_totals
+        return small
 
     def parse_rejects(self) -> pl.DataFrame:
         """Parse rejects of the current captures."""

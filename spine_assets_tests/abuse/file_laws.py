@@ -69,7 +69,7 @@ def check_file(file: BadFile, tally: Tally) -> None:
     said = check_placement(expected, file.name, placement)
     tally["accepted with rejects" if expected.rejected else "accepted wholly"] += 1
     tally["rows"] += len(expected.accepted)
-    made = captures.make(parsed, placement, file.content, file.name, NOW)
+    made = captures.make(parsed, placement, file.name, NOW)
     check_capture(made, expected)
     rows = rows_of(expected, file.name, said)
     check_tables(made, rows, tally)

@@ -16,8 +16,8 @@ from pathlib import Path
 import duckdb
 
 from spine_assets.lake import Lake
-from spine_assets.otc.landing import scan
 from spine_assets.otc.outcome import Workplace
+from spine_assets.otc.scanning import scan
 from spine_assets.otc.tables import TABLES
 from spine_assets.otc.week import build_week
 from spine_assets.warehouse import ensure_view_file

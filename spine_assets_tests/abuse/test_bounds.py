@@ -36,10 +36,10 @@ SCAN = """
 import json, resource, sys
 from pathlib import Path
 resource.setrlimit(resource.RLIMIT_AS, (int(sys.argv[2]),) * 2)
-from spine_assets.otc import landing
-landing.SETTLE_SECONDS = 0.0
+from spine_assets.otc import scanning
+scanning.SETTLE_SECONDS = 0.0
 root = Path(sys.argv[1])
-found = landing.scan(root / "landing", root / "landing-index.json")
+found = scanning.scan(root / "landing", root / "landing-index.json")
 print(json.dumps({
     "usable": [item.name for item in found.deliveries],
     "refused": {item.name: item.reason for item in found.unusable},
@@ -277,9 +277,9 @@ def test_a_file_of_half_the_bounds_is_built_in_half_of_the_memory(house: House) 
 BUILD = """
 import json, resource, sys
 from pathlib import Path
-from spine_assets.otc import landing
+from spine_assets.otc import scanning
 from spine_assets_tests.conftest import House
-landing.SETTLE_SECONDS = 0.0
+scanning.SETTLE_SECONDS = 0.0
 house = House(Path(sys.argv[1]))
 house.built()
 print(json.dumps({

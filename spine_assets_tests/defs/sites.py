@@ -23,7 +23,8 @@ from click.testing import CliRunner, Result
 from spine_assets.cli import main
 from spine_assets.history import open_instance
 from spine_assets.lake import Lake
-from spine_assets.otc.landing import Landing, scan
+from spine_assets.otc.landing import Landing
+from spine_assets.otc.scanning import scan
 from spine_assets.otc.tables import TABLES
 from spine_assets.warehouse import connect
 from spine_assets_tests.conftest import HEADER

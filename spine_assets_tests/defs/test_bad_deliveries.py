@@ -18,7 +18,7 @@ from typing import NamedTuple
 import dagster as dg
 import pytest
 
-from spine_assets.otc import landing
+from spine_assets.otc import scanning
 from spine_assets.weeks import Tier, publication_day
 from spine_assets_tests.conftest import line
 from spine_assets_tests.defs.conftest import Outcome
@@ -275,7 +275,7 @@ def test_a_correction_that_lacks_most_rows_counts_and_is_warned_of(batch: Batch)
 def test_a_file_that_is_still_being_written_is_left_alone_until_it_settles(
     tmp_path: Path, code_location: dg.Definitions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(landing, "SETTLE_SECONDS", 0.5)
+    monkeypatch.setattr(scanning, "SETTLE_SECONDS", 0.5)
     week = LAST_WEEK
     with opened(tmp_path, code_location, forgets=True) as site:
         site.drop(name(week, "-tier1"), tier_1(week))

@@ -20,8 +20,9 @@ from spine_assets.defs.reading import a_tick
 from spine_assets.lake import Lake
 from spine_assets.otc import captures
 from spine_assets.otc.arrivals import WeekInput, input_of, state, uncaptured
-from spine_assets.otc.landing import Landing, scan
+from spine_assets.otc.landing import Landing
 from spine_assets.otc.listing import glance
+from spine_assets.otc.scanning import scan
 from spine_assets.settings import load_settings
 from spine_assets.tags import Lane, run_tags
 

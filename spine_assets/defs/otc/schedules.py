@@ -13,7 +13,7 @@ from spine_assets.lake import Lake
 from spine_assets.otc import captures
 from spine_assets.otc.arrivals import uncaptured
 from spine_assets.otc.behind import behind
-from spine_assets.otc.landing import scan
+from spine_assets.otc.scanning import scan
 from spine_assets.settings import load_settings
 from spine_assets.tags import Lane, run_tags, week_tags
 from spine_assets.weeks import stretches

@@ -18,9 +18,8 @@ from spine_assets.defs.resources import Spine
 from spine_assets.otc import captures
 from spine_assets.otc.arrivals import input_of
 from spine_assets.otc.checking import CheckResult
-from spine_assets.otc.landing import Unusable
+from spine_assets.otc.many_weeks import ManyWeeks
 from spine_assets.otc.outcome import NoInput, TableBuilt, WeekResult, Workplace
-from spine_assets.otc.week import build_week, check_week
 from spine_assets.progress import Progress
 
 Event = dg.AssetMaterialization | dg.AssetCheckEvaluation
@@ -44,25 +43,28 @@ class _Tally:
 
     total: int
     started: float = field(default_factory=time.perf_counter)
-    done: int = 0
+    done: set[date] = field(default_factory=set)
     rows: int = 0
     failures: dict[date, str] = field(default_factory=dict)
     passing: set[date] = field(default_factory=set)
 
     def add(self, result: WeekResult) -> Progress:
-        """Count a week; how far the run has come."""
-        self.done += 1
-        self.rows += sum(
-            event.facts["rows"]
-            for event in result.events
-            if isinstance(event, TableBuilt) and event.table == "otc_raw"
-        )
+        """Count a week, once where it is told again; how far the run has come."""
+        if result.week not in self.done:
+            self.rows += sum(
+                event.facts["rows"]
+                for event in result.events
+                if isinstance(event, TableBuilt) and event.table == "otc_raw"
+            )
+        self.done.add(result.week)
+        self.failures.pop(result.week, None)
+        self.passing.discard(result.week)
         if result.error is not None:
             self.failures[result.week] = str(result.error)
             if result.is_passing:
                 self.passing.add(result.week)
         seconds = time.perf_counter() - self.started
-        return Progress(self.done, self.total, self.rows, len(self.failures), seconds)
+        return Progress(len(self.done), self.total, self.rows, len(self.failures), seconds)
 
     def failure(self) -> dg.Failure:
         """Every bad week and why, for people and programs."""
@@ -89,26 +91,21 @@ def otc_week(
     context: dg.AssetExecutionContext, config: BuildConfig, spine: Spine
 ) -> Iterator[Event]:
     """Capture what arrived for each week and build the selected tables from it."""
-    place = spine.workplace()
     asked = [date.fromisoformat(key) for key in context.partition_keys]
-    weeks = _weeks_with_input(asked, place)
-    if len(weeks) < len(asked):
-        context.log.info(f"{len(asked) - len(weeks)} of {len(asked)} weeks have no input")
     tables = {key.to_user_string() for key in context.selected_asset_keys}
     checks = {
         (key.asset_key.to_user_string(), key.name) for key in context.selected_asset_check_keys
     }
-    tally = _Tally(len(weeks))
-    for number, week in enumerate(weeks, start=1):
-        started = time.perf_counter()
-        if tables:
-            unusable = _to_name(place, week, alone=len(asked) == 1, last=number == len(weeks))
-            result = build_week(week, tables, place, unusable=unusable, force=config.force)
-        else:
-            result = check_week(week, checks, place)
-        yield from _events(result, tables, checks)
-        _log(context.log, result, time.perf_counter() - started, tally.add(result))
-    _leave_word(context, place, asked, tally)
+    with spine.opened() as (opened, scan):
+        run = ManyWeeks(asked, tables, opened, scan, force=config.force, limits=spine.limits())
+        if len(run.weeks) < len(asked):
+            missing = len(asked) - len(run.weeks)
+            context.log.info(f"{missing} of {len(asked)} weeks have no input")
+        tally = _Tally(len(run.weeks))
+        for result in run.results() if tables else run.checked(checks):
+            yield from _events(result, tables, checks)
+            _log(context.log, result, tally.add(result))
+        _leave_word(context, run.place, asked, tally)
     if tally.passing and context.retry_number < MAX_RETRIES:
         wait = FIRST_WAIT_SECONDS * 2**context.retry_number
         raise dg.RetryRequested(MAX_RETRIES, wait) from tally.failure()
@@ -116,18 +113,20 @@ def otc_week(
         raise tally.failure()
 
 
-def _log(log: dg.DagsterLogManager, result: WeekResult, seconds: float, now: Progress) -> None:
+def _log(log: dg.DagsterLogManager, result: WeekResult, now: Progress) -> None:
     """One line a week, the same in the event log as on a screen."""
     about = {
         "week": str(result.week),
         "rows": now.rows,
-        "seconds": round(seconds, 3),
+        "seconds": round(result.seconds, 3),
         "percent": now.percent,
         "rows_per_second": now.rows_per_second,
     }
     if result.error is not None:
         log.error(str(result.error), extra=about)
-    log.info(f"week {result.week}: {_said(result)} in {seconds:.2f} s {now.text()}", extra=about)
+    log.info(
+        f"week {result.week}: {_said(result)} in {result.seconds:.2f} s {now.text()}", extra=about
+    )
 
 
 def _leave_word(
@@ -139,29 +138,6 @@ def _leave_word(
     left = input_of(asked[0], place.landing, captures.names(place.lake))
     fault = asking.fault(failed=bool(tally.failures), passing=bool(tally.passing))
     context.instance.add_run_tags(context.run.run_id, asking.word(left, fault))
-
-
-def _weeks_with_input(asked: list[date], place: Workplace) -> list[date]:
-    """A week asked for alone is built, or fails, in any case; of a range, those with input."""
-    if len(asked) == 1:
-        return asked
-    held = {*place.landing.weeks(), *place.lake.weeks("otc_raw")}
-    return [week for week in asked if week in held]
-
-
-def _to_name(place: Workplace, week: date, *, alone: bool, last: bool) -> list[Unusable]:
-    """Unusable files that a week's `delivery` check names.
-
-    A week built alone names them all; in a range each is named once, by the week it
-    claims or else by the last week.
-    """
-    if alone:
-        return list(place.landing.unusable)
-    return [
-        item
-        for item in place.landing.unusable
-        if item.week_ending == week or (item.week_ending is None and last)
-    ]
 
 
 def _events(result: WeekResult, tables: set[str], checks: set[tuple[str, str]]) -> Iterator[Event]:

@@ -1,12 +1,13 @@
 -- A row for each tier and symbol whose totals differ from those of the venue rows.
--- $venue_volume, $derived: lists of Parquet files.
+-- $venue_volume, $derived: lists of Parquet files. A venue has one row a symbol (the key of
+-- $venue_volume, which the check `schema` has held), so its rows are its venues.
 WITH expected AS (
     SELECT
         tier,
         symbol,
         sum(share_volume) AS total_volume,
         sum(trade_count) AS total_trades,
-        count(DISTINCT CASE WHEN mpid <> 'DE_MINIMIS' THEN mpid END) AS venue_count,
+        count(*) FILTER (mpid <> 'DE_MINIMIS') AS venue_count,
         coalesce(sum(share_volume) FILTER (venue_class = 'ATS'), 0) AS ats_volume,
         coalesce(sum(share_volume) FILTER (venue_class = 'NON_ATS'), 0) AS non_ats_volume
     FROM read_parquet($venue_volume, hive_partitioning = false)

@@ -1,9 +1,25 @@
 -- Rows and shares of the current captures, of the venue rows and of the rule rejects.
 -- $raw, $rejects, $venue_volume: lists of Parquet files.
+WITH raw AS (
+    SELECT count(*) AS row_count, coalesce(sum(share_volume), 0) AS shares
+    FROM read_parquet($raw, hive_partitioning = false)
+),
+
+venues AS (
+    SELECT count(*) AS row_count, coalesce(sum(share_volume), 0) AS shares
+    FROM read_parquet($venue_volume, hive_partitioning = false)
+),
+
+rejects AS (
+    SELECT count(*) AS row_count, coalesce(sum(share_volume), 0) AS shares
+    FROM read_parquet($rejects, hive_partitioning = false)
+)
+
 SELECT
-    (SELECT count(*) FROM read_parquet($raw, hive_partitioning = false)) AS raw_rows,
-    (SELECT count(*) FROM read_parquet($venue_volume, hive_partitioning = false)) AS venue_rows,
-    (SELECT count(*) FROM read_parquet($rejects, hive_partitioning = false)) AS reject_rows,
-    (SELECT coalesce(sum(share_volume), 0) FROM read_parquet($raw, hive_partitioning = false)) AS raw_shares,
-    (SELECT coalesce(sum(share_volume), 0) FROM read_parquet($venue_volume, hive_partitioning = false)) AS venue_shares,
-    (SELECT coalesce(sum(share_volume), 0) FROM read_parquet($rejects, hive_partitioning = false)) AS reject_shares;
+    raw.row_count AS raw_rows,
+    venues.row_count AS venue_rows,
+    rejects.row_count AS reject_rows,
+    raw.shares AS raw_shares,
+    venues.shares AS venue_shares,
+    rejects.shares AS reject_shares
+FROM raw, venues, rejects;
