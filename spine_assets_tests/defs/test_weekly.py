@@ -635,7 +635,7 @@ class TestInterruption:
 
         project.deliver(WEEK, Tier.OTC)
         with monkeypatch.context() as crashing:
-            crashing.setattr(week_module._WeekBuild, "_run_check", crash)
+            crashing.setattr(week_module, "_run", crash)
             outcome = runner.week(WEEK)
         assert not outcome.success
         assert outcome.materialized() == []

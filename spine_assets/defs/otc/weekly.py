@@ -50,15 +50,13 @@ class _Tally:
 
     def add(self, result: WeekResult) -> Progress:
         """Count a week, once where it is told again; how far the run has come."""
+        built = [event for event in result.events if isinstance(event, TableBuilt)]
         if result.week not in self.done:
-            self.rows += sum(
-                event.facts["rows"]
-                for event in result.events
-                if isinstance(event, TableBuilt) and event.table == "otc_raw"
-            )
+            self.rows += sum(item.facts["rows"] for item in built if item.table == "otc_raw")
         self.done.add(result.week)
-        self.failures.pop(result.week, None)
-        self.passing.discard(result.week)
+        if built:  # a second build answers for the first
+            self.failures.pop(result.week, None)
+            self.passing.discard(result.week)
         if result.error is not None:
             self.failures[result.week] = str(result.error)
             if result.is_passing:
@@ -155,6 +153,8 @@ def _said(result: WeekResult) -> str:
         return "no input"
     if result.error is not None:
         return f"failed after {len(built)} tables"
-    if built and all(event.unchanged for event in built):
+    if not built:
+        return "checked"
+    if all(event.unchanged for event in built):
         return "unchanged"
     return f"{sum(not event.unchanged for event in built)} tables built"
