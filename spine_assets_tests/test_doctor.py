@@ -33,7 +33,7 @@ _DAGSTER_YAML = """
 storage:
   custom:
     module: spine_assets.dagster_storage
-    class: LockedSqliteStorage
+    class: BatchingSqliteStorage
     config: {base_dir: data/dagster}
 telemetry: {enabled: false}
 concurrency:
@@ -413,7 +413,7 @@ class TestHistory:
         [
             ("storage: [", "cannot be opened"),
             ("storage: {sqlite: {base: 1}}", "cannot be opened"),
-            (_DAGSTER_YAML.replace("LockedSqliteStorage", "NoSuchStorage"), "cannot be opened"),
+            (_DAGSTER_YAML.replace("BatchingSqliteStorage", "NoSuchStorage"), "cannot be opened"),
         ],
     )
     def test_a_configuration_that_dagster_refuses_is_told(

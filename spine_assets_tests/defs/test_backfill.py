@@ -32,6 +32,18 @@ mutation($params: LaunchBackfillParams!) {
   }
 }
 """
+SENSOR = """
+{
+  sensorOrError(sensorSelector: {
+    repositoryLocationName: "spine_assets"
+    repositoryName: "__repository__"
+    sensorName: "otc_landing"
+  }) { ... on Sensor { id } }
+}
+"""
+STOP = """
+mutation($id: String) { stopSensor(id: $id) { __typename } }
+"""
 BACKFILL = """
 query($id: String!) {
   partitionBackfillOrError(backfillId: $id) {
@@ -89,6 +101,10 @@ def test_backfill_with_two_bad_weeks_fails_those_two_of_each_table(
     keys = [{"path": [table]} for table in TABLES]
     with started(project, "webserver", *serve):
         wait_until(server.answers, START_SECONDS, project, "the webserver's start")
+        # It would ask for the bad weeks again as soon as the backfill's run has failed.
+        sensor = server.ask(SENSOR)["sensorOrError"]["id"]
+        stopped = server.ask(STOP, id=sensor)["stopSensor"]["__typename"]
+        assert stopped == "StopSensorMutationResult"
         asked = {"assetSelection": keys, "partitionNames": [str(week) for week in weeks]}
         launched = server.ask(LAUNCH, params=asked)["launchPartitionBackfill"]
         assert launched["__typename"] == "LaunchBackfillSuccess", launched
