@@ -136,15 +136,20 @@ def polars_schema(table: Table) -> dict[str, pl.DataType]:
     return {column.name: polars_type(column.type) for column in table.columns}
 
 
-def conform(frame: pl.DataFrame, table: Table) -> pl.DataFrame:
+def conform(frame: pl.DataFrame, table: Table, *, ordered: bool = False) -> pl.DataFrame:
     """Select, order and cast `frame` to the declared columns, rows in file order.
 
     Casts are strict: a value that does not fit raises instead of becoming null.
+
+    Args:
+        frame: Has all the columns.
+        table: The declaration.
+        ordered: The rows stand in file order already.
     """
     import polars as pl
 
     frame = frame.select(pl.col(name).cast(type_) for name, type_ in polars_schema(table).items())
-    return in_order(frame, table.sort)
+    return frame if ordered else in_order(frame, table.sort)
 
 
 def in_order(frame: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -141,8 +142,10 @@ class Scan:
                 return None
             return examine(item.name, item.path, self._today, kept if keep else None)
 
-        with ThreadPoolExecutor(min(os.cpu_count() or 1, threads, len(items))) as pool:
-            entries = zip(items, pool.map(look, items), strict=True)
+        at_once = min(os.cpu_count() or 1, threads, len(items))
+        with ThreadPoolExecutor(at_once) if at_once > 1 else nullcontext() as pool:
+            looked = pool.map(look, items) if pool else map(look, items)
+            entries = zip(items, looked, strict=True)
             examined = {item.name: entry for item, entry in entries if entry is not None}
         if limit is None:
             _refuse_unsettled(items, examined)

@@ -97,7 +97,7 @@ def build(accepted: pl.DataFrame, build_id: str) -> pl.DataFrame:
         avg_trade_size=average_trade_size("share_volume", "trade_count"),
         capture_id=pl.lit(build_id),
     )
-    return conform(frame, TABLE)
+    return conform(frame, TABLE, ordered=True)  # as `rules.split` leaves them
 
 
 def average_trade_size(shares: str, trades: str) -> pl.Expr:
