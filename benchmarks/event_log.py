@@ -36,7 +36,7 @@ WEEK = date(2025, 11, 21)  # the week that is built once; late enough for every 
 STOCK, OURS = "stock", "ours"
 EVENTS = "week.pickle"
 PHASES = ("start", "planning", "before_step", "step", "end")
-MORE = ("cpu", "events/s", "peak MB", "run MB", "index MB")
+MORE = ("cpu", "events/s", "run MB", "index MB")
 
 
 @dg.definitions
@@ -138,7 +138,6 @@ def once(folder: Path, kind: str, weeks: int) -> dict[str, Any]:
     return {
         **_told(place, started, ended),
         "cpu_seconds": round(used.ru_utime + used.ru_stime, 2),
-        "peak_mb": used.ru_maxrss // 1024,  # Linux counts in kilobytes
         "load_before": load,
     }
 
@@ -194,7 +193,7 @@ def main() -> None:
         cells = [statistics.median(run["seconds"][name] for run in runs) for name in columns]
         cells += [
             statistics.median(run[name] for run in runs)
-            for name in ("cpu_seconds", "events_per_second_in_step", "peak_mb")
+            for name in ("cpu_seconds", "events_per_second_in_step")
         ]
         cells += [runs[0]["bytes"][name] / 1e6 for name in ("run", "index")]
         sys.stdout.write(f"{kind:8}{''.join(f'{cell:13.2f}' for cell in cells)}\n")

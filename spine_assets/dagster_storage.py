@@ -74,12 +74,13 @@ class BatchingSqliteStorage(LockedSqliteStorage):
         self._event_log_storage = BatchingEventLog(_event_logs_directory(base_dir))
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Item:
-    """An event and its row of the log."""
+    """An event and its row of the log, which may stand in the run's file and not in the index."""
 
     event: dg.EventLogEntry
     row: dict[str, Any]
+    in_run: bool = False
 
     @property
     def kind(self) -> DagsterEventType | None:
@@ -151,7 +152,7 @@ class BatchingEventLog(SqliteEventLogStorage):
 
         Ids are given under the index's write lock, which the commit ends: who reads by ids
         sees none after a greater one. Nothing is done between the two commits, so that a kill
-        hardly ever parts them.
+        seldom parts them; where the second one fails, only that is tried again.
         """
         run_id = batch[0].event.run_id
         if run_id not in self._initialized_dbs:
@@ -161,13 +162,16 @@ class BatchingEventLog(SqliteEventLogStorage):
             _engine(self.conn_string_for_shard(shard)) for shard in (run_id, INDEX_SHARD_NAME)
         )
         with run_engine.connect() as run, index_engine.connect() as index:
-            run.execute(SqlEventLogStorageTable.insert(), [item.row for item in batch])
+            if new := [item.row for item in batch if not item.in_run]:
+                run.execute(SqlEventLogStorageTable.insert(), new)
             indexed = [item for item in batch if item.kind is not None]
             if indexed:
                 index.exec_driver_sql("BEGIN IMMEDIATE")
                 last = index.scalar(sa.select(sa.func.max(SqlEventLogStorageTable.c.id))) or 0
                 self._write_index(index, dict(enumerate(indexed, start=last + 1)))
             run.commit()
+            for item in batch:
+                item.in_run = True
             index.commit()
 
     def _write_index(self, index: sa.Connection, items: dict[int, _Item]) -> None:
@@ -183,7 +187,7 @@ class BatchingEventLog(SqliteEventLogStorage):
         assets = {number: item for number, item in items.items() if item.kind is not evaluation}
         events = [item.event for item in assets.values()]
         self._store_asset_event_tags(index, events, list(assets))
-        # Each kind sets columns of its own in the asset's row: the last of a kind says all.
+        # A kind sets the same columns of the asset's row each time: its last event says all.
         last = {(item.row["asset_key"], item.kind): number for number, item in assets.items()}
         for number in sorted(last.values()):
             self._store_asset_event(index, assets[number].event, number)

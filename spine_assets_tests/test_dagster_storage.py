@@ -16,6 +16,7 @@ from typing import Any
 
 import dagster as dg
 import pytest
+import sqlalchemy
 from dagster._core.definitions.partitions.context import partition_loading_context
 from dagster._core.events import ASSET_CHECK_EVENTS, ASSET_EVENTS, DagsterEvent, DagsterEventType
 from dagster._core.events.log import EventLogEntry
@@ -23,7 +24,7 @@ from dagster._core.storage.event_log.base import EventLogStorage
 from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from spine_assets import dagster_storage
 from spine_assets.dagster_storage import BatchingSqliteStorage
@@ -425,7 +426,7 @@ class TestProcesses:
         found = log.get_asset_check_execution_history(
             dg.AssetCheckKey(dg.AssetKey("table"), CHECK), limit=100_000
         )
-        assert len(found) == len(events) // 2
+        assert len(found) == len(in_index) // 2
 
     def test_a_killed_one_loses_no_more_than_what_waited(self, store: Path) -> None:
         with storing(store, RUNS[0], 20, "--wait") as process:
@@ -524,6 +525,29 @@ class TestFaults:
             other.execute("COMMIT")
         assert len(log.get_logs_for_run(RUNS[0])) == 1
         assert len(rows_of(store, "index")) == 1
+
+    def test_an_index_that_fails_after_the_run_was_written_is_made_up_for(
+        self, store: Path
+    ) -> None:
+        log = log_at(store)
+        engine = dagster_storage._engine(log.conn_string_for_shard("index"))  # type: ignore[attr-defined]
+
+        def no_room(_: object) -> None:
+            raise OperationalError("COMMIT", None, sqlite3.OperationalError("disk is full"))
+
+        sqlalchemy.event.listen(engine, "commit", no_room)
+        log.store_event(a_week(RUNS[0], 0)[0])
+        assert fails(log.dispose)
+        assert fails(
+            lambda: log.store_event(entry(RUNS[0], 1.0, event(DagsterEventType.RUN_START)))
+        )
+        assert (len(rows_of(store, RUNS[0])), len(rows_of(store, "index"))) == (1, 0)
+        sqlalchemy.event.remove(engine, "commit", no_room)
+        for made in a_week(RUNS[0], 0)[1:]:
+            log.store_event(made)
+        log.dispose()
+        assert told_of(rows_of(store, RUNS[0])) == of_weeks(1)
+        assert told_of(rows_of(store, "index")) == of_weeks(1)
 
 
 def fails(work: Callable[[], object]) -> bool:
