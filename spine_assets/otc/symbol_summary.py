@@ -13,9 +13,8 @@ from spine_assets.otc import columns as c
 from spine_assets.otc import table_checks
 from spine_assets.otc.checking import SCHEMA, schema
 from spine_assets.otc.rules import DE_MINIMIS
-from spine_assets.otc.venue_volume import TABLE as VENUES
 from spine_assets.otc.venue_volume import average_trade_size
-from spine_assets.table import Check, Column, Rule, Table, Type, conform, in_order
+from spine_assets.table import Check, Column, Rule, Table, Type, conform
 from spine_assets.weeks import VenueClass
 
 _HHI_CEILING = 1 + 1e-12  # sums of squared fractions may exceed 1 by rounding
@@ -106,15 +105,14 @@ def build(venues: pl.DataFrame, inputs: pl.DataFrame, build_id: str) -> pl.DataF
     """`otc_venue_volume` of a week -> `otc_symbol_summary`.
 
     Args:
-        venues: The week's venue rows.
+        venues: The week's venue rows, in the order of their table.
         inputs: tier, venue_class and input_capture_id of each current capture.
         build_id: Written as `capture_id`.
     """
     volume, trades = pl.col("share_volume"), pl.col("trade_count")
-    ordered = in_order(venues, VENUES.sort)
     # Rows of a symbol stand together, so that a number tells them apart: the fastest key.
     changed = pl.any_horizontal(pl.col(name) != pl.col(name).shift(1) for name in TABLE.sort)
-    rows = ordered.select(
+    rows = venues.select(
         *_GROUP,
         "mpid",
         volume,

@@ -11,8 +11,7 @@ from spine_assets.otc import columns as c
 from spine_assets.otc import table_checks
 from spine_assets.otc.checking import SCHEMA, schema
 from spine_assets.otc.rules import DE_MINIMIS
-from spine_assets.otc.venue_volume import TABLE as VENUES
-from spine_assets.table import Check, Column, Rule, Table, Type, conform, in_order
+from spine_assets.table import Check, Column, Rule, Table, Type, conform
 from spine_assets.weeks import Tier
 
 _ROUNDING_POINTS = 1e-6  # thousands of DOUBLE parts add up to 100 within far less
@@ -106,7 +105,7 @@ def build(venues: pl.DataFrame, inputs: pl.DataFrame, build_id: str) -> pl.DataF
     """`otc_venue_volume` of a week -> `otc_venue_share`.
 
     Args:
-        venues: The week's venue rows.
+        venues: The week's venue rows, in the order of their table.
         inputs: tier, venue_class and input_capture_id of each current capture.
         build_id: Written as `capture_id`.
     """
@@ -114,8 +113,7 @@ def build(venues: pl.DataFrame, inputs: pl.DataFrame, build_id: str) -> pl.DataF
     # Small numbers for long texts: symbols are counted, and the rows of one stand together.
     symbol_changed = (pl.col("symbol") != pl.col("symbol").shift(1)).fill_null(False)
     by_name = (
-        in_order(venues, VENUES.sort)
-        .with_columns(_symbol=symbol_changed.cum_sum())
+        venues.with_columns(_symbol=symbol_changed.cum_sum())
         .group_by("week_ending", "tier", "venue_class", "mpid", "venue_name")
         .agg(
             pl.col("share_volume").sum(),
