@@ -1,4 +1,4 @@
-"""DuckDB over the lake: the views people query, and a database file for those who want one.
+"""DuckDB over the lake: the views people query, and the file that holds them.
 
 `spine.duckdb` holds views only, so any number of people may keep it open, read-write too,
 without disturbing a run: runs never open it. Views name absolute paths and answer with
@@ -48,14 +48,14 @@ def view_statements(lake: Lake, tables: tuple[Table, ...]) -> list[str]:
         pattern = f"{glob.escape(str(lake.root))}/{table.name}/*/*.parquet"
         # The empty file comes first: it tells the types, whatever state the others are in.
         files = (glob.escape(str(lake.empty_part(table.name))), pattern)
-        listed = ", ".join(_literal(file) for file in files)
-        columns = ", ".join(_identifier(column.name) for column in table.columns)
+        listed = ", ".join(literal(file) for file in files)
+        columns = ", ".join(identifier(column.name) for column in table.columns)
         statements.append(
-            f"CREATE OR REPLACE VIEW {_identifier(table.name)} AS SELECT {columns} "
+            f"CREATE OR REPLACE VIEW {identifier(table.name)} AS SELECT {columns} "
             f"FROM read_parquet([{listed}], hive_partitioning = {by_folder})"
         )
-        statements.append(f"COMMENT ON VIEW {_identifier(table.name)} IS {_literal(table.grain)}")
-    return statements + _derived_views()
+        statements.append(f"COMMENT ON VIEW {identifier(table.name)} IS {literal(table.grain)}")
+    return statements + derived_views()
 
 
 def create_views(
@@ -157,48 +157,6 @@ def remove_view_file(path: Path) -> None:
         found.unlink(missing_ok=True)
 
 
-def build_database(path: Path, lake: Lake, tables: tuple[Table, ...]) -> dict[str, int]:
-    """Write a real DuckDB file with tables and an index on each key; rows by table.
-
-    For tools that want one file. It is a copy: it does not follow the lake.
-    """
-    lake.declare((*tables, pins.TABLE))
-    with connect(lake, tables) as views:
-        staged = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            views.execute(f"ATTACH {_literal(str(staged))} AS built")
-            rows = {table.name: _copy(views, table) for table in (*tables, pins.TABLE)}
-            views.execute("USE built")
-            for statement in _derived_views():
-                views.execute(statement)
-            views.execute("USE memory")
-            views.execute("DETACH built")
-            staged.replace(path)
-        finally:
-            staged.unlink(missing_ok=True)
-    return {table.name: rows[table.name] for table in tables}
-
-
-def _copy(connection: duckdb.DuckDBPyConnection, table: Table) -> int:
-    name = _identifier(table.name)
-    order = ", ".join(_identifier(column) for column in ("week_ending", *table.sort))
-    columns = ", ".join(
-        f"{_identifier(c.name)} {c.type.value}{'' if c.nullable else ' NOT NULL'}"
-        for c in table.columns
-    )
-    connection.execute(f"CREATE TABLE built.{name} ({columns})")
-    connection.execute(f"INSERT INTO built.{name} SELECT * FROM memory.{name} ORDER BY {order}")
-    for column in ("symbol", "mpid"):
-        if column in table.key:
-            connection.execute(
-                f"CREATE INDEX {_identifier(f'{table.name}_{column}')} "
-                f"ON built.{name} ({_identifier(column)})"
-            )
-    counted = connection.execute(f"SELECT count(*) FROM built.{name}").fetchone()
-    return int(counted[0]) if counted else 0
-
-
 def _build_beside(path: Path, statements: list[str]) -> None:
     staged = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
@@ -221,14 +179,17 @@ def _fingerprint(path: Path) -> Path:
     return path.with_name(f".{path.name}.fingerprint")
 
 
-def _derived_views() -> list[str]:
+def derived_views() -> list[str]:
+    """Statements of the views and macros upon the tables; they want `otc_raw` and `otc_pins`."""
     text = resources.files("spine_assets.otc").joinpath("sql", _DERIVED_VIEWS).read_text("utf-8")
     return [statement.strip() for statement in text.split(";\n") if statement.strip()]
 
 
-def _identifier(name: str) -> str:
+def identifier(name: str) -> str:
+    """A name quoted for SQL."""
     return '"' + name.replace('"', '""') + '"'
 
 
-def _literal(text: str) -> str:
+def literal(text: str) -> str:
+    """A text quoted for SQL, where no parameter can be bound."""
     return "'" + text.replace("'", "''") + "'"

@@ -13,7 +13,6 @@ from typing import Any
 
 import click
 import dagster as dg
-import duckdb
 import polars as pl
 import pytest
 from click.testing import CliRunner, Result
@@ -158,23 +157,6 @@ def test_query_only_reads(spine: Spine, project: Path) -> None:
         assert result.exit_code == 1
         assert "only reads" in result.output
     assert part.read_bytes() == before
-
-
-def test_db_build_writes_a_file_of_tables_and_refuses_the_file_of_views(
-    spine: Spine, project: Path, tmp_path: Path
-) -> None:
-    told = json.loads(spine("db", "build", str(tmp_path / "otc.duckdb"), "--json").output)
-    connection = duckdb.connect(str(tmp_path / "otc.duckdb"), read_only=True)
-    try:
-        for name in TABLES:
-            counted = connection.execute(f"SELECT count(*) FROM {name}").fetchone()
-            assert counted == (told[name],)
-    finally:
-        connection.close()
-    assert told["otc_raw"] > 300
-    refused = spine("db", "build", str(project / "data/spine.duckdb"))
-    assert refused.exit_code == 1
-    assert "choose another name" in refused.output
 
 
 def test_sample_writes_synthetic_weeks_that_the_scan_can_place(

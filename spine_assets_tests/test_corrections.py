@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spine_assets.cli import main
-from spine_assets.cli.past import _TABLES
+from spine_assets.cli.shared import TABLE_NAMES
 from spine_assets.otc import captures, corrections, pins
 from spine_assets.otc.corrections import Correction, Kind
 from spine_assets.otc.tables import TABLES
@@ -222,4 +222,4 @@ class TestCommands:
 
 
 def test_export_offers_every_table() -> None:
-    assert tuple(table.name for table in TABLES) == _TABLES
+    assert tuple(table.name for table in TABLES) == TABLE_NAMES

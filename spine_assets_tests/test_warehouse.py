@@ -18,7 +18,6 @@ from spine_assets.lake import Lake
 from spine_assets.otc.tables import TABLES
 from spine_assets.warehouse import (
     answer,
-    build_database,
     connect,
     ensure_view_file,
     remove_view_file,
@@ -230,37 +229,6 @@ def test_somebody_who_holds_the_view_file_does_not_disturb_a_run(tmp_path: Path)
         assert count(connection, "otc_raw") == 0
         tables = connection.execute("SELECT count(*) FROM duckdb_tables()").fetchone()
     assert tables == (0,)
-
-
-def test_a_real_database_holds_the_same_rows_in_tables(tmp_path: Path) -> None:
-    house, path = filled(tmp_path), tmp_path / "out" / "real.duckdb"
-    assert build_database(path, house.lake, TABLES) == COUNTS
-    house.lake.remove()
-    with duckdb.connect(str(path), read_only=True) as connection:
-        kinds = dict(
-            connection.execute(
-                "SELECT table_name, table_type FROM information_schema.tables"
-            ).fetchall()
-        )
-        assert kinds == dict.fromkeys((*COUNTS, "otc_pins"), "BASE TABLE") | {
-            "otc_raw_current": "VIEW"
-        }
-        assert count(connection, "otc_raw_current") == COUNTS["otc_raw"]
-        assert {name: count(connection, name) for name in COUNTS} == COUNTS
-        assert {name: list(columns_of(connection, name)) for name in COUNTS} == VIEWS
-        shares = connection.execute("SELECT sum(total_volume) FROM otc_symbol_summary").fetchone()
-        assert shares == (Decimal(200),)
-        indexes = connection.execute("SELECT count(*) FROM duckdb_indexes()").fetchone()
-        assert indexes is not None
-        assert indexes[0] >= 1
-    assert [item.name for item in path.parent.iterdir()] == ["real.duckdb"]
-
-
-def test_a_real_database_replaces_an_earlier_one(tmp_path: Path) -> None:
-    house, path = House(tmp_path), tmp_path / "real.duckdb"
-    assert set(build_database(path, house.lake, TABLES).values()) == {0}
-    filled(tmp_path)
-    assert build_database(path, house.lake, TABLES) == COUNTS
 
 
 class _Replaced:

@@ -8,19 +8,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from spine_assets.cli.shared import COUNT, WeekType, as_json_option, open_lake, told
+from spine_assets.cli.shared import COUNT, TABLE_NAMES, WeekType, as_json_option, open_lake, told
 
 if TYPE_CHECKING:
     from spine_assets.history import Finding
 
 _LISTED = 50  # a few screens; more are counted
-# Written out: importing the declarations would cost `spine --help` its speed. A test compares.
-_TABLES = ("otc_raw", "otc_rejects", "otc_venue_volume", "otc_symbol_summary", "otc_venue_share")
 
 
 @click.command()
 @click.option("--week", type=WeekType(), help="Only this week, with sample rows.")
-@click.option("--table", type=click.Choice(_TABLES), help="Only checks of this table.")
+@click.option("--table", type=click.Choice(TABLE_NAMES), help="Only checks of this table.")
 @click.option(
     "--severity", type=click.Choice(("warn", "error"), case_sensitive=False), help="Only these."
 )

@@ -3,11 +3,27 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from spine_assets.cli.shared import as_json_option, open_lake, told
+from spine_assets.cli.shared import (
+    COUNT,
+    TABLE_NAMES,
+    NameChoice,
+    WeekType,
+    as_json_option,
+    open_lake,
+    told,
+)
+
+if TYPE_CHECKING:
+    from spine_assets.database_file import Built
+
+_AS_DELIVERED = ("otc_raw", "otc_rejects")
+_MB = 1_000_000
 
 
 @click.group()
@@ -64,19 +80,66 @@ def db_reset(yes: bool, as_json: bool) -> None:
 
 @db.command("build")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option(
+    "--table",
+    "names",
+    type=NameChoice(TABLE_NAMES),
+    multiple=True,
+    help="Only this table; repeatable. Default: all but otc_raw and otc_rejects.",
+)
+@click.option("--all", "every", is_flag=True, help="All tables: twice the size and time.")
+@click.option("--since", type=WeekType(), metavar="WEEK", help="First week; default: all.")
+@click.option(
+    "--memory",
+    type=COUNT,
+    default=1,
+    show_default=True,
+    metavar="GB",
+    help="Memory for sorting; what exceeds it goes to disk, beside FILE.",
+)
 @as_json_option
 @told
-def db_build(file: Path, as_json: bool) -> None:
-    """Write a real DuckDB FILE with tables and indexes: a copy of the lake as it is now."""
+def db_build(
+    file: Path, names: tuple[str, ...], every: bool, since: date | None, memory: int, as_json: bool
+) -> None:
+    r"""Write a real DuckDB FILE of tables: a copy of the lake, sorted for fast questions.
+
+    \b
+    spine db build data/otc.duckdb --since 2024-01-05
+
+    An earlier FILE of this command is replaced when the new one is whole; whoever has it open
+    goes on reading it. Its table spine_build tells which builds of which weeks it holds.
+    """
+    from spine_assets.cli import render
+    from spine_assets.database_file import build_database, parts
     from spine_assets.otc.tables import TABLES
     from spine_assets.settings import load_settings
-    from spine_assets.warehouse import build_database
 
-    if file.absolute() == load_settings().warehouse_path:
+    if names and every:
+        raise click.UsageError("--table chooses tables and --all takes every one; give one of them")
+    if file.resolve() == load_settings().warehouse_path.resolve():
         raise click.ClickException(f"{file} is the file of views; choose another name")
-    rows = build_database(file.absolute(), open_lake(), TABLES)
+    wanted = names or [name for name in TABLE_NAMES if every or name not in _AS_DELIVERED]
+    tables = tuple(table for table in TABLES if table.name in wanted)
+    lake = open_lake()
+    with render.progress("copying years", len(parts(lake, tables, since))) as advance:
+        built = build_database(file, lake, tables, since=since, memory_gb=memory, advance=advance)
     if as_json:
-        click.echo(json.dumps(rows))
+        click.echo(json.dumps(_built_json(built, since)))
         return
-    for name, count in rows.items():
-        click.echo(f"{name:20} {count:>14,} rows")
+    for name, rows in built.rows.items():
+        click.echo(f"{name:20} {rows:>14,} rows {built.weeks[name]:>6,} weeks")
+    click.echo(f"wrote {file}: {built.size / _MB:,.1f} MB in {built.seconds:.1f} s", err=True)
+
+
+def _built_json(built: Built, since: date | None) -> dict[str, object]:
+    """What was written; sizes in bytes."""
+    return {
+        "file": str(built.file),
+        "bytes": built.size,
+        "seconds": round(built.seconds, 3),
+        "since": since and str(since),
+        "tables": {
+            name: {"rows": rows, "weeks": built.weeks[name]} for name, rows in built.rows.items()
+        },
+    }

@@ -11,6 +11,7 @@ import click
 from spine_assets.cli import completing
 from spine_assets.cli.shared import (
     COUNT,
+    TABLE_NAMES,
     MomentType,
     NameChoice,
     WeekType,
@@ -19,8 +20,6 @@ from spine_assets.cli.shared import (
     told,
 )
 
-# Written out: importing the declarations would cost `spine --help` its speed. A test compares.
-_TABLES = ("otc_raw", "otc_rejects", "otc_venue_volume", "otc_symbol_summary", "otc_venue_share")
 _FORMATS = ("csv", "json", "parquet")
 
 
@@ -119,7 +118,7 @@ def diff(week: date, since: datetime | None, limit: int, as_json: bool) -> None:
 
 
 @click.command()
-@click.option("--table", type=NameChoice(_TABLES), required=True, help="Table to export.")
+@click.option("--table", type=NameChoice(TABLE_NAMES), required=True, help="Table to export.")
 @click.option("--week", "weeks", type=WeekType(), multiple=True, required=True, help="Repeatable.")
 @click.option(
     "--as-of",

@@ -15,6 +15,14 @@ if TYPE_CHECKING:
     from spine_assets.lake import Lake
 
 DEFAULT_WEEKS = 12  # about a quarter, which fits a screen
+# Written out: importing the declarations would cost `spine --help` its speed. A test compares.
+TABLE_NAMES = (
+    "otc_raw",
+    "otc_rejects",
+    "otc_venue_volume",
+    "otc_symbol_summary",
+    "otc_venue_share",
+)
 COUNT = click.IntRange(min=1)
 # Written out: importing the declarations would cost `spine --help` its speed. A test compares.
 LANE = click.Choice(["normal", "backfill", "slow"])
@@ -133,6 +141,7 @@ def told(command: Callable[..., None]) -> Callable[..., None]:
         from spine_assets.otc.as_of import NotKnown
         from spine_assets.otc.file_format import FileRefused
         from spine_assets.pipelines import CannotLaunch
+        from spine_assets.replacing import CannotBuild
         from spine_assets.settings import faults, load_settings
         from spine_assets.weeks import WeekError
 
@@ -149,6 +158,7 @@ def told(command: Callable[..., None]) -> Callable[..., None]:
                 "dagster.yaml names: wait where it is locked, restore it where it is damaged"
             ) from error
         except (
+            CannotBuild,
             CannotLaunch,
             FileRefused,
             LakeError,

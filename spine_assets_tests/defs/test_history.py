@@ -11,8 +11,8 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from spine_assets.cli.anomalies import _TABLES as CHOSEN_TABLES
 from spine_assets.cli.runs import _STATUSES as CHOSEN_STATUSES
+from spine_assets.cli.shared import TABLE_NAMES
 from spine_assets.history import check_records
 from spine_assets.weeks import Tier
 from spine_assets_tests.defs.conftest import CHECKS, EVERY_TIER, TABLES, Project
@@ -115,7 +115,7 @@ class TestAnomalies:
         assert kinds(asked(site, "anomalies"))[-1] == (str(WEEK), "otc_raw", "delivery", "WARN")
 
     def test_the_tables_that_can_be_chosen_are_all(self) -> None:
-        assert CHOSEN_TABLES == TABLES
+        assert TABLE_NAMES == TABLES
 
 
 class TestBoard:

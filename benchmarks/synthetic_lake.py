@@ -1,0 +1,127 @@
+"""A lake of full-size weeks in minutes: one week is built for real, the others are made from it.
+
+    uv run python benchmarks/synthetic_lake.py --place PLACE --weeks 653
+
+One week is delivered as synthetic files of 190,000 rows and built by the domain. Each week of the
+history has its keys, other figures and other record hashes; the summaries are made by the tables'
+builders and all files are written as the lake writes them. A week that is there is left as it is,
+so that a broken off or shorter history is completed. `otc_raw` and `otc_rejects` stay empty: such
+weeks are to be read, no run would accept them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from contextlib import closing
+from datetime import date, timedelta
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import polars as pl
+import polars_hash as plh
+from rich.console import Console
+from rich.progress import track
+
+from spine_assets.lake import Lake
+from spine_assets.otc import symbol_summary, venue_share, venue_volume
+from spine_assets.otc.outcome import Workplace
+from spine_assets.otc.scanning import scan
+from spine_assets.otc.tables import BUILDERS, TABLES
+from spine_assets.otc.week import build_week
+from spine_assets.sample import ROWS_PER_WEEK, write_sample
+from spine_assets.settings import Settings
+from spine_assets.warehouse import ensure_view_file
+from spine_assets.weeks import FIRST_WEEK, weeks_between
+
+HISTORY_WEEKS = 653  # 2014-05-16 to 2026-11-13
+_BUILT = date(2025, 11, 21)  # published long ago, so that a build accepts its files
+PROJECT = Path(__file__).parent.parent
+_SPREAD = 0.25  # deviation of a figure from the built week's, as a logarithm
+_NAMES = (venue_volume.TABLE.name, symbol_summary.TABLE.name, venue_share.TABLE.name)
+
+
+def make(place: Path, weeks: int, rows: int = ROWS_PER_WEEK) -> Settings:
+    """A data folder whose three computed tables have the newest `weeks` of the history."""
+    settings = Settings(data_dir=place.absolute() / "data")
+    lake = Lake(settings.lake_path)
+    lake.declare(TABLES)
+    for name in ("dagster.yaml", "workspace.yaml"):
+        shutil.copy(PROJECT / name, place)
+    last = FIRST_WEEK + timedelta(weeks=HISTORY_WEEKS - 1)
+    wanted = weeks_between(last - timedelta(weeks=weeks - 1), last)
+    missing = sorted(set(wanted) - set(lake.weeks(_NAMES[-1])))
+    if missing:
+        built = _built(place / "built", rows)
+        for week in track(missing, "weeks made", console=Console(stderr=True)):
+            _write(lake, _like(built, week), week)
+    ensure_view_file(settings.warehouse_path, lake, TABLES)
+    return settings
+
+
+def _built(place: Path, rows: int) -> pl.DataFrame:
+    """`otc_venue_volume` of one week, delivered as files and built by the domain, once."""
+    lake = Lake(place / "lake")
+    target = lake.part(_NAMES[0], _BUILT)
+    if not target.exists():
+        write_sample(place / "landing", [_BUILT], rows_per_week=rows)
+        landing = scan(place / "landing", place / "landing-index.json")
+        work = Workplace(lake, landing, lambda: closing(duckdb.connect(":memory:")))
+        result = build_week(_BUILT, [table.name for table in TABLES], work, unusable=[])
+        if result.error is not None:
+            raise result.error
+    return lake.read(target)
+
+
+def _like(built: pl.DataFrame, week: date) -> pl.DataFrame:
+    """A built week's rows as another week's: same keys, other figures, hashes and dates."""
+    random = np.random.default_rng(week.toordinal())
+    factors = pl.Series(np.exp(random.normal(0, _SPREAD, built.height)))
+    back = timedelta(days=(built["week_ending"][0] - week).days)
+    shares = (pl.col("share_volume").cast(pl.Float64) * factors).ceil()
+    made = built.with_columns(
+        week_ending=pl.lit(week),
+        share_volume=shares.cast(built["share_volume"].dtype),
+        trade_count=(pl.col("trade_count") * factors).ceil().cast(pl.Int64),
+        last_update_date=pl.col("last_update_date") - back,
+        capture_id=pl.lit(f"20260101T000000Z-{week.toordinal():012x}"),
+    )
+    return made.with_columns(
+        avg_trade_size=venue_volume.average_trade_size("share_volume", "trade_count"),
+        record_hash=_hash(pl.concat_str("symbol", "mpid", "share_volume", "trade_count")),
+    )
+
+
+def _hash(text: pl.Expr) -> pl.Expr:
+    """32 hex digits a row, as little compressible as a record's real hash."""
+    hashing = plh.NonCryptographicHashingNameSpace(text)
+    return hashing.xxh3_128(return_binary=True, byte_order="big").bin.encode("hex")
+
+
+def _write(lake: Lake, venues: pl.DataFrame, week: date) -> None:
+    """Write the three tables of a week; the last one is the mark that the week is whole."""
+    inputs = (
+        venues.select("tier", "venue_class")
+        .unique()
+        .with_columns(input_capture_id=pl.lit(venues["capture_id"][0]))
+    )
+    frames = {_NAMES[0]: venues} | {
+        name: BUILDERS[name](venues, inputs, venues["capture_id"][0]) for name in _NAMES[1:]
+    }
+    for name, frame in frames.items():
+        target = lake.part(name, week)
+        lake.publish(lake.stage(frame, target, {}), target)
+
+
+def main() -> None:
+    """Make or complete a history."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--place", type=Path, required=True, help="folder of its own")
+    parser.add_argument("--weeks", type=int, default=HISTORY_WEEKS)
+    chosen = parser.parse_args()
+    make(chosen.place, chosen.weeks)
+
+
+if __name__ == "__main__":
+    main()
