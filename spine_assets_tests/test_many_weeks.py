@@ -104,6 +104,16 @@ def test_a_week_whose_file_was_taken_for_another_weeks_is_told_again(house: Hous
     assert uncaptured(scan.landing(), captures.names(house.lake)) == []
 
 
+def test_a_week_whose_only_file_was_taken_for_another_weeks_is_built(house: House) -> None:
+    before, later = WEEKS[-2], WEEKS[-1]
+    day, revised = (str(publication_day(week, Tier.OTC)) for week in (before, later))
+    rows = [line("AAAA", updated=revised), *(line(f"B{n}", updated=day) for n in range(4))]
+    house.drop("misleading.csv", delivered(*rows))
+    results = run(house, [before, later])
+    assert [(item.week, item.error) for item in results] == [(before, None)]
+    assert house.table("otc_raw", before).height == 5
+
+
 def tier_1_of(week: date) -> bytes:
     updated = str(publication_day(week, Tier.NMS_TIER_1))
     return delivered(line("TTTT", tier="NMS Tier 1", updated=updated))

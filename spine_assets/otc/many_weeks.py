@@ -28,7 +28,7 @@ from spine_assets.otc.week import begin_week, check_week
 # Measured (`benchmarks/history.py`): what a process has at rest, and what a week's frames,
 # files and hash tables take at their peak for each byte of its text.
 _AT_REST_BYTES = 450_000_000
-_BYTES_PER_BYTE = 20
+_BYTES_PER_BYTE = 12
 _PACKED = 10  # bytes of text in one of a packed file
 _SAVE_SECONDS = 15.0  # between two savings of the landing index: what a killed run reads again
 _DELIVERY = [("otc_raw", "delivery")]
@@ -65,7 +65,7 @@ class ManyWeeks:
         force: bool = False,
         limits: Limits | None = None,
     ) -> None:
-        self._alone = len(asked) == 1
+        self._asked, self._alone = {*asked}, len(asked) == 1
         self._wanted, self._place, self._scan, self._force = wanted, place, scan, force
         self._limits = limits or Limits()
         self._unread = self._put_off(asked)
@@ -123,8 +123,8 @@ class ManyWeeks:
         """Weeks with a file that was read only when another week, or none, was built."""
         held = captures.names(self._place.lake) if self._elsewhere else {}
         landing = self._scan.landing()
-        known = {*self.weeks}
-        return [w for w in sorted(self._elsewhere & known) if input_of(w, landing, held).left]
+        asked = sorted(self._elsewhere & self._asked)
+        return [week for week in asked if input_of(week, landing, held).left]
 
     def _delivered_twice(self) -> Iterator[WeekResult]:
         """Weeks of whose content the same was found, later, to be delivered as another."""
