@@ -4,7 +4,7 @@ The lake has a file a week, and a query over all weeks opens them all. Here each
 place, a year after the other, and a year is sorted by what is asked for (symbol, venue), so that
 DuckDB reads some blocks of it. The file is a copy: it does not follow the lake, and
 `spine_build` in it tells what it holds. It has no index: one on `symbol` made the question for
-one symbol eight times slower, because its rows lie together and are then fetched one by one.
+one symbol ten times slower, because its rows lie together and are then fetched one by one.
 
 Belongs here: making that file. Does not belong here: views over the lake (`warehouse`).
 """
@@ -30,6 +30,7 @@ MEMORY_GB = 1
 """A year of `otc_venue_volume` (10 M rows) is sorted in that much; what exceeds it goes to disk."""
 
 _THREADS = 8  # tried with that memory; each more would want a part of it
+_ACROSS_WEEKS = {"symbol", "mpid"}
 _BUILD_COLUMNS = {
     "table_name": ("VARCHAR", "Table of this file"),
     "week_ending": ("DATE", "Week of that table"),
@@ -102,8 +103,15 @@ def build_database(
     """
     started = time.monotonic()
     with replaced(path) as staged:
-        rows, weeks = _write(staged, lake, tables, since, memory_gb, advance)
-    return Built(path, rows, weeks, path.stat().st_size, time.monotonic() - started)
+        counted = _write(staged, lake, tables, since, memory_gb, advance)
+    found = {table.name: counted.get(table.name, (0, 0)) for table in tables}
+    return Built(
+        path,
+        rows={name: rows for name, (rows, _) in found.items()},
+        weeks={name: weeks for name, (_, weeks) in found.items()},
+        size=path.stat().st_size,
+        seconds=time.monotonic() - started,
+    )
 
 
 def _write(
@@ -113,13 +121,11 @@ def _write(
     since: date | None,
     memory_gb: int,
     advance: Callable[[], None],
-) -> tuple[dict[str, int], dict[str, int]]:
-    """Make the whole file; rows and weeks by table."""
+) -> dict[str, tuple[int, int]]:
+    """Make the whole file; rows and weeks of each table that has any."""
     copied_at = datetime.now(UTC).replace(tzinfo=None)
     with connect(lake, TABLES) as connection:
-        connection.execute(f"SET memory_limit = '{memory_gb}GB'")
-        connection.execute("SET threads = least(current_setting('threads')::INT, $1)", [_THREADS])
-        connection.execute(f"SET temp_directory = {literal(f'{staged}.spill')}")
+        _limit(connection, memory_gb, f"{staged}.spill")
         connection.execute(f"ATTACH {literal(str(staged))} AS built (TYPE duckdb)")
         for table in (*tables, pins.TABLE):
             _create(connection, table)
@@ -137,12 +143,15 @@ def _write(
         ).fetchall()
         connection.execute("USE memory")
         connection.execute("DETACH built")  # writes all that is still in memory
-    found = {name: (rows, weeks) for name, rows, weeks in counted}
-    rows_and_weeks = {table.name: found.get(table.name, (0, 0)) for table in tables}
-    return (
-        {name: pair[0] for name, pair in rows_and_weeks.items()},
-        {name: pair[1] for name, pair in rows_and_weeks.items()},
-    )
+    return {name: (rows, weeks) for name, rows, weeks in counted}
+
+
+def _limit(connection: duckdb.DuckDBPyConnection, memory_gb: int, spill: str) -> None:
+    """Bound the memory of sorting; what exceeds it goes to the folder `spill`."""
+    threads = connection.sql("SELECT current_setting('threads')::INTEGER").fetchall()[0][0]
+    connection.execute(f"SET threads = {min(threads, _THREADS)}")
+    connection.execute(f"SET memory_limit = '{memory_gb}GB'")
+    connection.execute(f"SET temp_directory = {literal(spill)}")
 
 
 def _create(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
@@ -181,11 +190,11 @@ def _copy(connection: duckdb.DuckDBPyConnection, part: Part) -> None:
 
 
 def _order(table: Table) -> tuple[str, ...]:
-    """What a week's file is sorted by first comes first, then the weeks.
+    """What is asked for over many weeks comes first where files are sorted by it, then the week.
 
-    A table whose files are not sorted keeps its weeks together.
+    Any other table keeps its weeks together.
     """
-    first = table.sort[:1]
+    first = (column for column in table.sort[:1] if column in _ACROSS_WEEKS)
     return tuple(dict.fromkeys((*first, "week_ending", *(table.sort or table.key))))
 
 

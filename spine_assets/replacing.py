@@ -25,6 +25,7 @@ BUILD = "spine_build"
 
 _OURS = {BUILD, pins.TABLE.name, *(table.name for table in TABLES)}
 _FULL_BYTES = 16 * 2**20  # less than this is not worth a database
+_IN_USE = ("Conflicting lock", "is already attached")
 _NO_ROOM = ("No space left", "File too large", "max_temp_directory_size")
 
 
@@ -58,11 +59,16 @@ def replaced(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def _alone(path: Path) -> Iterator[None]:
-    """Keep other builds of the same file away; a killed build's lock is free."""
+    """Keep other builds of the same file away; a killed build's lock is free.
+
+    The lock is deleted while it is held, so that nothing lies beside somebody's file. Who opened it
+    in that very moment may build at the same time: one of the two then fails, and nothing is mixed.
+    """
     if "?" in str(path):
         raise CannotBuild(f"{path} holds a question mark, which DuckDB takes for options")
     path.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(path.with_name(f".{path.name}.lock"))
+    place = path.with_name(f".{path.name}.building")
+    lock = FileLock(place)
     try:
         lock.acquire(timeout=0)
     except Timeout as error:
@@ -70,6 +76,7 @@ def _alone(path: Path) -> Iterator[None]:
     try:
         yield
     finally:
+        place.unlink(missing_ok=True)
         lock.release()
 
 
@@ -86,7 +93,7 @@ def _require_ours(path: Path) -> None:
         try:
             connection.execute(f"ATTACH {literal(str(path))} AS found (TYPE duckdb, READ_ONLY)")
         except duckdb.Error as error:
-            if "lock" in str(error) or "already" in str(error):
+            if any(mark in str(error) for mark in _IN_USE):
                 raise CannotBuild(
                     f"{path} is open for writing elsewhere ({error}); close it there"
                 ) from error
@@ -110,14 +117,15 @@ def _told(path: Path) -> Iterator[None]:
     try:
         yield
     except (duckdb.Error, OSError) as error:
+        said = str(error).partition("\n")[0]  # advice on settings follows
         if any(mark in str(error) for mark in _NO_ROOM) or _is_full(path.parent):
             raise CannotBuild(
-                f"no room for {path.name} in {path.parent} ({error}); what was there before is "
+                f"no room for {path.name} in {path.parent} ({said}); what was there before is "
                 "there still. Free space, choose another folder, or fewer weeks with --since"
             ) from error
         if isinstance(error, duckdb.OutOfMemoryException):
             raise CannotBuild(
-                f"{path} needs more memory ({error}); give it with --memory"
+                f"{path} needs more memory ({said}); give it with --memory"
             ) from error
         raise
 

@@ -18,7 +18,7 @@ from click.testing import CliRunner, Result
 from filelock import FileLock
 
 from spine_assets.cli import main
-from spine_assets.database_file import build_database, parts
+from spine_assets.database_file import MEMORY_GB, build_database, parts
 from spine_assets.lake import Lake
 from spine_assets.otc import pins
 from spine_assets.otc.tables import TABLES
@@ -99,8 +99,8 @@ def shares_of(path: Path) -> object:
 
 
 def left_beside(path: Path) -> set[str]:
-    """Everything in the folder of a file but the file and its lock."""
-    return {item.name for item in path.parent.iterdir()} - {path.name, f".{path.name}.lock"}
+    """Everything in the folder of a file but the file."""
+    return {item.name for item in path.parent.iterdir()} - {path.name}
 
 
 def test_tables_hold_what_the_views_show_with_the_same_columns_and_types(
@@ -493,12 +493,16 @@ class TestCommand:
         assert "is no file of `spine db build`" in done.output
         assert "Traceback" not in done.output
 
+    def test_the_memory_that_is_shown_is_the_default(self) -> None:
+        help_text = CliRunner().invoke(main, ["db", "build", "--help"]).output
+        assert f"[default: {MEMORY_GB};" in help_text
+
     def test_named_tables_and_all_contradict_each_other(self) -> None:
         assert self.build("otc.duckdb", "--all", "--table", "otc_raw").exit_code == 2
         assert "did you mean otc_raw" in self.build("otc.duckdb", "--table", "otc_rw").output
 
 
 def test_a_lock_that_a_build_left_does_not_stop_the_next(full: House, tmp_path: Path) -> None:
-    with FileLock(tmp_path / ".otc.duckdb.lock"):
+    with FileLock(tmp_path / ".otc.duckdb.building"):
         pass
     assert build_database(tmp_path / "otc.duckdb", full.lake, COMPUTED).rows[VENUES] == 5
