@@ -102,10 +102,7 @@ class Lake:
         staged = target.with_name(f".{target.name}.{uuid.uuid4().hex}{_TEMPORARY}")
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            with staged.open("wb") as file:
-                file.write(_parquet(frame, metadata))
-                file.flush()
-                os.fsync(file.fileno())
+            write_synced(staged, _parquet(frame, metadata))
         except (OSError, pl.exceptions.ComputeError) as error:
             # Polars may call a full disk a transport error; so look at the disk itself.
             full = _is_full(target.parent)
@@ -291,6 +288,14 @@ def _parquet(frame: pl.DataFrame, metadata: dict[str, Any]) -> bytearray:
     seal = f"sha256:{hashlib.sha256(content).hexdigest()}"
     content[place : place + len(seal)] = seal.encode()
     return content
+
+
+def write_synced(path: Path, content: bytearray) -> None:
+    """Write a file and wait until the disk has it."""
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _is_full(folder: Path) -> bool:

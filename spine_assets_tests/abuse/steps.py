@@ -25,8 +25,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import duckdb
-import polars as pl
 
+from spine_assets import lake
 from spine_assets.weeks import Tier, publication_day
 from spine_assets_tests.abuse.ground import Ground
 from spine_assets_tests.abuse.parcels import SMALL, stages
@@ -49,7 +49,7 @@ class Tripwire:
         self._watch(os, "fsync")
         self._watch(os, "replace")
         self._watch(os, "unlink", when=lambda args: Path(args[0]).exists())
-        self._watch(pl.DataFrame, "write_parquet", written=1)
+        self._watch(lake, "write_synced", written=0)
         self._watch(Path, "write_text", written=0)
         self._watch_database_files()
 
