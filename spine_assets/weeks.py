@@ -21,8 +21,7 @@ FIRST_WEEK = date(2014, 5, 16)
 _FRIDAY = 4  # date.weekday() of the day that names a week
 _MONDAY_TO_FRIDAY = timedelta(days=4)
 _WEEK = timedelta(days=7)
-_CALENDAR_START = date(2014, 5, 1)  # shortly before FIRST_WEEK
-_CALENDAR_SPARE_DAYS = 300  # the calendar package refuses ends over a year ahead
+_PLAUSIBLE_DAYS = 300
 
 
 class WeekError(ValueError):
@@ -147,8 +146,7 @@ def publication_day(week_ending: date, tier: Tier) -> date:
     (XNYS, not the federal calendar: Columbus Day publishes), the next session.
     """
     day = monday_of(week_ending) + timedelta(days=tier.lag_days)
-    sessions = _exchange_sessions()
-    while day not in sessions and day <= max_session():
+    while not _is_session(day):
         day += timedelta(days=1)
     return day
 
@@ -158,24 +156,28 @@ def week_published_on(day: date, tier: Tier) -> date | None:
 
     Only Mondays and the sessions right after closed Mondays are such days.
     """
-    if not FIRST_WEEK <= day <= max_session():
+    if not FIRST_WEEK <= day <= last_plausible_day():
         return None
     monday = day - timedelta(days=day.weekday())
     week_ending = week_ending_of(monday - timedelta(days=tier.lag_days))
     return week_ending if publication_day(week_ending, tier) == day else None
 
 
-@cache
-def max_session() -> date:
-    """The last day for which the exchange calendar is known."""
-    return max(_exchange_sessions())
+def last_plausible_day() -> date:
+    """No week or publication that is meant lies after this day, most of a year from now."""
+    return datetime.now(UTC).date() + timedelta(days=_PLAUSIBLE_DAYS)
+
+
+def _is_session(day: date) -> bool:
+    """Whether the New York exchanges trade on a day (calendar XNYS)."""
+    return day.weekday() <= _FRIDAY and day not in _closed_days(day.year)
 
 
 @cache
-def _exchange_sessions() -> frozenset[date]:
-    """Days on which the New York exchanges trade (calendar XNYS)."""
-    import exchange_calendars  # imports pandas: only when a calendar is needed
+def _closed_days(year: int) -> frozenset[date]:
+    """Holidays and special closings of a year, some of them on weekends."""
+    from holidays import financial_holidays  # takes a tenth of a second
 
-    end = datetime.now(UTC).date() + timedelta(days=_CALENDAR_SPARE_DAYS)
-    calendar = exchange_calendars.get_calendar("XNYS", start=str(_CALENDAR_START), end=str(end))
-    return frozenset(session.date() for session in calendar.sessions)
+    # All at once: the package's own object fills itself while it is asked, which threads
+    # that build weeks would see half done.
+    return frozenset(financial_holidays("NYSE", years=year))

@@ -19,13 +19,11 @@ from packaging.requirements import Requirement
 
 from spine_assets.cli import main
 from spine_assets.doctor import Outcome, code_location, environment, examine, memory, places, stored
-from spine_assets.doctor.calendar import judge_calendar
 from spine_assets.doctor.findings import Finding
 from spine_assets.history import open_instance
 from spine_assets.otc.tables import TABLES
 from spine_assets.settings import Settings, load_settings
 from spine_assets.warehouse import ensure_view_file
-from spine_assets.weeks import max_session
 from spine_assets_tests.conftest import NOW, SHARES, WEEK, House, delivered, files_limited_to, line
 
 OK, WARN, FAIL = Outcome.OK, Outcome.WARN, Outcome.FAIL
@@ -197,12 +195,6 @@ class TestEnvironment:
     def test_a_dotenv_is_told(self, root: Path) -> None:
         (root / ".env").write_text("SPINE_LOG_LEVEL=INFO\n")
         assert "sets SPINE_LOG_LEVEL" in environment.dotenv(root).found
-
-    def test_a_calendar_that_ends_too_early_is_told(self) -> None:
-        assert judge_calendar(datetime.now(UTC).date()).outcome is OK
-        found = judge_calendar(max_session() - timedelta(days=20))
-        assert found.outcome is FAIL
-        assert f"ends on {max_session()}" in found.found
 
 
 class TestPlaces:

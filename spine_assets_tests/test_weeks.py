@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date, timedelta
 
 import pytest
+from exchange_calendars import get_calendar
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -89,6 +90,18 @@ def test_publication_follows_the_lag_and_can_be_reversed(week: date, tier: Tier)
     waited = (day - (week - timedelta(days=4))).days - lag
     assert waited in {0, 1}  # no Monday holiday is followed by a closed Tuesday
     assert week_published_on(day, tier) == week
+
+
+def test_publication_days_agree_with_another_calendar_of_the_exchange() -> None:
+    last = date(2027, 6, 1)  # the other package knows little more than a year from now
+    sessions = get_calendar("XNYS", start=FIRST_WEEK, end=last).sessions
+    expected = {day.date() for day in sessions}
+    weeks = weeks_between(FIRST_WEEK, date(2027, 4, 2))
+    for monday in (monday_of(week) for week in weeks):
+        first = next(
+            monday + timedelta(n) for n in (21, 22, 23) if monday + timedelta(n) in expected
+        )
+        assert publication_day(monday + timedelta(days=4), T1) == first
 
 
 @given(DAYS)

@@ -36,13 +36,12 @@ def examine(root: Path) -> Iterator[Examined]:
 
 
 def _environment(root: Path) -> Iterator[Examined]:
-    from spine_assets.doctor import calendar, environment
+    from spine_assets.doctor import environment
 
     for name, function in (
         ("packages", environment.packages),
         ("dagster_packages", environment.dagster_packages),
         ("dotenv", environment.dotenv),
-        ("calendar", calendar.exchange_calendar),
     ):
         yield Examined(name, function(root))
 

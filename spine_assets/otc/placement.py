@@ -19,7 +19,7 @@ from spine_assets.weeks import (
     FIRST_WEEK,
     Tier,
     VenueClass,
-    max_session,
+    last_plausible_day,
     monday_of,
     publication_day,
     tier_of,
@@ -117,7 +117,7 @@ def _asserted_week(kind: str, text: str) -> date:
         day = date.fromisoformat(text)
     except ValueError:
         raise FileRefused(f"its path says {kind}{text}, which is not a date") from None
-    if not FIRST_WEEK - timedelta(days=6) <= day <= max_session():
+    if not FIRST_WEEK - timedelta(days=6) <= day <= last_plausible_day():
         raise FileRefused(
             f"its path says {kind}{text}: outside of FINRA's history, whose first is week "
             f"ending {FIRST_WEEK}"
@@ -219,7 +219,7 @@ def _monday_of(rows: pl.DataFrame, name: str) -> date | None:
     if len(found) > 1:
         raise FileRefused(f"{name} names several weeks: {_list(found)}; one file, one week")
     day: date = found[0]
-    if not FIRST_WEEK - timedelta(days=6) <= day <= max_session():
+    if not FIRST_WEEK - timedelta(days=6) <= day <= last_plausible_day():
         raise FileRefused(f"{name} is {day}, outside of FINRA's history since {FIRST_WEEK}")
     if day.weekday() != 0:
         raise FileRefused(
