@@ -6,6 +6,7 @@ weeks of a range already share one step.
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import dagster as dg
@@ -21,6 +22,12 @@ def defs() -> dg.Definitions:
     location's name from pyproject.toml and warns wherever the same code is loaded by
     another name, as `dagster asset materialize -m spine_assets.definitions` does.
     """
+    return _loaded()
+
+
+@cache
+def _loaded() -> dg.Definitions:
+    """Made once a process: one `dagster asset materialize` asks for them six times."""
     tree = dg.ComponentTree.from_module(
         defs_module=spine_assets.defs, project_root=Path(__file__).parent.parent
     )
