@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from pydantic import (
     ByteSize,
+    Field,
     PositiveInt,
     SecretStr,
     ValidationError,
@@ -165,6 +166,51 @@ class AlertSettings(BaseSettings):
         return _addresses(self.alert_to)
 
 
+class FinraSettings(BaseSettings):
+    """How FINRA is asked; nothing needs to be set.
+
+    Attributes:
+        url: Address of the query API (`SPINE_FINRA_URL`).
+        token_url: Where tokens are given (`SPINE_FINRA_TOKEN_URL`).
+        client_id: Credentials of FINRA's API console (`SPINE_FINRA_CLIENT_ID`); None asks
+            without, which FINRA allows for this data.
+        client_secret: Their secret (`SPINE_FINRA_CLIENT_SECRET`).
+        requests_per_second: Most that a process sends (`SPINE_FINRA_REQUESTS_PER_SECOND`).
+            FINRA stops an address at 20, and several processes may ask.
+        timeout_seconds: How long each step of a request may take
+            (`SPINE_FINRA_TIMEOUT_SECONDS`); 3 MB pages take FINRA several.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="SPINE_FINRA_", env_file=".env", extra="ignore", hide_input_in_errors=True
+    )
+
+    url: str = "https://api.finra.org"
+    token_url: str = "https://ews.fip.finra.org/fip/rest/ews/oauth2/access_token"  # noqa: S105 - an address
+    client_id: str | None = None
+    client_secret: SecretStr | None = None
+    requests_per_second: int = Field(default=8, ge=1, le=20)
+    timeout_seconds: float = Field(default=60.0, gt=0)
+
+    @field_validator("client_id", "client_secret", mode="before")
+    @classmethod
+    def _unset(cls, value: object) -> object:
+        """An empty variable is none."""
+        return None if isinstance(value, str) and not value.strip() else value
+
+    @field_validator("url", "token_url")
+    @classmethod
+    def _is_address(cls, value: str) -> str:
+        return _http_url(value)
+
+    @field_validator("client_secret")
+    @classmethod
+    def _goes_together(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if (value is None) != (info.data.get("client_id") is None):
+            raise ValueError("SPINE_FINRA_CLIENT_ID and SPINE_FINRA_CLIENT_SECRET go together")
+        return value
+
+
 def _addresses(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
@@ -187,6 +233,19 @@ def load_settings() -> Settings:
     return Settings()
 
 
+def load_finra_settings() -> FinraSettings:
+    """Read the settings of FINRA's API now.
+
+    Raises:
+        WrongSetting: names every setting that is wrong.
+    """
+    try:
+        return FinraSettings()
+    except ValidationError as error:
+        said = "; ".join(faults(error, "SPINE_FINRA_"))
+    raise WrongSetting(said)
+
+
 def load_alert_settings() -> AlertSettings:
     """Read the settings of alerts now.
 
@@ -200,12 +259,12 @@ def load_alert_settings() -> AlertSettings:
     raise WrongSetting(said)
 
 
-def faults(error: ValidationError) -> list[str]:
+def faults(error: ValidationError, prefix: str = "SPINE_") -> list[str]:
     """What is wrong with settings, one line each, by the names under which they are set.
 
     No value is repeated: it may be a secret.
     """
     return [
-        f"SPINE_{str(fault['loc'][0]).upper()}: {fault['msg'].removeprefix('Value error, ')}"
+        f"{prefix}{str(fault['loc'][0]).upper()}: {fault['msg'].removeprefix('Value error, ')}"
         for fault in error.errors(include_input=False)
     ]

@@ -55,6 +55,15 @@ NOT_RUN = {
     "make setup": "installs, and is run on a clean checkout by `.ci/run`",
 }
 """Commands that are shown and not run, each with the reason."""
+_FINRA = "asks FINRA, which no test may; finra/ runs it against a local server"
+NOT_RUN |= dict.fromkeys(
+    (
+        "spine fetch --week 2025-11-21",
+        "spine fetch --since 2025-10-03 --tier T1 --class ats",
+        "spine fetch --all",
+    ),
+    _FINRA,
+)
 NEED_DAEMON = {
     "spine run otc.weekly -p week_ending=2025-11-21 --queue --wait": "test_services.py runs it",
 }

@@ -12,7 +12,7 @@ import pytest
 from spine_assets import dictionary
 from spine_assets.cli import main
 from spine_assets.otc.tables import TABLES
-from spine_assets.settings import AlertSettings, Settings
+from spine_assets.settings import AlertSettings, FinraSettings, Settings
 from spine_assets.table import Table
 
 ROOT = Path(__file__).parent.parent
@@ -52,8 +52,10 @@ def test_changelog_names_every_command_and_readme_those_that_change_nothing_by_s
 
 
 def test_readme_names_every_setting() -> None:
-    for name in [*Settings.model_fields, *AlertSettings.model_fields]:
-        assert f"`SPINE_{name.upper()}`" in README
+    of = {"SPINE_": (Settings, AlertSettings), "SPINE_FINRA_": (FinraSettings,)}
+    for prefix, kinds in of.items():
+        for name in (name for kind in kinds for name in kind.model_fields):
+            assert f"`{prefix}{name.upper()}`" in README
 
 
 def test_every_make_target_shown_exists() -> None:

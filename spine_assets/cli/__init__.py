@@ -16,6 +16,7 @@ from spine_assets.cli.backfill import backfill
 from spine_assets.cli.completion import completion
 from spine_assets.cli.database import db
 from spine_assets.cli.doctor import doctor
+from spine_assets.cli.fetch import fetch
 from spine_assets.cli.look import query, status, week
 from spine_assets.cli.past import captures, diff, export
 from spine_assets.cli.run import list_pipelines, run
@@ -47,6 +48,7 @@ _COMMANDS = (
     sample,
     db,
     doctor,
+    fetch,
     shell,
     completion,
 )

@@ -136,13 +136,14 @@ def told(command: Callable[..., None]) -> Callable[..., None]:
         from pydantic import ValidationError
         from sqlalchemy.exc import DBAPIError
 
+        from spine_assets.finra.errors import FinraError
         from spine_assets.history import NoInstance, NoSuchRun
         from spine_assets.lake import LakeError
         from spine_assets.otc.as_of import NotKnown
         from spine_assets.otc.file_format import FileRefused
         from spine_assets.pipelines import CannotLaunch
         from spine_assets.replacing import CannotBuild
-        from spine_assets.settings import faults, load_settings
+        from spine_assets.settings import WrongSetting, faults, load_settings
         from spine_assets.weeks import WeekError
 
         try:
@@ -161,11 +162,13 @@ def told(command: Callable[..., None]) -> Callable[..., None]:
             CannotBuild,
             CannotLaunch,
             FileRefused,
+            FinraError,
             LakeError,
             NoInstance,
             NoSuchRun,
             NotKnown,
             WeekError,
+            WrongSetting,
             OSError,
             duckdb.Error,
         ) as error:

@@ -16,8 +16,10 @@ GRAPH = """\
 finra_otc_files: landing, made elsewhere
     kinds file; owners team:market-structure
     check tiers_arrived
+finra_weekly_files: finra, weekly from 2014-05-16, a run a week
+    kinds api, file; owners team:market-structure
 otc_raw: otc, weekly from 2014-05-16, single run
-    <- finra_otc_files
+    <- finra_otc_files, finra_weekly_files
     kinds duckdb, parquet, polars; owners team:market-structure
     check conservation (blocking)
     check delivery
@@ -84,7 +86,11 @@ def schedule(partitions: dg.PartitionsDefinition[str] | None) -> str:
 
 
 def policy(backfill: dg.BackfillPolicy | None) -> str:
-    return "single run" if backfill == dg.BackfillPolicy.single_run() else repr(backfill)
+    named = {
+        dg.BackfillPolicy.single_run(): "single run",
+        dg.BackfillPolicy.multi_run(max_partitions_per_run=1): "a run a week",
+    }
+    return named.get(backfill, repr(backfill)) if backfill else "none"
 
 
 @pytest.fixture(scope="session")

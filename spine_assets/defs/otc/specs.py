@@ -13,6 +13,7 @@ from spine_assets.table import Column, Table
 GROUP = "otc"
 OWNER = "team:market-structure"
 FILES = "finra_otc_files"
+FETCHED = "finra_weekly_files"
 
 
 def files_spec() -> dg.AssetSpec:
@@ -57,7 +58,7 @@ def check_specs() -> list[dg.AssetCheckSpec]:
 def _table_spec(table: Table) -> dg.AssetSpec:
     return dg.AssetSpec(
         table.name,
-        deps=table.deps or (FILES,),
+        deps=table.deps or (FILES, FETCHED),
         description=f"{table.description}\n\n**Grain:** {table.grain}.{_key(table)}",
         group_name=GROUP,
         kinds={"polars", "parquet", "duckdb"},

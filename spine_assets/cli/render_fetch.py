@@ -1,0 +1,125 @@
+"""How fetching is shown: what it takes, how far it is, what came of it."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from spine_assets.cli.render import CONSOLE, grid, safe
+from spine_assets.finra.fetching import Fetched, Outcome, Task, Told
+from spine_assets.finra.held import Holdings
+from spine_assets.finra.place import Report
+
+_LISTED = 30  # answers in the table; --json has all
+
+
+@contextmanager
+def bar(tasks: list[Task]) -> Iterator[Callable[[Task], Told]]:
+    """A bar of weeks and tiers, with the rows of the one that comes now."""
+    columns = (
+        TextColumn("tiers of weeks"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[now]}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as shown:
+        line = shown.add_task("", total=len(tasks), now="")
+        begun = 0
+
+        def begin(task: Task) -> Told:
+            nonlocal begun
+            what = f"{task.offer.week_ending} {task.offer.tier}"
+            shown.update(line, completed=begun, now=what)
+            begun += 1
+
+            def moved(rows: int, total: int) -> None:
+                shown.update(line, now=f"{what}: {rows:,} of {total:,} rows")
+
+            return moved
+
+        yield begin
+        shown.update(line, completed=begun, now="")
+
+
+def planned(tasks: list[Task], holdings: Holdings, *, as_json: bool) -> None:
+    """What would be asked for."""
+    keys = [key for task in tasks for key in task.keys]
+    if as_json:
+        told = [
+            {"week_ending": str(week), "tier": tier, "venue_class": venue_class}
+            | {"is_here": (week, tier, venue_class) in holdings}
+            for week, tier, venue_class in keys
+        ]
+        click.echo(json.dumps({"dry_run": True, "answers": told}, indent=1))
+        return
+    here = sum(key in holdings for key in keys)
+    weeks = len({week for week, _, _ in keys})
+    CONSOLE.print(
+        f"would fetch {len(keys) - here} answers of {weeks} weeks, and ask whether {here} that "
+        "are here have changed"
+    )
+
+
+def report(found: Report, requests: int, landing: Path) -> None:
+    """What came of it, the new files first."""
+    counts = Counter(item.outcome for item in found.fetched)
+    new = [item for item in found.fetched if item.outcome is Outcome.FETCHED]
+    if new:
+        table = grid("week ending", "tier", "class", "rows", "file", title="Fetched")
+        table.columns[3].justify = "right"
+        for item in new[:_LISTED]:
+            week, tier, venue_class = item.key
+            table.add_row(str(week), tier, venue_class, f"{item.rows:,}", safe(item.file or ""))
+        CONSOLE.print(table)
+        if len(new) > _LISTED:
+            CONSOLE.print(f"and {len(new) - _LISTED} more files; --json has all")
+    told = ", ".join(f"{counts[outcome]} {outcome}" for outcome in Outcome if counts[outcome])
+    CONSOLE.print(f"{told or 'nothing to ask for'}; {requests} requests", highlight=False)
+    for (week, tier), said in found.failures.items():
+        CONSOLE.print(f"[red]week {week}, {tier}:[/red] {safe(said)}", soft_wrap=True)
+    if found.not_asked:
+        CONSOLE.print(
+            f"{found.not_asked} tiers of weeks were not asked for; the same command goes on"
+        )
+    if new:
+        first, last = min(item.key[0] for item in new), max(item.key[0] for item in new)
+        CONSOLE.print(
+            f"They are in {safe(str(landing))}. A running daemon builds them; without one: "
+            f"spine backfill {first}..{last}",
+            soft_wrap=True,
+            highlight=False,
+        )
+
+
+def as_json(found: Report, requests: int) -> dict[str, Any]:
+    """The same for programs."""
+    return {
+        "answers": [_answer(item) for item in found.fetched],
+        "failures": [
+            {"week_ending": str(week), "tier": tier, "error": said}
+            for (week, tier), said in found.failures.items()
+        ],
+        "not_asked": found.not_asked,
+        "requests": requests,
+    }
+
+
+def _answer(item: Fetched) -> dict[str, Any]:
+    week, tier, venue_class = item.key
+    return {
+        "week_ending": str(week),
+        "tier": tier,
+        "venue_class": venue_class,
+        "outcome": item.outcome,
+        "rows": item.rows,
+        "file": item.file,
+    }

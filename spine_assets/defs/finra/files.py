@@ -1,0 +1,104 @@
+"""The asset of fetched files: upstream of `otc_raw`, in a group of its own.
+
+Each run fetches one week, since FINRA is asked by one process at a time and a week that it does
+not offer must not look fetched. Chosen together with the tables of `otc`, a week is fetched and
+then built. Whole histories are fetched by `spine fetch`.
+"""
+
+from datetime import date
+
+import dagster as dg
+
+from spine_assets.defs.logs import LOGGED
+from spine_assets.defs.otc.specs import FETCHED, OWNER
+from spine_assets.defs.partitions import WEEKS
+from spine_assets.finra.fetching import Fetched, Outcome, Wanted, offered, plan
+from spine_assets.finra.place import fetch_all, not_offered, open_holdings
+from spine_assets.settings import load_finra_settings, load_settings
+from spine_assets.weeks import Tier
+
+GROUP = "finra"
+MAX_RETRIES = 2
+FIRST_WAIT_SECONDS = 60  # the client itself waited for minutes; then twice as long
+
+
+class FetchConfig(dg.Config):
+    """Options of a run."""
+
+    recheck: bool = False
+    """Also ask again for what came long after its publication."""
+
+
+@dg.asset(
+    name=FETCHED,
+    partitions_def=WEEKS,
+    backfill_policy=dg.BackfillPolicy.multi_run(max_partitions_per_run=1),
+    group_name=GROUP,
+    kinds={"api", "file"},
+    owners=[OWNER],
+    description="A week's answers of FINRA's query API, as files in the landing folder: one a "
+    "tier and class. What is here and has not changed is not fetched again.",
+)
+def finra_weekly_files(
+    context: dg.AssetExecutionContext, config: FetchConfig
+) -> dg.MaterializeResult[None]:
+    """Fetch what is missing of a week, and what FINRA has changed."""
+    from spine_assets.finra.client import FinraClient  # its libraries load when FINRA is asked
+
+    week = date.fromisoformat(context.partition_key)
+    settings = load_settings()
+    holdings = open_holdings(settings)
+    with FinraClient(load_finra_settings()) as client:
+        offers = offered(client)
+        if not any((week, tier) in offers for tier in Tier):
+            raise dg.Failure(not_offered(week, tuple(Tier), offers), allow_retries=False)
+        tasks = plan(offers, holdings, Wanted(weeks={week}, recheck=config.recheck))
+        report = fetch_all(client, holdings, settings, tasks, lambda task: lambda rows, total: None)
+        requests = client.requests
+    for item in report.fetched:
+        context.log.info(f"{_named(item)}: {item.outcome}, {item.rows:,} rows {item.file or ''}")
+    if report.failures:
+        failure = dg.Failure(
+            "\n".join(f"{tier}: {said}" for (_, tier), said in report.failures.items()),
+            allow_retries=False,
+        )
+        if report.is_passing and context.retry_number < MAX_RETRIES:
+            wait = FIRST_WAIT_SECONDS * 2**context.retry_number
+            raise dg.RetryRequested(MAX_RETRIES, wait) from failure
+        raise failure
+    return dg.MaterializeResult(metadata=_metadata(report.fetched, requests))
+
+
+def _named(item: Fetched) -> str:
+    week, tier, venue_class = item.key
+    return f"week {week}, {tier}, {venue_class}"
+
+
+def _metadata(found: list[Fetched], requests: int) -> dict[str, dg.MetadataValue | int]:
+    records = [
+        dg.TableRecord(
+            {
+                "tier": item.key[1].value,
+                "class": item.key[2].value,
+                "outcome": item.outcome.value,
+                "rows": item.rows,
+                "file": item.file or "",
+            }
+        )
+        for item in found
+    ]
+    new = [item for item in found if item.outcome is Outcome.FETCHED]
+    return {
+        "new_files": len(new),
+        "new_rows": sum(item.rows for item in new),
+        "requests": requests,
+        **({"answers": dg.MetadataValue.table(records)} if records else {}),
+    }
+
+
+finra_fetch_job = dg.define_asset_job(
+    "finra_fetch",
+    selection=dg.AssetSelection.assets(FETCHED),
+    config=LOGGED,
+    description="Fetch a week from FINRA into the landing folder, whose sensor builds it.",
+)

@@ -1,0 +1,121 @@
+"""FINRA's weekly datasets: their names, fields and what can be asked of them.
+
+Belongs here: how a question looks on the wire. Does not belong here: sending it (`client`) and
+which questions to ask (`fetching`).
+
+Source: developer.finra.org, datasets `weeklySummary` and `weeklySummaryHistoric` of the group
+`otcMarket`, and FINRA's notice of 2021-03-08 about the historic one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import date
+from enum import StrEnum
+from typing import Any
+
+from spine_assets.weeks import Tier, VenueClass, monday_of
+
+GROUP = "otcMarket"
+MOST_ROWS = 5_000  # a page; FINRA answers fewer where they pass 3 MB
+MOST_OFFSET = 500_000  # of the first row of a page
+
+
+class Dataset(StrEnum):
+    """Where a week stands: the newest twelve months, or some four years before them."""
+
+    CURRENT = "weeklySummary"
+    HISTORIC = "weeklySummaryHistoric"
+
+
+SUMMARY_TYPES = {
+    VenueClass.ATS: "ATS_W_SMBL_FIRM",
+    VenueClass.NON_ATS: "OTC_W_SMBL_FIRM",
+}
+"""The rows of one venue and symbol; all other types are sums of these and overlap them."""
+
+FIELDS = (
+    "tierIdentifier",
+    "tierDescription",
+    "issueSymbolIdentifier",
+    "issueName",
+    "MPID",
+    "marketParticipantName",
+    "firmCRDNumber",
+    "productTypeCode",
+    "summaryTypeCode",
+    "totalWeeklyShareQuantity",
+    "totalWeeklyTradeCount",
+    "totalNotionalSum",
+    "weekStartDate",
+    "lastUpdateDate",
+    "initialPublishedDate",
+    "lastReportedDate",
+)
+"""What is asked for, in the order of the columns of a fetched file."""
+
+# What tells rows of one week, tier and summary type apart: pages in this order do not overlap.
+_ORDER = ("issueSymbolIdentifier", "MPID", "firmCRDNumber", "marketParticipantName")
+
+
+@dataclass(frozen=True, order=True)
+class Offer:
+    """A tier of a week that a dataset holds."""
+
+    week_ending: date
+    tier: Tier
+    dataset: Dataset
+
+
+@dataclass(frozen=True)
+class Question:
+    """Rows of one tier of a week.
+
+    Attributes:
+        week_ending: The week.
+        tier: The tier.
+        dataset: Where to ask.
+        venue_class: Rows of that class alone; None means all summary types. The historic
+            dataset cannot tell classes apart, so there it must be None.
+        updated_from: Only rows that FINRA changed on that day or later.
+        limit: Rows a page.
+    """
+
+    week_ending: date
+    tier: Tier
+    dataset: Dataset
+    venue_class: VenueClass | None = None
+    updated_from: date | None = None
+    limit: int = MOST_ROWS
+
+    @property
+    def said(self) -> str:
+        """The question for people."""
+        what = f"week {self.week_ending}, {self.tier}"
+        return f"{what}, {self.venue_class}" if self.venue_class else what
+
+    def counted(self) -> Question:
+        """The same question where only the number of rows matters."""
+        return replace(self, limit=1)
+
+    def body(self, offset: int) -> dict[str, Any]:
+        """The payload that asks for the page after `offset` rows."""
+        compared = [
+            ("weekStartDate", "EQUAL", str(monday_of(self.week_ending))),
+            ("tierIdentifier", "EQUAL", self.tier.api_id),
+        ]
+        if self.venue_class is not None:
+            compared.append(("summaryTypeCode", "EQUAL", SUMMARY_TYPES[self.venue_class]))
+        if self.updated_from is not None:
+            compared.append(("lastUpdateDate", "GTE", str(self.updated_from)))
+        return {
+            "fields": list(FIELDS),
+            "compareFilters": [
+                {"fieldName": name, "compareType": kind, "fieldValue": value}
+                for name, kind, value in compared
+            ],
+            # Allowed because both partition keys are given; without it pages may overlap.
+            "sortFields": [f"+{name}" for name in _ORDER],
+            "limit": self.limit,
+            "offset": offset,
+        }

@@ -1,0 +1,216 @@
+"""Asking FINRA: one connection, kept below its limits, patient with passing faults.
+
+Belongs here: sending, waiting and trying again, and joining pages to a whole answer. Does not
+belong here: what is asked (`api`) and what a response is (`answers`).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date
+from importlib.metadata import version
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import httpx
+import tenacity
+from pyrate_limiter import Duration, Limiter, Rate
+
+from spine_assets.finra.answers import Page, page_of, read_json, require_answered
+from spine_assets.finra.api import GROUP, MOST_OFFSET, Dataset, Offer, Question
+from spine_assets.finra.credentials import ClientCredentials
+from spine_assets.finra.errors import AnswerChanged, FinraContradicts, FinraUnavailable
+from spine_assets.settings import FinraSettings
+from spine_assets.weeks import FIRST_WEEK, monday_of, tier_of, week_ending_of
+
+T = TypeVar("T")
+_LOG = logging.getLogger(__name__)
+_ABOUT = "FINRA OTC Transparency weekly data; https://pypi.org/project/spine-assets"
+_PARTITION = ["weekStartDate", "tierIdentifier"]
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How passing faults are waited out.
+
+    Attributes:
+        attempts: Tries of one request, the first included.
+        first_seconds: Most that is waited before the second; doubled each time, and a
+            random part of it is taken, so that many clients do not return together.
+        most_seconds: Longest wait; where FINRA asks for more, the request fails at once.
+    """
+
+    attempts: int = 6
+    first_seconds: float = 1.0
+    most_seconds: float = 60.0
+
+
+class FinraClient:
+    """A session with FINRA's query API; use it as a context manager.
+
+    Attributes:
+        requests: How many requests were sent so far, tries included.
+    """
+
+    def __init__(self, settings: FinraSettings, patience: Patience | None = None) -> None:
+        self.requests = 0
+        self._patience = patience or Patience()
+        # The bucket is this process's own; the default leaves room for a second process.
+        self._limiter = Limiter(Rate(settings.requests_per_second, Duration.SECOND))
+        self._http = httpx.Client(
+            base_url=settings.url,
+            timeout=settings.timeout_seconds,
+            headers={
+                "Accept": "application/json",
+                "User-Agent": f"spine-assets/{version('spine-assets')} ({_ABOUT})",
+            },
+            auth=_auth(settings),
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._http.close()
+        self._limiter.close()
+
+    def offers(self, dataset: Dataset) -> list[Offer]:
+        """The weeks and tiers that a dataset holds now, the oldest first.
+
+        Raises:
+            FinraError: FINRA did not tell.
+        """
+        path = f"/partitions/group/{GROUP}/name/{dataset}"
+
+        def ask() -> Any:
+            response = self._send("GET", path)
+            require_answered(response)
+            return read_json(response)
+
+        told = self._patiently(ask)
+        try:
+            found = [part["partitions"] for part in told["availablePartitions"]]
+            if found and told.get("partitionFields", _PARTITION) != _PARTITION:
+                raise ValueError(f"partitions by {told['partitionFields']}")
+            return sorted(
+                {
+                    offer
+                    for monday, tier_id in found
+                    if (offer := _offer(monday, tier_id, dataset)) is not None
+                }
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise FinraContradicts(f"{path}: partitions cannot be read ({error!r})") from error
+
+    def page(self, question: Question, offset: int = 0) -> Page:
+        """The rows of an answer after `offset`, as many as FINRA gives at once.
+
+        Raises:
+            FinraError: no usable answer came, also after retries.
+        """
+        if offset > MOST_OFFSET:
+            raise FinraContradicts(
+                f"{question.said}: over {MOST_OFFSET:,} rows, and FINRA gives none after these"
+            )
+        path = f"/data/group/{GROUP}/name/{question.dataset}"
+        return self._patiently(
+            lambda: page_of(self._send("POST", path, json=question.body(offset)))
+        )
+
+    def pages(self, question: Question, begun: int = 0, total: int | None = None) -> Iterator[Page]:
+        """All pages of an answer in order, from row `begun` on.
+
+        A short page is not the end: the next begins after the rows received, until
+        `Record-Total` of them have come.
+
+        Args:
+            question: What is asked.
+            begun: Rows of the answer that are there already.
+            total: How many the answer had when these were fetched.
+
+        Raises:
+            AnswerChanged: the number of rows changed on the way.
+            FinraContradicts: a page is empty, or holds too many rows.
+            FinraError: no usable answer came, also after retries.
+        """
+        have = begun
+        while total is None or have < total:
+            page = self.page(question, have)
+            if total is not None and page.total != total:
+                raise AnswerChanged(
+                    f"{question.said}: {total} rows became {page.total} while they were fetched"
+                )
+            total = page.total
+            if not page.rows and have < total:
+                raise FinraContradicts(
+                    f"{question.said}: no row came after {have} of {total}; try again later"
+                )
+            have += len(page.rows)
+            if have > total:
+                raise FinraContradicts(f"{question.said}: {have} rows came of {total}")
+            yield page
+
+    def count(self, question: Question) -> int:
+        """How many rows an answer would have; costs one small request."""
+        return self.page(question.counted()).total
+
+    def _send(self, method: str, path: str, json: Any = None) -> httpx.Response:
+        self._limiter.try_acquire("finra")
+        self.requests += 1
+        try:
+            return self._http.request(method, path, json=json)
+        except httpx.RequestError as error:
+            said = f"{method} {self._http.base_url.join(path)}: {type(error).__name__}: {error}"
+            raise FinraUnavailable(said) from error
+
+    def _patiently(self, ask: Callable[[], T]) -> T:
+        """Ask, and again after passing faults."""
+        patience = self._patience
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception(self._is_worth_waiting),
+            stop=tenacity.stop_after_attempt(patience.attempts),
+            wait=self._wait,
+            before_sleep=tenacity.before_sleep_log(_LOG, logging.INFO),
+            reraise=True,
+        )
+        return retrying(ask)
+
+    def _is_worth_waiting(self, error: BaseException) -> bool:
+        if not isinstance(error, FinraUnavailable):
+            return False
+        return (error.wait_seconds or 0.0) <= self._patience.most_seconds
+
+    def _wait(self, state: tenacity.RetryCallState) -> float:
+        """What FINRA asks for, and a random part of a growing time beside it."""
+        patience = self._patience
+        backoff = tenacity.wait_random_exponential(patience.first_seconds, patience.most_seconds)
+        error = state.outcome.exception() if state.outcome else None
+        asked = error.wait_seconds if isinstance(error, FinraUnavailable) else None
+        return (asked or 0.0) + min(backoff(state), patience.most_seconds)
+
+
+def _auth(settings: FinraSettings) -> httpx.Auth | None:
+    if settings.client_id is None or settings.client_secret is None:
+        return None
+    return ClientCredentials(
+        settings.token_url, settings.client_id, settings.client_secret.get_secret_value()
+    )
+
+
+def _offer(monday: str, tier_id: str, dataset: Dataset) -> Offer | None:
+    """A partition as an offer; None where it is not of this project's weeks and tiers."""
+    day, tier = date.fromisoformat(monday), tier_of(tier_id)
+    if tier is None:
+        _LOG.warning("FINRA offers tier %r of week %s, which is not known here", tier_id, monday)
+    if tier is None or day < monday_of(FIRST_WEEK):
+        return None
+    if day.weekday():
+        raise ValueError(f"{monday} is no Monday")
+    return Offer(week_ending_of(day), tier, dataset)

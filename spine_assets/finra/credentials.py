@@ -1,0 +1,52 @@
+"""OAuth2 client credentials, for those who have a key of FINRA's API console.
+
+Source: developer.finra.org, "Authorization": a token is asked for with HTTP Basic and lasts
+about half an hour.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator
+
+import httpx
+
+from spine_assets.finra.answers import read_json, require_answered
+from spine_assets.finra.errors import FinraContradicts
+
+_EARLY_SECONDS = 60.0  # a token is renewed before it ends, so that no page fails by it
+_UNAUTHORIZED = 401
+
+
+class ClientCredentials(httpx.Auth):
+    """A bearer token on each request, asked for when there is none that lasts."""
+
+    requires_response_body = True
+
+    def __init__(self, token_url: str, client_id: str, client_secret: str) -> None:
+        self._url = token_url
+        self._basic = httpx.BasicAuth(client_id, client_secret)
+        self._token = ""
+        self._ends = 0.0  # on the monotonic clock
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        """Send a request with a token; with a new one where FINRA no longer knows it."""
+        if time.monotonic() >= self._ends:
+            yield from self._renew()
+        request.headers["Authorization"] = f"Bearer {self._token}"
+        response = yield request
+        if response.status_code == _UNAUTHORIZED:
+            yield from self._renew()
+            request.headers["Authorization"] = f"Bearer {self._token}"
+            yield request
+
+    def _renew(self) -> Generator[httpx.Request, httpx.Response, None]:
+        asked = httpx.Request("POST", self._url, params={"grant_type": "client_credentials"})
+        response = yield next(self._basic.auth_flow(asked))
+        require_answered(response)
+        told = read_json(response)
+        try:
+            self._token, lasts = str(told["access_token"]), float(told["expires_in"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise FinraContradicts(f"{self._url} answered without a token ({error!r})") from error
+        self._ends = time.monotonic() + max(lasts - _EARLY_SECONDS, 0.0)

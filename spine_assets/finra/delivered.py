@@ -1,0 +1,132 @@
+"""Rows of an answer -> the content and name of a delivered file.
+
+The file is what FINRA said, in the form of its download file with the columns that its API adds:
+pipe-delimited, unquoted, one week, tier and class. Quantities are written as plain exact
+decimals, rows in the order of their key, so that an unchanged answer is the same bytes.
+"""
+
+from __future__ import annotations
+
+import gzip
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+from spine_assets.finra.answers import Row
+from spine_assets.finra.api import FIELDS, SUMMARY_TYPES, Question
+from spine_assets.finra.errors import FinraContradicts
+from spine_assets.otc.placement import Key
+from spine_assets.weeks import Tier, VenueClass, monday_of
+
+_NUMBERS = ("totalWeeklyShareQuantity", "totalWeeklyTradeCount", "totalNotionalSum")
+_KEY = ("issueSymbolIdentifier", "MPID", "firmCRDNumber", "marketParticipantName")
+# What numbers look like as JSON or as text in it; others are left as they are, and become
+# rejects when the file is read. The exponent is bounded, since 1e999999999 has as many digits.
+_NUMBER = re.compile(r"-?\d{1,40}(\.\d{1,40})?([eE][+-]?\d{1,2})?", re.ASCII)
+_UNWRITABLE = re.compile(r"[|\r\n]")
+_SAMPLE = 3  # how many offending rows a message names
+_NAME = re.compile(
+    r"week_(\d{4}-\d\d-\d\d)\.(T1|T2|OTCE)\.class=(ats|non_ats)\.(\d{8}T\d{6}Z)\.csv\.gz"
+)
+_TIMES = "%Y%m%dT%H%M%SZ"
+_LEVEL = 6  # of gzip: a full-size file shrinks to a sixth in a second or two
+
+
+@dataclass(frozen=True)
+class FetchedName:
+    """What the name of a fetched file tells."""
+
+    key: Key
+    fetched_at: datetime
+
+    @property
+    def path(self) -> str:
+        """Below the landing folder; the landing scan reads week and class back from it."""
+        week, tier, venue_class = self.key
+        return (
+            f"finra/{week.year}/week_{week}.{tier.api_id}.class={venue_class.lower()}."
+            f"{self.fetched_at.astimezone(UTC):{_TIMES}}.csv.gz"
+        )
+
+
+def read_name(name: str) -> FetchedName | None:
+    """What a file's name tells, or None where it is not that of a fetched file."""
+    found = _NAME.fullmatch(name)
+    if found is None:
+        return None
+    week, tier, venue_class, at = found.groups()
+    tiers = {item.api_id: item for item in Tier}
+    key = (date.fromisoformat(week), tiers[tier], VenueClass(venue_class.upper()))
+    return FetchedName(key, datetime.strptime(at, _TIMES).replace(tzinfo=UTC))
+
+
+def of_class(rows: Iterable[Row], venue_class: VenueClass) -> list[Row]:
+    """The rows of one venue and symbol of a class; the others are sums of them."""
+    wanted = SUMMARY_TYPES[venue_class]
+    return [row for row in rows if row.get("summaryTypeCode") == wanted]
+
+
+def content(rows: Iterable[Row], question: Question) -> bytes:
+    """The text of a file, decompressed.
+
+    Raises:
+        FinraContradicts: a row is not of the week and tier that was asked for, or holds what
+            no pipe-delimited line can.
+    """
+    lines = [[_text(name, row.get(name)) for name in FIELDS] for row in rows]
+    _require_asked_for(lines, question)
+    _require_writable(lines)
+    place = {name: number for number, name in enumerate(FIELDS)}
+    described = place["tierDescription"]
+    for line in lines:
+        line[described] = line[described] or question.tier.description
+    lines.sort(key=lambda line: [line[place[name]] for name in _KEY] + line)
+    return "".join(f"{'|'.join(line)}\n" for line in [list(FIELDS), *lines]).encode()
+
+
+def packed(text: bytes) -> bytes:
+    """The text as the file holds it: the same bytes for the same text."""
+    return gzip.compress(text, _LEVEL, mtime=0)
+
+
+def _text(name: str, value: Any) -> str:
+    """A delivered value as text; numbers exact and without an exponent."""
+    text = "" if value is None else str(value)
+    if name in _NUMBERS and _NUMBER.fullmatch(text):
+        number = Decimal(text)
+        return f"{number:.0f}" if number == number.to_integral_value() else f"{number:f}"
+    return text
+
+
+def _require_asked_for(lines: list[list[str]], question: Question) -> None:
+    expected = {
+        "weekStartDate": str(monday_of(question.week_ending)),
+        "tierIdentifier": question.tier.api_id,
+    }
+    if question.venue_class is not None:
+        expected["summaryTypeCode"] = SUMMARY_TYPES[question.venue_class]
+    for name, wanted in expected.items():
+        place = FIELDS.index(name)
+        others = sorted({line[place] for line in lines if line[place] != wanted})
+        if others:
+            raise FinraContradicts(
+                f"{question.said}: rows of {name} {', '.join(map(repr, others[:_SAMPLE]))} came "
+                f"where {wanted!r} was asked for; are its filters ignored?"
+            )
+
+
+def _require_writable(lines: list[list[str]]) -> None:
+    found = [
+        f"{name} of {line[FIELDS.index('issueSymbolIdentifier')]!r} is {value!r}"
+        for line in lines
+        for name, value in zip(FIELDS, line, strict=True)
+        if _UNWRITABLE.search(value)
+    ]
+    if found:
+        raise FinraContradicts(
+            f"{len(found)} values hold a line end or |, which no pipe-delimited file can: "
+            f"{'; '.join(found[:_SAMPLE])}; report this, so that the format is widened"
+        )

@@ -1,0 +1,53 @@
+"""When FINRA was last asked for an answer whole, also where nothing new came of it.
+
+A cache: without it such an answer is asked for once more. A file alone cannot tell, since an
+unchanged answer makes no file.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from datetime import date, datetime
+from pathlib import Path
+
+from spine_assets.otc.placement import Key
+from spine_assets.weeks import Tier, VenueClass
+
+
+class Looks:
+    """Times by week, tier and class, in one JSON file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._known = _read(path)
+
+    def __contains__(self, key: Key) -> bool:
+        """Whether an answer was ever asked for whole."""
+        return key in self._known
+
+    def last(self, key: Key) -> datetime | None:
+        """When it was, or None."""
+        return self._known.get(key)
+
+    def add(self, key: Key, at: datetime) -> None:
+        """Remember a look, beside those that other processes made meanwhile."""
+        self._known = _read(self._path) | {key: at}
+        told = {"/".join(map(str, known)): at.isoformat() for known, at in self._known.items()}
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        staged = self._path.with_name(f"{self._path.name}.{uuid.uuid4().hex}.tmp")
+        staged.write_text(json.dumps(dict(sorted(told.items())), indent=0), encoding="utf-8")
+        staged.replace(self._path)
+
+
+def _read(path: Path) -> dict[Key, datetime]:
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))
+        found = {}
+        for text, at in told.items():
+            week, tier, venue_class = text.split("/")
+            key = (date.fromisoformat(week), Tier(tier), VenueClass(venue_class))
+            found[key] = datetime.fromisoformat(at)
+    except (OSError, ValueError, TypeError, AttributeError):
+        return {}
+    return found
