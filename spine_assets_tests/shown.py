@@ -20,6 +20,7 @@ _COMMENT = re.compile(r"\s+# .*$")
 
 _ENDLESS = "runs until someone stops it; "
 _PROXY = "needs nginx, htpasswd and openssl of the machine"
+_SIM = "needs the server of the line before; finra_sim/test_steering.py asks the same"
 _ROOT = "changes the machine, as root"
 NOT_RUN = {
     "make demo": "installs, and is run on a clean checkout by `.ci/run`",
@@ -51,6 +52,12 @@ NOT_RUN = {
     "sudo systemctl stop spine-daemon spine-webserver": _ROOT,
     "sudo systemctl start spine-daemon spine-webserver": _ROOT,
     "journalctl -u spine-daemon -o cat -f": _ENDLESS + "needs the service",
+    "spine finra-sim --today 2025-12-29 --log": _ENDLESS + "finra_sim/test_command.py starts it",
+    "curl -s http://127.0.0.1:8713/partitions/group/otcMarket/name/weeklySummary": _SIM,
+    'curl -s -X POST http://127.0.0.1:8713/sim/clock -d \'{"today": "2026-01-05"}\'': _SIM,
+    "curl -s -X POST http://127.0.0.1:8713/sim/faults "
+    '-d \'{"kind": "gateway_timeout", "count": 3}\'': _SIM,
+    "curl -s http://127.0.0.1:8713/sim/requests": _SIM,
     "git pull": "needs the repository's server",
     "make setup": "installs, and is run on a clean checkout by `.ci/run`",
 }
@@ -61,6 +68,10 @@ NOT_RUN |= dict.fromkeys(
         "spine fetch --week 2025-11-21",
         "spine fetch --since 2025-10-03 --tier T1 --class ats",
         "spine fetch --all",
+        ".venv/bin/dagster asset materialize -m spine_assets.definitions "
+        "--select 'finra_weekly_files,group:otc' --partition 2025-11-21",
+        "DAGSTER_HOME=$PWD .venv/bin/dagster sensor start finra_offered -w workspace.yaml",
+        "spine run finra.fetch -p week_ending=2025-11-21",
     ),
     _FINRA,
 )

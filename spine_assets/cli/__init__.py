@@ -17,6 +17,7 @@ from spine_assets.cli.completion import completion
 from spine_assets.cli.database import db
 from spine_assets.cli.doctor import doctor
 from spine_assets.cli.fetch import fetch
+from spine_assets.cli.finra_sim import finra_sim
 from spine_assets.cli.look import query, status, week
 from spine_assets.cli.past import captures, diff, export
 from spine_assets.cli.run import list_pipelines, run
@@ -46,6 +47,7 @@ _COMMANDS = (
     diff,
     export,
     sample,
+    finra_sim,
     db,
     doctor,
     fetch,

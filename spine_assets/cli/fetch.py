@@ -68,6 +68,8 @@ def fetch(
         gone = [not_offered(week, wanted.tiers, offers) for week in weeks if week not in known]
         if gone:
             raise click.ClickException("; ".join(gone))
+        if since and known and since < min(known):
+            click.echo(f"FINRA serves no week before {min(known)}", err=True)
         tasks = plan(offers, holdings, wanted)
         if dry_run:
             render_fetch.planned(tasks, holdings, as_json=as_json)

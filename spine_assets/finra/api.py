@@ -17,6 +17,7 @@ from typing import Any
 from spine_assets.weeks import Tier, VenueClass, monday_of
 
 GROUP = "otcMarket"
+MARKET_WIDE = "NA"  # a partition of totals of the whole market, which no table holds
 MOST_ROWS = 5_000  # a page; FINRA answers fewer where they pass 3 MB
 MOST_OFFSET = 500_000  # of the first row of a page
 

@@ -19,7 +19,7 @@ import tenacity
 from pyrate_limiter import Duration, Limiter, Rate
 
 from spine_assets.finra.answers import Page, page_of, read_json, require_answered
-from spine_assets.finra.api import GROUP, MOST_OFFSET, Dataset, Offer, Question
+from spine_assets.finra.api import GROUP, MARKET_WIDE, MOST_OFFSET, Dataset, Offer, Question
 from spine_assets.finra.credentials import ClientCredentials
 from spine_assets.finra.errors import AnswerChanged, FinraContradicts, FinraUnavailable
 from spine_assets.settings import FinraSettings
@@ -167,7 +167,10 @@ class FinraClient:
         try:
             return self._http.request(method, path, json=json)
         except httpx.RequestError as error:
-            said = f"{method} {self._http.base_url.join(path)}: {type(error).__name__}: {error}"
+            said = (
+                f"{method} {self._http.base_url.join(path)}: {type(error).__name__}: {error}; is "
+                "the network up, and the address (SPINE_FINRA_URL) right?"
+            )
             raise FinraUnavailable(said) from error
 
     def _patiently(self, ask: Callable[[], T]) -> T:
@@ -177,7 +180,7 @@ class FinraClient:
             retry=tenacity.retry_if_exception(self._is_worth_waiting),
             stop=tenacity.stop_after_attempt(patience.attempts),
             wait=self._wait,
-            before_sleep=tenacity.before_sleep_log(_LOG, logging.INFO),
+            before_sleep=self._tell,
             reraise=True,
         )
         return retrying(ask)
@@ -186,6 +189,17 @@ class FinraClient:
         if not isinstance(error, FinraUnavailable):
             return False
         return (error.wait_seconds or 0.0) <= self._patience.most_seconds
+
+    def _tell(self, state: tenacity.RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        seconds = state.next_action.sleep if state.next_action else 0.0
+        _LOG.info(
+            "%s; asking again in %.1f s, %d of %d tries made",
+            error,
+            seconds,
+            state.attempt_number,
+            self._patience.attempts,
+        )
 
     def _wait(self, state: tenacity.RetryCallState) -> float:
         """What FINRA asks for, and a random part of a growing time beside it."""
@@ -207,7 +221,7 @@ def _auth(settings: FinraSettings) -> httpx.Auth | None:
 def _offer(monday: str, tier_id: str, dataset: Dataset) -> Offer | None:
     """A partition as an offer; None where it is not of this project's weeks and tiers."""
     day, tier = date.fromisoformat(monday), tier_of(tier_id)
-    if tier is None:
+    if tier is None and tier_id != MARKET_WIDE:
         _LOG.warning("FINRA offers tier %r of week %s, which is not known here", tier_id, monday)
     if tier is None or day < monday_of(FIRST_WEEK):
         return None

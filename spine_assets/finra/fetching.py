@@ -11,7 +11,7 @@ import gzip
 import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -147,7 +147,7 @@ class Fetcher:
         holdings: Holdings,
         landing: Path,
         spool: Path,
-        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        clock: Callable[[], datetime],
     ) -> None:
         self._client, self._holdings = client, holdings
         self._landing, self._spool, self._clock = landing, spool, clock

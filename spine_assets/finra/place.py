@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -59,6 +59,7 @@ def fetch_all(
     settings: Settings,
     tasks: Iterable[Task],
     moved: Callable[[Task], Told],
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Report:
     """Carry out tasks; an answer that makes no sense stops none of the others.
 
@@ -70,8 +71,10 @@ def fetch_all(
         settings: Where files go.
         tasks: From `plan`.
         moved: For each task, what is called after each of its pages.
+        clock: The time that files are named by.
     """
-    fetcher = Fetcher(client, holdings, settings.landing_path, folder(settings) / _SPOOL)
+    spool = folder(settings) / _SPOOL
+    fetcher = Fetcher(client, holdings, settings.landing_path, spool, clock)
     report = Report()
     remaining = list(tasks)
     while remaining:

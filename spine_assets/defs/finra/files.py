@@ -5,14 +5,16 @@ not offer must not look fetched. Chosen together with the tables of `otc`, a wee
 then built. Whole histories are fetched by `spine fetch`.
 """
 
+from collections.abc import Callable
 from datetime import date
 
 import dagster as dg
 
+from spine_assets.defs.finra.resource import Finra
 from spine_assets.defs.logs import LOGGED
 from spine_assets.defs.otc.specs import FETCHED, OWNER
 from spine_assets.defs.partitions import WEEKS
-from spine_assets.finra.fetching import Fetched, Outcome, Wanted, offered, plan
+from spine_assets.finra.fetching import Fetched, Outcome, Task, Told, Wanted, offered, plan
 from spine_assets.finra.place import fetch_all, not_offered, open_holdings
 from spine_assets.settings import load_finra_settings, load_settings
 from spine_assets.weeks import Tier
@@ -29,18 +31,24 @@ class FetchConfig(dg.Config):
     """Also ask again for what came long after its publication."""
 
 
-@dg.asset(
+# A multi-asset of one: `dg.asset` warns that its backfill policy is in beta, this does not.
+@dg.multi_asset(
     name=FETCHED,
-    partitions_def=WEEKS,
+    specs=[
+        dg.AssetSpec(
+            FETCHED,
+            partitions_def=WEEKS,
+            group_name=GROUP,
+            kinds={"api", "file"},
+            owners=[OWNER],
+            description="A week's answers of FINRA's query API, as files in the landing folder: "
+            "one a tier and class. What is here and has not changed is not fetched again.",
+        )
+    ],
     backfill_policy=dg.BackfillPolicy.multi_run(max_partitions_per_run=1),
-    group_name=GROUP,
-    kinds={"api", "file"},
-    owners=[OWNER],
-    description="A week's answers of FINRA's query API, as files in the landing folder: one a "
-    "tier and class. What is here and has not changed is not fetched again.",
 )
 def finra_weekly_files(
-    context: dg.AssetExecutionContext, config: FetchConfig
+    context: dg.AssetExecutionContext, config: FetchConfig, finra: Finra
 ) -> dg.MaterializeResult[None]:
     """Fetch what is missing of a week, and what FINRA has changed."""
     from spine_assets.finra.client import FinraClient  # its libraries load when FINRA is asked
@@ -53,7 +61,7 @@ def finra_weekly_files(
         if not any((week, tier) in offers for tier in Tier):
             raise dg.Failure(not_offered(week, tuple(Tier), offers), allow_retries=False)
         tasks = plan(offers, holdings, Wanted(weeks={week}, recheck=config.recheck))
-        report = fetch_all(client, holdings, settings, tasks, lambda task: lambda rows, total: None)
+        report = fetch_all(client, holdings, settings, tasks, _moved(context), finra.now)
         requests = client.requests
     for item in report.fetched:
         context.log.info(f"{_named(item)}: {item.outcome}, {item.rows:,} rows {item.file or ''}")
@@ -67,6 +75,16 @@ def finra_weekly_files(
             raise dg.RetryRequested(MAX_RETRIES, wait) from failure
         raise failure
     return dg.MaterializeResult(metadata=_metadata(report.fetched, requests))
+
+
+def _moved(context: dg.AssetExecutionContext) -> Callable[[Task], Told]:
+    """A line in the log for each tier that is begun."""
+
+    def begin(task: Task) -> Told:
+        context.log.info(f"asking for week {task.offer.week_ending}, {task.offer.tier}")
+        return lambda rows, total: None
+
+    return begin
 
 
 def _named(item: Fetched) -> str:

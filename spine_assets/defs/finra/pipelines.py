@@ -1,0 +1,28 @@
+"""The pipeline of the finra domain: fetching one week as a run of Dagster."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from spine_assets.pipelines import Kind, Parameter, Pipeline, Plan, RunPlan
+
+
+def _of_week(values: Mapping[str, Any], dry_run: bool) -> Plan:
+    week = values["week_ending"]
+    config = {"finra_weekly_files": {"config": {"recheck": values["recheck"]}}}
+    return Plan([RunPlan(week, week, {"ops": config})])
+
+
+PIPELINES = (
+    Pipeline(
+        "finra.fetch",
+        "Fetch a week from FINRA into the landing folder; `spine fetch` does so for many.",
+        "finra_fetch",
+        _of_week,
+        (
+            Parameter("week_ending", Kind.WEEK, "the week's Friday", required=True),
+            Parameter("recheck", Kind.FLAG, "ask again for what is long settled", default=False),
+        ),
+    ),
+)

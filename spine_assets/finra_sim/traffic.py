@@ -1,0 +1,118 @@
+"""How much is asked: the limit of requests, and an account of all of them.
+
+Belongs here: arrivals, answers and their sums. Does not belong here: what is answered.
+
+A request counts towards a client's limit when it is let through, and towards the largest
+number in one second also when it is not.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from threading import Lock
+from time import monotonic
+from typing import Any
+
+_SECOND = 1.0
+
+
+@dataclass
+class Asked:
+    """One request, filled in while it is answered."""
+
+    endpoint: str
+    client: str
+    limited: bool
+    week: str | None = None
+    tier: str | None = None
+    summary_type: str | None = None
+    offset: int | None = None
+    rows: int = 0
+    total: int | None = None
+    faults: list[str] = field(default_factory=list)
+
+
+class Traffic:
+    """Counts requests; all of it is told by `told`."""
+
+    def __init__(self, per_second: int, clock: Callable[[], float] = monotonic) -> None:
+        self._per_second, self._clock = per_second, clock
+        self._lock = Lock()
+        self._let_through: defaultdict[str, deque[float]] = defaultdict(deque)
+        self.forget()
+
+    def forget(self) -> None:
+        """Start the account again; the limit goes on."""
+        with self._lock:
+            self._seen: defaultdict[str, deque[float]] = defaultdict(deque)
+            self._most = 0
+            self._statuses: defaultdict[str, Counter[str]] = defaultdict(Counter)
+            self._weeks: dict[tuple[str | None, ...], Counter[str]] = {}
+            self._pages: dict[tuple[str | None, ...], Counter[str]] = {}
+
+    def arrived(self, asked: Asked) -> bool:
+        """Count an arrival; whether the client is within its limit."""
+        now = self._clock()
+        if not asked.limited:
+            return True
+        with self._lock:
+            seen = _recent(self._seen[asked.client], now)
+            seen.append(now)
+            self._most = max(self._most, len(seen))
+            through = _recent(self._let_through[asked.client], now)
+            if len(through) >= self._per_second:
+                return False
+            through.append(now)
+            return True
+
+    def answered(self, asked: Asked, status: int) -> None:
+        """Count an answer; a body that was cut counts as `cut`, and its rows as not given."""
+        outcome = "cut" if "cut" in asked.faults else str(status)
+        with self._lock:
+            self._statuses[asked.endpoint][outcome] += 1
+            if asked.offset is None:
+                return
+            key = (asked.endpoint, asked.week, asked.tier, asked.summary_type)
+            self._weeks.setdefault(key, Counter())[outcome] += 1
+            if outcome == "200" and asked.rows:
+                pages = self._pages.setdefault(key, Counter())
+                pages[f"{asked.offset}+{asked.rows}"] += 1
+
+    def told(self) -> dict[str, Any]:
+        """The account, for JSON.
+
+        `asked` has an entry for each endpoint, week (Monday), tier and summary type that a
+        request named alone: its answers by status, `rows` given, and `pages` by
+        `offset+rows`, each with how often it was given.
+        """
+        with self._lock:
+            asked = []
+            for key, statuses in self._weeks.items():
+                endpoint, week, tier, summary_type = key
+                pages = self._pages.get(key, Counter())
+                asked.append(
+                    {
+                        "endpoint": endpoint,
+                        "week": week,
+                        "tier": tier,
+                        "summary_type": summary_type,
+                        "statuses": dict(statuses),
+                        "rows": sum(int(page.split("+")[1]) * n for page, n in pages.items()),
+                        "pages": dict(pages),
+                    }
+                )
+            return {
+                "requests": sum(counter.total() for counter in self._statuses.values()),
+                "endpoints": {name: dict(found) for name, found in self._statuses.items()},
+                "asked": asked,
+                "most_in_one_second": self._most,
+            }
+
+
+def _recent(times: deque[float], now: float) -> deque[float]:
+    """The moments of the last second."""
+    while times and now - times[0] >= _SECOND:
+        times.popleft()
+    return times

@@ -1,0 +1,65 @@
+"""A simulated FINRA on a real socket, and clients that do not wait long."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+from pathlib import Path
+
+import pytest
+
+from spine_assets.finra.client import FinraClient, Patience
+from spine_assets.finra.fetching import Told, Wanted, offered, plan
+from spine_assets.finra.place import Report, fetch_all, open_holdings
+from spine_assets.finra_sim import Options, Server, serving
+from spine_assets.settings import FinraSettings, Settings
+
+IMPATIENT = Patience(attempts=4, first_seconds=0.01, most_seconds=2.0)
+AFTERNOON = time(20)  # UTC
+TODAY = date(2025, 12, 29)
+SMALL = Options(today=TODAY, rows=90, weeks=4, historic_weeks=3, restated_share=0.0)
+
+
+def client_of(url: str, **settings: object) -> FinraClient:
+    """A client of a simulated FINRA, as fast as it lets one be."""
+    told = {"url": url, "token_url": f"{url}/fip/rest/ews/oauth2/access_token"}
+    return FinraClient(
+        FinraSettings.model_validate({"requests_per_second": 20, **told, **settings}), IMPATIENT
+    )
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    """Seven small weeks, nothing wrong."""
+    with serving(SMALL) as running:
+        yield running
+
+
+@dataclass
+class Desk:
+    """A project's folders, from which a simulated FINRA is asked."""
+
+    server: Server
+    settings: Settings
+
+    def fetch(self, wanted: Wanted | None = None, told: Told = lambda rows, total: None) -> Report:
+        """What `spine fetch` does."""
+        with client_of(self.server.url) as client:
+            holdings = open_holdings(self.settings)
+            tasks = plan(offered(client), holdings, wanted or Wanted())
+            return fetch_all(client, holdings, self.settings, tasks, lambda task: told, self.now)
+
+    def now(self) -> datetime:
+        """The afternoon of FINRA's day: what a file fetched then is named by."""
+        return datetime.combine(self.server.sim.today, AFTERNOON, UTC)
+
+    def files(self) -> list[Path]:
+        """Fetched files, in the order of their names."""
+        return sorted(self.settings.landing_path.glob("finra/*/*.csv.gz"))
+
+
+@pytest.fixture
+def desk(server: Server, tmp_path: Path) -> Desk:
+    """An empty project."""
+    return Desk(server, Settings(data_dir=tmp_path / "data"))

@@ -1,0 +1,364 @@
+"""Asking a simulated FINRA over real sockets."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import date, timedelta
+
+import pytest
+
+from spine_assets.finra.answers import Row
+from spine_assets.finra.api import SUMMARY_TYPES, Dataset, Offer, Question
+from spine_assets.finra.client import FinraClient
+from spine_assets.finra.errors import (
+    AnswerChanged,
+    FinraContradicts,
+    FinraError,
+    FinraRefused,
+    FinraUnavailable,
+)
+from spine_assets.finra.fetching import offered
+from spine_assets.finra_sim import Change, Fault, Restatement, Server, serving
+from spine_assets.finra_sim.faults import FaultKind
+from spine_assets.weeks import Tier, VenueClass, publication_day
+from spine_assets_tests.finra.conftest import IMPATIENT, SMALL, TODAY, client_of
+
+WEEK = date(2025, 11, 21)
+ATS = Question(WEEK, Tier.NMS_TIER_1, Dataset.CURRENT, VenueClass.ATS, limit=7)
+KEY = ("issueSymbolIdentifier", "MPID", "firmCRDNumber", "marketParticipantName")
+
+
+def rows_of(client: FinraClient, question: Question) -> list[Row]:
+    return [row for page in client.pages(question) for row in page.rows]
+
+
+def held(server: Server, question: Question) -> int:
+    """How many rows of a question the server holds."""
+    kind = SUMMARY_TYPES[question.venue_class] if question.venue_class else None
+    return server.sim.rows(question.week_ending, question.tier, kind).height
+
+
+class TestPages:
+    @pytest.mark.parametrize("venue_class", list(VenueClass))
+    @pytest.mark.parametrize("tier", list(Tier))
+    def test_all_rows_of_the_class_come_once(
+        self, server: Server, tier: Tier, venue_class: VenueClass
+    ) -> None:
+        question = replace(ATS, tier=tier, venue_class=venue_class)
+        with client_of(server.url) as client:
+            rows = rows_of(client, question)
+        theirs = server.sim.rows(WEEK, tier, SUMMARY_TYPES[venue_class])
+        expected = {tuple(str(row[name]) for name in KEY) for row in theirs.iter_rows(named=True)}
+        assert {tuple(str(row[name]) for name in KEY) for row in rows} == expected
+        assert len(rows) == theirs.height > 0
+
+    def test_a_short_page_is_not_the_end(self, server: Server) -> None:
+        server.sim.add_faults(Fault(FaultKind.SHORT_PAGE, rate=0.7))
+        with client_of(server.url) as client:
+            assert len(rows_of(client, ATS)) == held(server, ATS)
+            assert client.requests > held(server, ATS) / 7
+
+    def test_no_rows_are_an_empty_answer_without_a_body(self, server: Server) -> None:
+        nothing = replace(ATS, updated_from=date(2026, 1, 1))
+        with client_of(server.url) as client:
+            assert rows_of(client, nothing) == []
+            assert client.count(nothing) == 0
+            assert client.count(ATS) == held(server, ATS)
+
+    def test_it_goes_on_after_the_rows_that_are_there(self, server: Server) -> None:
+        with client_of(server.url) as client:
+            whole = rows_of(client, ATS)
+            rest = [row for page in client.pages(ATS, 10, len(whole)) for row in page.rows]
+            nothing = list(client.pages(ATS, len(whole), len(whole)))
+        assert rest == whole[10:]
+        assert nothing == []
+
+    def test_an_answer_that_changes_between_pages_is_not_mixed(self, server: Server) -> None:
+        with client_of(server.url) as client:
+            pages = client.pages(ATS)
+            next(pages)
+            rows = server.sim.rows(WEEK, ATS.tier, SUMMARY_TYPES[VenueClass.ATS])
+            one = rows.row(0, named=True)
+            gone = Change(one["issueSymbolIdentifier"], one["MPID"])
+            server.sim.restate(Restatement(WEEK, ATS.tier, VenueClass.ATS, TODAY, (gone,)))
+            with pytest.raises(AnswerChanged, match="rows became"):
+                list(pages)
+
+    def test_the_historic_dataset_gives_all_summary_types(self, server: Server) -> None:
+        with client_of(server.url) as client:
+            week = min(offer.week_ending for offer in client.offers(Dataset.HISTORIC))
+            question = Question(week, Tier.OTC, Dataset.HISTORIC)
+            kinds = {row["summaryTypeCode"] for row in rows_of(client, question)}
+        assert set(SUMMARY_TYPES.values()) < kinds
+
+
+class TestOffers:
+    def test_each_tier_is_offered_from_its_publication_day_on(self, server: Server) -> None:
+        with client_of(server.url) as client:
+            for day in (date(2025, 12, 21), date(2025, 12, 22), TODAY):
+                server.sim.today = day
+                offers = offered(client)
+                assert offers
+                for (week, tier), offer in offers.items():
+                    assert publication_day(week, tier) <= day
+                    assert (offer.week_ending, offer.tier) == (week, tier)
+                for tier in Tier:
+                    newest = max(week for week, known in offers if known is tier)
+                    assert publication_day(newest + timedelta(weeks=1), tier) > day
+
+    def test_what_both_datasets_hold_is_asked_of_the_current_one(self, server: Server) -> None:
+        with client_of(server.url) as client:
+            current, historic = (client.offers(dataset) for dataset in Dataset)
+            both = {(o.week_ending, o.tier) for o in current} & {
+                (o.week_ending, o.tier) for o in historic
+            }
+            offers = offered(client)
+        assert all(offers[place].dataset is Dataset.CURRENT for place in both)
+        assert {offer.dataset for offer in offers.values()} == set(Dataset)
+        assert all(isinstance(offer, Offer) for offer in offers.values())
+
+
+class TestPassingFaults:
+    @pytest.mark.parametrize(
+        "fault",
+        [
+            Fault(FaultKind.TOO_MANY, count=2, seconds=0),
+            Fault(FaultKind.TOO_MANY_BARE, count=2),
+            Fault(FaultKind.GATEWAY_TIMEOUT, count=3),
+            Fault(FaultKind.UNAVAILABLE, count=2),
+            Fault(FaultKind.CUT, count=2),
+        ],
+        ids=lambda fault: fault.kind,
+    )
+    def test_a_busy_server_is_asked_again(self, server: Server, fault: Fault) -> None:
+        server.sim.add_faults(fault)
+        with client_of(server.url) as client:
+            assert len(rows_of(client, replace(ATS, limit=5000))) == held(server, ATS)
+            assert client.requests == 1 + (fault.count or 0)
+
+    def test_it_waits_as_long_as_it_is_asked_to(self, server: Server) -> None:
+        server.sim.add_faults(Fault(FaultKind.TOO_MANY, count=1, seconds=1))
+        with client_of(server.url) as client:
+            begun = time.monotonic()
+            client.count(ATS)
+            assert time.monotonic() - begun >= 1
+
+    def test_a_wait_that_is_too_long_is_told_at_once(self, server: Server) -> None:
+        server.sim.add_faults(Fault(FaultKind.TOO_MANY, seconds=3600))
+        with client_of(server.url) as client, pytest.raises(FinraUnavailable) as caught:
+            client.count(ATS)
+        assert client.requests == 1
+        assert caught.value.wait_seconds == 3600
+        assert "429" in str(caught.value)
+
+    def test_it_gives_up_and_says_what_finra_said(self, server: Server) -> None:
+        server.sim.add_faults(Fault(FaultKind.GATEWAY_TIMEOUT))
+        with client_of(server.url) as client, pytest.raises(FinraUnavailable, match="504"):
+            client.count(ATS)
+        assert client.requests == IMPATIENT.attempts
+
+    def test_a_server_that_is_not_there_is_told_by_its_address(self, server: Server) -> None:
+        server.stop()
+        with client_of(server.url) as client, pytest.raises(FinraUnavailable) as caught:
+            client.count(ATS)
+        assert server.url in str(caught.value)
+        assert "SPINE_FINRA_URL" in str(caught.value)
+        server.start()
+        with client_of(server.url) as client:
+            assert client.count(ATS) == held(server, ATS)
+
+    def test_an_answer_that_takes_too_long_is_a_passing_fault(self, server: Server) -> None:
+        server.sim.add_faults(Fault(FaultKind.SLOW, count=1, seconds=3))
+        with client_of(server.url, timeout_seconds=0.5) as client:
+            assert client.count(ATS) == held(server, ATS)
+            assert client.requests == 2
+
+
+class TestRefusals:
+    @pytest.mark.parametrize(
+        ("fault", "kind", "told"),
+        [
+            (Fault(FaultKind.HTML), FinraContradicts, "text/html"),
+            (Fault(FaultKind.FORBIDDEN), FinraRefused, "SPINE_FINRA_CLIENT_ID"),
+            (Fault(FaultKind.UNAUTHORIZED), FinraRefused, "401"),
+        ],
+        ids=lambda value: getattr(value, "kind", None),
+    )
+    def test_what_will_not_pass_is_told_at_once(
+        self, server: Server, fault: Fault, kind: type[FinraError], told: str
+    ) -> None:
+        server.sim.add_faults(fault)
+        with client_of(server.url) as client, pytest.raises(kind, match=told):
+            client.count(ATS)
+        assert client.requests == 1
+
+    def test_a_question_finra_cannot_answer_is_told_in_its_words(self, server: Server) -> None:
+        wrong = Question(WEEK, Tier.OTC, Dataset.HISTORIC, VenueClass.ATS)
+        with client_of(server.url) as client, pytest.raises(FinraRefused, match="400") as caught:
+            client.count(wrong)
+        assert "summaryTypeCode" in str(caught.value)
+
+    def test_more_rows_than_can_be_reached_are_told(self, server: Server) -> None:
+        with client_of(server.url) as client, pytest.raises(FinraContradicts, match="500,000"):
+            client.page(ATS, 500_001)
+
+    @pytest.mark.parametrize(
+        ("headers", "body", "told"),
+        [
+            ({"Record-Total": "2"}, "[1, 2]", "no list of rows"),
+            ({"Record-Total": "2"}, '{"rows": []}', "no list of rows"),
+            ({"Record-Total": "2"}, "[{]", "broken JSON"),
+            ({}, "[]", "no usable Record-Total"),
+            ({"Record-Total": "-1"}, "[]", "no usable Record-Total"),
+            ({"Record-Total": "5"}, "[]", "no row came after 0 of 5"),
+            ({"Record-Total": "1"}, "[{}, {}]", "2 rows came of 1"),
+        ],
+    )
+    def test_an_answer_that_makes_no_sense_is_refused(
+        self, headers: dict[str, str], body: str, told: str
+    ) -> None:
+        head = {"content-type": "application/json", **headers}
+        with (
+            answering(head, body) as url,
+            client_of(url) as client,
+            pytest.raises(FinraContradicts, match=told),
+        ):
+            rows_of(client, ATS)
+
+    def test_a_moved_address_is_told(self) -> None:
+        head = {"location": "https://www.finra.org/elsewhere"}
+        with (
+            answering(head, "", status="301 Moved Permanently") as url,
+            client_of(url) as client,
+            pytest.raises(FinraRefused, match="301"),
+        ):
+            rows_of(client, ATS)
+
+
+SIGNED = {"client_id": "spine-sim", "client_secret": "synthetic"}
+SIGNED_ONLY = replace(SMALL, require_auth=True)
+
+
+class TestCredentials:
+    def test_without_a_key_it_is_said_which_to_set(self) -> None:
+        with (
+            serving(SIGNED_ONLY) as server,
+            client_of(server.url) as client,
+            pytest.raises(FinraRefused, match="SPINE_FINRA_CLIENT_SECRET"),
+        ):
+            client.count(ATS)
+
+    def test_one_token_serves_many_requests(self) -> None:
+        with serving(SIGNED_ONLY) as server, client_of(server.url, **SIGNED) as client:
+            assert len(rows_of(client, ATS)) == held(server, ATS)
+            told = server.sim.requests()["endpoints"]
+            tokens = [found for name, found in told.items() if "token" in name]  # type: ignore[attr-defined]
+            assert tokens == [{"200": 1}]
+
+    def test_a_token_that_has_ended_is_renewed(self) -> None:
+        with serving(SIGNED_ONLY) as server, client_of(server.url, **SIGNED) as client:
+            client.count(ATS)
+            assert server.sim.expire_tokens() == 1
+            assert client.count(ATS) == held(server, ATS)
+
+    def test_a_short_lived_token_is_asked_for_again(self) -> None:
+        short = replace(SIGNED_ONLY, token_seconds=1)
+        with serving(short) as server, client_of(server.url, **SIGNED) as client:
+            assert len(rows_of(client, ATS)) == held(server, ATS)
+
+    @pytest.mark.parametrize(
+        ("client_id", "secret", "status"),
+        [("spine-sim", "hunter2", "401"), ("spine-sim-without-data", "synthetic", "403")],
+    )
+    def test_wrong_credentials_are_told_and_not_repeated(
+        self, client_id: str, secret: str, status: str
+    ) -> None:
+        with (
+            serving(SIGNED_ONLY) as server,
+            client_of(server.url, client_id=client_id, client_secret=secret) as client,
+            pytest.raises(FinraRefused, match=status) as caught,
+        ):
+            client.count(ATS)
+        assert secret not in str(caught.value)
+
+    def test_a_busy_token_server_is_asked_again(self) -> None:
+        with serving(SIGNED_ONLY) as server, client_of(server.url, **SIGNED) as client:
+            server.sim.add_faults(Fault(FaultKind.UNAVAILABLE, count=2, on="token"))
+            assert client.count(ATS) == held(server, ATS)
+
+
+def test_it_stays_below_its_limit_of_requests(server: Server) -> None:
+    with client_of(server.url, requests_per_second=5) as client:
+        for _ in range(12):
+            client.count(ATS)
+    told = server.sim.requests()
+    assert told["most_in_one_second"] <= 5  # type: ignore[operator]
+
+
+def test_it_says_who_asks(server: Server) -> None:
+    heard: list[str] = []
+    head = {"content-type": "application/json", "Record-Total": "0"}
+    with answering(head, "[]", heard) as url, client_of(url) as client:
+        client.count(ATS)
+    assert "user-agent: spine-assets/" in heard[0].lower()
+    asked = json.loads(heard[0].partition("\r\n\r\n")[2])
+    assert asked["limit"] == 1
+    assert {
+        "fieldName": "weekStartDate",
+        "compareType": "EQUAL",
+        "fieldValue": "2025-11-17",
+    } in asked["compareFilters"]
+
+
+class answering:  # noqa: N801 - reads as a context manager
+    """A server that gives one answer to whatever is asked."""
+
+    def __init__(
+        self,
+        headers: dict[str, str],
+        body: str,
+        heard: list[str] | None = None,
+        status: str = "200 OK",
+    ) -> None:
+        head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        self._answer = (
+            f"HTTP/1.1 {status}\r\n{head}content-length: {len(body)}\r\n"
+            f"connection: close\r\n\r\n{body}"
+        ).encode()
+        self._heard = heard if heard is not None else []
+        self._listener = socket.create_server(("127.0.0.1", 0))
+
+    def __enter__(self) -> str:
+        threading.Thread(target=self._serve, daemon=True).start()
+        return f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+
+    def __exit__(self, *_: object) -> None:
+        self._listener.close()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            with connection:
+                self._heard.append(_request(connection.recv))
+                connection.sendall(self._answer)
+
+
+def _request(receive: Callable[[int], bytes]) -> str:
+    """Head and body of a request."""
+    text = b""
+    while b"\r\n\r\n" not in text:
+        text += receive(65_536)
+    head, _, body = text.partition(b"\r\n\r\n")
+    lengths = [line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
+    wanted = int(lengths[0].split(b":")[1]) if lengths else 0
+    while len(body) < wanted:
+        body += receive(65_536)
+    return (head + b"\r\n\r\n" + body).decode()

@@ -1,0 +1,204 @@
+"""Fetching as Dagster does it: the asset, its sensor and its schedule, each by itself."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from click.testing import CliRunner
+
+from spine_assets.cli import main
+from spine_assets.defs.finra.offered_sensor import finra_offered
+from spine_assets.defs.finra.schedules import finra_restatements
+from spine_assets.defs.otc import asking
+from spine_assets.defs.otc.specs import FETCHED
+from spine_assets.finra_sim import Fault, Server, serving
+from spine_assets.finra_sim.faults import FaultKind
+from spine_assets.lake import Lake
+from spine_assets.tags import LANE, Lane
+from spine_assets.weeks import Tier, VenueClass
+from spine_assets_tests.defs import conftest as project_fixtures
+from spine_assets_tests.defs.conftest import TABLES, Outcome, Project, Runner
+from spine_assets_tests.finra.conftest import SMALL, TODAY
+from spine_assets_tests.finra.tables import differences
+
+project, runner = project_fixtures.project, project_fixtures.runner  # fixtures
+code_location = project_fixtures.code_location
+WEEK = date(2025, 11, 21)
+AT = datetime(2025, 12, 31, 11, 0, tzinfo=UTC)
+FETCH = dg.AssetSelection.assets(FETCHED)
+FETCH_AND_BUILD = FETCH | dg.AssetSelection.groups("otc")
+
+
+@pytest.fixture(autouse=True)
+def asked(project: Project, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The project asks the simulated FINRA."""
+    monkeypatch.setenv("SPINE_FINRA_URL", server.url)
+    monkeypatch.setenv("SPINE_FINRA_REQUESTS_PER_SECOND", "20")
+
+
+def fetched_files(project: Project) -> list[Path]:
+    return sorted(project.landing.glob("finra/*/*.csv.gz"))
+
+
+def ticked(runner: Runner) -> dg.SensorResult | dg.SkipReason:
+    """What a tick of the sensor says."""
+    with dg.build_sensor_context(instance=runner.instance) as context:
+        told = finra_offered(context)
+    assert isinstance(told, dg.SensorResult | dg.SkipReason)
+    return told
+
+
+def requests(runner: Runner) -> list[dg.RunRequest]:
+    told = ticked(runner)
+    assert isinstance(told, dg.SensorResult), told
+    return list(told.run_requests or [])
+
+
+def executed(request: dg.RunRequest, runner: Runner) -> bool:
+    """Run what was asked for."""
+    job = runner.code_location.resolve_job_def("finra_fetch")
+    return job.execute_in_process(
+        instance=runner.instance,
+        tags=dict(request.tags),
+        partition_key=request.partition_key,
+        raise_on_error=False,
+    ).success
+
+
+class TestAsset:
+    def test_chosen_with_the_tables_a_week_is_fetched_and_built(
+        self, project: Project, runner: Runner, server: Server
+    ) -> None:
+        outcome = runner.week(WEEK, FETCH_AND_BUILD)
+        assert outcome.success
+        assert sorted({name for name, _ in outcome.materialized()}) == sorted((*TABLES, FETCHED))
+        assert differences(project.lake, server.sim, [WEEK]) == []
+        assert outcome.fact(FETCHED, WEEK, "new_files") == len(Tier) * len(VenueClass)
+
+    def test_again_nothing_is_new(self, project: Project, runner: Runner, server: Server) -> None:
+        assert runner.week(WEEK, FETCH).success
+        before = fetched_files(project)
+        outcome = runner.week(WEEK, FETCH)
+        assert outcome.success
+        assert outcome.fact(FETCHED, WEEK, "new_files") == 0
+        assert fetched_files(project) == before
+
+    def test_a_week_that_is_not_offered_fails_and_says_when_it_is(self, runner: Runner) -> None:
+        outcome = runner.week(date(2026, 1, 2), FETCH_AND_BUILD)
+        assert not outcome.success
+        assert "NMS_TIER_1 on 2026-01-20" in _failure(outcome)
+
+    def test_a_senseless_answer_fails_and_keeps_the_others(
+        self, project: Project, runner: Runner, server: Server
+    ) -> None:
+        server.sim.add_faults(Fault(FaultKind.HTML, count=1))
+        outcome = runner.week(WEEK, FETCH)
+        assert not outcome.success
+        assert "text/html" in _failure(outcome)
+        assert len(fetched_files(project)) == 4
+
+    def test_a_refusal_is_told_and_not_repeated(self, runner: Runner, server: Server) -> None:
+        server.sim.add_faults(Fault(FaultKind.FORBIDDEN))
+        outcome = runner.week(WEEK, FETCH)
+        assert not outcome.success
+        assert "SPINE_FINRA_CLIENT_ID" in _failure(outcome)
+
+    def test_building_the_tables_never_asks_finra(self, runner: Runner, server: Server) -> None:
+        assert not runner.week(WEEK).success
+        assert server.sim.requests()["requests"] == 0
+
+
+class TestPipeline:
+    def test_a_week_is_fetched_by_name(self, project: Project) -> None:
+        done = CliRunner().invoke(main, ["run", "finra.fetch", "-p", f"week_ending={WEEK}"])
+        assert done.exit_code == 0, done.output
+        assert len(fetched_files(project)) == 6
+
+
+class TestSensor:
+    def test_it_is_off_until_switched_on(self, code_location: dg.Definitions) -> None:
+        found = code_location.resolve_sensor_def("finra_offered")
+        assert found.default_status is dg.DefaultSensorStatus.STOPPED
+
+    def test_each_week_that_lacks_something_is_asked_for_once(
+        self, project: Project, runner: Runner, server: Server
+    ) -> None:
+        asked_for = requests(runner)
+        weeks = [str(request.partition_key) for request in asked_for]
+        assert weeks == sorted(weeks, reverse=True)  # the newest first
+        offered = {str(week) for week, _ in server.sim.partitions("weeklySummary")}
+        historic = {str(week) for week, _ in server.sim.partitions("weeklySummaryHistoric")}
+        assert set(weeks) == offered | historic
+        assert all(request.tags[LANE] == Lane.SLOW.value for request in asked_for)
+        assert all(executed(request, runner) for request in asked_for)
+        assert isinstance(ticked(runner), dg.SkipReason)
+
+    def test_a_tier_that_is_published_later_is_asked_for(
+        self, runner: Runner, server: Server
+    ) -> None:
+        server.sim.today = date(2025, 12, 28)
+        assert all(executed(request, runner) for request in requests(runner))
+        server.sim.today = TODAY
+        weeks = {request.partition_key for request in requests(runner)}
+        assert weeks == {"2025-12-12", "2025-11-28"}  # tier 1 of one, the others of another
+
+    def test_a_fetch_that_failed_is_asked_for_again_later(
+        self, runner: Runner, server: Server
+    ) -> None:
+        server.sim.add_faults(Fault(FaultKind.HTML))
+        first = requests(runner)[0]
+        assert not executed(first, runner)
+        server.sim.clear_faults()
+        again = [request.partition_key for request in requests(runner)]
+        assert first.partition_key not in again  # it waits a minute
+        (record, *_) = runner.instance.get_run_records(
+            dg.RunsFilter(tags={asking.INPUT: first.tags[asking.INPUT]})
+        )
+        assert record.dagster_run.status is dg.DagsterRunStatus.FAILURE
+
+    def test_a_finra_that_is_away_is_no_failure_of_the_sensor(
+        self, runner: Runner, server: Server
+    ) -> None:
+        server.stop()
+        told = ticked(runner)
+        assert isinstance(told, dg.SkipReason)
+        assert "cannot be asked now" in (told.skip_message or "")
+
+
+class TestSchedule:
+    def test_it_asks_for_the_newest_weeks_of_each_tier(
+        self, code_location: dg.Definitions, runner: Runner
+    ) -> None:
+        found = code_location.resolve_schedule_def("finra_restatements")
+        assert found.default_status is dg.DefaultScheduleStatus.STOPPED
+        with dg.build_schedule_context(
+            instance=runner.instance, scheduled_execution_time=AT
+        ) as context:
+            told = finra_restatements(context)
+        assert isinstance(told, list)
+        weeks = [request.partition_key for request in told]
+        expected = [date(2025, 12, 12) - timedelta(weeks=n) for n in range(6)]
+        assert weeks == sorted(map(str, expected))
+        assert len({request.run_key for request in told}) == len(told)
+
+
+def test_an_older_week_is_fetched_from_the_historic_dataset(
+    project: Project, runner: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving(replace(SMALL, weeks=2, historic_weeks=6)) as server:
+        monkeypatch.setenv("SPINE_FINRA_URL", server.url)
+        assert runner.week(WEEK, FETCH_AND_BUILD).success
+        assert "weeklySummaryHistoric" in str(server.sim.requests()["endpoints"])
+        assert differences(project.lake, server.sim, [WEEK]) == []
+        assert Lake(project.lake).weeks("otc_venue_share") == [WEEK]
+
+
+def _failure(outcome: Outcome) -> str:
+    data = outcome.result.failure_data_for_node(FETCHED)
+    assert data is not None
+    assert data.error is not None
+    return data.error.message

@@ -1,0 +1,122 @@
+"""`spine fetch` as people and programs use it, against a simulated FINRA."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from spine_assets.cli import main
+from spine_assets.finra_sim import Fault, Server
+from spine_assets.finra_sim.faults import FaultKind
+
+WEEK = "2025-11-21"
+
+
+@pytest.fixture(autouse=True)
+def here(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty project that asks the simulated FINRA."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SPINE_FINRA_URL", server.url)
+    monkeypatch.setenv("SPINE_FINRA_REQUESTS_PER_SECOND", "20")
+    return tmp_path
+
+
+def spine(*words: str) -> Result:
+    return CliRunner().invoke(main, words)
+
+
+def told(*words: str) -> dict[str, Any]:
+    """What a command says to programs."""
+    result = spine(*words, "--json")
+    assert result.exit_code == 0, result.output
+    found: dict[str, Any] = json.loads(result.stdout)
+    return found
+
+
+def test_a_week_is_fetched_and_the_next_step_is_named(here: Path) -> None:
+    result = spine("fetch", "--week", WEEK)
+    assert result.exit_code == 0, result.output
+    assert "6 fetched" in result.stdout
+    assert f"spine backfill {WEEK}..{WEEK}" in result.stdout
+    assert len(list(here.glob("data/landing/finra/2025/*.csv.gz"))) == 6
+
+
+def test_programs_are_told_each_answer(here: Path) -> None:
+    found = told("fetch", "--week", WEEK, "--tier", "OTCE", "--class", "non-ats")
+    (answer,) = found["answers"]
+    assert (answer["tier"], answer["venue_class"], answer["outcome"]) == (
+        "OTC",
+        "NON_ATS",
+        "fetched",
+    )
+    assert (here / "data/landing" / answer["file"]).exists()
+    assert found["failures"] == []
+    assert found["not_asked"] == 0
+    assert found["requests"] >= 3
+
+
+def test_a_dry_run_fetches_nothing(here: Path) -> None:
+    found = told("fetch", "--all", "--dry-run")
+    assert len(found["answers"]) > 6
+    assert not any(answer["is_here"] for answer in found["answers"])
+    assert not (here / "data" / "landing" / "finra").exists()
+    assert "would fetch" in spine("fetch", "--all", "--dry-run").stdout
+
+
+def test_since_takes_all_later_weeks(here: Path) -> None:
+    found = told("fetch", "--since", "2025-12-05", "--class", "ats")
+    assert {answer["week_ending"] for answer in found["answers"]} == {"2025-12-05", "2025-12-12"}
+    assert {answer["tier"] for answer in found["answers"]} == {"NMS_TIER_1"}  # others come later
+
+
+def test_weeks_older_than_finra_serves_are_told() -> None:
+    result = spine("fetch", "--since", "2014-05-16", "--dry-run")
+    assert "FINRA serves no week before 2025-10-" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["fetch"], "--week WEEK, --since WEEK or --all"),
+        (["fetch", "--all", "--week", WEEK], "--week WEEK, --since WEEK or --all"),
+        (["fetch", "--week", "2025-11-20"], "weeks end on Fridays: 2025-11-21"),
+        (["fetch", "--week", WEEK, "--tier", "OTCR"], "did you mean OTCE?"),
+        (["fetch", "--week", WEEK, "--class", "at"], "did you mean ats?"),
+    ],
+)
+def test_wrong_usage_is_told(words: list[str], said: str) -> None:
+    result = spine(*words)
+    assert result.exit_code == 2
+    assert said in result.stderr
+
+
+def test_a_week_that_is_not_offered_is_told_with_its_days() -> None:
+    result = spine("fetch", "--week", "2026-01-02")
+    assert result.exit_code == 1
+    assert "NMS_TIER_1 on 2026-01-20" in result.stderr
+
+
+def test_what_goes_wrong_is_told_in_finras_words_and_ends_with_1(server: Server) -> None:
+    server.sim.add_faults(Fault(FaultKind.FORBIDDEN))
+    result = spine("fetch", "--week", WEEK)
+    assert result.exit_code == 1
+    assert "403" in result.stdout
+    assert "SPINE_FINRA_CLIENT_ID" in result.stdout
+    assert "2 tiers of weeks were not asked for" in result.stdout
+    server.sim.clear_faults()
+    assert told("fetch", "--week", WEEK)["failures"] == []
+
+
+def test_a_wrong_setting_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPINE_FINRA_CLIENT_ID", "someone")
+    monkeypatch.setenv("SPINE_FINRA_REQUESTS_PER_SECOND", "500")
+    monkeypatch.setenv("SPINE_FINRA_URL", "ftp://example.org")
+    result = spine("fetch", "--week", WEEK)
+    assert result.exit_code == 1
+    for name in ("SPINE_FINRA_URL", "SPINE_FINRA_REQUESTS_PER_SECOND"):
+        assert name in result.stderr
+    assert "Traceback" not in result.output

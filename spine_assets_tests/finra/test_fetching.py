@@ -1,0 +1,303 @@
+"""From a simulated FINRA's answers to files of the landing folder."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from datetime import date, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from spine_assets.finra.api import SUMMARY_TYPES
+from spine_assets.finra.delivered import read_name
+from spine_assets.finra.fetching import Outcome, Wanted, newest, offered, plan
+from spine_assets.finra.held import Holdings
+from spine_assets.finra.place import Report, folder, not_offered, open_holdings
+from spine_assets.finra_sim import Change, Fault, Restatement, serving
+from spine_assets.finra_sim.faults import FaultKind
+from spine_assets.otc.placement import Key
+from spine_assets.otc.scanning import scan
+from spine_assets.sample import write_sample
+from spine_assets.weeks import Tier, VenueClass, publication_day
+from spine_assets_tests.finra.conftest import SMALL, Desk, client_of
+
+WEEK = date(2025, 11, 21)
+ONE_WEEK = Wanted(weeks={WEEK})
+ALL_OF_IT = [(WEEK, tier, venue_class) for tier in Tier for venue_class in VenueClass]
+
+
+def outcomes(report: Report) -> dict[Key, Outcome]:
+    return {item.key: item.outcome for item in report.fetched}
+
+
+def figures_of(path: Path) -> tuple[int, Decimal, Decimal]:
+    """Rows, shares and trades of a fetched file, read by other means."""
+    header, *lines = gzip.decompress(path.read_bytes()).decode().splitlines()
+    rows = [dict(zip(header.split("|"), line.split("|"), strict=True)) for line in lines]
+    sums = (
+        sum(Decimal(row[name]) for row in rows)
+        for name in ("totalWeeklyShareQuantity", "totalWeeklyTradeCount")
+    )
+    shares, trades = sums
+    return len(rows), Decimal(shares), Decimal(trades)
+
+
+def figures_held(desk: Desk, key: Key) -> tuple[int, Decimal, Decimal]:
+    week, tier, venue_class = key
+    rows = desk.server.sim.rows(week, tier, SUMMARY_TYPES[venue_class])
+    shares, trades = (
+        rows[name].cast(pl.Decimal(38, 6)).sum()
+        for name in ("totalWeeklyShareQuantity", "totalWeeklyTradeCount")
+    )
+    return rows.height, Decimal(shares), Decimal(trades)
+
+
+class TestFirstFetch:
+    def test_each_tier_and_class_becomes_a_file_with_all_its_rows(self, desk: Desk) -> None:
+        report = desk.fetch(ONE_WEEK)
+        assert outcomes(report) == dict.fromkeys(ALL_OF_IT, Outcome.FETCHED)
+        assert not report.failures
+        for item in report.fetched:
+            path = desk.settings.landing_path / (item.file or "")
+            assert figures_of(path) == figures_held(desk, item.key)
+            assert item.rows == figures_of(path)[0]
+
+    def test_the_landing_scan_takes_them_for_what_they_are(self, desk: Desk) -> None:
+        desk.fetch(ONE_WEEK)
+        found = scan(desk.settings.landing_path, desk.settings.landing_index_path)
+        assert not found.unusable
+        assert sorted(item.placement.key for item in found.deliveries) == sorted(ALL_OF_IT)
+
+    def test_only_what_is_wanted_is_asked_for(self, desk: Desk) -> None:
+        wanted = Wanted(weeks={WEEK}, tiers={Tier.OTC}, classes={VenueClass.NON_ATS})
+        report = desk.fetch(wanted)
+        assert outcomes(report) == {(WEEK, Tier.OTC, VenueClass.NON_ATS): Outcome.FETCHED}
+        asked = desk.server.sim.requests()["asked"]
+        assert [item["summary_type"] for item in asked] == ["OTC_W_SMBL_FIRM"]  # type: ignore[attr-defined]
+
+    def test_the_historic_dataset_is_parted_by_class(self, desk: Desk) -> None:
+        with client_of(desk.server.url) as client:
+            oldest = min(week for week, _ in offered(client))
+        report = desk.fetch(Wanted(weeks={oldest}))
+        assert {key[2] for key in outcomes(report)} == set(VenueClass)
+        for item in report.fetched:
+            path = desk.settings.landing_path / (item.file or "")
+            assert figures_of(path) == figures_held(desk, item.key)
+
+    def test_no_page_is_asked_for_twice(self, desk: Desk) -> None:
+        desk.fetch()
+        asked = desk.server.sim.requests()["asked"]
+        assert asked
+        for item in asked:  # type: ignore[attr-defined]
+            assert set(item["pages"].values()) <= {1}
+
+
+class TestAgain:
+    def test_what_is_here_is_only_asked_about(self, desk: Desk) -> None:
+        desk.fetch(ONE_WEEK)
+        before = desk.files()
+        desk.server.sim.today += timedelta(days=1)
+        desk.server.sim.forget_requests()
+        report = desk.fetch(ONE_WEEK)
+        assert set(outcomes(report).values()) == {Outcome.UNCHANGED}
+        assert desk.files() == before
+        rows = sum(item["rows"] for item in desk.server.sim.requests()["asked"])  # type: ignore[attr-defined]
+        assert rows <= len(ALL_OF_IT)  # each count gives a row at most
+
+    def test_what_came_on_the_day_of_its_change_is_fetched_whole_once_more(
+        self, desk: Desk
+    ) -> None:
+        key = (WEEK, Tier.OTC, VenueClass.ATS)
+        wanted = Wanted(weeks={WEEK}, tiers={Tier.OTC}, classes={VenueClass.ATS})
+        desk.server.sim.today = publication_day(WEEK, Tier.OTC)
+        assert outcomes(desk.fetch(wanted)) == {key: Outcome.FETCHED}
+        assert outcomes(desk.fetch(wanted)) == {key: Outcome.SAME}
+        desk.server.sim.today += timedelta(days=1)
+        assert outcomes(desk.fetch(wanted)) == {key: Outcome.SAME}
+        assert outcomes(desk.fetch(wanted)) == {key: Outcome.UNCHANGED}
+        assert len(desk.files()) == 1
+
+    @pytest.mark.parametrize("kind", ["changed", "gone", "come"])
+    def test_a_restatement_is_another_file(self, desk: Desk, kind: str) -> None:
+        tier, venue_class = Tier.NMS_TIER_1, VenueClass.NON_ATS
+        key = (WEEK, tier, venue_class)
+        desk.fetch(ONE_WEEK)
+        (first,) = (path for path in desk.files() if _key(path) == key)
+        content = first.read_bytes()
+        row = desk.server.sim.rows(WEEK, tier, SUMMARY_TYPES[venue_class]).row(0, named=True)
+        symbol, firm = row["issueSymbolIdentifier"], row["marketParticipantName"]
+        changes = {
+            "changed": Change(symbol, firm, 987_654, 321),
+            "gone": Change(symbol, firm),
+            "come": Change("QZNEW", firm, 500, 5),
+        }
+        day = desk.server.sim.today = desk.server.sim.today + timedelta(days=8)
+        desk.server.sim.restate(Restatement(WEEK, tier, venue_class, day, (changes[kind],)))
+        report = desk.fetch(ONE_WEEK)
+        fetched = [item.key for item in report.fetched if item.outcome is Outcome.FETCHED]
+        assert fetched == [key]
+        second = max(path for path in desk.files() if _key(path) == key)
+        assert second != first
+        assert first.read_bytes() == content
+        assert figures_of(second) == figures_held(desk, key)
+
+    def test_what_is_settled_is_left_alone_unless_a_recheck_is_asked_for(self, desk: Desk) -> None:
+        wanted = Wanted(weeks={date(2025, 9, 26)})  # published two months ago and more
+        with serving(replace(SMALL, weeks=12)) as server:
+            desk.server = server
+            first = outcomes(desk.fetch(wanted))
+            assert set(first.values()) == {Outcome.FETCHED}
+            assert desk.fetch(wanted).fetched == []
+            again = outcomes(desk.fetch(replace(wanted, recheck=True)))
+        assert again == dict.fromkeys(first, Outcome.UNCHANGED)
+
+    def test_a_week_that_a_person_dropped_is_not_fetched(self, desk: Desk) -> None:
+        landing = desk.settings.landing_path
+        write_sample(landing, [WEEK], rows_per_week=60)
+        subprocess.run(
+            [
+                *(sys.executable, "-m", "dagster", "asset", "materialize"),
+                *("-m", "spine_assets.definitions", "--select", "group:otc"),
+                *("--partition", str(WEEK)),
+            ],
+            check=True,
+            capture_output=True,
+            env={**os.environ, "SPINE_DATA_DIR": str(desk.settings.data_dir)},
+        )
+        holdings = open_holdings(desk.settings)
+        assert [key in holdings for key in ALL_OF_IT] == [
+            key[2] is VenueClass.ATS for key in ALL_OF_IT
+        ]
+
+    def test_a_class_that_has_no_rows_is_remembered(self, desk: Desk) -> None:
+        desk.fetch(ONE_WEEK)
+        key = (WEEK, Tier.OTC, VenueClass.ATS)
+        for path in desk.files():
+            path.unlink()
+        holdings = open_holdings(desk.settings)
+        assert key in holdings
+        shutil.rmtree(folder(desk.settings))
+        assert key not in open_holdings(desk.settings)
+
+
+class TestFaults:
+    BAD_DAY = (
+        Fault(FaultKind.SHORT_PAGE, rate=0.3),
+        Fault(FaultKind.TOO_MANY, rate=0.1, seconds=0),
+        Fault(FaultKind.TOO_MANY_BARE, rate=0.05),
+        Fault(FaultKind.GATEWAY_TIMEOUT, rate=0.1),
+        Fault(FaultKind.CUT, rate=0.1),
+    )
+
+    def test_a_bad_day_changes_no_file(self, desk: Desk) -> None:
+        desk.server.sim.add_faults(*self.BAD_DAY)
+        report = desk.fetch(ONE_WEEK)
+        for _ in range(5):  # where four tries were not enough
+            if not report.failures:
+                break
+            report = desk.fetch(ONE_WEEK)
+        assert not report.failures
+        assert {_key(path) for path in desk.files()} == set(ALL_OF_IT)
+        for path in desk.files():
+            assert figures_of(path) == figures_held(desk, _key(path))
+
+    def test_one_senseless_answer_stops_no_other(self, desk: Desk) -> None:
+        desk.server.sim.add_faults(Fault(FaultKind.HTML, count=1))
+        report = desk.fetch(ONE_WEEK)
+        assert len(report.failures) == 1
+        assert not report.is_passing
+        assert "text/html" in next(iter(report.failures.values()))
+        assert len(report.fetched) == len(ALL_OF_IT) - len(VenueClass)
+        assert not desk.fetch(ONE_WEEK).failures
+        assert {_key(path) for path in desk.files()} == set(ALL_OF_IT)
+
+    def test_an_outage_leaves_the_rest_for_later_and_goes_on_where_it_was(self, desk: Desk) -> None:
+        sim = desk.server.sim
+        sim.add_faults(Fault(FaultKind.SHORT_PAGE))
+        wanted = Wanted(weeks={WEEK}, classes={VenueClass.ATS})
+        pages = []
+
+        def break_down(rows: int, total: int) -> None:
+            pages.append(rows)
+            if len(pages) == 2:
+                sim.clear_faults()
+                sim.add_faults(Fault(FaultKind.GATEWAY_TIMEOUT))
+
+        report = desk.fetch(wanted, break_down)
+        assert list(report.failures) == [(WEEK, Tier.NMS_TIER_1)]
+        assert report.is_passing
+        assert report.not_asked == 2
+        assert desk.files() == []
+        sim.clear_faults()
+        sim.forget_requests()
+        assert not desk.fetch(wanted).failures
+        first = next(item for item in sim.requests()["asked"] if item["tier"] == "T1")  # type: ignore[attr-defined]
+        assert [page.split("+")[0] for page in first["pages"]] == [str(pages[1])]
+        for path in desk.files():
+            assert figures_of(path) == figures_held(desk, _key(path))
+        assert not list((folder(desk.settings) / "spool").glob("*.jsonl"))
+
+    def test_a_fetch_killed_at_any_moment_is_made_whole_by_the_next(self, tmp_path: Path) -> None:
+        program = [str(Path(sys.executable).with_name("spine")), "fetch", "--week", str(WEEK)]
+        data = tmp_path / "data"
+        with serving(replace(SMALL, rows=30_000, weeks=6)) as server:
+            server.sim.add_faults(Fault(FaultKind.SLOW, seconds=0.2))
+            env = {**os.environ, "SPINE_DATA_DIR": str(data), "SPINE_FINRA_URL": server.url}
+            for seconds in (2.0, 2.5, 3.0, 3.5):
+                process = subprocess.Popen(program, env=env, stderr=subprocess.DEVNULL)
+                time.sleep(seconds)
+                process.send_signal(signal.SIGKILL)
+                process.wait()
+            ended = subprocess.run(program, env=env, capture_output=True, check=False)
+            assert ended.returncode == 0, ended.stderr
+            files = sorted((data / "landing").glob("finra/*/*.csv.gz"))
+            assert sorted(_key(path) for path in files) == sorted(ALL_OF_IT)
+            for path in files:
+                week, tier, venue_class = _key(path)
+                held = server.sim.rows(week, tier, SUMMARY_TYPES[venue_class])
+                assert figures_of(path)[0] == held.height
+
+
+class TestNotOffered:
+    def test_a_week_to_come_is_told_with_its_days(self, desk: Desk) -> None:
+        with client_of(desk.server.url) as client:
+            said = not_offered(date(2026, 1, 2), [Tier.NMS_TIER_1], offered(client))
+        assert "NMS_TIER_1 on 2026-01-20" in said  # Martin Luther King Day is closed
+
+    def test_a_week_that_is_served_no_more_is_told(self, desk: Desk) -> None:
+        with client_of(desk.server.url) as client:
+            said = not_offered(date(2014, 5, 16), [Tier.OTC], offered(client))
+        assert "serves no older ones" in said
+
+    def test_the_newest_weeks_are_those_of_each_tier(self, desk: Desk) -> None:
+        with client_of(desk.server.url) as client:
+            weeks = newest(offered(client), 2)
+        assert weeks == [
+            date(2025, 11, 21),
+            date(2025, 11, 28),
+            date(2025, 12, 5),
+            date(2025, 12, 12),
+        ]
+
+
+def test_plans_are_in_the_order_of_weeks(desk: Desk) -> None:
+    with client_of(desk.server.url) as client:
+        tasks = plan(offered(client), open_holdings(desk.settings), Wanted())
+    weeks = [task.offer.week_ending for task in tasks]
+    assert weeks == sorted(weeks)
+    assert isinstance(open_holdings(desk.settings), Holdings)
+
+
+def _key(path: Path) -> Key:
+    name = read_name(path.name)
+    assert name is not None
+    return name.key

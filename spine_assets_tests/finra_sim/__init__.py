@@ -1,0 +1,1 @@
+"""The simulated FINRA, asked over real sockets."""
