@@ -82,7 +82,7 @@ class TestFirstFetch:
         report = desk.fetch(wanted)
         assert outcomes(report) == {(WEEK, Tier.OTC, VenueClass.NON_ATS): Outcome.FETCHED}
         asked = desk.server.sim.requests()["asked"]
-        assert [item["summary_type"] for item in asked] == ["OTC_W_SMBL_FIRM"]  # type: ignore[attr-defined]
+        assert [item["summary_type"] for item in asked] == ["OTC_W_SMBL_FIRM"]
 
     def test_the_historic_dataset_is_parted_by_class(self, desk: Desk) -> None:
         with client_of(desk.server.url) as client:
@@ -97,7 +97,7 @@ class TestFirstFetch:
         desk.fetch()
         asked = desk.server.sim.requests()["asked"]
         assert asked
-        for item in asked:  # type: ignore[attr-defined]
+        for item in asked:
             assert set(item["pages"].values()) <= {1}
 
 
@@ -110,7 +110,7 @@ class TestAgain:
         report = desk.fetch(ONE_WEEK)
         assert set(outcomes(report).values()) == {Outcome.UNCHANGED}
         assert desk.files() == before
-        rows = sum(item["rows"] for item in desk.server.sim.requests()["asked"])  # type: ignore[attr-defined]
+        rows = sum(item["rows"] for item in desk.server.sim.requests()["asked"])
         assert rows <= len(ALL_OF_IT)  # each count gives a row at most
 
     def test_what_came_on_the_day_of_its_change_is_fetched_whole_once_more(
@@ -240,7 +240,7 @@ class TestFaults:
         sim.clear_faults()
         sim.forget_requests()
         assert not desk.fetch(wanted).failures
-        first = next(item for item in sim.requests()["asked"] if item["tier"] == "T1")  # type: ignore[attr-defined]
+        first = next(item for item in sim.requests()["asked"] if item["tier"] == "T1")
         assert [page.split("+")[0] for page in first["pages"]] == [str(pages[1])]
         for path in desk.files():
             assert figures_of(path) == figures_held(desk, _key(path))
