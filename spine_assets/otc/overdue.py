@@ -15,7 +15,10 @@ from spine_assets.otc import captures
 from spine_assets.otc.landing import Landing
 from spine_assets.weeks import Tier, publication_day, week_ending_of, weeks_between
 
-DOWNLOAD = "download it from https://otctransparency.finra.org and drop it into the landing folder"
+DOWNLOAD = (
+    "run spine fetch for its week, or download it from https://otctransparency.finra.org and drop "
+    "it into the landing folder"
+)
 
 
 @dataclass(frozen=True)
