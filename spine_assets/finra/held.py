@@ -118,12 +118,14 @@ class Holdings:
             return None
         week, *kind = key
         held = [item for item in captures.stored(self._lake, week) if item.key == tuple(kind)]
-        newest = max(held, key=lambda item: item.captured_at, default=None)
+        newest = max(held, key=lambda item: (item.captured_at, item.sha256), default=None)
         if newest is None:
             return None
+        # A file that was fetched may be captured much later: what FINRA said, it said before.
+        fetched = read_name(newest.source_file.rpartition("/")[2])
         return Held(
             key,
-            newest.captured_at.replace(tzinfo=UTC),
+            fetched.fetched_at if fetched else newest.captured_at.replace(tzinfo=UTC),
             newest.rows + newest.reject_lines,
             newest.last_update_date,
         )
