@@ -19,6 +19,7 @@ CHECKS = {
     "otc_venue_volume": ("schema", "reconciles", "volumes", "continuity"),
     "otc_symbol_summary": ("schema", "reconciles"),
     "otc_venue_share": ("schema", "reconciles", "share_shift"),
+    "otc_restatements": ("schema", "reconciles", "size"),
 }
 DEPS = {
     "otc_raw": ["finra_otc_files"],
@@ -26,6 +27,7 @@ DEPS = {
     "otc_venue_volume": ["otc_raw", "otc_rejects"],
     "otc_symbol_summary": ["otc_venue_volume"],
     "otc_venue_share": ["otc_venue_volume"],
+    "otc_restatements": ["otc_raw", "otc_rejects"],
 }
 TIERS = ("tier1", "tier2", "otc")
 BUILT: dict[str, Any] = {

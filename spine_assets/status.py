@@ -103,10 +103,10 @@ def doubtful(lake: Lake, landing: Landing, now: datetime) -> list[Unusable]:
 
 
 def _week(week: date, lake: Lake, deliveries: list[Delivery], today: date) -> WeekStatus:
-    stored = captures.stored(lake, week)
-    current = captures.current(stored, pins.chosen(pins.stored(lake, week)))
+    known = captures.known_of(lake, week)
+    stored = list(known.captures)
     pending = intake.uncaptured(deliveries, stored)
-    tables = {t.name: standing(lake, t.name, week, current) for t in TABLES}
+    tables = {t.name: standing(lake, t.name, week, known) for t in TABLES}
     if pending and tables["otc_raw"] is Standing.FRESH:
         tables = {name: _behind(state) for name, state in tables.items()}
     return WeekStatus(

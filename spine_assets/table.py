@@ -88,6 +88,8 @@ class Table:
         rules: What holds between columns; part of the Pandera schema.
         code_version: Raise it when the same inputs would give other rows.
         lineage: For each derived column, the upstream columns it comes from.
+        tells_history: It is made from all captures and pins of a week, not only from the
+            captures that count, so that any of them is an input of its build.
     """
 
     name: str
@@ -101,6 +103,7 @@ class Table:
     checks: tuple[Check, ...] = ()
     rules: tuple[Rule, ...] = ()
     lineage: dict[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
+    tells_history: bool = False
 
     @property
     def is_ordered_by_key(self) -> bool:

@@ -52,7 +52,14 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield root
 
 
-TABLES = ("otc_raw", "otc_rejects", "otc_venue_volume", "otc_symbol_summary", "otc_venue_share")
+TABLES = (
+    "otc_raw",
+    "otc_rejects",
+    "otc_venue_volume",
+    "otc_symbol_summary",
+    "otc_venue_share",
+    "otc_restatements",
+)
 
 
 def loaded() -> dg.Definitions:
@@ -97,7 +104,7 @@ def test_status_shows_built_and_landed_weeks_and_unusable_files(spine: Spine) ->
     assert {tier["state"] for tier in landed["tiers"].values()} == {"landed"}
     assert built["tables"]["otc_venue_share"] == {"lake": "fresh", "dagster": "materialized"}
     assert landed["tables"]["otc_venue_share"] == {"lake": "missing", "dagster": None}
-    assert len(built["checks"]) == 13
+    assert len(built["checks"]) == 16
     assert [item["file"] for item in told["unusable"]] == ["broken.csv"]
 
 
@@ -114,10 +121,10 @@ def test_week_prints_top_venues_symbols_and_checks(spine: Spine) -> None:
     assert told["week_ending"] == str(WEEK)
     expected = sum(volume(WEEK, tier) for tier in Tier)
     assert sum(venue["total_volume"] for venue in told["venues"]) == expected
-    assert len(told["checks"]) == 13
+    assert len(told["checks"]) == 16
     for_people = spine("week", str(WEEK)).output
     assert told["venues"][0]["mpid"] in for_people
-    assert "Checks: 13 passed" in for_people or "warn" in for_people
+    assert "Checks: 16 passed" in for_people or "warn" in for_people
 
 
 def test_a_day_that_is_no_friday_names_the_friday(spine: Spine) -> None:

@@ -17,7 +17,7 @@ from spine_assets.cli import main
 from spine_assets.cli.shared import TABLE_NAMES
 from spine_assets.otc import captures, corrections, pins
 from spine_assets.otc.corrections import Correction, Kind
-from spine_assets.otc.tables import TABLES
+from spine_assets.otc.tables import TABLES, table
 from spine_assets.weeks import Tier, VenueClass
 from spine_assets_tests.conftest import (
     NOW,
@@ -200,7 +200,7 @@ class TestCommands:
         words = ("--table", SHARES, "--week", str(WEEK), "--out", str(out))
         assert self.spine("export", *words).exit_code == 0
         frame = getattr(pl, f"read_{kind}")(out)
-        assert frame.columns == [column.name for column in TABLES[-1].columns]
+        assert frame.columns == [column.name for column in table(SHARES).columns]
         assert [int(volume) for volume in frame["total_volume"]] == [136]
         assert list(tmp_path.glob(".*.tmp")) == []
 

@@ -44,7 +44,9 @@ ROWS = {
     "otc_venue_volume": 5,
     "otc_symbol_summary": 5,
     "otc_venue_share": 3,
+    "otc_restatements": 1,
 }
+OF_ONE_WEEK = ("otc_rejects", "otc_restatements")
 VENUES, SYMBOLS = "otc_venue_volume", "otc_symbol_summary"
 
 
@@ -460,7 +462,7 @@ class TestCommand:
             "bytes": (tmp_path / "otc.duckdb").stat().st_size,
             "since": None,
             "tables": {
-                name: {"rows": rows, "weeks": 1 if name == "otc_rejects" else 3}
+                name: {"rows": rows, "weeks": 1 if name in OF_ONE_WEEK else 3}
                 for name, rows in ROWS.items()
             },
         }
@@ -472,6 +474,7 @@ class TestCommand:
             [VENUES, "4", "rows", "2", "weeks"],
             [SYMBOLS, "4", "rows", "2", "weeks"],
             ["otc_venue_share", "2", "rows", "2", "weeks"],
+            ["otc_restatements", "1", "rows", "1", "weeks"],
         ]
         assert "wrote otc.duckdb: " in done.stderr
 

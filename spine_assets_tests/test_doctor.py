@@ -305,7 +305,7 @@ class TestStored:
         flip(newest(root, "otc_raw"), place)
         found = stored.seals(settings)
         assert found.outcome is FAIL
-        assert "1 of 6 newest files are damaged: otc_raw/week_ending=" in found.found
+        assert "1 of 7 newest files are damaged: otc_raw/week_ending=" in found.found
 
     def test_tables_that_are_missing_or_behind_are_named(
         self, root: Path, settings: Settings
@@ -341,7 +341,7 @@ class TestViews:
     def test_a_missing_file_is_a_warning_and_a_damaged_one_a_fault(
         self, settings: Settings
     ) -> None:
-        assert "answers each of its 7 views" in stored.view_file(settings).found
+        assert "answers each of its 8 views" in stored.view_file(settings).found
         settings.warehouse_path.write_bytes(b"no database")
         found = stored.view_file(settings)
         assert found.outcome is FAIL

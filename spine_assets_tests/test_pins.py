@@ -53,7 +53,7 @@ def first_id(house: House) -> str:
 def test_a_pinned_capture_counts_and_a_release_undoes_it(corrected: House) -> None:
     assert shares(corrected) == {"AAAA": 90, "BBBB": 100}
     pins.add(corrected.lake, WEEK, KEY, first_id(corrected), NOW)
-    held = captures.current_of(corrected.lake, WEEK)
+    held = captures.known_of(corrected.lake, WEEK)
     assert standing(corrected.lake, VENUES, WEEK, held) is Standing.STALE
     corrected.built()
     assert shares(corrected) == {"AAAA": 100}

@@ -1,4 +1,4 @@
-"""The four queries of the page are those that are measured, and answer what they say."""
+"""The four queries of the page are those that are measured, and all answer what they say."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ QUERIES = {
     )
 }
 ONE, LATEST, ROLLING, MOVERS = QUERIES
+(SPLIT,) = re.findall(r"^## ATS and non-ATS.*?^```sql\n(.*?)^```", PAGE, re.M | re.S)
 PUBLISHED = {  # publication days of the tiers T1 and OTC by week; 2025-10-17 is absent
     date(2025, 10, 3): ("2025-10-20", "2025-11-03"),
     date(2025, 10, 10): ("2025-10-27", "2025-11-10"),
@@ -60,7 +61,7 @@ def asked(house: House, query: str) -> list[tuple[object, ...]]:
 @pytest.mark.parametrize("sql", QUERIES.values(), ids=list(QUERIES))
 def test_the_page_shows_the_queries_that_are_measured(sql: str) -> None:
     assert f"```sql\n{sql}\n```" in PAGE
-    assert len(QUERIES) == PAGE.count("```sql\n")
+    assert len(QUERIES) + 1 == PAGE.count("```sql\n")  # SPLIT is measured by nobody
 
 
 def test_one_symbol_has_a_row_for_each_week_tier_and_venue(house: House) -> None:
@@ -98,3 +99,32 @@ def test_movers_compare_the_two_latest_complete_weeks(house: House) -> None:
         ("PMCY", "OTC", Decimal(33), Decimal(22), Decimal(11)),
         ("T2", "NMS_TIER_2", Decimal(5), Decimal(5), Decimal(0)),
     ]
+
+
+def test_a_class_that_is_not_loaded_is_null_and_one_without_rows_is_zero(house: House) -> None:
+    """Tier OTC has both classes, tier 1 the ATSs alone; on a copy, as other tests count rows."""
+    firms = [line("PMCY", "", "15", name=name) for name in ("De Minimis Firms", "Y", "X")]
+    firms.append(line("FIRM", "", "1", name="X"))
+    made = House(house.root / "split")
+    for path in house.landing.glob(f"{NEWEST}.*.csv"):
+        made.drop(path.name, path.read_bytes())
+    made.drop(f"week_ending={NEWEST}/class=non_ats/otc.csv", delivered(*firms))
+    made.built(week=NEWEST)
+    with connect(made.lake, TABLES) as connection:
+        names = [column[0] for column in connection.execute(SPLIT).description]
+        rows = connection.execute(SPLIT).fetchall()
+    assert names[3:] == [
+        *("ats_shares", "non_ats_shares", "ats_pct", "non_ats_pct", "top_ats", "top_firm")
+    ]
+    found = {(tier, symbol): tuple(row) for symbol, _, tier, *row in rows}
+    both = 4 + 40 + 45
+    assert found == {
+        ("NMS_TIER_1", "OTHER"): (800, None, None, None, "OTCX", None),
+        ("NMS_TIER_1", "PMCY"): (440, None, None, None, "OTCX", None),
+        ("OTC", "OTHER"): (800, 0, 100.0, 0.0, "OTCX", None),
+        ("OTC", "PMCY"): (
+            *(44, 45, pytest.approx(100 * 44 / both), pytest.approx(100 * 45 / both)),
+            *("OTCN", "X"),
+        ),
+        ("OTC", "FIRM"): (0, 1, 0.0, 100.0, None, "X"),
+    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import pandera.errors
@@ -13,18 +14,19 @@ from hypothesis import strategies as st
 from spine_assets.otc.tables import TABLES, table
 from spine_assets.sample import generate_week
 from spine_assets.table import Column, Table, Type, follows, is_in_order, pandera_schema
-from spine_assets_tests.conftest import WEEK, House
+from spine_assets_tests.conftest import NOW, WEEK, House
 
 CHECKED = tuple(item.name for item in TABLES if item.checks)
 
 
 @pytest.fixture(scope="module")
 def frames(tmp_path_factory: pytest.TempPathFactory) -> dict[str, pl.DataFrame]:
-    """A good week of each table that has checks."""
+    """A good week of each table that has checks, restated in every tier and class."""
     house = House(Path(tmp_path_factory.mktemp("house")))
-    for file in generate_week(WEEK, rows=150, include_non_ats=True):
-        house.drop(file.path, file.content)
-    house.built()
+    for seed in (1, 2):
+        for file in generate_week(WEEK, seed=seed, rows=150, include_non_ats=True):
+            house.drop(f"{seed}/{file.path}", file.content)
+        house.built(now=NOW + timedelta(days=seed))
     found = {name: house.table(name) for name in CHECKED}
     return found | {"otc_raw": found["otc_raw"].sort("capture_id", "source_line")}
 

@@ -64,6 +64,7 @@ COUNTS = {
     "otc_venue_volume": 2,
     "otc_symbol_summary": 2,
     "otc_venue_share": 2,
+    "otc_restatements": 0,
 }
 
 

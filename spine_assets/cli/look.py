@@ -81,8 +81,11 @@ def status(weeks: int, every: bool, due: bool, as_json: bool) -> None:
 @as_json_option
 @told
 def week(week: date | None, top: int, as_json: bool) -> None:
-    """One WEEK at a glance: top venues, top symbols, checks. Default: the newest built."""
-    from spine_assets.cli import render
+    """One WEEK at a glance: top venues, top symbols, restatements, checks.
+
+    Default: the newest that is built.
+    """
+    from spine_assets.cli import render, render_restated
     from spine_assets.history import check_records, open_instance
     from spine_assets.otc.tables import TABLES
     from spine_assets.warehouse import connect
@@ -102,10 +105,13 @@ def week(week: date | None, top: int, as_json: bool) -> None:
         checks = check_records(instance, chosen)
     with connect(lake, TABLES) as warehouse:
         found = render.week_figures(warehouse, chosen, top)
+        restated = render_restated.restatements(warehouse, chosen)
     if as_json:
-        click.echo(json.dumps(render.week_json(chosen, found, checks), indent=1))
+        whole = render.week_json(chosen, found, checks) | {"restatements": restated}
+        click.echo(json.dumps(whole, indent=1))
         return
     render.week(chosen, found, checks)
+    render_restated.printed(chosen, restated)
 
 
 @click.command()

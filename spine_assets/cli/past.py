@@ -12,6 +12,7 @@ from spine_assets.cli import completing
 from spine_assets.cli.shared import (
     COUNT,
     TABLE_NAMES,
+    DayType,
     MomentType,
     NameChoice,
     WeekType,
@@ -126,6 +127,12 @@ def diff(week: date, since: datetime | None, limit: int, as_json: bool) -> None:
     type=MomentType(),
     help="As it was known at this TIME (ISO 8601; UTC where no zone is given). Default: as it is.",
 )
+@click.option(
+    "--published",
+    "day",
+    type=DayType(),
+    help="As FINRA showed it at the end of this DAY, by its own dates, whenever it was captured.",
+)
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Default: the screen.")
 @click.option(
     "--format",
@@ -139,18 +146,21 @@ def export(
     table: str,
     weeks: tuple[date, ...],
     moment: datetime | None,
+    day: date | None,
     out: Path | None,
     kind: str | None,
     as_json: bool,
 ) -> None:
-    r"""Write a table's weeks to a file or the screen, also as they were known at a time.
+    r"""Write a table's weeks to a file or the screen, also as they were known or public then.
 
     \b
     spine export --table otc_venue_share --week 2025-11-21 --as-of 2026-01-20T12:00Z
+    spine export --table otc_venue_volume --week 2025-10-17 --published 2025-11-05
 
-    Of otc_raw the rows of the captures that count (or counted) are written.
+    Of otc_raw the rows of the captures that count (or counted) are written. With --published
+    the rows of otc_venue_volume have is_known: false where no capture has what was public then.
     """
-    from spine_assets.cli import render_past
+    from spine_assets.cli import render_past, render_published
     from spine_assets.otc.as_of import table_as_of, table_now
 
     kind = kind or (out.suffix.removeprefix(".") if out else "csv")
@@ -162,18 +172,27 @@ def export(
         )
     if kind == "parquet" and out is None:
         raise click.UsageError("parquet is no text; name a file with --out")
+    if moment is not None and day is not None:
+        raise click.UsageError("--as-of is our clock and --published FINRA's; give one of them")
     lake = open_lake()
-    frames = [
-        table_now(lake, table, week) if moment is None else table_as_of(lake, table, week, moment)
-        for week in sorted(set(weeks))
-    ]
+    if day is not None:
+        told_of, frames = render_published.found(lake, table, sorted(set(weeks)), day)
+        if not as_json:
+            render_published.told(told_of)
+    else:
+        told_of = {"as_of": moment and moment.isoformat()}
+        frames = [
+            table_now(lake, table, week)
+            if moment is None
+            else table_as_of(lake, table, week, moment)
+            for week in sorted(set(weeks))
+        ]
     if out is None:
         click.echo(render_past.as_text(frames, kind), nl=False, color=True)  # nothing is stripped
         return
     rows = render_past.write(frames, kind, out)
     if as_json:
         done = {"file": str(out), "format": kind, "table": table, "rows": rows}
-        told_of = {"weeks": sorted(map(str, set(weeks))), "as_of": moment and moment.isoformat()}
-        click.echo(json.dumps(done | told_of))
+        click.echo(json.dumps(done | {"weeks": sorted(map(str, set(weeks)))} | told_of))
         return
     click.echo(f"wrote {rows:,} rows of {table} to {out}", err=True)

@@ -22,6 +22,7 @@ TABLE_NAMES = (
     "otc_venue_volume",
     "otc_symbol_summary",
     "otc_venue_share",
+    "otc_restatements",
 )
 COUNT = click.IntRange(min=1)
 # Written out: importing the declarations would cost `spine --help` its speed. A test compares.
@@ -90,6 +91,24 @@ class MomentType(click.ParamType[datetime]):
         if moment > datetime.now(UTC):
             self.fail(f"{moment:%Y-%m-%d %H:%M:%S %Z} is in the future", param, ctx)
         return moment
+
+
+class DayType(click.ParamType[date]):
+    """A day, YYYY-MM-DD, that is not in the future."""
+
+    name = "day"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> date:
+        """Read a day; today is that of UTC."""
+        if isinstance(value, date):
+            return value
+        try:
+            day = date.fromisoformat(value.strip())
+        except ValueError:
+            self.fail(f"{value!r} is no day; give one as 2025-11-10", param, ctx)
+        if day > datetime.now(UTC).date():
+            self.fail(f"{day} is in the future", param, ctx)
+        return day
 
 
 class WeekRange(click.ParamType[tuple[date, date]]):

@@ -40,14 +40,14 @@ def table_as_of(lake: Lake, name: str, week: date, moment: datetime) -> pl.DataF
     """
     if moment.tzinfo is None:
         raise ValueError(f"{moment} has no time zone; captured_at is in UTC")
-    current = captures.current_of(lake, week, moment)
-    if not current:
+    known = captures.known_of(lake, week, moment)
+    if not known.current:
         raise NotKnown(_since_when(lake, week, moment))
-    frames = WeekFrames(lake, week, current, [])
+    frames = WeekFrames(lake, week, known)
     for needed in (*upstream(name), name):
         if needed != raw.TABLE.name:
             declared = table(needed)
-            frames[needed] = build(declared, frames, current, build_id(declared, current, moment))
+            frames[needed] = build(declared, frames, build_id(declared, known, moment))
     return frames[name]
 
 
@@ -58,15 +58,15 @@ def table_now(lake: Lake, name: str, week: date) -> pl.DataFrame:
         NotKnown: the table's week is not built from what was captured last.
         LakeError: a file cannot be read.
     """
-    current = captures.current_of(lake, week)
-    state = standing(lake, name, week, current)
+    known = captures.known_of(lake, week)
+    state = standing(lake, name, week, known)
     if state is not Standing.FRESH:
         found = "older than its captures" if state is Standing.STALE else "not built"
         raise NotKnown(
             f"{name} of week {week} is {found}; run dagster asset materialize "
             f"-m spine_assets.definitions --select 'group:otc' --partition {week}"
         )
-    return WeekFrames(lake, week, current, [])[name]
+    return WeekFrames(lake, week, known)[name]
 
 
 def _since_when(lake: Lake, week: date, moment: datetime) -> str:

@@ -32,5 +32,5 @@ def behind(
 
 def is_behind(lake: Lake, tables: Collection[str], week: date) -> bool:
     """Whether one of the tables is missing or stale in a captured week."""
-    current = captures.current_of(lake, week)
-    return any(standing(lake, name, week, current) is not Standing.FRESH for name in tables)
+    known = captures.known_of(lake, week)
+    return any(standing(lake, name, week, known) is not Standing.FRESH for name in tables)

@@ -6,34 +6,37 @@ from datetime import UTC, datetime
 
 import polars as pl
 
-from spine_assets.otc import rejects, venue_volume
-from spine_assets.otc.tables import BUILDERS
-from spine_assets.otc.versions import Current, build_hash
+from spine_assets.otc import corrections, rejects, venue_volume
+from spine_assets.otc.captures import Known
+from spine_assets.otc.tables import BUILDERS, HISTORY_BUILDERS
+from spine_assets.otc.versions import build_hash
 from spine_assets.otc.week_frames import WeekFrames
 from spine_assets.table import Table
 
 
-def build_id(declared: Table, current: Current, built_at: datetime) -> str:
+def build_id(declared: Table, known: Known, built_at: datetime) -> str:
     """`<built_at>-<12 hex of the input captures and the code version>`."""
-    return f"{built_at.astimezone(UTC):%Y%m%dT%H%M%SZ}-{build_hash(declared, current)}"
+    return f"{built_at.astimezone(UTC):%Y%m%dT%H%M%SZ}-{build_hash(declared, known)}"
 
 
-def build(declared: Table, frames: WeekFrames, current: Current, name: str) -> pl.DataFrame:
+def build(declared: Table, frames: WeekFrames, name: str) -> pl.DataFrame:
     """A derived table's week from the frames it is made of.
 
     Args:
         declared: Any table but `otc_raw`, whose rows are the captures' own.
         frames: The week's frames; what the table is made from is taken from here.
-        current: The captures that count.
         name: Written as `capture_id` of each row (`build_id`).
     """
     if declared.name in BUILDERS:
         inputs = pl.DataFrame(
-            [(tier, cls, item.capture_id) for (tier, cls), item in current.items()],
+            [(tier, cls, item.capture_id) for (tier, cls), item in frames.known.current.items()],
             schema=["tier", "venue_class", "input_capture_id"],
             orient="row",
         )
         return BUILDERS[declared.name](frames[venue_volume.TABLE.name], inputs, name)
+    if declared.name in HISTORY_BUILDERS:
+        found = corrections.of_week(frames.lake, frames.week, frames.known)
+        return HISTORY_BUILDERS[declared.name](found, name)
     accepted, broken = frames.split
     if declared.name == rejects.TABLE.name:
         return pl.concat([frames.parse_rejects(), rejects.from_rules(broken)])

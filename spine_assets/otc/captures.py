@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import polars as pl
 from spine_assets.lake import Lake, LakeError
 from spine_assets.otc import pins, raw, rejects
 from spine_assets.otc.file_format import ParsedFile
+from spine_assets.otc.pins import Pin
 from spine_assets.otc.placement import Placement
 from spine_assets.otc.typing_rules import DATES
 from spine_assets.table import exact_sum
@@ -88,6 +90,19 @@ class CapturedFrames:
     capture: Capture
     rows: pl.DataFrame
     rejects: pl.DataFrame
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of a week: all that was captured, and what persons chose."""
+
+    captures: tuple[Capture, ...]
+    pins: tuple[Pin, ...] = ()
+
+    @cached_property
+    def current(self) -> dict[Key, Capture]:
+        """The capture that counts for each tier and class."""
+        return current(self.captures, pins.chosen(self.pins))
 
 
 def make(
@@ -200,14 +215,19 @@ def current(captures: Iterable[Capture], pinned: Mapping[Key, str]) -> dict[Key,
     return dict(sorted(chosen.items()))
 
 
-def current_of(lake: Lake, week: date, moment: datetime | None = None) -> dict[Key, Capture]:
-    """The captures of a stored week that count now, or counted at a moment."""
-    known, said = stored(lake, week), pins.stored(lake, week)
+def known_of(lake: Lake, week: date, moment: datetime | None = None) -> Known:
+    """What is known of a stored week now, or was at a moment."""
+    found, said = stored(lake, week), pins.stored(lake, week)
     if moment is not None:
         until = moment.astimezone(UTC).replace(tzinfo=None)
-        known = [item for item in known if item.captured_at <= until]
+        found = [item for item in found if item.captured_at <= until]
         said = [pin for pin in said if pin.pinned_at <= until]
-    return current(known, pins.chosen(said))
+    return Known(tuple(found), tuple(said))
+
+
+def current_of(lake: Lake, week: date, moment: datetime | None = None) -> dict[Key, Capture]:
+    """The captures of a stored week that count now, or counted at a moment."""
+    return known_of(lake, week, moment).current
 
 
 def find(lake: Lake, capture_id: str) -> list[Capture]:

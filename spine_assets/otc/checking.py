@@ -22,7 +22,7 @@ import duckdb
 import polars as pl
 
 from spine_assets.lake import Lake, LakeError
-from spine_assets.table import Table, pandera_schema
+from spine_assets.table import Table, pandera_schema, polars_schema
 
 if TYPE_CHECKING:
     from spine_assets.otc.captures import Capture, Key
@@ -134,6 +134,9 @@ def validate(context: CheckContext, frame: pl.DataFrame) -> CheckResult:
     """The schema check on a given frame of the context's table."""
     import pandera.errors
 
+    if frame.is_empty() and [*frame.schema.items()] == [*polars_schema(context.table).items()]:
+        # Of no rows there is no more to ask, and Pandera takes 15 ms of every week to say so.
+        return context.result("schema", True, "no rows", facts={"rows": 0, "columns": frame.width})
     # Pandera asks a frame dozens of small questions; Polars' other engine takes five times
     # as long to begin with each.
     pl.Config.set_engine_affinity("in-memory")

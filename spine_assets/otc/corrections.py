@@ -6,7 +6,7 @@ Two captures of one tier and class are compared by what the tables make of them:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -16,8 +16,7 @@ import polars as pl
 
 from spine_assets.lake import Lake
 from spine_assets.otc import captures, pins, venue_volume
-from spine_assets.otc.building import build
-from spine_assets.otc.captures import Capture, Key
+from spine_assets.otc.captures import Capture, Key, Known
 from spine_assets.otc.pins import Pin
 from spine_assets.otc.week_frames import WeekFrames
 from spine_assets.table import Type, exact_sum, polars_type
@@ -109,14 +108,25 @@ def between(
     ]
 
 
+def of_week(lake: Lake, week: date, known: Known) -> Iterator[Correction]:
+    """Every correction of a week, the earliest first.
+
+    Raises:
+        LakeError: a capture cannot be read.
+    """
+    if known.pins or len(known.captures) > len(known.current):
+        for step in steps(known.captures, known.pins):
+            yield correction(lake, week, step)
+
+
 def correction(lake: Lake, week: date, step: Step) -> Correction:
     """Compare the two captures of a step.
 
     Raises:
         LakeError: a capture cannot be read.
     """
-    old, rejects_before = _venue_rows(lake, week, step.key, step.before)
-    new, rejects_after = _venue_rows(lake, week, step.key, step.after)
+    old, rejects_before = _venue_rows(lake, week, step.before)
+    new, rejects_after = _venue_rows(lake, week, step.after)
     compared = _compare(old, new)
     counts = dict(compared.group_by("kind").len().iter_rows())
     return Correction(
@@ -132,9 +142,7 @@ def correction(lake: Lake, week: date, step: Step) -> Correction:
     )
 
 
-def _venue_rows(
-    lake: Lake, week: date, key: Key, capture: Capture | None
-) -> tuple[pl.DataFrame, int]:
+def _venue_rows(lake: Lake, week: date, capture: Capture | None) -> tuple[pl.DataFrame, int]:
     """What one capture gives: its venue rows, and the number of its rejects.
 
     Row rules look at one tier and class at a time, so a capture alone gives what it gives
@@ -144,9 +152,10 @@ def _venue_rows(
         empty = {"symbol": pl.String(), "mpid": pl.String(), "trade_count": pl.Int64()}
         empty |= dict.fromkeys(_OTHERS, pl.String())
         return pl.DataFrame(schema={**empty, "share_volume": polars_type(Type.SHARES)}), 0
-    frames = WeekFrames(lake, week, {key: capture}, [])
-    rows = build(venue_volume.TABLE, frames, {key: capture}, capture.capture_id)
-    return rows, frames.parse_rejects().height + frames.split[1].height
+    frames = WeekFrames(lake, week, Known((capture,)))
+    accepted, broken = frames.split
+    rows = venue_volume.build(accepted, capture.capture_id)
+    return rows, frames.parse_rejects().height + broken.height
 
 
 def _compare(old: pl.DataFrame, new: pl.DataFrame) -> pl.DataFrame:

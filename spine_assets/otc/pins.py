@@ -6,6 +6,7 @@ any earlier time can be told.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
@@ -62,7 +63,7 @@ def stored(lake: Lake, week: date) -> list[Pin]:
     return sorted(found, key=lambda pin: (pin.pinned_at, pin.capture_id))
 
 
-def chosen(pins: list[Pin]) -> dict[tuple[Tier, VenueClass], str]:
+def chosen(pins: Iterable[Pin]) -> dict[tuple[Tier, VenueClass], str]:
     """The capture id that is pinned for each tier and class, releases left out."""
     latest = {pin.key: pin.capture_id for pin in pins}
     return {key: capture_id for key, capture_id in latest.items() if capture_id != RELEASED}

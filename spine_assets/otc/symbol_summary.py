@@ -44,8 +44,15 @@ TABLE = Table(
         c.trades("total_trades", "Trades over all venues, bucket included"),
         Column("venue_count", Type.COUNT, "Identified venues, bucket not counted", "venues", ge=0),
         c.average_trade_size(),
-        c.shares("ats_volume", "Shares on alternative trading systems"),
-        c.shares("non_ats_volume", "Shares of broker-dealers outside ATSs, bucket included"),
+        c.shares(
+            "ats_volume",
+            "Shares on alternative trading systems; 0 also where no ATS file of the tier is loaded",
+        ),
+        c.shares(
+            "non_ats_volume",
+            "Shares of broker-dealers outside ATSs, bucket included; 0 also where no such file of "
+            "the tier is loaded",
+        ),
         Column(
             "top_mpid",
             Type.TEXT,

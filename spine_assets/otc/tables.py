@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from spine_assets.otc import raw, rejects, symbol_summary, venue_share, venue_volume
+from spine_assets.otc import (
+    raw,
+    rejects,
+    restatements,
+    symbol_summary,
+    venue_share,
+    venue_volume,
+)
 from spine_assets.table import Table
 
 TABLES: tuple[Table, ...] = (
@@ -11,6 +18,7 @@ TABLES: tuple[Table, ...] = (
     venue_volume.TABLE,
     symbol_summary.TABLE,
     venue_share.TABLE,
+    restatements.TABLE,
 )
 """A new table is a module with its declaration and builder, and a line here."""
 
@@ -20,6 +28,9 @@ BUILDERS = {
 }
 """Builders of the tables that are made from `otc_venue_volume` alone:
 (venue rows, inputs, build id) -> frame."""
+
+HISTORY_BUILDERS = {restatements.TABLE.name: restatements.build}
+"""Builders of the tables that tell history: (corrections of the week, build id) -> frame."""
 
 
 def table(name: str) -> Table:

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from datetime import date
+from datetime import date, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from spine_assets.lake import Lake, LakeError
 from spine_assets.otc import raw, rejects
-from spine_assets.otc.captures import Capture, Key
+from spine_assets.otc.captures import Known
 from spine_assets.otc.tables import table, upstream
 from spine_assets.table import Table
 
@@ -24,8 +23,6 @@ RULE_PART = "rule.parquet"
 """The rule rejects of a week; parse rejects stand beside it, a file a capture."""
 
 _HASH_DIGITS = 12
-
-Current = Mapping[Key, Capture]
 
 
 class Standing(StrEnum):
@@ -43,29 +40,47 @@ def part_of(lake: Lake, name: str, week: date) -> Path:
     return lake.part(name, week)
 
 
-def build_hash(declared: Table, current: Current) -> str:
-    """12 hex of the sorted input capture ids and the code versions."""
-    return _digest([sorted(item.capture_id for item in current.values()), _codes(declared)])
+def build_hash(declared: Table, known: Known) -> str:
+    """12 hex of the sorted input capture ids, the pins where they are input, and the code."""
+    if not declared.tells_history:
+        ids = sorted(item.capture_id for item in known.current.values())
+        return _digest([ids, _codes(declared)])
+    said = [[*pin.key, pin.capture_id, pin.pinned_at.isoformat()] for pin in known.pins]
+    ids = sorted(f"{'.'.join(item.key)}={item.capture_id}" for item in known.captures)
+    return _digest([ids, said, _codes(declared)])
 
 
-def data_version(declared: Table, current: Current) -> str:
+def data_version(declared: Table, known: Known) -> str:
     """12 hex of delivered content and code versions.
 
-    The same files give the same value in any lake and at any time.
+    The same files give the same value in any lake and at any time; of a table that tells
+    history, the same files and pins in the same order.
     """
-    inputs = sorted(f"{'.'.join(key)}={item.sha256}" for key, item in current.items())
-    return _digest([inputs, _codes(declared)])
+    if not declared.tells_history:
+        inputs = sorted(f"{'.'.join(key)}={item.sha256}" for key, item in known.current.items())
+        return _digest([inputs, _codes(declared)])
+    content = {(item.key, item.capture_id): item.sha256 for item in known.captures}
+    events: list[tuple[datetime, int, list[str]]] = [
+        (item.captured_at, 0, [*item.key, item.sha256])
+        for item in sorted(known.captures, key=lambda item: (item.key, item.rank))
+    ]
+    events += [
+        (pin.pinned_at, 1, [*pin.key, content.get((pin.key, pin.capture_id), "")])
+        for pin in known.pins
+    ]
+    told = [[kind, *said] for _, kind, said in sorted(events, key=lambda item: item[:2])]
+    return _digest([told, _codes(declared)])
 
 
-def standing(lake: Lake, name: str, week: date, current: Current) -> Standing:
-    """Whether a stored week is there and made from the current captures and code."""
+def standing(lake: Lake, name: str, week: date, known: Known) -> Standing:
+    """Whether a stored week is there and made from what is known now, by today's code."""
     if name == raw.TABLE.name:
-        return Standing.FRESH if current else Standing.MISSING
+        return Standing.FRESH if known.current else Standing.MISSING
     part = part_of(lake, name, week)
     if not part.exists():
         return Standing.MISSING
     held = build_facts(lake, part).get("build")
-    return Standing.FRESH if held == build_hash(table(name), current) else Standing.STALE
+    return Standing.FRESH if held == build_hash(table(name), known) else Standing.STALE
 
 
 def build_facts(lake: Lake, part: Path) -> dict[str, Any]:

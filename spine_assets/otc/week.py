@@ -20,11 +20,10 @@ import polars as pl
 from spine_assets.lake import LakeError
 from spine_assets.otc import captures, intake, pins, raw, rejects, venue_volume
 from spine_assets.otc.building import build, build_id
-from spine_assets.otc.captures import Capture, CapturedFrames, Key
+from spine_assets.otc.captures import Capture, CapturedFrames, Key, Known
 from spine_assets.otc.checking import CheckContext, CheckResult, number
 from spine_assets.otc.landing import Unusable
 from spine_assets.otc.outcome import BuildFailed, NoInput, TableBuilt, WeekResult, Workplace
-from spine_assets.otc.pins import Pin
 from spine_assets.otc.reasons import Stage
 from spine_assets.otc.tables import TABLES, upstream
 from spine_assets.otc.versions import (
@@ -115,12 +114,10 @@ class _WeekBuild:
         self.result = result
         self.lake = place.lake
         self.fresh: list[CapturedFrames] = []
-        self.captures: list[Capture] = []
-        self.current: dict[Key, Capture] = {}
-        self.pins: list[Pin] = []
+        self.known = Known(())
         self.same_content: dict[str, str] = {}
         self.in_other_weeks: dict[str, str] = {}
-        self.frames = WeekFrames(self.lake, week, {}, [])
+        self.frames = WeekFrames(self.lake, week, self.known)
 
     def run(self) -> None:
         self.lake.remove_leftovers(self.week)
@@ -166,14 +163,18 @@ class _WeekBuild:
                 f"{self.week}: otc_raw is older than its files ({names}); "
                 f"run {self._selection(self._with_upstream({raw.TABLE.name, *asked}))}"
             )
-        self.captures = stored + [item.capture for item in self.fresh]
-        self.same_content = intake.same_content(delivered, self.captures)
+        held = [*stored, *(item.capture for item in self.fresh)]
+        self.same_content = intake.same_content(delivered, held)
         self.in_other_weeks = self.place.landing.in_other_weeks(self.week)
-        self.pins = pins.stored(self.lake, self.week)
-        self.current = captures.current(self.captures, pins.chosen(self.pins))
+        self.known = Known(tuple(held), tuple(pins.stored(self.lake, self.week)))
         if not self.current:
             raise NoInput(self._no_input())
-        self.frames = WeekFrames(self.lake, self.week, self.current, self.fresh)
+        self.frames = WeekFrames(self.lake, self.week, self.known, self.fresh)
+
+    @property
+    def current(self) -> dict[Key, Capture]:
+        """The captures that count."""
+        return self.known.current
 
     def _no_input(self) -> str:
         lines = [f"{self.week}: no usable file for this week in the landing folder"]
@@ -192,13 +193,13 @@ class _WeekBuild:
         self.result.events.append(
             TableBuilt(
                 declared.name,
-                data_version(declared, self.current),
+                data_version(declared, self.known),
                 unchanged=not self.fresh,
                 facts={
                     "rows": sum(item.rows for item in current),
                     "shares": number(exact_total(item.row_shares for item in current)),
                     "parse_rejects": sum(item.reject_lines for item in current),
-                    "captures": len(self.captures),
+                    "captures": len(self.known.captures),
                     "same_content": self.same_content,
                     **self._input_facts(),
                     "seconds": round(time.perf_counter() - started, 3),
@@ -212,13 +213,13 @@ class _WeekBuild:
         started = time.perf_counter()
         target = part_of(self.lake, declared.name, self.week)
         held = build_facts(self.lake, target)
-        wanted = build_hash(declared, self.current)
+        wanted = build_hash(declared, self.known)
         if held.get("build") == wanted and not self.force and self._is_whole(target):
             self._again(declared, held)
             return
-        name = build_id(declared, self.current, self.place.now())
+        name = build_id(declared, self.known, self.place.now())
         try:
-            frame = build(declared, self.frames, self.current, name)
+            frame = build(declared, self.frames, name)
         except pl.exceptions.InvalidOperationError as error:
             raise BuildFailed(
                 f"{self.week}: {declared.name} cannot be built: a total does not fit its type "
@@ -240,7 +241,7 @@ class _WeekBuild:
         self.result.events.append(
             TableBuilt(
                 declared.name,
-                data_version(declared, self.current),
+                data_version(declared, self.known),
                 False,
                 facts | {"seconds": seconds},
             )
@@ -273,7 +274,7 @@ class _WeekBuild:
                 self._check_now_or_later(context, check)
         facts = held["facts"] | {"seconds": round(time.perf_counter() - started, 3)}
         self.result.events.append(
-            TableBuilt(declared.name, data_version(declared, self.current), True, facts)
+            TableBuilt(declared.name, data_version(declared, self.known), True, facts)
         )
 
     def _require_fresh(self, declared: Table) -> None:
@@ -285,7 +286,7 @@ class _WeekBuild:
                     self.lake.verify(part_of(self.lake, name, self.week))
 
     def _require_stored(self, name: str, needed_by: str) -> None:
-        state = standing(self.lake, name, self.week, self.current)
+        state = standing(self.lake, name, self.week, self.known)
         if state is not Standing.FRESH:
             found = "older than its inputs" if state is Standing.STALE else "missing"
             raise BuildFailed(
@@ -310,12 +311,12 @@ class _WeekBuild:
             today=self.place.now().astimezone(UTC).date(),
             lake=self.lake,
             connect=self.place.connect,
-            captures=self.captures,
+            captures=list(self.known.captures),
             current=self.current,
             new=[item.capture for item in self.fresh],
             new_rows=[item.rows for item in self.fresh],
             unusable=self.unusable,
-            pins=self.pins,
+            pins=list(self.known.pins),
             same_content=self.same_content,
             in_other_weeks=self.in_other_weeks,
             venue_totals=self.place.venue_totals,
@@ -358,12 +359,10 @@ class _WeekBuild:
         return frame
 
     def _facts(self, declared: Table, frame: pl.DataFrame, name: str) -> dict[str, Any]:
-        volume = next(name for name in ("share_volume", "total_volume") if name in frame.columns)
-        facts = {
-            "rows": frame.height,
-            "shares": number(exact_sum(frame[volume])),
-            "build_id": name,
-        }
+        facts: dict[str, Any] = {"rows": frame.height, "build_id": name}
+        volumes = [name for name in ("share_volume", "total_volume") if name in frame.columns]
+        if volumes:
+            facts["shares"] = number(exact_sum(frame[volumes[0]]))
         if declared.name == rejects.TABLE.name:
             facts |= dict(frame.group_by("reason").len().sort("reason").iter_rows())
         return facts | self._input_facts()

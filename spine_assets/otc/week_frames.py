@@ -11,9 +11,9 @@ import polars as pl
 
 from spine_assets.lake import Lake
 from spine_assets.otc import captures, raw, rejects, rules, venue_volume
-from spine_assets.otc.captures import Capture, CapturedFrames
+from spine_assets.otc.captures import Capture, CapturedFrames, Known
 from spine_assets.otc.venue_totals import COLUMNS, totals
-from spine_assets.otc.versions import Current, Standing, part_of, standing
+from spine_assets.otc.versions import Standing, part_of, standing
 
 
 class WeekFrames(dict[str, pl.DataFrame]):
@@ -21,13 +21,18 @@ class WeekFrames(dict[str, pl.DataFrame]):
 
     `otc_raw` holds the rows of the current captures only, `otc_rejects` their rejects of
     both stages.
+
+    Attributes:
+        lake: Where the rest is read from.
+        week: Week ending.
+        known: Its captures and pins.
     """
 
     def __init__(
-        self, lake: Lake, week: date, current: Current, fresh: Iterable[CapturedFrames]
+        self, lake: Lake, week: date, known: Known, fresh: Iterable[CapturedFrames] = ()
     ) -> None:
         super().__init__()
-        self._lake, self._week, self._current = lake, week, current
+        self.lake, self.week, self.known = lake, week, known
         self._fresh = {item.capture.capture_id: item for item in fresh}
 
     def __missing__(self, name: str) -> pl.DataFrame:
@@ -37,7 +42,7 @@ class WeekFrames(dict[str, pl.DataFrame]):
         elif name == rejects.TABLE.name:
             frame = pl.concat([self.parse_rejects(), self._rule_rejects()])
         else:
-            frame = self._lake.read(part_of(self._lake, name, self._week))
+            frame = self.lake.read(part_of(self.lake, name, self.week))
         self[name] = frame
         return frame
 
@@ -52,11 +57,11 @@ class WeekFrames(dict[str, pl.DataFrame]):
         name = venue_volume.TABLE.name
         if name in self:
             return totals(self[name])
-        return totals(self._lake.read(part_of(self._lake, name, self._week), COLUMNS))
+        return totals(self.lake.read(part_of(self.lake, name, self.week), COLUMNS))
 
     def totals_alone(self) -> WeekFrames:
         """The same week with nothing held in memory but its totals."""
-        small = WeekFrames(self._lake, self._week, self._current, [])
+        small = WeekFrames(self.lake, self.week, self.known)
         small.venue_totals = self.venue_totals
         return small
 
@@ -76,13 +81,13 @@ class WeekFrames(dict[str, pl.DataFrame]):
         return pl.concat(
             made(self._fresh[item.capture_id])
             if item.capture_id in self._fresh
-            else self._lake.read(path_of(self._lake, item))
-            for item in self._current.values()
+            else self.lake.read(path_of(self.lake, item))
+            for item in self.known.current.values()
         )
 
     def _rule_rejects(self) -> pl.DataFrame:
         """Rows that break a rule: as stored where that still holds, else judged now."""
         name = rejects.TABLE.name
-        if standing(self._lake, name, self._week, self._current) is Standing.FRESH:
-            return self._lake.read(part_of(self._lake, name, self._week))
+        if standing(self.lake, name, self.week, self.known) is Standing.FRESH:
+            return self.lake.read(part_of(self.lake, name, self.week))
         return rejects.from_rules(self.split[1])

@@ -46,12 +46,14 @@ _PARTS = {
     "otc_raw_current": "'tier ' || regexp_extract(tier, '[12]')",
     "otc_rejects": "CASE WHEN stage = 'parse' THEN source_file ELSE 'rule' END",
 }
-VIEWS = (*(table.name for table in TABLES), "otc_raw_current")
+# What a table tells of history depends on the order in which files were captured, and when.
+_TIMELESS = tuple(table for table in TABLES if not table.tells_history)
+VIEWS = (*(table.name for table in _TIMELESS), "otc_raw_current")
 
 
 def look(connection: duckdb.DuckDBPyConnection, view: str) -> Seen:
     """All units of one view, as one query sees them."""
-    declared = next(t for t in TABLES if t.name == view.removesuffix("_current"))
+    declared = next(t for t in _TIMELESS if t.name == view.removesuffix("_current"))
     columns = ", ".join(f'"{c.name}"' for c in declared.columns if c.name not in VOLATILE)
     by_capture = view in ("otc_raw", "otc_raw_current")
     part = _PARTS.get(view, "'all'")
@@ -72,7 +74,7 @@ def look_at_all(lake: Lake) -> Seen:
 def differences(lake: Lake, other: Lake) -> tuple[list[str], int]:
     """Where the stored tables of two lakes differ, floats bit by bit; and rows compared."""
     found, rows = [], 0
-    for table in TABLES:
+    for table in _TIMELESS:
         weeks = {*lake.weeks(table.name), *other.weeks(table.name)}
         for week in sorted(weeks):
             frames = [_stored(each, table.name, week) for each in (lake, other)]

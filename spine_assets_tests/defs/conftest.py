@@ -21,7 +21,14 @@ from spine_assets.otc.typing_rules import DELIVERED
 from spine_assets.weeks import Tier, publication_day
 
 SOURCE = Path(__file__).parents[2]
-TABLES = ("otc_raw", "otc_rejects", "otc_venue_volume", "otc_symbol_summary", "otc_venue_share")
+TABLES = (
+    "otc_raw",
+    "otc_rejects",
+    "otc_venue_volume",
+    "otc_symbol_summary",
+    "otc_venue_share",
+    "otc_restatements",
+)
 CHECKS = (
     ("otc_raw", "conservation"),
     ("otc_raw", "schema"),
@@ -36,6 +43,9 @@ CHECKS = (
     ("otc_venue_share", "schema"),
     ("otc_venue_share", "reconciles"),
     ("otc_venue_share", "share_shift"),
+    ("otc_restatements", "schema"),
+    ("otc_restatements", "reconciles"),
+    ("otc_restatements", "size"),
 )
 EVERY_TIER = tuple(Tier)
 Row = tuple[str, str, int, int]

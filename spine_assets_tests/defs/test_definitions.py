@@ -28,6 +28,12 @@ otc_raw: otc, weekly from 2014-05-16, single run
 otc_rejects: otc, weekly from 2014-05-16, single run
     <- otc_raw
     kinds duckdb, parquet, polars; owners team:market-structure
+otc_restatements: otc, weekly from 2014-05-16, single run
+    <- otc_raw, otc_rejects
+    kinds duckdb, parquet, polars; owners team:market-structure
+    check reconciles (blocking)
+    check schema (blocking)
+    check size
 otc_symbol_summary: otc, weekly from 2014-05-16, single run
     <- otc_venue_volume
     kinds duckdb, parquet, polars; owners team:market-structure
@@ -56,6 +62,8 @@ BLOCKING = {
     ("otc_symbol_summary", "reconciles"),
     ("otc_venue_share", "schema"),
     ("otc_venue_share", "reconciles"),
+    ("otc_restatements", "schema"),
+    ("otc_restatements", "reconciles"),
 }
 
 
@@ -130,7 +138,7 @@ def test_weeks_are_fridays_from_the_first_published_one_on() -> None:
     assert "2025-11-20" not in keys
 
 
-def test_checks_are_the_thirteen_of_the_contract_with_their_severity(
+def test_checks_are_the_sixteen_of_the_contract_with_their_severity(
     code_location: dg.Definitions,
 ) -> None:
     graph = code_location.resolve_asset_graph()

@@ -155,7 +155,7 @@ class TestBoard:
         site.runner.range(WEEK, NEXT)
         for row in asked(site, "status")["weeks"]:
             whole = asked(site, "week", row["week_ending"])["checks"]
-            assert len(whole) == 13
+            assert len(whole) == 16
             assert row["checks"] == [
                 check | ({"summary": None} if check["passed"] else {}) for check in whole
             ]
@@ -187,11 +187,11 @@ class TestRuns:
             "slow",
             "person",
         )
-        assert (oldest["status"], oldest["did"]) == ("success", "5 tables")
+        assert (oldest["status"], oldest["did"]) == ("success", "6 tables")
         assert oldest["weeks"] == {"first": str(WEEK), "last": str(WEEK)}
         assert oldest["started"] < oldest["ended"]
         assert (newest["name"], newest["status"]) == ("otc_weekly", "failure")
-        assert newest["did"] == "5 tables; 1 of 2 weeks failed:"
+        assert newest["did"] == "6 tables; 1 of 2 weeks failed:"
         assert newest["weeks"] == {"first": str(WEEK), "last": str(NEXT)}
         printed = site.spine("runs").output
         assert first[:8] in printed
@@ -232,7 +232,7 @@ class TestRuns:
         assert {name: item["built"] for name, item in told["tables"].items()} == dict.fromkeys(
             TABLES, 1
         )
-        assert len(told["checks"]) == 13
+        assert len(told["checks"]) == 16
         assert told["error"] is None
         assert [item["text"].split()[0] for item in told["logs"]][-1] == "PIPELINE_SUCCESS"
         failed = asked(site, "runs", "show", ranged, "--logs", "2")

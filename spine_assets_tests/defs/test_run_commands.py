@@ -77,7 +77,9 @@ class TestPipelines:
         (normalized,) = run_json(site, "run", "otc.normalize")
         assert normalized["weeks"] == {"first": str(WEEK), "last": str(WEEK)}
         (summarized,) = run_json(site, "run", "otc.summarize")
-        assert sorted(summarized["tables"]) == ["otc_symbol_summary", "otc_venue_share"]
+        assert sorted(summarized["tables"]) == [
+            *("otc_restatements", "otc_symbol_summary", "otc_venue_share")
+        ]
         assert states(site) == dict.fromkeys(TABLES, "materialized")
         assert [path.name for path in site.project.landing.rglob("*.csv")] == ["otc.csv"]
         with open_instance() as instance:

@@ -16,7 +16,7 @@ def materialization(built: TableBuilt, week: date) -> dg.AssetMaterialization:
     facts = dict(built.facts)
     metadata: dict[str, Any] = {
         "dagster/partition_row_count": facts.pop("rows"),
-        "shares": facts.pop("shares"),
+        **({"shares": facts.pop("shares")} if "shares" in facts else {}),
         "unchanged": built.unchanged,
     }
     for name, value in facts.items():

@@ -7,7 +7,7 @@ from spine_assets.defs.otc.specs import GROUP
 
 INGESTED = ("otc_raw",)
 NORMALIZED = ("otc_rejects", "otc_venue_volume")
-SUMMARIZED = ("otc_symbol_summary", "otc_venue_share")
+SUMMARIZED = ("otc_symbol_summary", "otc_venue_share", "otc_restatements")
 METRICS = NORMALIZED + SUMMARIZED
 
 otc_weekly_job = dg.define_asset_job(
@@ -32,7 +32,7 @@ otc_summarize_job = dg.define_asset_job(
     "otc_summarize",
     selection=dg.AssetSelection.assets(*SUMMARIZED),
     config=LOGGED,
-    description="Symbol summaries and venue shares of a week.",
+    description="Symbol summaries, venue shares and restatements of a week.",
 )
 compute_otc_metrics_job = dg.define_asset_job(
     "compute_otc_metrics",

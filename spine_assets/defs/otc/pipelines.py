@@ -96,7 +96,7 @@ PIPELINES = (
     ),
     Pipeline(
         "otc.summarize",
-        "otc_symbol_summary and otc_venue_share.",
+        "otc_symbol_summary, otc_venue_share and otc_restatements.",
         "otc_summarize",
         _of_behind(SUMMARIZED),
         (_WEEK_OR_BEHIND, _FORCE),

@@ -1,0 +1,182 @@
+"""`otc_restatements`: what FINRA restated, and what persons chose, as rows that can be queried.
+
+Every step is told by `otc.corrections` from captures and pins alone, so the table can be made
+again at any time. Belongs here: the declaration and the frame. Does not belong here: how two
+captures are compared (`otc.corrections`) and what is checked (`otc.restatement_checks`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from spine_assets.otc import columns as c
+from spine_assets.otc import restatement_checks
+from spine_assets.otc.checking import SCHEMA, schema
+from spine_assets.table import (
+    SHARE_PRECISION,
+    SHARE_SCALE,
+    Check,
+    Column,
+    Rule,
+    Table,
+    Type,
+    conform,
+    polars_schema,
+)
+
+if TYPE_CHECKING:
+    from spine_assets.otc.corrections import Correction
+
+
+def _time(name: str, description: str) -> Column:
+    return Column(name, Type.TIMESTAMP, description, "UTC")
+
+
+def _rows(name: str, description: str) -> Column:
+    return Column(name, Type.COUNT, description, "rows", ge=0)
+
+
+# A capture that was replaced because of absurd quantities must not keep its week from being built.
+_MOST_SHARES = Decimal(10) ** (SHARE_PRECISION - SHARE_SCALE)
+_BEYOND = "null where the total is beyond the type"
+_COUNTED = (("otc_raw", "symbol"), ("otc_raw", "mpid"), ("otc_raw", "capture_id"))
+_FIGURES = (("otc_raw", "share_volume"), ("otc_raw", "trade_count"))
+_SHARES = (("otc_raw", "share_volume"), ("otc_raw", "capture_id"))
+
+TABLE = Table(
+    name="otc_restatements",
+    description="Each time another capture of a tier and class came to count, by its later update "
+    "or by a pin: what that changed in the rows of otc_venue_volume. A week that was never "
+    "restated has none. `spine diff WEEK` lists the rows.",
+    grain="one step by which a capture displaced another: week x tier x venue class x step",
+    # Not the two captures: a pin and its release make the same step twice.
+    key=("week_ending", "tier", "venue_class", "step"),
+    sort=("tier", "venue_class", "step"),
+    deps=("otc_raw", "otc_rejects"),
+    code_version="1",  # goes up with that of otc_venue_volume too, whose rows are compared
+    tells_history=True,
+    columns=(
+        c.WEEK_ENDING,
+        c.TIER,
+        c.VENUE_CLASS,
+        Column("step", Type.COUNT, "1 = the first of its week, tier and class", ge=1),
+        Column("from_capture_id", Type.TEXT, "The capture that counted until then"),
+        Column("to_capture_id", Type.TEXT, "The capture that counts from then on"),
+        _time("captured_from", "When the earlier one was captured"),
+        _time("captured_to", "When the later one was captured"),
+        _time("displaced_at", "When the one displaced the other: a capture or a pin"),
+        _rows("rows_before", "Rows of otc_venue_volume until then"),
+        _rows("rows_after", "Rows of otc_venue_volume from then on"),
+        _rows("rows_added", "Rows that were not there before"),
+        _rows("rows_removed", "Rows that are gone"),
+        _rows("rows_changed", "Rows with other shares or trades"),
+        _rows("rows_relabelled", "Rows with the same figures and another name or update date"),
+        c.shares("shares_before", f"Shares until then; {_BEYOND}", nullable=True),
+        c.shares("shares_after", f"Shares from then on; {_BEYOND}", nullable=True),
+        Column(
+            "share_change_pct",
+            Type.RATIO,
+            "Change of the shares, null where there were none before or either is null",
+            "percent",
+            nullable=True,
+            ge=-100,
+        ),
+        Column(
+            "last_update_date", Type.DATE, "Latest update by FINRA in the capture that counts then"
+        ),
+        c.BUILD_ID,
+    ),
+    checks=(
+        Check("schema", SCHEMA + " No capture displaces itself.", schema, blocking=True),
+        Check(
+            "reconciles",
+            "Rows after - rows before = added - removed; each step begins where the one before it "
+            "ended; the last one ends in the current otc_raw without its rule rejects, in rows "
+            "and in shares, counted by DuckDB on the files to be published.",
+            restatement_checks.reconciles,
+            blocking=True,
+        ),
+        Check(
+            "size",
+            "No restatement changed the shares of its tier and class by more than 5%, or touched "
+            "more than 10% of the rows.",
+            restatement_checks.size,
+        ),
+    ),
+    rules=(
+        Rule(
+            "a capture displaces another",
+            lambda: pl.col("from_capture_id") != pl.col("to_capture_id"),
+        ),
+    ),
+    lineage={
+        "week_ending": (("otc_raw", "week_ending"),),
+        "tier": (("otc_raw", "tier"),),
+        "venue_class": (("otc_raw", "venue_class"),),
+        "from_capture_id": (("otc_raw", "capture_id"),),
+        "to_capture_id": (("otc_raw", "capture_id"),),
+        "captured_from": (("otc_raw", "captured_at"),),
+        "captured_to": (("otc_raw", "captured_at"),),
+        "rows_before": _COUNTED,
+        "rows_after": _COUNTED,
+        "rows_added": _COUNTED,
+        "rows_removed": _COUNTED,
+        "rows_changed": (*_COUNTED, *_FIGURES),
+        "rows_relabelled": (*_COUNTED, *_FIGURES),
+        "shares_before": _SHARES,
+        "shares_after": _SHARES,
+        "share_change_pct": _SHARES,
+        "last_update_date": (("otc_raw", "last_update_date"),),
+    },
+)
+
+_PLACES = ("week_ending", "tier", "venue_class")
+
+
+def build(corrections: Iterable[Correction], build_id: str) -> pl.DataFrame:
+    """Corrections of a week, the earliest first -> `otc_restatements`, one row each."""
+    rows = [_row(item) for item in corrections]
+    if not rows:
+        return pl.DataFrame(schema=polars_schema(TABLE))
+    before, after = (pl.col(name).cast(pl.Float64) for name in ("shares_before", "shares_after"))
+    made = {"step", "share_change_pct", "capture_id"}
+    held = {name: type_ for name, type_ in polars_schema(TABLE).items() if name not in made}
+    frame = pl.DataFrame(rows, schema=held, orient="row").with_columns(
+        step=pl.int_range(1, pl.len() + 1).over(_PLACES),
+        share_change_pct=pl.when(before > 0).then((after - before) / before * 100),
+        capture_id=pl.lit(build_id),
+    )
+    return conform(frame, TABLE)
+
+
+def _row(item: Correction) -> dict[str, Any]:
+    """What one correction tells, without what is told by its neighbours."""
+    from spine_assets.otc.corrections import Kind  # it needs the tables, this one among them
+
+    before, after = item.step.before, item.step.after
+    if before is None or after is None:
+        raise AssertionError(f"{item.step}: a step of a week's history leads between two captures")
+    return {
+        "week_ending": after.week_ending,
+        "tier": after.tier.value,
+        "venue_class": after.venue_class.value,
+        "from_capture_id": before.capture_id,
+        "to_capture_id": after.capture_id,
+        "captured_from": before.captured_at,
+        "captured_to": after.captured_at,
+        "displaced_at": item.step.at,
+        "rows_before": item.rows_before,
+        "rows_after": item.rows_after,
+        **{f"rows_{kind.value}": item.counts[kind] for kind in Kind},
+        "shares_before": _held(item.shares_before),
+        "shares_after": _held(item.shares_after),
+        "last_update_date": after.last_update_date,
+    }
+
+
+def _held(shares: Decimal) -> Decimal | None:
+    return shares if shares < _MOST_SHARES else None
