@@ -150,11 +150,18 @@ def test_the_tables_follow_finra(project: Project, monkeypatch: pytest.MonkeyPat
 
 
 def _require_no_more_than_needed(told: dict[str, Any], rechecked: set[date]) -> None:
-    """Each answer came once; twice where it was asked about on a later day than it came on."""
+    """Each answer came once.
+
+    It came once more where its week was asked about on a later day, which tells what else
+    changed on the day it came on: tier 1 when the other tiers were published, and all that was
+    rechecked. The restatement makes it one more.
+    """
     assert told["most_in_one_second"] <= 20
     fetched = whole_fetches(told["asked"])
     mondays = {str(monday_of(week)) for week in rechecked}
-    most = {key: 2 if key[0] in mondays else 1 for key in fetched}
-    assert {key: times for key, times in fetched.items() if times > most[key]} == {}
+    twice = {key for key in fetched if key[0] in mondays or key[1] == Tier.NMS_TIER_1.api_id}
     week, tier, venue_class = RESTATED
-    assert fetched[str(monday_of(week)), tier.api_id, SUMMARY_TYPES[venue_class]] == 2
+    restated = (str(monday_of(week)), tier.api_id, SUMMARY_TYPES[venue_class])
+    most = {key: 1 + (key in twice) + (key == restated) for key in fetched}
+    assert {key: times for key, times in fetched.items() if times > most[key]} == {}
+    assert fetched[restated] >= 2
