@@ -90,6 +90,7 @@ def disk(tmp_path: Path) -> Iterator[Disk]:
         _run("umount", "-l", str(place))
 
 
+@pytest.mark.long
 def test_a_full_disk_is_a_clear_error_and_a_run_with_room_completes(
     disk: Disk, calm: Ground
 ) -> None:

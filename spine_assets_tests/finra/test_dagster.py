@@ -18,12 +18,14 @@ from spine_assets.defs.otc.specs import FETCHED
 from spine_assets.finra_sim import Fault, Server, serving
 from spine_assets.finra_sim.faults import FaultKind
 from spine_assets.lake import Lake
+from spine_assets.otc import tables
 from spine_assets.tags import LANE, Lane
+from spine_assets.warehouse import connect
 from spine_assets.weeks import Tier, VenueClass
 from spine_assets_tests.defs import conftest as project_fixtures
 from spine_assets_tests.defs.conftest import TABLES, Outcome, Project, Runner
 from spine_assets_tests.finra.conftest import SMALL, TODAY
-from spine_assets_tests.finra.tables import differences
+from spine_assets_tests.finra.tables import differences, held_by
 
 project, runner = project_fixtures.project, project_fixtures.runner  # fixtures
 code_location = project_fixtures.code_location
@@ -78,6 +80,42 @@ class TestAsset:
         assert sorted({name for name, _ in outcome.materialized()}) == sorted((*TABLES, FETCHED))
         assert differences(project.lake, server.sim, [WEEK]) == []
         assert outcome.fact(FETCHED, WEEK, "new_files") == len(Tier) * len(VenueClass)
+
+    def test_both_classes_stand_side_by_side_in_every_table(
+        self, project: Project, runner: Runner, server: Server
+    ) -> None:
+        assert runner.week(WEEK, FETCH_AND_BUILD).success
+        shares = {
+            venue_class: sum(
+                row[3]
+                for tier in Tier
+                for row in held_by(server.sim, WEEK, tier)
+                if row[0] == venue_class
+            )
+            for venue_class in VenueClass
+        }
+        assert all(shares.values())
+        with connect(Lake(project.lake), tables.TABLES) as warehouse:
+            by_symbol = warehouse.execute(
+                "SELECT sum(ats_volume), sum(non_ats_volume), bool_and(hhi <= hhi_high) "
+                "FROM otc_symbol_summary"
+            ).fetchone()
+            by_venue = warehouse.execute(
+                "SELECT venue_class, sum(total_volume), round(sum(class_share_pct), 6), "
+                "count(*) FILTER (mpid = 'DE_MINIMIS' AND rank IS NOT NULL) "
+                "FROM otc_venue_share GROUP BY ALL ORDER BY ALL"
+            ).fetchall()
+            named = warehouse.execute(
+                "SELECT DISTINCT regexp_extract(mpid, '^(CRD|FIRM:|DE_MINIMIS)') "
+                "FROM otc_venue_volume WHERE venue_class = 'NON_ATS' ORDER BY ALL"
+            ).fetchall()
+        assert by_symbol == (shares[VenueClass.ATS], shares[VenueClass.NON_ATS], True)
+        assert by_venue == [
+            ("ATS", shares[VenueClass.ATS], 100.0, 0),
+            ("NON_ATS", shares[VenueClass.NON_ATS], 100.0, 0),
+        ]
+        assert ("CRD",) in named
+        assert ("DE_MINIMIS",) in named
 
     def test_again_nothing_is_new(self, project: Project, runner: Runner, server: Server) -> None:
         assert runner.week(WEEK, FETCH).success

@@ -84,7 +84,7 @@ def test_weeks_older_than_finra_serves_are_told() -> None:
         (["fetch"], "--week WEEK, --since WEEK or --all"),
         (["fetch", "--all", "--week", WEEK], "--week WEEK, --since WEEK or --all"),
         (["fetch", "--week", "2025-11-20"], "weeks end on Fridays: 2025-11-21"),
-        (["fetch", "--week", WEEK, "--tier", "OTCR"], "did you mean OTCE?"),
+        (["fetch", "--week", WEEK, "--tier", "OTCR"], "did you mean OTC?"),
         (["fetch", "--week", WEEK, "--class", "at"], "did you mean ats?"),
     ],
 )
