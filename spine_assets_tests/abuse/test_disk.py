@@ -107,6 +107,7 @@ def test_a_full_disk_is_a_clear_error_and_a_run_with_room_completes(
     assert differences(disk.ground.lake, calm.lake)[0] == []
 
 
+@pytest.mark.long
 def test_a_read_only_disk_is_a_clear_error_and_changes_nothing(disk: Disk, calm: Ground) -> None:
     disk.remount("ro")
     status, said = disk.build()

@@ -89,6 +89,7 @@ def test_a_range_gives_the_tables_of_its_weeks_built_one_by_one(
     assert differences(ground.lake, at_once.lake)[0] == []
 
 
+@pytest.mark.long
 def test_the_number_of_threads_changes_no_bit_of_a_full_size_week(tmp_path: Path) -> None:
     week = WEEKS[0] + timedelta(weeks=1)
     files = [Parcel(f.path, f.content) for f in generate_week(week, rows=_REAL_WEEK_ROWS)]

@@ -483,6 +483,7 @@ class TestRange:
         assert outcome.failed_weeks == [str(NEXT)]
         assert str(path.parent if path.suffix else path) in outcome.failure
 
+    @pytest.mark.long
     def test_of_the_whole_history_builds_the_few_weeks_that_have_files(
         self, project: Project, memory: Runner
     ) -> None:

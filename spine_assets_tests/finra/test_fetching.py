@@ -267,6 +267,7 @@ class TestFaults:
             assert figures_of(path) == figures_held(desk, _key(path))
         assert not list((folder(desk.settings) / "spool").glob("*.jsonl"))
 
+    @pytest.mark.long
     def test_a_fetch_killed_at_any_moment_is_made_whole_by_the_next(self, tmp_path: Path) -> None:
         program = [str(Path(sys.executable).with_name("spine")), "fetch", "--week", str(WEEK)]
         data = tmp_path / "data"
