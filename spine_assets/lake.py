@@ -16,14 +16,14 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import polars as pl
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from spine_assets.table import Table, polars_schema
 
@@ -171,20 +171,31 @@ class Lake:
         """Delete temporary files that a killed run left in a week; hold its lock."""
         return _remove(self.root.glob(f"*/week_ending={week}/.*{_TEMPORARY}"))
 
-    def lock(self, week: date) -> AbstractContextManager[None]:
+    def lock(
+        self, week: date, given_up: Callable[[], bool] | None = None
+    ) -> AbstractContextManager[None]:
         """Hold a week: no other process captures, builds or publishes it meanwhile.
 
         The operating system frees the lock of a killed process.
+
+        Args:
+            week: Week ending.
+            given_up: Asked while another holds it; true ends the wait.
+
+        Raises:
+            LakeUnavailable: the lock cannot be had, or was not waited for any longer.
         """
-        return self._hold(str(week))
+        return self._hold(str(week), given_up)
 
     @contextmanager
-    def _hold(self, name: str) -> Iterator[None]:
+    def _hold(self, name: str, given_up: Callable[[], bool] | None = None) -> Iterator[None]:
         folder = self.root / _LOCKS
         try:
             folder.mkdir(parents=True, exist_ok=True)
             lock = FileLock(folder / f"{name}.lock")
-            lock.acquire()
+            lock.acquire(cancel_check=given_up)
+        except Timeout as error:
+            raise LakeUnavailable(f"{name}: the run ended while it waited for the lock") from error
         except OSError as error:
             raise LakeUnavailable(
                 f"cannot lock {name} in {folder}: {error.strerror or error}; "

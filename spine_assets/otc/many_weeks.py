@@ -7,6 +7,7 @@ weeks are under way at once. Does not belong here: how a week is built (`otc.wee
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import deque
 from collections.abc import Collection, Iterator, Sequence
@@ -77,6 +78,7 @@ class ManyWeeks:
         self._begun: set[date] = set()
         self._elsewhere: set[date] = set()
         self._saved_at = time.monotonic()
+        self._ended = threading.Event()
 
     def results(self) -> Iterator[WeekResult]:
         """Build the weeks; what became of each, oldest first.
@@ -157,6 +159,9 @@ class ManyWeeks:
                 if not self._is_nothing(result):
                     yield result.finish()
                 self._save_now_and_then()
+        except BaseException:  # canceled, for one: threads must not wait for locks any longer
+            self._ended.set()
+            raise
         finally:
             pool.shutdown(cancel_futures=True)
 
@@ -169,7 +174,7 @@ class ManyWeeks:
         landing = self._scan.landing(parsed)
         found = {item.name: item.placement.week_ending for item in landing.deliveries}
         self._elsewhere |= {found[name] for name in parsed if found.get(name, week) != week}
-        place = replace(self._place, landing=landing)
+        place = replace(self._place, landing=landing, given_up=self._ended.is_set)
         named = self._to_name(place, week)
         return begin_week(week, self._wanted, place, unusable=named, force=self._force)
 

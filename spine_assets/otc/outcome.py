@@ -69,3 +69,5 @@ class Workplace:
     connect: Connect
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     venue_totals: VenueTotals = field(default_factory=VenueTotals)
+    given_up: Callable[[], bool] | None = None
+    """Asked while a week waits for its lock; true ends the wait."""

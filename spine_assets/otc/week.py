@@ -89,7 +89,7 @@ def _held(week: date, place: Workplace, work: Callable[[WeekResult], None]) -> W
     result = WeekResult(week)
     started = time.perf_counter()
     try:
-        with place.lake.lock(week):
+        with place.lake.lock(week, place.given_up):
             work(result)
     except (BuildFailed, LakeError) as error:
         result.error = error
