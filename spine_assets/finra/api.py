@@ -56,7 +56,7 @@ FIELDS = (
 """What is asked for, in the order of the columns of a fetched file."""
 
 # What tells rows of one week, tier and summary type apart: pages in this order do not overlap.
-_ORDER = ("issueSymbolIdentifier", "MPID", "firmCRDNumber", "marketParticipantName")
+ROW_ORDER = ("issueSymbolIdentifier", "MPID", "firmCRDNumber", "marketParticipantName")
 
 
 @dataclass(frozen=True, order=True)
@@ -116,7 +116,7 @@ class Question:
                 for name, kind, value in compared
             ],
             # Allowed because both partition keys are given; without it pages may overlap.
-            "sortFields": [f"+{name}" for name in _ORDER],
+            "sortFields": [f"+{name}" for name in ROW_ORDER],
             "limit": self.limit,
             "offset": offset,
         }

@@ -16,13 +16,12 @@ from decimal import Decimal
 from typing import Any
 
 from spine_assets.finra.answers import Row
-from spine_assets.finra.api import FIELDS, SUMMARY_TYPES, Question
+from spine_assets.finra.api import FIELDS, ROW_ORDER, SUMMARY_TYPES, Question
 from spine_assets.finra.errors import FinraContradicts
 from spine_assets.otc.placement import Key
 from spine_assets.weeks import Tier, VenueClass, monday_of
 
 _NUMBERS = ("totalWeeklyShareQuantity", "totalWeeklyTradeCount", "totalNotionalSum")
-_KEY = ("issueSymbolIdentifier", "MPID", "firmCRDNumber", "marketParticipantName")
 # What numbers look like as JSON or as text in it; others are left as they are, and become
 # rejects when the file is read. The exponent is bounded, since 1e999999999 has as many digits.
 _NUMBER = re.compile(r"-?\d{1,40}(\.\d{1,40})?([eE][+-]?\d{1,2})?", re.ASCII)
@@ -83,7 +82,7 @@ def content(rows: Iterable[Row], question: Question) -> bytes:
     described = place["tierDescription"]
     for line in lines:
         line[described] = line[described] or question.tier.description
-    lines.sort(key=lambda line: [line[place[name]] for name in _KEY] + line)
+    lines.sort(key=lambda line: [line[place[name]] for name in ROW_ORDER] + line)
     return "".join(f"{'|'.join(line)}\n" for line in [list(FIELDS), *lines]).encode()
 
 

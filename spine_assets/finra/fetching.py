@@ -8,7 +8,6 @@ when FINRA holds something else. Files are never changed: another answer is anot
 from __future__ import annotations
 
 import gzip
-import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
@@ -22,7 +21,7 @@ from spine_assets.finra.delivered import FetchedName, content, of_class, packed
 from spine_assets.finra.errors import AnswerChanged
 from spine_assets.finra.held import NEW_YORK, Held, Holdings
 from spine_assets.finra.spool import Spool, spooled
-from spine_assets.lake import write_synced
+from spine_assets.finra.whole_files import put
 from spine_assets.otc.placement import Key
 from spine_assets.weeks import Tier, VenueClass
 
@@ -222,7 +221,7 @@ class Fetcher:
         name = FetchedName(key, self._clock())
         while (self._landing / name.path).exists():
             name = replace(name, fetched_at=name.fetched_at + _ONE_SECOND)
-        _write(self._landing / name.path, packed(text))
+        put(self._landing / name.path, packed(text))
         return Fetched(key, Outcome.FETCHED, len(rows), name.path)
 
 
@@ -230,14 +229,3 @@ def _changed_since(rows: Iterable[Row], begun: datetime) -> bool:
     """Whether FINRA changed a row on the day of the first page or later."""
     day = str(begun.astimezone(NEW_YORK).date())
     return any(str(row.get("lastUpdateDate")) >= day for row in rows)
-
-
-def _write(path: Path, file: bytes) -> None:
-    """Put a file into the landing folder, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    staged = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
-    try:
-        write_synced(staged, bytearray(file))
-        staged.replace(path)
-    finally:
-        staged.unlink(missing_ok=True)

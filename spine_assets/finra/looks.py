@@ -7,10 +7,10 @@ unchanged answer makes no file.
 from __future__ import annotations
 
 import json
-import uuid
 from datetime import date, datetime
 from pathlib import Path
 
+from spine_assets.finra.whole_files import put
 from spine_assets.otc.placement import Key
 from spine_assets.weeks import Tier, VenueClass
 
@@ -34,10 +34,7 @@ class Looks:
         """Remember a look, beside those that other processes made meanwhile."""
         self._known = _read(self._path) | {key: at}
         told = {"/".join(map(str, known)): at.isoformat() for known, at in self._known.items()}
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        staged = self._path.with_name(f"{self._path.name}.{uuid.uuid4().hex}.tmp")
-        staged.write_text(json.dumps(dict(sorted(told.items())), indent=0), encoding="utf-8")
-        staged.replace(self._path)
+        put(self._path, json.dumps(dict(sorted(told.items())), indent=0).encode())
 
 
 def _read(path: Path) -> dict[Key, datetime]:

@@ -190,8 +190,3 @@ def _capture_ids() -> list[pl.Expr]:
         pl.when("_in_ats").then(pl.col(VenueClass.ATS.value)),
         pl.when("_in_others").then(pl.col(VenueClass.NON_ATS.value)),
     ]
-
-
-def _null_without_total(value: pl.Expr) -> pl.Expr:
-    """A share of nothing is unknown, not zero."""
-    return pl.when(pl.col("total_volume") > 0).then(value)
