@@ -99,10 +99,21 @@ class Lake:
         Raises:
             LakeError: the disk is full or the folder is not writable.
         """
+        return self._staged(target, lambda: _parquet(frame, metadata))
+
+    def stage_bytes(self, content: bytes, target: Path) -> Path:
+        """Write any other file beside its target, as `stage` does.
+
+        Raises:
+            LakeError: the disk is full or the folder is not writable.
+        """
+        return self._staged(target, lambda: bytearray(content))
+
+    def _staged(self, target: Path, made: Callable[[], bytearray]) -> Path:
         staged = target.with_name(f".{target.name}.{uuid.uuid4().hex}{_TEMPORARY}")
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            write_synced(staged, _parquet(frame, metadata))
+            write_synced(staged, made())
         except (OSError, pl.exceptions.ComputeError) as error:
             # Polars may call a full disk a transport error; so look at the disk itself.
             full = _is_full(target.parent)
@@ -186,6 +197,10 @@ class Lake:
             LakeUnavailable: the lock cannot be had, or was not waited for any longer.
         """
         return self._hold(str(week), given_up)
+
+    def lock_of(self, name: str) -> AbstractContextManager[None]:
+        """Hold something of the lake that is no week; else as `lock`."""
+        return self._hold(name)
 
     @contextmanager
     def _hold(self, name: str, given_up: Callable[[], bool] | None = None) -> Iterator[None]:

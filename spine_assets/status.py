@@ -14,7 +14,7 @@ from typing import Any
 
 from spine_assets.lake import Lake
 from spine_assets.otc import captures, intake, pins, raw
-from spine_assets.otc.captures import Capture
+from spine_assets.otc.captures import Capture, Known
 from spine_assets.otc.landing import Delivery, Landing, Unusable
 from spine_assets.otc.tables import TABLES
 from spine_assets.otc.versions import Standing, standing
@@ -57,6 +57,15 @@ def board_weeks(lake: Lake, landing: Landing) -> list[date]:
     """All weeks from the first to the last that has a file or a capture, newest last."""
     held = {*landing.weeks(), *lake.weeks(raw.TABLE.name)}
     return weeks_between(min(held), max(held)) if held else []
+
+
+def newest_complete(lake: Lake) -> date | None:
+    """The newest week in which all three tiers are built, told from the newest backwards."""
+    for week in reversed(lake.weeks("otc_venue_share")):
+        rows = lake.read(lake.part("otc_venue_share", week), ["is_complete"])
+        if rows.height and rows["is_complete"].all():
+            return week
+    return None
 
 
 def board(
@@ -109,9 +118,19 @@ def _week(week: date, lake: Lake, deliveries: list[Delivery], today: date) -> We
     tables = {t.name: standing(lake, t.name, week, known) for t in TABLES}
     if pending and tables["otc_raw"] is Standing.FRESH:
         tables = {name: _behind(state) for name, state in tables.items()}
-    return WeekStatus(
-        week, {tier: _tier(tier, week, stored, pending, today) for tier in Tier}, tables
-    )
+    return WeekStatus(week, _tiers(week, stored, pending, today), tables)
+
+
+def tiers_of(week: date, known: Known, landing: Landing, today: date) -> dict[Tier, TierStatus]:
+    """How far each tier of a week has come, told by what is known of it and what was delivered."""
+    pending = intake.uncaptured(landing.of_week(week), list(known.captures))
+    return _tiers(week, list(known.captures), pending, today)
+
+
+def _tiers(
+    week: date, stored: list[Capture], pending: list[Delivery], today: date
+) -> dict[Tier, TierStatus]:
+    return {tier: _tier(tier, week, stored, pending, today) for tier in Tier}
 
 
 def arrivals(lake: Lake, week: date) -> list[dict[str, Any]]:

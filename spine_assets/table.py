@@ -90,6 +90,8 @@ class Table:
         lineage: For each derived column, the upstream columns it comes from.
         tells_history: It is made from all captures and pins of a week, not only from the
             captures that count, so that any of them is an input of its build.
+        figures: What is told of a built week beside its rows: numbers, which Dagster plots
+            over weeks, and short lists of rows, by name with units.
     """
 
     name: str
@@ -104,6 +106,7 @@ class Table:
     rules: tuple[Rule, ...] = ()
     lineage: dict[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
     tells_history: bool = False
+    figures: Callable[[pl.DataFrame], dict[str, Any]] | None = None
 
     @property
     def is_ordered_by_key(self) -> bool:

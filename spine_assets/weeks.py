@@ -18,6 +18,9 @@ from functools import cache
 FIRST_WEEK = date(2014, 5, 16)
 """Week ending of FINRA's first published ATS week (Monday 2014-05-12)."""
 
+SESSIONS = 5
+"""Trading days of a week without a holiday."""
+
 _FRIDAY = 4  # date.weekday() of the day that names a week
 _MONDAY_TO_FRIDAY = timedelta(days=4)
 _WEEK = timedelta(days=7)
@@ -161,6 +164,12 @@ def week_published_on(day: date, tier: Tier) -> date | None:
     monday = day - timedelta(days=day.weekday())
     week_ending = week_ending_of(monday - timedelta(days=tier.lag_days))
     return week_ending if publication_day(week_ending, tier) == day else None
+
+
+def sessions_of(week_ending: date) -> list[date]:
+    """Days of a week on which the New York exchanges trade, of `SESSIONS` in a full week."""
+    days = [monday_of(week_ending) + timedelta(days=n) for n in range(SESSIONS)]
+    return [day for day in days if _is_session(day)]
 
 
 def last_plausible_day() -> date:

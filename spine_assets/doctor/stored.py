@@ -18,6 +18,7 @@ from spine_assets.lake import Lake, LakeError
 from spine_assets.otc import pins
 from spine_assets.otc.behind import is_behind
 from spine_assets.otc.tables import TABLES
+from spine_assets.report import NAME as REPORT
 from spine_assets.settings import Settings
 from spine_assets.warehouse import is_up_to_date
 
@@ -98,10 +99,10 @@ def seals(settings: Settings) -> Finding:
 
 
 def derived_tables(settings: Settings) -> Finding:
-    """Whether the computed tables are built from what is captured."""
+    """Whether the computed tables and the reports are built from what is captured."""
     lake = Lake(settings.lake_path)
     weeks = lake.weeks(RAW)[-_JUDGED_WEEKS:]
-    derived = [table.name for table in TABLES if table.name != RAW]
+    derived = [*(table.name for table in TABLES if table.name != RAW), REPORT]
     behind, damaged = [], []
     for week in weeks:
         try:
@@ -116,8 +117,10 @@ def derived_tables(settings: Settings) -> Finding:
             "spine captures --week WEEK names the first that is damaged",
         )
     if behind:
-        return warn(f"tables are missing or behind their captures: {listed(behind)}", _BUILD)
-    return ok(f"of the newest {len(weeks)} weeks every table is up to date")
+        return warn(
+            f"tables or reports are missing or behind their captures: {listed(behind)}", _BUILD
+        )
+    return ok(f"of the newest {len(weeks)} weeks every table and report is up to date")
 
 
 def clock(settings: Settings) -> Finding:

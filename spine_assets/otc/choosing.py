@@ -12,6 +12,7 @@ from spine_assets.otc.arrivals import uncaptured
 from spine_assets.otc.behind import behind
 from spine_assets.otc.landing import Landing
 from spine_assets.otc.tables import TABLES
+from spine_assets.report import NAME as REPORT
 
 
 class Choice(StrEnum):
@@ -29,7 +30,7 @@ def with_input(landing: Landing, lake: Lake, first: date, last: date) -> list[da
 
 
 def missing(landing: Landing, lake: Lake, weeks: Collection[date]) -> list[date]:
-    """Of some weeks, those with a file that is not captured or a table that is behind."""
+    """Of some weeks, those with a file that is not captured, or a table or report behind."""
     waiting = {item.week_ending for item in uncaptured(landing, captures.names(lake))}
-    derived = [table.name for table in TABLES if table.name != "otc_raw"]
+    derived = [*(table.name for table in TABLES if table.name != "otc_raw"), REPORT]
     return sorted((waiting & set(weeks)) | set(behind(lake, derived, weeks)))

@@ -7,6 +7,7 @@ from typing import Any
 import polars as pl
 
 from spine_assets.otc import columns as c
+from spine_assets.otc import figures
 from spine_assets.otc.reasons import Reason, Stage
 from spine_assets.table import Column, Table, Type, conform, plain_shares, polars_schema
 
@@ -18,6 +19,7 @@ TABLE = Table(
     grain="one rejected line of one capture",
     key=(),
     code_version="1",
+    figures=figures.of_rejects,
     deps=("otc_raw",),
     columns=(
         c.CAPTURE_ID,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from spine_assets.otc import columns as c
-from spine_assets.otc import restatement_checks
+from spine_assets.otc import figures, restatement_checks
 from spine_assets.otc.checking import SCHEMA, schema
 from spine_assets.table import (
     SHARE_PRECISION,
@@ -58,6 +58,7 @@ TABLE = Table(
     sort=("tier", "venue_class", "step"),
     deps=("otc_raw", "otc_rejects"),
     code_version="1",  # goes up with that of otc_venue_volume too, whose rows are compared
+    figures=figures.of_restatements,
     tells_history=True,
     columns=(
         c.WEEK_ENDING,

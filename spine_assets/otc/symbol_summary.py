@@ -10,7 +10,7 @@ from __future__ import annotations
 import polars as pl
 
 from spine_assets.otc import columns as c
-from spine_assets.otc import table_checks
+from spine_assets.otc import figures, table_checks
 from spine_assets.otc.checking import SCHEMA, schema
 from spine_assets.otc.rules import DE_MINIMIS
 from spine_assets.otc.venue_volume import average_trade_size
@@ -36,6 +36,7 @@ TABLE = Table(
     sort=("symbol", "tier"),
     deps=("otc_venue_volume",),
     code_version="2",  # 2: squares of the HHI are added in another order
+    figures=figures.of_symbol_summary,
     columns=(
         c.WEEK_ENDING,
         c.TIER,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from spine_assets.otc import (
     raw,
     rejects,
@@ -12,15 +14,10 @@ from spine_assets.otc import (
 )
 from spine_assets.table import Table
 
-TABLES: tuple[Table, ...] = (
-    raw.TABLE,
-    rejects.TABLE,
-    venue_volume.TABLE,
-    symbol_summary.TABLE,
-    venue_share.TABLE,
-    restatements.TABLE,
-)
-"""A new table is a module with its declaration and builder, and a line here."""
+_MODULES = (raw, rejects, venue_volume, symbol_summary, venue_share, restatements)
+"""A new table is a module with its declaration and builder, and a name here."""
+
+TABLES: tuple[Table, ...] = tuple(module.TABLE for module in _MODULES)
 
 BUILDERS = {
     symbol_summary.TABLE.name: symbol_summary.build,
@@ -36,6 +33,12 @@ HISTORY_BUILDERS = {restatements.TABLE.name: restatements.build}
 def table(name: str) -> Table:
     """The table called `name`."""
     return next(found for found in TABLES if found.name == name)
+
+
+def source_of(name: str) -> Path:
+    """The file that declares a table."""
+    module = next(found for found in _MODULES if found.TABLE.name == name)
+    return Path(str(module.__file__))
 
 
 def upstream(name: str) -> list[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import polars as pl
 
 from spine_assets.otc import columns as c
-from spine_assets.otc import table_checks
+from spine_assets.otc import figures, table_checks
 from spine_assets.otc.checking import SCHEMA, schema
 from spine_assets.otc.rules import DE_MINIMIS
 from spine_assets.table import Check, Column, Rule, Table, Type, conform
@@ -29,6 +29,7 @@ TABLE = Table(
     sort=("mpid",),
     deps=("otc_venue_volume",),
     code_version="1",
+    figures=figures.of_venue_share,
     columns=(
         c.WEEK_ENDING,
         c.MPID,

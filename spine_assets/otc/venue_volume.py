@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from spine_assets.otc import columns as c
-from spine_assets.otc import table_checks
+from spine_assets.otc import figures, table_checks
 from spine_assets.otc.checking import SCHEMA, schema
 from spine_assets.table import Check, Table, conform
 
@@ -18,6 +18,7 @@ TABLE = Table(
     sort=("symbol", "tier", "venue_class", "mpid"),
     deps=("otc_raw", "otc_rejects"),
     code_version="1",
+    figures=figures.of_venue_volume,
     columns=(
         c.WEEK_ENDING,
         c.TIER,

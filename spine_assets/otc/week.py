@@ -199,6 +199,7 @@ class _WeekBuild:
                     "rows": sum(item.rows for item in current),
                     "shares": number(exact_total(item.row_shares for item in current)),
                     "parse_rejects": sum(item.reject_lines for item in current),
+                    "trades": int(self.frames[declared.name]["trade_count"].sum()),
                     "captures": len(self.known.captures),
                     "same_content": self.same_content,
                     **self._input_facts(),
@@ -363,8 +364,8 @@ class _WeekBuild:
         volumes = [name for name in ("share_volume", "total_volume") if name in frame.columns]
         if volumes:
             facts["shares"] = number(exact_sum(frame[volumes[0]]))
-        if declared.name == rejects.TABLE.name:
-            facts |= dict(frame.group_by("reason").len().sort("reason").iter_rows())
+        if declared.figures is not None:
+            facts |= declared.figures(frame)
         return facts | self._input_facts()
 
     def _input_facts(self) -> dict[str, Any]:

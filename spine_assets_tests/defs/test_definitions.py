@@ -52,6 +52,9 @@ otc_venue_volume: otc, weekly from 2014-05-16, single run
     check reconciles (blocking)
     check schema (blocking)
     check volumes
+otc_weekly_report: otc, weekly from 2014-05-16, single run
+    <- otc_raw, otc_rejects, otc_restatements, otc_symbol_summary, otc_venue_share, otc_venue_volume
+    kinds html, vega; owners team:market-structure
 """
 BLOCKING = {
     ("otc_raw", "conservation"),

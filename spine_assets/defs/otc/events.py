@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -10,23 +11,35 @@ import dagster as dg
 from spine_assets.otc.checking import CheckResult, Severity
 from spine_assets.otc.outcome import TableBuilt
 
+_LISTED = ("tiers_in", "classes_in")
+
 
 def materialization(built: TableBuilt, week: date) -> dg.AssetMaterialization:
     """A published week of a table; the data version depends on content and code alone."""
     facts = dict(built.facts)
     metadata: dict[str, Any] = {
-        "dagster/partition_row_count": facts.pop("rows"),
+        **({"dagster/partition_row_count": facts.pop("rows")} if "rows" in facts else {}),
         **({"shares": facts.pop("shares")} if "shares" in facts else {}),
         "unchanged": built.unchanged,
+        **{name: _entry(name, value) for name, value in facts.items() if value is not None},
     }
-    for name, value in facts.items():
-        metadata[name] = ", ".join(value) if name == "tiers_in" else value
     return dg.AssetMaterialization(
         asset_key=built.table,
         partition=str(week),
         metadata=metadata,
         tags={"dagster/data_version": built.data_version},
     )
+
+
+def _entry(name: str, value: Any) -> Any:
+    """A fact as metadata: rows as a table, files as paths, tiers and classes as one text."""
+    if name in _LISTED:
+        return ", ".join(value)
+    if isinstance(value, Path):
+        return dg.MetadataValue.path(value)
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        return dg.MetadataValue.table(records=[dg.TableRecord(row) for row in value])
+    return value
 
 
 def evaluation(result: CheckResult, week: date) -> dg.AssetCheckEvaluation:

@@ -4,17 +4,18 @@ import dagster as dg
 
 from spine_assets.defs.logs import LOGGED
 from spine_assets.defs.otc.specs import GROUP
+from spine_assets.report import NAME as REPORT
 
 INGESTED = ("otc_raw",)
 NORMALIZED = ("otc_rejects", "otc_venue_volume")
 SUMMARIZED = ("otc_symbol_summary", "otc_venue_share", "otc_restatements")
-METRICS = NORMALIZED + SUMMARIZED
+METRICS = (*NORMALIZED, *SUMMARIZED, REPORT)
 
 otc_weekly_job = dg.define_asset_job(
     "otc_weekly",
     selection=dg.AssetSelection.groups(GROUP),
     config=LOGGED,
-    description="All tables of the OTC domain for one week or a range of weeks.",
+    description="All tables of the OTC domain and the report, for one week or a range of weeks.",
 )
 otc_ingest_job = dg.define_asset_job(
     "otc_ingest",
@@ -38,5 +39,11 @@ compute_otc_metrics_job = dg.define_asset_job(
     "compute_otc_metrics",
     selection=dg.AssetSelection.assets(*METRICS),
     config=LOGGED,
-    description="All tables that are computed from captures.",
+    description="All tables that are computed from captures, and the weekly report.",
+)
+otc_report_job = dg.define_asset_job(
+    "otc_report",
+    selection=dg.AssetSelection.assets(REPORT),
+    config=LOGGED,
+    description="The report of a week whose tables stand.",
 )

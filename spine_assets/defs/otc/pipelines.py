@@ -10,6 +10,7 @@ from spine_assets.lake import Lake
 from spine_assets.otc.behind import behind
 from spine_assets.otc.handing_in import Asserted, hand_in
 from spine_assets.pipelines import Kind, Parameter, Pipeline, Plan, RunPlan
+from spine_assets.report import NAME as REPORT
 from spine_assets.settings import load_settings
 from spine_assets.weeks import stretches
 
@@ -68,7 +69,7 @@ def _config(values: Mapping[str, Any]) -> dict[str, Any]:
 PIPELINES = (
     Pipeline(
         "otc.weekly",
-        "All tables of a week, after its file is copied in where one is given.",
+        "All tables of a week and its report, after its file is copied in where one is given.",
         "otc_weekly",
         _of_week,
         (_WEEK, _FILE, *_ASSERTED, _FORCE),
@@ -103,9 +104,16 @@ PIPELINES = (
     ),
     Pipeline(
         "compute_otc_metrics",
-        "Every table that is computed from captures.",
+        "Every table that is computed from captures, and the weekly report.",
         "compute_otc_metrics",
         _of_behind(METRICS),
+        (_WEEK_OR_BEHIND, _FORCE),
+    ),
+    Pipeline(
+        "otc.report",
+        "The report of a week whose tables stand: one HTML page, and the index of all weeks.",
+        "otc_report",
+        _of_behind((REPORT,)),
         (_WEEK_OR_BEHIND, _FORCE),
     ),
 )

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import warnings
+from pathlib import Path
 
 import dagster as dg
 
+from spine_assets import report
 from spine_assets.defs.partitions import WEEKS
-from spine_assets.otc.tables import TABLES
+from spine_assets.otc.tables import TABLES, source_of
+from spine_assets.report import building
+from spine_assets.report.stored import VERSION
 from spine_assets.table import Column, Table
 
 GROUP = "otc"
@@ -32,6 +36,22 @@ def files_spec() -> dg.AssetSpec:
 def table_specs() -> list[dg.AssetSpec]:
     """One weekly asset a table."""
     return [_table_spec(table) for table in TABLES]
+
+
+def report_spec() -> dg.AssetSpec:
+    """The weekly report, made from all tables of its week and the venue shares of a quarter."""
+    return dg.AssetSpec(
+        report.NAME,
+        deps=[table.name for table in TABLES],
+        description=f"{report.DESCRIPTION}\n\n**Grain:** {report.GRAIN}.",
+        group_name=GROUP,
+        kinds={"html", "vega"},
+        owners=[OWNER],
+        code_version=VERSION,
+        partitions_def=WEEKS,
+        skippable=True,
+        metadata=_sources(Path(str(building.__file__)), "how the report is made"),
+    )
 
 
 def check_specs() -> list[dg.AssetCheckSpec]:
@@ -72,8 +92,25 @@ def _table_spec(table: Table) -> dg.AssetSpec:
             ),
             **({"dagster/column_lineage": _lineage(table)} if table.lineage else {}),
             "dagster/table_name": table.name,
+            **_sources(source_of(table.name), f"declaration of {table.name}"),
         },
     )
+
+
+def _sources(path: Path, label: str) -> dict[str, dg.CodeReferencesMetadataValue]:
+    """Where the UI leads who asks for the source: the declaration, and the step that builds it."""
+    step = Path(__file__).with_name("weekly.py")
+    references = [(path, label), (step, "the step that builds a week")]
+    # dagster 1.13.27 calls code references beta; without them no asset leads to its source.
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*CodeReference.* is currently in beta", dg.BetaWarning)
+        found = dg.CodeReferencesMetadataValue(
+            code_references=[
+                dg.LocalFileCodeReference(file_path=str(file), label=told)
+                for file, told in references
+            ]
+        )
+    return {"dagster/code_references": found}
 
 
 def _key(table: Table) -> str:

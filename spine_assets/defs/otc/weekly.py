@@ -13,7 +13,7 @@ import dagster as dg
 
 from spine_assets.defs.otc import asking
 from spine_assets.defs.otc.events import evaluation, materialization
-from spine_assets.defs.otc.specs import check_specs, files_spec, table_specs
+from spine_assets.defs.otc.specs import check_specs, files_spec, report_spec, table_specs
 from spine_assets.defs.resources import Spine
 from spine_assets.otc import captures
 from spine_assets.otc.arrivals import input_of
@@ -21,6 +21,8 @@ from spine_assets.otc.checking import CheckResult
 from spine_assets.otc.many_weeks import ManyWeeks
 from spine_assets.otc.outcome import NoInput, TableBuilt, WeekResult, Workplace
 from spine_assets.progress import Progress
+from spine_assets.report import NAME as REPORT
+from spine_assets.report.building import Reports
 
 Event = dg.AssetMaterialization | dg.AssetCheckEvaluation
 # A full disk or a lost mount may be mended in moments; who waits longer asks again.
@@ -80,7 +82,7 @@ class _Tally:
 
 @dg.multi_asset(
     name="otc_week",
-    specs=table_specs(),
+    specs=[*table_specs(), report_spec()],
     check_specs=check_specs(),
     can_subset=True,
     backfill_policy=dg.BackfillPolicy.single_run(),
@@ -90,7 +92,8 @@ def otc_week(
 ) -> Iterator[Event]:
     """Capture what arrived for each week and build the selected tables from it."""
     asked = [date.fromisoformat(key) for key in context.partition_keys]
-    tables = {key.to_user_string() for key in context.selected_asset_keys}
+    assets = {key.to_user_string() for key in context.selected_asset_keys}
+    tables = assets - {REPORT}
     checks = {
         (key.asset_key.to_user_string(), key.name) for key in context.selected_asset_check_keys
     }
@@ -100,15 +103,32 @@ def otc_week(
             missing = len(asked) - len(run.weeks)
             context.log.info(f"{missing} of {len(asked)} weeks have no input")
         tally = _Tally(len(run.weeks))
-        for result in run.results() if tables else run.checked(checks):
-            yield from _events(result, tables, checks)
+        reports = Reports(run.place, force=config.force) if REPORT in assets else None
+        for result in run.results() if assets else run.checked(checks):
+            if reports:
+                reports.add(result, run.place)
+            yield from _events(result, assets, checks)
             _log(context.log, result, tally.add(result))
+        if reports:
+            yield from _told_again(context.log, reports, tally)
         _leave_word(context, run.place, asked, tally)
     if tally.passing and context.retry_number < MAX_RETRIES:
         wait = FIRST_WAIT_SECONDS * 2**context.retry_number
         raise dg.RetryRequested(MAX_RETRIES, wait) from tally.failure()
     if tally.failures:
         raise tally.failure()
+
+
+def _told_again(log: dg.DagsterLogManager, reports: Reports, tally: _Tally) -> Iterator[Event]:
+    """Reports of weeks outside of this run that look back at one of its weeks; then the index."""
+    for result in reports.overtaken():
+        yield from _events(result, {REPORT}, set())
+        if result.error is not None:
+            log.error(str(result.error))
+            tally.failures[result.week] = str(result.error)
+        else:
+            log.info(f"week {result.week}: its report tells a week of this run, made anew")
+    reports.close()
 
 
 def _log(log: dg.DagsterLogManager, result: WeekResult, now: Progress) -> None:
@@ -149,6 +169,7 @@ def _events(result: WeekResult, tables: set[str], checks: set[tuple[str, str]]) 
 
 def _said(result: WeekResult) -> str:
     built = [event for event in result.events if isinstance(event, TableBuilt)]
+    tables = [event for event in built if event.table != REPORT]
     if isinstance(result.error, NoInput):
         return "no input"
     if result.error is not None:
@@ -157,4 +178,6 @@ def _said(result: WeekResult) -> str:
         return "checked"
     if all(event.unchanged for event in built):
         return "unchanged"
-    return f"{sum(not event.unchanged for event in built)} tables built"
+    made = sum(not event.unchanged for event in tables)
+    reported = [] if tables == built else ["report made"]
+    return ", ".join([*([f"{made} tables built"] if made else []), *reported])

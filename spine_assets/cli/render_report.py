@@ -1,0 +1,33 @@
+"""How a report's place and headline are printed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from spine_assets.cli.render import CONSOLE, text
+
+
+def printed(place: Path, facts: dict[str, Any]) -> None:
+    """Where the page is, and what it begins with."""
+    complete = facts["is_complete"]
+    note = "all three tiers in" if complete else f"INCOMPLETE: {', '.join(facts['tiers_in'])}"
+    change = facts["change_pct"]
+    since = "" if change is None else f" ({change:+.1f}% since {facts['against']})"
+    CONSOLE.print(f"[bold]Week ending {facts['week_ending']}[/bold] ({note})")
+    CONSOLE.print(
+        f"{text(facts['shares'])} shares{since}, {text(facts['trades'])} trades, "
+        f"{text(facts['symbols'])} symbols, {text(facts['venues'])} venues"
+    )
+    if facts["top_mpid"]:
+        CONSOLE.print(
+            f"largest venue {facts['top_mpid']} with {facts['top_share_pct']:.1f}% of reported "
+            f"off-exchange shares; HHI {facts['hhi']:.4f}"
+        )
+    found = facts["checks_warned"] + facts["checks_failed"]
+    CONSOLE.print(
+        f"{found} checks found something, {text(facts['rejects'])} rejects, "
+        f"{facts['restatements']} restatements"
+    )
+    # The path alone on a line, so that it can be taken whole by eye, mouse or pipe.
+    CONSOLE.print(str(place), soft_wrap=True, highlight=False, markup=False)

@@ -1,0 +1,228 @@
+"""The charts of a report: Vega-Lite specifications, drawn to SVG without a browser or network.
+
+Colours are given as marks that the page replaces by its own, so that one drawing serves light,
+dark and paper. Belongs here: what is drawn. Does not belong here: what is told (`market`,
+`trend`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from spine_assets.report.trend import WeekPoint
+from spine_assets.weeks import VenueClass
+
+Spec = dict[str, Any]
+Row = Mapping[str, Any]
+
+# Colours that no theme has, each standing for one of the page's own.
+MARKS = {
+    "ink": "#0a0b01",
+    "muted": "#0a0b02",
+    "grid": "#0a0b03",
+    "ats": "#0a0b04",
+    "non-ats": "#0a0b05",
+}
+LIGHT = {
+    "ink": "#1c2330",
+    "muted": "#5b6675",
+    "grid": "#e3e7ec",
+    "ats": "#2f6db5",
+    "non-ats": "#d08322",
+}
+"""What the marks are on paper and in a file of its own."""
+
+_CLASS_MARKS = {
+    VenueClass.ATS.value: MARKS["ats"],
+    VenueClass.NON_ATS.value: MARKS["non-ats"],
+}
+_BARS = 12  # venues that fit the page; the table below has all
+_NAME_CHARS = 20  # of a firm, beside its bar
+_BILLION = 1e9
+_PAPER_FADE = 0.45  # bars of weeks that do not compare
+_CONFIG: Spec = {
+    "background": "transparent",
+    "font": "sans-serif",  # the page has its own
+    "aria": False,  # each mark would carry a label of its own; the page has the same as a table
+    "view": {"stroke": None},
+    "axis": {
+        "labelColor": MARKS["muted"],
+        "titleColor": MARKS["muted"],
+        "gridColor": MARKS["grid"],
+        "domainColor": MARKS["grid"],
+        "tickColor": MARKS["grid"],
+        "titleFontWeight": "normal",
+        "labelFontSize": 11,
+        "titleFontSize": 11,
+    },
+    "legend": {
+        "labelColor": MARKS["muted"],
+        "titleColor": MARKS["muted"],
+        "orient": "top",
+        "title": None,
+        "labelFontSize": 11,
+    },
+    "text": {"color": MARKS["ink"], "fontSize": 11},
+}
+
+
+def venues(rows: Sequence[Row]) -> Spec:
+    """Shares of the largest venues as bars, what each had before as a tick."""
+    shown = [row for row in rows if row["market_share_pct"] is not None][:_BARS]
+    values = [
+        {
+            "venue": _venue(row),
+            "class": row["venue_class"],
+            "share": row["market_share_pct"],
+            "before": row["share_before_pct"],
+        }
+        for row in shown
+    ]
+    order = [row["venue"] for row in values]
+    y = {"field": "venue", "type": "nominal", "sort": order, "axis": {"title": None, "grid": False}}
+    x = {"type": "quantitative", "axis": {"title": "share of reported off-exchange volume, %"}}
+    layers: list[Spec] = [
+        {
+            "mark": {"type": "bar", "height": {"band": 0.72}},
+            "encoding": {"x": {**x, "field": "share"}, "color": _class_colour(values)},
+        }
+    ]
+    if any(row["before"] is not None for row in values):
+        layers.append(
+            {
+                "transform": [{"filter": "datum.before != null"}],
+                "mark": {"type": "tick", "thickness": 2, "color": MARKS["ink"], "size": 14},
+                "encoding": {"x": {**x, "field": "before"}},
+            }
+        )
+    return _spec(values, {"encoding": {"y": y}, "layer": layers}, 380, {"step": 20})
+
+
+def volumes(points: Sequence[WeekPoint]) -> Spec:
+    """Volume by week and class; weeks that are not loaded stay empty, others than complete pale."""
+    values = [
+        {
+            "week": _label(point),
+            "class": name,
+            "volume": float(shares) / _BILLION,
+            "complete": point.is_complete,
+        }
+        for point in points
+        for name, shares in point.shares.items()
+    ]
+    fade = {"condition": {"test": "datum.complete", "value": 1}, "value": _PAPER_FADE}
+    bars = {
+        "mark": {"type": "bar"},
+        "encoding": {
+            "x": _weeks(points),
+            "y": {
+                "field": "volume",
+                "type": "quantitative",
+                "axis": {"title": "shares, billion", "tickCount": 4},
+            },
+            "color": _class_colour(values),
+            "opacity": fade,
+        },
+    }
+    return _spec(values, bars, 430, 170)
+
+
+def concentration(points: Sequence[WeekPoint]) -> Spec:
+    """HHI by week within each class; a line breaks where a week is missing.
+
+    Of all volume it would jump where a class is loaded first, which says nothing of the market.
+    """
+    scopes = [name for name in _CLASS_MARKS if any(name in point.hhi for point in points)]
+    values = [
+        {
+            "week": _label(point),
+            "class": name,
+            "hhi": point.hhi.get(name),
+            "complete": point.is_complete,
+        }
+        for point in points
+        for name in scopes
+    ]
+    y = {
+        "field": "hhi",
+        "type": "quantitative",
+        "scale": {"domainMin": 0},
+        "axis": {"title": "HHI of the class, 0-1", "tickCount": 4},
+    }
+    line = {"type": "line", "invalid": "break-paths-show-domains", "strokeWidth": 2}
+    layers = [
+        {"mark": line},
+        {
+            "transform": [{"filter": "datum.hhi != null"}],
+            "mark": {"type": "point", "size": 28, "filled": True},
+            "encoding": {
+                "opacity": {"condition": {"test": "datum.complete", "value": 1}, "value": 0.4}
+            },
+        },
+    ]
+    encoding = {"x": _weeks(points), "y": y, "color": _class_colour(values)}
+    return _spec(values, {"encoding": encoding, "layer": layers}, 430, 170)
+
+
+def svg(spec: Spec) -> str:
+    """Draw a specification."""
+    import vl_convert
+
+    drawn: str = vl_convert.vegalite_to_svg(spec)
+    return drawn
+
+
+def coloured(drawn: str, colours: Mapping[str, str]) -> str:
+    """Put colours in the place of the marks."""
+    for name, mark in MARKS.items():
+        drawn = drawn.replace(mark, colours[name])
+    return drawn
+
+
+PAGE_COLOURS = {name: f"var(--{name})" for name in MARKS}
+"""The page's own, which follow its theme."""
+
+
+def _spec(values: Sequence[Row], body: Spec, width: int, height: int | Spec) -> Spec:
+    return {
+        "data": {"values": list(values)},
+        "width": width,
+        "height": height,
+        "config": _CONFIG,
+        **body,
+    }
+
+
+def _venue(row: Row) -> str:
+    """An ATS by its MPID, a firm by the beginning of its name."""
+    if row["venue_class"] == VenueClass.ATS.value or not row["venue_name"]:
+        return str(row["mpid"])
+    name = str(row["venue_name"])
+    return name if len(name) <= _NAME_CHARS else f"{name[:_NAME_CHARS].rstrip()}…"
+
+
+def _weeks(points: Sequence[WeekPoint]) -> Spec:
+    """All weeks in their order, loaded or not."""
+    labels = [_label(point) for point in points]
+    return {
+        "field": "week",
+        "type": "ordinal",
+        "scale": {"domain": labels},
+        "axis": {"title": None, "grid": False, "labelAngle": -45},
+    }
+
+
+def _label(point: WeekPoint) -> str:
+    """`21 Nov`, with a star where the week is short and a dash where it is not loaded."""
+    mark = "*" if point.is_short else ""
+    return f"{point.week:%d %b}{mark}{'' if point.is_loaded else ' -'}"
+
+
+def _class_colour(values: Sequence[Row]) -> Spec:
+    names = [name for name in _CLASS_MARKS if any(row["class"] == name for row in values)]
+    return {
+        "field": "class",
+        "type": "nominal",
+        "scale": {"domain": names, "range": [_CLASS_MARKS[name] for name in names]},
+    }

@@ -1,0 +1,86 @@
+"""Writes pages: values in, HTML out, by templates that escape all that was delivered."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from decimal import Decimal
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import jinja2
+
+_UNITS = ((1e12, "T"), (1e9, "bn"), (1e6, "M"), (1e3, "k"))
+_NONE = "–"  # noqa: RUF001 - a dash, not a minus
+
+
+def render(template: str, **values: Any) -> str:
+    """Fill a template of this package."""
+    return _templates().get_template(template).render(**values)
+
+
+@cache
+def _templates() -> jinja2.Environment:
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("spine_assets.report"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters |= {
+        "whole": whole,
+        "short": short,
+        "pct": percent,
+        "signed": signed,
+        "ratio": ratio,
+        "minute": minute,
+    }
+    return environment
+
+
+def whole(value: Decimal | float | None) -> str:
+    """A quantity with all its digits, `943,802,893`; fractional shares keep their places."""
+    if value is None:
+        return _NONE
+    if isinstance(value, Decimal) and value == value.to_integral_value():
+        value = int(value)
+    return f"{value:,}" if isinstance(value, int) else f"{value:,f}".rstrip("0").rstrip(".")
+
+
+def short(value: Decimal | float | None) -> str:
+    """A quantity to three digits, `944 M`."""
+    if value is None:
+        return _NONE
+    rough = float(value)
+    for size, unit in _UNITS:
+        if abs(rough) >= size:
+            return f"{rough / size:.3g} {unit}"
+    return whole(value)
+
+
+def percent(value: float | None, places: int = 2) -> str:
+    """Percent or points without a sign of their own, `13.70`."""
+    return _NONE if value is None else f"{value:.{places}f}"
+
+
+def signed(value: float | None, places: int = 2) -> str:
+    """A change, `+1.25`; a real minus sign lines up with the plus."""
+    if value is None:
+        return _NONE
+    text = f"{value:+,.{places}f}"
+    return text.replace("-", "−")  # noqa: RUF001 - typography on purpose
+
+
+def ratio(value: float | None) -> str:
+    """An index between 0 and 1, `0.6924`."""
+    return _NONE if value is None else f"{value:.4f}"
+
+
+def minute(value: datetime | date | None) -> str:
+    """A time in UTC to the minute."""
+    if value is None:
+        return _NONE
+    return f"{value:%Y-%m-%d %H:%M}" if isinstance(value, datetime) else str(value)

@@ -1,0 +1,85 @@
+"""Two weeks that are compared: which earlier one, and on which tiers and classes both have.
+
+A figure of a week with three tiers and one of a week with one tier are not comparable. So the
+shares of both are taken over the tiers and classes that both have ("like for like").
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+import polars as pl
+
+LOOK_BACK_WEEKS = 4
+"""Further back, venues and symbols differ for good reasons (as the checks have it)."""
+
+_GROUP = ["tier", "venue_class"]
+Group = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Totals:
+    """Shares of a week by tier, venue_class and mpid (`otc.venue_totals`)."""
+
+    week: date
+    frame: pl.DataFrame
+
+    @property
+    def groups(self) -> set[Group]:
+        """Tiers and classes that are loaded."""
+        return {(tier, cls) for tier, cls in self.frame.select(_GROUP).unique().iter_rows()}
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A week and the nearest earlier one, if there is any that can be compared.
+
+    Attributes:
+        now: The week.
+        before: The earlier week; None where none within four has a tier and class in common.
+    """
+
+    now: Totals
+    before: Totals | None
+
+    @property
+    def like(self) -> set[Group]:
+        """Tiers and classes that both weeks have."""
+        return self.now.groups & self.before.groups if self.before else set()
+
+    @property
+    def is_alike(self) -> bool:
+        """Whether both weeks have the same tiers and classes."""
+        return self.before is not None and self.now.groups == self.before.groups
+
+    @property
+    def limits(self) -> str | None:
+        """What the comparison leaves out, in words; None where it leaves out nothing."""
+        if self.before is None or self.is_alike:
+            return None
+        told = ", ".join(f"{tier} {cls}" for tier, cls in sorted(self.like))
+        return f"compared on {told} alone, which is all that both weeks have"
+
+    def classes(self, tier: str) -> set[str]:
+        """Classes of a tier that both weeks have."""
+        return {cls for name, cls in self.like if name == tier}
+
+    def both(self) -> tuple[pl.DataFrame, pl.DataFrame] | None:
+        """Totals of both weeks over what both have."""
+        if self.before is None:
+            return None
+        like = pl.DataFrame(
+            sorted(self.like), schema=dict.fromkeys(_GROUP, pl.String), orient="row"
+        )
+        return tuple(  # type: ignore[return-value]
+            frame.join(like, on=_GROUP, how="semi") for frame in (self.now.frame, self.before.frame)
+        )
+
+
+def pair(now: Totals, earlier: list[Totals]) -> Pair:
+    """A week and the first of some earlier ones, the nearest first, that shares a group with it."""
+    for other in earlier:
+        if other.groups & now.groups:
+            return Pair(now, other)
+    return Pair(now, None)

@@ -1,0 +1,113 @@
+"""What a report is made from: the stored tables of a week and of the weeks before it.
+
+Belongs here: which files and columns are read. Does not belong here: any figure.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+import polars as pl
+
+from spine_assets.lake import Lake, LakeError
+from spine_assets.otc import captures
+from spine_assets.otc.captures import Known
+from spine_assets.otc.outcome import Workplace
+from spine_assets.otc.week_frames import WeekFrames
+from spine_assets.report import symbols, trend
+from spine_assets.report.pair import LOOK_BACK_WEEKS, Pair, Totals, pair
+
+_SHARES = "otc_venue_share"
+_SYMBOLS = "otc_symbol_summary"
+
+
+@dataclass(frozen=True)
+class Source:
+    """All that a report of a week may tell.
+
+    Attributes:
+        known: Captures and pins of the week.
+        shares: `otc_venue_share` of the week.
+        summary: `otc_symbol_summary` of the week, the columns told.
+        summary_before: The same of the earlier week that it is compared with.
+        names: symbol -> latest issue name, of symbols asked for (`with_names`).
+        rejects: `otc_rejects` of the captures that count.
+        restated: `otc_restatements` of the week.
+        pair: The week and the earlier one.
+        points: The quarter that ends with the week.
+    """
+
+    week: date
+    known: Known
+    shares: pl.DataFrame
+    summary: pl.DataFrame
+    summary_before: pl.DataFrame | None
+    rejects: pl.DataFrame
+    restated: pl.DataFrame
+    pair: Pair
+    points: list[trend.WeekPoint]
+
+
+def read(place: Workplace, week: date) -> Source:
+    """Read what is stored.
+
+    Raises:
+        LakeError: a file of the week is missing or damaged. Those of weeks before are taken for
+            missing: the build of that week names its damaged file.
+    """
+    lake = place.lake
+    known = captures.known_of(lake, week)
+    frames = WeekFrames(lake, week, known)
+    compared = _pair(place, week)
+    before = compared.before
+    return Source(
+        week=week,
+        known=known,
+        shares=lake.read(lake.part(_SHARES, week)),
+        summary=lake.read(lake.part(_SYMBOLS, week), symbols.COLUMNS),
+        summary_before=_stored(lake, _SYMBOLS, before.week, symbols.COLUMNS) if before else None,
+        rejects=frames["otc_rejects"],
+        restated=lake.read(lake.part("otc_restatements", week)),
+        pair=compared,
+        points=trend.points(week, _quarter(lake, week)),
+    )
+
+
+def issue_names(lake: Lake, week: date, wanted: list[str]) -> dict[str, str]:
+    """Symbol -> issue name of a week, of the row that was updated last."""
+    columns = ["symbol", "issue_name", "last_update_date"]
+    rows = lake.read(lake.part("otc_venue_volume", week), columns)
+    named = (
+        rows.filter(pl.col("symbol").is_in(wanted))
+        .sort("last_update_date", "issue_name")
+        .group_by("symbol", maintain_order=True)
+        .last()
+    )
+    return dict(named.select("symbol", "issue_name").iter_rows())
+
+
+def _pair(place: Workplace, week: date) -> Pair:
+    now = place.venue_totals.of(place.lake, week)
+    if now is None:
+        raise LakeError(f"{week}: otc_venue_volume is missing; run the week")
+    earlier = []
+    for back in range(1, LOOK_BACK_WEEKS + 1):
+        other = week - timedelta(weeks=back)
+        with suppress(LakeError):
+            if (found := place.venue_totals.of(place.lake, other)) is not None:
+                earlier.append(Totals(other, found))
+    return pair(Totals(week, now), earlier)
+
+
+def _quarter(lake: Lake, week: date) -> dict[date, pl.DataFrame]:
+    found = {each: _stored(lake, _SHARES, each, trend.COLUMNS) for each in trend.weeks_until(week)}
+    return {each: frame for each, frame in found.items() if frame is not None}
+
+
+def _stored(lake: Lake, table: str, week: date, columns: list[str]) -> pl.DataFrame | None:
+    part = lake.part(table, week)
+    with suppress(LakeError):
+        return lake.read(part, columns) if part.exists() else None
+    return None

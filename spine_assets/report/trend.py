@@ -1,0 +1,81 @@
+"""The weeks before a week: volume and concentration over a quarter, gaps left as gaps.
+
+Pure: frames in, rows out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+
+import polars as pl
+
+from spine_assets.otc.concentration import concentration
+from spine_assets.table import exact_sum
+from spine_assets.weeks import SESSIONS, VenueClass, sessions_of
+
+WEEKS = 13
+"""A quarter, the week itself included."""
+
+COLUMNS = ["mpid", "venue_class", "total_volume", "tiers", "is_complete"]
+"""All of `otc_venue_share` that is told here."""
+
+
+@dataclass(frozen=True)
+class WeekPoint:
+    """One week of the trend.
+
+    Attributes:
+        week: Week ending.
+        sessions: Trading days of the New York exchanges in it.
+        shares: Volume by class; a class that is not loaded is missing. Empty where the week is
+            not loaded at all, which is a gap and no zero.
+        hhi: By class: sum of squared shares of identified venues in the class, 0-1.
+        tiers: Tiers that are loaded.
+        is_complete: All three are.
+    """
+
+    week: date
+    sessions: int
+    shares: Mapping[str, Decimal]
+    hhi: Mapping[str, float]
+    tiers: tuple[str, ...]
+    is_complete: bool
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether any row of the week is stored."""
+        return bool(self.shares)
+
+    @property
+    def is_short(self) -> bool:
+        """Whether a holiday left fewer than five trading days."""
+        return self.sessions < SESSIONS
+
+
+def weeks_until(week: date) -> list[date]:
+    """The weeks of a trend that ends with a week, oldest first."""
+    return [week - timedelta(weeks=back) for back in range(WEEKS - 1, -1, -1)]
+
+
+def points(week: date, shares: Mapping[date, pl.DataFrame]) -> list[WeekPoint]:
+    """A point for each week of the quarter, from `otc_venue_share` of those that are stored."""
+    return [_point(each, shares.get(each)) for each in weeks_until(week)]
+
+
+def _point(week: date, shares: pl.DataFrame | None) -> WeekPoint:
+    sessions = len(sessions_of(week))
+    if shares is None or not shares.height:
+        return WeekPoint(week, sessions, {}, {}, (), False)
+    volumes: dict[str, Decimal] = {}
+    hhi: dict[str, float | None] = {}
+    for name in VenueClass:
+        held = shares.filter(pl.col("venue_class") == name.value)
+        if held.height:
+            volumes[name.value] = exact_sum(held["total_volume"])
+            hhi[name.value] = concentration(held).hhi
+    first = shares.row(0, named=True)
+    known = {scope: value for scope, value in hhi.items() if value is not None}
+    return WeekPoint(week, sessions, volumes, known, tuple(first["tiers"]), first["is_complete"])
