@@ -8,7 +8,7 @@ RUN := $(UV) run --locked --no-sync
 MATERIALIZE := $(RUN) dagster asset materialize -m spine_assets.definitions --select 'group:otc'
 DEMO_WEEKS := 2025-09-05...2025-11-21
 
-.PHONY: demo test long ui lint types defs audit fuzz crash check setup help
+.PHONY: demo test long ui docs lint types defs audit fuzz crash check setup help
 .DEFAULT_GOAL := help
 
 help: ## What can be made
@@ -49,6 +49,13 @@ long: setup ## Run the tests that start servers and many processes
 ui: setup ## Start the Dagster UI on loopback
 	@$(RUN) dagster dev -h 127.0.0.1 -p 3000
 
+# In an environment of its own: `setup` takes out of .venv what is not in its groups.
+docs: $(if $(filter .uv/bin/uv,$(UV)),.uv/bin/uv) ## Build the documentation site into build/site
+	@UV_PROJECT_ENVIRONMENT=build/docs-env $(UV) sync --locked --only-group docs --quiet
+	@rm -rf build/site
+	@build/docs-env/bin/sphinx-build -c docs -b html -n -W --keep-going -q -E -d build/doctrees . build/site
+	@echo "Open build/site/index.html"
+
 lint: setup ## Lint and check the format
 	@$(RUN) ruff check .
 	@$(RUN) ruff format --check .
@@ -69,7 +76,7 @@ fuzz: setup ## Deliver 20,000 generated files and hold every law (about half an 
 crash: setup ## Kill 200 runs with -9 and look for damage (about an hour)
 	@$(RUN) python -m spine_assets_tests.abuse.crash --kills 200
 
-check: lint types defs test ## All that CI checks but the demo
+check: lint types defs docs test ## All that CI checks but the demo
 
 # Dagster logs every event; keep that in a file and show it only when the command fails.
 define quietly

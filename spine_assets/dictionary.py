@@ -1,26 +1,94 @@
-"""Writes `docs/data-dictionary.md` from the declarations: `python -m spine_assets.dictionary`."""
+"""Writes the generated pages from the declarations: `python -m spine_assets.dictionary`.
+
+Belongs here: `docs/data-dictionary.md` (tables, columns) and `docs/checks.md` (checks, and what
+to do when one fails). Every other page is written by hand.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
+from spine_assets.alerts.standing import ARRIVED, FILES
+from spine_assets.otc import overdue
 from spine_assets.otc.reasons import ADVICE
 from spine_assets.otc.tables import TABLES
-from spine_assets.table import Table
+from spine_assets.table import Check, Table
 
 PATH = Path("docs/data-dictionary.md")
+CHECKS_PATH = Path("docs/checks.md")
 
 _HEAD = """# Data dictionary
 
 Written from the table declarations by `python -m spine_assets.dictionary`; do not edit.
 Times are UTC. Shares are exact to six places. Every "share" is a share of reported
-off-exchange volume, never of all trading.
+off-exchange volume, never of all trading. Words are explained in [concepts](concepts.md), and
+what to do about a failed check in [checks](checks.md).
 """
+
+_CHECKS_HEAD = """# Checks, and what to do about each
+
+Written from the declarations by `python -m spine_assets.dictionary`; do not edit.
+
+Checks of tables are made for each week, when it is built. A *blocking* check that fails keeps
+the week from being published: what was published before stays, the run is red, and alerts tell it.
+Any other is reported, as a warning unless it says otherwise, and the week is published.
+
+In the commands, WEEK stands for the week's Friday, such as 2025-11-21; CAPTURE_ID for a capture
+of `spine captures`, MPID for a venue. `spine anomalies` lists what failed or warned, with figures;
+`spine anomalies --week WEEK` also shows rows. A week that was mended is built again by the sensor,
+or by `spine backfill WEEK`.
+"""
+
+_CHECKS_TAIL = """More on [findings of `delivery`](nothing-lost.md#what-the-check-delivery-tells),
+[reasons of rejects](data-dictionary.md#reasons-of-rejects) and [alerts](alerts.md)."""
 
 
 def text() -> str:
-    """The whole page."""
+    """The whole data dictionary."""
     return "\n".join([_HEAD, *(_table(table) for table in TABLES), _reasons()])
+
+
+def checks_text() -> str:
+    """The whole page of checks."""
+    checked = [(table.name, check) for table in TABLES for check in table.checks]
+    overview = [
+        f"| [`{check.name}`](#{_anchor(name, check)}) of `{name}` | {_consequence(check)} |"
+        for name, check in checked
+    ]
+    arrived = f"`{FILES}`: `{ARRIVED}`"
+    return "\n".join(
+        [
+            _CHECKS_HEAD,
+            "| check | when it fails |",
+            "|---|---|",
+            *overview,
+            f"| [`{ARRIVED}`](#{FILES}-{ARRIVED}) of `{FILES}` | it is reported, as an error |",
+            "",
+            *(
+                _section(f"`{name}`: `{check.name}`", check.description, check.todo)
+                for name, check in checked
+            ),
+            _section(arrived, overdue.HOLDS + " About all weeks at once.", overdue.TODO),
+            _CHECKS_TAIL,
+        ]
+    )
+
+
+PAGES: dict[Path, Callable[[], str]] = {PATH: text, CHECKS_PATH: checks_text}
+"""The generated pages, and what writes each."""
+
+
+def _anchor(table: str, check: Check) -> str:
+    return f"{table}-{check.name}"
+
+
+def _section(title: str, holds: str, todo: str) -> str:
+    return f"## {title}\n\n**Holds:** {holds}\n\n**When it fails:** {todo}\n"
+
+
+def _consequence(check: Check) -> str:
+    return "the week is not published" if check.blocking else "it is reported"
 
 
 def _table(table: Table) -> str:
@@ -37,11 +105,7 @@ def _table(table: Table) -> str:
     ]
     if table.checks:
         lines += ["", "| check | when it fails | holds |", "|---|---|---|"]
-        lines += [
-            f"| `{c.name}` | {'the week is not published' if c.blocking else 'it is reported'} "
-            f"| {c.description} |"
-            for c in table.checks
-        ]
+        lines += [f"| `{c.name}` | {_consequence(c)} | {c.description} |" for c in table.checks]
     return "\n".join([*lines, ""])
 
 
@@ -51,4 +115,5 @@ def _reasons() -> str:
 
 
 if __name__ == "__main__":
-    PATH.write_text(text() + "\n", "utf-8")
+    for path, write in PAGES.items():
+        path.write_text(write() + "\n", "utf-8")

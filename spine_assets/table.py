@@ -58,11 +58,17 @@ class Check:
     `run` takes a `otc.checking.CheckContext` and returns a `otc.checking.CheckResult`.
     A blocking check that fails keeps the week from being published. One that looks back at
     earlier weeks runs after those are built; it is never blocking.
+
+    Attributes:
+        description: What holds when it passes.
+        todo: What to do when it fails: one to three sentences with the commands to run, in
+            which WEEK stands for the week, and CAPTURE_ID and MPID likewise.
     """
 
     name: str
     description: str
     run: Callable[[Any], Any]
+    todo: str = field(kw_only=True)
     blocking: bool = False
     looks_back: bool = False
 

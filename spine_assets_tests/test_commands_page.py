@@ -3,26 +3,16 @@
 from __future__ import annotations
 
 import re
-import shlex
 
 import click
 import pytest
 
 from spine_assets.cli import main
-from spine_assets_tests.test_docs import ROOT, commands
+from spine_assets_tests.test_docs import ROOT, commands, resolved
 
 PAGE = (ROOT / "docs/commands.md").read_text("utf-8")
 SILENT = {"spine shell", "spine completion"}
 """Commands that tell nothing a program could read."""
-
-
-def resolved(full: str) -> tuple[click.Command, list[str]] | None:
-    """A command of the tree and the words after its name; None where it is not in the tree."""
-    found: click.Command = main
-    words = shlex.split(full)[1:]
-    while words and isinstance(found, click.Group) and words[0] in found.commands:
-        found = found.commands[words.pop(0)]
-    return None if found is main else (found, words)
 
 
 def shown() -> list[str]:

@@ -81,7 +81,7 @@ def read_settings() -> tuple[Settings | None, Finding]:
 
     from spine_assets.settings import faults, load_settings
 
-    mend = "mend it in the environment or in .env; the README lists all settings"
+    mend = "mend it in the environment or in .env; docs/settings.md lists all settings"
     try:
         settings = load_settings()
     except ValidationError as error:
@@ -114,7 +114,7 @@ def dotenv(root: Path) -> Finding:
     if unknown:
         return warn(
             f"not read, because there is no such setting: {listed(unknown)}",
-            "mend the name; the README lists all settings",
+            "mend the name; docs/settings.md lists all settings",
         )
     if not path.is_file():
         return ok("no .env file here; settings come from the environment, or are the defaults")

@@ -266,7 +266,7 @@ def histories(settings: Settings) -> Finding:
         return warn(
             f"the lake is {settings.lake_path}, but Dagster's history is that of {usual}: "
             "the UI shows whichever lake was built last",
-            "set DAGSTER_HOME as well (README, Settings), or leave SPINE_DATA_DIR and SPINE_LAKE",
+            "set DAGSTER_HOME as well (docs/settings.md), or leave SPINE_DATA_DIR and SPINE_LAKE",
         )
     return ok("one lake, one history")
 

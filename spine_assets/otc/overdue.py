@@ -20,6 +20,16 @@ DOWNLOAD = (
     "it into the landing folder"
 )
 
+HOLDS = (
+    "Every tier of every week since the first one held has arrived by the day after FINRA's "
+    "publication day (exchange holidays counted)."
+)
+TODO = (
+    "`spine status --due` lists the weeks. For each, run `spine fetch --week WEEK`, or download "
+    "the tier from https://otctransparency.finra.org and drop it into the landing folder."
+)
+"""What the check of this says of itself, in Dagster and in `docs/checks.md`."""
+
 
 @dataclass(frozen=True)
 class Overdue:

@@ -9,7 +9,7 @@ import polars as pl
 
 from spine_assets.otc import columns as c
 from spine_assets.otc import figures, table_checks
-from spine_assets.otc.checking import SCHEMA, schema
+from spine_assets.otc.checking import RECONCILES_TODO, SCHEMA, SCHEMA_TODO, schema
 from spine_assets.otc.rules import DE_MINIMIS
 from spine_assets.table import Check, Column, Rule, Table, Type, conform
 from spine_assets.weeks import Tier
@@ -54,12 +54,19 @@ TABLE = Table(
         c.INPUT_MAX,
     ),
     checks=(
-        Check("schema", SCHEMA + " Shares add up to 100, ranks start at 1.", schema, blocking=True),
+        Check(
+            "schema",
+            SCHEMA + " Shares add up to 100, ranks start at 1.",
+            schema,
+            todo=SCHEMA_TODO,
+            blocking=True,
+        ),
         Check(
             "reconciles",
             "Totals by venue equal those of otc_venue_volume, counted by DuckDB on the files "
             "to be published.",
             table_checks.venue_share_reconciles,
+            todo=RECONCILES_TODO,
             blocking=True,
         ),
         Check(
@@ -67,6 +74,10 @@ TABLE = Table(
             "No venue's share of its class moved over 10 points against the nearest earlier "
             "week within four, like tiers and classes only.",
             table_checks.share_shift,
+            todo="`spine query \"FROM otc_venue_share WHERE mpid = 'MPID' ORDER BY week_ending "
+            "DESC LIMIT 8\"` shows the venue's last weeks. A venue that opened, closed or moved "
+            "its flow is right as it is; otherwise ask FINRA again: "
+            "`spine fetch --week WEEK --recheck`.",
             looks_back=True,
         ),
     ),

@@ -41,8 +41,9 @@ class FetchConfig(dg.Config):
             group_name=GROUP,
             kinds={"api", "file"},
             owners=[OWNER],
-            description="A week's answers of FINRA's query API, as files in the landing folder: "
-            "one a tier and class. What is here and has not changed is not fetched again.",
+            description="A week's answers of FINRA's query API, as files in the landing folder. "
+            "What is here and has not changed is not fetched again.\n\n**Grain:** one file a week, "
+            "tier and class; one line a symbol and venue, with shares and trades of the week.",
         )
     ],
     backfill_policy=dg.BackfillPolicy.multi_run(max_partitions_per_run=1),

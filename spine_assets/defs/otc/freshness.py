@@ -11,17 +11,16 @@ import dagster as dg
 from spine_assets.alerts.standing import ARRIVED
 from spine_assets.alerts.wording import counted, weeks_text
 from spine_assets.defs.logs import LOGGED
-from spine_assets.defs.otc.specs import FILES
+from spine_assets.defs.otc.specs import FILES, check_description
 from spine_assets.defs.resources import Spine
 from spine_assets.otc.checking import SAMPLE_ROWS
-from spine_assets.otc.overdue import DOWNLOAD, Overdue, overdue
+from spine_assets.otc.overdue import DOWNLOAD, HOLDS, TODO, Overdue, overdue
 
 
 @dg.asset_check(
     asset=FILES,
     name=ARRIVED,
-    description="Every tier of every week since the first one held has arrived by the day after "
-    "FINRA's publication day (exchange holidays counted).",
+    description=check_description(HOLDS, TODO),
 )
 def tiers_arrived(spine: Spine) -> dg.AssetCheckResult:
     """Overdue tiers of all weeks, as of now."""

@@ -24,8 +24,9 @@ def files_spec() -> dg.AssetSpec:
     """The delivered files: upstream of everything, made outside of Dagster."""
     return dg.AssetSpec(
         FILES,
-        description="FINRA weekly OTC Transparency files in the landing folder, one tier and "
-        "class of one week each (pipe-delimited text, also .gz and .zip). Never modified.",
+        description="FINRA weekly OTC Transparency files in the landing folder (pipe-delimited "
+        "text, also .gz and .zip). Never modified.\n\n**Grain:** one file a week, tier and class; "
+        "one line a symbol and venue, with shares and trades of the week.",
         group_name="landing",
         kinds={"file"},
         owners=[OWNER],
@@ -66,7 +67,7 @@ def check_specs() -> list[dg.AssetCheckSpec]:
             dg.AssetCheckSpec(
                 check.name,
                 asset=table.name,
-                description=check.description,
+                description=check_description(check.description, check.todo),
                 blocking=check.blocking,
                 partitions_def=WEEKS,
             )
@@ -75,11 +76,16 @@ def check_specs() -> list[dg.AssetCheckSpec]:
         ]
 
 
+def check_description(holds: str, todo: str) -> str:
+    """What a check says of itself: what holds when it passes, and what to do when it fails."""
+    return f"{holds}\n\n**When it fails:** {todo}"
+
+
 def _table_spec(table: Table) -> dg.AssetSpec:
     return dg.AssetSpec(
         table.name,
         deps=table.deps or (FILES, FETCHED),
-        description=f"{table.description}\n\n**Grain:** {table.grain}.{_key(table)}",
+        description=f"{table.description}\n\n**Grain:** {table.grain}.{_key(table)}{_units(table)}",
         group_name=GROUP,
         kinds={"polars", "parquet", "duckdb"},
         owners=[OWNER],
@@ -115,6 +121,14 @@ def _sources(path: Path, label: str) -> dict[str, dg.CodeReferencesMetadataValue
 
 def _key(table: Table) -> str:
     return f" **Unique key:** {', '.join(table.key)}." if table.key else ""
+
+
+def _units(table: Table) -> str:
+    """The units of its columns, each once; days and texts have none."""
+    units = dict.fromkeys(column.unit for column in table.columns if column.unit)
+    named = [unit for unit in units if unit != "UTC"]
+    times = ["times in UTC"] if "UTC" in units else []
+    return f" **Units:** {'; '.join([*named, *times])}." if units else ""
 
 
 def _column(column: Column, table: Table) -> dg.TableColumn:
