@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import webbrowser
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -32,6 +31,8 @@ def report(week: date | None, opened: bool, index: bool, as_json: bool) -> None:
     missing or behind its tables is made first, by a Dagster run; `spine backfill --missing` makes
     all of them. Exit code 1: it could not be made.
     """
+    import webbrowser
+
     from spine_assets.cli import render_report
     from spine_assets.report import stored
 

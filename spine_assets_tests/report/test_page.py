@@ -1,0 +1,184 @@
+"""A page tells what the tables hold, needs no network, and trusts nothing that was delivered."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from html.parser import HTMLParser
+
+from spine_assets.report import charts, stored, trend
+from spine_assets_tests.conftest import NOW, PUBLISHED_TIER_1, WEEK, line
+from spine_assets_tests.report.conftest import BEFORE, Press
+
+
+class Links(HTMLParser):
+    """Everything in a page that leads somewhere, or could be fetched or run."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[tuple[str, str]] = []
+        self.tags: set[str] = set()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.found += [
+            (name, value or "") for name, value in attrs if name in ("src", "href", "xlink:href")
+        ]
+        self.found += [(name, value or "") for name, value in attrs if name.startswith("on")]
+
+
+def links(page: str) -> Links:
+    parser = Links()
+    parser.feed(page)
+    return parser
+
+
+def test_figures_are_those_of_the_tables(press: Press) -> None:
+    press.deliver()
+    facts = press.made().facts
+    shares = press.house.table("otc_venue_share")
+    assert facts["shares"] == 400
+    assert facts["hhi"] == 0.625  # three quarters and one quarter, squared
+    assert (facts["top_mpid"], facts["top_share_pct"]) == ("OTCX", 75.0)
+    assert facts["trades"] == shares["total_trades"].sum() == 5
+    text = press.text()
+    assert "Week ending 2025-11-21" in text
+    assert "1 OTCX ATS OTC LINK ECN ATS 300 3 1 75.000" in text
+    assert "all that is loaded 400 2 0.6250 0.6250" in text
+
+
+def test_page_needs_nothing_from_outside(press: Press) -> None:
+    press.deliver()
+    press.made()
+    for page in (press.page(), press.index()):
+        found = links(page)
+        assert {
+            value for name, value in found.found if "://" in value or value.startswith("//")
+        } == set()
+        assert not {name for name, _ in found.found if name.startswith("on")}
+        assert not found.tags & {"link", "img", "iframe", "object", "embed", "video", "audio"}
+        assert "default-src 'none'" in page
+        assert not re.search(r"@import|url\(", page)
+    assert ("href", "../index.html") in links(press.page()).found
+    assert ("href", "week_ending=2025-11-21/report.html") in links(press.index()).found
+
+
+def test_what_was_delivered_is_shown_and_not_obeyed(press: Press) -> None:
+    evil = "<script>alert(1)</script>"
+    press.deliver(
+        WEEK,
+        "otc.csv",
+        line(evil, shares="300", issue=f"{evil}</style>", name=f"OTCX {evil}"),
+        line("", shares="1", issue="</pre><img src=x onerror=alert(2)>"),
+    )
+    press.made()
+    page = press.page()
+    assert "<script>alert" not in page
+    assert "<img" not in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    assert links(page).tags >= {"html", "svg", "table"}
+    stamp = stored.stamp_of(stored.page_path(press.house.lake, WEEK))
+    assert stamp is not None
+
+
+def test_colours_are_the_pages_own_in_each_theme(press: Press) -> None:
+    press.deliver()
+    press.made()
+    page = press.page()
+    assert "prefers-color-scheme: dark" in page
+    assert "@media print" in page
+    assert 'fill="var(--ats)"' in page
+    chart = stored.chart_path(press.house.lake, WEEK).read_text("utf-8")
+    for mark in charts.MARKS.values():
+        assert mark not in page
+        assert mark not in chart
+    assert charts.LIGHT["ats"] in chart
+
+
+def test_week_that_is_not_complete_says_so_first(press: Press) -> None:
+    press.deliver()
+    facts = press.made().facts
+    assert (facts["is_complete"], facts["tiers_in"]) == (False, ["OTC"])
+    text = press.text()
+    assert "not complete, a tier is overdue" in text
+    assert "only OTC loaded" in text
+    assert "Only ATS rows are loaded" in text
+    assert "NMS_TIER_1 overdue 2025-12-08 nothing is captured" in text
+    assert "OTC 400 not loaded" in text
+    assert "No week is complete yet" in press.index()
+
+
+def test_tier_that_is_not_due_yet_is_no_fault(press: Press) -> None:
+    early = NOW.replace(year=2025, month=12, day=10)
+    press.deliver(WEEK, "t1.csv", line(tier="NMS Tier 1", updated=PUBLISHED_TIER_1))
+    press.made(now=early)
+    assert "a tier is overdue" not in press.text()
+    assert "OTC not due 2025-12-22" in press.text()
+
+
+def test_changes_are_told_against_the_week_before(press: Press) -> None:
+    press.deliver(
+        BEFORE,
+        "otc.csv",
+        line("AAAA", shares="100", updated="2026-01-15"),
+        line("GONE", "OTCN", "100", name="OTCN IDQS", updated="2026-01-15"),
+    )
+    press.made(BEFORE)
+    press.deliver()
+    facts = press.made().facts
+    assert (facts["against"], facts["change_pct"]) == (str(BEFORE), 100.0)
+    assert facts["movers"] == [
+        {"tier": "OTC", "symbol": "AAAA", "change_shares": 200, "change_pct": 200.0}
+    ]
+    text = press.text()
+    assert "+100.0% since 2025-11-14" in text
+    assert "75.000 +25.00" in text  # half of the week before
+    assert "Without a row in week 2025-11-14: 1 symbols (100 shares)." in text
+    assert "Without one now: 1 (100 shares then)." in text
+
+
+def test_holidays_are_told(press: Press) -> None:
+    thanksgiving = WEEK + timedelta(weeks=1)
+    press.deliver()
+    press.made()
+    press.deliver(thanksgiving)
+    press.made(thanksgiving)
+    assert "week 2025-11-28 had 4 trading days" in press.text(thanksgiving)
+    assert "4 trading days" not in press.text()
+
+
+def test_rejects_checks_and_restatements_are_told(press: Press) -> None:
+    press.deliver(WEEK, "first.csv", line(), line("", shares="7"))
+    press.made()
+    assert "None: no other capture of this week has come to count." in press.text()
+    press.deliver(
+        WEEK, "second.csv", line(shares="150", updated="2025-12-30"), line("", shares="7")
+    )
+    facts = press.made(now=NOW + timedelta(days=1)).facts
+    assert (facts["rejects"], facts["restatements"]) == (1, 1)
+    assert facts["checks_warned"] + facts["checks_failed"] >= 2
+    text = press.text()
+    assert "rule BLANK_SYMBOL 1 7" in text
+    assert "OTC ATS 2026-01-21 12:00 107 157" in text or "OTC ATS 2026-01-21 12:00 100 150" in text
+    assert "warned otc_restatements size" in text
+
+
+def test_weeks_in_between_that_have_no_report_are_named(press: Press) -> None:
+    for back in (0, 2, 3):
+        week = WEEK - timedelta(weeks=back)
+        press.deliver(week)
+        press.made(week)
+    assert "without a report: 2025-11-14." in press.index()
+
+
+def test_trend_leaves_gaps_as_gaps(press: Press) -> None:
+    press.deliver()
+    press.made()
+    shares = {WEEK: press.house.table("otc_venue_share")}
+    points = trend.points(WEEK, shares)
+    assert [point.is_loaded for point in points] == [False] * 12 + [True]
+    assert points[-1].hhi == {"ATS": 0.625}
+    drawn = charts.volumes(points)
+    assert len(drawn["encoding"]["x"]["scale"]["domain"]) == trend.WEEKS
+    assert len(drawn["data"]["values"]) == 1  # no bar of height 0 for a week that is not there
+    assert charts.concentration(points)["data"]["values"][0]["hhi"] is None
