@@ -42,7 +42,7 @@ from spine_assets.database_file import build_database, parts
 from spine_assets.lake import Lake
 from spine_assets.otc.tables import TABLES
 from spine_assets.settings import Settings
-from spine_assets.warehouse import connect, ensure_view_file
+from spine_assets.warehouse import connect, ensure_view_file, needs_analysis
 
 QUERIES = Path(__file__).with_name("queries.sql")
 _MB = 1e6
@@ -115,7 +115,7 @@ def _ask_afresh(source: Source, sql: str) -> None:
     """Open, ask, close: the views as `spine query` makes them, a built file as it is."""
     opened: AbstractContextManager[duckdb.DuckDBPyConnection]
     if source.name.startswith("views"):
-        opened = connect(Lake(source.lake), TABLES)
+        opened = connect(Lake(source.lake), TABLES, analysis=needs_analysis(sql))
     else:
         opened = duckdb.connect(str(source.path), read_only=True)
     with opened as connection:

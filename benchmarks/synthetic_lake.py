@@ -42,7 +42,7 @@ _SPREAD = 0.25  # deviation of a figure from the built week's, as a logarithm
 _NAMES = (venue_volume.TABLE.name, symbol_summary.TABLE.name, venue_share.TABLE.name)
 
 
-def make(place: Path, weeks: int, rows: int = ROWS_PER_WEEK) -> Settings:
+def make(place: Path, weeks: int, rows: int = ROWS_PER_WEEK, *, non_ats: bool = False) -> Settings:
     """A data folder whose three computed tables have the newest `weeks` of the history."""
     settings = Settings(data_dir=place.absolute() / "data")
     lake = Lake(settings.lake_path)
@@ -53,19 +53,19 @@ def make(place: Path, weeks: int, rows: int = ROWS_PER_WEEK) -> Settings:
     wanted = weeks_between(last - timedelta(weeks=weeks - 1), last)
     missing = sorted(set(wanted) - set(lake.weeks(_NAMES[-1])))
     if missing:
-        built = _built(place / "built", rows)
+        built = _built(place / "built", rows, non_ats)
         for week in track(missing, "weeks made", console=Console(stderr=True)):
             _write(lake, _like(built, week), week)
     ensure_view_file(settings.warehouse_path, lake, TABLES)
     return settings
 
 
-def _built(place: Path, rows: int) -> pl.DataFrame:
+def _built(place: Path, rows: int, non_ats: bool) -> pl.DataFrame:
     """`otc_venue_volume` of one week, delivered as files and built by the domain, once."""
     lake = Lake(place / "lake")
     target = lake.part(_NAMES[0], _BUILT)
     if not target.exists():
-        write_sample(place / "landing", [_BUILT], rows_per_week=rows)
+        write_sample(place / "landing", [_BUILT], rows_per_week=rows, include_non_ats=non_ats)
         landing = scan(place / "landing", place / "landing-index.json")
         work = Workplace(lake, landing, lambda: closing(duckdb.connect(":memory:")))
         result = build_week(_BUILT, [table.name for table in TABLES], work, unusable=[])

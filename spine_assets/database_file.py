@@ -20,7 +20,7 @@ from pathlib import Path
 import duckdb
 
 from spine_assets.lake import Lake
-from spine_assets.otc import pins, raw
+from spine_assets.otc import pins
 from spine_assets.otc.tables import TABLES
 from spine_assets.replacing import BUILD, replaced
 from spine_assets.table import Column, Table
@@ -87,7 +87,7 @@ def build_database(
     """Write a DuckDB file of tables beside `path` and rename it over when it is whole.
 
     Who has the earlier file open goes on reading it. A week that is published meanwhile is in
-    the file as it was or as it is. The macros of `otc_raw` are made where `otc_raw` is a table.
+    the file as it was or as it is. Views and macros are made where what they read is a table.
 
     Args:
         path: The file; one that is there must be such a file.
@@ -124,7 +124,7 @@ def _write(
 ) -> dict[str, tuple[int, int]]:
     """Make the whole file; rows and weeks of each table that has any."""
     copied_at = datetime.now(UTC).replace(tzinfo=None)
-    with connect(lake, TABLES) as connection:
+    with connect(lake, TABLES, analysis=False) as connection:
         _limit(connection, memory_gb, f"{staged}.spill")
         connection.execute(f"ATTACH {literal(str(staged))} AS built (TYPE duckdb)")
         for table in (*tables, pins.TABLE):
@@ -136,7 +136,7 @@ def _write(
         for table in tables:
             _record(connection, table, copied_at)
         connection.execute("USE built")
-        for statement in derived_views() if raw.TABLE in tables else ():
+        for statement in derived_views({table.name for table in (*tables, pins.TABLE)}):
             connection.execute(statement)
         counted = connection.execute(
             f"SELECT table_name, sum(row_count)::BIGINT, count(*) FROM {BUILD} GROUP BY 1"

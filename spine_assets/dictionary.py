@@ -13,7 +13,9 @@ from spine_assets.alerts.standing import ARRIVED, FILES
 from spine_assets.otc import overdue
 from spine_assets.otc.reasons import ADVICE
 from spine_assets.otc.tables import TABLES
-from spine_assets.table import Check, Table
+from spine_assets.otc.views import VIEWS
+from spine_assets.table import Check, Column, Table
+from spine_assets.view import View
 
 PATH = Path("docs/data-dictionary.md")
 CHECKS_PATH = Path("docs/checks.md")
@@ -44,9 +46,26 @@ _CHECKS_TAIL = """More on [findings of `delivery`](nothing-lost.md#what-the-chec
 [reasons of rejects](data-dictionary.md#reasons-of-rejects) and [alerts](alerts.md)."""
 
 
+_VIEWS = """## Views
+
+Computed from the tables when they are asked; what they are for, and their traps, is in
+[analysis](analysis.md). A view `NAME` that has `is_complete` holds the weeks whose three tiers are
+loaded, `NAME_all` every week, and `NAME_in(first_week, last_week)` those from one Friday to
+another.
+"""
+
+
 def text() -> str:
     """The whole data dictionary."""
-    return "\n".join([_HEAD, *(_table(table) for table in TABLES), _reasons()])
+    return "\n".join(
+        [
+            _HEAD,
+            *(_table(table) for table in TABLES),
+            _VIEWS,
+            *(_view(view) for view in VIEWS),
+            _reasons(),
+        ]
+    )
 
 
 def checks_text() -> str:
@@ -92,21 +111,38 @@ def _consequence(check: Check) -> str:
 
 
 def _table(table: Table) -> str:
-    key = f"\n\nUnique key: {', '.join(f'`{name}`' for name in table.key)}." if table.key else ""
     lines = [
-        f"## `{table.name}`\n\n{table.description}\n\nOne row: {table.grain}.{key}\n",
+        _about(table),
         "| column | type | unit | null | meaning |",
         "|---|---|---|---|---|",
-    ]
-    lines += [
-        f"| `{c.name}` | {c.type} | {c.unit or ''} | {'yes' if c.nullable else ''} "
-        f"| {c.description.replace('|', chr(92) + '|')} |"
-        for c in table.columns
+        *(_column(column) for column in table.columns),
     ]
     if table.checks:
         lines += ["", "| check | when it fails | holds |", "|---|---|---|"]
         lines += [f"| `{c.name}` | {_consequence(c)} | {c.description} |" for c in table.checks]
     return "\n".join([*lines, ""])
+
+
+def _view(view: View) -> str:
+    lines = [
+        _about(view),
+        "| column | type | unit | null | meaning | formula |",
+        "|---|---|---|---|---|---|",
+        *(f"{_column(c)} {view.formulas.get(c.name, '')} |" for c in view.columns),
+    ]
+    return "\n".join([*lines, ""])
+
+
+def _about(item: Table | View) -> str:
+    key = f"\n\nUnique key: {', '.join(f'`{name}`' for name in item.key)}." if item.key else ""
+    return f"## `{item.name}`\n\n{item.description}\n\nOne row: {item.grain}.{key}\n"
+
+
+def _column(c: Column) -> str:
+    return (
+        f"| `{c.name}` | {c.type} | {c.unit or ''} | {'yes' if c.nullable else ''} "
+        f"| {c.description.replace('|', chr(92) + '|')} |"
+    )
 
 
 def _reasons() -> str:

@@ -22,6 +22,7 @@ SHARE_PRECISION = 28
 # Python rounds sums of decimals to 28 digits unless told otherwise; a sum of columns has 38.
 EXACT = Context(prec=76)
 SHARE_SCALE = 6  # FINRA reports fractional shares to at most six places
+_SUM_PRECISION = 38  # the widest decimal of DuckDB and Polars
 
 
 class Type(StrEnum):
@@ -30,9 +31,11 @@ class Type(StrEnum):
     TEXT = "VARCHAR"
     TEXT_LIST = "VARCHAR[]"
     DATE = "DATE"
+    DATE_LIST = "DATE[]"
     TIMESTAMP = "TIMESTAMP"
     COUNT = "BIGINT"
     SHARES = f"DECIMAL({SHARE_PRECISION},{SHARE_SCALE})"
+    SHARES_SUM = f"DECIMAL({_SUM_PRECISION},{SHARE_SCALE})"
     RATIO = "DOUBLE"
     FLAG = "BOOLEAN"
 
@@ -135,9 +138,11 @@ def polars_type(type_: Type) -> pl.DataType:
         Type.TEXT: pl.String(),
         Type.TEXT_LIST: pl.List(pl.String()),
         Type.DATE: pl.Date(),
+        Type.DATE_LIST: pl.List(pl.Date()),
         Type.TIMESTAMP: pl.Datetime("us"),
         Type.COUNT: pl.Int64(),
         Type.SHARES: pl.Decimal(SHARE_PRECISION, SHARE_SCALE),
+        Type.SHARES_SUM: pl.Decimal(_SUM_PRECISION, SHARE_SCALE),
         Type.RATIO: pl.Float64(),
         Type.FLAG: pl.Boolean(),
     }[type_]

@@ -9,21 +9,29 @@ from __future__ import annotations
 
 import glob
 import hashlib
+import re
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar
 
 import duckdb
 from filelock import FileLock
 
+from spine_assets import view
 from spine_assets.lake import Lake
-from spine_assets.otc import pins
+from spine_assets.otc import pins, raw, venue_volume
+from spine_assets.otc.tables import TABLES
+from spine_assets.otc.views import VIEWS
 from spine_assets.table import Table
 
-_DERIVED_VIEWS = "views.sql"
+_AS_DELIVERED = "views"  # the file of what is upon `otc_raw` and `otc_pins`
+_LOADED = "otc_loaded_in"
+_NAMES = re.compile(r"otc_\w*")
+_OF_TABLES = {table.name for table in TABLES} | {
+    *(pins.TABLE.name, "otc_raw_current", "otc_raw_as_of")
+}
 _ATTEMPTS = 5  # a file is replaced at most some times a minute
 # What DuckDB says when the footer it read is another file's than the rows.
 _REPLACED = ("TProtocolException", "don't know what type", "Prefetch registered", "No magic bytes")
@@ -33,17 +41,25 @@ _READING = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
 Answer = TypeVar("Answer")
 
 
-def view_statements(lake: Lake, tables: tuple[Table, ...]) -> list[str]:
-    """CREATE VIEW statements for every table, then for the views upon them.
+def view_statements(lake: Lake, tables: tuple[Table, ...], *, analysis: bool = True) -> list[str]:
+    """CREATE VIEW statements for every table and for the views upon them.
 
     A view's text cannot hold bound parameters, so the lake's path is quoted as a literal
     and its glob characters are escaped. Weeks are told by folder names, so that a query for
     one week opens one file; a lake whose own path holds `name=value` would tell columns
     too, so there the weeks are read from the files.
+
+    DuckDB looks a view's sources up when the view is made, and each look at a table lists its
+    folders. So the views upon the tables are made over empty ones, which are replaced then.
     """
     tables = (*tables, pins.TABLE)  # the views upon the tables need them
     by_folder = "false" if "=" in str(lake.root) else "true, hive_types = {'week_ending': DATE}"
-    statements = []
+    statements = [
+        f"CREATE OR REPLACE VIEW {identifier(table.name)} "
+        f"AS SELECT {view.without_rows(table.columns)}"
+        for table in tables
+    ]
+    statements += derived_views({table.name for table in tables}, analysis=analysis)
     for table in tables:
         pattern = f"{glob.escape(str(lake.root))}/{table.name}/*/*.parquet"
         # The empty file comes first: it tells the types, whatever state the others are in.
@@ -55,24 +71,36 @@ def view_statements(lake: Lake, tables: tuple[Table, ...]) -> list[str]:
             f"FROM read_parquet([{listed}], hive_partitioning = {by_folder})"
         )
         statements.append(f"COMMENT ON VIEW {identifier(table.name)} IS {literal(table.grain)}")
-    return statements + derived_views()
+    return statements
 
 
 def create_views(
-    connection: duckdb.DuckDBPyConnection, lake: Lake, tables: tuple[Table, ...]
+    connection: duckdb.DuckDBPyConnection,
+    lake: Lake,
+    tables: tuple[Table, ...],
+    *,
+    analysis: bool = True,
 ) -> None:
     """Create the views in an open database; the lake gets its empty files first."""
     lake.declare((*tables, pins.TABLE))
-    for statement in view_statements(lake, tables):
+    for statement in view_statements(lake, tables, analysis=analysis):
         connection.execute(statement)
 
 
 @contextmanager
-def connect(lake: Lake, tables: tuple[Table, ...]) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A private in-memory database with the views; no file is opened or locked."""
+def connect(
+    lake: Lake, tables: tuple[Table, ...], *, analysis: bool = True
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A private in-memory database with the views; no file is opened or locked.
+
+    Args:
+        lake: What the views read.
+        tables: Which tables have views.
+        analysis: Also the views of `otc.views`; to make them takes some hundredths of a second.
+    """
     connection = duckdb.connect(":memory:")
     try:
-        create_views(connection, lake, tables)
+        create_views(connection, lake, tables, analysis=analysis)
         yield connection
     finally:
         connection.close()
@@ -115,6 +143,12 @@ def is_select(sql: str) -> bool:
     """
     statements = duckdb.extract_statements(sql)
     return len(statements) == 1 and statements[0].type in _READING
+
+
+def needs_analysis(sql: str) -> bool:
+    """Whether a query may ask for a view of `otc.views`: not if it names what it reads without."""
+    named = {*_NAMES.findall(sql.casefold())}
+    return not named or not named <= _OF_TABLES
 
 
 def ensure_view_file(path: Path, lake: Lake, tables: tuple[Table, ...]) -> bool:
@@ -179,10 +213,21 @@ def _fingerprint(path: Path) -> Path:
     return path.with_name(f".{path.name}.fingerprint")
 
 
-def derived_views() -> list[str]:
-    """Statements of the views and macros upon the tables; they want `otc_raw` and `otc_pins`."""
-    text = resources.files("spine_assets.otc").joinpath("sql", _DERIVED_VIEWS).read_text("utf-8")
-    return [statement.strip() for statement in text.split(";\n") if statement.strip()]
+def derived_views(tables: Collection[str], *, analysis: bool = True) -> list[str]:
+    """Statements of the views and macros upon these tables; what needs another is left out."""
+    known, statements = {*tables}, []
+    if {raw.TABLE.name, pins.TABLE.name} <= known:
+        text = view.sql(_AS_DELIVERED)
+        statements += [statement.strip() for statement in text.split(";\n")]
+    if not analysis:
+        return statements
+    if venue_volume.TABLE.name in known:
+        statements.append(view.sql(_LOADED))
+    for declared in VIEWS:
+        if known >= {*declared.deps}:
+            statements += view.statements(declared)
+            known.add(declared.name)
+    return statements
 
 
 def identifier(name: str) -> str:

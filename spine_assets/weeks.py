@@ -177,16 +177,25 @@ def last_plausible_day() -> date:
     return datetime.now(UTC).date() + timedelta(days=_PLAUSIBLE_DAYS)
 
 
+def closings(week_ending: date) -> dict[date, str]:
+    """Days from Monday to Friday on which the New York exchanges (XNYS) were closed, and why.
+
+    A day that closed early is no closing.
+    """
+    days = (monday_of(week_ending) + timedelta(days=n) for n in range(_FRIDAY + 1))
+    return {day: _closed_days(day.year)[day] for day in days if not _is_session(day)}
+
+
 def _is_session(day: date) -> bool:
     """Whether the New York exchanges trade on a day (calendar XNYS)."""
     return day.weekday() <= _FRIDAY and day not in _closed_days(day.year)
 
 
 @cache
-def _closed_days(year: int) -> frozenset[date]:
-    """Holidays and special closings of a year, some of them on weekends."""
+def _closed_days(year: int) -> dict[date, str]:
+    """Holidays and special closings of a year and their names, some of them on weekends."""
     from holidays import financial_holidays  # takes a tenth of a second
 
     # All at once: the package's own object fills itself while it is asked, which threads
     # that build weeks would see half done.
-    return frozenset(financial_holidays("NYSE", years=year))
+    return dict(financial_holidays("NYSE", years=year))

@@ -6,7 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -22,6 +22,7 @@ from spine_assets.database_file import MEMORY_GB, build_database, parts
 from spine_assets.lake import Lake
 from spine_assets.otc import pins
 from spine_assets.otc.tables import TABLES
+from spine_assets.otc.views import VIEWS
 from spine_assets.replacing import CannotBuild, replaced
 from spine_assets.table import Table
 from spine_assets.warehouse import connect, ensure_view_file
@@ -100,6 +101,13 @@ def shares_of(path: Path) -> object:
         return rows_of(connection, f"SELECT sum(share_volume) FROM {VENUES}")[0][0]
 
 
+def views_upon(tables: Iterable[str]) -> set[str]:
+    """The views for analysis that need no other tables than these."""
+    known = {*tables, "otc_weeks_calendar"}
+    made = [view for view in VIEWS if known >= {*view.deps}]
+    return {view.name for view in made} | {view.every_week for view in made if view.by_week}
+
+
 def left_beside(path: Path) -> set[str]:
     """Everything in the folder of a file but the file."""
     return {item.name for item in path.parent.iterdir()} - {path.name}
@@ -129,7 +137,7 @@ def test_tables_hold_what_the_views_show_with_the_same_columns_and_types(
     }
 
 
-def test_the_file_outlives_the_lake_and_holds_tables_but_for_one_view(
+def test_the_file_outlives_the_lake_and_holds_tables_and_views_upon_them(
     full: House, tmp_path: Path
 ) -> None:
     path = tmp_path / "otc.duckdb"
@@ -139,9 +147,9 @@ def test_the_file_outlives_the_lake_and_holds_tables_but_for_one_view(
         kinds = dict(
             rows_of(connection, "SELECT table_name, table_type FROM information_schema.tables")
         )
-        assert kinds == dict.fromkeys((*ROWS, "otc_pins", "spine_build"), "BASE TABLE") | {
-            "otc_raw_current": "VIEW"
-        }
+        assert kinds == dict.fromkeys((*ROWS, "otc_pins", "spine_build"), "BASE TABLE") | (
+            dict.fromkeys(("otc_raw_current", *views_upon(ROWS)), "VIEW")
+        )
         assert len(rows_of(connection, "FROM otc_raw_current")) == 6
 
 
@@ -225,7 +233,7 @@ def test_tables_and_the_first_week_can_be_chosen(
     with opened(path) as connection:
         found = {name for (name,) in rows_of(connection, "SHOW TABLES")}
     current = {"otc_raw_current"} if "otc_raw" in rows else set()
-    assert found == {*rows, "otc_pins", "spine_build", *current}
+    assert found == {*rows, "otc_pins", "spine_build", *current, *views_upon(rows)}
 
 
 def test_an_empty_lake_gives_empty_tables(tmp_path: Path) -> None:

@@ -103,7 +103,7 @@ def week(week: date | None, top: int, as_json: bool) -> None:
         raise click.ClickException(f"week {chosen} is not built; the newest is {built[-1]}")
     with open_instance() as instance:
         checks = check_records(instance, chosen)
-    with connect(lake, TABLES) as warehouse:
+    with connect(lake, TABLES, analysis=False) as warehouse:
         found = render.week_figures(warehouse, chosen, top)
         restated = render_restated.restatements(warehouse, chosen)
     if as_json:
@@ -137,7 +137,7 @@ def query(sql: str, as_csv: bool, parquet: Path | None, as_json: bool) -> None:
     from spine_assets.cli import render
     from spine_assets.otc.tables import TABLES
     from spine_assets.query_file import write_answer
-    from spine_assets.warehouse import answer, connect, is_select
+    from spine_assets.warehouse import answer, connect, is_select, needs_analysis
 
     if parquet and as_csv:
         raise click.UsageError("--csv prints and --parquet writes a file; give one of them")
@@ -147,7 +147,7 @@ def query(sql: str, as_csv: bool, parquet: Path | None, as_json: bool) -> None:
             "give one statement that only reads, such as SELECT or FROM; to change or write "
             "anything open the database with DuckDB itself"
         )
-    with connect(open_lake(), TABLES) as warehouse:
+    with connect(open_lake(), TABLES, analysis=needs_analysis(sql)) as warehouse:
         if parquet:
             written = write_answer(warehouse, sql, parquet)
             done = json.dumps({"file": str(parquet), "rows": written})

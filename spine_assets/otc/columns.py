@@ -72,3 +72,42 @@ def average_trade_size() -> Column:
         nullable=True,
         ge=0,
     )
+
+
+def shares_sum(name: str, description: str, *, nullable: bool = False) -> Column:
+    """An exact sum of shares."""
+    return Column(name, Type.SHARES_SUM, description, "shares", nullable=nullable, ge=_LEAST_SHARES)
+
+
+def change(name: str, description: str, unit: str = "percent") -> Column:
+    """A difference, of either sign; null where two weeks cannot be compared."""
+    return Column(name, Type.RATIO, description, unit, nullable=True)
+
+
+def trading_days(name: str = "trading_days", *, nullable: bool = False) -> Column:
+    """Days of a week on which the exchanges were open."""
+    return Column(
+        name,
+        Type.COUNT,
+        "Days of the week on which the New York exchanges were open, 5 but for holidays"
+        if name == "trading_days"
+        else "The same of the prior week",
+        "days",
+        nullable=nullable,
+        ge=0,
+        le=5,  # Monday to Friday
+    )
+
+
+IS_COMPLETE = Column("is_complete", Type.FLAG, "All three tiers of the week are loaded")
+IS_COMPARABLE = Column(
+    "is_comparable",
+    Type.FLAG,
+    "There is a prior week, and the same is loaded in both",
+)
+PRIOR_WEEK = Column(
+    "prior_week_ending",
+    Type.DATE,
+    "Nearest earlier loaded week, at most 4 weeks before; null when there is none",
+    nullable=True,
+)

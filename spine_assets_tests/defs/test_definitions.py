@@ -9,8 +9,11 @@ import pytest
 
 from spine_assets.defs.partitions import WEEKS
 from spine_assets.otc.tables import TABLES as DECLARED
+from spine_assets.otc.views import VIEWS as DECLARED_VIEWS
 from spine_assets.weeks import FIRST_WEEK
 from spine_assets_tests.defs.conftest import CHECKS, TABLES
+
+VIEWS = tuple(view.name for view in DECLARED_VIEWS)
 
 GRAPH = """\
 finra_otc_files: landing, made elsewhere
@@ -18,6 +21,12 @@ finra_otc_files: landing, made elsewhere
     check tiers_arrived
 finra_weekly_files: finra, weekly from 2014-05-16, a run a week
     kinds api, file; owners team:market-structure
+otc_market_structure: analysis, made elsewhere
+    <- otc_symbol_summary, otc_venue_volume, otc_weeks_calendar
+    kinds duckdb; owners team:market-structure
+otc_movers: analysis, made elsewhere
+    <- otc_symbol_summary, otc_venue_volume, otc_weeks_calendar
+    kinds duckdb; owners team:market-structure
 otc_raw: otc, weekly from 2014-05-16, single run
     <- finra_otc_files, finra_weekly_files
     kinds duckdb, parquet, polars; owners team:market-structure
@@ -39,12 +48,21 @@ otc_symbol_summary: otc, weekly from 2014-05-16, single run
     kinds duckdb, parquet, polars; owners team:market-structure
     check reconciles (blocking)
     check schema (blocking)
+otc_symbol_trend: analysis, made elsewhere
+    <- otc_symbol_summary, otc_venue_volume, otc_weeks_calendar
+    kinds duckdb; owners team:market-structure
+otc_tier_venue_share: analysis, made elsewhere
+    <- otc_venue_volume, otc_weeks_calendar
+    kinds duckdb; owners team:market-structure
 otc_venue_share: otc, weekly from 2014-05-16, single run
     <- otc_venue_volume
     kinds duckdb, parquet, polars; owners team:market-structure
     check reconciles (blocking)
     check schema (blocking)
     check share_shift
+otc_venue_trend: analysis, made elsewhere
+    <- otc_venue_share, otc_venue_volume, otc_weeks_calendar
+    kinds duckdb; owners team:market-structure
 otc_venue_volume: otc, weekly from 2014-05-16, single run
     <- otc_raw, otc_rejects
     kinds duckdb, parquet, polars; owners team:market-structure
@@ -55,6 +73,8 @@ otc_venue_volume: otc, weekly from 2014-05-16, single run
 otc_weekly_report: otc, weekly from 2014-05-16, single run
     <- otc_raw, otc_rejects, otc_restatements, otc_symbol_summary, otc_venue_share, otc_venue_volume
     kinds html, vega; owners team:market-structure
+otc_weeks_calendar: analysis, made elsewhere
+    kinds duckdb; owners team:market-structure
 """
 BLOCKING = {
     ("otc_raw", "conservation"),
@@ -106,9 +126,9 @@ def policy(backfill: dg.BackfillPolicy | None) -> str:
 
 @pytest.fixture(scope="session")
 def specs(code_location: dg.Definitions) -> dict[str, dg.AssetSpec]:
-    """Asset specs of the tables, by name."""
+    """Asset specs of the tables and views, by name."""
     every = {spec.key.to_user_string(): spec for spec in code_location.resolve_all_asset_specs()}
-    return {table: every[table] for table in TABLES}
+    return {name: every[name] for name in (*TABLES, *VIEWS)}
 
 
 def test_asset_graph_is_as_reviewed(code_location: dg.Definitions) -> None:
@@ -130,7 +150,7 @@ def test_every_executable_asset_of_the_group_is_weekly_and_runs_ranges_at_once(
 def test_tables_are_skippable_so_that_weeks_without_input_are_no_failures(
     specs: dict[str, dg.AssetSpec],
 ) -> None:
-    assert [name for name, spec in specs.items() if not spec.skippable] == []
+    assert [name for name in TABLES if not specs[name].skippable] == []
 
 
 def test_weeks_are_fridays_from_the_first_published_one_on() -> None:
@@ -161,16 +181,17 @@ def test_checks_have_the_weeks_of_their_tables(code_location: dg.Definitions) ->
         assert node.description
 
 
-@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize("name", [*TABLES, *VIEWS])
 def test_table_shows_every_column_with_type_and_meaning(
-    specs: dict[str, dg.AssetSpec], table: str
+    specs: dict[str, dg.AssetSpec], name: str
 ) -> None:
-    (declared,) = (item for item in DECLARED if item.name == table)
-    shown = specs[table].metadata["dagster/column_schema"]
+    columns = {item.name: item.columns for item in DECLARED}
+    columns |= {item.name: item.columns for item in DECLARED_VIEWS}
+    shown = specs[name].metadata["dagster/column_schema"]
     assert isinstance(shown, dg.TableSchema)
     assert [
         (column.name, column.type, column.constraints.nullable) for column in shown.columns
-    ] == [(column.name, column.type.value, column.nullable) for column in declared.columns]
+    ] == [(column.name, column.type.value, column.nullable) for column in columns[name]]
     assert [column.name for column in shown.columns if not (column.description or "").strip()] == []
 
 
@@ -215,3 +236,18 @@ def test_weekly_job_holds_every_table_and_check(code_location: dg.Definitions) -
 
 def test_definitions_run_in_one_process(code_location: dg.Definitions) -> None:
     assert code_location.executor is dg.in_process_executor
+
+
+def test_views_are_virtual_and_nothing_that_runs(code_location: dg.Definitions) -> None:
+    graph = code_location.resolve_asset_graph()
+    for name in VIEWS:
+        node = graph.get(dg.AssetKey(name))
+        assert (node.is_virtual, node.is_executable, node.partitions_def) == (True, False, None)
+    job = code_location.resolve_job_def("otc_weekly")
+    assert {key.to_user_string() for key in job.asset_layer.selected_asset_keys} == set(TABLES)
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_view_says_what_it_is_and_what_a_row_is(specs: dict[str, dg.AssetSpec], view: str) -> None:
+    assert "**Grain:**" in (specs[view].description or "")
+    assert specs[view].metadata["dagster/table_name"] == view

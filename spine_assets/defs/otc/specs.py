@@ -10,11 +10,14 @@ import dagster as dg
 from spine_assets import report
 from spine_assets.defs.partitions import WEEKS
 from spine_assets.otc.tables import TABLES, source_of
+from spine_assets.otc.views import VIEWS
 from spine_assets.report import building
 from spine_assets.report.stored import VERSION
 from spine_assets.table import Column, Table
+from spine_assets.view import View
 
 GROUP = "otc"
+ANALYSIS = "analysis"
 OWNER = "team:market-structure"
 FILES = "finra_otc_files"
 FETCHED = "finra_weekly_files"
@@ -53,6 +56,15 @@ def report_spec() -> dg.AssetSpec:
         skippable=True,
         metadata=_sources(Path(str(building.__file__)), "how the report is made"),
     )
+
+
+def view_specs() -> list[dg.AssetSpec]:
+    """The views upon the tables: always fresh, run by nobody."""
+    # dagster 1.13.27 marks virtual assets as preview. It takes such a one for made elsewhere, as
+    # any spec without code, and asks the tables behind it how fresh it is.
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*Virtual assets.*", dg.PreviewWarning)
+        return [_view_spec(view) for view in VIEWS]
 
 
 def check_specs() -> list[dg.AssetCheckSpec]:
@@ -119,11 +131,7 @@ def _sources(path: Path, label: str) -> dict[str, dg.CodeReferencesMetadataValue
     return {"dagster/code_references": found}
 
 
-def _key(table: Table) -> str:
-    return f" **Unique key:** {', '.join(table.key)}." if table.key else ""
-
-
-def _units(table: Table) -> str:
+def _units(table: Table | View) -> str:
     """The units of its columns, each once; days and texts have none."""
     units = dict.fromkeys(column.unit for column in table.columns if column.unit)
     named = [unit for unit in units if unit != "UTC"]
@@ -131,7 +139,30 @@ def _units(table: Table) -> str:
     return f" **Units:** {'; '.join([*named, *times])}." if units else ""
 
 
-def _column(column: Column, table: Table) -> dg.TableColumn:
+def _view_spec(view: View) -> dg.AssetSpec:
+    return dg.AssetSpec(
+        view.name,
+        deps=view.deps,
+        description=f"{view.description}\n\n**Grain:** {view.grain}.{_key(view)}{_units(view)}",
+        group_name=ANALYSIS,
+        kinds={"duckdb"},
+        owners=[OWNER],
+        is_virtual=True,
+        metadata={
+            "dagster/column_schema": dg.TableSchema(
+                columns=[_column(column, view) for column in view.columns]
+            ),
+            **({"dagster/column_lineage": _lineage(view)} if view.lineage else {}),
+            "dagster/table_name": view.name,
+        },
+    )
+
+
+def _key(table: Table | View) -> str:
+    return f" **Unique key:** {', '.join(table.key)}." if table.key else ""
+
+
+def _column(column: Column, table: Table | View) -> dg.TableColumn:
     unit = f" [{column.unit}]" if column.unit else ""
     return dg.TableColumn(
         column.name,
@@ -143,7 +174,7 @@ def _column(column: Column, table: Table) -> dg.TableColumn:
     )
 
 
-def _lineage(table: Table) -> dg.TableColumnLineage:
+def _lineage(table: Table | View) -> dg.TableColumnLineage:
     return dg.TableColumnLineage(
         {
             name: [

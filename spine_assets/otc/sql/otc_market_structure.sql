@@ -1,0 +1,153 @@
+-- 'ALL' stands for the tiers together.
+WITH venues AS (
+    SELECT
+        week_ending,
+        tier,
+        mpid,
+        venue_class,
+        sum(share_volume) AS volume,
+        sum(trade_count) AS trades
+    FROM otc_venue_volume
+    WHERE week_ending BETWEEN first_week::DATE AND last_week::DATE
+    GROUP BY week_ending, tier, mpid, venue_class
+),
+
+loaded AS (
+    SELECT
+        week_ending,
+        tier,
+        list(DISTINCT venue_class ORDER BY venue_class) AS classes
+    FROM venues
+    GROUP BY week_ending, tier
+),
+
+scopes AS (
+    SELECT week_ending, tier, classes FROM loaded
+    UNION ALL
+    -- A class that one tier lacks is not that of the whole.
+    SELECT
+        week_ending,
+        'ALL' AS tier,
+        list_filter(['ATS', 'NON_ATS'], lambda class: list_contains(common, class)) AS classes
+    FROM (
+        SELECT
+            week_ending,
+            list_reduce(list(classes), lambda these, those: list_intersect(these, those)) AS common
+        FROM loaded
+        GROUP BY week_ending
+    )
+),
+
+firms AS (
+    -- A venue once a scope.
+    SELECT
+        week_ending,
+        coalesce(tier, 'ALL') AS tier,
+        mpid,
+        sum(volume) AS volume,
+        sum(trades) AS trades,
+        sum(volume) FILTER (venue_class = 'ATS') AS ats_volume,
+        sum(volume) FILTER (venue_class = 'NON_ATS') AS non_ats_volume
+    FROM venues
+    GROUP BY GROUPING SETS ((week_ending, tier, mpid), (week_ending, mpid))
+),
+
+totals AS (
+    SELECT
+        week_ending,
+        tier,
+        sum(volume) AS total_volume,
+        sum(trades) AS total_trades,
+        sum(ats_volume) AS ats_volume,
+        sum(non_ats_volume) AS non_ats_volume,
+        count(*) FILTER (mpid <> 'DE_MINIMIS') AS venue_count,
+        min_by(mpid, (-volume, mpid)) FILTER (mpid <> 'DE_MINIMIS') AS top_mpid,
+        max(volume) FILTER (mpid <> 'DE_MINIMIS') AS top_volume,
+        coalesce(sum(volume::DOUBLE ** 2) FILTER (mpid <> 'DE_MINIMIS'), 0) AS known_squares,
+        sum(volume::DOUBLE ** 2) AS all_squares
+    FROM firms
+    GROUP BY week_ending, tier
+),
+
+whole AS (
+    SELECT week_ending, symbol, count(*) AS tier_count, max(venue_count) AS venue_count
+    FROM otc_symbol_summary
+    WHERE week_ending BETWEEN first_week::DATE AND last_week::DATE
+    GROUP BY week_ending, symbol
+),
+
+shared AS (
+    -- Some hundred symbols a week stand in two tiers: their venues may be the same in both.
+    SELECT
+        week_ending,
+        symbol,
+        count(DISTINCT mpid) FILTER (mpid <> 'DE_MINIMIS') AS venue_count
+    FROM otc_venue_volume
+    SEMI JOIN (FROM whole WHERE tier_count > 1) USING (week_ending, symbol)
+    WHERE week_ending BETWEEN first_week::DATE AND last_week::DATE
+    GROUP BY week_ending, symbol
+),
+
+issues AS (
+    SELECT week_ending, tier, venue_count
+    FROM otc_symbol_summary
+    WHERE week_ending BETWEEN first_week::DATE AND last_week::DATE
+    UNION ALL
+    SELECT week_ending, 'ALL' AS tier, coalesce(shared.venue_count, whole.venue_count)
+    FROM whole
+    LEFT JOIN shared USING (week_ending, symbol)
+),
+
+symbols AS (
+    SELECT
+        week_ending,
+        tier,
+        count(*) AS symbol_count,
+        avg(venue_count) AS venues_per_symbol,
+        100 * count(*) FILTER (venue_count = 1) / count(*) AS single_venue_symbols_pct
+    FROM issues
+    GROUP BY week_ending, tier
+)
+
+SELECT
+    t.week_ending,
+    t.tier,
+    t.total_volume::DECIMAL(38, 6) AS total_volume,
+    t.total_trades::BIGINT AS total_trades,
+    t.ats_volume::DECIMAL(38, 6) AS ats_volume,
+    t.non_ats_volume::DECIMAL(38, 6) AS non_ats_volume,
+    CASE WHEN len(scopes.classes) = 2 AND t.total_volume > 0
+        THEN 100 * t.ats_volume::DOUBLE / t.total_volume::DOUBLE
+    END AS ats_share_pct,
+    scopes.classes,
+    t.venue_count,
+    symbols.symbol_count,
+    CASE WHEN t.total_volume > 0
+        THEN t.known_squares / t.total_volume::DOUBLE ** 2
+    END AS hhi,
+    CASE WHEN t.total_volume > 0
+        THEN t.all_squares / t.total_volume::DOUBLE ** 2
+    END AS hhi_high,
+    CASE WHEN t.known_squares > 0
+        THEN t.total_volume::DOUBLE ** 2 / t.known_squares
+    END AS effective_venues,
+    symbols.venues_per_symbol,
+    symbols.single_venue_symbols_pct,
+    t.top_mpid,
+    CASE WHEN t.total_volume > 0
+        THEN 100 * t.top_volume::DOUBLE / t.total_volume::DOUBLE
+    END AS top_share_pct,
+    CASE WHEN t.total_trades > 0
+        THEN t.total_volume::DOUBLE / t.total_trades::DOUBLE
+    END AS avg_trade_size,
+    day.trading_days,
+    weeks.is_complete
+FROM totals AS t
+INNER JOIN scopes USING (week_ending, tier)
+INNER JOIN (
+    SELECT week_ending, count(*) = 3 AS is_complete
+    FROM loaded
+    GROUP BY week_ending
+) AS weeks USING (week_ending)
+INNER JOIN otc_weeks_calendar AS day USING (week_ending)
+LEFT JOIN symbols USING (week_ending, tier)

@@ -1,0 +1,128 @@
+-- The weeks that may be the earlier one: 28 days back.
+WITH loaded AS (
+    -- A tier counts where its symbols are built too: else all of them would look gone.
+    SELECT *
+    FROM otc_loaded_in(first_week::DATE - 28, last_week)
+    SEMI JOIN (
+        SELECT week_ending, tier
+        FROM otc_symbol_summary
+        WHERE week_ending BETWEEN first_week::DATE - 28 AND last_week::DATE
+    ) USING (week_ending, tier)
+),
+
+pairs AS (
+    SELECT
+        week_ending,
+        tier,
+        count(*) OVER (PARTITION BY week_ending) = 3 AS is_complete,
+        CASE WHEN lag(week_ending) OVER by_week >= week_ending - 28
+            THEN lag(week_ending) OVER by_week
+        END AS prior_week_ending,
+        prior_week_ending IS NOT NULL AND lag(classes) OVER by_week = classes AS is_comparable
+    FROM loaded
+    WINDOW by_week AS (PARTITION BY tier ORDER BY week_ending)
+),
+
+asked AS (
+    SELECT p.*, day.trading_days, before.trading_days AS prior_trading_days
+    FROM pairs AS p
+    INNER JOIN otc_weeks_calendar AS day ON day.week_ending = p.week_ending
+    LEFT JOIN otc_weeks_calendar AS before ON before.week_ending = p.prior_week_ending
+    WHERE p.week_ending BETWEEN first_week::DATE AND last_week::DATE
+),
+
+volumes AS (
+    SELECT week_ending, tier, symbol, total_volume
+    FROM otc_symbol_summary
+    WHERE week_ending BETWEEN first_week::DATE - 28 AND last_week::DATE
+),
+
+names AS (
+    -- An issue may be renamed between its rows: the latest name stands.
+    SELECT
+        week_ending,
+        tier,
+        symbol,
+        max_by(issue_name, (last_update_date, issue_name)) AS issue_name
+    FROM otc_venue_volume
+    WHERE week_ending BETWEEN first_week::DATE - 28 AND last_week::DATE
+    GROUP BY week_ending, tier, symbol
+),
+
+here AS (
+    SELECT asked.week_ending, asked.tier, volumes.symbol, volumes.total_volume
+    FROM asked
+    INNER JOIN volumes USING (week_ending, tier)
+),
+
+before AS (
+    SELECT asked.week_ending, asked.tier, volumes.symbol, volumes.total_volume AS prior_volume
+    FROM asked
+    INNER JOIN volumes
+        ON volumes.week_ending = asked.prior_week_ending
+        AND volumes.tier = asked.tier
+    WHERE asked.is_comparable
+),
+
+changes AS (
+    SELECT
+        week_ending,
+        tier,
+        symbol,
+        total_volume,
+        prior_volume,
+        (total_volume - prior_volume)::DECIMAL(38, 6) AS volume_change
+    FROM here
+    FULL JOIN before USING (week_ending, tier, symbol)
+),
+
+named AS (
+    -- One that is gone has the name of the week in which it was there.
+    SELECT changes.*, asked.* EXCLUDE (week_ending, tier), names.issue_name
+    FROM changes
+    INNER JOIN asked USING (week_ending, tier)
+    LEFT JOIN names
+        ON names.week_ending = CASE
+            WHEN changes.total_volume IS NULL THEN asked.prior_week_ending
+            ELSE changes.week_ending
+        END
+        AND names.tier = changes.tier
+        AND names.symbol = changes.symbol
+)
+
+SELECT
+    week_ending,
+    tier,
+    symbol,
+    issue_name,
+    total_volume,
+    prior_week_ending,
+    prior_volume,
+    volume_change,
+    CASE WHEN prior_volume > 0
+        THEN 100 * volume_change::DOUBLE / prior_volume::DOUBLE
+    END AS volume_change_pct,
+    CASE
+        WHEN NOT is_comparable THEN NULL
+        WHEN prior_volume IS NULL THEN 'NEW'
+        WHEN total_volume IS NULL THEN 'GONE'
+        WHEN volume_change > 0 THEN 'UP'
+        WHEN volume_change < 0 THEN 'DOWN'
+        ELSE 'SAME'
+    END AS kind,
+    CASE WHEN volume_change IS NOT NULL
+        THEN rank() OVER (
+            PARTITION BY week_ending, tier
+            ORDER BY abs(volume_change) DESC NULLS LAST
+        )
+    END AS mover_rank,
+    trading_days,
+    prior_trading_days,
+    -- v / d against w / e, multiplied out to be exact.
+    CASE WHEN prior_volume > 0
+        THEN 100 * (total_volume * prior_trading_days - prior_volume * trading_days)::DOUBLE
+            / (prior_volume * trading_days)::DOUBLE
+    END AS volume_change_per_day_pct,
+    is_comparable,
+    is_complete
+FROM named

@@ -1,0 +1,99 @@
+-- The weeks that the window of each week reaches: 35 days back.
+WITH loaded AS (
+    -- A tier counts where its symbols are built too: else all of them would look absent.
+    SELECT *
+    FROM otc_loaded_in(first_week::DATE - 35, last_week)
+    SEMI JOIN (
+        SELECT week_ending, tier
+        FROM otc_symbol_summary
+        WHERE week_ending BETWEEN first_week::DATE - 35 AND last_week::DATE
+    ) USING (week_ending, tier)
+),
+
+windows AS (
+    SELECT
+        here.week_ending,
+        here.tier,
+        count(*) FILTER (there.classes = here.classes) AS loaded_count,
+        list(day.week_ending ORDER BY day.week_ending)
+            FILTER (there.classes = here.classes) AS loaded_weeks,
+        list(day.week_ending ORDER BY day.week_ending)
+            FILTER (there.classes IS DISTINCT FROM here.classes) AS missing_weeks,
+        list(day.week_ending ORDER BY day.week_ending)
+            FILTER (day.trading_days < 5) AS holiday_weeks,
+        max(day.trading_days) FILTER (day.week_ending = here.week_ending) AS trading_days
+    FROM loaded AS here
+    INNER JOIN otc_weeks_calendar AS day
+        ON day.week_ending BETWEEN here.week_ending - 35 AND here.week_ending
+    LEFT JOIN loaded AS there
+        ON there.week_ending = day.week_ending AND there.tier = here.tier
+    WHERE here.week_ending BETWEEN first_week::DATE AND last_week::DATE
+    GROUP BY here.week_ending, here.tier
+),
+
+weeks AS (
+    SELECT week_ending, count(*) = 3 AS is_complete
+    FROM loaded
+    GROUP BY week_ending
+),
+
+figures AS (
+    -- Weeks loaded with other classes are another partition, so that none is in the window.
+    SELECT
+        week_ending,
+        tier,
+        symbol,
+        total_volume,
+        total_trades,
+        count(*) OVER six_weeks AS traded_count,
+        sum(total_volume) OVER six_weeks AS window_volume,
+        sum(total_trades) OVER six_weeks AS window_trades,
+        min(total_volume) OVER six_weeks AS min_6w_volume,
+        max(total_volume) OVER six_weeks AS max_6w_volume,
+        list(week_ending) OVER six_weeks AS traded_weeks,
+        -- Against the mean m of the other weeks: (v - m) / m, multiplied out to be exact.
+        window_volume - total_volume AS other_volume,
+        CASE WHEN other_volume > 0
+            THEN 100 * (total_volume * (traded_count - 1) - other_volume)::DOUBLE
+                / other_volume::DOUBLE
+        END AS volume_vs_avg_pct
+    FROM otc_symbol_summary
+    INNER JOIN loaded USING (week_ending, tier)
+    WHERE week_ending BETWEEN first_week::DATE - 35 AND last_week::DATE
+    WINDOW six_weeks AS (
+        PARTITION BY tier, symbol, classes
+        ORDER BY week_ending RANGE BETWEEN INTERVAL 35 DAYS PRECEDING AND CURRENT ROW
+    )
+)
+
+SELECT
+    f.week_ending,
+    f.tier,
+    f.symbol,
+    f.total_volume,
+    f.total_trades,
+    w.loaded_count AS window_weeks_loaded,
+    f.traded_count AS window_weeks_traded,
+    f.window_volume::DOUBLE / f.traded_count AS avg_6w_volume,
+    f.min_6w_volume,
+    f.max_6w_volume,
+    f.window_trades::DOUBLE / f.traded_count AS avg_6w_trades,
+    CASE
+        WHEN w.loaded_count < 6 OR f.volume_vs_avg_pct IS NULL THEN NULL
+        WHEN f.volume_vs_avg_pct > 10 THEN 'UP'
+        WHEN f.volume_vs_avg_pct < -10 THEN 'DOWN'
+        ELSE 'FLAT'
+    END AS trend,
+    f.volume_vs_avg_pct,
+    w.loaded_count = 6 AS is_complete_window,
+    coalesce(w.missing_weeks, []) AS missing_weeks,
+    CASE WHEN f.traded_count < w.loaded_count
+        THEN list_filter(w.loaded_weeks, lambda week: NOT list_contains(f.traded_weeks, week))
+        ELSE []
+    END AS absent_weeks,
+    coalesce(w.holiday_weeks, []) AS holiday_weeks,
+    w.trading_days,
+    weeks.is_complete
+FROM figures AS f
+INNER JOIN windows AS w USING (week_ending, tier)
+INNER JOIN weeks USING (week_ending)

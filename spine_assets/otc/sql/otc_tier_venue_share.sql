@@ -1,0 +1,74 @@
+WITH named AS (
+    SELECT
+        week_ending,
+        tier,
+        venue_class,
+        mpid,
+        venue_name,
+        sum(share_volume) AS volume,
+        sum(trade_count) AS trades,
+        count(*) AS symbols,
+        max(last_update_date) AS updated
+    FROM otc_venue_volume
+    WHERE week_ending BETWEEN first_week::DATE AND last_week::DATE
+    GROUP BY week_ending, tier, venue_class, mpid, venue_name
+),
+
+venues AS (
+    SELECT
+        week_ending,
+        tier,
+        venue_class,
+        mpid,
+        -- A venue may be renamed between its rows: the latest name stands.
+        max_by(venue_name, (updated, venue_name)) AS venue_name,
+        sum(volume)::DECIMAL(38, 6) AS share_volume,
+        sum(trades)::BIGINT AS trade_count,
+        sum(symbols)::BIGINT AS symbol_count
+    FROM named
+    GROUP BY week_ending, tier, venue_class, mpid
+),
+
+scaled AS (
+    SELECT
+        *,
+        sum(share_volume) OVER (PARTITION BY week_ending, tier, venue_class) AS class_volume,
+        sum(share_volume) OVER (PARTITION BY week_ending, tier) AS tier_volume,
+        CASE WHEN mpid <> 'DE_MINIMIS'
+            THEN rank() OVER (
+                PARTITION BY week_ending, tier, venue_class
+                -- The bucket comes last, so that it takes nobody's rank.
+                ORDER BY mpid = 'DE_MINIMIS', share_volume DESC
+            )
+        END AS rank
+    FROM venues
+)
+
+SELECT
+    v.week_ending,
+    v.tier,
+    v.venue_class,
+    v.mpid,
+    v.venue_name,
+    v.share_volume,
+    v.trade_count,
+    v.symbol_count,
+    CASE WHEN v.class_volume > 0
+        THEN 100 * v.share_volume::DOUBLE / v.class_volume::DOUBLE
+    END AS tier_class_share_pct,
+    CASE WHEN v.tier_volume > 0
+        THEN 100 * v.share_volume::DOUBLE / v.tier_volume::DOUBLE
+    END AS tier_share_pct,
+    v.rank,
+    CASE WHEN v.trade_count > 0
+        THEN v.share_volume::DOUBLE / v.trade_count
+    END AS avg_trade_size,
+    day.trading_days,
+    weeks.is_complete
+FROM scaled AS v
+INNER JOIN (
+    SELECT week_ending, count(DISTINCT tier) = 3 AS is_complete
+    FROM venues
+    GROUP BY week_ending
+) AS weeks USING (week_ending)
+INNER JOIN otc_weeks_calendar AS day USING (week_ending)
