@@ -8,7 +8,7 @@ RUN := $(UV) run --locked --no-sync
 MATERIALIZE := $(RUN) dagster asset materialize -m spine_assets.definitions --select 'group:otc'
 DEMO_WEEKS := 2025-09-05...2025-11-21
 
-.PHONY: demo test long ui docs lint types defs audit fuzz crash check setup help
+.PHONY: demo test long ui notebook docs lint types defs audit fuzz crash check setup help
 .DEFAULT_GOAL := help
 
 help: ## What can be made
@@ -48,6 +48,9 @@ long: setup ## Run the tests that start servers and many processes
 
 ui: setup ## Start the Dagster UI on loopback
 	@$(RUN) dagster dev -h 127.0.0.1 -p 3000
+
+notebook: setup ## Open the notebook of charts on loopback
+	@$(RUN) marimo run --host 127.0.0.1 notebooks/explore.py
 
 # In an environment of its own: `setup` takes out of .venv what is not in its groups.
 docs: $(if $(filter .uv/bin/uv,$(UV)),.uv/bin/uv) ## Build the documentation site into build/site

@@ -87,7 +87,8 @@ def build_database(
     """Write a DuckDB file of tables beside `path` and rename it over when it is whole.
 
     Who has the earlier file open goes on reading it. A week that is published meanwhile is in
-    the file as it was or as it is. Views and macros are made where what they read is a table.
+    the file as it was or as it is. Views and macros are made where all tables that they ask are
+    in the file.
 
     Args:
         path: The file; one that is there must be such a file.

@@ -142,13 +142,18 @@ class Lake:
                 f"cannot publish {target}: {error}; run the week again"
             ) from error
 
-    def read(self, path: Path, columns: list[str] | None = None) -> pl.DataFrame:
-        """The rows of a file.
+    def read(
+        self, path: Path, columns: list[str] | None = None, where: pl.Expr | None = None
+    ) -> pl.DataFrame:
+        """The rows of a file, or those of them that fulfil a condition.
 
         Raises:
             LakeError: the file is damaged or not readable.
         """
         with _told_if_damaged(path):
+            if where is not None:
+                rows = pl.scan_parquet(path, glob=False, hive_partitioning=False).filter(where)
+                return rows.select(columns or pl.all()).collect()
             return pl.read_parquet(path, columns=columns, glob=False)  # a name, no pattern
 
     def verify(self, path: Path) -> None:

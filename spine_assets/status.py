@@ -147,22 +147,11 @@ def arrivals(lake: Lake, week: date) -> list[dict[str, Any]]:
             "rows": item.rows,
             "rejects": item.reject_lines,
             "last_update_date": str(item.last_update_date),
-            "current": _why(item, current[item.key], pinned),
+            "current": captures.why(item, current[item.key], pinned),
             "source_file": item.source_file,
         }
         for item in captures.stored(lake, week)
     ]
-
-
-def _why(item: Capture, current: Capture, pinned: dict[captures.Key, str]) -> str:
-    """Why a capture counts or does not."""
-    if item.capture_id == current.capture_id:
-        return "yes: pinned" if pinned.get(item.key) == item.capture_id else "yes: latest update"
-    if pinned.get(item.key) == current.capture_id:
-        return "no: another is pinned"
-    if item.last_update_date < current.last_update_date:
-        return "no: an update is later"
-    return "no: another of that date was captured later"
 
 
 def _behind(state: Standing) -> Standing:

@@ -28,6 +28,8 @@ from spine_assets.table import Table
 
 _AS_DELIVERED = "views"  # the file of what is upon `otc_raw` and `otc_pins`
 _LOADED = "otc_loaded_in"
+_TRACED = "trace"  # the file of the macros that lead from a number to its lines
+_SQL_COMMENT = re.compile(r"--.*")
 _NAMES = re.compile(r"otc_\w*")
 _OF_TABLES = {table.name for table in TABLES} | {
     *(pins.TABLE.name, "otc_raw_current", "otc_raw_as_of")
@@ -217,8 +219,7 @@ def derived_views(tables: Collection[str], *, analysis: bool = True) -> list[str
     """Statements of the views and macros upon these tables; what needs another is left out."""
     known, statements = {*tables}, []
     if {raw.TABLE.name, pins.TABLE.name} <= known:
-        text = view.sql(_AS_DELIVERED)
-        statements += [statement.strip() for statement in text.split(";\n")]
+        statements += _split(_AS_DELIVERED)
     if not analysis:
         return statements
     if venue_volume.TABLE.name in known:
@@ -227,7 +228,18 @@ def derived_views(tables: Collection[str], *, analysis: bool = True) -> list[str
         if known >= {*declared.deps}:
             statements += view.statements(declared)
             known.add(declared.name)
-    return statements
+    return statements + [macro for macro in _split(_TRACED) if _asked(macro) <= known]
+
+
+def _split(name: str) -> list[str]:
+    """Statements of a file in `otc/sql/`."""
+    return [statement.strip() for statement in view.sql(name).split(";\n")]
+
+
+def _asked(statement: str) -> set[str]:
+    """The tables that a statement names."""
+    names = {*_NAMES.findall(_SQL_COMMENT.sub("", statement))}
+    return names & {*(table.name for table in TABLES), pins.TABLE.name}
 
 
 def identifier(name: str) -> str:

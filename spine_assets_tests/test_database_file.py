@@ -121,6 +121,7 @@ def test_tables_hold_what_the_views_show_with_the_same_columns_and_types(
     assert (built.file, built.size) == (path, path.stat().st_size)
     assert left_beside(path) == set()
     names = [*ROWS, "otc_pins", "otc_raw_current", "otc_raw_as_of(TIMESTAMP '2026-01-20 12:00')"]
+    names += [f"{macro}('AAAA', '{WEEK}')" for macro in ("otc_trace", "otc_trace_up")]
     with connect(full.lake, TABLES) as connection:
         connection.execute(f"ATTACH '{path}' AS built (READ_ONLY)")
         shown = {name: rows_of(connection, f"FROM {name} ORDER BY ALL") for name in names}
@@ -232,8 +233,16 @@ def test_tables_and_the_first_week_can_be_chosen(
     assert len(steps) == len(parts(full.lake, tables, since))
     with opened(path) as connection:
         found = {name for (name,) in rows_of(connection, "SHOW TABLES")}
+        macros = {
+            name
+            for (name,) in rows_of(
+                connection, "SELECT function_name FROM duckdb_functions() WHERE NOT internal"
+            )
+        }
     current = {"otc_raw_current"} if "otc_raw" in rows else set()
     assert found == {*rows, "otc_pins", "spine_build", *current, *views_upon(rows)}
+    assert ("otc_raw_as_of" in macros) == ("otc_raw" in rows)
+    assert ("otc_trace_up" in macros) == ({VENUES, SYMBOLS} <= set(rows))
 
 
 def test_an_empty_lake_gives_empty_tables(tmp_path: Path) -> None:

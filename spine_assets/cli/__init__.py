@@ -25,6 +25,7 @@ from spine_assets.cli.run import list_pipelines, run
 from spine_assets.cli.runs import runs
 from spine_assets.cli.shell import shell
 from spine_assets.cli.synthetic import sample
+from spine_assets.cli.trace import trace
 
 
 @click.group(
@@ -47,6 +48,7 @@ _COMMANDS = (
     query,
     captures,
     diff,
+    trace,
     export,
     sample,
     finra_sim,

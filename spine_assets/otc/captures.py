@@ -215,6 +215,17 @@ def current(captures: Iterable[Capture], pinned: Mapping[Key, str]) -> dict[Key,
     return dict(sorted(chosen.items()))
 
 
+def why(item: Capture, current: Capture, pinned: Mapping[Key, str]) -> str:
+    """Why a capture counts (`yes: ...`) or does not (`no: ...`); `pinned` as for `current`."""
+    if item.capture_id == current.capture_id:
+        return "yes: pinned" if pinned.get(item.key) == item.capture_id else "yes: latest update"
+    if pinned.get(item.key) == current.capture_id:
+        return "no: another is pinned"
+    if item.last_update_date < current.last_update_date:
+        return "no: an update is later"
+    return "no: another of that date was captured later"
+
+
 def known_of(lake: Lake, week: date, moment: datetime | None = None) -> Known:
     """What is known of a stored week now, or was at a moment."""
     found, said = stored(lake, week), pins.stored(lake, week)

@@ -102,8 +102,7 @@ def parse(content: bytes, captured_on: date) -> ParsedFile:
     """
     lines_counted = count_lines(content)
     _require_bounded(content, lines_counted)
-    text = _with_plain_line_ends(content.removeprefix(_BOM))
-    lead, header, body = _read_header(text)
+    text, lead, header, body = opened(content)
     split = split_fast(body, header, lead + 2) or split_by_line(body, header, lead + 2)
     if split.fields.is_empty() and split.rejects.is_empty():
         raise FileRefused("the file has a header but no rows; ask for it again")
@@ -121,6 +120,16 @@ def parse(content: bytes, captured_on: date) -> ParsedFile:
         lines_counted=lines_counted,
         captured_on=captured_on,
     )
+
+
+def opened(content: bytes) -> tuple[bytes, int, tuple[str, ...], bytes]:
+    """Text with plain line ends, blank lines before the header, its columns, what follows it.
+
+    Raises:
+        FileRefused: it has no header of this feed.
+    """
+    text = _with_plain_line_ends(content.removeprefix(_BOM))
+    return text, *_read_header(text)
 
 
 def count_lines(content: bytes) -> int:

@@ -41,6 +41,17 @@ TABLE = Table(
     lineage={"raw_line": (("otc_raw", "source_line"),)},
 )
 
+_DELIVERED = (  # columns of `otc_raw` in the order of FINRA's header
+    "tier",
+    "symbol",
+    "issue_name",
+    "venue_name",
+    "mpid",
+    "share_volume",
+    "trade_count",
+    "last_update_date",
+)
+
 
 def from_parse(found: pl.DataFrame, stamp: dict[str, Any]) -> pl.DataFrame:
     """Parse rejects of one file -> `otc_rejects` rows of its capture."""
@@ -57,21 +68,17 @@ def from_rules(broken: pl.DataFrame) -> pl.DataFrame:
     """
     if broken.is_empty():
         return pl.DataFrame(schema=polars_schema(TABLE))
-    delivered = (
-        "tier",
-        "symbol",
-        "issue_name",
-        "venue_name",
-        "mpid",
-        "share_volume",
-        "trade_count",
-        "last_update_date",
-    )
-    texts = [_plain(name).fill_null("") for name in delivered]
-    frame = broken.with_columns(
-        stage=pl.lit(Stage.RULE.value), raw_line=pl.concat_str(texts, separator="|")
-    )
+    frame = broken.with_columns(stage=pl.lit(Stage.RULE.value), raw_line=written_again())
     return conform(frame, TABLE).sort("source_file", "source_line")
+
+
+def written_again() -> pl.Expr:
+    """By row of `otc_raw`: FINRA's eight fields as text, in the order of its header.
+
+    The figures are written plainly; the delivered text may have had zeros or spaces more.
+    """
+    texts = [_plain(name).fill_null("") for name in _DELIVERED]
+    return pl.concat_str(texts, separator="|")
 
 
 def _plain(name: str) -> pl.Expr:

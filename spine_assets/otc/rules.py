@@ -29,7 +29,7 @@ def split(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     Accepted rows gain `tier_name` (ours) and `venue` (identity) and stand in the order of
     `ORDER`; broken rows gain `reason`, `field` and `detail`. Heights add up to the input's.
     """
-    judged = _judged(_identified(rows))
+    judged = _judged(identified(rows))
     unsound = judged["reason"].is_not_null()
     broken = judged.filter(unsound)
     # Files come in the order of tier and class, and their rows by symbol and venue: then a
@@ -45,8 +45,8 @@ def split(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     return sound.drop("reason", "field", "detail"), broken
 
 
-def _identified(rows: pl.DataFrame) -> pl.DataFrame:
-    """Add our tier name and the identity of the venue."""
+def identified(rows: pl.DataFrame) -> pl.DataFrame:
+    """Add our tier name (`tier_name`) and the identity of the venue (`venue`) to raw rows."""
     firm = pl.col("venue_name")
     pooled = firm.str.to_lowercase().str.replace_all(r"\s+", " ") == _DE_MINIMIS_NAME
     venue = (

@@ -1,0 +1,201 @@
+"""How a trace is printed: back to file and line, forward to the rows that count the lines."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from spine_assets.cli.render import CONSOLE, grid, plain, safe, text
+from spine_assets.history.origins import NOT_REMEMBERED, Origin
+from spine_assets.history.runs import SHORT_ID
+from spine_assets.otc.delivered_text import FileIs
+from spine_assets.otc.feeds import Feed
+from spine_assets.otc.trace import Line, Reject, Trace
+
+Captured = dict[str, Origin | None]
+"""By capture: the run that captured it."""
+Built = dict[tuple[str, str], Origin | None]
+"""By table and build: the run that built it."""
+
+_RIGHT = {"shares", "trades", "line", "value", "part", "%"}
+_CAVEAT = "Shares reported off-exchange, not all trading; an absent row is not zero."
+
+
+def as_json(found: Trace, captured: Captured, built: Built) -> dict[str, Any]:
+    """A trace for programs; whole."""
+    of_venue = ("shares", "pct")
+    return {
+        "symbol": found.symbol,
+        "week_ending": str(found.week_ending),
+        "lines": [_json(item) | _run(captured[item.capture_id]) for item in found.lines],
+        "rejects": [_json(item) | _run(captured[item.capture_id]) for item in found.rejects],
+        "feeds": [
+            _json(item)
+            | {name: plain(getattr(item, name)) for name in of_venue}
+            | _run(built[item.table, item.capture_id])
+            for item in found.feeds
+        ],
+        "sums": [_json(item) | {"agrees": item.agrees} for item in found.sums],
+        "tables": {name: state.value for name, state in found.standings.items()},
+    }
+
+
+def printed(found: Trace, captured: Captured, built: Built, limit: int) -> None:
+    """A trace for people, on about one screen."""
+    names = sorted({safe(item.issue_name) for item in found.lines})
+    said = f": {', '.join(names)}" if names else ""
+    week = f"week ending {found.week_ending}"
+    CONSOLE.print(f"\n[bold]{safe(found.symbol) or 'blank symbol'}[/bold], {week}{said}")
+    if found.lines:
+        _lines(found.lines, limit)
+    if found.rejects:
+        _rejects(found.rejects, limit)
+    _files(found, captured)
+    if found.feeds:
+        _feeds(found.feeds, limit)
+        _builds(found, built)
+    _sums(found)
+    CONSOLE.print(_CAVEAT, style="dim")
+
+
+def _lines(lines: tuple[Line, ...], limit: int) -> None:
+    shown = lines[:limit]
+    title = f"Lines of otc_raw ({_some(len(shown), len(lines))})"
+    table = _table(title, "tier", "class", "mpid", "shares", "trades", "counts", "capture", "line")
+    for item in shown:
+        reason = f"no: rejected, {item.reason}"
+        why = item.capture_counts if item.accepted else reason
+        table.add_row(
+            item.tier,
+            item.venue_class,
+            safe(item.mpid or ""),
+            text(item.share_volume),
+            text(item.trade_count),
+            f"[green]{why}[/green]" if item.counts else f"[yellow]{why}[/yellow]",
+            item.capture_id,
+            text(item.source_line),
+        )
+    CONSOLE.print(table)
+    for item in shown:
+        place = f"line {item.source_line}, {item.raw_text_is}:"
+        CONSOLE.print(f"[dim]{place}[/dim] {safe(item.raw_text or '')}", soft_wrap=True)
+
+
+def _rejects(found: tuple[Reject, ...], limit: int) -> None:
+    shown: tuple[Reject, ...] = found[:limit]
+    title = f"Rejected lines, counted in nothing ({_some(len(shown), len(found))})"
+    table = _table(title, "stage", "reason", "what was found", "capture", "line")
+    for item in shown:
+        table.add_row(
+            item.stage, item.reason, safe(item.detail), item.capture_id, text(item.source_line)
+        )
+    CONSOLE.print(table)
+    for item in shown:
+        if item.stage == "parse":  # of the others the delivered line stands above
+            CONSOLE.print(f"[dim]line {item.source_line}:[/dim] {safe(item.raw_line)}")
+
+
+def _files(found: Trace, captured: Captured) -> None:
+    """Each capture once: when, by which run, from which file."""
+    table = _table("Captured", "capture", "by run", "file", "the file is")
+    every: list[Line | Reject] = [*found.rejects, *found.lines]
+    for item in {item.capture_id: item for item in every}.values():
+        style = "green" if item.file_is is FileIs.UNCHANGED else "yellow"
+        table.add_row(
+            item.capture_id,
+            _short(captured[item.capture_id]),
+            safe(item.source_file),
+            f"[{style}]{item.file_is}[/]",
+        )
+    table.columns[0].no_wrap = True
+    table.columns[2].overflow = "fold"
+    CONSOLE.print(table)
+
+
+def _feeds(feeds: tuple[Feed, ...], limit: int) -> None:
+    by_table: dict[str, list[Feed]] = {}
+    for item in feeds:
+        by_table.setdefault(item.table, []).append(item)
+    shown = [item for found in by_table.values() for item in found[:limit]]
+    title = f"Fed by these lines ({_some(len(shown), len(feeds))})"
+    table = _table(title, "table", "row", "figure", "value", "part", "%", "adds up")
+    for item in shown:
+        share = "" if item.pct is None else f"{item.pct:.4f}"
+        table.add_row(
+            item.table,
+            safe(" ".join(str(value) for value in item.key.values())),
+            item.figure,
+            text(item.value),
+            text(item.shares),
+            share,
+            {True: "[green]yes[/green]", False: "[red]NO[/red]", None: ""}[item.agrees],
+        )
+    CONSOLE.print(table)
+
+
+def _builds(found: Trace, built: Built) -> None:
+    table = _table("Built", "table", "build", "by run", "stands")
+    for name, build in dict.fromkeys((item.table, item.capture_id) for item in found.feeds):
+        state = found.standings[name]
+        style = "green" if state == "fresh" else "yellow"
+        table.add_row(name, build, _short(built[name, build]), f"[{style}]{state}[/]")
+    CONSOLE.print(table)
+
+
+def _sums(found: Trace) -> None:
+    """Whether the lines that count add up to the stored total, by tier."""
+    if not found.sums:
+        CONSOLE.print("No line of this symbol counts in this week now.")
+    for item in found.sums:
+        lines = "1 line counts" if item.lines == 1 else f"{item.lines} lines count"
+        told = f"{item.tier}: {lines}, {text(item.shares)} shares"
+        if item.agrees:
+            CONSOLE.print(f"{told} = otc_symbol_summary: [green]sums agree[/green]")
+            continue
+        stored = "no row" if item.total_volume is None else text(item.total_volume)
+        CONSOLE.print(f"{told}, otc_symbol_summary has {stored}: [red]SUMS DIFFER[/red]")
+    stale = [name for name, state in found.standings.items() if state != "fresh"]
+    if stale:
+        CONSOLE.print(
+            f"[yellow]Behind its captures: {', '.join(stale)}[/yellow]; "
+            f"run spine backfill {found.week_ending}"
+        )
+
+
+def _table(title: str, *headers: str) -> Any:
+    table = grid(*headers, title=title)
+    for column in table.columns:
+        column.justify = "right" if column.header in _RIGHT else "left"
+    return table
+
+
+def _some(shown: int, every: int) -> str:
+    return f"{every:,}" if shown == every else f"{shown:,} of {every:,}; --limit shows more"
+
+
+def _short(origin: Origin | None) -> str:
+    return origin.run_id[:SHORT_ID] if origin else NOT_REMEMBERED
+
+
+def _run(origin: Origin | None) -> dict[str, Any]:
+    """The run for programs; null where Dagster does not know."""
+    if origin is None:
+        return {"run_id": None, "run_told_at": None, "run": NOT_REMEMBERED}
+    return {
+        "run_id": origin.run_id,
+        "run_told_at": origin.at.isoformat(),
+        "run": "in Dagster's memory",
+    }
+
+
+def _json(item: Any) -> dict[str, Any]:
+    return {name: _plain(value) for name, value in asdict(item).items()}
+
+
+def _plain(value: Any) -> Any:
+    """As `plain`, also below lists and objects."""
+    if isinstance(value, dict):
+        return {name: _plain(held) for name, held in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(held) for held in value]
+    return plain(value)

@@ -1,0 +1,159 @@
+-- From a symbol's week back to its delivered lines, and forward to what they feed. `otc.trace`
+-- does the same in Python, which also proves the text of each line.
+
+-- A week's lines of a symbol, of every capture. `counts`: its capture counts now and it broke no
+-- rule. `reason`: the rule that it broke when the week was last built. `mpid`: as in
+-- otc_venue_volume (`otc.rules`).
+CREATE OR REPLACE MACRO otc_trace(of_symbol, of_week) AS TABLE
+WITH greatest_capture AS (
+    -- The rule of otc_raw_as_of for one week: through otc_raw_current DuckDB would open every
+    -- week's files to look for pinned captures. Tiers by their digit, as there.
+    SELECT
+        r.venue_class,
+        regexp_extract(r.tier, '[12]') AS tier_digit,
+        arg_max(r.capture_id, (r.last_update_date, r.captured_at, r.capture_id)) AS capture_id,
+        list(DISTINCT r.capture_id) AS known
+    FROM otc_raw AS r
+    WHERE r.week_ending = of_week::DATE
+    GROUP BY ALL
+),
+
+pinned AS (
+    SELECT
+        p.venue_class,
+        regexp_extract(p.tier, '[12]') AS tier_digit,
+        arg_max(p.capture_id, (p.pinned_at, p.capture_id)) AS capture_id
+    FROM otc_pins AS p
+    WHERE p.week_ending = of_week::DATE
+    GROUP BY ALL
+),
+
+counting AS (
+    SELECT
+        g.venue_class,
+        g.tier_digit,
+        CASE WHEN list_contains(g.known, p.capture_id) THEN p.capture_id ELSE g.capture_id END
+            AS capture_id
+    FROM greatest_capture AS g
+    LEFT JOIN pinned AS p ON g.venue_class = p.venue_class AND g.tier_digit = p.tier_digit
+),
+
+broken AS (
+    SELECT r.capture_id, r.source_file, r.source_line, r.reason
+    FROM otc_rejects AS r
+    WHERE r.week_ending = of_week::DATE AND r.stage = 'rule'
+)
+
+SELECT
+    l.week_ending,
+    l.tier,
+    l.symbol,
+    l.venue_class,
+    CASE
+        WHEN l.venue_class = 'ATS' THEN l.mpid
+        WHEN lower(regexp_replace(l.venue_name, '\s+', ' ', 'g')) = 'de minimis firms'
+            THEN 'DE_MINIMIS'
+        WHEN l.firm_crd IS NOT NULL THEN 'CRD' || l.firm_crd
+        WHEN l.venue_name <> '' THEN 'FIRM:' || l.venue_name
+    END AS mpid,
+    l.share_volume,
+    l.trade_count,
+    c.capture_id IS NOT NULL AND b.reason IS NULL AS counts,
+    b.reason,
+    l.capture_id,
+    l.captured_at,
+    l.source_file,
+    l.source_line,
+    l.record_hash
+FROM otc_raw AS l
+LEFT JOIN counting AS c
+    ON
+        l.capture_id = c.capture_id
+        AND l.venue_class = c.venue_class
+        AND regexp_extract(l.tier, '[12]') = c.tier_digit
+LEFT JOIN broken AS b
+    ON
+        l.capture_id = b.capture_id
+        AND l.source_file = b.source_file
+        AND l.source_line = b.source_line
+WHERE l.week_ending = of_week::DATE AND l.symbol = of_symbol;
+
+-- What these lines feed: a row a stored figure, with the percent of it that is the symbol's.
+-- Of a restatement the percent is told where the capture that came still counts: of others
+-- the rule rejects are not kept.
+CREATE OR REPLACE MACRO otc_trace_up(of_symbol, of_week) AS TABLE
+WITH venues AS (
+    SELECT v.tier, v.venue_class, v.mpid, v.share_volume
+    FROM otc_venue_volume AS v
+    WHERE v.week_ending = of_week::DATE AND v.symbol = of_symbol
+),
+
+by_venue AS (
+    SELECT v.venue_class, v.mpid, sum(v.share_volume) AS shares
+    FROM venues AS v
+    GROUP BY v.venue_class, v.mpid
+),
+
+by_class AS (
+    SELECT v.tier, v.venue_class, sum(v.share_volume) AS shares
+    FROM venues AS v
+    GROUP BY v.tier, v.venue_class
+)
+
+SELECT
+    'otc_symbol_summary' AS table_name,
+    s.tier,
+    NULL::VARCHAR AS mpid,
+    'total_volume' AS figure,
+    s.total_volume AS value,
+    CASE WHEN s.total_volume > 0
+        THEN 100 * (
+            SELECT sum(v.share_volume) FROM venues AS v WHERE v.tier = s.tier
+        )::DOUBLE / s.total_volume::DOUBLE
+    END AS part_pct,
+    s.capture_id AS build
+FROM otc_symbol_summary AS s
+WHERE s.week_ending = of_week::DATE AND s.symbol = of_symbol
+UNION ALL
+SELECT
+    'otc_venue_volume',
+    v.tier,
+    v.mpid,
+    'share_volume',
+    v.share_volume,
+    CASE WHEN v.share_volume > 0 THEN 100.0::DOUBLE END,
+    v.capture_id
+FROM otc_venue_volume AS v
+WHERE v.week_ending = of_week::DATE AND v.symbol = of_symbol
+UNION ALL
+SELECT
+    'otc_venue_share',
+    NULL,
+    t.mpid,
+    'total_volume',
+    t.total_volume,
+    CASE WHEN t.total_volume > 0 THEN 100 * b.shares::DOUBLE / t.total_volume::DOUBLE END,
+    t.capture_id
+FROM otc_venue_share AS t
+INNER JOIN by_venue AS b ON t.venue_class = b.venue_class AND t.mpid = b.mpid
+WHERE t.week_ending = of_week::DATE
+UNION ALL
+SELECT
+    'otc_restatements',
+    r.tier,
+    NULL,
+    'shares_after',
+    r.shares_after,
+    CASE WHEN r.shares_after > 0 AND r.to_capture_id = last_of.capture_id
+        THEN 100 * b.shares::DOUBLE / r.shares_after::DOUBLE
+    END,
+    r.capture_id
+FROM otc_restatements AS r
+INNER JOIN by_class AS b ON r.tier = b.tier AND r.venue_class = b.venue_class
+INNER JOIN (
+    SELECT m.tier, m.venue_class, arg_max(m.to_capture_id, m.step) AS capture_id
+    FROM otc_restatements AS m
+    WHERE m.week_ending = of_week::DATE
+    GROUP BY m.tier, m.venue_class
+) AS last_of ON r.tier = last_of.tier AND r.venue_class = last_of.venue_class
+WHERE r.week_ending = of_week::DATE;

@@ -1,0 +1,255 @@
+"""From a number in any table back to the delivered lines, and forward to all that they feed.
+
+Belongs here: what a trace is, and which lines it has. Does not belong here: the proof of a
+line's text (`otc.delivered_text`), the stored rows that lines feed (`otc.feeds`), what to
+say where there is nothing (`otc.nothing_traced`), and runs, which only Dagster remembers
+(`history.origins`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from spine_assets.lake import Lake
+from spine_assets.otc import captures, delivered_text, feeds, nothing_traced, pins, rejects, rules
+from spine_assets.otc.captures import Capture, Known
+from spine_assets.otc.delivered_text import Delivered, FileIs, TextIs
+from spine_assets.otc.feeds import Feed, TierSum
+from spine_assets.otc.typing_rules import DELIVERED
+from spine_assets.otc.versions import Standing
+from spine_assets.weeks import Tier
+
+_SYMBOL = "issueSymbolIdentifier"
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of `otc_raw`.
+
+    Attributes:
+        mpid: The venue as `otc_venue_volume` names it; None where the line names none.
+        counts: It is in the derived tables: its capture counts and it breaks no rule.
+        capture_counts: Whether its capture counts, and why: `yes: ...` or `no: ...`.
+        reason: The rule that it breaks, within its own capture.
+        raw_text: The delivered line, only where it was proved.
+        raw_text_is: Where that text is from; where there is none, why.
+        file_is: What became of the file since.
+    """
+
+    tier: str
+    venue_class: str
+    mpid: str | None
+    venue_name: str
+    issue_name: str
+    share_volume: Decimal
+    trade_count: int
+    last_update_date: date
+    counts: bool
+    capture_counts: str
+    reason: str | None
+    capture_id: str
+    captured_at: datetime
+    source_file: str
+    source_line: int
+    record_hash: str
+    raw_text: str | None
+    raw_text_is: TextIs
+    file_is: FileIs
+
+    @property
+    def accepted(self) -> bool:
+        """Whether it breaks no rule; then it is counted as long as its capture is."""
+        return self.reason is None
+
+
+@dataclass(frozen=True)
+class Reject:
+    """One line of `otc_rejects` that names the symbol; no table counts it."""
+
+    stage: str
+    reason: str
+    field: str | None
+    detail: str
+    share_volume: Decimal | None
+    raw_line: str
+    tier: str
+    venue_class: str
+    capture_id: str
+    captured_at: datetime
+    capture_counts: str
+    source_file: str
+    source_line: int
+    file_is: FileIs
+
+
+@dataclass(frozen=True)
+class Trace:
+    """All that is known of a symbol's week.
+
+    Attributes:
+        lines: Those that count first, the most shares first.
+        rejects: Lines that no table counts.
+        feeds: Stored rows that the lines are part of.
+        sums: By tier, whether the lines that count add up to the stored total, exactly; over
+            all venues, whichever were asked for.
+        standings: By derived table: fresh, stale (older than its captures) or missing.
+    """
+
+    symbol: str
+    week_ending: date
+    lines: tuple[Line, ...]
+    rejects: tuple[Reject, ...]
+    feeds: tuple[Feed, ...]
+    sums: tuple[TierSum, ...]
+    standings: dict[str, Standing]
+
+
+class _Week:
+    """What is looked at: the captures of a week, why each counts or does not, their files."""
+
+    def __init__(self, lake: Lake, landing: Path, known: Known) -> None:
+        self.lake, self.known = lake, known
+        self._landing = landing
+        self._opened: dict[tuple[captures.Key, str], Delivered] = {}
+
+    def delivered(self, capture: Capture) -> Delivered:
+        """A capture's file as it is now; each is read once."""
+        name = (capture.key, capture.capture_id)
+        if name not in self._opened:
+            self._opened[name] = delivered_text.find(self._landing, capture)
+        return self._opened[name]
+
+    def why(self, capture: Capture) -> str:
+        chosen = pins.chosen(self.known.pins)
+        return captures.why(capture, self.known.current[capture.key], chosen)
+
+    def counts(self, capture: Capture) -> bool:
+        return self.known.current[capture.key] == capture
+
+
+def trace(
+    lake: Lake,
+    landing: Path,
+    symbol: str,
+    week: date,
+    mpid: str | None = None,
+    tier: Tier | None = None,
+) -> Trace:
+    """Trace a symbol's week.
+
+    Args:
+        lake: Where captures and tables are.
+        landing: The landing folder, where delivered files are looked for.
+        symbol: As FINRA writes it; case matters.
+        week: Week ending.
+        mpid: Only this venue, as `otc_venue_volume` names it.
+        tier: Only this tier.
+
+    Raises:
+        NothingTraced: the week is not captured or has no such line; it says what is near.
+        LakeError: a file of the lake cannot be read.
+    """
+    known = captures.known_of(lake, week)
+    if not known.captures:
+        raise nothing_traced.no_week(lake, week)
+    looked = _Week(lake, landing, known)
+    lines, rule_rejects = _lines(looked, symbol)
+    turned_away = [*_parse_rejects(looked, symbol), *rule_rejects]
+    if not lines and not turned_away:
+        raise nothing_traced.no_symbol(lake, week, symbol)
+
+    def wanted(of_tier: str, venue: str | None) -> bool:
+        return tier in {None, of_tier} and mpid in {None, venue}
+
+    chosen = [item for item in lines if wanted(item.tier, item.mpid)]
+    chosen.sort(key=lambda item: (not item.counts, -item.share_volume))
+    chosen_rejects = [item for item in turned_away if wanted(item.tier, _venue_of(item, lines))]
+    if not chosen and not chosen_rejects:
+        raise nothing_traced.no_venue(week, symbol, mpid, tier, {(i.tier, i.mpid) for i in lines})
+    return Trace(
+        symbol,
+        week,
+        tuple(chosen),
+        tuple(chosen_rejects),
+        feeds.of_lines(lake, week, symbol, chosen),
+        feeds.sums(lake, week, symbol, [item for item in lines if item.counts]),
+        feeds.standings(lake, week, known),
+    )
+
+
+def _lines(looked: _Week, symbol: str) -> tuple[list[Line], list[Reject]]:
+    """Every line of the symbol, of all captures; the rule rejects of those that count."""
+    found: list[Line] = []
+    rejected: list[Reject] = []
+    for capture in looked.known.captures:
+        path = captures.raw_path(looked.lake, capture)
+        rows = looked.lake.read(path, where=pl.col("symbol") == symbol)
+        if rows.is_empty():
+            continue
+        # Row rules look at one key at a time, so a symbol's rows of one capture are enough.
+        accepted, broken = rules.split(rows)
+        judged = pl.concat([accepted, broken], how="diagonal").sort("source_line")
+        found += _worded(looked, capture, judged)
+        if looked.counts(capture):
+            table = rejects.from_rules(broken)
+            rejected += [_reject(looked, capture, row) for row in table.to_dicts()]
+    return found, rejected
+
+
+def _worded(looked: _Week, capture: Capture, judged: pl.DataFrame) -> Iterable[Line]:
+    delivered = looked.delivered(capture)
+    texts = delivered_text.texts(delivered, judged)
+    counts = looked.counts(capture)
+    for row, (text, text_is) in zip(judged.to_dicts(), texts, strict=True):
+        made: dict[str, Any] = {
+            "tier": row["tier_name"],
+            "mpid": row["venue"],
+            "counts": counts and row.get("reason") is None,
+            "capture_counts": looked.why(capture),
+            "reason": row.get("reason"),
+            "raw_text": text,
+            "raw_text_is": text_is,
+            "file_is": delivered.state,
+        }
+        rest = {name: row[name] for name in Line.__dataclass_fields__ if name not in made}
+        yield Line(**rest, **made)
+
+
+def _parse_rejects(looked: _Week, symbol: str) -> Iterable[Reject]:
+    """Lines that could not be typed and whose own field names the symbol.
+
+    Where the fields stand is told by the file; where it is gone, FINRA's order is taken.
+    """
+    for capture in looked.known.captures:
+        path = captures.rejects_path(looked.lake, capture)
+        if not capture.rejects or not path.exists():
+            continue
+        header = looked.delivered(capture).header
+        for row in looked.lake.read(path).to_dicts():
+            if delivered_text.field(row["raw_line"], header, _SYMBOL) == symbol:
+                yield _reject(looked, capture, row)
+
+
+def _reject(looked: _Week, capture: Capture, row: dict[str, Any]) -> Reject:
+    made: dict[str, Any] = {
+        "tier": capture.tier.value,
+        "venue_class": capture.venue_class.value,
+        "capture_counts": looked.why(capture),
+        "file_is": looked.delivered(capture).state,
+    }
+    rest = {name: row[name] for name in Reject.__dataclass_fields__ if name not in made}
+    return Reject(**rest, **made)
+
+
+def _venue_of(item: Reject, lines: Iterable[Line]) -> str | None:
+    """The venue of a rejected line: its own line's where it was typed, else the MPID in it."""
+    place = (item.source_file, item.source_line)
+    typed = (line.mpid for line in lines if (line.source_file, line.source_line) == place)
+    return next(typed, None) or delivered_text.field(item.raw_line, DELIVERED, "MPID")
