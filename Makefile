@@ -36,6 +36,8 @@ demo: setup ## Load the committed sample weeks and show them
 	@echo
 	@echo "Next:"
 	@echo "  make ui       # the Dagster UI on http://127.0.0.1:3000; it builds files you drop into $(DATA)/landing"
+	@echo "  .venv/bin/spine report --open     # the newest complete week as a page; make notebook has charts to play with"
+	@echo "  .venv/bin/spine trace PMCY 2025-10-17 --mpid XSTM   # from a number to its line in the file"
 	@echo "  .venv/bin/spine diff 2025-10-17   # what the corrected file changed"
 	@echo "  .venv/bin/spine query 'SELECT week_ending, rank, mpid, total_volume FROM otc_venue_share ORDER BY ALL LIMIT 9'"
 	@echo "  .venv/bin/spine backfill --missing   # builds such files without it; spine doctor if in doubt"

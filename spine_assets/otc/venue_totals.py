@@ -38,7 +38,7 @@ class VenueTotals:
             LakeError: its file is damaged.
         """
         part = lake.part(_VENUES, week)
-        stamp = _stamp(part)
+        stamp = stamp_of(part)
         if stamp is None:
             return None
         held = self._kept.get(part)
@@ -50,7 +50,7 @@ class VenueTotals:
     def keep(self, lake: Lake, week: date, made: pl.DataFrame) -> None:
         """Remember the totals of a week that was just published; hold its lock."""
         part = lake.part(_VENUES, week)
-        stamp = _stamp(part)
+        stamp = stamp_of(part)
         if stamp is not None:
             self._keep(part, (stamp, made))
 
@@ -60,7 +60,7 @@ class VenueTotals:
             self._kept.popitem(last=False)
 
 
-def _stamp(part: Path) -> tuple[int, int] | None:
+def stamp_of(part: Path) -> tuple[int, int] | None:
     """Which file stands under a name: a published one is a new one."""
     try:
         status = part.stat()

@@ -18,10 +18,11 @@ from spine_assets.otc import captures
 from spine_assets.otc.checking import CheckResult, number
 from spine_assets.otc.outcome import BuildFailed, TableBuilt, WeekResult, Workplace
 from spine_assets.otc.tables import TABLES
+from spine_assets.otc.venue_totals import stamp_of
 from spine_assets.otc.versions import Standing, build_facts, part_of, standing
 from spine_assets.otc.week import check_week
 from spine_assets.report import NAME, charts, index, market, page, said, source, stored, symbols
-from spine_assets.report.source import Source
+from spine_assets.report.source import Points, Source
 from spine_assets.report.stored import Stamp
 from spine_assets.status import tiers_of
 from spine_assets.table import exact_sum
@@ -43,6 +44,7 @@ class Reports:
     def __init__(self, place: Workplace, *, force: bool = False) -> None:
         self._place, self._force = place, force
         self._built: list[date] = []
+        self._points = Points()
         self._facts: dict[Path, tuple[tuple[int, int], dict[str, Any]]] = {}
 
     def add(self, result: WeekResult, place: Workplace) -> None:
@@ -133,14 +135,15 @@ class Reports:
         self, week: date, inputs: str, build: str, results: Sequence[CheckResult]
     ) -> dict[str, Any]:
         lake = self._place.lake
-        told = source.read(self._place, week)
+        told = source.read(self._place, week, self._points)
         values = _values(self._place, told, results)
         stamp = Stamp(inputs, build, _facts(told, values, results))
         drawn = charts.svg(charts.venues(values["venues"]))
         values["charts"] = {
             "venues": charts.coloured(drawn, charts.PAGE_COLOURS),
-            "volumes": _drawn(charts.volumes(told.points)),
-            "concentration": _drawn(charts.concentration(told.points)),
+            "quarter": charts.coloured(
+                charts.svg(charts.quarter(told.points)), charts.PAGE_COLOURS
+            ),
         }
         html = page.render("report.html.j2", stamp=stamp.text(), version=stored.VERSION, **values)
         for content, target in (
@@ -161,19 +164,13 @@ class Reports:
 
     def _remembered(self, part: Path) -> dict[str, Any]:
         """`build_facts` of a file, read once as long as it is the same file."""
-        try:
-            status = part.stat()
-        except OSError:
+        stamp = stamp_of(part)
+        if stamp is None:
             return {}
-        stamp = (status.st_ino, status.st_mtime_ns)
         held = self._facts.get(part)
         if held is None or held[0] != stamp:
             held = self._facts[part] = (stamp, build_facts(self._place.lake, part))
         return held[1]
-
-
-def _drawn(spec: charts.Spec) -> str:
-    return charts.coloured(charts.svg(spec), charts.PAGE_COLOURS)
 
 
 def _values(place: Workplace, told: Source, results: Sequence[CheckResult]) -> dict[str, Any]:

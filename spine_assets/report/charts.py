@@ -41,6 +41,7 @@ _BARS = 12  # venues that fit the page; the table below has all
 _NAME_CHARS = 20  # of a firm, beside its bar
 _BILLION = 1e9
 _PAPER_FADE = 0.45  # bars of weeks that do not compare
+_NO_LEGEND = {"legend": None}  # the page has one for all charts, and a legend costs texts
 _CONFIG: Spec = {
     "background": "transparent",
     "font": "sans-serif",  # the page has its own
@@ -55,6 +56,11 @@ _CONFIG: Spec = {
         "titleFontWeight": "normal",
         "labelFontSize": 11,
         "titleFontSize": 11,
+        # To measure texts takes most of the time of drawing; these need not be moved or cut.
+        "labelOverlap": False,
+        "labelBound": False,
+        "labelLimit": 0,
+        "titleLimit": 0,
     },
     "legend": {
         "labelColor": MARKS["muted"],
@@ -96,11 +102,21 @@ def venues(rows: Sequence[Row]) -> Spec:
                 "encoding": {"x": {**x, "field": "before"}},
             }
         )
-    return _spec(values, {"encoding": {"y": y}, "layer": layers}, 380, {"step": 20})
+    size = {"width": 380, "height": {"step": 26}}
+    body = {"encoding": {"y": y}, "layer": layers}
+    return {"config": _CONFIG, "data": {"values": values}, **size, **body}
 
 
-def volumes(points: Sequence[WeekPoint]) -> Spec:
-    """Volume by week and class; weeks that are not loaded stay empty, others than complete pale."""
+def quarter(points: Sequence[WeekPoint]) -> Spec:
+    """Volume by week and class, and below it the HHI of each class, over the same weeks.
+
+    Weeks that are not loaded stay empty and break the lines; others than complete are pale.
+    """
+    parts = [_volumes(points), _concentration(points)]
+    return {"config": _CONFIG, "spacing": 14, "vconcat": parts}
+
+
+def _volumes(points: Sequence[WeekPoint]) -> Spec:
     values = [
         {
             "week": _label(point),
@@ -111,28 +127,21 @@ def volumes(points: Sequence[WeekPoint]) -> Spec:
         for point in points
         for name, shares in point.shares.items()
     ]
-    fade = {"condition": {"test": "datum.complete", "value": 1}, "value": _PAPER_FADE}
+    y = {"axis": {"title": "shares, billion", "tickCount": 4}}
     bars = {
         "mark": {"type": "bar"},
         "encoding": {
-            "x": _weeks(points),
-            "y": {
-                "field": "volume",
-                "type": "quantitative",
-                "axis": {"title": "shares, billion", "tickCount": 4},
-            },
-            "color": _class_colour(values),
-            "opacity": fade,
+            "x": _weeks(points, labelled=False),
+            "y": {"field": "volume", "type": "quantitative", **y},
+            "color": _class_colour(values) | _NO_LEGEND,
+            "opacity": _pale(_PAPER_FADE),
         },
     }
-    return _spec(values, bars, 430, 170)
+    return {"data": {"values": values}, "width": 430, "height": 170, **bars}
 
 
-def concentration(points: Sequence[WeekPoint]) -> Spec:
-    """HHI by week within each class; a line breaks where a week is missing.
-
-    Of all volume it would jump where a class is loaded first, which says nothing of the market.
-    """
+def _concentration(points: Sequence[WeekPoint]) -> Spec:
+    """Within each class: of all volume it would jump where a class is loaded first."""
     scopes = [name for name in _CLASS_MARKS if any(name in point.hhi for point in points)]
     values = [
         {
@@ -148,7 +157,7 @@ def concentration(points: Sequence[WeekPoint]) -> Spec:
         "field": "hhi",
         "type": "quantitative",
         "scale": {"domainMin": 0},
-        "axis": {"title": "HHI of the class, 0-1", "tickCount": 4},
+        "axis": {"title": "HHI of the class", "tickCount": 4},
     }
     line = {"type": "line", "invalid": "break-paths-show-domains", "strokeWidth": 2}
     layers = [
@@ -156,13 +165,17 @@ def concentration(points: Sequence[WeekPoint]) -> Spec:
         {
             "transform": [{"filter": "datum.hhi != null"}],
             "mark": {"type": "point", "size": 28, "filled": True},
-            "encoding": {
-                "opacity": {"condition": {"test": "datum.complete", "value": 1}, "value": 0.4}
-            },
+            "encoding": {"opacity": _pale(_PAPER_FADE)},
         },
     ]
-    encoding = {"x": _weeks(points), "y": y, "color": _class_colour(values)}
-    return _spec(values, {"encoding": encoding, "layer": layers}, 430, 170)
+    x = _weeks(points, labelled=True)
+    encoding = {"x": x, "y": y, "color": _class_colour(values) | _NO_LEGEND}
+    body = {"encoding": encoding, "layer": layers}
+    return {"data": {"values": values}, "width": 430, "height": 150, **body}
+
+
+def _pale(opacity: float) -> Spec:
+    return {"condition": {"test": "datum.complete", "value": 1}, "value": opacity}
 
 
 def svg(spec: Spec) -> str:
@@ -184,16 +197,6 @@ PAGE_COLOURS = {name: f"var(--{name})" for name in MARKS}
 """The page's own, which follow its theme."""
 
 
-def _spec(values: Sequence[Row], body: Spec, width: int, height: int | Spec) -> Spec:
-    return {
-        "data": {"values": list(values)},
-        "width": width,
-        "height": height,
-        "config": _CONFIG,
-        **body,
-    }
-
-
 def _venue(row: Row) -> str:
     """An ATS by its MPID, a firm by the beginning of its name."""
     if row["venue_class"] == VenueClass.ATS.value or not row["venue_name"]:
@@ -202,14 +205,16 @@ def _venue(row: Row) -> str:
     return name if len(name) <= _NAME_CHARS else f"{name[:_NAME_CHARS].rstrip()}…"
 
 
-def _weeks(points: Sequence[WeekPoint]) -> Spec:
+def _weeks(points: Sequence[WeekPoint], *, labelled: bool) -> Spec:
     """All weeks in their order, loaded or not."""
+    told = {"title": None, "grid": False}
+    shown = {"labelAngle": -45} if labelled else {"labels": False, "ticks": False}
     labels = [_label(point) for point in points]
     return {
         "field": "week",
         "type": "ordinal",
         "scale": {"domain": labels},
-        "axis": {"title": None, "grid": False, "labelAngle": -45},
+        "axis": told | shown,
     }
 
 

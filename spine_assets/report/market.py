@@ -26,7 +26,7 @@ def venue_rows(shares: pl.DataFrame, pair: Pair) -> list[Row]:
     Adds `share_before_pct` and `change_points` (both like for like, None where nothing can be
     compared), `rank_change` (positive = moved up) and `is_new` (no row then).
     """
-    both = pair.both()
+    both = pair.both
     frame = shares.sort("total_volume", "mpid", descending=[True, False])
     if both is None:
         blank = {"share_before_pct": None, "change_points": None, "rank_change": None}
@@ -45,7 +45,7 @@ def venue_rows(shares: pl.DataFrame, pair: Pair) -> list[Row]:
 
 def gone(pair: Pair) -> list[Row]:
     """Venues of the earlier week without a row now (mpid, like_pct), the largest first."""
-    both = pair.both()
+    both = pair.both
     if both is None:
         return []
     now, before = (_shares(part) for part in both)
@@ -76,7 +76,7 @@ def class_split(totals: pl.DataFrame) -> list[Row]:
 
 def change_pct(pair: Pair) -> float | None:
     """Change of the volume since the earlier week, percent, like for like."""
-    both = pair.both()
+    both = pair.both
     if both is None:
         return None
     now, before = (exact_sum(part["share_volume"]) for part in both)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 
 import polars as pl
 
@@ -25,7 +26,7 @@ class Totals:
     week: date
     frame: pl.DataFrame
 
-    @property
+    @cached_property
     def groups(self) -> set[Group]:
         """Tiers and classes that are loaded."""
         return {(tier, cls) for tier, cls in self.frame.select(_GROUP).unique().iter_rows()}
@@ -43,7 +44,7 @@ class Pair:
     now: Totals
     before: Totals | None
 
-    @property
+    @cached_property
     def like(self) -> set[Group]:
         """Tiers and classes that both weeks have."""
         return self.now.groups & self.before.groups if self.before else set()
@@ -65,10 +66,13 @@ class Pair:
         """Classes of a tier that both weeks have."""
         return {cls for name, cls in self.like if name == tier}
 
+    @cached_property
     def both(self) -> tuple[pl.DataFrame, pl.DataFrame] | None:
-        """Totals of both weeks over what both have."""
+        """Totals of both weeks over what both have; None where nothing can be compared."""
         if self.before is None:
             return None
+        if self.is_alike:
+            return self.now.frame, self.before.frame
         like = pl.DataFrame(
             sorted(self.like), schema=dict.fromkeys(_GROUP, pl.String), orient="row"
         )

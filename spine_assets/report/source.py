@@ -15,9 +15,11 @@ from spine_assets.lake import Lake, LakeError
 from spine_assets.otc import captures
 from spine_assets.otc.captures import Known
 from spine_assets.otc.outcome import Workplace
+from spine_assets.otc.venue_totals import stamp_of
 from spine_assets.otc.week_frames import WeekFrames
 from spine_assets.report import symbols, trend
 from spine_assets.report.pair import LOOK_BACK_WEEKS, Pair, Totals, pair
+from spine_assets.report.trend import WeekPoint
 
 _SHARES = "otc_venue_share"
 _SYMBOLS = "otc_symbol_summary"
@@ -47,11 +49,37 @@ class Source:
     rejects: pl.DataFrame
     restated: pl.DataFrame
     pair: Pair
-    points: list[trend.WeekPoint]
+    points: list[WeekPoint]
 
 
-def read(place: Workplace, week: date) -> Source:
+class Points:
+    """Points of stored weeks; one holds as long as the file of its week is the same."""
+
+    def __init__(self) -> None:
+        self._kept: dict[date, tuple[tuple[int, int], WeekPoint]] = {}
+
+    def until(self, lake: Lake, week: date) -> list[WeekPoint]:
+        """The quarter that ends with a week."""
+        return [self._of(lake, each) for each in trend.weeks_until(week)]
+
+    def _of(self, lake: Lake, week: date) -> WeekPoint:
+        stamp = stamp_of(lake.part(_SHARES, week))
+        if stamp is None:
+            return trend.point(week, None)
+        held = self._kept.get(week)
+        if held is None or held[0] != stamp:
+            made = trend.point(week, _stored(lake, _SHARES, week, trend.COLUMNS))
+            held = self._kept[week] = (stamp, made)
+        return held[1]
+
+
+def read(place: Workplace, week: date, points: Points | None = None) -> Source:
     """Read what is stored.
+
+    Args:
+        place: Where.
+        week: Week ending.
+        points: What an earlier report of the same run has read of the weeks before.
 
     Raises:
         LakeError: a file of the week is missing or damaged. Those of weeks before are taken for
@@ -71,7 +99,7 @@ def read(place: Workplace, week: date) -> Source:
         rejects=frames["otc_rejects"],
         restated=lake.read(lake.part("otc_restatements", week)),
         pair=compared,
-        points=trend.points(week, _quarter(lake, week)),
+        points=(points or Points()).until(lake, week),
     )
 
 
@@ -99,11 +127,6 @@ def _pair(place: Workplace, week: date) -> Pair:
             if (found := place.venue_totals.of(place.lake, other)) is not None:
                 earlier.append(Totals(other, found))
     return pair(Totals(week, now), earlier)
-
-
-def _quarter(lake: Lake, week: date) -> dict[date, pl.DataFrame]:
-    found = {each: _stored(lake, _SHARES, each, trend.COLUMNS) for each in trend.weeks_until(week)}
-    return {each: frame for each, frame in found.items() if frame is not None}
 
 
 def _stored(lake: Lake, table: str, week: date, columns: list[str]) -> pl.DataFrame | None:

@@ -60,12 +60,8 @@ def weeks_until(week: date) -> list[date]:
     return [week - timedelta(weeks=back) for back in range(WEEKS - 1, -1, -1)]
 
 
-def points(week: date, shares: Mapping[date, pl.DataFrame]) -> list[WeekPoint]:
-    """A point for each week of the quarter, from `otc_venue_share` of those that are stored."""
-    return [_point(each, shares.get(each)) for each in weeks_until(week)]
-
-
-def _point(week: date, shares: pl.DataFrame | None) -> WeekPoint:
+def point(week: date, shares: pl.DataFrame | None) -> WeekPoint:
+    """One week, from its `otc_venue_share` as far as `COLUMNS`; None where it is not stored."""
     sessions = len(sessions_of(week))
     if shares is None or not shares.height:
         return WeekPoint(week, sessions, {}, {}, (), False)

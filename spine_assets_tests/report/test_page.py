@@ -7,6 +7,7 @@ from datetime import timedelta
 from html.parser import HTMLParser
 
 from spine_assets.report import charts, stored, trend
+from spine_assets.report.source import Points
 from spine_assets_tests.conftest import NOW, PUBLISHED_TIER_1, WEEK, line
 from spine_assets_tests.report.conftest import BEFORE, Press
 
@@ -174,11 +175,10 @@ def test_weeks_in_between_that_have_no_report_are_named(press: Press) -> None:
 def test_trend_leaves_gaps_as_gaps(press: Press) -> None:
     press.deliver()
     press.made()
-    shares = {WEEK: press.house.table("otc_venue_share")}
-    points = trend.points(WEEK, shares)
+    points = Points().until(press.house.lake, WEEK)
     assert [point.is_loaded for point in points] == [False] * 12 + [True]
     assert points[-1].hhi == {"ATS": 0.625}
-    drawn = charts.volumes(points)
-    assert len(drawn["encoding"]["x"]["scale"]["domain"]) == trend.WEEKS
-    assert len(drawn["data"]["values"]) == 1  # no bar of height 0 for a week that is not there
-    assert charts.concentration(points)["data"]["values"][0]["hhi"] is None
+    volumes, concentration = charts.quarter(points)["vconcat"]
+    assert len(volumes["encoding"]["x"]["scale"]["domain"]) == trend.WEEKS
+    assert len(volumes["data"]["values"]) == 1  # no bar of height 0 for a week that is not there
+    assert [value["hhi"] for value in concentration["data"]["values"]] == [None] * 12 + [0.625]

@@ -1,0 +1,111 @@
+"""The report and the views for analysis are written apart; where both tell a figure, they agree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import duckdb
+import pytest
+
+from spine_assets.otc.outcome import Workplace
+from spine_assets.otc.tables import TABLES
+from spine_assets.report import market, source, symbols
+from spine_assets.sample.files import generate_week
+from spine_assets.warehouse import connect
+from spine_assets.weeks import weeks_between
+from spine_assets_tests.conftest import NOW, WEEK, House
+from spine_assets_tests.report.conftest import BEFORE
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
+    """Two whole weeks of all tiers and both classes."""
+    house = House(tmp_path_factory.mktemp("house"))
+    for week in weeks_between(BEFORE, WEEK):
+        for file in generate_week(week, seed=7, rows=600, include_non_ats=True):
+            house.drop(file.path, file.content)
+        house.built(week=week, now=NOW)
+    return house.workplace()
+
+
+@pytest.fixture(scope="module")
+def views(place: Workplace) -> Iterator[duckdb.DuckDBPyConnection]:
+    with connect(place.lake, TABLES) as connection:
+        yield connection
+
+
+@pytest.fixture(scope="module")
+def told(place: Workplace) -> source.Source:
+    return source.read(place, WEEK)
+
+
+def rows(views: duckdb.DuckDBPyConnection, sql: str) -> dict[tuple[str, str], tuple[Any, ...]]:
+    """Rows of a query of the week by their first two columns."""
+    found = views.execute(sql, {"week": WEEK}).fetchall()
+    return {(row[0], row[1]): row[2:] for row in found}
+
+
+def test_concentration(told: source.Source, views: duckdb.DuckDBPyConnection) -> None:
+    sql = """
+        SELECT tier, '', total_volume, venue_count, hhi, hhi_high, top_mpid, top_share_pct
+        FROM otc_market_structure_in($week, $week)
+    """
+    found = rows(views, sql)
+    mine = dict(market.concentrations(told.pair.now.frame))
+    for scope in ("all", "NMS_TIER_1", "NMS_TIER_2", "OTC"):
+        item = mine[scope]
+        shares, venues, hhi, high, top, percent = found["ALL" if scope == "all" else scope, ""]
+        assert (item.shares, item.venues, item.top_mpid) == (shares, venues, top)
+        assert (item.hhi, item.hhi_high, item.top_share_pct) == pytest.approx((hhi, high, percent))
+
+
+def test_ats_part(told: source.Source, views: duckdb.DuckDBPyConnection) -> None:
+    sql = """
+        SELECT tier, '', ats_volume, non_ats_volume, ats_share_pct
+        FROM otc_market_structure_in($week, $week)
+    """
+    found = rows(views, sql)
+    split = market.class_split(told.pair.now.frame)
+    assert len(split) == len(found) == 4
+    for row in split:
+        ats, non_ats, percent = found["ALL" if row["scope"] == "all" else row["scope"], ""]
+        assert (row["ats"], row["non_ats"]) == (ats, non_ats)
+        assert row["ats_pct"] == pytest.approx(percent)
+
+
+def test_changes_of_venues(told: source.Source, views: duckdb.DuckDBPyConnection) -> None:
+    sql = """
+        SELECT mpid, '', prior_market_share_pct, share_change_points, rank_change, is_new
+        FROM otc_venue_trend_in($week, $week)
+    """
+    found = rows(views, sql)
+    mine = market.venue_rows(told.shares, told.pair)
+    assert len(mine) == len(found) > 20
+    for row in mine:
+        before, points, moved, is_new = found[row["mpid"], ""]
+        assert row["share_before_pct"] == (None if before is None else pytest.approx(before))
+        assert row["change_points"] == (None if points is None else pytest.approx(points))
+        assert (row["rank_change"], row["is_new"]) == (moved, is_new)
+
+
+def test_movers(told: source.Source, views: duckdb.DuckDBPyConnection) -> None:
+    sql = """
+        SELECT tier, symbol, total_volume, prior_volume, volume_change, volume_change_pct
+        FROM otc_movers_in($week, $week) WHERE mover_rank <= 5
+    """
+    found = rows(views, sql)
+    mine = symbols.by_tier(told.summary, told.summary_before, told.pair, 5)
+    listed = {(tier.tier, row["symbol"]): row for tier in mine for row in tier.movers}
+    assert len(listed) == len(found) == 15
+    for key, (volume, before, change, percent) in found.items():
+        row = listed[key]
+        assert (row["volume"], row["volume_before"], row["change"]) == (volume, before, change)
+        assert row["change_pct"] == pytest.approx(percent)
+    kinds = rows(
+        views,
+        "SELECT tier, kind, count(*) FROM otc_movers_in($week, $week) GROUP BY ALL",
+    )
+    for tier in mine:
+        assert (tier.new,) == kinds.get((tier.tier, "NEW"), (0,))
+        assert (tier.gone,) == kinds.get((tier.tier, "GONE"), (0,))
