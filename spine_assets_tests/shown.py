@@ -21,6 +21,7 @@ _COMMENT = re.compile(r"\s+# .*$")
 _ENDLESS = "runs until someone stops it; "
 _PROXY = "needs nginx, htpasswd and openssl of the machine"
 _SIM = "needs the server of the line before; finra_sim/test_steering.py asks the same"
+_BROWSER = "starts the browser of the machine; defs/test_report.py gives it one of its own"
 _ROOT = "changes the machine, as root"
 NOT_RUN = {
     "make demo": "installs, and is run on a clean checkout by `.ci/run`",
@@ -29,6 +30,8 @@ NOT_RUN = {
     "make notebook": _ENDLESS + "test_notebook.py runs the notebook",
     "cp notebooks/explore.py notebooks/mine.py": "the notebook is not in the copy of the project",
     ".venv/bin/marimo edit --skip-update-check notebooks/mine.py": _ENDLESS + "edits a file",
+    "spine report --open": _BROWSER,
+    "spine report --index --open": _BROWSER,
     "make fuzz": "half an hour; its short version is in abuse/",
     "make crash": "an hour; its short version is in abuse/",
     ".venv/bin/python -m aiosmtpd -n -l 127.0.0.1:8025": _ENDLESS + "alerts/ has this server",

@@ -54,7 +54,7 @@ def short(value: Decimal | float | None) -> str:
     """A quantity to three digits, `944 M`."""
     if value is None:
         return _NONE
-    rough = float(value)
+    rough = float(f"{value:.3g}")  # 999,999 is 1 M
     for size, unit in _UNITS:
         if abs(rough) >= size:
             return f"{rough / size:.3g} {unit}"

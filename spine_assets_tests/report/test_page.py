@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from decimal import Decimal
 from html.parser import HTMLParser
 
-from spine_assets.report import charts, stored, trend
+import pytest
+
+from spine_assets.report import charts, page, stored, trend
 from spine_assets.report.source import Points
 from spine_assets_tests.conftest import NOW, PUBLISHED_TIER_1, WEEK, line
 from spine_assets_tests.report.conftest import BEFORE, Press
@@ -34,6 +37,23 @@ def links(page: str) -> Links:
     return parser
 
 
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (Decimal("999999"), "1 M"),
+        (Decimal("-999499.5"), "-999 k"),
+        (999, "999"),
+        (Decimal("12.500000"), "12.5"),
+        (943_802_893, "944 M"),
+        (1_240_000_000_000, "1.24 T"),
+        (0, "0"),
+        (None, "–"),  # noqa: RUF001 - as the page has it
+    ],
+)
+def test_quantities_are_shortened_to_three_digits(value: Decimal | int, text: str) -> None:
+    assert page.short(value) == text
+
+
 def test_figures_are_those_of_the_tables(press: Press) -> None:
     press.deliver()
     facts = press.made().facts
@@ -51,15 +71,15 @@ def test_figures_are_those_of_the_tables(press: Press) -> None:
 def test_page_needs_nothing_from_outside(press: Press) -> None:
     press.deliver()
     press.made()
-    for page in (press.page(), press.index()):
-        found = links(page)
+    for html in (press.page(), press.index()):
+        found = links(html)
         assert {
             value for name, value in found.found if "://" in value or value.startswith("//")
         } == set()
         assert not {name for name, _ in found.found if name.startswith("on")}
         assert not found.tags & {"link", "img", "iframe", "object", "embed", "video", "audio"}
-        assert "default-src 'none'" in page
-        assert not re.search(r"@import|url\(", page)
+        assert "default-src 'none'" in html
+        assert not re.search(r"@import|url\(", html)
     assert ("href", "../index.html") in links(press.page()).found
     assert ("href", "week_ending=2025-11-21/report.html") in links(press.index()).found
 
@@ -73,11 +93,11 @@ def test_what_was_delivered_is_shown_and_not_obeyed(press: Press) -> None:
         line("", shares="1", issue="</pre><img src=x onerror=alert(2)>"),
     )
     press.made()
-    page = press.page()
-    assert "<script>alert" not in page
-    assert "<img" not in page
-    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
-    assert links(page).tags >= {"html", "svg", "table"}
+    html = press.page()
+    assert "<script>alert" not in html
+    assert "<img" not in html
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in html
+    assert links(html).tags >= {"html", "svg", "table"}
     stamp = stored.stamp_of(stored.page_path(press.house.lake, WEEK))
     assert stamp is not None
 
@@ -85,13 +105,13 @@ def test_what_was_delivered_is_shown_and_not_obeyed(press: Press) -> None:
 def test_colours_are_the_pages_own_in_each_theme(press: Press) -> None:
     press.deliver()
     press.made()
-    page = press.page()
-    assert "prefers-color-scheme: dark" in page
-    assert "@media print" in page
-    assert 'fill="var(--ats)"' in page
+    html = press.page()
+    assert "prefers-color-scheme: dark" in html
+    assert "@media print" in html
+    assert 'fill="var(--ats)"' in html
     chart = stored.chart_path(press.house.lake, WEEK).read_text("utf-8")
     for mark in charts.MARKS.values():
-        assert mark not in page
+        assert mark not in html
         assert mark not in chart
     assert charts.LIGHT["ats"] in chart
 
