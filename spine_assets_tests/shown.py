@@ -31,6 +31,7 @@ NOT_RUN = {
     "cp notebooks/explore.py notebooks/mine.py": "the notebook is not in the copy of the project",
     ".venv/bin/marimo edit --skip-update-check notebooks/mine.py": _ENDLESS + "edits a file",
     "spine report --open": _BROWSER,
+    ".venv/bin/spine report --open": _BROWSER,
     "spine report --index --open": _BROWSER,
     "make fuzz": "half an hour; its short version is in abuse/",
     "make crash": "an hour; its short version is in abuse/",

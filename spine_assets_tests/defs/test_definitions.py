@@ -193,6 +193,9 @@ def test_table_shows_every_column_with_type_and_meaning(
         (column.name, column.type, column.constraints.nullable) for column in shown.columns
     ] == [(column.name, column.type.value, column.nullable) for column in columns[name]]
     assert [column.name for column in shown.columns if not (column.description or "").strip()] == []
+    told = {column.name: column.description or "" for column in shown.columns}
+    lineage = {item.name: item.lineage for item in (*DECLARED, *DECLARED_VIEWS)}[name]
+    assert all(f"{up}.{of}" in told[at] for at, sources in lineage.items() for up, of in sources)
 
 
 @pytest.mark.parametrize("table", TABLES)

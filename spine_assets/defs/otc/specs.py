@@ -164,10 +164,13 @@ def _key(table: Table | View) -> str:
 
 def _column(column: Column, table: Table | View) -> dg.TableColumn:
     unit = f" [{column.unit}]" if column.unit else ""
+    # Dagster's own UI (1.13.27) has no view of column lineage: the columns' texts tell it.
+    sources = [f"{upstream}.{name}" for upstream, name in table.lineage.get(column.name, ())]
+    origin = f" ← {', '.join(sources)}" if sources else ""
     return dg.TableColumn(
         column.name,
         column.type.value,
-        description=f"{column.description}{unit}",
+        description=f"{column.description}{unit}{origin}",
         constraints=dg.TableColumnConstraints(
             nullable=column.nullable, unique=table.key == (column.name,)
         ),
