@@ -194,8 +194,10 @@ def test_table_shows_every_column_with_type_and_meaning(
     ] == [(column.name, column.type.value, column.nullable) for column in columns[name]]
     assert [column.name for column in shown.columns if not (column.description or "").strip()] == []
     told = {column.name: column.description or "" for column in shown.columns}
-    lineage = {item.name: item.lineage for item in (*DECLARED, *DECLARED_VIEWS)}[name]
-    assert all(f"{up}.{of}" in told[at] for at, sources in lineage.items() for up, of in sources)
+    lineage = {item.name: item.lineage for item in DECLARED}
+    lineage |= {item.name: item.lineage for item in DECLARED_VIEWS}
+    for column, sources in lineage[name].items():
+        assert all(f"{upstream}.{origin}" in told[column] for upstream, origin in sources)
 
 
 @pytest.mark.parametrize("table", TABLES)
