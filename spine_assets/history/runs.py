@@ -195,9 +195,10 @@ def error_of(failed: dg.EventLogEntry | None) -> str | None:
 
 
 def _did(built: tuple[int, int], failed: dg.EventLogEntry | None) -> str:
-    tables, weeks = built
-    said = [f"{tables} tables of {weeks} weeks"] if weeks > 1 else []
-    said = said or ([f"{tables} tables"] if tables else [])
+    assets, weeks = built
+    many = f"{assets} asset{'s' if assets != 1 else ''}"
+    said = [f"{many} of {weeks} weeks"] if weeks > 1 else []
+    said = said or ([many] if assets else [])
     error = error_of(failed)
     if error:
         said.append(error.splitlines()[0])

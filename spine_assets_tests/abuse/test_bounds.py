@@ -181,7 +181,9 @@ class TestArchives:
     def test_a_nested_archive_is_not_unpacked(self, house: House, tmp_path: Path) -> None:
         zip_of(tmp_path / "inner.zip", {"x.csv": bytes(64_000_000)})
         zip_of(house.landing / "a.zip", {"inner.zip": (tmp_path / "inner.zip").read_bytes()})
-        assert "no header" in refused(house) or "wrong header" in refused(house)
+        # Which of them depends on the bytes of the inner archive, its time among them.
+        said = refused(house)
+        assert any(words in said for words in ("no header", "wrong header", "-delimited"))
 
     @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
     def test_packings_that_cannot_be_unpacked_in_bounds_are_refused(

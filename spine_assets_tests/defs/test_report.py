@@ -14,6 +14,7 @@ import pytest
 
 from spine_assets.history import open_instance
 from spine_assets.lake import Lake
+from spine_assets.otc.versions import Standing
 from spine_assets.report import NAME, stored
 from spine_assets.weeks import Tier
 from spine_assets_tests.defs.conftest import EVERY_TIER, TABLES, Project, Runner
@@ -95,6 +96,21 @@ class TestRuns:
         assert outcome.fact(NAME, NEXT, "change_pct") == 100.0
         held = reporting.instance.get_materialized_partitions(dg.AssetKey(NAME))
         assert held == {str(WEEK), str(NEXT)}
+
+    def test_later_week_that_waits_for_its_own_run_is_no_fault_of_this_one(
+        self, project: Project, reporting: Runner
+    ) -> None:
+        for week in (WEEK, NEXT):
+            project.deliver(week, Tier.OTC)
+            assert reporting.week(week).success
+        for week in (WEEK, NEXT):  # both are delivered before either is built
+            project.deliver(week, Tier.NMS_TIER_1)
+        outcome = reporting.week(WEEK)
+        assert outcome.success
+        assert [week for name, week in outcome.materialized() if name == NAME] == [str(WEEK)]
+        outcome = reporting.week(NEXT)
+        assert outcome.fact(NAME, NEXT, "tiers_in") == "NMS_TIER_1, OTC"
+        assert stored.standing(Lake(project.lake), NEXT) is Standing.FRESH
 
     def test_alone_it_reads_what_stands(self, project: Project, reporting: Runner) -> None:
         project.deliver(WEEK, *EVERY_TIER)

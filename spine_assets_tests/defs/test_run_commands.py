@@ -16,7 +16,7 @@ import dagster as dg
 import pytest
 
 from spine_assets.cli.shared import LANE
-from spine_assets.defs.otc.jobs import INGESTED, METRICS
+from spine_assets.defs.otc.jobs import INGESTED, NORMALIZED, SUMMARIZED
 from spine_assets.history import open_instance, table_states
 from spine_assets.tags import Lane
 from spine_assets.weeks import Tier, publication_day
@@ -72,7 +72,7 @@ class TestPipelines:
             "spine/front": "cli",
         }
         assert ingested["tables"]["otc_raw"]["rows"] == 2
-        only = dict.fromkeys(INGESTED, "materialized") | dict.fromkeys(METRICS)
+        only = dict.fromkeys(INGESTED, "materialized") | dict.fromkeys((*NORMALIZED, *SUMMARIZED))
         assert states(site) == only
         (normalized,) = run_json(site, "run", "otc.normalize")
         assert normalized["weeks"] == {"first": str(WEEK), "last": str(WEEK)}

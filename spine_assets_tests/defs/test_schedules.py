@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -131,7 +132,7 @@ class TestMetrics:
     ) -> None:
         project.deliver(WEEK, Tier.OTC)
         project.deliver(NEXT, Tier.OTC)
-        assert runner.week(WEEK).success
+        assert replace(runner, reports=True).week(WEEK).success
         assert runner.week(NEXT, "otc_raw").success
         (request,) = asked(schedules.compute_otc_metrics, runner)
         assert request.tags["dagster/partition"] == str(NEXT)

@@ -77,7 +77,9 @@ class TestAsset:
     ) -> None:
         outcome = runner.week(WEEK, FETCH_AND_BUILD)
         assert outcome.success
-        assert sorted({name for name, _ in outcome.materialized()}) == sorted((*TABLES, FETCHED))
+        assert sorted({name for name, _ in outcome.materialized()}) == sorted(
+            (*TABLES, FETCHED, "otc_weekly_report")
+        )
         assert differences(project.lake, server.sim, [WEEK]) == []
         assert outcome.fact(FETCHED, WEEK, "new_files") == len(Tier) * len(VenueClass)
 
