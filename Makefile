@@ -22,13 +22,13 @@ setup: $(if $(filter .uv/bin/uv,$(UV)),.uv/bin/uv) ## Install everything into .v
 	@$(UV) sync --locked --compile-bytecode --quiet
 
 demo: setup ## Load the committed sample weeks and show them
-	@mkdir -p $(DATA)/landing
+	@mkdir -p $(DATA)/landing/synthetic
 	@echo "1/4  landing the sample: 12 weeks as they first arrived"
-	@cp -R data/sample/first/. $(DATA)/landing/
+	@cp -R data/sample/first/. $(DATA)/landing/synthetic/
 	@echo "2/4  dagster asset materialize --select 'group:otc' --partition-range $(DEMO_WEEKS)"
 	@$(call quietly,$(MATERIALIZE) --partition-range $(DEMO_WEEKS))
 	@echo "3/4  a late tier and a corrected file arrive; the same command again"
-	@cp -R data/sample/later/. $(DATA)/landing/
+	@cp -R data/sample/later/. $(DATA)/landing/synthetic/
 	@$(call quietly,$(MATERIALIZE) --partition-range $(DEMO_WEEKS))
 	@echo "4/4  what was made"
 	@$(RUN) spine status

@@ -41,6 +41,9 @@ _TIER_STYLES = {
     Arrival.CORRECTED: "cyan",
 }
 _CHECK_STYLES = {"WARN": "yellow", "ERROR": "red"}
+_CLASSES = """
+    SELECT DISTINCT venue_class FROM otc_venue_share WHERE week_ending = $week ORDER BY ALL
+"""
 _TOP_VENUES = """
     SELECT rank, mpid, venue_name, total_volume, total_trades, market_share_pct, is_complete
     FROM otc_venue_share WHERE week_ending = $week ORDER BY rank NULLS LAST, mpid LIMIT $top
@@ -248,6 +251,8 @@ def week_figures(warehouse: duckdb.DuckDBPyConnection, week: date, top: int) -> 
     for name, sql in (("venues", _TOP_VENUES), ("symbols", _TOP_SYMBOLS)):
         names, rows = answer(warehouse, sql, {"week": week, "top": top})
         found[name] = [dict(zip(names, row, strict=True)) for row in rows]
+    names, rows = answer(warehouse, _CLASSES, {"week": week})
+    found["classes"] = [dict(zip(names, row, strict=True)) for row in rows]
     return found
 
 
@@ -267,6 +272,8 @@ def week(chosen: date, found: Figures, checks: list[CheckRecord]) -> None:
     """A week at a glance."""
     complete = bool(found["venues"]) and found["venues"][0]["is_complete"]
     note = "all three tiers in" if complete else "INCOMPLETE: not all three tiers are in"
+    if len(found["classes"]) == 1:
+        note += f"; {found['classes'][0]['venue_class']} alone"
     CONSOLE.print(f"\n[bold]Week ending {chosen}[/bold] ({note})")
     for name, title in (
         ("venues", "Top venues, of reported off-exchange volume"),

@@ -11,7 +11,11 @@ from spine_assets.cli.render import CONSOLE, text
 def printed(place: Path, facts: dict[str, Any]) -> None:
     """Where the page is, and what it begins with."""
     complete = facts["is_complete"]
-    note = "all three tiers in" if complete else f"INCOMPLETE: {', '.join(facts['tiers_in'])}"
+    tiers = ", ".join(facts["tiers_in"])
+    note = "all three tiers in" if complete else f"INCOMPLETE, only {tiers} in"
+    classes = " and ".join(facts["classes_in"])
+    note += f"; {classes}" if len(facts["classes_in"]) > 1 else f"; {classes} alone"
+    note += "; synthetic sample data" if facts["is_synthetic"] else ""
     change = facts["change_pct"]
     since = "" if change is None else f" ({change:+.1f}% since {facts['against']})"
     CONSOLE.print(f"[bold]Week ending {facts['week_ending']}[/bold] ({note})")
@@ -26,8 +30,8 @@ def printed(place: Path, facts: dict[str, Any]) -> None:
         )
     found = facts["checks_warned"] + facts["checks_failed"]
     CONSOLE.print(
-        f"{found} checks found something, {text(facts['rejects'])} rejects, "
-        f"{facts['restatements']} restatements"
+        f"checks that found something: {found}; rejects: {text(facts['rejects'])}; "
+        f"restatements: {facts['restatements']}"
     )
     # The path alone on a line, so that it can be taken whole by eye, mouse or pipe.
     CONSOLE.print(str(place), soft_wrap=True, highlight=False, markup=False)

@@ -46,6 +46,8 @@ def report(week: date | None, opened: bool, index: bool, as_json: bool) -> None:
     if as_json:
         places = {"report": str(page), "index": str(stored.index_path(lake))}
         click.echo(json.dumps({**places, **stamp.facts}, indent=1))
+    elif index:
+        click.echo(shown)
     else:
         render_report.printed(shown, stamp.facts)
     where = shown.resolve().as_uri()

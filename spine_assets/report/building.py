@@ -138,7 +138,7 @@ class Reports:
         told = source.read(self._place, week, self._points)
         values = _values(self._place, told, results)
         stamp = Stamp(inputs, build, _facts(told, values, results))
-        drawn = charts.svg(charts.venues(values["venues"]))
+        drawn = charts.svg(charts.venues(values["venues"], marked=told.pair.is_alike))
         values["charts"] = {
             "venues": charts.coloured(drawn, charts.PAGE_COLOURS),
             "quarter": charts.coloured(
@@ -189,6 +189,9 @@ def _values(place: Workplace, told: Source, results: Sequence[CheckResult]) -> d
         "is_complete": is_complete,
         "is_overdue": said.is_overdue(arrived),
         "caveats": said.caveats(told, is_complete),
+        "is_synthetic": said.is_synthetic(told),
+        "limits": told.pair.limits,
+        "is_alike": told.pair.is_alike,
         "against": told.pair.before.week if told.pair.before else None,
         "change_pct": market.change_pct(told.pair),
         "shares": exact_sum(told.shares["total_volume"]),
@@ -233,6 +236,8 @@ def _facts(told: Source, values: dict[str, Any], results: Sequence[CheckResult])
     return {
         "week_ending": str(told.week),
         "is_complete": values["is_complete"],
+        "is_synthetic": values["is_synthetic"],
+        "trading_days": told.points[-1].sessions,
         "tiers_in": sorted({tier for tier, _ in told.pair.now.groups}),
         "classes_in": sorted({cls for _, cls in told.pair.now.groups}),
         "shares": number(values["shares"]),

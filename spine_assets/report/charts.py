@@ -7,7 +7,8 @@ dark and paper. Belongs here: what is drawn. Does not belong here: what is told 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from spine_assets.report.trend import WeekPoint
@@ -38,6 +39,7 @@ _CLASS_MARKS = {
     VenueClass.NON_ATS.value: MARKS["non-ats"],
 }
 _BARS = 12  # venues that fit the page; the table below has all
+_ROUND = (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10)
 _NAME_CHARS = 20  # of a firm, beside its bar
 _BILLION = 1e9
 _PAPER_FADE = 0.45  # bars of weeks that do not compare
@@ -73,15 +75,21 @@ _CONFIG: Spec = {
 }
 
 
-def venues(rows: Sequence[Row]) -> Spec:
-    """Shares of the largest venues as bars, what each had before as a tick."""
+def venues(rows: Sequence[Row], *, marked: bool) -> Spec:
+    """Shares of the largest venues as bars, what each had before as a tick.
+
+    Args:
+        rows: Venues, the largest first.
+        marked: Whether both weeks have the same tiers and classes; else bar and tick would be
+            shares of different things.
+    """
     shown = [row for row in rows if row["market_share_pct"] is not None][:_BARS]
     values = [
         {
             "venue": _venue(row),
             "class": row["venue_class"],
             "share": row["market_share_pct"],
-            "before": row["share_before_pct"],
+            "before": row["share_before_pct"] if marked else None,
         }
         for row in shown
     ]
@@ -127,7 +135,9 @@ def _volumes(points: Sequence[WeekPoint]) -> Spec:
         for point in points
         for name, shares in point.shares.items()
     ]
-    y = {"axis": {"title": "shares, billion", "tickCount": 4}}
+    highest = _above(float(sum(point.shares.values())) / _BILLION for point in points)
+    scale = {"scale": {"domainMax": highest}}
+    y = {"axis": {"title": "shares, billion", "tickCount": 4}} | scale
     bars = {
         "mark": {"type": "bar"},
         "encoding": {
@@ -148,30 +158,43 @@ def _concentration(points: Sequence[WeekPoint]) -> Spec:
             "week": _label(point),
             "class": name,
             "hhi": point.hhi.get(name),
+            # A week of fewer tiers is a point of its own: no line may lead to it.
+            "joined": point.hhi.get(name) if point.is_complete else None,
             "complete": point.is_complete,
         }
         for point in points
         for name in scopes
     ]
     y = {
-        "field": "hhi",
         "type": "quantitative",
-        "scale": {"domainMin": 0},
+        "scale": {
+            "domainMin": 0,
+            "domainMax": _above(point.hhi.get(name) for point in points for name in scopes),
+        },
         "axis": {"title": "HHI of the class", "tickCount": 4},
     }
     line = {"type": "line", "invalid": "break-paths-show-domains", "strokeWidth": 2}
     layers = [
-        {"mark": line},
+        {"mark": line, "encoding": {"y": y | {"field": "joined"}}},
         {
             "transform": [{"filter": "datum.hhi != null"}],
             "mark": {"type": "point", "size": 28, "filled": True},
-            "encoding": {"opacity": _pale(_PAPER_FADE)},
+            "encoding": {"y": y | {"field": "hhi"}, "opacity": _pale(_PAPER_FADE)},
         },
     ]
     x = _weeks(points, labelled=True)
-    encoding = {"x": x, "y": y, "color": _class_colour(values) | _NO_LEGEND}
+    encoding = {"x": x, "color": _class_colour(values) | _NO_LEGEND}
     body = {"encoding": encoding, "layer": layers}
     return {"data": {"values": values}, "width": 430, "height": 150, **body}
+
+
+def _above(values: Iterable[float | None]) -> float:
+    """The next round number above some values, so that the last gridline is above them."""
+    highest = max((value for value in values if value is not None), default=0.0)
+    if not highest:
+        return 1.0
+    size = 10.0 ** math.floor(math.log10(highest))
+    return next(step * size for step in _ROUND if step * size >= highest)
 
 
 def _pale(opacity: float) -> Spec:

@@ -32,7 +32,11 @@ def html(lake: Lake) -> str:
     ]
     newest = next((row for row in rows if row["facts"]["is_complete"]), None)
     return page.render(
-        "index.html.j2", rows=rows, newest=newest, missing=_gaps(row["week"] for row in rows)
+        "index.html.j2",
+        rows=rows,
+        newest=newest,
+        missing=_gaps(row["week"] for row in rows),
+        is_synthetic=any(row["facts"]["is_synthetic"] for row in rows),
     )
 
 

@@ -57,7 +57,7 @@ def short(value: Decimal | float | None) -> str:
     rough = float(f"{value:.3g}")  # 999,999 is 1 M
     for size, unit in _UNITS:
         if abs(rough) >= size:
-            return f"{rough / size:.3g} {unit}"
+            return f"{rough / size:#.3g}".rstrip(".") + f" {unit}"
     return whole(value)
 
 

@@ -20,6 +20,9 @@ from spine_assets.weeks import SESSIONS, Tier, monday_of, sessions_of
 
 Row = dict[str, Any]
 
+SYNTHETIC = "synthetic"
+"""Folder of the landing folder whose files are made up, as `make demo` has it."""
+
 _RAW_LINES = 8  # as many as show what is wrong without filling the page
 
 
@@ -61,7 +64,11 @@ def rejects(source: Source) -> tuple[list[Row], list[Row]]:
     frame = source.rejects
     counted = (
         frame.group_by("stage", "reason")
-        .agg(lines=pl.len(), shares=pl.col("share_volume").sum())
+        .agg(
+            lines=pl.len(),
+            # Of lines without a readable volume the sum is unknown and not 0.
+            shares=pl.when(pl.col("share_volume").count() > 0).then(pl.col("share_volume").sum()),
+        )
         .sort("stage", "lines", "reason", descending=[False, True, False])
     )
     rows = [
@@ -97,6 +104,11 @@ def outcome(result: CheckResult) -> str:
 def caveats(source: Source, is_complete: bool) -> list[str]:
     """What a reader of this week must know, the gravest first."""
     found = []
+    if is_synthetic(source):
+        found.append(
+            "This is synthetic sample data, made by the project's own generator. The names of "
+            "ATSs are real; firms, symbols and every figure are invented."
+        )
     if not is_complete:
         loaded = ", ".join(sorted({tier for tier, _ in source.pair.now.groups}))
         found.append(
@@ -108,6 +120,18 @@ def caveats(source: Source, is_complete: bool) -> list[str]:
         found.append(
             f"Only {classes.pop()} rows are loaded: all shares are of that class, and the other "
             "class is unknown, not zero."
+        )
+    if source.rejects.height:
+        unread = source.rejects["share_volume"].null_count()
+        told = f", {unread} of them with a volume that cannot be read" if unread else ""
+        found.append(
+            f"{_count(source.rejects.height, 'delivered line')} in no figure of this page{told}: "
+            "see Rejects."
+        )
+    if source.restated.height:
+        found.append(
+            f"The week was restated {_times(source.restated.height)} since it was first loaded; "
+            "these are the figures after that: see Restatements."
         )
     if source.pair.limits:
         found.append(f"Changes since week {source.pair.before.week} are {source.pair.limits}.")  # type: ignore[union-attr]
@@ -129,6 +153,20 @@ def caveats(source: Source, is_complete: bool) -> list[str]:
         "DE_MINIMIS is FINRA's pool of small firms, not a venue: it has no rank, and hhi leaves "
         "it out (hhi high takes it for one firm).",
     ]
+
+
+def is_synthetic(source: Source) -> bool:
+    """Whether a file that counts lies in a folder that is called so, as the sample's do."""
+    files = (item.source_file for item in source.known.current.values())
+    return any(SYNTHETIC in file.split("/") for file in files)
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number:,} {thing}{'s are' if number != 1 else ' is'}"
+
+
+def _times(number: int) -> str:
+    return {1: "once", 2: "twice"}.get(number, f"{number} times")
 
 
 def trading_days(week: date) -> str:

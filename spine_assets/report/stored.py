@@ -22,7 +22,7 @@ from spine_assets.otc.versions import Standing, build_facts, part_of
 from spine_assets.report import NAME
 from spine_assets.report.trend import WEEKS, weeks_until
 
-VERSION = "1"
+VERSION = "2"
 """Raise it when the same inputs would give another page."""
 
 PAGE = "report.html"

@@ -31,6 +31,7 @@ COLUMNS = [
 ]
 """All of `otc_symbol_summary` that is told here."""
 
+_NAMED = 5  # of the new and the gone; more do not fit a line
 _VOLUMES = {VenueClass.ATS.value: "ats_volume", VenueClass.NON_ATS.value: "non_ats_volume"}
 Row = dict[str, Any]
 
@@ -44,8 +45,10 @@ class TierSymbols:
         movers: The largest changes in shares of symbols with a row in both weeks: `volume`,
             `volume_before`, `change`, `change_pct`, over the classes that both weeks have.
         compared: Whether there was an earlier week of this tier.
-        new: Symbols with a row now and none then; `new_shares` is their volume.
-        gone: Symbols with a row then and none now; `gone_shares` was their volume.
+        new: Symbols with a row now and none then; `new_shares` is their volume, and `came` the
+            largest of them (symbol, volume).
+        gone: Symbols with a row then and none now; `gone_shares` was their volume, and `went` the
+            largest of them.
     """
 
     tier: str
@@ -57,6 +60,8 @@ class TierSymbols:
     new_shares: Decimal = Decimal(0)
     gone: int = 0
     gone_shares: Decimal = Decimal(0)
+    came: tuple[tuple[str, Decimal], ...] = ()
+    went: tuple[tuple[str, Decimal], ...] = ()
 
 
 def by_tier(
@@ -114,6 +119,8 @@ def _compared(
         exact_sum(new["volume"]),
         gone.height,
         exact_sum(gone["volume_before"]),
+        _named(new, "volume"),
+        _named(gone, "volume_before"),
     )
 
 
@@ -121,6 +128,11 @@ def _like(summary: pl.DataFrame, classes: Collection[str]) -> pl.DataFrame:
     """symbol, volume over some classes; without a share in them there is no row of them."""
     volume = pl.sum_horizontal(_VOLUMES[name] for name in sorted(classes))
     return summary.select("symbol", volume=volume).filter(pl.col("volume") > 0)
+
+
+def _named(frame: pl.DataFrame, volume: str) -> tuple[tuple[str, Decimal], ...]:
+    ordered = frame.sort(volume, "symbol", descending=[True, False]).head(_NAMED)
+    return tuple(ordered.select("symbol", volume).iter_rows())
 
 
 def _largest(summary: pl.DataFrame, most: int) -> pl.DataFrame:

@@ -40,7 +40,7 @@ def links(page: str) -> Links:
 @pytest.mark.parametrize(
     ("value", "text"),
     [
-        (Decimal("999999"), "1 M"),
+        (Decimal("999999"), "1.00 M"),
         (Decimal("-999499.5"), "-999 k"),
         (999, "999"),
         (Decimal("12.500000"), "12.5"),
@@ -154,8 +154,8 @@ def test_changes_are_told_against_the_week_before(press: Press) -> None:
     text = press.text()
     assert "+100.0% since 2025-11-14" in text
     assert "75.000 +25.00" in text  # half of the week before
-    assert "Without a row in week 2025-11-14: 1 symbols (100 shares)." in text
-    assert "Without one now: 1 (100 shares then)." in text
+    assert "New, without a row in week 2025-11-14: 1 (100 shares): BBBB 100." in text
+    assert "Gone, without a row now: 1 (100 shares then): GONE 100." in text
 
 
 def test_holidays_are_told(press: Press) -> None:
@@ -182,6 +182,66 @@ def test_rejects_checks_and_restatements_are_told(press: Press) -> None:
     assert "rule BLANK_SYMBOL 1 7" in text
     assert "OTC ATS 2026-01-21 12:00 107 157" in text or "OTC ATS 2026-01-21 12:00 100 150" in text
     assert "warned otc_restatements size" in text
+
+
+def test_lines_that_are_in_no_figure_are_told_first(press: Press) -> None:
+    press.deliver(WEEK, "otc.csv", line(), line("", shares="7"), line("BBBB", shares="6,753,871"))
+    press.made()
+    text = press.text()
+    assert "2 delivered lines are in no figure of this page, 1 of them with a volume that" in text
+    assert "parse NOT_A_NUMBER 1 –" in text  # noqa: RUF001 - as the page has it
+
+
+def test_restated_week_says_so_first(press: Press) -> None:
+    press.deliver(WEEK, "first.csv", line())
+    press.made()
+    assert "restated" not in press.text().partition("Venues")[0]
+    press.deliver(WEEK, "second.csv", line(shares="150", updated="2025-12-30"))
+    press.made(now=NOW + timedelta(days=1))
+    assert "The week was restated once" in press.text().partition("Venues")[0]
+
+
+def test_synthetic_data_is_called_so_on_page_and_index(press: Press) -> None:
+    press.deliver()
+    press.made()
+    assert "ynthetic sample" not in press.page() + press.index()
+    press.deliver(BEFORE, "synthetic/otc.csv")
+    facts = press.made(BEFORE).facts
+    assert facts["is_synthetic"]
+    assert "Synthetic sample data, not FINRA's" in press.page(BEFORE)
+    assert "Some weeks are synthetic sample data" in press.index()
+
+
+def test_shares_of_different_things_are_not_drawn_beside_one_another(press: Press) -> None:
+    press.deliver(BEFORE)
+    press.made(BEFORE)
+    press.deliver()
+    press.deliver(
+        WEEK, "firm.csv", line(mpid="", shares="1000", name="ACME LLC", updated="2026-01-15")
+    )
+    press.made()
+    text = press.text()
+    assert "the mark is" not in text
+    assert "compared on OTC ATS alone" in text
+    rows = [{"mpid": "A", "venue_class": "ATS", "market_share_pct": 1.0, "share_before_pct": 2.0}]
+    drawn = {marked: charts.venues(rows, marked=marked)["layer"] for marked in (True, False)}
+    assert (len(drawn[True]), len(drawn[False])) == (2, 1)
+
+
+def test_no_line_leads_to_a_week_that_is_not_complete(press: Press) -> None:
+    press.deliver()
+    press.made()
+    points = Points().until(press.house.lake, WEEK)
+    values = charts.quarter(points)["vconcat"][1]["data"]["values"]
+    assert (values[-1]["hhi"], values[-1]["joined"]) == (0.625, None)
+
+
+def test_axes_end_above_what_they_show(press: Press) -> None:
+    press.deliver()
+    press.made()
+    volumes, concentration = charts.quarter(Points().until(press.house.lake, WEEK))["vconcat"]
+    assert volumes["encoding"]["y"]["scale"]["domainMax"] >= 400 / 1e9
+    assert concentration["layer"][0]["encoding"]["y"]["scale"]["domainMax"] == 0.8
 
 
 def test_weeks_in_between_that_have_no_report_are_named(press: Press) -> None:
