@@ -32,15 +32,16 @@ demo: setup ## Load the committed sample weeks and show them
 	@$(call quietly,$(MATERIALIZE) --partition-range $(DEMO_WEEKS))
 	@echo "4/4  what was made"
 	@$(RUN) spine status
+	@echo "(the sample ends with 2025-11-21: later weeks are due and not here)"
 	@$(RUN) spine week --top 5
 	@echo
 	@echo "Next:"
 	@echo "  make ui       # the Dagster UI on http://127.0.0.1:3000; it builds files you drop into $(DATA)/landing"
+	@echo "  .venv/bin/spine backfill --missing   # builds such files without it; spine doctor if in doubt"
 	@echo "  .venv/bin/spine report --open     # the newest complete week as a page; make notebook has charts to play with"
 	@echo "  .venv/bin/spine trace PMCY 2025-10-17 --mpid XSTM   # from a number to its line in the file"
 	@echo "  .venv/bin/spine diff 2025-10-17   # what the corrected file changed"
 	@echo "  .venv/bin/spine query 'SELECT week_ending, rank, mpid, total_volume FROM otc_venue_share ORDER BY ALL LIMIT 9'"
-	@echo "  .venv/bin/spine backfill --missing   # builds such files without it; spine doctor if in doubt"
 
 test: setup ## Run the tests
 	@$(RUN) pytest -n auto

@@ -13,7 +13,7 @@ app = marimo.App(width="medium", app_title="FINRA OTC weekly: explore")
 @app.cell
 def _():
     from contextlib import closing
-    from datetime import date, timedelta
+    from datetime import timedelta
 
     import altair as alt
     import duckdb
@@ -23,7 +23,7 @@ def _():
     from spine_assets.settings import load_settings
     from spine_assets.warehouse import answer
 
-    return alt, answer, closing, date, duckdb, load_settings, mo, pl, timedelta
+    return alt, answer, closing, duckdb, load_settings, mo, pl, timedelta
 
 
 @app.cell
@@ -199,19 +199,32 @@ def _(complete_only, mo, pl, weeks):
 
 
 @app.cell
-def _(alt, complete_only, date, pl, timedelta, weeks):
-    MONDAY = timedelta(days=4)  # from a week's Friday back to the day it begins
-    SATURDAY = timedelta(days=1)
+def _(alt, asked, complete_only, pl, timedelta, weeks):
     COLORS = alt.Scale(domain=["ATS", "NON_ATS"], range=["#2f6f9f", "#e08a3c"])
     BANDS = {"not loaded": "#d4d4d8", "incomplete: a tier is missing": "#fde68a"}
 
+    _first, _last = weeks["week_ending"].min(), weeks["week_ending"].max()
+    _short = set(
+        asked(
+            """
+            SELECT week_ending FROM otc_weeks_calendar
+            WHERE trading_days < 5 AND week_ending BETWEEN $first AND $last
+            """,
+            {"week_ending": pl.Date},
+            first=_first,
+            last=_last,
+        )["week_ending"]
+    )
+    # Fridays from the first loaded week to the last, also of weeks that are not loaded.
+    _fridays = [_first + timedelta(weeks=n) for n in range((_last - _first).days // 7 + 1)]
+    labels = {week: f"{week:%d %b %y}{'*' * (week in _short)}" for week in _fridays}
+
     def drawn(frame):
-        """Rows of the weeks that are drawn, each with the days its bar spans."""
+        """Rows of the weeks that are drawn, each with the label of its week."""
         wanted = weeks.filter("is_complete") if complete_only.value else weeks
         joined = frame.join(wanted.select("week_ending", "is_complete"), on="week_ending")
         return joined.with_columns(
-            begins=pl.col("week_ending") - MONDAY,
-            ends=pl.col("week_ending") + SATURDAY,
+            label=pl.col("week_ending").replace_strict(labels, return_dtype=pl.String),
             friday=pl.col("week_ending").cast(pl.String),
             state=pl.when("is_complete").then(pl.lit("complete")).otherwise(pl.lit("incomplete")),
         )
@@ -221,35 +234,20 @@ def _(alt, complete_only, date, pl, timedelta, weeks):
         held = dict(weeks.select("week_ending", "is_complete").rows())
         names = list(BANDS)
         rows = [
-            (week - MONDAY, week + SATURDAY * 3, str(week), names[week in held])
-            for week in every_week()
+            (label, str(week), names[week in held])
+            for week, label in labels.items()
             if not held.get(week, False)
         ]
-        schema = {"begins": pl.Date, "ends": pl.Date, "friday": pl.String, "why": pl.String}
+        schema = {"label": pl.String, "friday": pl.String, "why": pl.String}
         return pl.DataFrame(rows, schema=schema, orient="row")
 
-    def every_week():
-        """Fridays from the first loaded week to the last, also of weeks that are not loaded."""
-        first, last = weeks["week_ending"].min(), weeks["week_ending"].max()
-        return [first + timedelta(weeks=n) for n in range((last - first).days // 7 + 1)]
-
-    def days(field="begins"):
-        """The axis of time; it spans all loaded weeks, so that charts compare."""
-        fridays = every_week()
-
-        def at(day: date):
-            return alt.DateTime(year=day.year, month=day.month, date=day.day)
-
+    def by_week():
+        """The axis of weeks, a band each; it has all loaded weeks, so that charts compare."""
         return alt.X(
-            f"{field}:T",
-            title="Week ending",
-            scale=alt.Scale(domain=[at(fridays[0] - MONDAY), at(fridays[-1] + SATURDAY * 3)]),
-            axis=alt.Axis(
-                values=[at(day) for day in fridays],
-                format="%d %b %y",
-                labelOverlap=True,
-                grid=False,
-            ),
+            "label:O",
+            title="Week ending (* fewer than five trading days)",
+            scale=alt.Scale(type="band", domain=list(labels.values())),
+            axis=alt.Axis(labelAngle=0, labelOverlap=True, grid=False),
         )
 
     def over_time(chart, title, subtitle):
@@ -259,8 +257,7 @@ def _(alt, complete_only, date, pl, timedelta, weeks):
             alt.Chart(found)
             .mark_rect(opacity=0.6)
             .encode(
-                x=days(),
-                x2="ends:T",
+                x=by_week(),
                 color=alt.Color(
                     "why:N",
                     scale=alt.Scale(domain=list(BANDS), range=list(BANDS.values())),
@@ -280,7 +277,7 @@ def _(alt, complete_only, date, pl, timedelta, weeks):
             )
         )
 
-    return COLORS, bands, days, drawn, over_time
+    return COLORS, bands, by_week, drawn, labels, over_time
 
 
 @app.cell
@@ -316,14 +313,13 @@ def _(asked, pl, symbol_choice):
 
 
 @app.cell
-def _(COLORS, alt, days, drawn, over_time, symbol, symbol_volume):
+def _(COLORS, alt, by_week, drawn, over_time, symbol, symbol_volume):
     _NOTE = "By class of venue; a class without a bar was not reported, or its files are not loaded"
     _bars = (
         alt.Chart(drawn(symbol_volume))
-        .mark_rect()
+        .mark_bar(width=alt.RelativeBandSize(band=0.8))
         .encode(
-            x=days(),
-            x2="ends:T",
+            x=by_week(),
             y=alt.Y("bottom:Q", title="Shares", axis=alt.Axis(format="~s")),
             y2="top:Q",
             color=alt.Color("venue_class:N", scale=COLORS, legend=alt.Legend(title="Class")),
@@ -470,13 +466,13 @@ def _(asked, pl, timedelta, venue_choice):
 
 
 @app.cell
-def _(MEASURES, alt, by_measure, days, drawn, mpid, over_time, venue_rows):
+def _(MEASURES, alt, by_measure, by_week, drawn, mpid, over_time, venue_rows):
     _shades = alt.Scale(domain=list(MEASURES.values()), range=["#2f6f9f", "#9ca3af"])
     _line = (
         alt.Chart(by_measure(drawn(venue_rows)))
         .mark_line(point=True)
         .encode(
-            x=days("week_ending"),
+            x=by_week(),
             y=alt.Y("value:Q", title="Percent"),
             color=alt.Color("measure:N", scale=_shades, legend=alt.Legend(title="Share")),
             detail="stretch:N",

@@ -139,6 +139,19 @@ def test_a_week_that_is_not_built_is_an_error_that_names_the_newest(spine: Spine
     assert f"week {NEXT} is not built; the newest is {WEEK}" in result.output
 
 
+@pytest.mark.parametrize("command", ["week", "report"])
+def test_an_empty_project_is_told_how_to_begin(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.setenv("SPINE_DATA_DIR", str(tmp_path))
+    result = CliRunner().invoke(main, [command])
+    assert result.exit_code == 1
+    assert result.stderr == (
+        "Error: no week is built yet: make demo loads the sample; or drop files into "
+        f"{tmp_path / 'landing'} and run spine backfill --missing\n"
+    )
+
+
 def test_query_prints_a_table_csv_and_json_with_whole_shares(spine: Spine) -> None:
     sql = "SELECT tier, sum(share_volume) AS shares FROM otc_venue_volume GROUP BY tier ORDER BY 1"
     expected = {tier.value: volume(WEEK, tier) for tier in Tier}

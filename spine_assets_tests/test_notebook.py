@@ -164,6 +164,28 @@ def test_a_week_that_is_not_loaded_is_a_gap_and_one_without_a_tier_is_marked(rep
         assert str(WHOLE) in {row["friday"] for row in drawn}
 
 
+def test_every_week_has_a_place_of_its_own_on_the_axis(report: Any) -> None:
+    axis = ["31 Oct 25", "07 Nov 25", "14 Nov 25", "21 Nov 25"]
+    symbol, _, venue = report["charts"]
+    for chart in (symbol, venue):
+        for layer in chart["layer"]:
+            assert layer["encoding"]["x"]["scale"] == {"type": "band", "domain": axis}
+            assert {row["label"] for row in chart["datasets"][layer["data"]["name"]]} <= {*axis}
+    assert {row["friday"]: row["label"] for row in report["bands"]}[str(ABSENT)] == "07 Nov 25"
+
+
+def test_a_week_with_a_holiday_has_a_star(tmp_path: Path) -> None:
+    made = House(tmp_path)
+    labor_day = date(2025, 9, 5)
+    for item in committed_week(labor_day):
+        made.drop(item.path, item.content)
+    made.built(week=labor_day)
+    ensure_view_file(tmp_path / "spine.duckdb", made.lake, TABLES)
+    symbol, *_ = reported(tmp_path)["charts"]
+    (layer,) = symbol["layer"]
+    assert layer["encoding"]["x"]["scale"]["domain"] == ["05 Sep 25*"]
+
+
 def test_it_says_in_words_what_the_shares_are_of(report: Any) -> None:
     said = " ".join(report["texts"])
     assert "volume reported off-exchange" in said

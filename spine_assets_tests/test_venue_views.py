@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 
 import duckdb
 import pytest
@@ -264,9 +265,74 @@ def test_a_venue_of_a_tier(shares: Answer) -> None:
         "tier_share_pct": 50.0,
         "rank": 1,
         "avg_trade_size": 110.0,
+        "prior_week_ending": None,
+        "prior_tier_class_share_pct": None,
+        "prior_rank": None,
+        "tier_class_share_change_points": None,
+        "rank_change": None,
+        "is_new": None,
+        "is_comparable": False,
         "trading_days": 4,
         "is_complete": False,
     }
+
+
+def test_a_venue_of_a_tier_is_told_against_the_prior_week(
+    opened: duckdb.DuckDBPyConnection,
+) -> None:
+    answer = ask(opened, "FROM otc_tier_venue_share_all")
+    # Tier 1 has 58 UBSA and 40 INCR in V1, then 28, 60 and 10 JPMX in V2.
+    lost = one(answer, week_ending=V2, tier=T1, mpid="UBSA")
+    assert (lost["prior_week_ending"], lost["is_comparable"]) == (V1, True)
+    assert lost["prior_tier_class_share_pct"] == pytest.approx(5800 / 98)
+    assert lost["tier_class_share_change_points"] == pytest.approx(-3000 / 98)
+    assert (lost["prior_rank"], lost["rank"], lost["rank_change"]) == (1, 2, -1)
+    gained = one(answer, week_ending=V2, tier=T1, mpid="INCR")
+    assert gained["tier_class_share_change_points"] == pytest.approx(2000 / 98)
+    assert (gained["rank_change"], gained["is_new"]) == (1, False)
+    new = one(answer, week_ending=V2, tier=T1, mpid="JPMX")
+    assert (new["is_new"], new["prior_week_ending"], new["is_comparable"]) == (True, V1, True)
+    changes = ("prior_tier_class_share_pct", "prior_rank", "tier_class_share_change_points")
+    assert {new[name] for name in (*changes, "rank_change")} == {None}
+
+
+def test_a_tier_and_class_is_compared_whatever_the_other_class_is(
+    opened: duckdb.DuckDBPyConnection,
+) -> None:
+    answer = ask(opened, "FROM otc_tier_venue_share_all")
+    ats = one(answer, week_ending=V3, tier=T1, mpid="INCR")  # 60 of 98, then 30 of 78
+    assert (ats["prior_week_ending"], ats["is_comparable"]) == (V2, True)
+    assert ats["tier_class_share_change_points"] == pytest.approx(3000 / 78 - 6000 / 98)
+    firm = one(answer, week_ending=V3, tier=T1, mpid="CRD1")  # the first week of its class
+    assert (firm["prior_week_ending"], firm["is_comparable"], firm["is_new"]) == (None, False, None)
+
+
+def test_the_prior_week_of_a_tier_and_class_is_within_four_weeks(
+    opened: duckdb.DuckDBPyConnection,
+) -> None:
+    answer = ask(opened, "FROM otc_tier_venue_share_all")
+    later = one(answer, week_ending=V6, tier=T1, mpid="INCR")  # 10 of 98, then 50 of 98
+    assert later["prior_week_ending"] == V4
+    assert later["tier_class_share_change_points"] == pytest.approx(4000 / 98)
+    # CRD1 was in V3; the next week of its class is V8, with the bucket alone, five weeks later.
+    bucket = one(answer, week_ending=V8, tier=T1, mpid=BUCKET)
+    assert (bucket["prior_week_ending"], bucket["is_comparable"]) == (None, False)
+    assert bucket["is_new"] is None
+    after = one(answer, week_ending=V9, tier=T1, mpid=BUCKET)
+    assert (after["prior_rank"], after["tier_class_share_change_points"]) == (None, 0.0)
+    without = one(answer, week_ending=V8, tier=T1, mpid="UBSA")  # of V7's 0 no share is known
+    assert (without["prior_week_ending"], without["is_new"]) == (V7, False)
+    assert without["tier_class_share_change_points"] is None
+
+
+def test_four_weeks_before_is_compared_and_the_venues_other_tier_is_not(tmp_path: Path) -> None:
+    rows = [Row(V4, T1, "A", "UBSA", "1"), Row(V4, T2, "A", "INCR", "1")]
+    rows += [Row(V8, T1, "A", "UBSA", "1"), Row(V8, T1, "A", "INCR", "3")]
+    with connect(lake_of(tmp_path, rows), TABLES) as connection:
+        answer = ask(connection, "FROM otc_tier_venue_share_all")
+    found = one(answer, week_ending=V8, mpid="UBSA")
+    assert (found["prior_week_ending"], found["tier_class_share_change_points"]) == (V4, -75.0)
+    assert one(answer, week_ending=V8, mpid="INCR")["is_new"] is True
 
 
 def test_ranks_are_of_the_class_in_the_tier_and_the_bucket_takes_none(shares: Answer) -> None:
@@ -293,10 +359,13 @@ def test_the_plain_view_has_the_complete_weeks_alone(
     assert [row["week_ending"] for row in weeks] == [S2, S3]
 
 
-def test_a_range_of_weeks_has_the_rows_of_all(opened: duckdb.DuckDBPyConnection) -> None:
-    part = ask(opened, "FROM otc_venue_trend_in($first, $last) ORDER BY ALL", first=V4, last=V6)
+@pytest.mark.parametrize(("view", "count"), [("otc_venue_trend", 4), ("otc_tier_venue_share", 8)])
+def test_a_range_of_weeks_has_the_rows_of_all(
+    opened: duckdb.DuckDBPyConnection, view: str, count: int
+) -> None:
+    part = ask(opened, f"FROM {view}_in($first, $last) ORDER BY ALL", first=V4, last=V6)
     everything = ask(
-        opened, f"FROM otc_venue_trend_all WHERE week_ending BETWEEN '{V4}' AND '{V6}' ORDER BY ALL"
+        opened, f"FROM {view}_all WHERE week_ending BETWEEN '{V4}' AND '{V6}' ORDER BY ALL"
     )
     assert part == everything
-    assert len(part) == 4
+    assert len(part) == count

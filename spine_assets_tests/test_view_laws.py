@@ -112,6 +112,32 @@ def test_parts_of_a_tier_add_up_to_100(views: Views, rows: Rows) -> None:
 
 @generated
 @given(rows=weeks_of_rows)
+def test_a_part_of_a_tier_changes_since_the_nearest_week_of_its_class(
+    views: Views, rows: Rows
+) -> None:
+    views.fill(rows)
+    answer = views.ask("FROM otc_tier_venue_share_all")
+    scopes = {(r.week, r.tier, r.venue_class) for r in rows}
+    parts = {(r["week_ending"], r["tier"], r["mpid"]): r for r in answer}
+    for row in answer:
+        week, tier, venue_class = row["week_ending"], row["tier"], row["venue_class"]
+        earlier = [week - timedelta(weeks=n) for n in range(1, 5)]
+        prior = next((day for day in earlier if (day, tier, venue_class) in scopes), None)
+        before = parts.get((prior, tier, row["mpid"]), {})
+        assert (row["prior_week_ending"], row["is_comparable"]) == (prior, prior is not None)
+        assert row["is_new"] == (None if prior is None else not before)
+        assert row["prior_tier_class_share_pct"] == before.get("tier_class_share_pct")
+        assert row["prior_rank"] == before.get("rank")
+        for name, now, then in (
+            ("tier_class_share_change_points", row["tier_class_share_pct"], "tier_class_share_pct"),
+            ("rank_change", row["rank"], "rank"),
+        ):
+            known = now is not None and before.get(then) is not None
+            assert (row[name] is not None) == known
+
+
+@generated
+@given(rows=weeks_of_rows)
 def test_changes_add_up_to_the_difference_of_the_weeks(views: Views, rows: Rows) -> None:
     views.fill(rows)
     totals: dict[tuple[date, str], Fraction] = defaultdict(Fraction)

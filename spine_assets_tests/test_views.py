@@ -30,7 +30,7 @@ BACK = {  # weeks that a view looks back, and how often each is opened
     "otc_venue_trend": 5,
     "otc_market_structure": 0,
     "otc_movers": 4,
-    "otc_tier_venue_share": 0,
+    "otc_tier_venue_share": 4,
 }
 named = pytest.mark.parametrize("view", ANALYSIS, ids=[view.name for view in ANALYSIS])
 

@@ -9,7 +9,15 @@ from pathlib import Path
 
 import click
 
-from spine_assets.cli.shared import COUNT, DEFAULT_WEEKS, WeekType, as_json_option, open_lake, told
+from spine_assets.cli.shared import (
+    COUNT,
+    DEFAULT_WEEKS,
+    WeekType,
+    as_json_option,
+    nothing_built,
+    open_lake,
+    told,
+)
 
 
 @click.command()
@@ -93,11 +101,7 @@ def week(week: date | None, top: int, as_json: bool) -> None:
     lake = open_lake()
     built = lake.weeks("otc_venue_share")
     if not built:
-        raise click.ClickException(
-            "no week is built yet; drop files into the landing folder and run "
-            "dagster asset materialize -m spine_assets.definitions --select 'group:otc' "
-            "--partition WEEK"
-        )
+        raise nothing_built()
     chosen = week or built[-1]
     if chosen not in built:
         raise click.ClickException(f"week {chosen} is not built; the newest is {built[-1]}")

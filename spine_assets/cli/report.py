@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from spine_assets.cli.shared import WeekType, as_json_option, open_lake, told
+from spine_assets.cli.shared import WeekType, as_json_option, nothing_built, open_lake, told
 
 if TYPE_CHECKING:
     from spine_assets.lake import Lake
@@ -61,10 +61,7 @@ def _newest(lake: Lake) -> date:
 
     built = lake.weeks("otc_venue_share")
     if not built:
-        raise click.ClickException(
-            "no week is built yet; drop files into the landing folder and run "
-            "spine backfill --missing"
-        )
+        raise nothing_built()
     return newest_complete(lake) or built[-1]
 
 

@@ -202,3 +202,13 @@ def open_lake() -> Lake:
     from spine_assets.settings import load_settings
 
     return Lake(load_settings().lake_path)
+
+
+def nothing_built() -> click.ClickException:
+    """What `spine week` and `spine report` say where no week is built yet."""
+    from spine_assets.settings import load_settings
+
+    return click.ClickException(
+        "no week is built yet: make demo loads the sample; or drop files into "
+        f"{visible(str(load_settings().landing_path))} and run spine backfill --missing"
+    )

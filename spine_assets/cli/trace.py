@@ -23,7 +23,13 @@ TIERS = ("NMS_TIER_1", "NMS_TIER_2", "OTC")
 @click.argument("week", type=WeekType())
 @click.option("--mpid", help="Only this venue, as otc_venue_volume names it.")
 @click.option("--tier", type=NameChoice(TIERS), help="Only this tier.")
-@click.option("--limit", type=COUNT, default=5, show_default=True, help="Lines and rows listed.")
+@click.option(
+    "--limit",
+    type=COUNT,
+    default=5,
+    show_default=True,
+    help="Lines listed, and rows listed of each table.",
+)
 @as_json_option
 @told
 def trace(

@@ -108,7 +108,8 @@ TREND = View(
 TIER_SHARE = View(
     name="otc_tier_venue_share",
     description="A venue's week in one tier, so that shares of cheap stocks do not swamp those of "
-    "the others: volume, rank and part of its class in the tier.",
+    "the others: volume, rank and part of its class in the tier, beside those of the prior week. A "
+    "venue that had a row in the prior week and has none now has no row here.",
     grain="week x tier x class x venue",
     key=("week_ending", "tier", "venue_class", "mpid"),
     deps=(_VENUES, "otc_weeks_calendar"),
@@ -129,6 +130,28 @@ TIER_SHARE = View(
             "for the bucket",
         ),
         c.average_trade_size(),
+        Column(
+            "prior_week_ending",
+            Type.DATE,
+            "Nearest earlier week with this class of the tier, at most 4 weeks before; null when "
+            "there is none",
+            nullable=True,
+        ),
+        c.percentage("prior_tier_class_share_pct", "The same of the prior week"),
+        _rank("prior_rank", "The same of the prior week"),
+        c.change(
+            "tier_class_share_change_points",
+            "Change of tier_class_share_pct",
+            "percentage points",
+        ),
+        Column("rank_change", Type.COUNT, "Ranks moved up (positive) or down", nullable=True),
+        Column(
+            "is_new",
+            Type.FLAG,
+            "No row in the prior week; null where there is none",
+            nullable=True,
+        ),
+        Column("is_comparable", Type.FLAG, "There is a prior week of this class of the tier"),
         c.trading_days(),
         c.IS_COMPLETE,
     ),
@@ -137,6 +160,9 @@ TIER_SHARE = View(
         "tier_share_pct": "100 x v / sum(v) within week_ending and tier",
         "rank": "rank by share_volume within week_ending, tier and venue_class",
         "avg_trade_size": "share_volume / trade_count",
+        "tier_class_share_change_points": "tier_class_share_pct - prior_tier_class_share_pct",
+        "rank_change": "prior_rank - rank",
+        "is_comparable": "prior_week_ending is not null",
     },
     lineage={
         name: ((_VENUES, name),)
@@ -151,6 +177,13 @@ TIER_SHARE = View(
         "tier_share_pct": _VOLUME,
         "rank": _VOLUME,
         "avg_trade_size": (*_VOLUME, (_VENUES, "trade_count")),
+        "prior_week_ending": _LOADED,
+        "prior_tier_class_share_pct": (*_VOLUME, *_LOADED),
+        "prior_rank": (*_VOLUME, *_LOADED),
+        "tier_class_share_change_points": (*_VOLUME, *_LOADED),
+        "rank_change": (*_VOLUME, *_LOADED),
+        "is_new": ((_VENUES, "mpid"), *_LOADED),
+        "is_comparable": _LOADED,
         "trading_days": _DAYS,
         "is_complete": ((_VENUES, "tier"),),
     },

@@ -1,3 +1,4 @@
+-- The weeks that may be the earlier one: 28 days back.
 WITH named AS (
     SELECT
         week_ending,
@@ -10,7 +11,7 @@ WITH named AS (
         count(*) AS symbols,
         max(last_update_date) AS updated
     FROM otc_venue_volume
-    WHERE week_ending BETWEEN first_week::DATE AND last_week::DATE
+    WHERE week_ending BETWEEN first_week::DATE - 28 AND last_week::DATE
     GROUP BY week_ending, tier, venue_class, mpid, venue_name
 ),
 
@@ -34,6 +35,12 @@ scaled AS (
         *,
         sum(share_volume) OVER (PARTITION BY week_ending, tier, venue_class) AS class_volume,
         sum(share_volume) OVER (PARTITION BY week_ending, tier) AS tier_volume,
+        CASE WHEN class_volume > 0
+            THEN 100 * share_volume::DOUBLE / class_volume::DOUBLE
+        END AS tier_class_share_pct,
+        CASE WHEN tier_volume > 0
+            THEN 100 * share_volume::DOUBLE / tier_volume::DOUBLE
+        END AS tier_share_pct,
         CASE WHEN mpid <> 'DE_MINIMIS'
             THEN rank() OVER (
                 PARTITION BY week_ending, tier, venue_class
@@ -42,6 +49,19 @@ scaled AS (
             )
         END AS rank
     FROM venues
+),
+
+pairs AS (
+    -- A share is within tier and class, so the tier's other class does not matter.
+    SELECT
+        week_ending,
+        tier,
+        venue_class,
+        CASE WHEN lag(week_ending) OVER by_week >= week_ending - 28
+            THEN lag(week_ending) OVER by_week
+        END AS prior_week_ending
+    FROM (SELECT DISTINCT week_ending, tier, venue_class FROM venues)
+    WINDOW by_week AS (PARTITION BY tier, venue_class ORDER BY week_ending)
 )
 
 SELECT
@@ -53,22 +73,32 @@ SELECT
     v.share_volume,
     v.trade_count,
     v.symbol_count,
-    CASE WHEN v.class_volume > 0
-        THEN 100 * v.share_volume::DOUBLE / v.class_volume::DOUBLE
-    END AS tier_class_share_pct,
-    CASE WHEN v.tier_volume > 0
-        THEN 100 * v.share_volume::DOUBLE / v.tier_volume::DOUBLE
-    END AS tier_share_pct,
+    v.tier_class_share_pct,
+    v.tier_share_pct,
     v.rank,
     CASE WHEN v.trade_count > 0
         THEN v.share_volume::DOUBLE / v.trade_count
     END AS avg_trade_size,
+    p.prior_week_ending,
+    prior.tier_class_share_pct AS prior_tier_class_share_pct,
+    prior.rank AS prior_rank,
+    v.tier_class_share_pct - prior.tier_class_share_pct AS tier_class_share_change_points,
+    prior.rank - v.rank AS rank_change,
+    CASE WHEN p.prior_week_ending IS NOT NULL THEN prior.mpid IS NULL END AS is_new,
+    p.prior_week_ending IS NOT NULL AS is_comparable,
     day.trading_days,
     weeks.is_complete
 FROM scaled AS v
+INNER JOIN pairs AS p USING (week_ending, tier, venue_class)
 INNER JOIN (
     SELECT week_ending, count(DISTINCT tier) = 3 AS is_complete
     FROM venues
     GROUP BY week_ending
 ) AS weeks USING (week_ending)
 INNER JOIN otc_weeks_calendar AS day USING (week_ending)
+LEFT JOIN scaled AS prior
+    ON prior.week_ending = p.prior_week_ending
+    AND prior.tier = v.tier
+    AND prior.venue_class = v.venue_class
+    AND prior.mpid = v.mpid
+WHERE v.week_ending BETWEEN first_week::DATE AND last_week::DATE
