@@ -34,12 +34,12 @@ if TYPE_CHECKING:
 SAMPLE_ROWS = 20  # as many as fit a screen
 _SHOWN_CHARS = 500  # no real line is longer
 SCHEMA = "Pandera: exact columns and types, ranges, no nulls where none belong, unique key."
-SCHEMA_TODO = (
+SCHEMA_REMEDY = (
     "The code or its declaration is wrong, not the delivered data: nothing can be mended by "
     "delivering again. `spine anomalies --week WEEK` shows columns and values at fault; report it "
     "with them. What was published before stays."
 )
-RECONCILES_TODO = (
+RECONCILES_REMEDY = (
     "What was published before stays. Run `spine doctor`, which finds damaged files, then "
     "`spine backfill WEEK --force`; if it fails again, report it with the sample that "
     "`spine anomalies --week WEEK` shows."

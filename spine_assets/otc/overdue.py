@@ -24,7 +24,7 @@ HOLDS = (
     "Every tier of every week since the first one held has arrived by the day after FINRA's "
     "publication day (exchange holidays counted)."
 )
-TODO = (
+REMEDY = (
     "`spine status --due` lists the weeks. For each, run `spine fetch --week WEEK`, or download "
     "the tier from https://otctransparency.finra.org and drop it into the landing folder."
 )

@@ -14,13 +14,13 @@ from spine_assets.defs.logs import LOGGED
 from spine_assets.defs.otc.specs import FILES, check_description
 from spine_assets.defs.resources import Spine
 from spine_assets.otc.checking import SAMPLE_ROWS
-from spine_assets.otc.overdue import DOWNLOAD, HOLDS, TODO, Overdue, overdue
+from spine_assets.otc.overdue import DOWNLOAD, HOLDS, REMEDY, Overdue, overdue
 
 
 @dg.asset_check(
     asset=FILES,
     name=ARRIVED,
-    description=check_description(HOLDS, TODO),
+    description=check_description(HOLDS, REMEDY),
 )
 def tiers_arrived(spine: Spine) -> dg.AssetCheckResult:
     """Overdue tiers of all weeks, as of now."""
