@@ -1,6 +1,7 @@
 """The lake: one folder a table, one a week, Parquet files replaced atomically.
 
     <root>/<table>/week_ending=YYYY-MM-DD/<file>.parquet
+    <root>/<table>/all/data.parquet                        a table without weeks
 
 A file appears under its name only when it is whole and on disk, so a reader sees a
 table's old week or its new one. Belongs here: paths, atomic writes, file metadata, the
@@ -47,6 +48,7 @@ _ROW_GROUP_ROWS = 32_768
 _ZSTD_LEVEL = 1
 _WEEK_FOLDER = "week_ending=2"  # of a real week; the empty one begins otherwise
 _EMPTY_WEEK = "week_ending=__HIVE_DEFAULT_PARTITION__"
+_WHOLE = "all"
 
 
 class LakeError(Exception):
@@ -70,6 +72,14 @@ class Lake:
     def part(self, table: str, week: date) -> Path:
         """The file of one derived table's week, existing or not."""
         return self.folder(table, week) / PART
+
+    def whole_part(self, table: str) -> Path:
+        """The file of a table without weeks, existing or not."""
+        return self.root / table / _WHOLE / PART
+
+    def is_whole(self, table: str) -> bool:
+        """Whether a table has no weeks."""
+        return (self.root / table / _WHOLE).is_dir()
 
     def empty_part(self, table: str) -> Path:
         """The file without rows that tells a table's columns."""
@@ -203,9 +213,11 @@ class Lake:
         """
         return self._hold(str(week), given_up)
 
-    def lock_of(self, name: str) -> AbstractContextManager[None]:
+    def lock_of(
+        self, name: str, given_up: Callable[[], bool] | None = None
+    ) -> AbstractContextManager[None]:
         """Hold something of the lake that is no week; else as `lock`."""
-        return self._hold(name)
+        return self._hold(name, given_up)
 
     @contextmanager
     def _hold(self, name: str, given_up: Callable[[], bool] | None = None) -> Iterator[None]:

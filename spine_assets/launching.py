@@ -66,8 +66,8 @@ def config_of(plan: RunPlan, log_level: str | None = None) -> dict[str, Any]:
 def tags_of(plan: RunPlan, tags: Mapping[str, str]) -> dict[str, str]:
     """Tags of a run, with those that name its weeks."""
     if plan.first is None or plan.last is None:
-        return dict(tags)
-    return {**tags, **week_tags(str(plan.first), str(plan.last))}
+        return {**tags, **plan.tags}
+    return {**tags, **plan.tags, **week_tags(str(plan.first), str(plan.last))}
 
 
 class Here:
@@ -92,17 +92,24 @@ class Here:
         from dagster._utils.interrupts import capture_interrupts
 
         definition = self._definitions.resolve_job_def(job)
+        from spine_assets.components.turns import OWN_EXECUTORS
+
         longest = _longest(self.instance, tags)
+        given = tags_of(plan, {**tags, FRONT: "cli"})
+        config = config_of(plan, self.log_level)
         with capture_interrupts(), _watched(self.instance, run_id, longest):
-            result = definition.execute_in_process(
-                run_config=config_of(plan, self.log_level),
-                instance=self.instance,
-                tags=tags_of(plan, {**tags, FRONT: "cli"}),
-                run_id=run_id,
-                raise_on_error=False,
-            )
+            if definition.executor_def.name in OWN_EXECUTORS:
+                success = _by_own_executor(self.instance, definition, config, given, run_id)
+            else:
+                success = definition.execute_in_process(
+                    run_config=config,
+                    instance=self.instance,
+                    tags=given,
+                    run_id=run_id,
+                    raise_on_error=False,
+                ).success
         self._say_who_ended(run_id)
-        return Launched(run_id, result.success)
+        return Launched(run_id, success)
 
     def _say_who_ended(self, run_id: str) -> None:
         """Record a run that its user interrupted as canceled; Dagster takes it for a failure."""
@@ -173,6 +180,32 @@ def daemon_is_alive(instance: dg.DagsterInstance) -> bool:
 
     kind = QueuedRunCoordinatorDaemon.daemon_type()
     return bool(get_daemon_statuses(instance, [kind], ignore_errors=True)[kind].healthy)
+
+
+def _by_own_executor(
+    instance: dg.DagsterInstance,
+    definition: dg.JobDefinition,
+    config: Mapping[str, Any],
+    tags: Mapping[str, str],
+    run_id: str,
+) -> bool:
+    """Run a job to its end as its executor does it, which `execute_in_process` does not ask.
+
+    What `dagster job execute` does, with a run id of ours.
+    """
+    from dagster._core.definitions.reconstruct import ReconstructableRepository
+    from dagster._core.execution.api import execute_run
+
+    repository = ReconstructableRepository.for_module("spine_assets.definitions", "defs")
+    job = repository.get_reconstructable_job(definition.name)
+    run = instance.create_run_for_job(
+        job_def=definition,
+        run_id=run_id,
+        run_config=config,
+        tags={**definition.tags, **tags},
+        job_code_origin=job.get_python_origin(),
+    )
+    return bool(execute_run(job, run, instance).success)
 
 
 def _longest(instance: dg.DagsterInstance, tags: Mapping[str, str]) -> float:

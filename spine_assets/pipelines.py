@@ -41,6 +41,7 @@ class Kind(StrEnum):
     FILE = "file"
     TEXT = "text"
     FLAG = "true or false"
+    DAY = "date"
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,7 @@ class RunPlan:
     first: date | None = None
     last: date | None = None
     run_config: Mapping[str, Any] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def said(self) -> str:
@@ -95,8 +97,13 @@ class Pipeline:
 
 
 def discover() -> dict[str, Pipeline]:
-    """Pipelines of all domains by name: `PIPELINES` of each `defs/<domain>/pipelines.py`."""
+    """All pipelines by name: `PIPELINES` of each `defs/<domain>/pipelines.py`, and those of YAML.
+
+    Raises:
+        BadDeclaration: a pipeline's YAML is not sound.
+    """
     import spine_assets.defs
+    from spine_assets.declarative.offered import offered
 
     found: dict[str, Pipeline] = {}
     for domain in pkgutil.iter_modules(spine_assets.defs.__path__):
@@ -107,6 +114,10 @@ def discover() -> dict[str, Pipeline]:
             if pipeline.name in found:
                 raise ValueError(f"two pipelines are named {pipeline.name}: rename one of them")
             found[pipeline.name] = pipeline
+    for pipeline in offered():
+        if pipeline.name in found:
+            raise ValueError(f"two pipelines are named {pipeline.name}: rename one of them")
+        found[pipeline.name] = pipeline
     return dict(sorted(found.items()))
 
 
@@ -189,6 +200,13 @@ def _flag(text: str) -> bool:
     return value in _TRUE
 
 
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is no date; write YYYY-MM-DD") from None
+
+
 _READERS: dict[Kind, Callable[[str], Any]] = {
     Kind.WEEK: _week,
     Kind.TIER: _tier,
@@ -196,4 +214,5 @@ _READERS: dict[Kind, Callable[[str], Any]] = {
     Kind.FILE: _file,
     Kind.TEXT: str,
     Kind.FLAG: _flag,
+    Kind.DAY: _day,
 }

@@ -11,10 +11,10 @@ import glob
 import hashlib
 import re
 import uuid
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import duckdb
 from filelock import FileLock
@@ -25,6 +25,9 @@ from spine_assets.otc import pins, raw, venue_volume
 from spine_assets.otc.tables import TABLES
 from spine_assets.otc.views import VIEWS
 from spine_assets.table import Table
+
+if TYPE_CHECKING:
+    import polars as pl
 
 _AS_DELIVERED = "views"  # the file of what is upon `otc_raw` and `otc_pins`
 _LOADED = "otc_loaded_in"
@@ -55,7 +58,6 @@ def view_statements(lake: Lake, tables: tuple[Table, ...], *, analysis: bool = T
     folders. So the views upon the tables are made over empty ones, which are replaced then.
     """
     tables = (*tables, pins.TABLE)  # the views upon the tables need them
-    by_folder = "false" if "=" in str(lake.root) else "true, hive_types = {'week_ending': DATE}"
     statements = [
         f"CREATE OR REPLACE VIEW {identifier(table.name)} "
         f"AS SELECT {view.without_rows(table.columns)}"
@@ -63,17 +65,25 @@ def view_statements(lake: Lake, tables: tuple[Table, ...], *, analysis: bool = T
     ]
     statements += derived_views({table.name for table in tables}, analysis=analysis)
     for table in tables:
-        pattern = f"{glob.escape(str(lake.root))}/{table.name}/*/*.parquet"
-        # The empty file comes first: it tells the types, whatever state the others are in.
-        files = (glob.escape(str(lake.empty_part(table.name))), pattern)
-        listed = ", ".join(literal(file) for file in files)
         columns = ", ".join(identifier(column.name) for column in table.columns)
         statements.append(
             f"CREATE OR REPLACE VIEW {identifier(table.name)} AS SELECT {columns} "
-            f"FROM read_parquet([{listed}], hive_partitioning = {by_folder})"
+            f"{files_of(lake, table.name)}"
         )
         statements.append(f"COMMENT ON VIEW {identifier(table.name)} IS {literal(table.grain)}")
     return statements
+
+
+def files_of(lake: Lake, table: str, *, weekly: bool = True) -> str:
+    """The FROM that reads all files of a table."""
+    by_folder = "true, hive_types = {'week_ending': DATE}"
+    if not weekly or "=" in str(lake.root):
+        by_folder = "false"
+    pattern = f"{glob.escape(str(lake.root))}/{table}/*/*.parquet"
+    # The empty file comes first: it tells the types, whatever state the others are in.
+    files = (glob.escape(str(lake.empty_part(table))), pattern)
+    listed = ", ".join(literal(file) for file in files)
+    return f"FROM read_parquet([{listed}], hive_partitioning = {by_folder})"
 
 
 def create_views(
@@ -121,6 +131,25 @@ def answer(
         cursor = connection.execute(sql, parameters)
         names = [column[0] for column in cursor.description or ()]
         return names, cursor.fetchall() if names else []
+
+    return asked_again(ask)
+
+
+def frame(
+    connection: duckdb.DuckDBPyConnection, sql: str, parameters: Mapping[str, Any]
+) -> pl.DataFrame:
+    """The rows of a query with their exact types, asked again as `answer` does.
+
+    Raises:
+        duckdb.Error: the query cannot be answered.
+    """
+    import polars as pl
+
+    def ask() -> pl.DataFrame:
+        try:
+            return pl.DataFrame(connection.sql(sql, params=dict(parameters)))
+        except pl.exceptions.PolarsError as error:  # it reads DuckDB's rows as a stream
+            raise duckdb.Error(str(error)) from error
 
     return asked_again(ask)
 

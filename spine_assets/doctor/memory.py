@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-import yaml  # type: ignore[import-untyped]
+import yaml
 from alembic.util import CommandError
 from dagster._check import CheckError
 from sqlalchemy.exc import SQLAlchemyError

@@ -64,7 +64,7 @@ def latest_evaluations(
 
     c = AssetCheckExecutionsTable.c
     wanted: list[ColumnElement[bool]] = [
-        c.asset_key.in_([dg.AssetKey(name).to_string() for name in tables]),
+        c.asset_key.in_([dg.AssetKey.from_user_string(name).to_string() for name in tables]),
         c.execution_status.in_(EVALUATED),
     ]
     if week is not None:

@@ -142,25 +142,44 @@ def schema(context: CheckContext) -> CheckResult:
 
 def validate(context: CheckContext, frame: pl.DataFrame) -> CheckResult:
     """The schema check on a given frame of the context's table."""
+    of = f"{context.table.name} of {context.week}"
+    return validated(
+        context.table,
+        frame,
+        of,
+        remedy="This is a fault of the code or its declaration: report it.",
+    )
+
+
+def validated(table: Table, frame: pl.DataFrame, of: str, *, remedy: str) -> CheckResult:
+    """A frame against its declaration, by Pandera; all faults at once.
+
+    Args:
+        table: The declaration.
+        frame: What is about to be published.
+        of: What it is, for people.
+        remedy: What to do where it does not hold.
+    """
     import pandera.errors
 
-    if frame.is_empty() and [*frame.schema.items()] == [*polars_schema(context.table).items()]:
+    facts: dict[str, Any] = {"rows": frame.height, "columns": frame.width}
+    if frame.is_empty() and [*frame.schema.items()] == [*polars_schema(table).items()]:
         # Of no rows there is no more to ask, and Pandera takes 15 ms of every week to say so.
-        return context.result("schema", True, "no rows", facts={"rows": 0, "columns": frame.width})
+        return CheckResult(table.name, "schema", True, "no rows", facts=facts)
     # Pandera asks a frame dozens of small questions; Polars' other engine takes five times
     # as long to begin with each.
     pl.Config.set_engine_affinity("in-memory")
-    facts: dict[str, Any] = {"rows": frame.height, "columns": frame.width}
     try:
-        pandera_schema(context.table, at_once=True).validate(frame)
-        return context.result("schema", True, f"{frame.height:,} rows as declared", facts=facts)
+        pandera_schema(table, at_once=True).validate(frame)
+        said = f"{frame.height:,} rows as declared"
+        return CheckResult(table.name, "schema", True, said, facts=facts)
     except (pandera.errors.SchemaErrors, pandera.errors.SchemaError):
-        cases = _faults(context.table, frame)
-    return context.result(
+        cases = _faults(table, frame)
+    return CheckResult(
+        table.name,
         "schema",
         False,
-        f"{len(cases)} faults in {context.table.name} of {context.week}; nothing was "
-        "published. This is a fault of the code or its declaration: report it.",
+        f"{len(cases)} faults in {of}; nothing was published. {remedy}",
         facts=facts | {"faults": len(cases)},
         samples=cases[:SAMPLE_ROWS],
     )

@@ -14,8 +14,16 @@ from spine_assets.otc.outcome import TableBuilt
 _LISTED = ("tiers_in", "classes_in")
 
 
-def materialization(built: TableBuilt, week: date) -> dg.AssetMaterialization:
-    """A published week of a table; the data version depends on content and code alone."""
+def materialization(
+    built: TableBuilt, week: date | None, key: dg.AssetKey | None = None
+) -> dg.AssetMaterialization:
+    """A published week of a table; the data version depends on content and code alone.
+
+    Args:
+        built: What was published.
+        week: Its week; None of a table without weeks.
+        key: Its key, where that is not its name.
+    """
     facts = dict(built.facts)
     metadata: dict[str, Any] = {
         **({"dagster/partition_row_count": facts.pop("rows")} if "rows" in facts else {}),
@@ -24,8 +32,8 @@ def materialization(built: TableBuilt, week: date) -> dg.AssetMaterialization:
         **{name: _entry(name, value) for name, value in facts.items() if value is not None},
     }
     return dg.AssetMaterialization(
-        asset_key=built.table,
-        partition=str(week),
+        asset_key=key or built.table,
+        partition=str(week) if week else None,
         metadata=metadata,
         tags={"dagster/data_version": built.data_version},
     )
@@ -42,7 +50,9 @@ def _entry(name: str, value: Any) -> Any:
     return value
 
 
-def evaluation(result: CheckResult, week: date) -> dg.AssetCheckEvaluation:
+def evaluation(
+    result: CheckResult, week: date | None, key: dg.AssetKey | None = None
+) -> dg.AssetCheckEvaluation:
     """The outcome of a check on a week, with its sample as a table."""
     metadata: dict[str, Any] = dict(result.facts)
     if result.samples:
@@ -50,14 +60,14 @@ def evaluation(result: CheckResult, week: date) -> dg.AssetCheckEvaluation:
             records=[dg.TableRecord(row) for row in result.samples]
         )
     return dg.AssetCheckEvaluation(
-        asset_key=dg.AssetKey(result.table),
+        asset_key=key or dg.AssetKey(result.table),
         check_name=result.check,
         passed=result.passed,
         severity=_SEVERITIES[result.severity],
         description=result.summary,
         metadata=metadata,
         blocking=result.blocking,
-        partition=str(week),
+        partition=str(week) if week else None,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 
@@ -21,6 +22,7 @@ ANALYSIS = "analysis"
 OWNER = "team:market-structure"
 FILES = "finra_otc_files"
 FETCHED = "finra_weekly_files"
+TABLE_KINDS = {"polars", "parquet", "duckdb"}
 
 
 def files_spec() -> dg.AssetSpec:
@@ -69,23 +71,16 @@ def view_specs() -> list[dg.AssetSpec]:
 
 def check_specs() -> list[dg.AssetCheckSpec]:
     """Every declared check, partitioned like its asset."""
-    # dagster 1.13.27 marks partitions_def of a check spec as preview. Without it each run
-    # leaves evaluations that stay "planned" and checks have no weeks of their own.
-    with warnings.catch_warnings():
-        warnings.filterwarnings(
-            "ignore", ".*partitions_def on an AssetCheckSpec.*", dg.PreviewWarning
+    return [
+        weekly_check(
+            check.name,
+            table.name,
+            description=check_description(check.description, check.todo),
+            blocking=check.blocking,
         )
-        return [
-            dg.AssetCheckSpec(
-                check.name,
-                asset=table.name,
-                description=check_description(check.description, check.todo),
-                blocking=check.blocking,
-                partitions_def=WEEKS,
-            )
-            for table in TABLES
-            for check in table.checks
-        ]
+        for table in TABLES
+        for check in table.checks
+    ]
 
 
 def check_description(holds: str, todo: str) -> str:
@@ -97,22 +92,48 @@ def _table_spec(table: Table) -> dg.AssetSpec:
     return dg.AssetSpec(
         table.name,
         deps=table.deps or (FILES, FETCHED),
-        description=f"{table.description}\n\n**Grain:** {table.grain}.{_key(table)}{_units(table)}",
+        description=description_of(table),
         group_name=GROUP,
-        kinds={"polars", "parquet", "duckdb"},
+        kinds=TABLE_KINDS,
         owners=[OWNER],
         code_version=table.code_version,
         partitions_def=WEEKS,
         skippable=True,
         metadata={
-            "dagster/column_schema": dg.TableSchema(
-                columns=[_column(column, table) for column in table.columns]
-            ),
-            **({"dagster/column_lineage": _lineage(table)} if table.lineage else {}),
-            "dagster/table_name": table.name,
+            **table_metadata(table),
             **_sources(source_of(table.name), f"declaration of {table.name}"),
         },
     )
+
+
+def description_of(table: Table) -> str:
+    """What a table says of itself in Dagster: what it holds, grain, key and units."""
+    return f"{table.description}\n\n**Grain:** {table.grain}.{_key(table)}{_units(table)}"
+
+
+def table_metadata(table: Table) -> dict[str, Any]:
+    """Columns of a table as Dagster shows them."""
+    columns = [_column(column, table) for column in table.columns]
+    return {
+        "dagster/column_schema": dg.TableSchema(columns=columns),
+        **({"dagster/column_lineage": _lineage(table)} if table.lineage else {}),
+        "dagster/table_name": table.name,
+    }
+
+
+def weekly_check(
+    name: str, asset: dg.AssetKey | str, *, description: str, blocking: bool
+) -> dg.AssetCheckSpec:
+    """A check that is partitioned like its weekly asset."""
+    # dagster 1.13.27 marks partitions_def of a check spec as preview. Without it each run
+    # leaves evaluations that stay "planned" and checks have no weeks of their own.
+    with warnings.catch_warnings():
+        warnings.filterwarnings(
+            "ignore", ".*partitions_def on an AssetCheckSpec.*", dg.PreviewWarning
+        )
+        return dg.AssetCheckSpec(
+            name, asset=asset, description=description, blocking=blocking, partitions_def=WEEKS
+        )
 
 
 def _sources(path: Path, label: str) -> dict[str, dg.CodeReferencesMetadataValue]:

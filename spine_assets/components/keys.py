@@ -1,0 +1,38 @@
+"""Asset keys of what pipelines make and read: a tenant's tables stand below the tenant's name."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from spine_assets.declarative.pipeline import DeclaredPipeline
+from spine_assets.declarative.reading import declared
+from spine_assets.otc.tables import TABLES
+from spine_assets.otc.views import VIEWS
+
+_OURS = {table.name for table in TABLES} | {view.name for view in VIEWS}
+
+
+def own_key(pipeline: DeclaredPipeline, table: str) -> dg.AssetKey:
+    """Key of a table that a pipeline makes."""
+    return dg.AssetKey([pipeline.tenant_id, table] if pipeline.tenant_id else [table])
+
+
+def key_of(pipeline: DeclaredPipeline, name: str) -> dg.AssetKey:
+    """Key of a table or view that a pipeline reads, as its SQL names it."""
+    plain = name.removesuffix("_all")
+    if plain in _OURS or name in _OURS:
+        return dg.AssetKey(name if name in _OURS else plain)
+    if pipeline.tenant_id is not None and name in _tables_of(pipeline):
+        return own_key(pipeline, name)
+    return dg.AssetKey(name)
+
+
+def _tables_of(pipeline: DeclaredPipeline) -> set[str]:
+    """Tables of a tenant, by whichever of its pipelines."""
+    own = [pipeline, *(item.pipeline for item in declared())]
+    return {
+        step.destination.table
+        for item in own
+        if item.tenant_id == pipeline.tenant_id
+        for step in item.table_steps
+    }

@@ -1,0 +1,55 @@
+"""The component `DeclarativePipeline`: YAML -> a job, and assets of the tables that it makes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self, cast
+
+import dagster as dg
+from pydantic import BaseModel
+
+from spine_assets.components.scaffolding import PipelineScaffolder
+from spine_assets.declarative.consistency import checked
+from spine_assets.declarative.declaration import Declaration
+from spine_assets.declarative.pipeline import of_all_tenants
+
+if TYPE_CHECKING:
+    from dagster.components import ComponentTypeSpec
+
+
+@dg.scaffold_with(PipelineScaffolder)
+@dataclass
+class DeclarativePipeline(dg.Component):
+    """A pipeline declared in YAML: steps that make weekly tables, fetch, export and tell."""
+
+    declaration: Declaration
+
+    @classmethod
+    def get_model_cls(cls) -> type[BaseModel]:
+        """The schema of `attributes`."""
+        return Declaration
+
+    @classmethod
+    def get_spec(cls) -> ComponentTypeSpec:
+        """What tools say of it."""
+        return dg.ComponentTypeSpec(description=cls.__doc__, produces=["asset", "job"])
+
+    @classmethod
+    def load(cls, attributes: BaseModel | None, context: dg.ComponentLoadContext) -> Self:
+        """Hold the parts against each other.
+
+        Raises:
+            ValidationError: what does not fit; Dagster adds file and line.
+        """
+        return cls(checked(cast(Declaration, attributes)))
+
+    def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
+        """A job a tenant, and the assets of its tables."""
+        from spine_assets.components.pipeline_job import job_of
+        from spine_assets.components.table_assets import assets_of
+
+        found = of_all_tenants(self.declaration)
+        return dg.Definitions(
+            assets=[asset for pipeline in found if (asset := assets_of(pipeline)) is not None],
+            jobs=[job_of(pipeline) for pipeline in found],
+        )

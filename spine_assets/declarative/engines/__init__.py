@@ -1,0 +1,1 @@
+"""Engines, a module each, which ends with `ENGINE = ...`; found by `finding`."""

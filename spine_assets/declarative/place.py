@@ -1,0 +1,120 @@
+"""Where a step works: the lake as its tenant may read it, and the folders that it may write.
+
+A tenant reads what is shared and its own tables. DuckDB itself keeps it to these folders, so that
+no path in a query leads into another tenant's. Does not belong here: what steps do there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from spine_assets import warehouse
+from spine_assets.lake import Lake
+from spine_assets.otc import pins
+from spine_assets.otc.tables import TABLES
+from spine_assets.settings import Settings
+
+TENANTS = "_tenants"
+"""Folder of the lake that holds a lake a tenant; begins as what is no table."""
+
+TENANT_ID = re.compile(r"[a-z][a-z0-9_]{0,39}")
+"""A tenant's id is a folder, a schema of SQL and part of names in Dagster."""
+
+_SHARED = "_shared"  # exports of pipelines without tenants; no tenant's id begins so
+
+
+@dataclass(frozen=True)
+class Place:
+    """The folders of one pipeline's work.
+
+    Attributes:
+        lake_root: Folder of the tables that all share.
+        data_dir: Folder of landing and exports.
+        tenant_id: Whose work it is; None reads and writes what is shared.
+    """
+
+    lake_root: Path
+    data_dir: Path
+    tenant_id: str | None = None
+
+    @classmethod
+    def of(cls, settings: Settings, tenant_id: str | None) -> Place:
+        """The place that the settings name."""
+        return cls(settings.lake_path, settings.data_dir.absolute(), tenant_id)
+
+    @property
+    def shared(self) -> Lake:
+        """The lake that all read."""
+        return Lake(self.lake_root)
+
+    @property
+    def own(self) -> Lake:
+        """The lake that this pipeline's tables are written to."""
+        return self.shared if self.tenant_id is None else tenant_lake(self.shared, self.tenant_id)
+
+    @property
+    def landing(self) -> Path:
+        """Folder into which files are delivered."""
+        return self.data_dir / "landing"
+
+    @property
+    def exports(self) -> Path:
+        """Folder of what is exported; a tenant has its own."""
+        return self.data_dir / "exports" / (self.tenant_id or _SHARED)
+
+    @contextmanager
+    def connect(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A private database with views of all that may be read; it can open nothing else."""
+        with warehouse.connect(self.shared, TABLES) as connection:
+            lakes = [self.shared] if self.own.root == self.shared.root else [self.shared, self.own]
+            for lake in lakes:
+                for statement in declared_views(lake):
+                    connection.execute(statement)
+            self._confine(connection)
+            yield connection
+
+    def _confine(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Nothing but the folders of these tables can be opened, by no statement."""
+        shared = {table.name for table in TABLES} | {pins.TABLE.name, *declared_names(self.shared)}
+        folders = [f"{self.lake_root / name}/" for name in sorted(shared)]
+        if self.tenant_id is not None:
+            folders.append(f"{self.own.root}/")
+        connection.execute("SET allowed_directories = $folders", {"folders": folders})
+        connection.execute("SET enable_external_access = false")
+        connection.execute("SET lock_configuration = true")
+
+
+def tenant_lake(lake: Lake, tenant_id: str) -> Lake:
+    """A tenant's own lake, within the shared one."""
+    return Lake(lake.root / TENANTS / tenant_id)
+
+
+def tenants_in(lake: Lake) -> list[str]:
+    """Tenants that have tables in a lake."""
+    folder = lake.root / TENANTS
+    return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+
+
+def declared_names(lake: Lake) -> list[str]:
+    """Tables in a lake that pipelines declare: all that tell their columns and are not ours."""
+    ours = {table.name for table in TABLES} | {pins.TABLE.name}
+    if not lake.root.is_dir():
+        return []
+    found = (path.name for path in lake.root.iterdir() if not path.name.startswith(("_", ".")))
+    return sorted(name for name in found if name not in ours and lake.empty_part(name).exists())
+
+
+def declared_views(lake: Lake, schema: str | None = None) -> list[str]:
+    """CREATE VIEW statements for the tables that pipelines declare, from their own files."""
+    prefix = f"{warehouse.identifier(schema)}." if schema else ""
+    return [
+        f"CREATE OR REPLACE VIEW {prefix}{warehouse.identifier(name)} "
+        f"AS {warehouse.files_of(lake, name, weekly=not lake.is_whole(name))}"
+        for name in declared_names(lake)
+    ]

@@ -1,0 +1,1 @@
+"""Pipelines declared in YAML: a folder each, with a `defs.yaml`."""
