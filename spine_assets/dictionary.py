@@ -1,7 +1,7 @@
 """Writes the generated pages from the declarations: `python -m spine_assets.dictionary`.
 
 Belongs here: `docs/data-dictionary.md` (tables, columns) and `docs/checks.md` (checks, and what
-to do when one fails). Every other page is written by hand.
+to do when one fails); `docs/pipelines-reference.md` comes from `declarative.reference`. Every other page is written by hand.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from spine_assets.alerts.standing import ARRIVED, FILES
+from spine_assets.declarative import reference
 from spine_assets.otc import overdue
 from spine_assets.otc.reasons import ADVICE
 from spine_assets.otc.tables import TABLES
@@ -19,6 +20,7 @@ from spine_assets.view import View
 
 PATH = Path("docs/data-dictionary.md")
 CHECKS_PATH = Path("docs/checks.md")
+PIPELINES_PATH = Path("docs/pipelines-reference.md")
 
 _HEAD = """# Data dictionary
 
@@ -94,7 +96,11 @@ def checks_text() -> str:
     )
 
 
-PAGES: dict[Path, Callable[[], str]] = {PATH: text, CHECKS_PATH: checks_text}
+PAGES: dict[Path, Callable[[], str]] = {
+    PATH: text,
+    CHECKS_PATH: checks_text,
+    PIPELINES_PATH: reference.text,
+}
 """The generated pages, and what writes each."""
 
 

@@ -197,7 +197,7 @@ def ensure_view_file(path: Path, lake: Lake, tables: tuple[Table, ...]) -> bool:
             return False
         for leftover in path.parent.glob(f".{glob.escape(path.name)}.*.tmp*"):  # and its log
             leftover.unlink(missing_ok=True)
-        statements = view_statements(lake, tables)
+        statements = _of_file(lake, tables)
         _build_beside(path, statements)
         _fingerprint(path).write_text(_digest(statements), "utf-8")
     return True
@@ -208,7 +208,14 @@ def is_up_to_date(path: Path, lake: Lake, tables: tuple[Table, ...]) -> bool:
     mark = _fingerprint(path)
     if not (path.exists() and mark.exists()):
         return False
-    return mark.read_text("utf-8") == _digest(view_statements(lake, tables))
+    return mark.read_text("utf-8") == _digest(_of_file(lake, tables))
+
+
+def _of_file(lake: Lake, tables: tuple[Table, ...]) -> list[str]:
+    """Statements of the file: our tables and views, and those that pipelines of all declare."""
+    from spine_assets.declared_views import declared_views
+
+    return view_statements(lake, tables) + declared_views(lake)
 
 
 def _digest(statements: list[str]) -> str:

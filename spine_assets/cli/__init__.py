@@ -20,6 +20,7 @@ from spine_assets.cli.fetch import fetch
 from spine_assets.cli.finra_sim import finra_sim
 from spine_assets.cli.look import query, status, week
 from spine_assets.cli.past import captures, diff, export
+from spine_assets.cli.pipelines import pipelines
 from spine_assets.cli.report import report
 from spine_assets.cli.run import list_pipelines, run
 from spine_assets.cli.runs import runs
@@ -39,6 +40,7 @@ def main() -> None:
 _COMMANDS = (
     list_pipelines,
     run,
+    pipelines,
     backfill,
     status,
     anomalies,

@@ -60,6 +60,7 @@ def db_reset(yes: bool, as_json: bool) -> None:
 
     Captures of files that are no longer in the landing folder are lost for good.
     """
+    from spine_assets.declarative.place import tenant_lake, tenants_in
     from spine_assets.settings import load_settings
     from spine_assets.warehouse import remove_view_file
 
@@ -69,6 +70,8 @@ def db_reset(yes: bool, as_json: bool) -> None:
     weeks = len(lake.weeks("otc_raw"))
     if not yes:
         click.confirm(f"Delete {lake.root} with {weeks} weeks of captures?", abort=True)
+    for tenant in tenants_in(lake):
+        tenant_lake(lake, tenant).remove()
     lake.remove()
     remove_view_file(settings.warehouse_path)
     if as_json:

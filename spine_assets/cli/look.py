@@ -127,31 +127,34 @@ def week(week: date | None, top: int, as_json: bool) -> None:
     metavar="FILE",
     help="Write the rows, however many, to a Parquet FILE.",
 )
+@click.option("--tenant", help="Ask as this tenant: what is shared, and its own tables.")
 @as_json_option
 @told
-def query(sql: str, as_csv: bool, parquet: Path | None, as_json: bool) -> None:
+def query(sql: str, as_csv: bool, parquet: Path | None, tenant: str | None, as_json: bool) -> None:
     r"""Run one SELECT over the tables; nothing is locked and nothing is changed.
 
     \b
     spine query "FROM otc_venue_share ORDER BY week_ending DESC, rank LIMIT 10"
     spine query "FROM otc_venue_volume" --parquet volume.parquet
 
-    With --parquet, --json tells what was written.
+    With --parquet, --json tells what was written. With --tenant no other file can be opened,
+    whatever the query says.
     """
     from spine_assets.cli import render
-    from spine_assets.otc.tables import TABLES
+    from spine_assets.cli.asking import warehouse_of
     from spine_assets.query_file import write_answer
-    from spine_assets.warehouse import answer, connect, is_select, needs_analysis
+    from spine_assets.warehouse import answer, is_select
 
     if parquet and as_csv:
         raise click.UsageError("--csv prints and --parquet writes a file; give one of them")
-
+    if parquet and tenant:
+        raise click.UsageError("with --tenant no file can be written; print --csv, or export it")
     if not is_select(sql):
         raise click.ClickException(
             "give one statement that only reads, such as SELECT or FROM; to change or write "
             "anything open the database with DuckDB itself"
         )
-    with connect(open_lake(), TABLES, analysis=needs_analysis(sql)) as warehouse:
+    with warehouse_of(sql, tenant) as warehouse:
         if parquet:
             written = write_answer(warehouse, sql, parquet)
             done = json.dumps({"file": str(parquet), "rows": written})

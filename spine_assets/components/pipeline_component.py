@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self, cast
 
 import dagster as dg
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from spine_assets.components.scaffolding import PipelineScaffolder
 from spine_assets.declarative.consistency import checked
 from spine_assets.declarative.declaration import Declaration
 from spine_assets.declarative.pipeline import of_all_tenants
+from spine_assets.declarative.reading import BadDeclaration, files, read
 
 if TYPE_CHECKING:
     from dagster.components import ComponentTypeSpec
@@ -39,9 +40,14 @@ class DeclarativePipeline(dg.Component):
         """Hold the parts against each other.
 
         Raises:
-            ValidationError: what does not fit; Dagster adds file and line.
+            BadDeclaration: what does not fit, with file and line.
         """
-        return cls(checked(cast(Declaration, attributes)))
+        try:
+            return cls(checked(cast(Declaration, attributes)))
+        except ValidationError as error:
+            # Dagster (1.13.27) adds the lines to what its own schema refuses, not to this.
+            faults = read(files(context.path)).faults
+            raise (BadDeclaration(faults) if faults else error) from None
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """A job a tenant, and the assets of its tables."""

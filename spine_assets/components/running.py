@@ -21,6 +21,7 @@ from spine_assets.declarative.pipeline import NO_FAILURE, DeclaredPipeline, Fail
 from spine_assets.declarative.place import Place
 from spine_assets.declarative.working import Failed, Worker, task_of
 from spine_assets.defs.otc.events import evaluation, materialization
+from spine_assets.defs.resources import lake_with_views
 from spine_assets.otc.outcome import TableBuilt
 from spine_assets.settings import load_settings
 from spine_assets.tags import DATE, TRIGGER
@@ -90,6 +91,8 @@ class Doing:
 
 def events_of(built: Built, pipeline: DeclaredPipeline, week: date | None) -> Iterator[Event]:
     """What happened to a table's week, as Dagster records it."""
+    if pipeline.tenant_id is None and not built.failed:
+        lake_with_views()
     key = own_key(pipeline, built.table)
     for event in built.events:
         if isinstance(event, TableBuilt):

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from datetime import date
 
 from spine_assets.declarative.engine import EngineExecutionError, StepContext
-from spine_assets.declarative.place import declared_names
+from spine_assets.declared_views import declared_names
 from spine_assets.lake import Lake
 from spine_assets.otc import captures, pins
 from spine_assets.otc.tables import TABLES

@@ -15,6 +15,7 @@ from pathlib import Path
 import duckdb
 
 from spine_assets import warehouse
+from spine_assets.declared_views import declared_names, declared_views
 from spine_assets.lake import Lake
 from spine_assets.otc import pins
 from spine_assets.otc.tables import TABLES
@@ -99,22 +100,3 @@ def tenants_in(lake: Lake) -> list[str]:
     """Tenants that have tables in a lake."""
     folder = lake.root / TENANTS
     return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
-
-
-def declared_names(lake: Lake) -> list[str]:
-    """Tables in a lake that pipelines declare: all that tell their columns and are not ours."""
-    ours = {table.name for table in TABLES} | {pins.TABLE.name}
-    if not lake.root.is_dir():
-        return []
-    found = (path.name for path in lake.root.iterdir() if not path.name.startswith(("_", ".")))
-    return sorted(name for name in found if name not in ours and lake.empty_part(name).exists())
-
-
-def declared_views(lake: Lake, schema: str | None = None) -> list[str]:
-    """CREATE VIEW statements for the tables that pipelines declare, from their own files."""
-    prefix = f"{warehouse.identifier(schema)}." if schema else ""
-    return [
-        f"CREATE OR REPLACE VIEW {prefix}{warehouse.identifier(name)} "
-        f"AS {warehouse.files_of(lake, name, weekly=not lake.is_whole(name))}"
-        for name in declared_names(lake)
-    ]

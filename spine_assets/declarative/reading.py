@@ -16,13 +16,31 @@ from pydantic import ValidationError
 from spine_assets.declarative.consistency import checked
 from spine_assets.declarative.declaration import Declaration
 from spine_assets.declarative.pipeline import DeclaredPipeline, of_all_tenants
+from spine_assets.declarative.yaml_lines import line_of, value_of
 
 COMPONENT = "spine_assets.components.DeclarativePipeline"
 _NAMES = ("defs.yaml", "defs.yml")
 
 
 class BadDeclaration(ValueError):
-    """A file that declares no sound pipeline; says which and where."""
+    """Files that declare no sound pipeline; the message names each file, line and fault."""
+
+    def __init__(self, faults: list[FaultAt]) -> None:
+        super().__init__("\n".join(str(fault) for fault in faults))
+        self.faults = faults
+
+
+@dataclass(frozen=True)
+class FaultAt:
+    """What is wrong with a declaration, and where."""
+
+    path: Path
+    line: int
+    key: str
+    said: str
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line} {self.key}: {self.said}"
 
 
 @dataclass(frozen=True)
@@ -33,11 +51,24 @@ class Declared:
     pipeline: DeclaredPipeline
 
 
+@dataclass(frozen=True)
+class Found:
+    """What files declare, sound or not."""
+
+    pipelines: list[Declared]
+    faults: list[FaultAt]
+
+
 def home() -> Path:
     """Folder below which pipelines are declared."""
     import spine_assets.defs
 
     return Path(spine_assets.defs.__path__[0])
+
+
+def files(folder: Path) -> list[Path]:
+    """Files below a folder that may declare pipelines."""
+    return sorted(path for path in folder.rglob("defs.y*ml") if path.name in _NAMES)
 
 
 def declared(folder: Path | None = None) -> list[Declared]:
@@ -47,38 +78,65 @@ def declared(folder: Path | None = None) -> list[Declared]:
         folder: Default: where Dagster looks for definitions.
 
     Raises:
-        BadDeclaration: a file is no YAML, or declares what cannot be.
+        BadDeclaration: some are not sound; tells all that is wrong.
     """
-    found: list[Declared] = []
-    for path in sorted(
-        item for item in (folder or home()).rglob("defs.y*ml") if item.name in _NAMES
-    ):
-        for attributes in _documents(path):
-            try:
-                declaration = checked(Declaration.model_validate(attributes))
-            except ValidationError as error:
-                raise BadDeclaration(f"{path}: {_said(error)}") from error
-            found += [Declared(path, pipeline) for pipeline in of_all_tenants(declaration)]
+    found = read(files(folder or home()))
+    if found.faults:
+        raise BadDeclaration(found.faults)
+    return found.pipelines
+
+
+def read(paths: list[Path]) -> Found:
+    """What files declare; names that two pipelines have are faults too."""
+    found = Found([], [])
+    for path in paths:
+        try:
+            nodes = list(yaml.compose_all(path.read_text("utf-8"), Loader=yaml.SafeLoader))
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            mark = getattr(error, "problem_mark", None)
+            line = mark.line + 1 if mark else 1
+            found.faults.append(FaultAt(path, line, "", f"this is no YAML: {error}"))
+            continue
+        for node in nodes:
+            if isinstance(node, yaml.MappingNode) and _type_of(node) == COMPONENT:
+                _read(path, node, found)
     return found
 
 
-def _documents(path: Path) -> list[Any]:
-    """The attributes of each pipeline in a file; other components are passed over."""
+def _read(path: Path, node: yaml.MappingNode, found: Found) -> None:
+    attributes = value_of(node, "attributes")
+    raw = _plain(attributes) if attributes is not None else {}
     try:
-        documents = list(yaml.safe_load_all(path.read_text("utf-8")))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise BadDeclaration(f"{path} is no YAML: {error}") from error
-    return [
-        document.get("attributes") or {}
-        for document in documents
-        if isinstance(document, dict) and document.get("type") == COMPONENT
-    ]
+        pipelines = of_all_tenants(checked(Declaration.model_validate(raw)))
+    except ValidationError as error:
+        found.faults.extend(
+            FaultAt(
+                path,
+                line_of(attributes or node, fault["loc"]),
+                ".".join(str(part) for part in fault["loc"]),
+                fault["msg"].removeprefix("Value error, "),
+            )
+            for fault in error.errors()
+        )
+        return
+    for pipeline in pipelines:
+        taken = [item for item in found.pipelines if item.pipeline.name == pipeline.name]
+        if taken:
+            said = f"{pipeline.pipeline_id} is declared in {taken[0].path} already"
+            line = line_of(attributes or node, ("pipeline_id",))
+            found.faults.append(FaultAt(path, line, "pipeline_id", said))
+        else:
+            found.pipelines.append(Declared(path, pipeline))
 
 
-def _said(error: ValidationError) -> str:
-    told = [
-        f"{'.'.join(str(part) for part in fault['loc'])}: "
-        f"{fault['msg'].removeprefix('Value error, ')}"
-        for fault in error.errors()
-    ]
-    return f"{'; '.join(told)} (.venv/bin/dg check defs shows the lines)"
+def _type_of(node: yaml.MappingNode) -> str | None:
+    held = value_of(node, "type")
+    return held.value if isinstance(held, yaml.ScalarNode) else None
+
+
+def _plain(node: yaml.Node) -> Any:
+    loader = yaml.SafeLoader("")
+    try:
+        return loader.construct_document(node)
+    finally:
+        loader.dispose()

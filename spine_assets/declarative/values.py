@@ -7,7 +7,7 @@ a parameter and never becomes text. Does not belong here: which names there are 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import date
 
 import duckdb
@@ -18,9 +18,8 @@ Scalar = str | int | float | bool | date
 Value = Scalar | list[str] | list[int] | list[float] | None
 
 _NAME = r"[A-Za-z_][A-Za-z0-9_]*"
-_IN_SQL = re.compile(rf"\{{({_NAME})\}}")
+_IN_SQL = re.compile(rf"\{{({_NAME})\}}".encode())
 _IN_TEXT = re.compile(rf"\{{\{{|\}}\}}|\{{({_NAME})\}}|[{{}}]")
-_UNBOUND = {duckdb.token_type.string_const, duckdb.token_type.comment}
 
 
 class TemplateError(ValueError):
@@ -51,22 +50,28 @@ def names_in_sql(sql: str) -> list[str]:
     Raises:
         TemplateError: a name stands where SQL takes no parameter: in a quoted text or name.
     """
+    return list(dict.fromkeys(match[1].decode() for match in _asked(sql)))
+
+
+def _asked(sql: str) -> Iterator[re.Match[bytes]]:
+    """Names outside of comments, with their places in bytes, as DuckDB counts them.
+
+    Raises:
+        TemplateError: a name stands in quotes.
+    """
+    text = sql.encode()
     tokens = duckdb.tokenize(sql)
-    starts = [start for start, _ in tokens] + [len(sql)]
-    found: dict[str, None] = {}
-    for match in _IN_SQL.finditer(sql):
-        within = max(number for number, start in enumerate(starts) if start <= match.start())
-        kind = tokens[within][1] if within < len(tokens) else None
-        if kind is duckdb.token_type.comment:
+    for match in _IN_SQL.finditer(text):
+        start, kind = max(token for token in tokens if token[0] <= match.start())
+        if kind == duckdb.token_type.comment:
             continue
-        begins = sql[starts[within]]
-        if kind in _UNBOUND or begins == '"':
+        if kind == duckdb.token_type.string_const or text[start : start + 1] == b'"':
+            name = match[0].decode()
             raise TemplateError(
-                f"{match[0]} stands in quotes; take them away: a value is bound as a parameter "
-                f"and never becomes part of the SQL, as in WHERE symbol = {match[0]}"
+                f"{name} stands in quotes; take them away: a value is bound as a parameter "
+                f"and never becomes part of the SQL, as in WHERE symbol = {name}"
             )
-        found[match[1]] = None
-    return list(found)
+        yield match
 
 
 def require_known(names: Collection[str], known: Collection[str]) -> None:
@@ -104,13 +109,12 @@ def bound(sql: str, values: Mapping[str, Value]) -> tuple[str, dict[str, Value]]
     """
     names = names_in_sql(sql)
     require_known(names, values)
-    commented = {  # a comment may speak of a name; it takes no parameter
-        span
-        for span in (match.span() for match in _IN_SQL.finditer(sql))
-        if sql[span[0] + 1 : span[1] - 1] not in names
-    }
-    text = _IN_SQL.sub(lambda match: match[0] if match.span() in commented else f"${match[1]}", sql)
-    return text, {name: values[name] for name in names}
+    text, end = sql.encode(), 0
+    parts: list[bytes] = []
+    for match in _asked(sql):
+        parts += [text[end : match.start()], b"$", match[1]]
+        end = match.end()
+    return b"".join([*parts, text[end:]]).decode(), {name: values[name] for name in names}
 
 
 def as_text(name: str, value: Value) -> str:

@@ -27,7 +27,7 @@ class Spine(dg.ConfigurableResource):  # type: ignore[type-arg]
         """Scan the landing folder and make the file of views if it is missing."""
         settings = load_settings()
         landing = scan(settings.landing_path, settings.landing_index_path)
-        return Workplace(self._lake(), landing, self._connect)
+        return Workplace(lake_with_views(), landing, self._connect)
 
     @contextmanager
     def opened(self) -> Iterator[tuple[Workplace, Scan]]:
@@ -36,7 +36,9 @@ class Spine(dg.ConfigurableResource):  # type: ignore[type-arg]
         opened = Scan(settings.landing_path, settings.landing_index_path)
         # To make a database costs more than most of the questions that it is asked.
         with self._connect() as database:
-            place = Workplace(self._lake(), opened.landing(), lambda: closing(database.cursor()))
+            place = Workplace(
+                lake_with_views(), opened.landing(), lambda: closing(database.cursor())
+            )
             yield place, opened
 
     def limits(self) -> Limits:
@@ -44,16 +46,6 @@ class Spine(dg.ConfigurableResource):  # type: ignore[type-arg]
         settings = load_settings()
         threads = settings.threads or os.cpu_count() or 1
         return Limits(memory_bytes=settings.memory_limit, threads=threads)
-
-    def _lake(self) -> Lake:
-        settings = load_settings()
-        lake = Lake(settings.lake_path)
-        try:
-            ensure_view_file(settings.warehouse_path, lake, TABLES)
-        except (OSError, LakeError, DuckDBError) as error:
-            # The views are for people; weeks are built without them.
-            dg.get_dagster_logger().warning(f"cannot make {settings.warehouse_path}: {error}")
-        return lake
 
     @contextmanager
     def _connect(self) -> Iterator[DuckDBPyConnection]:
@@ -63,6 +55,18 @@ class Spine(dg.ConfigurableResource):  # type: ignore[type-arg]
                 yield connection
             finally:
                 connection.close()
+
+
+def lake_with_views() -> Lake:
+    """The lake; the file of views upon it is made where it is missing or out of date."""
+    settings = load_settings()
+    lake = Lake(settings.lake_path)
+    try:
+        ensure_view_file(settings.warehouse_path, lake, TABLES)
+    except (OSError, LakeError, DuckDBError) as error:
+        # The views are for people; weeks are built without them.
+        dg.get_dagster_logger().warning(f"cannot make {settings.warehouse_path}: {error}")
+    return lake
 
 
 @dg.definitions

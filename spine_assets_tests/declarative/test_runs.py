@@ -41,8 +41,8 @@ def flow(*steps: str, weekly: bool = False) -> str:
 
 
 def test_steps_run_in_their_order_and_tell_what_they_did(flows: Flows) -> None:
-    ran = flows.run(flow(act("first", rows=7, says="'{pipeline_id} {date}'"), act("second")),
-                    **{"spine/date": "2025-11-30"})  # fmt: skip
+    steps = flow(act("first", rows=7, says="'{pipeline_id} {date}'"), act("second"))
+    ran = flows.run(steps, tags={"spine/date": "2025-11-30"})
     assert ran.success
     assert ran.statuses == {"first": "SUCCESS", "second": "SUCCESS"}
     assert ran.told["first"]["rows_processed"] == 7

@@ -105,5 +105,12 @@ def test_lists_and_dates_are_bound_with_their_types() -> None:
         assert connection.execute(sql, parameters).fetchone() == (True, date(2025, 11, 22))
 
 
+def test_letters_of_several_bytes_move_no_name() -> None:
+    sql = "SELECT 'Zürich €' AS place, {a} AS \"größe\", '{'"
+    assert bound(sql, {"a": 1})[0] == sql.replace("{a}", "$a")
+    with pytest.raises(TemplateError, match="stands in quotes"):
+        names_in_sql("SELECT 'äöüß€', '{a}'")
+
+
 def test_names_are_found_once_and_in_order() -> None:
     assert names_in("{b} {a} {b} {{c}}") == ["b", "a"]

@@ -1,0 +1,47 @@
+"""The database that a query is asked: with the views that it needs, of all or of a tenant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+
+from spine_assets.cli.shared import open_lake
+
+if TYPE_CHECKING:
+    import duckdb
+
+
+@contextmanager
+def warehouse_of(sql: str, tenant: str | None) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A private database for a query."""
+    from spine_assets.declared_views import declared_views
+    from spine_assets.otc.tables import TABLES
+    from spine_assets.warehouse import connect, needs_analysis
+
+    lake = open_lake()
+    if tenant is not None:
+        with _of_tenant(tenant) as connection:
+            yield connection
+        return
+    with connect(lake, TABLES, analysis=needs_analysis(sql)) as connection:
+        for statement in declared_views(lake):
+            connection.execute(statement)
+        yield connection
+
+
+@contextmanager
+def _of_tenant(tenant: str) -> Iterator[duckdb.DuckDBPyConnection]:
+    from spine_assets.declarative.place import Place, tenants_in
+    from spine_assets.pipelines import nearest
+    from spine_assets.settings import load_settings
+
+    place = Place.of(load_settings(), tenant)
+    known = tenants_in(place.shared)
+    if tenant not in known:
+        said = nearest(tenant, known) if known else "no tenant has tables yet"
+        raise click.ClickException(f"there is no tenant {tenant}; {said}")
+    with place.connect() as connection:
+        yield connection

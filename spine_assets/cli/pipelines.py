@@ -1,0 +1,56 @@
+"""Commands about pipelines declared in YAML."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from spine_assets.cli.shared import as_json_option, told
+
+
+@click.group()
+def pipelines() -> None:
+    """Pipelines declared in YAML: what is wrong with them, and what their steps may say."""
+
+
+@pipelines.command("check")
+@click.argument(
+    "paths", nargs=-1, type=click.Path(path_type=Path, exists=True), metavar="[PATH]..."
+)
+@as_json_option
+@told
+def pipelines_check(paths: tuple[Path, ...], as_json: bool) -> None:
+    """Read every declaration and tell all that is wrong, with file and line.
+
+    PATH is a file or a folder; default: all of the project. Exit code 1: something is wrong.
+    """
+    from spine_assets.declarative.reading import files, home, read
+
+    chosen = paths or (home(),)
+    wanted = [path for given in chosen for path in ([given] if given.is_file() else files(given))]
+    found = read(wanted)
+    if as_json:
+        faults = [
+            {"file": str(item.path), "line": item.line, "key": item.key, "said": item.said}
+            for item in found.faults
+        ]
+        sound = [item.pipeline.pipeline_id for item in found.pipelines]
+        click.echo(json.dumps({"sound": sound, "faults": faults}, indent=1))
+    else:
+        for fault in found.faults:
+            click.echo(str(fault))
+        names = ", ".join(item.pipeline.pipeline_id for item in found.pipelines)
+        click.echo(f"{len(found.pipelines)} sound: {names or 'none'}", err=bool(found.faults))
+    if found.faults:
+        raise click.exceptions.Exit(1)
+
+
+@pipelines.command("schema")
+@told
+def pipelines_schema() -> None:
+    """Print the JSON schema of a pipeline's attributes, for editors and other tools."""
+    from spine_assets.declarative.declaration import Declaration
+
+    click.echo(json.dumps(Declaration.model_json_schema(), indent=1))
