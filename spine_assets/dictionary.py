@@ -1,7 +1,8 @@
 """Writes the generated pages from the declarations: `python -m spine_assets.dictionary`.
 
 Belongs here: `docs/data-dictionary.md` (tables, columns) and `docs/checks.md` (checks, and what
-to do when one fails); `docs/pipelines-reference.md` comes from `declarative.reference`. Every other page is written by hand.
+to do when one fails); `docs/pipelines-reference.md` comes from `declarative.reference`. Every
+other page is written by hand.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ def write_answer(connection: duckdb.DuckDBPyConnection, sql: str, path: Path) ->
                 f"{', '.join(nested)} holds HUGEINT numbers, which Parquet would round; "
                 "cast them to DECIMAL(38,0) in the query"
             )
-        answered.project(_without_wide(answered)).write_parquet(str(staged), compression="zstd")
+        answered.project(without_wide(answered)).write_parquet(str(staged), compression="zstd")
         counted = connection.execute(
             "SELECT sum(num_rows)::BIGINT FROM parquet_file_metadata($1)",
             [glob.escape(str(staged))],
@@ -59,8 +59,11 @@ def _without_end(sql: str) -> str:
     return text.decode()
 
 
-def _without_wide(answered: duckdb.DuckDBPyRelation) -> str:
-    """All columns of an answer, wide whole numbers as decimals."""
+def without_wide(answered: duckdb.DuckDBPyRelation) -> str:
+    """All columns of an answer for `project`, wide whole numbers as decimals of 38 digits.
+
+    A number that has more is an error of DuckDB; Arrow and Polars would round it.
+    """
     return ", ".join(
         f"{_quoted(name)}::DECIMAL(38,0) AS {_quoted(name)}"
         if str(kind) in _WIDE

@@ -125,20 +125,19 @@ class AlertSettings(BaseSettings):
     @field_validator("ui_url")
     @classmethod
     def _is_link(cls, value: str) -> str:
-        return _http_url(value)
+        return http_url(value)
 
     @field_validator("alert_webhook")
     @classmethod
     def _is_webhook(cls, value: SecretStr | None) -> SecretStr | None:
-        return value and SecretStr(_http_url(value.get_secret_value()))
+        return value and SecretStr(http_url(value.get_secret_value()))
 
     @field_validator("alert_from", "alert_to")
     @classmethod
     def _are_addresses(cls, value: str, info: ValidationInfo) -> str:
         addresses = _addresses(value)
-        wrong = [address for address in addresses if not _ADDRESS.fullmatch(address)]
-        if wrong:
-            raise ValueError(f"{wrong[0]!r} is no mail address such as desk@example.org")
+        if fault := address_fault(value):
+            raise ValueError(fault)
         if info.field_name == "alert_from" and len(addresses) > 1:
             raise ValueError("a mail has one sender")
         return ",".join(addresses)
@@ -201,7 +200,7 @@ class FinraSettings(BaseSettings):
     @field_validator("url", "token_url")
     @classmethod
     def _is_address(cls, value: str) -> str:
-        return _http_url(value)
+        return http_url(value)
 
     @field_validator("client_secret")
     @classmethod
@@ -211,12 +210,22 @@ class FinraSettings(BaseSettings):
         return value
 
 
+def address_fault(text: str) -> str | None:
+    """Why a text is no list of mail addresses with commas between, or None."""
+    wrong = [address for address in _addresses(text) if not _ADDRESS.fullmatch(address)]
+    return f"{wrong[0]!r} is no mail address such as desk@example.org" if wrong else None
+
+
 def _addresses(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
-def _http_url(text: str) -> str:
-    """The text if it is a URL of the web; the error does not repeat it."""
+def http_url(text: str) -> str:
+    """The text if it is a URL of the web.
+
+    Raises:
+        ValueError: it is none; the message does not repeat it, for it may hold a secret.
+    """
     try:
         parts = urlsplit(text.strip())
         known = parts.scheme in {"http", "https"} and bool(parts.hostname)
@@ -246,14 +255,17 @@ def load_finra_settings() -> FinraSettings:
     raise WrongSetting(said)
 
 
-def load_alert_settings() -> AlertSettings:
+def load_alert_settings(alert_to: str | None = None) -> AlertSettings:
     """Read the settings of alerts now.
+
+    Args:
+        alert_to: Recipients of mails instead of those that are set.
 
     Raises:
         WrongSetting: names every setting that is wrong.
     """
     try:
-        return AlertSettings()
+        return AlertSettings() if alert_to is None else AlertSettings(alert_to=alert_to)
     except ValidationError as error:
         said = "; ".join(faults(error))
     raise WrongSetting(said)

@@ -5,6 +5,7 @@ Pure: nothing is sent here. Each form is bounded, whatever the alert holds.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.utils import format_datetime, make_msgid
@@ -44,13 +45,6 @@ def slack(alert: Alert, ui_url: str) -> dict[str, Any]:
 
 def mail(alert: Alert, ui_url: str, sender: str, recipients: tuple[str, ...]) -> EmailMessage:
     """A plain text e-mail."""
-    message = EmailMessage()
-    message["Subject"] = cut(f"[spine] {one_line(alert.title)}", SUBJECT_CHARS)
-    message["From"] = sender
-    message["To"] = ", ".join(recipients)
-    message["Date"] = format_datetime(datetime.now(UTC))
-    message["Message-ID"] = make_msgid(domain=sender.rpartition("@")[2])
-    message["Auto-Submitted"] = "auto-generated"  # so that no absence note answers (RFC 3834)
     lines = [
         one_line(alert.title),
         "",
@@ -62,6 +56,33 @@ def mail(alert: Alert, ui_url: str, sender: str, recipients: tuple[str, ...]) ->
     ]
     if alert.run_id:
         lines.append(f"Run: {_link(alert, ui_url)}")
+    return plain_mail(f"[spine] {alert.title}", lines, sender, recipients)
+
+
+def plain_mail(
+    subject: str,
+    lines: Iterable[str],
+    sender: str,
+    recipients: tuple[str, ...],
+    message_id: str | None = None,
+) -> EmailMessage:
+    """A mail of lines of text, written by a machine; the subject is one line, whatever is in it.
+
+    Args:
+        subject: Cut to `SUBJECT_CHARS`.
+        lines: Of the body.
+        sender: One address.
+        recipients: Addresses.
+        message_id: What the mail is known by before its @; default: a new one.
+    """
+    message = EmailMessage()
+    message["Subject"] = cut(one_line(subject), SUBJECT_CHARS)
+    message["From"] = sender
+    message["To"] = ", ".join(recipients)
+    message["Date"] = format_datetime(datetime.now(UTC))
+    domain = sender.rpartition("@")[2]
+    message["Message-ID"] = f"<{message_id}@{domain}>" if message_id else make_msgid(domain=domain)
+    message["Auto-Submitted"] = "auto-generated"  # so that no absence note answers (RFC 3834)
     message.set_content("".join(f"{line}\n" for line in lines))
     return message
 
@@ -87,10 +108,11 @@ def _link(alert: Alert, ui_url: str) -> str:
 
 def _mrkdwn(text: str, limit: int = _SAID_CHARS) -> str:
     """A text as Slack shows it: its markup characters are written out, nobody is called."""
-    return _escape(cut(one_line(text), limit, _escape))
+    return escaped(cut(one_line(text), limit, escaped))
 
 
-def _escape(text: str) -> str:
+def escaped(text: str) -> str:
+    """A text in which Slack finds no markup that calls, links or hides."""
     for char, written in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("@", _NO_MENTION)):
         text = text.replace(char, written)
     return text

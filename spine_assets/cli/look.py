@@ -142,6 +142,7 @@ def query(sql: str, as_csv: bool, parquet: Path | None, tenant: str | None, as_j
     """
     from spine_assets.cli import render
     from spine_assets.cli.asking import warehouse_of
+    from spine_assets.plain_values import csv_text, records
     from spine_assets.query_file import write_answer
     from spine_assets.warehouse import answer, is_select
 
@@ -162,8 +163,8 @@ def query(sql: str, as_csv: bool, parquet: Path | None, tenant: str | None, as_j
             return
         names, rows = answer(warehouse, sql)
     if as_json:
-        click.echo(json.dumps(render.records(names, rows), indent=1))
+        click.echo(json.dumps(records(names, rows), indent=1))
     elif as_csv:
-        click.echo(render.csv_text(names, rows), nl=False, color=True)  # nothing is stripped
+        click.echo(csv_text(names, rows), nl=False, color=True)  # nothing is stripped
     else:
         render.result(names, rows)

@@ -5,9 +5,6 @@ Whole shares are printed as whole numbers; nothing here computes.
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,6 +23,7 @@ from spine_assets.cli.shared import visible
 from spine_assets.history import CheckRecord
 from spine_assets.otc.landing import Landing
 from spine_assets.otc.versions import Standing
+from spine_assets.plain_values import plain
 from spine_assets.status import Arrival, WeekStatus
 from spine_assets.warehouse import answer
 from spine_assets.weeks import Tier
@@ -57,17 +55,6 @@ _TOP_SYMBOLS = """
 Figures = dict[str, list[dict[str, Any]]]
 
 
-def plain(value: Any) -> Any:
-    """A value as JSON holds it: whole decimals as integers, others as exact text."""
-    if isinstance(value, Decimal):
-        return int(value) if value == value.to_integral_value() else f"{value.normalize():f}"
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return value
-    if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
-    return str(value)
-
-
 def text(value: Any) -> str:
     """A value as a cell of a table."""
     shown = plain(value)
@@ -85,26 +72,6 @@ def text(value: Any) -> str:
 def safe(delivered: str) -> str:
     """A delivered text as it is: no markup in it styles, no control character acts."""
     return escape(visible(delivered).replace("\n", "\\n"))
-
-
-def records(names: list[str], rows: list[tuple[Any, ...]]) -> list[dict[str, Any]]:
-    """Rows as JSON objects."""
-    return [dict(zip(names, map(plain, row), strict=True)) for row in rows]
-
-
-def csv_text(names: list[str], rows: list[tuple[Any, ...]]) -> str:
-    """Rows as CSV with a header."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(names)
-    writer.writerows([_cell(value) for value in row] for row in rows)
-    return out.getvalue()
-
-
-def _cell(value: Any) -> Any:
-    """A value of CSV: lists and truth values as JSON writes them."""
-    shown = plain(value)
-    return json.dumps(shown) if isinstance(shown, (bool, list)) else shown
 
 
 def result(names: list[str], rows: list[tuple[Any, ...]], title: str | None = None) -> None:

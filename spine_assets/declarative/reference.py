@@ -127,16 +127,12 @@ def _plain(value: Any) -> str:
 
 def _type(schema: dict[str, Any], defs: dict[str, Any]) -> str:
     """A type for people, from its JSON schema."""
-    if "$ref" in schema:
-        name = schema["$ref"].rpartition("/")[2]
-        held = defs.get(name, {})
-        if "enum" in held:
-            return ", ".join(f"`{item}`" for item in held["enum"])
+    name = str(schema.get("$ref", "")).rpartition("/")[2]
+    options = schema.get("enum") or defs.get(name, {}).get("enum")
+    if options:
+        return ", ".join(f"`{item}`" for item in options)
+    if name:
         return _NAMED.get(name, name.lower())
-    if "const" in schema:
-        return f"`{schema['const']}`"
-    if "enum" in schema:
-        return ", ".join(f"`{item}`" for item in schema["enum"])
     if "anyOf" in schema:
         kinds = [_type(item, defs) for item in schema["anyOf"] if item.get("type") != "null"]
         return " or ".join(dict.fromkeys(kinds))

@@ -70,7 +70,8 @@ def receiving(port: int = 0) -> Iterator[Receiver]:
 
     server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
     kept = Receiver(server.server_address[1])
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    looks = {"poll_interval": 0.01}  # seconds until it is told to end; default: half of one
+    thread = threading.Thread(target=server.serve_forever, kwargs=looks, daemon=True)
     thread.start()
     try:
         yield kept

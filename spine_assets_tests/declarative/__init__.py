@@ -1,0 +1,1 @@
+"""Pipelines declared in YAML."""

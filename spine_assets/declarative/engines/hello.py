@@ -1,4 +1,4 @@
-"""`example.hello`: the smallest engine."""
+"""`example.hello`: the smallest engine, to copy."""
 
 from __future__ import annotations
 
@@ -14,7 +14,15 @@ class Greeting(Part):
 
 
 class Hello(ActionEngine[Nothing, Nothing, Greeting]):
-    """Says hello, to show that everything is in its place."""
+    """Says hello, to show that everything is in its place.
+
+    ```yaml
+    step_id: greet
+    ps_type: example.hello
+    config:
+      name: Ada
+    ```
+    """
 
     ps_type = "example.hello"
     config = Greeting

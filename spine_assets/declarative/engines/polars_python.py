@@ -53,18 +53,22 @@ class PolarsPython(TableEngine[Tables, TableDestination, Function]):
     """A Python function over Polars frames; the frame that it returns becomes a table's week.
 
     ```yaml
-    step_id: greatest_swing
+    step_id: swings
     ps_type: polars.python
     source: {tables: [otc_symbol_summary], weeks_back: 4}
-    config: {function: "my_package.swings:greatest"}
+    config: {function: "spine_assets.declarative.example_function:swings"}
     destination:
-      table: greatest_swing
-      description: By how much the volume of a symbol swings.
+      table: swings
+      description: The week's volume of a symbol against its greatest of five weeks.
       grain: a symbol a week
       key: [symbol]
       columns:
         - {name: symbol, type: VARCHAR, description: Ticker.}
-        - {name: swing_pct, type: DOUBLE, unit: percent, description: Against the mean.}
+        - name: of_greatest_pct
+          type: DOUBLE
+          unit: percent
+          nullable: true
+          description: Null where the greatest is 0.
     ```
     """
 

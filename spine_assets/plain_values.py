@@ -1,0 +1,44 @@
+"""Values of tables as programs read them: JSON and CSV, exact, whole shares as whole numbers.
+
+Nothing here computes, prints or knows how people like to see a value (`cli.render`).
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from typing import Any
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON holds it: whole decimals as integers, others as exact text."""
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else f"{value.normalize():f}"
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    return str(value)
+
+
+def records(names: list[str], rows: list[tuple[Any, ...]]) -> list[dict[str, Any]]:
+    """Rows as JSON objects."""
+    return [dict(zip(names, map(plain, row), strict=True)) for row in rows]
+
+
+def csv_text(names: Sequence[str], rows: Iterable[tuple[Any, ...]], line_end: str = "\n") -> str:
+    """Rows as CSV with a header."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator=line_end)
+    writer.writerow(names)
+    writer.writerows([_cell(value) for value in row] for row in rows)
+    return out.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    """A value of CSV: lists and truth values as JSON writes them."""
+    shown = plain(value)
+    return json.dumps(shown) if isinstance(shown, (bool, list)) else shown

@@ -1,0 +1,120 @@
+"""Runs a step as it is declared, in this process: names replaced, SQL left to be bound."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+import re
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel
+
+from spine_assets.declarative import engines
+from spine_assets.declarative.engine import (
+    ActionEngine,
+    Engine,
+    SqlText,
+    StepContext,
+    StepResult,
+    Work,
+)
+from spine_assets.declarative.place import Place
+from spine_assets.declarative.values import Value, render
+
+Step = Mapping[str, Any]
+AnyEngine = Engine[Any, Any, Any]
+PARTS = ("source", "destination", "config")
+WEEK = date(2025, 11, 21)
+
+
+def found_engines() -> dict[str, AnyEngine]:
+    """Every engine of the folder, by its `ps_type`."""
+    names = [module.name for module in pkgutil.iter_modules(engines.__path__)]
+    found = [importlib.import_module(f"{engines.__name__}.{name}").ENGINE for name in names]
+    return {engine.ps_type: engine for engine in found}
+
+
+def context_of(
+    root: Path,
+    *,
+    tenant: str | None = None,
+    week: date | None = WEEK,
+    **values: Value,
+) -> StepContext:
+    """What a step is told whose data folder is `root`."""
+    told: dict[str, Value] = {"pipeline_id": "desk", "date": date(2026, 1, 20)}
+    if tenant is not None:
+        told["tenant_id"] = tenant
+    if week is not None:
+        told["week_ending"] = week
+    return StepContext(
+        pipeline_id="desk",
+        pipeline_logging_id="run-1",
+        step_id="step",
+        step_name="Step",
+        run_date=date(2026, 1, 20),
+        trigger_by="test",
+        tenant_id=tenant,
+        week_ending=week,
+        pipeline_status="RUNNING",
+        values={**told, **values},
+        place=Place(root / "lake", root, tenant),
+    )
+
+
+def parts_of(engine: AnyEngine, step: Step) -> dict[str, BaseModel]:
+    """The parts of a step as declared."""
+    return {part: getattr(engine, part).model_validate(step.get(part) or {}) for part in PARTS}
+
+
+def work_of(engine: AnyEngine, step: Step, context: StepContext) -> Work[Any, Any, Any]:
+    """A step's work with the names in its texts replaced."""
+    parts = {
+        name: type(part).model_validate(_rendered(part, context.values))
+        for name, part in parts_of(engine, step).items()
+    }
+    return Work(**parts, context=context)
+
+
+def act(engine: ActionEngine[Any, Any, Any], step: Step, context: StepContext) -> StepResult:
+    """Do a step's work."""
+    return engine.act(work_of(engine, step, context))
+
+
+def faults(engine: AnyEngine, step: Step, *known: str) -> list[str]:
+    """What is wrong with a step when it is loaded."""
+    return engine.faults(**parts_of(engine, step), known=set(known))
+
+
+def example_of(engine: AnyEngine) -> dict[str, Any]:
+    """The step that an engine's docstring shows."""
+    shown = re.search(r"```yaml\n(.*?)```", inspect.getdoc(type(engine)) or "", re.S)
+    assert shown, f"{engine.ps_type} shows no step"
+    step = yaml.safe_load(shown[1])
+    assert isinstance(step, dict)
+    return step
+
+
+def _rendered(part: BaseModel, values: Mapping[str, Value]) -> dict[str, Any]:
+    fields = type(part).model_fields
+    return {
+        name: value
+        if any(isinstance(mark, SqlText) for mark in fields[name].metadata)
+        else _filled(value, values)
+        for name, value in part.model_dump(mode="json").items()
+    }
+
+
+def _filled(value: Any, values: Mapping[str, Value]) -> Any:
+    if isinstance(value, str):
+        return render(value, values)
+    if isinstance(value, list):
+        return [_filled(item, values) for item in value]
+    if isinstance(value, dict):
+        return {name: _filled(item, values) for name, item in value.items()}
+    return value
