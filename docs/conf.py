@@ -44,7 +44,14 @@ SECTIONS = {
         "docs/nothing-lost",
     ),
     "Look up": ("docs/data-dictionary", "docs/checks", "docs/finra-facts"),
-    "Run": ("docs/operations", "docs/runs", "docs/finra", "docs/alerts", "docs/security"),
+    "Run": (
+        "docs/operations",
+        "docs/runs",
+        "docs/runs-log",
+        "docs/finra",
+        "docs/alerts",
+        "docs/security",
+    ),
     "Understand": (
         "docs/architecture",
         "docs/performance",

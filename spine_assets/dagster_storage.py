@@ -17,9 +17,10 @@ measured and what a killed process loses: `docs/decisions/0005-*` and `0007-*`.
 from __future__ import annotations
 
 import atexit
+import sqlite3
 import weakref
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -129,6 +130,15 @@ class BatchingEventLog(SqliteEventLogStorage):
         with super()._connect(shard) as connection:
             yield connection
 
+    def _initdb(self, engine: sa.Engine, for_index_shard: bool = False) -> None:
+        """Make a database where it is not made yet, as Dagster does.
+
+        Dagster reads all its migrations to see that, once for each run's file: 45 ms a run, most
+        of a minute over 1,000 runs. It then asks only whether there is a version; so does this.
+        """
+        if not _is_made(engine):
+            super()._initdb(engine, for_index_shard)
+
     def dispose(self) -> None:
         """Write what waits, and end."""
         try:
@@ -215,6 +225,17 @@ class BatchingEventLog(SqliteEventLogStorage):
             index.execute(
                 AssetCheckExecutionsTable.insert(), [{**common, "partition": key} for key in keys]
             )
+
+
+def _is_made(engine: sa.Engine) -> bool:
+    """Whether a database has a version; Dagster looks closer where it cannot be told."""
+    path = Path(engine.url.database or "").absolute()
+    try:
+        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
+            versions = connection.execute("SELECT version_num FROM alembic_version").fetchall()
+    except sqlite3.Error:
+        return False
+    return len(versions) == 1
 
 
 def _may_wait(event: dg.EventLogEntry) -> bool:

@@ -12,17 +12,19 @@ Belongs here: making that file. Does not belong here: views over the lake (`ware
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 
 import duckdb
 
+from spine_assets import run_log
 from spine_assets.lake import Lake
 from spine_assets.otc import pins
 from spine_assets.otc.tables import TABLES
 from spine_assets.replacing import BUILD, replaced
+from spine_assets.run_log import LOG_TABLES, RunLog
 from spine_assets.table import Column, Table
 from spine_assets.warehouse import asked_again, connect, derived_views, identifier, literal
 
@@ -55,11 +57,16 @@ class Part:
 
 @dataclass(frozen=True)
 class Built:
-    """A file that was made, rows and weeks by table, bytes of the file, and how long it took."""
+    """A file that was made: rows and weeks by table, bytes of the file, and how long it took.
+
+    Attributes:
+        logged: Rows of the tables of runs and steps; empty where they are left out.
+    """
 
     file: Path
     rows: dict[str, int]
     weeks: dict[str, int]
+    logged: dict[str, int]
     size: int
     seconds: float
 
@@ -82,6 +89,7 @@ def build_database(
     *,
     since: date | None = None,
     memory_gb: int = MEMORY_GB,
+    runs: Iterable[RunLog] | None = None,
     advance: Callable[[], None] = lambda: None,
 ) -> Built:
     """Write a DuckDB file of tables beside `path` and rename it over when it is whole.
@@ -96,6 +104,7 @@ def build_database(
         tables: Which tables, `otc_pins` besides.
         since: First week, by its Friday; default all.
         memory_gb: What DuckDB may use; sorting goes to disk beyond it.
+        runs: The log of runs and steps in pages; None leaves its tables out.
         advance: Called after each of `parts`.
 
     Raises:
@@ -104,12 +113,13 @@ def build_database(
     """
     started = time.monotonic()
     with replaced(path) as staged:
-        counted = _write(staged, lake, tables, since, memory_gb, advance)
+        counted, logged = _write(staged, lake, tables, since, memory_gb, runs, advance)
     found = {table.name: counted.get(table.name, (0, 0)) for table in tables}
     return Built(
         path,
         rows={name: rows for name, (rows, _) in found.items()},
         weeks={name: weeks for name, (_, weeks) in found.items()},
+        logged=logged,
         size=path.stat().st_size,
         seconds=time.monotonic() - started,
     )
@@ -121,9 +131,10 @@ def _write(
     tables: tuple[Table, ...],
     since: date | None,
     memory_gb: int,
+    runs: Iterable[RunLog] | None,
     advance: Callable[[], None],
-) -> dict[str, tuple[int, int]]:
-    """Make the whole file; rows and weeks of each table that has any."""
+) -> tuple[dict[str, tuple[int, int]], dict[str, int]]:
+    """Make the whole file; rows and weeks of each table that has any, rows of the log."""
     copied_at = datetime.now(UTC).replace(tzinfo=None)
     with connect(lake, TABLES, analysis=False) as connection:
         _limit(connection, memory_gb, f"{staged}.spill")
@@ -133,6 +144,7 @@ def _write(
         for part in parts(lake, tables, since):
             _copy(connection, part)
             advance()
+        logged = {} if runs is None else _log(connection, runs)
         _describe_build(connection)
         for table in tables:
             _record(connection, table, copied_at)
@@ -144,7 +156,18 @@ def _write(
         ).fetchall()
         connection.execute("USE memory")
         connection.execute("DETACH built")  # writes all that is still in memory
-    return {name: (rows, weeks) for name, rows, weeks in counted}
+    return {name: (rows, weeks) for name, rows, weeks in counted}, logged
+
+
+def _log(connection: duckdb.DuckDBPyConnection, runs: Iterable[RunLog]) -> dict[str, int]:
+    """Write the log of runs and steps; rows by table."""
+    rows = {table.name: 0 for table in LOG_TABLES}
+    run_log.create(connection, LOG_TABLES, schema="built")
+    for page in runs:
+        run_log.append(connection, page, schema="built")
+        for name, frame in page.frames.items():
+            rows[name] += frame.height
+    return rows
 
 
 def _limit(connection: duckdb.DuckDBPyConnection, memory_gb: int, spill: str) -> None:

@@ -18,12 +18,17 @@ from filelock import FileLock, Timeout
 
 from spine_assets.otc import pins
 from spine_assets.otc.tables import TABLES
+from spine_assets.run_log import LOG_TABLES
 from spine_assets.warehouse import literal
 
 BUILD = "spine_build"
 """Table of a built file that tells what is in it; marks the file as one of ours."""
 
-_OURS = {BUILD, pins.TABLE.name, *(table.name for table in TABLES)}
+_OURS = {
+    *(BUILD, pins.TABLE.name),
+    *(table.name for table in TABLES),
+    *(table.name for table in LOG_TABLES),
+}
 _FULL_BYTES = 16 * 2**20  # less than this is not worth a database
 _IN_USE = ("Conflicting lock", "is already attached")
 _NO_ROOM = ("No space left", "File too large", "max_temp_directory_size")

@@ -8,11 +8,12 @@ from contextlib import ExitStack, contextmanager
 from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import polars as pl
 
+from spine_assets import run_log
 from spine_assets.lake import Lake
 from spine_assets.otc.as_of import table_now
 from spine_assets.otc.tables import TABLES
@@ -21,11 +22,14 @@ from spine_assets.settings import load_settings
 from spine_assets.warehouse import connect, is_select
 from spine_assets.weeks import parse_week
 
+if TYPE_CHECKING:
+    import dagster as dg
+
 AT_HAND = {
     "settings": "the SPINE_* settings",
     "lake": "the Parquet tables: lake.weeks(table), lake.files(table, week)",
     "warehouse": "a private DuckDB with the views of every table",
-    "sql(text)": "the answer of a query as a Polars frame",
+    "sql(text)": "the answer of a query as a Polars frame; runs are tables too (x_meta_...)",
     "table(name, week)": "a table's week as a Polars frame; without a week the newest",
     "weeks": "weeks that are captured, oldest first",
     "landing": "what stands in the landing folder (looked at when first named)",
@@ -60,7 +64,7 @@ def opened() -> Iterator[Namespace]:
             "settings": settings,
             "lake": lake,
             "warehouse": warehouse,
-            "sql": _asker(warehouse),
+            "sql": _asker(warehouse, lambda: namespace["instance"]),
             "table": _reader(lake),
             "weeks": lake.weeks(TABLES[0].name),
             "pl": pl,
@@ -78,15 +82,25 @@ def opened() -> Iterator[Namespace]:
             namespace.clear()  # relations of DuckDB must go before it does
 
 
-def _asker(warehouse: duckdb.DuckDBPyConnection) -> Callable[[str], pl.DataFrame]:
+def _asker(
+    warehouse: duckdb.DuckDBPyConnection, instance: Callable[[], dg.DagsterInstance]
+) -> Callable[[str], pl.DataFrame]:
     def sql(text: str) -> pl.DataFrame:
         """The answer of a query as a Polars frame; whole numbers beyond 64 bits are decimals.
+
+        `x_meta_pipeline_runs` and `x_meta_step_logs` hold the newest 1,000 runs.
 
         It goes through a Parquet file: after DuckDB 2.0.0 has handed rows to Polars directly,
         it ends every process with a page of warnings about leaks.
         """
         if not is_select(text):
             raise ValueError("sql() takes one SELECT; for others there is warehouse.execute()")
+        if named := run_log.named_in(text):
+            from spine_assets.history import x_meta
+
+            log = x_meta.read(instance(), tables=named)
+            run_log.create(warehouse, named)
+            run_log.append(warehouse, log)
         with TemporaryDirectory() as folder:
             path = Path(folder) / "answer.parquet"
             write_answer(warehouse, text, path)

@@ -38,6 +38,7 @@ class Type(StrEnum):
     SHARES_SUM = f"DECIMAL({_SUM_PRECISION},{SHARE_SCALE})"
     RATIO = "DOUBLE"
     FLAG = "BOOLEAN"
+    JSON = "JSON"
 
 
 @dataclass(frozen=True)
@@ -145,6 +146,7 @@ def polars_type(type_: Type) -> pl.DataType:
         Type.SHARES_SUM: pl.Decimal(_SUM_PRECISION, SHARE_SCALE),
         Type.RATIO: pl.Float64(),
         Type.FLAG: pl.Boolean(),
+        Type.JSON: pl.String(),
     }[type_]
 
 

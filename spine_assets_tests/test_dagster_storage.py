@@ -27,7 +27,7 @@ from hypothesis import strategies as st
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from spine_assets import dagster_storage
-from spine_assets.dagster_storage import BatchingSqliteStorage
+from spine_assets.dagster_storage import BatchingSqliteStorage, _is_made
 from spine_assets.defs.partitions import WEEKS
 from spine_assets_tests.conftest import files_limited_to
 from spine_assets_tests.storing import (
@@ -337,6 +337,25 @@ def _said(told: EventLogEntry | None) -> tuple[Any, ...]:
         *(kind, asset, told.run_id, told.step_key, told.level),
         *(re.sub(r"[\d.]+m?s\b|pid: \d+|timestamp=[\d.]+", "", text) for text in texts),
     )
+
+
+class TestOpening:
+    def test_a_file_that_is_not_whole_is_left_to_dagster(self, tmp_path: Path) -> None:
+        path = tmp_path / "run.db"
+        engine = sqlalchemy.create_engine(f"sqlite:///{path}")
+        assert not _is_made(engine)
+        assert not path.exists()
+        for statement, is_made in (
+            ("CREATE TABLE alembic_version (version_num TEXT)", False),
+            ("INSERT INTO alembic_version VALUES ('one')", True),
+            ("INSERT INTO alembic_version VALUES ('two heads')", False),
+        ):
+            with engine.begin() as connection:
+                connection.execute(sqlalchemy.text(statement))
+            assert _is_made(engine) is is_made, statement
+        engine.dispose()
+        path.write_bytes(b"no database")
+        assert not _is_made(engine)
 
 
 class TestOrder:

@@ -482,6 +482,7 @@ class TestCommand:
                 name: {"rows": rows, "weeks": 1 if name in OF_ONE_WEEK else 3}
                 for name, rows in ROWS.items()
             },
+            "run_log": {},
         }
 
     def test_by_default_what_was_delivered_is_left_out(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -111,9 +112,11 @@ def db_build(
     spine db build data/otc.duckdb --since 2024-01-05
 
     An earlier FILE of this command is replaced when the new one is whole; whoever has it open
-    goes on reading it. Its table spine_build tells which builds of which weeks it holds.
+    goes on reading it. Its table spine_build tells which builds of which weeks it holds. Without
+    --table it also has all runs of Dagster and their steps, as x_meta_pipeline_runs and
+    x_meta_step_logs.
     """
-    from spine_assets.cli import render
+    from spine_assets.cli import render, run_logs
     from spine_assets.database_file import build_database, parts
     from spine_assets.otc.tables import TABLES
     from spine_assets.settings import load_settings
@@ -125,13 +128,21 @@ def db_build(
     wanted = names or [name for name in TABLE_NAMES if every or name not in _AS_DELIVERED]
     tables = tuple(table for table in TABLES if table.name in wanted)
     lake = open_lake()
-    with render.progress("copying years", len(parts(lake, tables, since))) as advance:
-        built = build_database(file, lake, tables, since=since, memory_gb=memory, advance=advance)
+    steps = len(parts(lake, tables, since))
+    with (
+        nullcontext() if names else run_logs.all_pages() as logged,
+        render.progress("copying years", steps) as advance,
+    ):
+        built = build_database(
+            file, lake, tables, since=since, memory_gb=memory, runs=logged, advance=advance
+        )
     if as_json:
         click.echo(json.dumps(_built_json(built, since)))
         return
     for name, rows in built.rows.items():
         click.echo(f"{name:20} {rows:>14,} rows {built.weeks[name]:>6,} weeks")
+    for name, rows in built.logged.items():
+        click.echo(f"{name:20} {rows:>14,} rows")
     click.echo(f"wrote {file}: {built.size / _MB:,.1f} MB in {built.seconds:.1f} s", err=True)
 
 
@@ -145,4 +156,5 @@ def _built_json(built: Built, since: date | None) -> dict[str, object]:
         "tables": {
             name: {"rows": rows, "weeks": built.weeks[name]} for name, rows in built.rows.items()
         },
+        "run_log": built.logged,
     }

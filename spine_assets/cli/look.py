@@ -12,6 +12,7 @@ import click
 from spine_assets.cli.shared import (
     COUNT,
     DEFAULT_WEEKS,
+    NEWEST_RUNS,
     WeekType,
     as_json_option,
     nothing_built,
@@ -127,20 +128,35 @@ def week(week: date | None, top: int, as_json: bool) -> None:
     metavar="FILE",
     help="Write the rows, however many, to a Parquet FILE.",
 )
-@click.option("--tenant", help="Ask as this tenant: what is shared, and its own tables.")
+@click.option(
+    "--runs",
+    "newest",
+    type=COUNT,
+    default=NEWEST_RUNS,
+    show_default=True,
+    help="Newest runs that the x_meta tables hold.",
+)
+@click.option("--tenant", help="Ask as this tenant: what is shared, and its own tables and runs.")
 @as_json_option
 @told
-def query(sql: str, as_csv: bool, parquet: Path | None, tenant: str | None, as_json: bool) -> None:
+def query(
+    sql: str, as_csv: bool, parquet: Path | None, newest: int, tenant: str | None, as_json: bool
+) -> None:
     r"""Run one SELECT over the tables; nothing is locked and nothing is changed.
 
     \b
     spine query "FROM otc_venue_share ORDER BY week_ending DESC, rank LIMIT 10"
     spine query "FROM otc_venue_volume" --parquet volume.parquet
 
+    Runs and their steps are tables too, read from Dagster when a query names them:
+
+    \b
+    spine query "FROM x_meta_pipeline_runs WHERE status = 'FAILED'"
+
     With --parquet, --json tells what was written. With --tenant no other file can be opened,
     whatever the query says.
     """
-    from spine_assets.cli import render
+    from spine_assets.cli import render, run_logs
     from spine_assets.cli.asking import warehouse_of
     from spine_assets.plain_values import csv_text, records
     from spine_assets.query_file import write_answer
@@ -156,6 +172,7 @@ def query(sql: str, as_csv: bool, parquet: Path | None, tenant: str | None, as_j
             "anything open the database with DuckDB itself"
         )
     with warehouse_of(sql, tenant) as warehouse:
+        run_logs.add_named(warehouse, sql, newest, tenant)
         if parquet:
             written = write_answer(warehouse, sql, parquet)
             done = json.dumps({"file": str(parquet), "rows": written})

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 from rich import box
@@ -20,13 +20,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table as Grid
 
 from spine_assets.cli.shared import visible
-from spine_assets.history import CheckRecord
 from spine_assets.otc.landing import Landing
 from spine_assets.otc.versions import Standing
 from spine_assets.plain_values import plain
 from spine_assets.status import Arrival, WeekStatus
 from spine_assets.warehouse import answer
 from spine_assets.weeks import Tier
+
+if TYPE_CHECKING:
+    from spine_assets.history import CheckRecord
 
 _PIPED_WIDTH = 120  # a log or a pipe has no width of its own
 CONSOLE = Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH)

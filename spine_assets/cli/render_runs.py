@@ -9,6 +9,7 @@ from typing import Any
 
 from rich.markup import escape
 
+from spine_assets.cli import render_steps
 from spine_assets.cli.render import CONSOLE, grid, safe, text
 from spine_assets.history.cancel import Ending
 from spine_assets.history.one_run import RunStory
@@ -70,6 +71,8 @@ def story(found: RunStory) -> None:
     ):
         if value:
             CONSOLE.print(f"  {label:13}{safe(str(value))}", soft_wrap=True)
+    if len(found.steps) > 1:
+        render_steps.steps(found.steps)
     _tables(found)
     _checks(found)
     if found.error:
@@ -124,6 +127,7 @@ def story_json(found: RunStory) -> dict[str, Any]:
         "tables": {name: asdict(made) for name, made in found.tables.items()},
         "weeks_done": found.weeks_done,
         "weeks_failed": found.weeks_failed,
+        "steps": [render_steps.as_json(step) for step in found.steps],
         "checks": [asdict(item) for item in found.checks],
         "error": found.error,
         "logs": [asdict(entry) | {"at": _iso(entry.at)} for entry in found.logs],

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import click
 
 from spine_assets.cli.shared import COUNT, WeekType, as_json_option, told
+
+if TYPE_CHECKING:
+    import dagster as dg
 
 _LISTED = 20  # a screen
 _LOG_LINES = 10  # the end of a run; more by --logs
@@ -32,6 +37,8 @@ _STATUSES = (
 @click.option("--status", type=click.Choice(_STATUSES, case_sensitive=False), help="Only these.")
 @click.option("--pipeline", help="Only runs of this pipeline or job.")
 @click.option("--week", type=WeekType(), help="Only runs that were asked for this week.")
+@click.option("--tenant", metavar="ID", help="Only runs for this tenant.")
+@click.option("--steps", is_flag=True, help="Each run with its steps.")
 @as_json_option
 @click.pass_context
 @told
@@ -41,23 +48,49 @@ def runs(
     status: str | None,
     pipeline: str | None,
     week: date | None,
+    tenant: str | None,
+    steps: bool,
     as_json: bool,
 ) -> None:
-    """Runs, the newest first: what was asked for, who started it, what came of it."""
-    from spine_assets.cli import render_runs
+    """Runs, the newest first: what was asked for, who started it, what came of it.
+
+    With --steps and --json: all columns of x_meta_pipeline_runs, each run with its steps, which
+    have all columns of x_meta_step_logs.
+    """
     from spine_assets.history import open_instance
-    from spine_assets.history.runs import Asked, lines, pipeline_names
+    from spine_assets.history.runs import Asked, newest, pipeline_names
 
     if context.invoked_subcommand is not None:
         return
     with open_instance() as instance:
-        found = lines(instance, Asked(status, pipeline, week), limit)
+        found = newest(instance, Asked(status, pipeline, week, tenant), limit)
         if pipeline and not found:
             _require_known(pipeline, pipeline_names(instance))
+        show = _with_steps if steps else _lines
+        show(instance, found, as_json)
+
+
+def _lines(instance: dg.DagsterInstance, found: Sequence[dg.RunRecord], as_json: bool) -> None:
+    from spine_assets.cli import render_runs
+    from spine_assets.history.runs import described
+
+    told = described(instance, found)
     if as_json:
-        click.echo(json.dumps([render_runs.line_json(item) for item in found], indent=1))
+        click.echo(json.dumps([render_runs.line_json(item) for item in told], indent=1))
         return
-    render_runs.lines(found)
+    render_runs.lines(told)
+
+
+def _with_steps(instance: dg.DagsterInstance, found: Sequence[dg.RunRecord], as_json: bool) -> None:
+    from spine_assets.cli import render_steps
+    from spine_assets.history.logged import logged
+
+    told = list(logged(instance, found))
+    if as_json:
+        shown = [render_steps.run_json(run) for run in told]
+        click.echo(json.dumps(shown, indent=1, default=str))
+        return
+    render_steps.runs(told)
 
 
 def _require_known(pipeline: str, names: list[str]) -> None:

@@ -25,6 +25,7 @@ TABLE_NAMES = (
     "otc_restatements",
 )
 COUNT = click.IntRange(min=1)
+NEWEST_RUNS = 1_000  # `run_log.NEWEST`, written out likewise
 # Written out: importing the declarations would cost `spine --help` its speed. A test compares.
 LANE = click.Choice(["normal", "backfill", "slow"])
 max_runtime_option = click.option(
@@ -151,19 +152,9 @@ def told(command: Callable[..., None]) -> Callable[..., None]:
     def run(*args: Any, **kwargs: Any) -> None:
         import logging
 
-        import duckdb
         from pydantic import ValidationError
-        from sqlalchemy.exc import DBAPIError
 
-        from spine_assets.finra.errors import FinraError
-        from spine_assets.history import NoInstance, NoSuchRun
-        from spine_assets.lake import LakeError
-        from spine_assets.otc.as_of import NotKnown
-        from spine_assets.otc.file_format import FileRefused
-        from spine_assets.pipelines import CannotLaunch
-        from spine_assets.replacing import CannotBuild
-        from spine_assets.settings import WrongSetting, faults, load_settings
-        from spine_assets.weeks import WeekError
+        from spine_assets.settings import faults, load_settings
 
         try:
             logging.basicConfig(format="%(levelname)s %(message)s")  # others: warnings only
@@ -171,29 +162,43 @@ def told(command: Callable[..., None]) -> Callable[..., None]:
             command(*args, **kwargs)
         except ValidationError as error:
             raise click.ClickException("; ".join(faults(error))) from error
-        except DBAPIError as error:
-            said = visible(str(error.orig))
+        except _errors_of_storage() as error:
+            said = visible(str(getattr(error, "orig", error)))
             raise click.ClickException(
                 f"Dagster's storage cannot be read or written ({said}); it is the folder that "
                 "dagster.yaml names: wait where it is locked, restore it where it is damaged"
             ) from error
-        except (
-            CannotBuild,
-            CannotLaunch,
-            FileRefused,
-            FinraError,
-            LakeError,
-            NoInstance,
-            NoSuchRun,
-            NotKnown,
-            WeekError,
-            WrongSetting,
-            OSError,
-            duckdb.Error,
-        ) as error:
+        except _errors_to_mend() as error:
             raise click.ClickException(visible(str(error))) from error
 
     return run
+
+
+def _errors_of_storage() -> tuple[type[Exception], ...]:
+    """What Dagster's storage raises; imported when something failed, as it takes 0.3 s."""
+    from sqlalchemy.exc import DBAPIError
+
+    return (DBAPIError,)
+
+
+def _errors_to_mend() -> tuple[type[Exception], ...]:
+    """Errors that say what to do; imported when something failed, as some need Dagster."""
+    import duckdb
+
+    from spine_assets.finra.errors import FinraError
+    from spine_assets.history import NoInstance, NoSuchRun
+    from spine_assets.lake import LakeError
+    from spine_assets.otc.as_of import NotKnown
+    from spine_assets.otc.file_format import FileRefused
+    from spine_assets.pipelines import CannotLaunch
+    from spine_assets.replacing import CannotBuild
+    from spine_assets.settings import WrongSetting
+    from spine_assets.weeks import WeekError
+
+    return (
+        *(CannotBuild, CannotLaunch, FileRefused, FinraError, LakeError, NoInstance, NoSuchRun),
+        *(NotKnown, WeekError, WrongSetting, OSError, duckdb.Error),
+    )
 
 
 def open_lake() -> Lake:

@@ -1,7 +1,6 @@
 """Dagster's finished runs, read for the alerts: which have ended, and what each said.
 
 Besides Dagster's public names this uses, tried on dagster 1.13.27 and here alone:
-`get_records_for_run` (the public readers return one type of event a call, across runs),
 the fields of events, `remote_job_origin`, `code_location_origin` and
 `run_retries_enabled`. Two things no public call tells: why a step or a run failed, and
 whether Dagster is going to run it again.
@@ -10,7 +9,6 @@ whether Dagster is going to run it again.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -19,6 +17,7 @@ import dagster as dg
 
 from spine_assets.alerts.alert import Number
 from spine_assets.alerts.run_report import Built, FailedCheck, RunReport
+from spine_assets.history.events import events_of, failure_text
 from spine_assets.tags import PARTITION, RANGE_END, RANGE_START
 from spine_assets.weeks import WeekError, parse_week, weeks_between
 
@@ -29,7 +28,6 @@ _EVENT = dg.DagsterEventType
 _ENDS: tuple[Any, ...] = (_EVENT.RUN_SUCCESS, _EVENT.RUN_FAILURE)  # who cancels a run knows it
 _WILL_RETRY = "dagster/will_retry"
 _RANGE = (RANGE_START, RANGE_END)
-_PAGE = 1_000  # a run of all 653 weeks has 8,500 evaluations
 # Status and tags of a run are written just after its last event. A run whose process died
 # in between must not hold up the others for longer.
 _PATIENCE_SECONDS = 60.0
@@ -95,7 +93,7 @@ def report(instance: dg.DagsterInstance, run: dg.DagsterRun, *, with_built: bool
     ends: list[str] = []
     checks: dict[tuple[str, str, str | None], Any] = {}
     built: dict[str, Any] = {}
-    for event in _events(instance, run.run_id, kinds):
+    for _, event in events_of(instance, run.run_id, kinds):
         match event.event_type:
             case _EVENT.STEP_FAILURE:
                 told = _failures_by_week(event)
@@ -143,18 +141,6 @@ def _is_ours(run: dg.DagsterRun, context: dg.SensorEvaluationContext) -> bool:
     return bool(here.location_name == there.location_name)
 
 
-def _events(
-    instance: dg.DagsterInstance, run_id: str, kinds: set[dg.DagsterEventType]
-) -> Iterator[dg.DagsterEvent]:
-    cursor, more = None, True
-    while more:
-        page = instance.get_records_for_run(run_id, cursor, kinds, limit=_PAGE)
-        for record in page.records:
-            if record.event_log_entry.dagster_event is not None:
-                yield record.event_log_entry.dagster_event
-        cursor, more = page.cursor, page.has_more
-
-
 def _failures_by_week(event: dg.DagsterEvent) -> dict[date, str]:
     """The metadata `failures` of our own `dg.Failure`: texts by week."""
     told = event.step_failure_data.user_failure_data
@@ -166,14 +152,8 @@ def _failures_by_week(event: dg.DagsterEvent) -> dict[date, str]:
 
 
 def _step_error(event: dg.DagsterEvent) -> str:
-    """What a step said last: the innermost of its errors."""
-    data = event.step_failure_data
-    if data.user_failure_data and data.user_failure_data.description:
-        return f"{event.step_key}: {data.user_failure_data.description}"
-    error = data.error
-    while error is not None and error.cause is not None:
-        error = error.cause
-    return f"{event.step_key}: {error.message.strip() if error else 'failed'}"
+    """What a step said last."""
+    return f"{event.step_key}: {failure_text(event.step_failure_data) or 'failed'}"
 
 
 def _run_error(event: dg.DagsterEvent) -> str:

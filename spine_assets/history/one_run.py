@@ -13,9 +13,9 @@ import dagster as dg
 
 from spine_assets.history import storage
 from spine_assets.history.checks import plain_facts
+from spine_assets.history.logged import logged
 from spine_assets.history.runs import RunLine, described, error_of, tags_of_ours
-
-_ROWS = "dagster/partition_row_count"
+from spine_assets.history.steps import ROW_COUNT
 
 
 @dataclass
@@ -57,6 +57,7 @@ class RunStory:
     Attributes:
         config: Run configuration as Dagster holds it.
         weeks_failed: Weeks that the step's failure names.
+        steps: By column of `x_meta_step_logs`, in the order in which they began.
         checks: Evaluations in the order in which they were made.
         error: What the failure says; None where there was none.
         logs: The last lines, oldest first.
@@ -68,6 +69,7 @@ class RunStory:
     tables: dict[str, TableFigures]
     weeks_done: list[str]
     weeks_failed: list[str]
+    steps: list[dict[str, Any]]
     checks: list[CheckOutcome]
     error: str | None
     logs: list[LogLine]
@@ -96,6 +98,7 @@ def story(instance: dg.DagsterInstance, record: dg.RunRecord, logs: int) -> RunS
         tables=tables,
         weeks_done=done,
         weeks_failed=_failed_weeks(failed),
+        steps=[step for found in logged(instance, [record]) for step in found.steps],
         checks=_checks(_records(instance, run.run_id, {kinds.ASSET_CHECK_EVALUATION})),
         error=error_of(failed),
         logs=_logs(instance, run.run_id, logs),
@@ -122,7 +125,7 @@ def _figures(entries: Iterable[dg.EventLogEntry]) -> tuple[dict[str, TableFigure
             found.unchanged += 1
         else:
             found.built += 1
-        found.rows += facts.get(_ROWS) or 0
+        found.rows += facts.get(ROW_COUNT) or 0
         found.shares += facts.get("shares") or 0
         found.seconds = round(found.seconds + (facts.get("seconds") or 0), 3)
         if made.partition:

@@ -16,8 +16,9 @@ from typing import Any
 import dagster as dg
 
 from spine_assets.history import storage
+from spine_assets.history.events import failure_text
 from spine_assets.history.instance import NoSuchRun
-from spine_assets.tags import LANE, PARTITION, PIPELINE, RANGE_END, RANGE_START, TRIGGER
+from spine_assets.tags import LANE, PARTITION, PIPELINE, RANGE_END, RANGE_START, TENANT, TRIGGER
 from spine_assets.weeks import FIRST_WEEK, week_ending_of, weeks_between
 
 SHORT_ID = 8  # letters of an id that are shown; two of 10,000 runs share them once in 100 stores
@@ -64,16 +65,21 @@ class Asked:
     status: str | None = None
     pipeline: str | None = None
     week: date | None = None
+    tenant: str | None = None
 
 
 def lines(instance: dg.DagsterInstance, asked: Asked, limit: int) -> list[RunLine]:
     """The newest runs that were asked for, newest first."""
+    return described(instance, newest(instance, asked, limit))
+
+
+def newest(instance: dg.DagsterInstance, asked: Asked, limit: int) -> list[dg.RunRecord]:
+    """The same as Dagster holds them."""
     found: dict[str, dg.RunRecord] = {}
     for chosen in _filters(asked):
         for record in instance.get_run_records(chosen, limit=limit):
             found[record.dagster_run.run_id] = record
-    newest = sorted(found.values(), key=lambda record: record.storage_id, reverse=True)[:limit]
-    return described(instance, newest)
+    return sorted(found.values(), key=lambda record: record.storage_id, reverse=True)[:limit]
 
 
 def described(instance: dg.DagsterInstance, records: Sequence[dg.RunRecord]) -> list[RunLine]:
@@ -126,6 +132,7 @@ def _nearest(instance: dg.DagsterInstance, prefix: str) -> str | None:
 
 def _filters(asked: Asked) -> list[dg.RunsFilter]:
     """The queries whose union is what was asked for."""
+    tenant = {TENANT: asked.tenant} if asked.tenant else {}
     statuses = [dg.DagsterRunStatus(asked.status.upper())] if asked.status else None
     names: list[tuple[str | None, dict[str, Any]]] = [(None, {})]
     if asked.pipeline:
@@ -137,7 +144,7 @@ def _filters(asked: Asked) -> list[dg.RunsFilter]:
         since = [str(week) for week in weeks_between(asked.week, last)]
         weeks = [{PARTITION: str(asked.week)}, {RANGE_START: until, RANGE_END: since}]
     return [
-        dg.RunsFilter(job_name=job, statuses=statuses, tags={**tags, **more})
+        dg.RunsFilter(job_name=job, statuses=statuses, tags={**tags, **more, **tenant})
         for job, tags in names
         for more in weeks
     ]
@@ -145,14 +152,14 @@ def _filters(asked: Asked) -> list[dg.RunsFilter]:
 
 def _line(record: dg.RunRecord, built: tuple[int, int], failed: dg.EventLogEntry | None) -> RunLine:
     run = record.dagster_run
-    started, ended = _moment(record.start_time), _moment(record.end_time)
+    started, ended = moment_of(record.start_time), moment_of(record.end_time)
     until = ended or datetime.now(UTC)
     return RunLine(
         run_id=run.run_id,
         name=name_of(run),
         weeks=weeks_of(run),
         lane=run.tags.get(LANE),
-        trigger=run.tags.get(TRIGGER) or _started_by(run),
+        trigger=trigger_of(run),
         status=run.status.value.lower(),
         created=record.create_timestamp,
         started=started,
@@ -183,14 +190,17 @@ def weeks_of(run: dg.DagsterRun) -> tuple[str, str] | None:
 def error_of(failed: dg.EventLogEntry | None) -> str | None:
     """What a failed run says of its failure, whole."""
     event = failed.dagster_event if failed else None
-    if event is None:
-        return None
+    return run_failure_text(event) if event else None
+
+
+def run_failure_text(event: dg.DagsterEvent) -> str | None:
+    """What the event that a run failed says: its first step's failure, else its own."""
     data = event.job_failure_data
     first = data.first_step_failure_event if data else None
-    step = first.step_failure_data if first else None
-    if step and step.user_failure_data and step.user_failure_data.description:
-        return str(step.user_failure_data.description)
-    error = (step.error if step else None) or (data.error if data else None)
+    said = failure_text(first.step_failure_data) if first else None
+    if said:
+        return said
+    error = data.error if data else None
     return str(error.message).strip() if error else event.message
 
 
@@ -205,12 +215,16 @@ def _did(built: tuple[int, int], failed: dg.EventLogEntry | None) -> str:
     return "; ".join(said)
 
 
-def _started_by(run: dg.DagsterRun) -> str | None:
+def trigger_of(run: dg.DagsterRun) -> str | None:
+    """Who or what started a run: our tag, else Dagster's schedule, sensor or backfill."""
+    if run.tags.get(TRIGGER):
+        return run.tags[TRIGGER]
     for tag, kind in _STARTED_BY.items():
         if tag in run.tags:
             return f"{kind} {run.tags[tag]}"
     return None
 
 
-def _moment(stamp: float | None) -> datetime | None:
+def moment_of(stamp: float | None) -> datetime | None:
+    """A time of Dagster's, seconds since 1970, in UTC."""
     return datetime.fromtimestamp(stamp, UTC) if stamp else None
