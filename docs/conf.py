@@ -50,6 +50,7 @@ SECTIONS = {
         "docs/runs-log",
         "docs/finra",
         "docs/alerts",
+        "docs/from-outside",
         "docs/security",
     ),
     "Understand": (

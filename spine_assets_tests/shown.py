@@ -82,6 +82,10 @@ NOT_RUN |= dict.fromkeys(
     ),
     _FINRA,
 )
+RUN_ELSEWHERE = {
+    "from-outside.md": "needs nginx and running servers; outside/test_page.py types all of it",
+}
+"""Pages whose blocks, but for the commands of `NOT_RUN`, another test takes from the page."""
 NEED_DAEMON = {
     "spine run otc.weekly -p week_ending=2025-11-21 --queue --wait": "test_services.py runs it",
 }

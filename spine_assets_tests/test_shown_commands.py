@@ -27,7 +27,14 @@ from spine_assets.history import open_instance
 from spine_assets.settings import load_alert_settings, load_settings
 from spine_assets_tests.defs import conftest
 from spine_assets_tests.defs.conftest import SOURCE, TABLES
-from spine_assets_tests.shown import NEED_DAEMON, NOT_RUN, Block, blocks, shell_blocks
+from spine_assets_tests.shown import (
+    NEED_DAEMON,
+    NOT_RUN,
+    RUN_ELSEWHERE,
+    Block,
+    blocks,
+    shell_blocks,
+)
 
 code_location = conftest.code_location  # a fixture
 SAMPLE = SOURCE / "data" / "sample"
@@ -165,7 +172,9 @@ def _ids(code_location: dg.Definitions, *, cancel: bool) -> dict[str, str]:
 
 
 def _is_run(block: Block) -> bool:
-    return any(command not in {**NOT_RUN, **NEED_DAEMON} for command in block.commands)
+    return block.page.name not in RUN_ELSEWHERE and any(
+        command not in {**NOT_RUN, **NEED_DAEMON} for command in block.commands
+    )
 
 
 def _marks(block: Block) -> list[pytest.MarkDecorator]:
@@ -214,7 +223,11 @@ def test_settings_that_are_shown_can_be_read(
     assert {name.lower() for name in names} <= set(known)
 
 
-PYTHON = [block for block in blocks("python") if "docs" in block.page.parts]
+PYTHON = [
+    block
+    for block in blocks("python")
+    if "docs" in block.page.parts and block.page.name not in RUN_ELSEWHERE
+]
 SQL = blocks("sql")
 
 
