@@ -11,10 +11,10 @@ import glob
 import hashlib
 import re
 import uuid
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import duckdb
 from filelock import FileLock
@@ -25,9 +25,6 @@ from spine_assets.otc import pins, raw, venue_volume
 from spine_assets.otc.tables import TABLES
 from spine_assets.otc.views import VIEWS
 from spine_assets.table import Table
-
-if TYPE_CHECKING:
-    import polars as pl
 
 _AS_DELIVERED = "views"  # the file of what is upon `otc_raw` and `otc_pins`
 _LOADED = "otc_loaded_in"
@@ -131,25 +128,6 @@ def answer(
         cursor = connection.execute(sql, parameters)
         names = [column[0] for column in cursor.description or ()]
         return names, cursor.fetchall() if names else []
-
-    return asked_again(ask)
-
-
-def frame(
-    connection: duckdb.DuckDBPyConnection, sql: str, parameters: Mapping[str, Any]
-) -> pl.DataFrame:
-    """The rows of a query with their exact types, asked again as `answer` does.
-
-    Raises:
-        duckdb.Error: the query cannot be answered.
-    """
-    import polars as pl
-
-    def ask() -> pl.DataFrame:
-        try:
-            return pl.DataFrame(connection.sql(sql, params=dict(parameters)))
-        except pl.exceptions.PolarsError as error:  # it reads DuckDB's rows as a stream
-            raise duckdb.Error(str(error)) from error
 
     return asked_again(ask)
 

@@ -10,13 +10,15 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 
 from spine_assets.alerts.wording import cut, one_line
 from spine_assets.declarative.engine import EngineExecutionError, StepContext, TransientError
-from spine_assets.declarative.values import TemplateError, Value, bound
+from spine_assets.declarative.sql_reading import sql_faults
+from spine_assets.declarative.values import TemplateError, Value
 from spine_assets.lake import LakeError, LakeUnavailable
 
 if TYPE_CHECKING:
@@ -52,17 +54,8 @@ class Answer:
 
 
 def query_faults(sql: str, known: Collection[str]) -> list[str]:
-    """What is wrong with a query as declared; faults of its names are the loader's to tell."""
-    try:
-        text, _ = bound(sql, dict.fromkeys(known))
-        statements = duckdb.extract_statements(text)
-    except TemplateError:
-        return []
-    except duckdb.Error as error:
-        return [f"source.query: {_said(error)}"]
-    if len(statements) != 1 or statements[0].type is not duckdb.StatementType.SELECT:
-        return ["source.query: give one SELECT and nothing else"]
-    return []
+    """What is wrong with a query as declared."""
+    return [f"source.query: {fault}" for fault in sql_faults(sql, known)]
 
 
 class Asked:
@@ -104,6 +97,13 @@ class Asked:
                 raise duckdb.Error(str(error)) from error
 
         return asked_again(ask)
+
+    def view_of(self, path: Path, name: str) -> None:
+        """Let queries read a Parquet file by a name."""
+        from spine_assets.warehouse import identifier, literal
+
+        made = f"CREATE VIEW {identifier(name)} AS FROM read_parquet({literal(str(path))})"
+        self._connection.execute(made)
 
     def answer(self, sql: str, values: Mapping[str, Value], most: int) -> Answer:
         """The first rows of a query, and how many there are."""

@@ -15,10 +15,9 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import polars as pl
 
-from spine_assets import warehouse
+from spine_assets.declarative.asking import asked
 from spine_assets.declarative.engine import EngineExecutionError, StepContext, TableEngine, Work
 from spine_assets.declarative.inputs import require_inputs
 from spine_assets.declarative.table_parts import ROWS, WEEK, CheckPart, TableDestination, table_of
@@ -157,14 +156,12 @@ def _of_rows(check: CheckPart, table: Table, rows: int) -> CheckResult:
 
 
 def _of_sql(check: CheckPart, table: Table, staged: Path, context: StepContext) -> CheckResult:
-    sql, parameters = context.bind(check.sql or "")
-    path = warehouse.literal(str(staged))
-    with context.place.connect() as connection:
-        try:
-            connection.execute(f"CREATE VIEW {ROWS} AS FROM read_parquet({path})")
-            wrong = warehouse.frame(connection, sql, parameters)
-        except duckdb.Error as error:
-            raise EngineExecutionError(f"check {check.name} of {table.name}: {error}") from error
+    try:
+        with asked(context) as place:
+            place.view_of(staged, ROWS)
+            wrong = place.frame(*context.bind(check.sql or ""))
+    except EngineExecutionError as error:
+        raise EngineExecutionError(f"check {check.name} of {table.name}: {error}") from error
     said = check.description
     if wrong.height:
         said = f"{wrong.height:,} rows are wrong: {check.description} {check.todo or _REMEDY}"

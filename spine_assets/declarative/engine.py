@@ -149,6 +149,10 @@ class Engine(ABC, Generic[S, D, C]):
 class ActionEngine(Engine[S, D, C]):
     """An engine that acts: fetches, exports, tells. Its steps become ops."""
 
+    def reads(self, source: S) -> set[str]:
+        """Names of the tables and views that it reads: their week must be there."""
+        return set()
+
     @abstractmethod
     def act(self, work: Work[S, D, C]) -> StepResult:
         """Do it.

@@ -22,6 +22,8 @@ _ALWAYS_THERE = {pins.TABLE.name, "otc_raw_current", "otc_weeks_calendar"}
 def require_inputs(context: StepContext, reads: Collection[str]) -> None:
     """The week of everything that is read is stored, and made from what is captured now.
 
+    A step that tells of a failure is held up by nothing.
+
     Raises:
         EngineExecutionError: names all that is missing or behind, and what builds it.
     """
@@ -33,7 +35,7 @@ def require_inputs(context: StepContext, reads: Collection[str]) -> None:
             f"{context.step_id} reads {', '.join(unknown)}, which is no table or view that "
             f"{context.pipeline_id} can read; there are {', '.join(sorted(_known(context)))}"
         )
-    if week is None:
+    if week is None or context.pipeline_status != "RUNNING":
         return
     shared = context.place.shared
     states = {

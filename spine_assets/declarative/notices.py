@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -26,6 +26,7 @@ from spine_assets.declarative.engine import (
     StepResult,
     TransientError,
 )
+from spine_assets.declarative.sql_reading import tables_read
 from spine_assets.plain_values import plain
 
 _MOST_ROWS = 100  # more is for `lake.export`
@@ -54,6 +55,10 @@ class NoticeConfig(Part):
     )
     only_if_rows: bool = Field(
         default=False, description="Send nothing where the query has no rows."
+    )
+    if_unset: Literal["fail", "skip"] = Field(
+        default="fail",
+        description="Where no webhook or mail server is set: `fail`, or send nothing and say so.",
     )
 
 
@@ -100,6 +105,17 @@ def notice_of(text: str, answer: Answer | None) -> Notice:
     if answer is None or not answer.total:
         return Notice(lines, [] if answer is None else ["(no rows)"], 0)
     return Notice(lines, aligned(answer.names, answer.rows), answer.total - len(answer.rows))
+
+
+def tables_told(source: NoticeSource) -> set[str]:
+    """The tables whose rows a notification tells."""
+    return tables_read(source.query) if source.query.strip() else set()
+
+
+def not_set(what: str) -> StepResult:
+    """What a step has done that may be left out, and has no destination."""
+    said = f"nothing sent: {what} is not set, and if_unset is skip"
+    return StepResult(result={"sent": False, "reason": said}, said=(said,))
 
 
 def nothing_to_tell() -> StepResult:

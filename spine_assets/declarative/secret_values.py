@@ -22,20 +22,29 @@ def variable_faults(field: str, name: str) -> list[str]:
     return [f"{field}: give the name of an environment variable, not its value"]
 
 
+def is_set(name: str) -> bool:
+    """Whether a variable has a value, in the environment or in `.env`."""
+    return bool(_value(name))
+
+
 def secret_of(field: str, name: str) -> SecretStr:
     """The value of a variable of the environment, or else of `.env` in the working folder.
 
     Raises:
         EngineExecutionError: it is not set, or empty.
     """
-    from dotenv import dotenv_values
-
     if faults := variable_faults(field, name):
         raise EngineExecutionError(faults[0])
-    value = os.environ.get(name) or dotenv_values(".env").get(name) or ""
-    if not value.strip():
+    value = _value(name)
+    if not value:
         raise EngineExecutionError(
             f"{field}: {name} is not set; set it in the environment of Dagster's processes or in "
             ".env of the project"
         )
-    return SecretStr(value.strip())
+    return SecretStr(value)
+
+
+def _value(name: str) -> str:
+    from dotenv import dotenv_values
+
+    return (os.environ.get(name) or dotenv_values(".env").get(name) or "").strip()

@@ -147,6 +147,10 @@ def do(task: Task) -> StepResult | Built:
 
         return build(engine, made, task.force)
     if isinstance(engine, ActionEngine):
+        if reads := engine.reads(made.source):
+            from spine_assets.declarative.inputs import require_inputs
+
+            require_inputs(task.context, reads)
         found: StepResult = engine.act(made)
         return found
     raise TypeError(f"{task.ps_type} neither acts nor makes a table")

@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
-import duckdb
 from pydantic import Field
 
-from spine_assets import warehouse
+from spine_assets.declarative.asking import asked, query_faults
 from spine_assets.declarative.engine import (
-    EngineExecutionError,
     Nothing,
     Part,
     Sql,
     TableEngine,
     Work,
 )
-from spine_assets.declarative.sql_reading import sql_faults, tables_read
+from spine_assets.declarative.sql_reading import tables_read
 from spine_assets.declarative.table_parts import TableDestination, faults_of
 
 if TYPE_CHECKING:
@@ -63,8 +61,7 @@ class DuckDbSql(TableEngine[Query, TableDestination, Nothing]):
         self, source: Query, destination: TableDestination, config: Nothing, known: Collection[str]
     ) -> list[str]:
         """SQL that is none, or changes something; columns, key and checks that do not fit."""
-        faults = [f"query: {fault}" for fault in sql_faults(source.query, known)]
-        return faults + faults_of(destination, known)
+        return query_faults(source.query, known) + faults_of(destination, known)
 
     def reads(self, source: Query) -> set[str]:
         """The tables of the query."""
@@ -72,14 +69,8 @@ class DuckDbSql(TableEngine[Query, TableDestination, Nothing]):
 
     def frame(self, work: Work[Query, TableDestination, Nothing]) -> pl.DataFrame:
         """The rows of the query, with DuckDB's exact types."""
-        sql, parameters = work.context.bind(work.source.query)
-        with work.context.place.connect() as connection:
-            try:
-                return warehouse.frame(connection, sql, parameters)
-            except duckdb.Error as error:
-                raise EngineExecutionError(
-                    f"the query of {work.context.step_id}: {error}"
-                ) from error
+        with asked(work.context) as place:
+            return place.frame(*work.context.bind(work.source.query))
 
 
 ENGINE = DuckDbSql()

@@ -22,10 +22,12 @@ from spine_assets.declarative.notices import (
     NoticeConfig,
     NoticeSource,
     answered,
+    not_set,
     not_taken,
     nothing_to_tell,
     notice_faults,
     notice_of,
+    tables_told,
     told,
 )
 
@@ -85,6 +87,10 @@ class EmailNotification(ActionEngine[NoticeSource, Nothing, EmailConfig]):
             found.append(f"config.to: {fault}")
         return found
 
+    def reads(self, source: NoticeSource) -> set[str]:
+        """The tables of the query."""
+        return tables_told(source)
+
     def act(self, work: Work[NoticeSource, Nothing, EmailConfig]) -> StepResult:
         """Send the mail.
 
@@ -94,6 +100,8 @@ class EmailNotification(ActionEngine[NoticeSource, Nothing, EmailConfig]):
         """
         config, settings = work.config, _settings(work.config.to)
         server, recipients = settings.smtp_server, settings.recipients
+        if server is None and config.if_unset == "skip":
+            return not_set("SPINE_ALERT_SMTP")
         if server is None:
             raise EngineExecutionError(
                 "no mail server is set: set SPINE_ALERT_SMTP and SPINE_ALERT_FROM in the "

@@ -27,6 +27,7 @@ from spine_assets.declarative.exporting import (
 )
 from spine_assets.declarative.object_store import put_object, require_url, url_faults
 from spine_assets.declarative.safe_names import name_fault, path_below, template_faults
+from spine_assets.declarative.sql_reading import tables_read
 from spine_assets.declarative.whole_files import put_files
 
 
@@ -132,6 +133,10 @@ class LakeExport(ActionEngine[ExportSource, ExportDestination, ExportConfig]):
         else:
             found += template_faults("destination.folder", destination.folder, is_folder=True)
         return found
+
+    def reads(self, source: ExportSource) -> set[str]:
+        """The table, or the tables of the query."""
+        return tables_read(source.query) if source.query.strip() else {source.table}
 
     def act(self, work: _Work) -> StepResult:
         """Export the rows.

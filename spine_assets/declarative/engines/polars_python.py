@@ -7,10 +7,9 @@ from collections.abc import Callable, Collection
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
-import duckdb
 from pydantic import Field, StringConstraints
 
-from spine_assets import warehouse
+from spine_assets.declarative.asking import asked
 from spine_assets.declarative.engine import (
     EngineExecutionError,
     Part,
@@ -18,6 +17,7 @@ from spine_assets.declarative.engine import (
     Work,
 )
 from spine_assets.declarative.table_parts import TableDestination, faults_of
+from spine_assets.warehouse import identifier
 
 if TYPE_CHECKING:
     import polars as pl
@@ -115,18 +115,15 @@ class PolarsPython(TableEngine[Tables, TableDestination, Function]):
 def _frames(work: Work[Tables, TableDestination, Function]) -> dict[str, pl.LazyFrame]:
     """The rows of each table: of the run's week and those before it, or all."""
     week, found = work.context.week_ending, {}
-    with work.context.place.connect() as connection:
+    with asked(work.context) as place:
         for table in work.source.tables:
-            sql: str = f"FROM {warehouse.identifier(table)}"
+            sql: str = f"FROM {identifier(table)}"
             bound: dict[str, date] = {}
             if week is not None:
                 first = week - timedelta(days=_DAYS_A_WEEK * work.source.weeks_back)
                 sql = f"{sql} WHERE week_ending BETWEEN $first AND $last"
                 bound = {"first": first, "last": week}
-            try:
-                found[table] = warehouse.frame(connection, sql, bound).lazy()
-            except duckdb.Error as error:
-                raise EngineExecutionError(f"{table} cannot be read: {error}") from error
+            found[table] = place.frame(sql, bound).lazy()
     return found
 
 

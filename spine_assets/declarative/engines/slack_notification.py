@@ -18,14 +18,16 @@ from spine_assets.declarative.notices import (
     NoticeConfig,
     NoticeSource,
     answered,
+    not_set,
     not_taken,
     nothing_to_tell,
     notice_faults,
     notice_of,
     slack_payload,
+    tables_told,
     told,
 )
-from spine_assets.declarative.secret_values import secret_of, variable_faults
+from spine_assets.declarative.secret_values import is_set, secret_of, variable_faults
 
 
 class SlackConfig(NoticeConfig):
@@ -72,6 +74,10 @@ class SlackNotification(ActionEngine[NoticeSource, Nothing, SlackConfig]):
             "config.webhook_env", config.webhook_env
         )
 
+    def reads(self, source: NoticeSource) -> set[str]:
+        """The tables of the query."""
+        return tables_told(source)
+
     def act(self, work: Work[NoticeSource, Nothing, SlackConfig]) -> StepResult:
         """Send the message.
 
@@ -79,6 +85,8 @@ class SlackNotification(ActionEngine[NoticeSource, Nothing, SlackConfig]):
             EngineExecutionError: no webhook is set, it refused, or the query is wrong.
             TransientError: the webhook or the lake fails now.
         """
+        if work.config.if_unset == "skip" and not is_set(work.config.webhook_env):
+            return not_set(work.config.webhook_env)
         url = _webhook(work.config.webhook_env)
         answer = answered(work.source, work.config, work.context)
         if work.config.only_if_rows and answer is not None and not answer.total:
