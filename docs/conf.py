@@ -43,9 +43,15 @@ SECTIONS = {
         "docs/report",
         "docs/nothing-lost",
     ),
-    "Look up": ("docs/data-dictionary", "docs/checks", "docs/finra-facts"),
+    "Look up": (
+        "docs/data-dictionary",
+        "docs/checks",
+        "docs/pipelines-reference",
+        "docs/finra-facts",
+    ),
     "Run": (
         "docs/operations",
+        "docs/pipelines",
         "docs/runs",
         "docs/runs-log",
         "docs/finra",

@@ -22,8 +22,13 @@ _ENDLESS = "runs until someone stops it; "
 _PROXY = "needs nginx, htpasswd and openssl of the machine"
 _SIM = "needs the server of the line before; finra_sim/test_steering.py asks the same"
 _BROWSER = "starts the browser of the machine; defs/test_report.py gives it one of its own"
+_WHOLE = "needs the whole project; declarative/test_tools.py runs it in a copy"
 _ROOT = "changes the machine, as root"
 NOT_RUN = {
+    ".venv/bin/dg scaffold defs spine_assets.components.DeclarativePipeline "
+    "pipelines/large_venues": _WHOLE,
+    ".venv/bin/dg check yaml": _WHOLE,
+    ".venv/bin/dg check defs": _WHOLE,
     "make demo": "installs, and is run on a clean checkout by `.ci/run`",
     "make test": "would run this test again",
     "make ui": _ENDLESS + "defs/test_backfill.py and test_services.py start the same",

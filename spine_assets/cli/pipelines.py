@@ -48,9 +48,11 @@ def pipelines_check(paths: tuple[Path, ...], as_json: bool) -> None:
 
 
 @pipelines.command("schema")
+@as_json_option
 @told
-def pipelines_schema() -> None:
-    """Print the JSON schema of a pipeline's attributes, for editors and other tools."""
+def pipelines_schema(as_json: bool) -> None:
+    """Print the JSON schema of a pipeline's attributes, for editors; --json: in one line."""
     from spine_assets.declarative.declaration import Declaration
 
-    click.echo(json.dumps(Declaration.model_json_schema(), indent=1))
+    schema = Declaration.model_json_schema()
+    click.echo(json.dumps(schema) if as_json else json.dumps(schema, indent=1))
