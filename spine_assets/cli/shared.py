@@ -169,7 +169,8 @@ def told(command: Callable[..., None]) -> Callable[..., None]:
                 "dagster.yaml names: wait where it is locked, restore it where it is damaged"
             ) from error
         except _errors_to_mend() as error:
-            raise click.ClickException(visible(str(error))) from error
+            lines = str(error).split("\n")  # several faults stand on lines of their own
+            raise click.ClickException("\n".join(visible(line) for line in lines)) from error
 
     return run
 
@@ -185,6 +186,8 @@ def _errors_to_mend() -> tuple[type[Exception], ...]:
     """Errors that say what to do; imported when something failed, as some need Dagster."""
     import duckdb
 
+    from spine_assets.declarative.finding import EngineNotUsable
+    from spine_assets.declarative.reading import BadDeclaration
     from spine_assets.finra.errors import FinraError
     from spine_assets.history import NoInstance, NoSuchRun
     from spine_assets.lake import LakeError
@@ -196,6 +199,8 @@ def _errors_to_mend() -> tuple[type[Exception], ...]:
     from spine_assets.weeks import WeekError
 
     return (
+        BadDeclaration,
+        EngineNotUsable,
         *(CannotBuild, CannotLaunch, FileRefused, FinraError, LakeError, NoInstance, NoSuchRun),
         *(NotKnown, WeekError, WrongSetting, OSError, duckdb.Error),
     )

@@ -22,17 +22,16 @@ def key_of(pipeline: DeclaredPipeline, name: str) -> dg.AssetKey:
     plain = name.removesuffix("_all")
     if plain in _OURS or name in _OURS:
         return dg.AssetKey(name if name in _OURS else plain)
-    if pipeline.tenant_id is not None and name in _tables_of(pipeline):
+    if name in _made_by(pipeline) or (pipeline.tenant_id and _is_of_tenant(name, pipeline)):
         return own_key(pipeline, name)
     return dg.AssetKey(name)
 
 
-def _tables_of(pipeline: DeclaredPipeline) -> set[str]:
-    """Tables of a tenant, by whichever of its pipelines."""
-    own = [pipeline, *(item.pipeline for item in declared())]
-    return {
-        step.destination.table
-        for item in own
-        if item.tenant_id == pipeline.tenant_id
-        for step in item.table_steps
-    }
+def _made_by(pipeline: DeclaredPipeline) -> set[str]:
+    return {step.destination.table for step in pipeline.table_steps}
+
+
+def _is_of_tenant(name: str, pipeline: DeclaredPipeline) -> bool:
+    """Whether another pipeline of the tenant makes a table; all files are read to know."""
+    others = (item.pipeline for item in declared())
+    return any(name in _made_by(other) for other in others if other.tenant_id == pipeline.tenant_id)

@@ -38,10 +38,15 @@ class Told:
     trigger_by: str
 
     @classmethod
-    def of(cls, run: dg.DagsterRun) -> Told:
-        """Read it from the run's tags."""
+    def of(cls, run: dg.DagsterRun, instance: dg.DagsterInstance) -> Told:
+        """Read it from the run's tags; without a date it is about the day of its creation (UTC)."""
         given = run.tags.get(DATE)
-        day = date.fromisoformat(given) if given else datetime.now(UTC).date()
+        if given:
+            day = date.fromisoformat(given)
+        else:
+            record = instance.get_run_record_by_id(run.run_id)
+            made = record.create_timestamp if record else datetime.now(UTC)
+            day = made.astimezone(UTC).date()
         return cls(run.run_id, day, run.tags.get(TRIGGER, "manual"))
 
 

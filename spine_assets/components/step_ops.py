@@ -110,8 +110,9 @@ class _Run:
             yield from self._built(found)
 
     def _done(self) -> StepResult | Built | Failed:
+        told = Told.of(self.context.run, self.context.instance)
         with worker() as hands:
-            doing = Doing(self.pipeline, self.step, Told.of(self.context.run), hands)
+            doing = Doing(self.pipeline, self.step, told, hands)
             try:
                 return doing.once(self.week, self.before.failure, self.attempt)
             except TemplateError as error:

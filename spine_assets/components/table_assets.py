@@ -160,7 +160,7 @@ class _Weeks:
 
     def _week(self, week: date | None, hands: Worker) -> Iterator[Event]:
         for step in self.steps:
-            told = Told.of(self.context.run)
+            told = Told.of(self.context.run, self.context.instance)
             doing = Doing(self.pipeline, step, told, hands, self.force)
             attempt = self.context.retry_number + 1
             found = doing.once(week, attempt=attempt)

@@ -18,6 +18,8 @@ from spine_assets.doctor.findings import Finding, fail, ok
 
 MODULE = "spine_assets.definitions"
 _LOAD = f"""
+from spine_assets.declarative.reading import declared
+declared()  # first, as it tells file and line of what is wrong in one line
 import dagster as dg
 from {MODULE} import defs
 found = defs()
@@ -38,7 +40,9 @@ class Loading:
 
     def finding(self) -> Finding:
         """Wait for the end of it."""
-        mend = "dagster definitions validate shows the whole error"
+        mend = (
+            "dagster definitions validate shows the whole error, spine pipelines check that of YAML"
+        )
         try:
             out, err = self.process.communicate(timeout=_LONGEST_SECONDS)
         except subprocess.TimeoutExpired:

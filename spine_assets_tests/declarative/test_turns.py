@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -10,12 +9,13 @@ import time
 from datetime import date, timedelta
 
 import dagster as dg
+import pytest
 
 from spine_assets.components.turns import turn
 from spine_assets_tests.conftest import WEEK
 from spine_assets_tests.declarative.flows import Flows, pipelines_of
 from spine_assets_tests.declarative.test_runs import act, flow
-from spine_assets_tests.declarative.test_working import until
+from spine_assets_tests.declarative.test_working import is_alive, until
 
 _WAIT_SECONDS = 120  # a run begins within five; a machine under load takes some times that
 
@@ -69,6 +69,7 @@ def test_steps_of_a_group_run_at_the_same_time(flows: Flows) -> None:
     assert flows.lines("tell")[0]["says"] == "bad"
 
 
+@pytest.mark.long
 def test_two_runs_of_one_week_take_turns_and_other_weeks_do_not_wait(flows: Flows) -> None:
     flows.declare(flow(act("work", seconds=4), weekly=True))
     other = WEEK - timedelta(days=7)
@@ -103,6 +104,7 @@ def _spans_of_runs(flows: Flows, runs: list[str]) -> list[tuple[float, float]]:
     return found
 
 
+@pytest.mark.long
 def test_the_turn_of_a_killed_run_is_free_and_its_work_ends(flows: Flows) -> None:
     flows.declare(flow(act("work", seconds=300), weekly=True))
     process = started(flows, WEEK)
@@ -116,11 +118,12 @@ def test_the_turn_of_a_killed_run_is_free_and_its_work_ends(flows: Flows) -> Non
     begun = time.monotonic()
     with turn(pipeline, WEEK):
         assert time.monotonic() - begun < _WAIT_SECONDS
-    until(lambda: not os.path.exists(f"/proc/{pid}"))  # noqa: PTH110 - a process, no file
+    until(lambda: not is_alive(pid))
     (run,) = flows.instance.get_runs()
     assert run.status is dg.DagsterRunStatus.STARTED  # who watches runs marks it, as any other
 
 
+@pytest.mark.long
 def test_a_run_that_waits_for_its_turn_can_be_canceled(flows: Flows) -> None:
     flows.declare(flow(act("work"), weekly=True))
     (pipeline,) = pipelines_of((flows.root / "flow.yaml").read_text())
@@ -142,3 +145,22 @@ def _waits(flows: Flows) -> bool:
         for run in flows.instance.get_runs()
         for entry in flows.instance.all_logs(run.run_id)
     )
+
+
+@pytest.mark.long
+def test_a_run_that_is_ended_takes_its_work_along(flows: Flows) -> None:
+    flows.declare(flow(act("work", seconds=300), weekly=True))
+    process = started(flows, WEEK)
+    try:
+        until(lambda: flows.lines("work"))
+        (run,) = flows.instance.get_runs()
+        flows.instance.report_run_canceling(run)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(_WAIT_SECONDS) == 1
+    finally:
+        process.kill()
+    pid = int(flows.lines("work")[0]["pid"])
+    until(lambda: not is_alive(pid))
+    (ended,) = flows.instance.get_runs()
+    assert ended.status is dg.DagsterRunStatus.CANCELED
+    assert not flows.lines("work", "ended")
