@@ -33,7 +33,7 @@ class DeclarativePipeline(dg.Component):
     @classmethod
     def get_spec(cls) -> ComponentTypeSpec:
         """What tools say of it."""
-        return dg.ComponentTypeSpec(description=cls.__doc__, produces=["asset", "job"])
+        return dg.ComponentTypeSpec(description=cls.__doc__, produces=["asset", "job", "sensor"])
 
     @classmethod
     def load(cls, attributes: BaseModel | None, context: dg.ComponentLoadContext) -> Self:
@@ -50,12 +50,19 @@ class DeclarativePipeline(dg.Component):
             raise (BadDeclaration(faults) if faults else error) from None
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
-        """A job a tenant, and the assets of its tables."""
+        """A job a tenant, the assets of its tables, and a sensor where it starts by itself."""
         from spine_assets.components.pipeline_job import job_of
+        from spine_assets.components.start_after import sensor_of
         from spine_assets.components.table_assets import assets_of
 
         found = of_all_tenants(self.declaration)
+        jobs = {pipeline.name: job_of(pipeline) for pipeline in found}
         return dg.Definitions(
             assets=[asset for pipeline in found if (asset := assets_of(pipeline)) is not None],
-            jobs=[job_of(pipeline) for pipeline in found],
+            jobs=list(jobs.values()),
+            sensors=[
+                sensor
+                for pipeline in found
+                if (sensor := sensor_of(pipeline, jobs[pipeline.name])) is not None
+            ],
         )

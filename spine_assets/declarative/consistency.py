@@ -22,6 +22,7 @@ from spine_assets.declarative.values import (
     names_in_sql,
     require_known,
 )
+from spine_assets.otc.tables import TABLES
 
 Loc = tuple[str | int, ...]
 Fault = tuple[Loc, str]
@@ -111,10 +112,25 @@ def _of_names(declaration: Declaration) -> Iterator[Fault]:
         yield ("pipeline_id",), "it must hold {tenant_id}: each tenant's pipeline has its own name"
     if named and not declaration.tenants:
         yield ("pipeline_id",), "it holds {tenant_id}, and `tenants` names none"
+    yield from _of_start(declaration)
     yield from _unknown(("description",), declaration.description, known)
     yield from _of_values(("variables",), declaration.variables, known)
     for tenant, held in (declaration.tenants or {}).items():
         yield from _of_values(("tenants", tenant), held or {}, known)
+
+
+def _of_start(declaration: Declaration) -> Iterator[Fault]:
+    """A view is built by nobody, and without weeks there is no week to run for."""
+    if declaration.start_after and declaration.partitions is Partitions.NONE:
+        yield ("start_after",), "only a weekly pipeline can be started for a week"
+    tables = {table.name for table in TABLES}
+    own = {step.destination.table for step in declaration.steps if _makes_table(step)}
+    for number, name in enumerate(declaration.start_after):
+        if name.startswith("otc_") and name not in tables:
+            known = ", ".join(sorted(tables))
+            yield ("start_after", number), f"{name} is no table that is built; there are {known}"
+        elif name in own:
+            yield ("start_after", number), f"{name} is made by this pipeline itself"
 
 
 def _of_tenants(declaration: Declaration) -> Iterator[Fault]:

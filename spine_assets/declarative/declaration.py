@@ -244,4 +244,9 @@ class Declaration(_Model):
         description="Names of your own for `{name}` in texts; a text may itself hold names.",
         json_schema_extra={"propertyNames": {"pattern": r"^[a-z][a-z0-9_]*$"}},
     )
+    start_after: list[Name] = Field(
+        default_factory=list,
+        description="Tables; when a week of one of them got other rows, a sensor runs the "
+        "pipeline for that week. Weekly pipelines only.",
+    )
     steps: list[Annotated[Step, _StepSchema]] = Field(min_length=1, description="In order.")

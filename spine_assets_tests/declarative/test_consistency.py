@@ -89,6 +89,8 @@ WRONG: list[tuple[tuple[str | int, ...], Any, tuple[str | int, ...], str]] = [
     (("partitions",), "daily", ("partitions",), "Input should be 'weekly' or 'none'"),
     (("stepz",), [], ("stepz",), "Extra inputs are not permitted"),
     (("steps",), [], ("steps",), "at least 1 item"),
+    (("start_after",), ["otc_symbol_trend"], ("start_after", 0), "no table that is built"),
+    (("start_after",), ["volumes"], ("start_after", 0), "made by this pipeline itself"),
     ((*STEP, "ps_type"), "duckdb.sq", (*STEP, "ps_type"), "Input should be 'duckdb.sql'"),
     ((*STEP, "step_id"), "Volumes", (*STEP, "step_id"), "should match pattern"),
     ((*STEP, "config"), {"x": 1}, (*STEP, "config", "x"), "Extra inputs"),
