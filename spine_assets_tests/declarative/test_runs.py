@@ -50,6 +50,7 @@ def test_steps_run_in_their_order_and_tell_what_they_did(flows: Flows) -> None:
     (first,), (second,) = flows.lines("first", "ended"), flows.lines("second")
     assert first["ended"] <= second["begun"]
     assert ran.run.tags["spine/pipeline"] == "flow"
+    assert ran.run.tags["dagster/max_runtime"] == str(2 * 30 * 60 + 3600)
 
 
 def test_after_a_failure_only_those_run_that_want_to(flows: Flows) -> None:
