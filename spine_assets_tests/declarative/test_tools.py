@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from jsonschema import Draft202012Validator
 
 from spine_assets.declarative.reading import declared, read
 from spine_assets_tests.declarative.conftest import SOURCE
@@ -78,6 +79,19 @@ def test_the_component_is_listed_and_makes_a_pipeline_that_is_sound(copy: Copy) 
     (found,) = read([copy.pipelines / "large_venues" / "defs.yaml"]).pipelines
     assert found.pipeline.pipeline_id == "large_venues"
     assert copy.run("dg", "check", "yaml").returncode == 0
+
+
+def test_the_schema_for_editors_knows_the_component_and_its_engines(copy: Copy) -> None:
+    target = copy.root / "schema.json"
+    made = copy.run("dg", "utils", "generate-component-schema", "--output-path", str(target))
+    assert made.returncode == 0, made.stderr
+    editor = Draft202012Validator(json.loads(target.read_text()))
+    example = yaml.safe_load((copy.pipelines / "watch_list" / "defs.yaml").read_text())
+    assert list(editor.iter_errors(example)) == []
+    example["attributes"]["steps"][2]["config"]["txt"] = "slip"
+    (error,) = editor.iter_errors(example)
+    places = [list(found.absolute_path) for found in error.context or ()]
+    assert ["attributes", "steps", 2, "config"] in places
 
 
 def test_the_schema_tells_file_and_line(copy: Copy) -> None:
