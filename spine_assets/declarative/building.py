@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import operator
 import re
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -49,7 +50,7 @@ def build(
         EngineExecutionError: what it reads is not there, or the rows do not fit the columns.
         LakeError: the lake cannot be written.
     """
-    context = work.context
+    begun, context = time.perf_counter(), work.context
     reads = engine.reads(work.source)
     table = table_of(work.destination, weekly=context.week_ending is not None, deps=reads, code="")
     require_inputs(context, reads)
@@ -62,7 +63,7 @@ def build(
     with _held(own, table, context):
         if context.week_ending is not None:
             own.remove_leftovers(context.week_ending)
-        return _published(frame, table, target, work, force=force)
+        return _published(frame, table, target, work, begun, force=force)
 
 
 def _published(
@@ -70,6 +71,7 @@ def _published(
     table: Table,
     target: Path,
     work: Work[Any, TableDestination, Any],
+    begun: float,
     *,
     force: bool,
 ) -> Built:
@@ -84,7 +86,8 @@ def _published(
             unchanged = not force and target.exists() and _stored_version(own, target) == version
             if not unchanged:
                 own.publish(staged, target)
-            facts: dict[str, Any] = {"rows": frame.height, "path": target}
+            seconds = round(time.perf_counter() - begun, 3)
+            facts: dict[str, Any] = {"rows": frame.height, "path": target, "seconds": seconds}
             built = TableBuilt(table.name, version, unchanged, facts)
             return Built(table.name, frame.height, [built, *results])
         return Built(table.name, frame.height, [*results], failed)

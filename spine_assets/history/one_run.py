@@ -25,7 +25,7 @@ class TableFigures:
     built: int = 0
     unchanged: int = 0
     rows: int = 0
-    shares: int | float = 0
+    shares: int | float | None = None
     seconds: float = 0.0
 
 
@@ -126,7 +126,8 @@ def _figures(entries: Iterable[dg.EventLogEntry]) -> tuple[dict[str, TableFigure
         else:
             found.built += 1
         found.rows += facts.get(ROW_COUNT) or 0
-        found.shares += facts.get("shares") or 0
+        if (shares := facts.get("shares")) is not None:  # not every table has shares
+            found.shares = (found.shares or 0) + shares
         found.seconds = round(found.seconds + (facts.get("seconds") or 0), 3)
         if made.partition:
             weeks.add(made.partition)
