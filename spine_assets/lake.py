@@ -197,6 +197,10 @@ class Lake:
         """Delete temporary files that a killed run left in a week; hold its lock."""
         return _remove(self.root.glob(f"*/week_ending={week}/.*{_TEMPORARY}"))
 
+    def remove_leftovers_beside(self, target: Path) -> int:
+        """Delete temporary files that a killed run left beside a file; hold its lock."""
+        return _remove(target.parent.glob(f".{target.name}.*{_TEMPORARY}"))
+
     def lock(
         self, week: date, given_up: Callable[[], bool] | None = None
     ) -> AbstractContextManager[None]:

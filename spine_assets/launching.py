@@ -94,7 +94,7 @@ class Here:
         definition = self._definitions.resolve_job_def(job)
         from spine_assets.components.turns import OWN_EXECUTORS
 
-        longest = _longest(self.instance, tags)
+        longest = _longest(self.instance, {**definition.tags, **tags})
         given = tags_of(plan, {**tags, FRONT: "cli"})
         config = config_of(plan, self.log_level)
         with capture_interrupts(), _watched(self.instance, run_id, longest):

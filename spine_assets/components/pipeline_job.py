@@ -1,5 +1,7 @@
 """The job of a pipeline: its steps as ops, in their order."""
 
+import math
+
 import dagster as dg
 
 from spine_assets.components.step_ops import OUTCOME, input_name, op_name, op_of
@@ -9,7 +11,8 @@ from spine_assets.defs.logs import LOGGED
 from spine_assets.defs.partitions import WEEKS
 from spine_assets.tags import LANE, MAX_RUNTIME, ONCE, PIPELINE, TENANT, Lane
 
-_TURN_SECONDS = 3600  # as long as any other run may take, which it might wait for
+_SECONDS_A_MINUTE = 60
+_WAITING_SECONDS = 3_600  # for its turn, and for locks; as long as other runs may take
 
 
 def job_of(pipeline: DeclaredPipeline) -> dg.JobDefinition:
@@ -37,6 +40,22 @@ def job_of(pipeline: DeclaredPipeline) -> dg.JobDefinition:
     )
 
 
+def longest_seconds(pipeline: DeclaredPipeline) -> int:
+    """How long a run may take: as its steps may, one after another, and an hour more.
+
+    Dagster's limit of all runs would end a step before its `timeout_minutes`.
+    """
+    seconds = float(_WAITING_SECONDS)
+    for step in pipeline.steps:
+        retry = step.retry
+        tries = retry.max_attempts if retry else 1
+        seconds += tries * step.timeout_minutes * _SECONDS_A_MINUTE
+        if retry:
+            waits = (retry.backoff_multiplier**number for number in range(tries - 1))
+            seconds += retry.wait_seconds * sum(waits)
+    return math.ceil(seconds)
+
+
 def tags_of(pipeline: DeclaredPipeline) -> dict[str, str]:
     """What each run of it says of itself, whoever starts it."""
     return {
@@ -47,15 +66,3 @@ def tags_of(pipeline: DeclaredPipeline) -> dict[str, str]:
         # Runs of a week take turns by their partition; those of no week by this.
         **({} if pipeline.is_weekly else {ONCE: pipeline.pipeline_id}),
     }
-
-
-def longest_seconds(pipeline: DeclaredPipeline) -> int:
-    """How long a run may take: each step all its tries, and the wait for its turn.
-
-    Without it run monitoring would end a run after an hour, whatever its steps may take.
-    """
-    steps = sum(
-        60 * step.timeout_minutes * (step.retry.max_attempts if step.retry else 1)
-        for step in pipeline.steps
-    )
-    return int(steps) + _TURN_SECONDS

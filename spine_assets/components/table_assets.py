@@ -53,7 +53,7 @@ def assets_of(pipeline: DeclaredPipeline) -> dg.AssetsDefinition | None:
     made = {own_key(pipeline, step.destination.table): step for step in pipeline.table_steps}
 
     @dg.multi_asset(
-        name=f"{pipeline.name}__tables",
+        name=f"{pipeline.name}__TABLES",  # no step is named in capitals,
         specs=[_spec(pipeline, step) for step in pipeline.table_steps],
         check_specs=[check for step in pipeline.table_steps for check in _checks(pipeline, step)],
         can_subset=True,
@@ -63,6 +63,12 @@ def assets_of(pipeline: DeclaredPipeline) -> dg.AssetsDefinition | None:
     )
     def tables(context: dg.AssetExecutionContext, config: BuildConfig) -> Iterator[Event]:
         chosen = [step for key, step in made.items() if key in context.selected_asset_keys]
+        if not chosen:
+            raise dg.Failure(
+                "these checks are of rows before they are published, so they are made with their "
+                "table alone: materialize it",
+                allow_retries=False,
+            )
         yield from _Weeks(context, pipeline, chosen, force=config.force).events()
 
     return tables

@@ -6,6 +6,7 @@ with the rows.
 
 from __future__ import annotations
 
+import glob
 import re
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,13 +18,14 @@ import duckdb
 
 from spine_assets.alerts.wording import cut, one_line
 from spine_assets.declarative.engine import EngineExecutionError, StepContext, TransientError
-from spine_assets.declarative.sql_reading import sql_faults
-from spine_assets.declarative.values import TemplateError, Value
+from spine_assets.declarative.sql_reading import sql_faults, tables_read
+from spine_assets.declarative.values import TemplateError, Value, names_in_sql
 from spine_assets.lake import LakeError, LakeUnavailable
 
 if TYPE_CHECKING:
     import polars as pl
 
+_WEEK = "week_ending"
 _MOST_SAID = 600  # DuckDB lists candidates, which help; the place in the text does not
 _COUNTED = 10_000  # rows at once, of those that are counted only
 # What Parquet, CSV and Polars all hold; a list of them too, but for wide whole numbers.
@@ -55,7 +57,13 @@ class Answer:
 
 def query_faults(sql: str, known: Collection[str]) -> list[str]:
     """What is wrong with a query as declared."""
-    return [f"source.query: {fault}" for fault in sql_faults(sql, known)]
+    found = [f"source.query: {fault}" for fault in sql_faults(sql, known)]
+    if not found and _WEEK in known and _WEEK not in names_in_sql(sql) and tables_read(sql):
+        found.append(
+            f"source.query: does not ask for {{{_WEEK}}}, so its rows would be of all weeks and "
+            f"pass for those of one; add WHERE week_ending = {{{_WEEK}}}"
+        )
+    return found
 
 
 class Asked:
@@ -100,9 +108,9 @@ class Asked:
 
     def view_of(self, path: Path, name: str) -> None:
         """Let queries read a Parquet file by a name."""
-        from spine_assets.warehouse import identifier, literal
+        from spine_assets.warehouse import identifier
 
-        made = f"CREATE VIEW {identifier(name)} AS FROM read_parquet({literal(str(path))})"
+        made = f"CREATE VIEW {identifier(name)} AS FROM {_one_file(path)}"
         self._connection.execute(made)
 
     def answer(self, sql: str, values: Mapping[str, Value], most: int) -> Answer:
@@ -119,6 +127,13 @@ class Asked:
             return Answer(names, rows, total)
 
         return asked_again(ask)
+
+
+def _one_file(path: Path) -> str:
+    """A file by its name, whose folders tell no columns."""
+    from spine_assets.warehouse import literal
+
+    return f"read_parquet({literal(glob.escape(str(path)))}, hive_partitioning = false)"
 
 
 @contextmanager

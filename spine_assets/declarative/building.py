@@ -12,7 +12,6 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +19,14 @@ import polars as pl
 
 from spine_assets.declarative.asking import asked
 from spine_assets.declarative.engine import EngineExecutionError, StepContext, TableEngine, Work
-from spine_assets.declarative.inputs import require_inputs
-from spine_assets.declarative.table_parts import ROWS, WEEK, CheckPart, TableDestination, table_of
-from spine_assets.lake import Lake
+from spine_assets.declarative.fitting import fitted, require_one_kind
+from spine_assets.declarative.inputs import made_from, require_inputs
+from spine_assets.declarative.sql_reading import tables_read
+from spine_assets.declarative.table_parts import ROWS, CheckPart, TableDestination, table_of
+from spine_assets.lake import Lake, LakeError
 from spine_assets.otc.checking import CheckResult, Severity, sample, validated
 from spine_assets.otc.outcome import TableBuilt
-from spine_assets.table import Table, conform
+from spine_assets.table import Table
 
 _VERSION_DIGITS = 12
 _REMEDY = "Mend the step's YAML or what it reads, then run it again; the earlier rows stay."
@@ -55,15 +56,17 @@ def build(
     table = table_of(work.destination, weekly=context.week_ending is not None, deps=reads, code="")
     require_inputs(context, reads)
     own = context.place.own
-    own.declare((table,))
-    frame = _fitted(engine.frame(work), table, context)
+    require_one_kind(own, table.name, weekly=context.week_ending is not None)
+    inputs = made_from(context, reads)  # before the rows: what changes meanwhile shows later
+    frame = fitted(engine.frame(work), table, context.week_ending)
+    if not own.empty_part(table.name).exists():
+        own.declare((table,))  # what is not there yet cannot hide a shared table from the step
     target = own.whole_part(table.name)
     if context.week_ending is not None:
         target = own.part(table.name, context.week_ending)
     with _held(own, table, context):
-        if context.week_ending is not None:
-            own.remove_leftovers(context.week_ending)
-        return _published(frame, table, target, work, begun, force=force)
+        own.remove_leftovers_beside(target)
+        return _published(frame, table, target, work, inputs, begun, force=force)
 
 
 def _published(
@@ -71,6 +74,7 @@ def _published(
     table: Table,
     target: Path,
     work: Work[Any, TableDestination, Any],
+    inputs: dict[str, str],
     begun: float,
     *,
     force: bool,
@@ -78,13 +82,16 @@ def _published(
     """Check the rows, and put them in the place of the earlier ones if they may be."""
     own = work.context.place.own
     version = _version(frame)
-    staged = own.stage(frame, target, {"data_version": version, "step": work.context.step_id})
+    facts_of = {"data_version": version, "made_from": inputs, "step": work.context.step_id}
+    staged = own.stage(frame, target, facts_of)
     try:
         results = _checks(frame, table, staged, work)
         failed = tuple(item.check for item in results if item.blocking and not item.passed)
         if not failed:
-            unchanged = not force and target.exists() and _stored_version(own, target) == version
-            if not unchanged:
+            own.declare((table,))  # only now: the view of the earlier rows knows their columns
+            stored = _stored(own, target)
+            unchanged = not force and stored.get("data_version") == version
+            if not unchanged or stored.get("made_from") != inputs:
                 own.publish(staged, target)
             seconds = round(time.perf_counter() - begun, 3)
             facts: dict[str, Any] = {"rows": frame.height, "path": target, "seconds": seconds}
@@ -93,44 +100,6 @@ def _published(
         return Built(table.name, frame.height, [*results], failed)
     finally:
         staged.unlink(missing_ok=True)
-
-
-def _fitted(frame: pl.DataFrame, table: Table, context: StepContext) -> pl.DataFrame:
-    """The rows with the declared columns, of the run's week alone."""
-    week = context.week_ending
-    if week is not None:
-        frame = _of_week(frame, table, week)
-    declared = [column.name for column in table.columns]
-    missing = [name for name in declared if name not in frame.columns]
-    others = [name for name in frame.columns if name not in declared]
-    if missing or others:
-        said = [f"lacks {', '.join(missing)}"] if missing else []
-        said += [f"has also {', '.join(others)}"] if others else []
-        raise EngineExecutionError(
-            f"{table.name} declares {', '.join(declared)}; the step's answer {' and '.join(said)}. "
-            "Make columns and answer alike"
-        )
-    try:
-        return conform(frame, table)
-    except pl.exceptions.PolarsError as error:
-        types = ", ".join(f"{name} {type_}" for name, type_ in frame.schema.items())
-        raise EngineExecutionError(
-            f"{table.name}: a value does not fit its declared type: {error}. The step's answer "
-            f"has {types}"
-        ) from error
-
-
-def _of_week(frame: pl.DataFrame, table: Table, week: date) -> pl.DataFrame:
-    if WEEK not in frame.columns:
-        return frame.with_columns(pl.lit(week, pl.Date).alias(WEEK))
-    found = frame[WEEK].unique().to_list()
-    foreign = sorted(str(item) for item in found if item != week)
-    if foreign:
-        raise EngineExecutionError(
-            f"{table.name}: the step of week {week} answered with rows of {len(foreign)} other "
-            f"weeks ({', '.join(foreign[:3])}); ask for week_ending = {{week_ending}}"
-        )
-    return frame
 
 
 def _checks(
@@ -159,6 +128,8 @@ def _of_rows(check: CheckPart, table: Table, rows: int) -> CheckResult:
 
 
 def _of_sql(check: CheckPart, table: Table, staged: Path, context: StepContext) -> CheckResult:
+    # Of a table that is not there the check would find no wrong rows, and pass.
+    require_inputs(context, tables_read(check.sql or "") - {ROWS, table.name})
     try:
         with asked(context) as place:
             place.view_of(staged, ROWS)
@@ -191,15 +162,6 @@ def holds(condition: str, rows: int) -> bool:
     return _COMPARED[match[1]](rows, int(match[2]))
 
 
-def rows_stored(lake: Lake, table: str, week: date | None) -> int | None:
-    """Rows of a table's week, or of a table without weeks; None where it is not built."""
-    part = lake.whole_part(table) if week is None else lake.part(table, week)
-    if not part.exists():
-        return None
-    found: int = pl.scan_parquet(part, glob=False).select(pl.len()).collect().item()
-    return found
-
-
 def _held(own: Lake, table: Table, context: StepContext) -> Any:
     """The lock of the table's week; others may read meanwhile."""
     if context.week_ending is not None:
@@ -223,5 +185,10 @@ def _as_json(frame: pl.DataFrame) -> bytes:
     return frame.write_json().encode()
 
 
-def _stored_version(lake: Lake, target: Path) -> str:
-    return str(lake.metadata(target).get("data_version", ""))
+def _stored(lake: Lake, target: Path) -> dict[str, Any]:
+    """What the present file says of itself; nothing where there is none, or it is damaged."""
+    try:
+        lake.verify(target)
+        return lake.metadata(target)
+    except LakeError:
+        return {}

@@ -32,6 +32,8 @@ AFTER_FAILURE = ("error", "failed_steps")
 """Names that steps know which may run after a failure."""
 
 _TAKEN = {*ALWAYS_KNOWN, *AFTER_FAILURE, "tenant_id", "week_ending"}
+_GROUPS = {"otc", "otc_analysis"}
+"""Groups of our own assets: a pipeline's tables stand in a group of its name."""
 _PARTS = ("source", "destination", "config")
 
 
@@ -113,6 +115,8 @@ def _of_names(declaration: Declaration) -> Iterator[Fault]:
     if named and not declaration.tenants:
         yield ("pipeline_id",), "it holds {tenant_id}, and `tenants` names none"
     yield from _of_start(declaration)
+    for name in sorted(_GROUPS & {*_rendered_ids(declaration)}):
+        yield ("pipeline_id",), f"{name} is a group of assets that all share; take another name"
     yield from _unknown(("description",), declaration.description, known)
     yield from _of_values(("variables",), declaration.variables, known)
     for tenant, held in (declaration.tenants or {}).items():
@@ -131,6 +135,11 @@ def _of_start(declaration: Declaration) -> Iterator[Fault]:
             yield ("start_after", number), f"{name} is no table that is built; there are {known}"
         elif name in own:
             yield ("start_after", number), f"{name} is made by this pipeline itself"
+
+
+def _rendered_ids(declaration: Declaration) -> Iterator[str]:
+    for tenant in declaration.tenants or ("",):
+        yield declaration.pipeline_id.replace("{tenant_id}", tenant)
 
 
 def _of_tenants(declaration: Declaration) -> Iterator[Fault]:
@@ -211,11 +220,12 @@ def _of_order(declaration: Declaration) -> Iterator[Fault]:
                 f"{step.step_id} does not wait for {step.when.step_id}: add it to depends_on",
             )
         if _makes_table(step):
-            late = [name for name in before if triggers[name] is Trigger.ON_FAILURE]
+            late = [name for name in before if triggers[name] is not Trigger.ON_SUCCESS]
             if late:
                 yield (
                     (*loc, "depends_on"),
-                    f"a table cannot follow what runs on failure: {', '.join(sorted(late))}",
+                    "a table cannot follow what also runs after a failure: "
+                    f"{', '.join(sorted(late))}; say in depends_on which steps it needs",
                 )
 
 
@@ -233,12 +243,17 @@ def _of_texts(declaration: Declaration) -> Iterator[Fault]:
                     yield fault
         yield from _unknown(("steps", number, "name"), step.name, known)
         if not bad:
-            for said in engine.faults(
-                parts["source"], parts["destination"], parts["config"], known
-            ):
-                yield ("steps", number), said
+            found = engine.faults(parts["source"], parts["destination"], parts["config"], known)
+            yield from ((("steps", number), said) for said in found)
+            bad = bool(found)
         if isinstance(engine, TableEngine):
             table = step.destination.table
+            if not bad and table in engine.reads(step.source):
+                yield (
+                    ("steps", number, "destination", "table"),
+                    f"it would be made from itself: a step cannot read the table {table} that it "
+                    "makes, nor a shared one of that name; give it another name",
+                )
             if table in tables:
                 yield (
                     ("steps", number, "destination", "table"),

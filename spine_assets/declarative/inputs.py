@@ -8,9 +8,9 @@ from datetime import date
 from spine_assets.declarative.engine import EngineExecutionError, StepContext
 from spine_assets.declared_views import declared_names
 from spine_assets.lake import Lake
-from spine_assets.otc import captures, pins
+from spine_assets.otc import captures, pins, raw
 from spine_assets.otc.tables import TABLES
-from spine_assets.otc.versions import Standing, standing
+from spine_assets.otc.versions import Standing, build_facts, part_of, standing
 from spine_assets.otc.views import VIEWS
 
 _VIEWS = {view.name: view for view in VIEWS}
@@ -49,11 +49,69 @@ def require_inputs(context: StepContext, reads: Collection[str]) -> None:
             f"week {week} of {said}: no rows, or old ones, would pass for its figures. Build it "
             f"first: spine backfill {week}"
         )
-    absent = [name for name in sorted(names - _TABLES - _ALWAYS_THERE) if _lacks(context, name)]
+    _require_complete(context, reads)
+    declared = sorted(names - _TABLES - _ALWAYS_THERE - {*_VIEWS})
+    absent = [name for name in declared if _lacks(context, name)]
     if absent:
         raise EngineExecutionError(
             f"week {week} of {', '.join(absent)} is not built; run the pipeline that makes it first"
         )
+    for name in declared:
+        _require_fresh(context, name)
+
+
+def made_from(context: StepContext, reads: Collection[str]) -> dict[str, str]:
+    """What the run's week of everything that is read is made of now: a version by name."""
+    if context.week_ending is None:
+        return {}
+    names = _stored(reads) - {"otc_weeks_calendar"} - {*_VIEWS}
+    return {name: _version_of(context, name) for name in sorted(names)}
+
+
+def _version_of(context: StepContext, name: str) -> str:
+    """Changes when the week of a table is made of something else."""
+    week, shared = context.week_ending, context.place.shared
+    if week is None:
+        return ""
+    if name in _ALWAYS_THERE | {raw.TABLE.name}:
+        held = captures.known_of(shared, week).current.values()
+        return ",".join(sorted(item.capture_id for item in held))
+    if name in _TABLES:
+        return str(build_facts(shared, part_of(shared, name, week)).get("build", ""))
+    lake = _lake_of(context, name)
+    part = lake.whole_part(name) if lake.is_whole(name) else lake.part(name, week)
+    return str(build_facts(lake, part).get("data_version", ""))
+
+
+def _require_fresh(context: StepContext, name: str) -> None:
+    """The week of a table that a pipeline made is made of what stands now."""
+    lake, week = _lake_of(context, name), context.week_ending
+    if week is None or lake.is_whole(name):
+        return
+    told = build_facts(lake, lake.part(name, week)).get("made_from", {})
+    other = sorted(item for item, held in told.items() if _version_of(context, item) != held)
+    if other:
+        raise EngineExecutionError(
+            f"week {week} of {name} was made before {', '.join(other)} changed; run the pipeline "
+            f"that makes {name} for this week first"
+        )
+
+
+def _require_complete(context: StepContext, reads: Collection[str]) -> None:
+    """Views that show complete weeks alone show the run's week."""
+    hiding = [view for name in sorted(reads) if (view := _VIEWS.get(name)) and view.by_week]
+    if not hiding:
+        return
+    week = {"week": context.week_ending}
+    with context.place.connect() as connection:
+        for view in hiding:
+            sql = f"SELECT 1 FROM {view.macro}($week, $week) WHERE NOT is_complete LIMIT 1"  # noqa: S608
+            if connection.execute(sql, week).fetchone():
+                raise EngineExecutionError(
+                    f"week {context.week_ending} is not complete (spine status tells which tiers "
+                    f"are in), and {view.name} shows complete weeks alone: run this again when it "
+                    f"is, or read {view.every_week}"
+                )
 
 
 def _stored(reads: Collection[str]) -> set[str]:
@@ -86,8 +144,11 @@ def _state(lake: Lake, name: str, week: date) -> Standing:
 
 def _lacks(context: StepContext, name: str) -> bool:
     """Whether a table that a pipeline made has no such week."""
-    place = context.place
-    lake = place.own if place.own.empty_part(name).exists() else place.shared
-    if name in _VIEWS or lake.is_whole(name):
-        return False
-    return context.week_ending not in lake.weeks(name)
+    lake = _lake_of(context, name)
+    return not lake.is_whole(name) and context.week_ending not in lake.weeks(name)
+
+
+def _lake_of(context: StepContext, name: str) -> Lake:
+    """The lake that holds a table which a pipeline made: the tenant's own comes first."""
+    own = context.place.own
+    return own if own.empty_part(name).exists() else context.place.shared

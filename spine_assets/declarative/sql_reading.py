@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection, Iterator
 from typing import Any
 
@@ -13,6 +14,10 @@ from spine_assets.declarative.values import TemplateError, names_in_sql, require
 _TAKEN_APART = "SELECT json_serialize_sql($sql)"
 _MACRO = "_in"
 """Ending of the macro of a view that takes the first and the last week."""
+
+_PLAIN = re.compile(r"\w+")
+# They take the name of a table, or a whole query, as a text: what is read cannot be told.
+_HIDING = {"query", "query_table"}
 
 
 def sql_faults(sql: str, known: Collection[str]) -> list[str]:
@@ -27,27 +32,51 @@ def sql_faults(sql: str, known: Collection[str]) -> list[str]:
     told = _taken_apart(sql)
     if told["error"]:
         return [f"it must be one SELECT that DuckDB can take apart: {told['error_message']}"]
-    return []
+    hiding = sorted({name for node in _nodes(told) if (name := _function(node)) in _HIDING})
+    return [f"{name}() hides what is read; name the table itself after FROM" for name in hiding]
 
 
 def tables_read(sql: str) -> set[str]:
     """Names of the tables and views that a SELECT reads, also by the macros of views.
 
-    A name of a WITH clause is left out, unless it is written like one of our tables: better one
-    too many is looked for than one too few.
+    Names of WITH clauses are told from tables where they hold: a clause that is named like the
+    table it reads hides that table from what follows, not from itself. Names are in lower case,
+    as DuckDB takes any case for the same.
     """
-    tree = _taken_apart(sql)
-    named, within = set[str](), set[str]()
-    for node in _nodes(tree):
-        if node.get("type") == "BASE_TABLE":
-            named.add(node["table_name"])
-        elif node.get("type") == "TABLE_FUNCTION":
-            function = str(node["function"].get("function_name", ""))
-            if function.startswith("otc_") and function.endswith(_MACRO):
-                named.add(function.removesuffix(_MACRO))
-        if "cte_map" in node:
-            within |= {item["key"] for item in node["cte_map"]["map"]}
-    return {name for name in named if name not in within or name.startswith("otc_")}
+    return set(_tables(_taken_apart(sql), frozenset()))
+
+
+def _tables(tree: Any, within: frozenset[str]) -> Iterator[str]:
+    """Tables of a part of a query, within which some names are those of WITH clauses."""
+    if isinstance(tree, list):
+        for held in tree:
+            yield from _tables(held, within)
+    if not isinstance(tree, dict):
+        return
+    if tree.get("type") == "RECURSIVE_CTE_NODE":
+        within |= {_folded(tree["cte_name"])}
+    for item in tree.get("cte_map", {}).get("map", ()):
+        yield from _tables(item["value"], within)
+        within |= {_folded(item["key"])}
+    if tree.get("type") == "BASE_TABLE" and _folded(tree["table_name"]) not in within:
+        yield _folded(tree["table_name"])
+    function = _function(tree)
+    if function.startswith("otc_") and function.endswith(_MACRO):
+        yield f"{function.removesuffix(_MACRO)}_all"  # as a macro, it has incomplete weeks too
+    for name, held in tree.items():
+        if name != "cte_map":
+            yield from _tables(held, within)
+
+
+def _function(node: dict[str, Any]) -> str:
+    """The table function that a node calls; empty where it calls none."""
+    if node.get("type") != "TABLE_FUNCTION":
+        return ""
+    return str(node["function"].get("function_name", "")).casefold()
+
+
+def _folded(name: str) -> str:
+    return name.casefold() if _PLAIN.fullmatch(name) else name
 
 
 def without_names(sql: str) -> str:

@@ -106,13 +106,16 @@ def table_of(part: TableDestination, *, weekly: bool, deps: Collection[str], cod
         code: Changes with all that decides its rows.
     """
     week = (_WEEK_COLUMN,) if weekly else ()
-    key = (WEEK, *part.key) if weekly else tuple(part.key)
+    key = tuple(dict.fromkeys((*([WEEK] if weekly else []), *part.key)))
     return Table(
         name=part.table,
         description=part.description,
         grain=part.grain,
         key=key,
-        columns=(*week, *(_column(item) for item in part.columns if item.name != WEEK)),
+        columns=(
+            *week,
+            *(_column(item) for item in part.columns if not weekly or item.name != WEEK),
+        ),
         code_version=code,
         sort=tuple(name for name in key if name != WEEK),
         deps=tuple(sorted(deps)),
@@ -129,7 +132,12 @@ def faults_of(part: TableDestination, known: Collection[str]) -> list[str]:
     found += [
         f"key names {name}, which is none of the columns: {', '.join(names)}"
         for name in part.key
-        if name not in names and name != WEEK
+        if name not in names and not (name == WEEK and WEEK in known)  # known where it is weekly
+    ]
+    found += [
+        f"column {column.name} is part of the key: it can be neither nullable nor a list"
+        for column in part.columns
+        if column.name in part.key and (column.nullable or column.type.endswith("[]"))
     ]
     found += [f"two checks are named {name}" for name in _twice([c.name for c in part.checks])]
     for check in part.checks:

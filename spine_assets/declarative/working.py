@@ -7,17 +7,21 @@ what comes back. Does not belong here: the work (`engine`, `building`).
 
 from __future__ import annotations
 
+import json
 import logging
 import multiprocessing
 import os
+import pickle
+import signal
 import sys
 import threading
 import time
 import traceback
 from collections.abc import Iterator
 from concurrent.futures import TimeoutError as PoolTimeout
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from multiprocessing.queues import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from pebble import ProcessExpired, ProcessPool
@@ -45,6 +49,7 @@ if TYPE_CHECKING:
 _SECONDS_A_MINUTE = 60
 _LOOK_SECONDS = 0.5  # between looks whether the run still lives
 _TRACE_LINES = 40  # of an error that no engine foresaw
+_MOST_SAID = 10_000  # characters; every step after it and Dagster's log hold a copy
 
 
 class StepTimeout(TimeoutError):
@@ -121,17 +126,22 @@ class Worker:
 @contextmanager
 def worker() -> Iterator[Worker]:
     """A worker; it ends with the block, whatever it is doing."""
+    context = multiprocessing.get_context("spawn")
+    begun = context.SimpleQueue()
     pool = ProcessPool(
         max_workers=1,
-        context=multiprocessing.get_context("spawn"),
+        context=context,
         initializer=_begin,
-        initargs=[os.getpid()],
+        initargs=[os.getpid(), begun],
     )
     try:
         yield Worker(pool)
     finally:
         pool.stop()  # type: ignore[no-untyped-call]
         pool.join()
+        while not begun.empty():
+            with suppress(ProcessLookupError):  # it left nothing
+                os.killpg(begun.get(), signal.SIGKILL)
 
 
 def do(task: Task) -> StepResult | Built:
@@ -186,29 +196,54 @@ def _put(raw: Any, loc: tuple[str | int, ...], text: str) -> None:
         raw[loc[-1]] = text
 
 
-def _begin(parent: int) -> None:
+def _begin(parent: int, begun: SimpleQueue[int]) -> None:
     """The first that the process does."""
+    os.setsid()  # a group of its own, which what it starts belongs to
+    begun.put(os.getpid())
+    os.dup2(sys.stderr.fileno(), 1)  # what a function prints is no answer of `spine run --json`
     _end_with(parent)
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(message)s")
 
 
 def _answered(task: Task) -> StepResult | Built | Failed:
-    """What the process does of a task; it answers also when it fails."""
+    """What the process does of a task; it answers also when it fails.
+
+    Also to `sys.exit` in a function and to a panic of Polars, which are no `Exception`: the steps
+    that run on failure wait for the answer.
+    """
     try:
-        return do(task)
-    except Exception as error:
+        found = do(task)
+        if isinstance(found, StepResult):
+            json.dumps(dict(found.result))
+        pickle.dumps(found)
+        return found
+    except BaseException as error:
         return failed(error)
 
 
-def failed(error: Exception) -> Failed:
+def failed(error: BaseException) -> Failed:
     """An error as the process answers it."""
     foreseen = isinstance(error, EngineExecutionError)
     lines = [] if foreseen else traceback.format_exception(error)
     trace = "".join(lines).splitlines()[-_TRACE_LINES:]
-    return Failed(_names(error), str(error) or type(error).__name__, "\n".join(trace))
+    said = _text_of(error) or type(error).__name__
+    return Failed(_names(error), _shortened(said), _shortened("\n".join(trace)))
 
 
-def _names(error: Exception) -> tuple[str, ...]:
+def _text_of(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception as fault:  # of somebody's own class of errors
+        return f"its text cannot be had: {type(fault).__name__}"
+
+
+def _shortened(text: str) -> str:
+    if len(text) <= _MOST_SAID:
+        return text
+    return f"{text[:_MOST_SAID]}... ({len(text):,} characters)"
+
+
+def _names(error: BaseException) -> tuple[str, ...]:
     classes = [item for item in type(error).__mro__ if item not in (object, BaseException)]
     if isinstance(error, LakeUnavailable):  # a full disk, a lost mount
         classes.append(TransientError)
@@ -216,11 +251,11 @@ def _names(error: Exception) -> tuple[str, ...]:
 
 
 def _end_with(parent: int) -> None:
-    """End this process when the one that started it is gone, whatever became of it."""
+    """End this process, and what it started, when the one that started it is gone."""
 
     def watch() -> None:
         while os.getppid() == parent:
             time.sleep(_LOOK_SECONDS)
-        os._exit(1)
+        os.killpg(0, signal.SIGKILL)
 
     threading.Thread(target=watch, daemon=True).start()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Mapping
 
+import duckdb
 import polars as pl
 
 from spine_assets.declarative.engine import StepContext
@@ -29,3 +32,38 @@ def weeks_seen(frames: Mapping[str, pl.LazyFrame], context: StepContext) -> pl.D
 
 def nothing(frames: Mapping[str, pl.LazyFrame], context: StepContext) -> None:
     """A function that forgets to return."""
+
+
+class Mute(Exception):
+    """An error that cannot say what is wrong, nor be passed between processes."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda: None)
+
+    def __str__(self) -> str:
+        raise RuntimeError("mute")
+
+
+def fails_oddly(frames: Mapping[str, pl.LazyFrame], context: StepContext) -> pl.DataFrame:
+    """Ends otherwise than by a common error, as the step's name says."""
+    match context.step_id:
+        case "exits":
+            sys.exit(0)
+        case "interrupted":
+            raise KeyboardInterrupt
+        case "panics":  # Polars knows no intervals; its panic is no Exception
+            return pl.DataFrame(duckdb.sql("SELECT INTERVAL 1 DAY AS symbol, 1.0 AS twice"))
+        case "long":
+            raise ValueError("x" * 1_000_000)
+        case _:
+            raise Mute
+
+
+def leaves_a_child(frames: Mapping[str, pl.LazyFrame], context: StepContext) -> pl.DataFrame:
+    """Prints, starts a process and forgets it, or waits for it."""
+    child = subprocess.Popen(["sleep", "3600"])
+    print("printed by a function")  # noqa: T201 - that is what is tried
+    (context.place.data_dir / "child.pid").write_text(str(child.pid))
+    if context.step_id == "waits":
+        child.wait()
+    return pl.DataFrame({"symbol": ["A"], "twice": [1.0]})

@@ -6,6 +6,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from pydantic import ValidationError
 
 from spine_assets.declarative.building import Built
 from spine_assets.declarative.engine import EngineExecutionError
@@ -89,7 +90,7 @@ def test_the_same_rows_are_not_written_again(loaded: House) -> None:
             "(VALUES ({week_ending} - 7), ({week_ending})) AS weeks(week_ending)",
             "rows of 1 other weeks (2025-11-14); ask for week_ending = {week_ending}",
         ),
-        ("SELECT nope FROM otc_symbol_summary", 'column "nope" not found'),
+        ("SELECT nope FROM otc_symbol_summary WHERE week_ending = {week_ending}", 'column "nope" not found'),
     ],
 )
 def test_what_cannot_be_a_table_is_told_and_changes_nothing(
@@ -195,6 +196,37 @@ def test_a_table_upon_another_one_of_its_pipeline(loaded: House) -> None:
         built(table_flow(query, name="second"), loaded, week=other)
 
 
+def test_a_table_made_before_its_inputs_changed_is_not_read(loaded: House) -> None:
+    query = "SELECT symbol, total_volume FROM volumes WHERE week_ending = {week_ending}"
+    built(table_flow(QUERY), loaded)
+    built(table_flow(query, name="second"), loaded)
+    # Another tier comes in: the table that stands between is behind, although it is there.
+    loaded.drop(f"week_ending={WEEK}/t2.csv", delivered(line("CCCC", tier="NMS Tier 2")))
+    loaded.built()
+    with pytest.raises(EngineExecutionError) as caught:
+        built(table_flow(query, name="second"), loaded)
+    assert f"week {WEEK} of volumes was made before otc_symbol_summary changed" in str(caught.value)
+    built(table_flow(QUERY), loaded)
+    assert built(table_flow(query, name="second"), loaded).rows == 3
+
+
+def test_inputs_that_changed_nothing_are_noted(loaded: House) -> None:
+    only = QUERY.replace("GROUP", "AND symbol = 'AAAA' GROUP")
+    query = "SELECT symbol, total_volume FROM volumes WHERE week_ending = {week_ending}"
+    built(table_flow(only), loaded)
+    loaded.drop(f"week_ending={WEEK}/t2.csv", delivered(line("CCCC", tier="NMS Tier 2")))
+    loaded.built()
+    again = table_built(built(table_flow(only), loaded))
+    assert again is not None
+    assert again.unchanged
+    assert built(table_flow(query, name="second"), loaded).rows == 1
+
+
+def test_a_weekly_query_without_its_week_is_refused(loaded: House) -> None:
+    with pytest.raises(ValidationError, match="its rows would be of all weeks"):
+        built(table_flow("SELECT symbol, total_volume FROM otc_symbol_summary"), loaded)
+
+
 def test_a_table_without_weeks_is_one_file(loaded: House) -> None:
     query = QUERY.replace("WHERE week_ending = {week_ending} ", "")
     found = built(table_flow(query, partitions="none"), loaded, week=None)
@@ -246,9 +278,28 @@ def test_a_function_that_returns_no_frame(loaded: House) -> None:
 
 
 def test_a_function_that_is_not_there() -> None:
-    from pydantic import ValidationError
-
     from spine_assets_tests.declarative.flows import pipelines_of
 
     with pytest.raises(ValidationError, match="there is no function"):
         pipelines_of(FUNCTION.replace("NAME", "nope"))
+
+
+@pytest.mark.parametrize("view", ["otc_symbol_trend", "OTC_SYMBOL_TREND"])
+def test_a_week_that_a_view_hides_as_incomplete_is_no_table_without_rows(
+    loaded: House, view: str
+) -> None:
+    query = f"SELECT symbol, total_volume FROM {view} WHERE week_ending = {{week_ending}}"
+    with pytest.raises(
+        EngineExecutionError, match=r"is not complete .* or read otc_symbol_trend_a"
+    ):
+        built(table_flow(query), loaded)
+    assert built(table_flow(query.replace(view, "otc_symbol_trend_all")), loaded).rows == 2
+    macro = "SELECT symbol, total_volume FROM otc_symbol_trend_in({week_ending}, {week_ending})"
+    assert built(table_flow(macro), loaded).rows == 2
+
+
+def test_a_name_of_a_with_clause_hides_no_missing_week(loaded: House) -> None:
+    built(table_flow(QUERY), loaded)
+    reader = "WITH volumes AS (FROM volumes) SELECT symbol, total_volume FROM volumes"
+    with pytest.raises(EngineExecutionError, match="of volumes is not built"):
+        built(table_flow(reader, name="reader"), loaded, week=WEEK - timedelta(days=7))

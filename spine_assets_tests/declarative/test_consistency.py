@@ -120,6 +120,16 @@ WRONG: list[tuple[tuple[str | int, ...], Any, tuple[str | int, ...], str]] = [
     ((*STEP, "source", "query"), "COPY (SELECT 1) TO 'x'", STEP, "one SELECT"),
     ((*STEP, "destination", "table"), "otc_raw", STEP, "are taken"),
     ((*STEP, "destination", "key"), ["nope"], STEP, "none of the columns"),
+    ((*STEP, "destination", "columns", 0, "nullable"), True, STEP, "part of the key"),
+    ((*STEP, "destination", "columns", 0, "type"), "VARCHAR[]", STEP, "part of the key"),
+    (("partitions",), "none", ("description",), "there is no {week_ending}"),
+    ((*STEP, "source", "query"), "FROM query('FROM x')", STEP, "query() hides what is read"),
+    (
+        (*STEP, "source", "query"),
+        "SELECT symbol, total_volume FROM Volumes",
+        (*STEP, "destination", "table"),
+        "would be made from itself",
+    ),
     ((*STEP, "destination", "checks", 0, "name"), "schema", STEP, "give yours another name"),
     ((*STEP, "destination", "checks", 0, "rows"), None, STEP, "give rows or sql"),
     ((*STEP, "destination", "columns", 0, "type"), "TEXT", None, "Input should be 'VARCHAR'"),  # type: ignore[list-item]
@@ -139,6 +149,22 @@ def test_what_is_wrong_is_said_where_it_stands(
     place = loc if loc is not None else where
     assert place in found, found
     assert said in found[place]
+
+
+def test_a_table_follows_no_step_that_also_runs_after_a_failure() -> None:
+    document = good()
+    fetch, clean = ({"step_id": name, "ps_type": "example.hello"} for name in ("fetch", "clean"))
+    document["steps"][:0] = [fetch, clean | {"trigger": "always"}]
+    with pytest.raises(ValidationError, match="also runs after a failure: clean; say in depends"):
+        checked(Declaration.model_validate(document))
+    document["steps"][2]["depends_on"] = ["fetch"]
+    checked(Declaration.model_validate(document))
+
+
+def test_no_pipeline_takes_the_group_of_our_own_assets() -> None:
+    document = good() | {"pipeline_id": "{tenant_id}", "tenants": {"otc": {"symbols": ["AAAA"]}}}
+    with pytest.raises(ValidationError, match="otc is a group of assets that all share"):
+        checked(Declaration.model_validate(document))
 
 
 def test_all_faults_are_told_at_once() -> None:

@@ -81,7 +81,7 @@ def test_no_statement_leads_to_another_tenant(loaded: House, number: int) -> Non
 
 
 def test_a_step_says_which_table_its_tenant_cannot_read(loaded: House) -> None:
-    flow = table_flow("SELECT symbol, total_volume FROM secrets", name="mine", tenants=TENANTS)
+    flow = table_flow("SELECT symbol, total_volume FROM secrets WHERE week_ending = {week_ending}", name="mine", tenants=TENANTS)
     with pytest.raises(EngineExecutionError, match="reads secrets, which is no table or view"):
         built(flow, loaded, tenant=ACME)
 
@@ -89,3 +89,8 @@ def test_a_step_says_which_table_its_tenant_cannot_read(loaded: House) -> None:
 def test_a_tenants_value_cannot_become_sql(loaded: House) -> None:
     tenants = "{acme: {symbol: \"AAAA' OR '1' = '1\"}, globex: {symbol: BBBB}}"
     assert built(table_flow(QUERY, tenants=tenants), loaded, tenant=ACME).rows == 0
+
+
+def test_a_file_beside_the_tenants_is_no_tenant(loaded: House) -> None:
+    (loaded.lake.root / "_tenants" / ".DS_Store").write_bytes(b"")
+    assert tenants_in(loaded.lake) == ["acme", "globex"]
