@@ -35,5 +35,7 @@ def _loaded() -> dg.Definitions:
     with warnings.catch_warnings():
         # dagster 1.13.27 gives what YAML declares a code reference, which it calls beta itself.
         warnings.filterwarnings("ignore", ".*Code[Rr]eference.* in beta", dg.BetaWarning)
+        # And copies each sensor of a component with all its arguments, one of which is beta.
+        warnings.filterwarnings("ignore", ".*`owners` of .*SensorDefinition.*", dg.BetaWarning)
         found = tree.build_defs()
     return dg.Definitions.merge(found, dg.Definitions(executor=dg.in_process_executor))

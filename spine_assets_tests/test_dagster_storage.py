@@ -417,6 +417,7 @@ class TestOrder:
             assert told_of(rows_of(store, run_id)) == of_weeks(40)
 
 
+@pytest.mark.long
 class TestProcesses:
     """Killed, interrupted, and two at once."""
 

@@ -18,6 +18,8 @@ from spine_assets.warehouse import connect, ensure_view_file
 from spine_assets.weeks import Tier, VenueClass
 from spine_assets_tests.conftest import House
 
+pytestmark = pytest.mark.long
+
 NOTEBOOK = Path(__file__).parent.parent / "notebooks" / "explore.py"
 FIRST, ABSENT, WHOLE, PARTIAL = (
     date(2025, 10, 31),

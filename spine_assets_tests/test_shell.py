@@ -10,6 +10,8 @@ import pytest
 
 from spine_assets_tests.conftest import WEEK, House, delivered, line
 
+pytestmark = pytest.mark.long
+
 _SECONDS = 120  # it takes about 2; a machine under load some times that
 
 

@@ -34,6 +34,7 @@ def warehouse_of(sql: str, tenant: str | None) -> Iterator[duckdb.DuckDBPyConnec
 
 @contextmanager
 def _of_tenant(tenant: str) -> Iterator[duckdb.DuckDBPyConnection]:
+    from spine_assets.declarative import reading
     from spine_assets.declarative.place import Place, tenants_in
     from spine_assets.pipelines import nearest
     from spine_assets.settings import load_settings
@@ -41,6 +42,10 @@ def _of_tenant(tenant: str) -> Iterator[duckdb.DuckDBPyConnection]:
     place = Place.of(load_settings(), tenant)
     known = tenants_in(place.shared)
     if tenant not in known:
+        declared = [item.pipeline for item in reading.declared()]
+        own = [item.pipeline_id for item in declared if item.tenant_id == tenant]
+        if own:
+            raise click.ClickException(f"{tenant} has no tables yet; spine run {own[0]} makes some")
         said = nearest(tenant, known) if known else "no tenant has tables yet"
         raise click.ClickException(f"there is no tenant {tenant}; {said}")
     with place.connect() as connection:

@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     import polars as pl
 
 _WEEK = "week_ending"
+_OTHER_COLUMNS = (
+    ". The columns of a table were changed since some of its weeks were made: build all its weeks "
+    "again (docs/pipelines.md, Change a table)"
+)
 _MOST_SAID = 600  # DuckDB lists candidates, which help; the place in the text does not
 _COUNTED = 10_000  # rows at once, of those that are counted only
 # What Parquet, CSV and Polars all hold; a list of them too, but for wide whole numbers.
@@ -152,7 +156,8 @@ def asked(context: StepContext) -> Iterator[Asked]:
     except TemplateError as error:
         raise EngineExecutionError(f"source.query: {error}") from error
     except (duckdb.Error, LakeError) as error:
-        raise EngineExecutionError(f"source: {_said(error)}") from error
+        advice = _OTHER_COLUMNS if "schema mismatch in glob" in str(error) else ""
+        raise EngineExecutionError(f"source: {_said(error)}{advice}") from error
 
 
 def _require_kinds(kinds: Mapping[str, str]) -> None:

@@ -5,6 +5,7 @@ A fault is an error of Pydantic, so that Dagster shows the file and line it is i
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
@@ -31,6 +32,9 @@ ALWAYS_KNOWN = ("pipeline_id", "provider", "domain", "date", "run_id")
 AFTER_FAILURE = ("error", "failed_steps")
 """Names that steps know which may run after a failure."""
 
+_ERRORS = ("TransientError", "TimeoutError", "StepTimeout", "EngineExecutionError", "CheckFailed",
+           "ProcessExpired", "LakeUnavailable", "OSError", "ConnectionError")  # fmt: skip
+_LIKENESS = 0.7  # Timeout for TimeoutError, and not any word for any other
 _TAKEN = {*ALWAYS_KNOWN, *AFTER_FAILURE, "tenant_id", "week_ending"}
 _GROUPS = {"otc", "otc_analysis"}
 """Groups of our own assets: a pipeline's tables stand in a group of its name."""
@@ -182,9 +186,19 @@ def _of_steps(declaration: Declaration) -> Iterator[Fault]:
                 "a step that makes a table runs on success only: rows made after a failure "
                 "would be wrong",
             )
+        yield from _of_retries((*loc, "retry", "retry_on"), step)
         if step.when is not None:
             weekly = declaration.partitions is Partitions.WEEKLY
             yield from _of_condition((*loc, "when"), step.when, names, weekly=weekly)
+
+
+def _of_retries(loc: Loc, step: Step) -> Iterator[Fault]:
+    """Names that look like one of ours and are none; what a function raises is not known."""
+    for number, name in enumerate(step.retry.retry_on if step.retry else ()):
+        plain = name.rpartition(".")[2]
+        near = difflib.get_close_matches(plain, _ERRORS, n=1, cutoff=_LIKENESS)
+        if near and plain not in _ERRORS:
+            yield (*loc, number), f"no error is named {name}; did you mean {near[0]}?"
 
 
 def _of_condition(loc: Loc, when: When, names: list[str], *, weekly: bool) -> Iterator[Fault]:
@@ -242,6 +256,8 @@ def _of_texts(declaration: Declaration) -> Iterator[Fault]:
                     bad = True
                     yield fault
         yield from _unknown(("steps", number, "name"), step.name, known)
+        if step.when is not None and step.when.check is not None:
+            yield from _of_check(("steps", number, "when", "check"), step.when.check, declaration)
         if not bad:
             found = engine.faults(parts["source"], parts["destination"], parts["config"], known)
             yield from ((("steps", number), said) for said in found)
@@ -260,6 +276,18 @@ def _of_texts(declaration: Declaration) -> Iterator[Fault]:
                     f"{tables[table]} makes the table {table} already",
                 )
             tables[table] = step.step_id
+
+
+def _of_check(loc: Loc, wanted: str, declaration: Declaration) -> Iterator[Fault]:
+    """A check of a table that is known has one of its checks' names."""
+    table, _, name = wanted.partition(".")
+    checks = {item.name: [check.name for check in item.checks] for item in TABLES}
+    for step in declaration.steps:
+        if _makes_table(step):
+            own = [check.name for check in step.destination.checks]
+            checks[step.destination.table] = ["schema", *own]
+    if table in checks and name not in checks[table]:
+        yield loc, f"{table} has no check {name}; it has {', '.join(checks[table])}"
 
 
 def _unknown(

@@ -100,7 +100,10 @@ def _remedy(context: StepContext, table: str) -> str:
     ours = {item.name for item in TABLES}
     views = {name for view in VIEWS for name in (view.name, view.every_week)}
     if table not in ours | views:
-        return "run the pipeline that makes it (`spine list` names them)"
+        return (
+            "the step that makes it made none; where that may be, give this step "
+            "`when: {step_id: ..., rows: '> 0'}`, or"
+        )
     if context.week_ending is None:
         return "`spine backfill --missing` builds what was delivered"
     build = f"`spine backfill {context.week_ending}` builds it"

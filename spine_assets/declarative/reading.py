@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from spine_assets.declarative.consistency import checked
 from spine_assets.declarative.declaration import Declaration
 from spine_assets.declarative.pipeline import DeclaredPipeline, of_all_tenants
-from spine_assets.declarative.yaml_lines import line_of, value_of
+from spine_assets.declarative.yaml_lines import keys_twice, line_of, value_of
 
 COMPONENT = "spine_assets.components.DeclarativePipeline"
 _NAMES = ("defs.yaml", "defs.yml")
@@ -40,7 +40,8 @@ class FaultAt:
     said: str
 
     def __str__(self) -> str:
-        return f"{self.path}:{self.line} {self.key}: {self.said}"
+        key = f" {self.key}" if self.key else ""
+        return f"{self.path}:{self.line}{key}: {self.said}"
 
 
 @dataclass(frozen=True)
@@ -97,15 +98,30 @@ def read(paths: list[Path]) -> Found:
             line = mark.line + 1 if mark else 1
             found.faults.append(FaultAt(path, line, "", f"this is no YAML: {error}"))
             continue
+        if not nodes or nodes == [None]:
+            found.faults.append(FaultAt(path, 1, "", "the file is empty"))
         for node in nodes:
-            if isinstance(node, yaml.MappingNode) and _type_of(node) == COMPONENT:
+            kind = _type_of(node) if isinstance(node, yaml.MappingNode) else None
+            twice = list(keys_twice(node))
+            found.faults.extend(
+                FaultAt(path, line, key, "stands here a second time; one of the two would be lost")
+                for line, key in twice
+            )
+            if kind == COMPONENT and not twice and isinstance(node, yaml.MappingNode):
                 _read(path, node, found)
+            elif kind is not None and kind != COMPONENT and kind.startswith("spine_assets."):
+                line = line_of(node, ("type",))
+                said = f"there is no component {kind}; the type of a pipeline is {COMPONENT}"
+                found.faults.append(FaultAt(path, line, "type", said))
     return found
 
 
 def _read(path: Path, node: yaml.MappingNode, found: Found) -> None:
     attributes = value_of(node, "attributes")
-    raw = _plain(attributes) if attributes is not None else {}
+    if attributes is None:
+        found.faults.append(FaultAt(path, line_of(node, ()), "", "there are no `attributes`"))
+        return
+    raw = _plain(attributes)
     try:
         pipelines = of_all_tenants(checked(Declaration.model_validate(raw)))
     except ValidationError as error:

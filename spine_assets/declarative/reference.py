@@ -122,6 +122,8 @@ def _fields(model: type[BaseModel], leave_out: tuple[str, ...] = ()) -> Iterator
 def _plain(value: Any) -> str:
     if value is None or value in ("", [], {}, ()):
         return ""
+    if isinstance(value, list | tuple):
+        return ", ".join(_plain(item) for item in value)
     return f"`{getattr(value, 'value', value)}`"
 
 

@@ -22,6 +22,7 @@ from concurrent.futures import TimeoutError as PoolTimeout
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.queues import SimpleQueue
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pebble import ProcessExpired, ProcessPool
@@ -223,10 +224,13 @@ def _answered(task: Task) -> StepResult | Built | Failed:
 
 def failed(error: BaseException) -> Failed:
     """An error as the process answers it."""
-    foreseen = isinstance(error, EngineExecutionError)
+    foreseen = isinstance(error, (EngineExecutionError, TransientError))
     lines = [] if foreseen else traceback.format_exception(error)
     trace = "".join(lines).splitlines()[-_TRACE_LINES:]
     said = _text_of(error) or type(error).__name__
+    at = traceback.extract_tb(error.__traceback__)
+    if at and not foreseen:  # mostly in somebody's function, whose line is what its author needs
+        said = f"{said} ({Path(at[-1].filename).name}:{at[-1].lineno})"
     return Failed(_names(error), _shortened(said), _shortened("\n".join(trace)))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import yaml
@@ -26,6 +27,20 @@ def value_of(document: yaml.Node, key: str) -> Any:
     """The node of a key at the top; None where there is none."""
     found = _below(document, key)
     return found[1] if found else None
+
+
+def keys_twice(node: yaml.Node | None) -> Iterator[tuple[int, str]]:
+    """Keys that a mapping has a second time, with their lines; YAML itself keeps the last."""
+    if isinstance(node, yaml.MappingNode):
+        seen = set()
+        for key, value in node.value:
+            if key.value in seen:
+                yield key.start_mark.line + 1, str(key.value)
+            seen.add(key.value)
+            yield from keys_twice(value)
+    elif isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            yield from keys_twice(item)
 
 
 def _below(node: Any, part: str | int) -> tuple[yaml.Node, yaml.Node] | None:

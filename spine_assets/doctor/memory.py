@@ -210,13 +210,17 @@ def sensor(instance: dg.DagsterInstance) -> Finding:
         return warn(f"the daemon has not looked at the sensor {SENSOR} yet", "look again soon")
     ended = [TickStatus.SUCCESS, TickStatus.SKIPPED, TickStatus.FAILURE]
     # Loaded under another name of the code location, the sensor has another state.
-    ticks = {
-        state: instance.get_ticks(
-            state.instigator_origin_id, state.selector_id, limit=1, statuses=ended
+    # Pairs and no dictionary: under dagster dev a state cannot be hashed (its origin holds a dict).
+    ticks = [
+        (
+            state,
+            instance.get_ticks(
+                state.instigator_origin_id, state.selector_id, limit=1, statuses=ended
+            ),
         )
         for state in states
-    }
-    state, last = max(ticks.items(), key=lambda one: one[1][0].timestamp if one[1] else 0)
+    ]
+    state, last = max(ticks, key=lambda one: one[1][0].timestamp if one[1] else 0)
     if state.status is InstigatorStatus.STOPPED:
         return warn(
             f"the sensor {SENSOR} is switched off: files are not picked up by themselves",

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from spine_assets.otc.week_frames import WeekFrames
 
 SAMPLE_ROWS = 20  # as many as fit a screen
+_MOST_KINDS = 3  # of faults in a summary; the sample shows more
 _SHOWN_CHARS = 500  # no real line is longer
 SCHEMA = "Pandera: exact columns and types, ranges, no nulls where none belong, unique key."
 SCHEMA_REMEDY = (
@@ -179,10 +180,17 @@ def validated(table: Table, frame: pl.DataFrame, of: str, *, remedy: str) -> Che
         table.name,
         "schema",
         False,
-        f"{len(cases)} faults in {of}; nothing was published. {remedy}",
+        f"{len(cases)} faults in {of} ({_kinds(cases)}); nothing was published. {remedy}",
         facts=facts | {"faults": len(cases)},
         samples=cases[:SAMPLE_ROWS],
     )
+
+
+def _kinds(cases: list[dict[str, Any]]) -> str:
+    """The first kinds of faults, each with its column."""
+    told = [f"{case.get('column') or 'rows'}: {case.get('check')}" for case in cases]
+    kinds = list(dict.fromkeys(told))
+    return ", ".join(kinds[:_MOST_KINDS]) + (", ..." if len(kinds) > _MOST_KINDS else "")
 
 
 def _faults(table: Table, frame: pl.DataFrame) -> list[dict[str, Any]]:

@@ -155,6 +155,7 @@ class TestOneFile:
         house.drop("many.csv", delivered(line()) + b"x\n" * 1_000_000)
         assert refused(house) == "it has 1,000,002 lines, more than 1,000,000; no week has so many"
 
+    @pytest.mark.long
     def test_the_most_lines_allowed_are_taken_in_bounded_memory(self, house: House) -> None:
         house.drop("many.csv", delivered(line()) + b"x\n" * (file_format.MAX_LINES - 2))
         found = scanned(house)

@@ -62,6 +62,7 @@ def stored_text(project: Project) -> bytes:
     return b"\n".join(found)
 
 
+@pytest.mark.long
 def test_good_and_failed_runs_leave_no_secret_behind(guarded: Project) -> None:
     header_and_rows = (guarded.landing / f"week_ending={WEEK}" / "otc.csv").read_text()
     bad = f"OTC|{SHOWN}|x|y|OTCX|not-a-number|1|2025-12-22\n"

@@ -74,6 +74,8 @@ def sockets_below(root: Path) -> list[tuple[str, int]]:
 
 
 @pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="tells sockets by Linux' /proc")
+@pytest.mark.long
+@pytest.mark.long
 def test_dagster_dev_listens_on_loopback_only(project: Project) -> None:
     port = free_port()
     server = Server(port)
@@ -92,6 +94,7 @@ def test_make_ui_names_loopback() -> None:
     assert IPv4Address(host).is_loopback
 
 
+@pytest.mark.long
 def test_a_read_only_server_shows_but_launches_nothing(project: Project) -> None:
     port = free_port()
     server = Server(port)

@@ -90,7 +90,10 @@ def test_the_same_rows_are_not_written_again(loaded: House) -> None:
             "(VALUES ({week_ending} - 7), ({week_ending})) AS weeks(week_ending)",
             "rows of 1 other weeks (2025-11-14); ask for week_ending = {week_ending}",
         ),
-        ("SELECT nope FROM otc_symbol_summary WHERE week_ending = {week_ending}", 'column "nope" not found'),
+        (
+            "SELECT nope FROM otc_symbol_summary WHERE week_ending = {week_ending}",
+            'column "nope" not found',
+        ),
     ],
 )
 def test_what_cannot_be_a_table_is_told_and_changes_nothing(
@@ -300,6 +303,9 @@ def test_a_week_that_a_view_hides_as_incomplete_is_no_table_without_rows(
 
 def test_a_name_of_a_with_clause_hides_no_missing_week(loaded: House) -> None:
     built(table_flow(QUERY), loaded)
-    reader = "WITH volumes AS (FROM volumes) SELECT symbol, total_volume FROM volumes"
+    reader = (
+        "WITH volumes AS (FROM volumes WHERE week_ending = {week_ending}) "
+        "SELECT symbol, total_volume FROM volumes"
+    )
     with pytest.raises(EngineExecutionError, match="of volumes is not built"):
         built(table_flow(reader, name="reader"), loaded, week=WEEK - timedelta(days=7))

@@ -98,6 +98,24 @@ WRONG: list[tuple[tuple[str | int, ...], Any, tuple[str | int, ...], str]] = [
     ((*STEP, "timeout_minutes"), 0, (*STEP, "timeout_minutes"), "greater than 0"),
     ((*STEP, "trigger"), "always", (*STEP, "trigger"), "runs on success only"),
     (("steps", 1, "retry", "retry_on"), [], ("steps", 1, "retry", "retry_on"), "at least 1"),
+    (
+        ("steps", 1, "retry", "retry_on"),
+        ["Timeout"],
+        ("steps", 1, "retry", "retry_on", 0),
+        "did you mean",
+    ),
+    (
+        ("steps", 1, "when"),
+        {"check": "volumes.nope"},
+        ("steps", 1, "when", "check"),
+        "no check nope",
+    ),
+    (
+        ("steps", 1, "when"),
+        {"check": "otc_venue_share.x"},
+        ("steps", 1, "when", "check"),
+        "no check",
+    ),
     (("steps", 1, "step_id"), "volumes", ("steps", 1, "step_id"), "two steps are named"),
     (("steps", 1, "depends_on"), ["volume"], ("steps", 1, "depends_on", 0), "there is no step"),
     ((*STEP, "depends_on"), ["greet"], (*STEP, "depends_on"), "wait for one another"),
@@ -126,7 +144,7 @@ WRONG: list[tuple[tuple[str | int, ...], Any, tuple[str | int, ...], str]] = [
     ((*STEP, "source", "query"), "FROM query('FROM x')", STEP, "query() hides what is read"),
     (
         (*STEP, "source", "query"),
-        "SELECT symbol, total_volume FROM Volumes",
+        "SELECT symbol, total_volume FROM Volumes WHERE week_ending = {week_ending}",
         (*STEP, "destination", "table"),
         "would be made from itself",
     ),

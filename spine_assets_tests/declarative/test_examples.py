@@ -61,6 +61,7 @@ def test_a_watched_symbol_that_moves_is_told(
     assert "SJH" not in str(payload)
 
 
+@pytest.mark.long
 def test_where_nobody_moves_nothing_is_told(
     house: House, flows: Flows, webhook: alerts.Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:

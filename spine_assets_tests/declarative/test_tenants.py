@@ -81,7 +81,11 @@ def test_no_statement_leads_to_another_tenant(loaded: House, number: int) -> Non
 
 
 def test_a_step_says_which_table_its_tenant_cannot_read(loaded: House) -> None:
-    flow = table_flow("SELECT symbol, total_volume FROM secrets WHERE week_ending = {week_ending}", name="mine", tenants=TENANTS)
+    flow = table_flow(
+        "SELECT symbol, total_volume FROM secrets WHERE week_ending = {week_ending}",
+        name="mine",
+        tenants=TENANTS,
+    )
     with pytest.raises(EngineExecutionError, match="reads secrets, which is no table or view"):
         built(flow, loaded, tenant=ACME)
 

@@ -149,6 +149,25 @@ def test_what_is_no_yaml_is_told_with_its_line(tmp_path: Path) -> None:
     assert fault.line >= 3
 
 
+@pytest.mark.parametrize(
+    ("text", "line", "said"),
+    [
+        ("", 1, "the file is empty"),
+        (f"type: {COMPONENT}\n", 1, "there are no `attributes`"),
+        (f"type: {COMPONENT}s\nattributes: {{}}\n", 1, "there is no component"),
+        (f"type: {COMPONENT}\nattributes:\n  a: 1\n  a: 2\n", 4, "stands here a second time"),
+    ],
+)
+def test_what_would_be_passed_over_in_silence_is_told(
+    tmp_path: Path, text: str, line: int, said: str
+) -> None:
+    path = tmp_path / "defs.yaml"
+    path.write_text(text)
+    (fault,) = read([path]).faults
+    assert fault.line == line
+    assert said in fault.said
+
+
 def test_other_components_are_passed_over(tmp_path: Path) -> None:
     path = tmp_path / "defs.yaml"
     path.write_text("type: dagster.DefsFolderComponent\n---\ntype: other.Thing\nattributes: {}\n")

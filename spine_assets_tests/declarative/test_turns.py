@@ -45,6 +45,7 @@ def spans(flows: Flows, step: str) -> list[tuple[float, float]]:
     return list(zip(begun, ended, strict=True))
 
 
+@pytest.mark.long
 def test_steps_of_a_group_run_at_the_same_time(flows: Flows) -> None:
     group = "parallel_group: fetch"
     ran = flows.run(

@@ -85,7 +85,8 @@ def test_an_error_comes_back_with_its_names(
         found = hands.do(acting(house, fails=fails), timeout_minutes=1)
     assert isinstance(found, Failed)
     assert (found.kind, found.is_one_of([one_of])) == (kind, True)
-    assert bool(found.trace) == (fails in {"busy", "transient"})
+    assert bool(found.trace) == (fails == "busy")
+    assert ("(acting.py:" in found.said) == (fails == "busy")
 
 
 _STARTS_WORK = """

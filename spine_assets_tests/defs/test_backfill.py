@@ -85,7 +85,8 @@ def asked_of(server: Server, backfill_id: str) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("number", [10, pytest.param(200, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("number", [10, 200])
 def test_backfill_with_two_bad_weeks_fails_those_two_of_each_table(
     project: Project, number: int
 ) -> None:

@@ -371,6 +371,7 @@ def test_weeks_that_another_run_is_about_to_build_are_left_to_it(
     assert weeks(watch.tick()) == [str(OLD), str(WEEK), str(NEXT)]
 
 
+@pytest.mark.long
 def test_the_cursor_stays_small_whatever_is_known(project: Project, watch: Watch) -> None:
     for number in range(6):
         project.deliver(WEEK - timedelta(weeks=number), Tier.OTC)

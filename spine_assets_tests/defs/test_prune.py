@@ -116,6 +116,7 @@ def everything_old(site: Site) -> Plan:
 
 
 @pytest.mark.parametrize("afresh", [False, True], ids=["from Dagster's cache", "computed anew"])
+@pytest.mark.long
 def test_nothing_that_is_shown_changes(site: Site, afresh: bool) -> None:
     live(site)
     before = shown(site, afresh=afresh)
@@ -130,6 +131,7 @@ def test_nothing_that_is_shown_changes(site: Site, afresh: bool) -> None:
     assert shown(site, afresh=True)["states"] == before["states"]
 
 
+@pytest.mark.long
 def test_the_next_run_after_a_prune_goes_on_as_before(site: Site) -> None:
     live(site)
     list(delete(site.runner.instance, everything_old(site)))
@@ -138,6 +140,7 @@ def test_the_next_run_after_a_prune_goes_on_as_before(site: Site) -> None:
     assert all(again.fact(table, GOOD, "unchanged") for table in TABLES)
 
 
+@pytest.mark.long
 def test_a_deleted_run_leaves_no_log_behind(site: Site) -> None:
     live(site)
     chosen = everything_old(site)
@@ -178,6 +181,7 @@ def age(site: Site, days: int) -> None:
     connection.close()
 
 
+@pytest.mark.long
 def test_the_command_asks_counts_and_spares_what_is_younger(site: Site) -> None:
     site.project.deliver(GOOD, Tier.OTC)
     for _ in range(3):

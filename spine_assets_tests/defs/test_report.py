@@ -145,6 +145,7 @@ class TestRuns:
         assert 'name="otc_venue_share"' in Path(declared[0].file_path).read_text("utf-8")
 
 
+@pytest.mark.long
 class TestCommand:
     def test_makes_a_page_that_is_missing_by_a_run_and_tells_it(self, site: Site) -> None:
         site.project.deliver(WEEK, *EVERY_TIER)

@@ -61,6 +61,7 @@ def states(site: Site, week: date = WEEK) -> dict[str, str | None]:
 
 
 class TestPipelines:
+    @pytest.mark.long
     def test_the_older_systems_three_steps_make_all_tables(self, site: Site, file: Path) -> None:
         words = ("-p", f"week_ending={WEEK}", "-p", "tier=OTC", "-p", f"file_path={file}")
         (ingested,) = run_json(site, "run", "otc.ingest_week", *words, "--lane", "slow")
@@ -154,6 +155,7 @@ class TestPipelines:
             for parameter in item["parameters"]:
                 assert parameter["name"] in told.output
 
+    @pytest.mark.long
     def test_lines_of_the_log_are_json_where_asked(
         self, project: Project, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -235,6 +237,7 @@ class TestBackfill:
         assert kept["tables"]["otc_venue_share"]["unchanged"] == 1
         assert forced["tables"]["otc_venue_share"]["built"] == 1
 
+    @pytest.mark.long
     def test_a_bar_shows_weeks_rows_and_failures(self, project: Project) -> None:
         for week in WEEKS[:2]:
             project.deliver(week, Tier.OTC)

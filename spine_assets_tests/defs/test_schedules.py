@@ -92,6 +92,7 @@ class TestIngestCheck:
         assert [one.run_key for one in first] == [one.run_key for one in second]
 
 
+@pytest.mark.long
 class TestRecheck:
     def test_it_asks_for_the_newest_captured_weeks_a_stretch_a_run(
         self, project: Project, runner: Runner, monkeypatch: pytest.MonkeyPatch
@@ -111,6 +112,7 @@ class TestRecheck:
         ]
         assert spans == [(str(WEEK), str(NEXT), None), (None, None, str(LATER))]
 
+    @pytest.mark.long
     def test_a_correction_that_lies_there_is_built_by_it(
         self, project: Project, runner: Runner
     ) -> None:
