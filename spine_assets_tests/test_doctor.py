@@ -92,6 +92,7 @@ def everything_in(root: Path) -> dict[str, bytes]:
     return {str(p): p.read_bytes() for p in sorted(root.rglob("*")) if p.is_file()}
 
 
+@pytest.mark.long
 class TestTheWhole:
     def test_a_sound_installation_has_no_fault_and_is_left_as_it_was(self, root: Path) -> None:
         before = everything_in(root)
@@ -392,6 +393,7 @@ class TestViews:
         assert "somebody has" in found.found
 
 
+@pytest.mark.long
 class TestHistory:
     def test_dagster_yaml_is_looked_for_where_it_is_read(
         self, root: Path, monkeypatch: pytest.MonkeyPatch

@@ -43,6 +43,7 @@ A_FILE = SAMPLE / "first" / "finra_otc_weekly_otc_20251222.csv"  # of the week 2
 LAST_WEEK = date(2025, 11, 21)
 EXIT_CODES = {"spine runs cancel 0348750": 1}  # nothing reaches such a run: docs/runs.md
 """All others end with 0."""
+FIRST = ("README.md", "CONTRIBUTING.md", "docs/start.md", "docs/pipelines.md", "docs/queries.md")
 BEFORE = {
     "tar -xzf spine-backup.tar.gz": "tar -czf spine-backup.tar.gz data/lake data/landing "
     "data/dagster dagster.yaml workspace.yaml"
@@ -178,8 +179,12 @@ def _is_run(block: Block) -> bool:
 
 
 def _marks(block: Block) -> list[pytest.MarkDecorator]:
-    """Blocks that start Dagster's own commands take half a minute and more."""
-    return [pytest.mark.long] if "dagster " in block.text else []
+    """Blocks that start Dagster's own commands take half a minute and more.
+
+    CI has time for the pages that people begin with; the others are long as well.
+    """
+    is_first = block.place.partition(":")[0] in FIRST
+    return [] if is_first and "dagster " not in block.text else [pytest.mark.long]
 
 
 SHOWN = [command for block in shell_blocks() for command in block.commands]

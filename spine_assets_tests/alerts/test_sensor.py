@@ -103,6 +103,7 @@ def block_writing(project: Project, table: str) -> None:
     (project.lake / table).write_text("in the way")
 
 
+@pytest.mark.long
 class TestRuns:
     def test_a_failed_run_is_told_with_week_text_and_next_command(
         self, project: Project, runner: Runner, watcher: Watcher

@@ -79,6 +79,7 @@ class TestLoading:
         assert "otc_weekly" in {job["name"] for job in listed["jobs"]}
 
 
+@pytest.mark.long
 class TestMaterializing:
     def test_a_week_twice_is_remembered_and_not_rebuilt(
         self, project: Project, code_location: dg.Definitions

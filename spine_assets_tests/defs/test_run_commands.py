@@ -60,6 +60,7 @@ def states(site: Site, week: date = WEEK) -> dict[str, str | None]:
     return {table: found[table, week] for table in TABLES}
 
 
+@pytest.mark.long
 class TestPipelines:
     @pytest.mark.long
     def test_the_older_systems_three_steps_make_all_tables(self, site: Site, file: Path) -> None:
@@ -172,6 +173,7 @@ class TestPipelines:
         assert all(one["run_id"] == story["run_id"] for one in lines)
 
 
+@pytest.mark.long
 class TestBackfill:
     def test_bad_weeks_fail_alone_and_are_built_once_mended(self, site: Site) -> None:
         good = [week for week in WEEKS if week not in {WEEKS[1], WEEKS[4]}]

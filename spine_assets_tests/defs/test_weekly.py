@@ -236,6 +236,7 @@ class TestOneWeek:
         assert runner.states(WEEK) == on_every(TABLES, ["materialized"])
 
 
+@pytest.mark.long
 class TestOneTable:
     def test_reads_the_stored_week_and_materializes_itself_alone(
         self, project: Project, runner: Runner
@@ -500,6 +501,7 @@ class TestRange:
             assert memory.instance.get_materialized_partitions(dg.AssetKey(table)) == keys
 
 
+@pytest.mark.long
 class TestAgain:
     def test_unchanged_week_is_said_again_and_not_rebuilt(
         self, project: Project, runner: Runner

@@ -71,6 +71,7 @@ def executed(request: dg.RunRequest, runner: Runner) -> bool:
     ).success
 
 
+@pytest.mark.long
 class TestAsset:
     def test_chosen_with_the_tables_a_week_is_fetched_and_built(
         self, project: Project, runner: Runner, server: Server
@@ -159,6 +160,7 @@ class TestPipeline:
         assert len(fetched_files(project)) == 6
 
 
+@pytest.mark.long
 class TestSensor:
     def test_it_is_off_until_switched_on(self, code_location: dg.Definitions) -> None:
         found = code_location.resolve_sensor_def("finra_offered")

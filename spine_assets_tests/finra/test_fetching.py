@@ -111,6 +111,7 @@ class TestFirstFetch:
             assert set(item["pages"].values()) <= {1}
 
 
+@pytest.mark.long
 class TestAgain:
     def test_what_is_here_is_only_asked_about(self, desk: Desk) -> None:
         desk.fetch(ONE_WEEK)
@@ -210,6 +211,7 @@ class TestAgain:
         assert key not in open_holdings(desk.settings)
 
 
+@pytest.mark.long
 class TestFaults:
     BAD_DAY = (
         Fault(FaultKind.SHORT_PAGE, rate=0.3),
