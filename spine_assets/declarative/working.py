@@ -227,11 +227,11 @@ def failed(error: BaseException) -> Failed:
     foreseen = isinstance(error, (EngineExecutionError, TransientError))
     lines = [] if foreseen else traceback.format_exception(error)
     trace = "".join(lines).splitlines()[-_TRACE_LINES:]
-    said = _text_of(error) or type(error).__name__
+    said = _shortened(_text_of(error) or type(error).__name__)
     at = traceback.extract_tb(error.__traceback__)
     if at and not foreseen:  # mostly in somebody's function, whose line is what its author needs
         said = f"{said} ({Path(at[-1].filename).name}:{at[-1].lineno})"
-    return Failed(_names(error), _shortened(said), _shortened("\n".join(trace)))
+    return Failed(_names(error), said, _shortened("\n".join(trace)))
 
 
 def _text_of(error: BaseException) -> str:

@@ -78,7 +78,7 @@ def test_a_pipeline_fails_on_a_week_that_is_not_built_and_says_so(site: Site) ->
         "FROM x_meta_pipeline_runs WHERE tenant_id = 'globex' AND status = 'FAILED' "
         "ORDER BY start_time DESC LIMIT 1",
     )
-    assert "watch_list: EngineExecutionError: week 2024-01-05" in run["error_message"]
+    assert "EngineExecutionError: week 2024-01-05" in run["error_message"]
 
 
 def test_two_runs_of_a_week_follow_one_another(site: Site) -> None:
