@@ -11,7 +11,7 @@ import dagster as dg
 import pytest
 
 from spine_assets.declarative import declaration, finding
-from spine_assets_tests.conftest import House
+from spine_assets_tests.conftest import WEEK, House, delivered, line
 from spine_assets_tests.declarative.flows import FLOW, Flows
 
 SOURCE = Path(__file__).parents[2]
@@ -40,6 +40,17 @@ def offered_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
     _forget_engines()
     assert str(site) not in sys.path
+
+
+@pytest.fixture
+def loaded(house: House) -> House:
+    """A week of two symbols, of one tier alone."""
+    house.drop(
+        f"week_ending={WEEK}/otc.csv",
+        delivered(line("AAAA", shares="100.5"), line("BBBB", mpid="OTCN", shares="5")),
+    )
+    house.built()
+    return house
 
 
 @pytest.fixture

@@ -21,17 +21,6 @@ QUERY = (
 )
 
 
-@pytest.fixture
-def loaded(house: House) -> House:
-    """A week of two symbols."""
-    house.drop(
-        f"week_ending={WEEK}/otc.csv",
-        delivered(line("AAAA", shares="100.5"), line("BBBB", mpid="OTCN", shares="5")),
-    )
-    house.built()
-    return house
-
-
 def rows(house: House, table: str = "volumes") -> dict[str, Decimal]:
     found = house.lake.read(house.lake.part(table, WEEK))
     return dict(zip(found["symbol"], found["total_volume"], strict=True))

@@ -11,24 +11,13 @@ import pytest
 from spine_assets.declarative.engine import EngineExecutionError
 from spine_assets.declarative.place import Place
 from spine_assets.otc.outcome import TableBuilt
-from spine_assets_tests.conftest import WEEK, House, delivered, line
+from spine_assets_tests.conftest import WEEK, House
 from spine_assets_tests.declarative.places import COLUMNS, built, table_flow
 
 ALL = "SELECT symbol, sum(total_volume)::DECIMAL(38,6) AS total_volume FROM otc_symbol_summary"
 QUERY = f"{ALL} WHERE week_ending = {{week_ending}} GROUP BY symbol"
 WHOLE = f"{ALL} GROUP BY symbol"
 EARLIER = WEEK - timedelta(days=7)
-
-
-@pytest.fixture
-def loaded(house: House) -> House:
-    """A week of two symbols, of one tier alone."""
-    house.drop(
-        f"week_ending={WEEK}/otc.csv",
-        delivered(line("AAAA", shares="100.5"), line("BBBB", mpid="OTCN", shares="5")),
-    )
-    house.built()
-    return house
 
 
 def viewed(house: House, table: str = "volumes") -> list[object]:

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import inspect
-import pkgutil
-import re
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
@@ -14,17 +10,17 @@ from typing import Any
 import yaml
 from pydantic import BaseModel
 
-from spine_assets.declarative import engines
+from spine_assets.declarative import engines, finding, reference
 from spine_assets.declarative.engine import (
     ActionEngine,
     Engine,
-    SqlText,
     StepContext,
     StepResult,
     Work,
 )
 from spine_assets.declarative.place import Place
-from spine_assets.declarative.values import Value, render
+from spine_assets.declarative.values import Value
+from spine_assets.declarative.working import rendered
 
 Step = Mapping[str, Any]
 AnyEngine = Engine[Any, Any, Any]
@@ -34,9 +30,9 @@ WEEK = date(2025, 11, 21)
 
 def found_engines() -> dict[str, AnyEngine]:
     """Every engine of the folder, by its `ps_type`."""
-    names = [module.name for module in pkgutil.iter_modules(engines.__path__)]
-    found = [importlib.import_module(f"{engines.__name__}.{name}").ENGINE for name in names]
-    return {engine.ps_type: engine for engine in found}
+    own = engines.__name__
+    return {name: found for name, found in finding.engines().items()
+            if type(found).__module__.startswith(own)}  # fmt: skip
 
 
 def context_of(
@@ -74,10 +70,7 @@ def parts_of(engine: AnyEngine, step: Step) -> dict[str, BaseModel]:
 
 def work_of(engine: AnyEngine, step: Step, context: StepContext) -> Work[Any, Any, Any]:
     """A step's work with the names in its texts replaced."""
-    parts = {
-        name: type(part).model_validate(_rendered(part, context.values))
-        for name, part in parts_of(engine, step).items()
-    }
+    parts = {name: rendered(part, context.values) for name, part in parts_of(engine, step).items()}
     return Work(**parts, context=context)
 
 
@@ -93,28 +86,8 @@ def faults(engine: AnyEngine, step: Step, *known: str) -> list[str]:
 
 def example_of(engine: AnyEngine) -> dict[str, Any]:
     """The step that an engine's docstring shows."""
-    shown = re.search(r"```yaml\n(.*?)```", inspect.getdoc(type(engine)) or "", re.S)
+    shown = reference.example_of(engine)
     assert shown, f"{engine.ps_type} shows no step"
-    step = yaml.safe_load(shown[1])
+    step = yaml.safe_load(shown)
     assert isinstance(step, dict)
     return step
-
-
-def _rendered(part: BaseModel, values: Mapping[str, Value]) -> dict[str, Any]:
-    fields = type(part).model_fields
-    return {
-        name: value
-        if any(isinstance(mark, SqlText) for mark in fields[name].metadata)
-        else _filled(value, values)
-        for name, value in part.model_dump(mode="json").items()
-    }
-
-
-def _filled(value: Any, values: Mapping[str, Value]) -> Any:
-    if isinstance(value, str):
-        return render(value, values)
-    if isinstance(value, list):
-        return [_filled(item, values) for item in value]
-    if isinstance(value, dict):
-        return {name: _filled(item, values) for name, item in value.items()}
-    return value
