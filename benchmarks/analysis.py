@@ -26,6 +26,7 @@ from rich.table import Table as Grid
 from synthetic_lake import make
 
 from spine_assets.lake import Lake
+from spine_assets.lakes import open_lake
 from spine_assets.otc.tables import TABLES
 from spine_assets.otc.views import VIEWS
 from spine_assets.warehouse import connect
@@ -86,7 +87,7 @@ def main() -> None:
     parser.add_argument("--weeks", type=int, default=100)
     parser.add_argument("--times", type=int, default=3, help="asks of each question")
     chosen = parser.parse_args()
-    lake = Lake(make(chosen.place, chosen.weeks, non_ats=True).lake_path)
+    lake = open_lake(make(chosen.place, chosen.weeks, non_ats=True).lake_place)
     before = os.getloadavg()[0]
     found = measure(lake, chosen.times)
     names = ("asked", "rows", "seconds", "least", "cpu")

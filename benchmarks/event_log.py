@@ -69,7 +69,7 @@ def build(folder: Path, rows: int) -> None:
     """Build one generated week; one of its checks warns with a full sample, as real ones do."""
     import duckdb
 
-    from spine_assets.lake import Lake
+    from spine_assets.local_lake import LocalLake
     from spine_assets.otc.checking import SAMPLE_ROWS, CheckResult, Severity
     from spine_assets.otc.landing import scan
     from spine_assets.otc.outcome import Workplace
@@ -87,7 +87,7 @@ def build(folder: Path, rows: int) -> None:
     for path in (folder / "landing").rglob("*.csv"):
         os.utime(path, (0, 0))  # settled long ago
     place = Workplace(
-        Lake(folder / "lake"), scan(folder / "landing", folder / "index.json"), connect
+        LocalLake(folder / "lake"), scan(folder / "landing", folder / "index.json"), connect
     )
     result = build_week(WEEK, {table.name for table in TABLES}, place, unusable=[], force=False)
     if result.error is not None:

@@ -21,7 +21,8 @@ from pathlib import Path
 import dagster as dg
 
 from spine_assets.defs.otc.landing_sensor import Memory, otc_landing
-from spine_assets.lake import Lake
+from spine_assets.lakes import open_lake
+from spine_assets.local_lake import LocalLake
 from spine_assets.otc import captures
 from spine_assets.otc.arrivals import state
 from spine_assets.otc.listing import glance, listing
@@ -36,14 +37,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         os.environ["SPINE_DATA_DIR"] = folder
         settings = load_settings()
-        _make(settings.landing_path, Lake(settings.lake_path))
+        _make(settings.landing_path, LocalLake(Path(settings.lake_place)))
         instance = dg.DagsterInstance.ephemeral()
         cursor = _cursor()
         found = {
             "bare walk": _median(lambda: _walk(settings.landing_path)),
             "listing": _median(lambda: listing(settings.landing_path)),
             "glance": _median(lambda: glance(settings.landing_path)),
-            "names in the lake": _median(lambda: captures.names(Lake(settings.lake_path))),
+            "names in the lake": _median(lambda: captures.names(open_lake(settings.lake_place))),
             "idle tick": _median(lambda: _tick(instance, cursor)),
         }
     for name, seconds in found.items():
@@ -52,7 +53,7 @@ def main() -> None:
     sys.stdout.write(json.dumps(told) + "\n")
 
 
-def _make(landing: Path, lake: Lake) -> None:
+def _make(landing: Path, lake: LocalLake) -> None:
     """Files and captures by name alone: an idle tick opens none of them."""
     for number in range(FILES // len(Tier)):
         folder = landing / f"week_ending={FIRST_WEEK + timedelta(weeks=number)}"
@@ -71,7 +72,7 @@ def _cursor() -> str:
     from datetime import UTC, datetime
 
     settings = load_settings()
-    held = captures.names(Lake(settings.lake_path))
+    held = captures.names(open_lake(settings.lake_place))
     seen = state(glance(settings.landing_path), held, datetime.now(UTC).date())
     return Memory(seen=seen).text()
 

@@ -39,7 +39,7 @@ from rich.table import Table as Grid
 from synthetic_lake import HISTORY_WEEKS, make
 
 from spine_assets.database_file import build_database, parts
-from spine_assets.lake import Lake
+from spine_assets.lakes import open_lake
 from spine_assets.otc.tables import TABLES
 from spine_assets.settings import Settings
 from spine_assets.warehouse import connect, ensure_view_file, needs_analysis
@@ -115,7 +115,7 @@ def _ask_afresh(source: Source, sql: str) -> None:
     """Open, ask, close: the views as `spine query` makes them, a built file as it is."""
     opened: AbstractContextManager[duckdb.DuckDBPyConnection]
     if source.name.startswith("views"):
-        opened = connect(Lake(source.lake), TABLES, analysis=needs_analysis(sql))
+        opened = connect(open_lake(source.lake), TABLES, analysis=needs_analysis(sql))
     else:
         opened = duckdb.connect(str(source.path), read_only=True)
     with opened as connection:
@@ -142,7 +142,7 @@ def _bytes_read() -> int:
 
 def measure(settings: Settings, file: Path, symbol: str, times: int) -> list[Timing]:
     """Each query of each source, one process after another."""
-    views, lake = settings.warehouse_path, settings.lake_path
+    views, lake = settings.warehouse_path, Path(settings.lake_place)
     sources = (
         Source("views", views, lake),
         Source("views, metadata cache", views, lake, _CACHED),
@@ -181,10 +181,10 @@ def main() -> None:
     chosen = parser.parse_args()
     if chosen.data:
         settings = Settings(data_dir=chosen.data.absolute())
-        ensure_view_file(settings.warehouse_path, Lake(settings.lake_path), TABLES)
+        ensure_view_file(settings.warehouse_path, open_lake(settings.lake_place), TABLES)
     else:
         settings = make(chosen.place, chosen.weeks)
-    lake = Lake(settings.lake_path)
+    lake = open_lake(settings.lake_place)
     file = (chosen.file or settings.data_dir / "otc.duckdb").absolute()
     built = None
     if not file.exists():

@@ -25,6 +25,8 @@ from rich.console import Console
 from rich.progress import track
 
 from spine_assets.lake import Lake
+from spine_assets.lakes import open_lake
+from spine_assets.local_lake import LocalLake
 from spine_assets.otc import symbol_summary, venue_share, venue_volume
 from spine_assets.otc.outcome import Workplace
 from spine_assets.otc.scanning import scan
@@ -45,7 +47,7 @@ _NAMES = (venue_volume.TABLE.name, symbol_summary.TABLE.name, venue_share.TABLE.
 def make(place: Path, weeks: int, rows: int = ROWS_PER_WEEK, *, non_ats: bool = False) -> Settings:
     """A data folder whose three computed tables have the newest `weeks` of the history."""
     settings = Settings(data_dir=place.absolute() / "data")
-    lake = Lake(settings.lake_path)
+    lake = open_lake(settings.lake_place)
     lake.declare(TABLES)
     for name in ("dagster.yaml", "workspace.yaml"):
         shutil.copy(PROJECT / name, place)
@@ -62,7 +64,7 @@ def make(place: Path, weeks: int, rows: int = ROWS_PER_WEEK, *, non_ats: bool = 
 
 def _built(place: Path, rows: int, non_ats: bool) -> pl.DataFrame:
     """`otc_venue_volume` of one week, delivered as files and built by the domain, once."""
-    lake = Lake(place / "lake")
+    lake = LocalLake(place / "lake")
     target = lake.part(_NAMES[0], _BUILT)
     if not target.exists():
         write_sample(place / "landing", [_BUILT], rows_per_week=rows, include_non_ats=non_ats)

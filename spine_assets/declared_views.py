@@ -15,9 +15,7 @@ from spine_assets.otc.tables import TABLES
 def declared_names(lake: Lake) -> list[str]:
     """Tables in a lake that pipelines declare: all that tell their columns and are not ours."""
     ours = {*(table.name for table in TABLES), pins.TABLE.name}
-    if not lake.root.is_dir():
-        return []
-    found = (path.name for path in lake.root.iterdir() if not path.name.startswith(("_", ".")))
+    found = (name for name in lake.entries() if not name.startswith(("_", ".")))
     return sorted(name for name in found if name not in ours and lake.empty_part(name).exists())
 
 

@@ -22,6 +22,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from spine_assets.alerts.smtp_url import SmtpServer, parse_smtp
+from spine_assets.buckets import SCHEMES, bucket_fault, is_bucket_url, prefix_fault
 
 # Good enough to catch a slip; the mail server knows which addresses there are.
 _ADDRESS = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]+@[\w.-]+", re.ASCII)
@@ -38,8 +39,8 @@ class Settings(BaseSettings):
         data_dir: Folder of landing, lake and database (`SPINE_DATA_DIR`).
         database_path: The DuckDB file of views (`SPINE_DATABASE_PATH`); None means
             `spine.duckdb` in the data folder.
-        lake: Folder of the Parquet tables (`SPINE_LAKE`); None means `lake` in the
-            data folder.
+        lake: Place of the Parquet tables (`SPINE_LAKE`): a folder, or a bucket and prefix such
+            as `s3://bucket/lake`; None means `lake` in the data folder.
         log_level: Least level that is logged (`SPINE_LOG_LEVEL`).
         log_format: Log lines of our jobs: `human` or `json` (`SPINE_LOG_FORMAT`).
         threads: Weeks that a run builds at once, at most (`SPINE_THREADS`); None means one
@@ -52,7 +53,7 @@ class Settings(BaseSettings):
 
     data_dir: Path = Path("data")
     database_path: Path | None = None
-    lake: Path | None = None
+    lake: Path | str | None = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["human", "json"] = "human"
     threads: PositiveInt | None = None
@@ -60,15 +61,22 @@ class Settings(BaseSettings):
 
     @field_validator("data_dir", "lake", "database_path", mode="before")
     @classmethod
-    def _local(cls, value: object) -> object:
+    def _usable(cls, value: object, info: ValidationInfo) -> object:
         """Refuse what would be taken for another folder than was meant."""
-        if "://" in str(value):
-            raise ValueError(f"{value} is a URL; only local folders are supported as yet")
+        text = str(value)
+        if info.field_name == "lake" and is_bucket_url(text):
+            if fault := bucket_fault(text) or prefix_fault(text):
+                raise ValueError(fault)
+            return text.rstrip("/")
+        if "://" in text:
+            buckets = ", ".join(f"{scheme}://" for scheme in SCHEMES)
+            said = f"; a lake may be in a bucket ({buckets})" if info.field_name == "lake" else ""
+            raise ValueError(f"{text} is a URL, and a local folder is needed{said}")
         if "\\" in str(value):
             raise ValueError(f"{value} holds a backslash, which no DuckDB view can name")
         if "?" in str(value):
             raise ValueError(f"{value} holds a question mark, which DuckDB takes for options")
-        return value
+        return text if info.field_name == "lake" and value is not None else value
 
     @property
     def landing_path(self) -> Path:
@@ -81,9 +89,11 @@ class Settings(BaseSettings):
         return self.data_dir.absolute() / "landing-index.json"
 
     @property
-    def lake_path(self) -> Path:
-        """Folder of the Parquet tables, absolute because views name it."""
-        return (self.lake or self.data_dir / "lake").absolute()
+    def lake_place(self) -> Path | str:
+        """Folder of the Parquet tables, absolute because views name it, or their URL."""
+        if self.lake and is_bucket_url(str(self.lake)):
+            return str(self.lake)
+        return Path(self.lake or self.data_dir / "lake").absolute()
 
     @property
     def warehouse_path(self) -> Path:

@@ -15,6 +15,7 @@ import polars as pl
 
 from spine_assets import run_log
 from spine_assets.lake import Lake
+from spine_assets.lakes import open_lake
 from spine_assets.otc.as_of import table_now
 from spine_assets.otc.tables import TABLES
 from spine_assets.query_file import write_answer
@@ -57,7 +58,7 @@ def opened() -> Iterator[Namespace]:
     from spine_assets.otc.scanning import scan
 
     settings = load_settings()
-    lake = Lake(settings.lake_path)
+    lake = open_lake(settings.lake_place)
     with ExitStack() as stack:
         warehouse = stack.enter_context(connect(lake, TABLES))
         held = {

@@ -20,7 +20,7 @@ import duckdb
 from filelock import FileLock
 
 from spine_assets import view
-from spine_assets.lake import Lake
+from spine_assets.lake import REPLACED, Lake
 from spine_assets.otc import pins, raw, venue_volume
 from spine_assets.otc.tables import TABLES
 from spine_assets.otc.views import VIEWS
@@ -36,7 +36,13 @@ _OF_TABLES = {table.name for table in TABLES} | {
 }
 _ATTEMPTS = 5  # a file is replaced at most some times a minute
 # What DuckDB says when the footer it read is another file's than the rows.
-_REPLACED = ("TProtocolException", "don't know what type", "Prefetch registered", "No magic bytes")
+_REPLACED = (
+    "TProtocolException",
+    "don't know what type",
+    "Prefetch registered",
+    "No magic bytes",
+    REPLACED,
+)
 _READING = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
 
 
@@ -92,6 +98,7 @@ def create_views(
 ) -> None:
     """Create the views in an open database; the lake gets its empty files first."""
     lake.declare((*tables, pins.TABLE))
+    lake.reach(connection)
     for statement in view_statements(lake, tables, analysis=analysis):
         connection.execute(statement)
 
@@ -176,7 +183,7 @@ def ensure_view_file(path: Path, lake: Lake, tables: tuple[Table, ...]) -> bool:
         for leftover in path.parent.glob(f".{glob.escape(path.name)}.*.tmp*"):  # and its log
             leftover.unlink(missing_ok=True)
         statements = _of_file(lake, tables)
-        _build_beside(path, statements)
+        _build_beside(path, statements, lake)
         _fingerprint(path).write_text(_digest(statements), "utf-8")
     return True
 
@@ -207,11 +214,12 @@ def remove_view_file(path: Path) -> None:
         found.unlink(missing_ok=True)
 
 
-def _build_beside(path: Path, statements: list[str]) -> None:
+def _build_beside(path: Path, statements: list[str], lake: Lake) -> None:
     staged = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
         connection = duckdb.connect(str(staged))
         try:
+            lake.reach(connection)
             for statement in statements:
                 connection.execute(statement)
         finally:

@@ -17,7 +17,7 @@ from typing import Any
 import duckdb
 import polars as pl
 
-from spine_assets.lake import Lake
+from spine_assets.local_lake import LocalLake
 from spine_assets.otc import venue_volume
 from spine_assets.otc.tables import BUILDERS
 from spine_assets.table import conform, polars_schema
@@ -48,9 +48,9 @@ class Row:
         return NON_ATS if self.mpid.startswith(("CRD", BUCKET)) else ATS
 
 
-def lake_of(root: Path, rows: Iterable[Row]) -> Lake:
+def lake_of(root: Path, rows: Iterable[Row]) -> LocalLake:
     """A lake with `otc_venue_volume` and the tables that are built from it alone."""
-    lake = Lake(root)
+    lake = LocalLake(root)
     weeks: dict[date, list[Row]] = defaultdict(list)
     for row in rows:
         weeks[row.week].append(row)

@@ -15,7 +15,7 @@ import pytest
 
 from spine_assets.defs import reading
 from spine_assets.defs.otc import weekly
-from spine_assets.lake import Lake
+from spine_assets.local_lake import LocalLake
 from spine_assets.otc import scanning
 from spine_assets.otc.checking import CheckResult
 from spine_assets.otc.file_format import ParsedFile, parse
@@ -120,8 +120,8 @@ class House:
         return self.root / "landing-index.json"
 
     @property
-    def lake(self) -> Lake:
-        return Lake(self.root / "lake")
+    def lake(self) -> LocalLake:
+        return LocalLake(self.root / "lake")
 
     def drop(self, name: str, content: bytes) -> Path:
         """Deliver a file."""

@@ -19,7 +19,7 @@ from filelock import FileLock
 
 from spine_assets.cli import main
 from spine_assets.database_file import MEMORY_GB, build_database, parts
-from spine_assets.lake import Lake
+from spine_assets.local_lake import LocalLake
 from spine_assets.otc import pins
 from spine_assets.otc.tables import TABLES
 from spine_assets.otc.views import VIEWS
@@ -246,7 +246,7 @@ def test_tables_and_the_first_week_can_be_chosen(
 
 
 def test_an_empty_lake_gives_empty_tables(tmp_path: Path) -> None:
-    built = build_database(tmp_path / "otc.duckdb", Lake(tmp_path / "lake"), TABLES)
+    built = build_database(tmp_path / "otc.duckdb", LocalLake(tmp_path / "lake"), TABLES)
     assert built.rows == built.weeks == dict.fromkeys(ROWS, 0)
 
 
@@ -298,14 +298,14 @@ _BUILDER = """
 import sys
 from pathlib import Path
 from spine_assets.database_file import build_database
-from spine_assets.lake import Lake
+from spine_assets.local_lake import LocalLake
 from spine_assets.otc.tables import TABLES
 
 def wait():
     print("a part is copied", flush=True)
     sys.stdin.readline()
 
-build_database(Path(sys.argv[1]), Lake(Path(sys.argv[2])), TABLES, advance=wait)
+build_database(Path(sys.argv[1]), LocalLake(Path(sys.argv[2])), TABLES, advance=wait)
 """
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from spine_assets.lake import Lake
+from spine_assets.local_lake import LocalLake
 from spine_assets.otc.landing import Landing
 from spine_assets.otc.overdue import Overdue, overdue
 from spine_assets.weeks import Tier, stretches
@@ -32,7 +32,7 @@ def hold(root: Path, week: date, *tiers: Tier) -> None:
 
 
 def missing(root: Path, today: date) -> list[tuple[date, Tier, date]]:
-    found = overdue(Lake(root / "lake"), EMPTY, today)
+    found = overdue(LocalLake(root / "lake"), EMPTY, today)
     return [(item.week_ending, item.tier, item.due) for item in found]
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from spine_assets.lake import Lake
+from spine_assets.local_lake import LocalLake
 from spine_assets.weeks import Tier
 from spine_assets_tests.defs import conftest
 from spine_assets_tests.defs.conftest import SOURCE, Project
@@ -83,7 +83,7 @@ def test_a_delivered_file_is_built_and_the_queue_takes_a_run(project: Project) -
     port = free_port()
     with service(project, "spine-webserver", port), service(project, "spine-daemon", port):
         project.deliver(WEEK, Tier.OTC)
-        built = Lake(project.lake)
+        built = LocalLake(project.lake)
         wait_until(
             lambda: WEEK in built.weeks("otc_venue_share"),
             2 * START_SECONDS,

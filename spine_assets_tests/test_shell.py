@@ -48,7 +48,7 @@ def seen():
 assert seen() == (1, 0)
 assert [str(week) for week in weeks] == ["{WEEK}"]
 assert weeks == lake.weeks("otc_raw")
-assert settings.lake_path == lake.root
+assert settings.lake_place == lake.root
 assert table("otc_raw", "{WEEK}").height == table("otc_raw", weeks[0]).height == 2
 frame = sql("SELECT sum(share_volume) AS shares, sum(trade_count) AS trades FROM otc_raw; -- all")
 assert frame.schema == {{"shares": pl.Decimal(38, 6), "trades": pl.Decimal(38, 0)}}

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from spine_assets.lake import Lake
+from spine_assets.local_lake import LocalLake
 from spine_assets.otc import captures, pins
 from spine_assets.otc.delivered_text import FileIs, TextIs
 from spine_assets.otc.nothing_traced import NothingTraced
@@ -357,7 +357,7 @@ class TestNothingThere:
         assert f"captured are {REJECTS} to {WEEK}" in said
         assert "spine backfill 2025-11-28" in said
         with pytest.raises(NothingTraced, match="no week is captured yet"):
-            trace(Lake(tmp_path), tmp_path, "PMCY", WEEK)
+            trace(LocalLake(tmp_path), tmp_path, "PMCY", WEEK)
 
     def test_a_venue_or_tier_without_it_names_those_that_have_it(self, sample: House) -> None:
         said = self.said(sample, "ZMESY", REJECTS, mpid="OTCX")

@@ -13,7 +13,7 @@ import duckdb
 import pytest
 
 from spine_assets.database_file import build_database
-from spine_assets.lake import Lake
+from spine_assets.local_lake import LocalLake
 from spine_assets.otc import weeks_calendar
 from spine_assets.otc.tables import TABLES
 from spine_assets.otc.views import VIEWS
@@ -36,7 +36,7 @@ named = pytest.mark.parametrize("view", ANALYSIS, ids=[view.name for view in ANA
 
 
 @pytest.fixture(scope="module")
-def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
+def lake(tmp_path_factory: pytest.TempPathFactory) -> LocalLake:
     """Twenty weeks; the newest without tier 2."""
     rows = [
         Row(week, tier, "AAA", mpid, "10")
@@ -49,7 +49,7 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
 
 
 @pytest.fixture(scope="module")
-def opened(lake: Lake) -> Iterator[duckdb.DuckDBPyConnection]:
+def opened(lake: LocalLake) -> Iterator[duckdb.DuckDBPyConnection]:
     with connect(lake, TABLES) as connection:
         yield connection
 
@@ -154,7 +154,7 @@ def test_comments_tell_the_grain_and_that_weeks_are_complete(
 
 
 def test_the_file_of_views_answers_where_it_is_opened_or_attached(
-    lake: Lake, tmp_path: Path
+    lake: LocalLake, tmp_path: Path
 ) -> None:
     path = tmp_path / "spine.duckdb"
     ensure_view_file(path, lake, TABLES)
@@ -169,7 +169,7 @@ def test_the_file_of_views_answers_where_it_is_opened_or_attached(
 
 
 def test_a_file_of_tables_has_the_views_whose_tables_it_has(
-    lake: Lake, opened: duckdb.DuckDBPyConnection, tmp_path: Path
+    lake: LocalLake, opened: duckdb.DuckDBPyConnection, tmp_path: Path
 ) -> None:
     path = tmp_path / "otc.duckdb"
     by_name = {table.name: table for table in TABLES}
@@ -209,7 +209,7 @@ def test_views_are_made_for_a_query_that_may_ask_them(sql: str, needed: bool) ->
     assert needs_analysis(sql) == needed
 
 
-def test_tables_alone_are_there_without_the_views(lake: Lake) -> None:
+def test_tables_alone_are_there_without_the_views(lake: LocalLake) -> None:
     with connect(lake, TABLES, analysis=False) as connection:
         names = {name for (name,) in connection.execute("SHOW TABLES").fetchall()}
     assert names == {*(table.name for table in TABLES), "otc_pins", "otc_raw_current"}
@@ -243,7 +243,7 @@ def test_a_query_needs_no_package_of_holidays(tmp_path: Path) -> None:
     script = (
         "import sys; from pathlib import Path; from spine_assets.lake import Lake; "
         "from spine_assets.otc.tables import TABLES; from spine_assets.warehouse import connect\n"
-        "with connect(Lake(Path('lake')), TABLES) as connection:\n"
+        "with connect(LocalLake(Path('lake')), TABLES) as connection:\n"
         "    found = connection.execute('FROM otc_weeks_calendar').fetchall()\n"
         "print(len(found) > 1000, 'holidays' in sys.modules)"
     )

@@ -14,7 +14,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from spine_assets.lake import Lake
+from spine_assets.local_lake import LocalLake
 from spine_assets.otc.tables import TABLES
 from spine_assets.warehouse import (
     answer,
@@ -69,7 +69,7 @@ COUNTS = {
 
 
 def test_views_of_an_empty_lake_answer_with_their_columns_and_types(tmp_path: Path) -> None:
-    with connect(Lake(tmp_path / "lake"), TABLES) as connection:
+    with connect(LocalLake(tmp_path / "lake"), TABLES) as connection:
         for table in TABLES:
             assert count(connection, table.name) == 0
             assert columns_of(connection, table.name) == {
@@ -152,7 +152,7 @@ def test_the_view_file_answers_and_is_left_alone_while_it_is_up_to_date(tmp_path
 
 
 def test_the_view_file_is_replaced_when_a_definition_changes(tmp_path: Path) -> None:
-    lake, path = Lake(tmp_path / "lake"), tmp_path / "spine.duckdb"
+    lake, path = LocalLake(tmp_path / "lake"), tmp_path / "spine.duckdb"
     assert ensure_view_file(path, lake, TABLES)
     fewer = (replace(TABLES[0], grain="something else"), *TABLES[1:])
     assert ensure_view_file(path, lake, fewer)
@@ -166,7 +166,7 @@ def test_the_view_file_is_replaced_when_a_definition_changes(tmp_path: Path) -> 
 
 def test_the_view_file_follows_the_lake_and_is_made_again_when_it_is_gone(tmp_path: Path) -> None:
     here, path = filled(tmp_path / "here"), tmp_path / "spine.duckdb"
-    assert ensure_view_file(path, Lake(tmp_path / "elsewhere"), TABLES)
+    assert ensure_view_file(path, LocalLake(tmp_path / "elsewhere"), TABLES)
     assert ensure_view_file(path, here.lake, TABLES)
     with duckdb.connect(str(path), read_only=True) as connection:
         assert count(connection, "otc_raw") == COUNTS["otc_raw"]
@@ -221,7 +221,7 @@ def test_somebody_who_holds_the_view_file_does_not_disturb_a_run(tmp_path: Path)
             duckdb.connect(str(path), read_only=True)
         assert not ensure_view_file(path, house.lake, TABLES)
         house.built(ALL)
-        assert ensure_view_file(path, Lake(tmp_path / "other"), TABLES)
+        assert ensure_view_file(path, LocalLake(tmp_path / "other"), TABLES)
         with duckdb.connect(str(path), read_only=True) as connection:
             assert count(connection, "otc_raw") == 0
         answer, _ = process.communicate("go\n", timeout=20)

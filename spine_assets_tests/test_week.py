@@ -685,7 +685,7 @@ def test_a_run_killed_between_rejects_and_raw_is_completed(
         staged.replace(target)
 
     with monkeypatch.context() as patch:
-        patch.setattr("spine_assets.lake.Lake.publish", killed)
+        patch.setattr("spine_assets.local_lake.LocalLake.publish", killed)
         with pytest.raises(Killed):
             house.build()
     assert len(house.lake.files("otc_rejects", WEEK)) == 1

@@ -10,9 +10,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from functools import wraps
+from pathlib import Path
 from typing import Any
 
 import click
+
+from spine_assets.lake_errors import LakeError
 
 Completer = Callable[[click.Context | None, click.Parameter | None, str], list[str]]
 _RAW = "otc_raw"
@@ -27,7 +30,7 @@ def quiet(complete: Callable[[], list[str]]) -> Completer:
     def offered(context: Any, parameter: Any, incomplete: str) -> list[str]:
         try:
             return [text for text in complete() if text.startswith(incomplete)]
-        except (ImportError, OSError, ValueError):  # ValueError: settings that are wrong
+        except (ImportError, OSError, ValueError, LakeError):  # ValueError: settings that are wrong
             return []
 
     return offered
@@ -36,28 +39,45 @@ def quiet(complete: Callable[[], list[str]]) -> Completer:
 @quiet
 def weeks() -> list[str]:
     """Weeks that are captured, newest first."""
-    return [folder.removeprefix(_WEEK) for folder in _week_folders()]
+    root = _root()
+    return _weeks_in(root) if isinstance(root, Path) else _in_bucket(root)[0]
 
 
 @quiet
 def capture_ids() -> list[str]:
     """Ids of all captures, those of the newest week first."""
     root = _root()
+    if isinstance(root, Path):
+        names = [
+            name
+            for week in _weeks_in(root)
+            for name in sorted(os.listdir(root / _RAW / f"{_WEEK}{week}"))  # noqa: PTH208 - names alone
+        ]
+    else:
+        names = _in_bucket(root)[1]
     found = [
         name.removesuffix(_PARQUET).rpartition(".")[2]
-        for folder in _week_folders()
-        for name in sorted(os.listdir(f"{root}/{folder}"))  # noqa: PTH208 - names alone
+        for name in names
         if name.endswith(_PARQUET) and not name.startswith(".")
     ]
     return list(dict.fromkeys(found))
 
 
-def _root() -> str:
+def _root() -> Path | str:
     from spine_assets.settings import load_settings
 
-    return str(load_settings().lake_path / _RAW)
+    return load_settings().lake_place
 
 
-def _week_folders() -> list[str]:
-    names = os.listdir(_root())  # noqa: PTH208 - names alone
-    return sorted((name for name in names if name.startswith(f"{_WEEK}2")), reverse=True)
+def _weeks_in(root: Path) -> list[str]:
+    names = os.listdir(root / _RAW)  # noqa: PTH208 - names alone
+    found = (name.removeprefix(_WEEK) for name in names if name.startswith(f"{_WEEK}2"))
+    return sorted(found, reverse=True)
+
+
+def _in_bucket(url: str) -> tuple[list[str], list[str]]:
+    """Weeks and names of captures, newest week first; one request, but a heavy module."""
+    from spine_assets.lakes import open_lake
+
+    held = sorted(open_lake(url).names(_RAW).items(), reverse=True)
+    return [str(week) for week, _ in held], [name for _, names in held for name in names]

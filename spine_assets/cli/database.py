@@ -45,7 +45,7 @@ def db_init(as_json: bool) -> None:
     settings.landing_path.mkdir(parents=True, exist_ok=True)
     made = ensure_view_file(settings.warehouse_path, open_lake(), TABLES)
     if as_json:
-        places = {"landing": settings.landing_path, "lake": settings.lake_path}
+        places = {"landing": settings.landing_path, "lake": settings.lake_place}
         shown = {name: str(path) for name, path in places.items()}
         click.echo(json.dumps({"file": str(settings.warehouse_path), "made": made} | shown))
         return

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from datetime import date
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from spine_assets.cli.shared import WeekType, as_json_option, nothing_built, open_lake, told
+from spine_assets.report import NAME as REPORT
 
 if TYPE_CHECKING:
-    from spine_assets.lake import Lake
+    from spine_assets.lake import Lake, LakeFile
 
 
 @click.command()
@@ -39,10 +41,13 @@ def report(week: date | None, opened: bool, index: bool, as_json: bool) -> None:
     lake = open_lake()
     chosen = week or _newest(lake)
     _make_fresh(lake, chosen)
-    page, stamp = stored.page_path(lake, chosen), stored.stamp_of(stored.page_path(lake, chosen))
+    page, stamp = (
+        stored.page_path(lake, chosen),
+        stored.stamp_of(lake, stored.page_path(lake, chosen)),
+    )
     if stamp is None:
         raise click.ClickException(f"{page} is gone again; run spine report {chosen} once more")
-    shown = stored.index_path(lake) if index else page
+    shown = _viewable(lake, stored.index_path(lake) if index else page)
     if as_json:
         places = {"report": str(page), "index": str(stored.index_path(lake))}
         click.echo(json.dumps({**places, **stamp.facts}, indent=1))
@@ -53,6 +58,19 @@ def report(week: date | None, opened: bool, index: bool, as_json: bool) -> None:
     where = shown.resolve().as_uri()
     if opened and not webbrowser.open(where):
         click.echo(f"no browser could be started; open {where}", err=True)
+
+
+def _viewable(lake: Lake, page: LakeFile) -> Path:
+    """A page as a local file; of a lake in a bucket a copy in the data folder."""
+    from spine_assets.settings import load_settings
+
+    if isinstance(page, Path):
+        return page
+    copies = load_settings().data_dir.absolute() / "reports"
+    copy = copies / str(page).removeprefix(f"{lake.root / REPORT}/")
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    copy.write_bytes(page.read_bytes())
+    return copy
 
 
 def _newest(lake: Lake) -> date:

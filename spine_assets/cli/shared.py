@@ -208,10 +208,10 @@ def _errors_to_mend() -> tuple[type[Exception], ...]:
 
 def open_lake() -> Lake:
     """The lake that the settings name."""
-    from spine_assets.lake import Lake
+    from spine_assets import lakes
     from spine_assets.settings import load_settings
 
-    return Lake(load_settings().lake_path)
+    return lakes.open_lake(load_settings().lake_place)
 
 
 def nothing_built() -> click.ClickException:

@@ -11,7 +11,6 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -20,7 +19,7 @@ from spine_assets.alerts.wording import cut, one_line
 from spine_assets.declarative.engine import EngineExecutionError, StepContext, TransientError
 from spine_assets.declarative.sql_reading import sql_faults, tables_read
 from spine_assets.declarative.values import TemplateError, Value, names_in_sql
-from spine_assets.lake import LakeError, LakeUnavailable
+from spine_assets.lake import LakeError, LakeFile, LakeUnavailable
 
 if TYPE_CHECKING:
     import polars as pl
@@ -110,7 +109,7 @@ class Asked:
 
         return asked_again(ask)
 
-    def view_of(self, path: Path, name: str) -> None:
+    def view_of(self, path: LakeFile, name: str) -> None:
         """Let queries read a Parquet file by a name."""
         from spine_assets.warehouse import identifier
 
@@ -133,7 +132,7 @@ class Asked:
         return asked_again(ask)
 
 
-def _one_file(path: Path) -> str:
+def _one_file(path: LakeFile) -> str:
     """A file by its name, whose folders tell no columns."""
     from spine_assets.warehouse import literal
 

@@ -23,7 +23,7 @@ from spine_assets.declarative.fitting import fitted, require_one_kind
 from spine_assets.declarative.inputs import made_from, require_inputs
 from spine_assets.declarative.sql_reading import tables_read
 from spine_assets.declarative.table_parts import ROWS, CheckPart, TableDestination, table_of
-from spine_assets.lake import Lake, LakeError
+from spine_assets.lake import Lake, LakeError, LakeFile
 from spine_assets.otc.checking import CheckResult, Severity, sample, validated
 from spine_assets.otc.outcome import TableBuilt
 from spine_assets.table import Table
@@ -72,7 +72,7 @@ def build(
 def _published(
     frame: pl.DataFrame,
     table: Table,
-    target: Path,
+    target: LakeFile,
     work: Work[Any, TableDestination, Any],
     inputs: dict[str, str],
     begun: float,
@@ -185,7 +185,7 @@ def _as_json(frame: pl.DataFrame) -> bytes:
     return frame.write_json().encode()
 
 
-def _stored(lake: Lake, target: Path) -> dict[str, Any]:
+def _stored(lake: Lake, target: LakeFile) -> dict[str, Any]:
     """What the present file says of itself; nothing where there is none, or it is damaged."""
     try:
         lake.verify(target)

@@ -24,13 +24,14 @@ def require_one_kind(lake: Lake, table: str, *, weekly: bool) -> None:
     Raises:
         EngineExecutionError: it does, and a view would show both.
     """
-    held = (
-        [lake.whole_part(table)] if weekly else [lake.folder(table, d) for d in lake.weeks(table)]
-    )
-    if any(path.exists() for path in held):
+    held = [lake.folder(table, found) for found in lake.weeks(table)]
+    if weekly:
+        held = [lake.whole_part(table).parent] if lake.whole_part(table).exists() else []
+    if held:
         was, now = ("no weeks", "weekly") if weekly else ("weeks", "without weeks")
+        found = held[0] if weekly else held[0].parent
         raise EngineExecutionError(
-            f"{table} was made with {was} before, and is {now} now: {held[0].parent} would be read "
+            f"{table} was made with {was} before, and is {now} now: {found} would be read "
             f"with the new rows. Give the table another name, or delete {lake.root / table} and "
             "run again"
         )

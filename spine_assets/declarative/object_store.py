@@ -7,40 +7,28 @@ Belongs here: one object, put whole by one request. Does not belong here: what i
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 from collections.abc import Collection
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from spine_assets.alerts.wording import cut, one_line
+from spine_assets.alerts.wording import one_line
+from spine_assets.buckets import bucket_fault, opened, said
 from spine_assets.declarative.engine import EngineExecutionError, TransientError
 from spine_assets.declarative.safe_names import as_sample, folder_fault
 
 if TYPE_CHECKING:
-    from obstore.store import ClientConfig, ObjectStore
+    from obstore.store import ObjectStore
 
-SCHEMES = ("s3", "gs", "az")
-_ALLOW_HTTP = {"s3": "AWS_ALLOW_HTTP", "gs": "GOOGLE_ALLOW_HTTP", "az": "AZURE_ALLOW_HTTP"}
-_BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,221}")  # Google's may have 222 characters
-# obstore's own default is ten tries in three minutes; the step has retries of its own.
-_TRIES, _TRIED_SECONDS = 2, 30
-# Of the whole request: 5 GB, the most that one PUT may have, at 10 MB a second.
-_PUT_SECONDS = 600
-_MOST_SAID = 300
-# A query of a URL may hold a signature; what follows the first line may repeat it.
-_QUERY = re.compile(r"\?\S*")
+# Retries of its own has the step.
+_TRIES = 2
 _REFUSED = re.compile(r"status code: 4(?!08|29)\d\d")  # what a later try would meet again
 
 
 def url_fault(url: str) -> str | None:
     """Why a text is no bucket with a prefix, or None."""
-    scheme, mark, rest = url.partition("://")
-    bucket, _, prefix = rest.partition("/")
-    if not mark or scheme not in SCHEMES:
-        return f"{one_line(url)!r} begins with none of {', '.join(f'{s}://' for s in SCHEMES)}"
-    if not _BUCKET.fullmatch(bucket):
-        return f"{one_line(bucket)!r} is no bucket's name"
+    if fault := bucket_fault(url):
+        return fault
+    prefix = url.partition("://")[2].partition("/")[2]
     if odd := sorted({char for char in "?#%*" if char in prefix}):
         return f"{one_line(prefix)!r} holds {' '.join(odd)}, which a URL may read otherwise"
     return folder_fault(prefix)
@@ -97,7 +85,7 @@ def put_object(url: str, content: bytes, kind: str, *, overwrite: bool) -> bool:
 
     prefix, _, name = url.rpartition("/")
     try:
-        store = _store(prefix)
+        store = opened(prefix, _TRIES)
         if _holds(store, name, content):
             return False
         obstore.put(
@@ -117,34 +105,14 @@ def put_object(url: str, content: bytes, kind: str, *, overwrite: bool) -> bool:
         raise EngineExecutionError(f"{url}: there is no such bucket; make it") from None
     except (PermissionDeniedError, UnauthenticatedError) as error:
         raise EngineExecutionError(
-            f"{url}: not allowed ({_said(error)}); look at the credentials in the environment"
+            f"{url}: not allowed ({said(error)}); look at the credentials in the environment"
         ) from None
     except GenericError as error:
         fault = EngineExecutionError if _REFUSED.search(str(error)) else TransientError
-        raise fault(f"{url}: {_said(error)}") from None
+        raise fault(f"{url}: {said(error)}") from None
     except (BaseError, ValueError) as error:
-        raise EngineExecutionError(f"{url}: {_said(error)}") from None
+        raise EngineExecutionError(f"{url}: {said(error)}") from None
     return True
-
-
-def _store(url: str) -> ObjectStore:
-    from obstore.store import from_url
-
-    options: ClientConfig = {
-        "connect_timeout": timedelta(seconds=10),  # as for alerts
-        "timeout": timedelta(seconds=_PUT_SECONDS),
-    }
-    # obstore 0.12 reads this variable too, but forgets it where any option is given.
-    if os.environ.get(_ALLOW_HTTP[url.partition(":")[0]], "").lower() in {"1", "true"}:
-        options["allow_http"] = True
-    return from_url(
-        url,
-        client_options=options,
-        retry_config={
-            "max_retries": _TRIES,
-            "retry_timeout": timedelta(seconds=_TRIED_SECONDS),
-        },
-    )
 
 
 def _holds(store: ObjectStore, name: str, content: bytes) -> bool:
@@ -162,9 +130,3 @@ def _holds(store: ObjectStore, name: str, content: bytes) -> bool:
     except (FileNotFoundError, PermissionDeniedError):
         return False
     return digest.digest() == hashlib.sha256(content).digest()
-
-
-def _said(error: Exception) -> str:
-    """The first line of an error, without what may hold a signature."""
-    first = (str(error).splitlines() or [""])[0]
-    return cut(one_line(_QUERY.sub("", first)), _MOST_SAID)

@@ -18,6 +18,7 @@ import duckdb
 from spine_assets import warehouse
 from spine_assets.declared_views import declared_names, declared_views
 from spine_assets.lake import Lake
+from spine_assets.lakes import open_lake
 from spine_assets.otc import pins
 from spine_assets.otc.tables import TABLES
 from spine_assets.settings import Settings
@@ -36,24 +37,24 @@ class Place:
     """The folders of one pipeline's work.
 
     Attributes:
-        lake_root: Folder of the tables that all share.
+        lake_place: Folder or URL of the tables that all share.
         data_dir: Folder of landing and exports.
         tenant_id: Whose work it is; None reads and writes what is shared.
     """
 
-    lake_root: Path
+    lake_place: Path | str
     data_dir: Path
     tenant_id: str | None = None
 
     @classmethod
     def of(cls, settings: Settings, tenant_id: str | None) -> Place:
         """The place that the settings name."""
-        return cls(settings.lake_path, settings.data_dir.absolute(), tenant_id)
+        return cls(settings.lake_place, settings.data_dir.absolute(), tenant_id)
 
     @property
     def shared(self) -> Lake:
         """The lake that all read."""
-        return Lake(self.lake_root)
+        return open_lake(self.lake_place)
 
     @property
     def own(self) -> Lake:
@@ -74,7 +75,9 @@ class Place:
     def connect(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """A private database with views of all that may be read; it can open nothing else."""
         with warehouse.connect(self.shared, TABLES) as connection:
-            lakes = [self.shared] if self.own.root == self.shared.root else [self.shared, self.own]
+            lakes = (
+                [self.shared] if self.own.place == self.shared.place else [self.shared, self.own]
+            )
             for lake in lakes:
                 for statement in declared_views(lake):
                     connection.execute(statement)
@@ -84,7 +87,7 @@ class Place:
     def _confine(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Nothing but the folders of these tables can be opened, by no statement."""
         shared = {table.name for table in TABLES} | {pins.TABLE.name, *declared_names(self.shared)}
-        folders = [f"{self.lake_root / name}/" for name in sorted(shared)]
+        folders = [f"{self.shared.root / name}/" for name in sorted(shared)]
         if self.tenant_id is not None:
             folders.append(f"{self.own.root}/")
         # A path of a view is a pattern; DuckDB holds it, too, against these folders.
@@ -96,12 +99,9 @@ class Place:
 
 def tenant_lake(lake: Lake, tenant_id: str) -> Lake:
     """A tenant's own lake, within the shared one."""
-    return Lake(lake.root / TENANTS / tenant_id)
+    return lake.within(TENANTS, tenant_id)
 
 
 def tenants_in(lake: Lake) -> list[str]:
     """Tenants that have tables in a lake."""
-    folder = lake.root / TENANTS
-    if not folder.is_dir():
-        return []
-    return sorted(path.name for path in folder.iterdir() if TENANT_ID.fullmatch(path.name))
+    return [name for name in lake.entries(TENANTS) if TENANT_ID.fullmatch(name)]

@@ -18,6 +18,7 @@ from spine_assets.alerts.outbox import MOST_WAITING, queue, send_waiting
 from spine_assets.defs.finished_runs import finished_after, newest, report
 from spine_assets.defs.reading import a_tick
 from spine_assets.lake import Lake, LakeError
+from spine_assets.lakes import open_lake
 from spine_assets.otc import captures
 from spine_assets.otc.arrivals import state
 from spine_assets.otc.landing import Landing
@@ -87,7 +88,7 @@ def _told_below(fault: Finding) -> bool:
 def _of_folders(context: dg.SensorEvaluationContext, memory: Memory) -> list[Alert]:
     """Standing causes that are new; looked for when a file, a capture or the date has changed."""
     settings, today = load_settings(), _today()
-    lake, files = Lake(settings.lake_path), glance(settings.landing_path)
+    lake, files = open_lake(settings.lake_place), glance(settings.landing_path)
     seen = state(files, captures.names(lake), today)
     if seen == memory.looked_at:
         return []

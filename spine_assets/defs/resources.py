@@ -10,6 +10,7 @@ from duckdb import DuckDBPyConnection
 from duckdb import Error as DuckDBError
 
 from spine_assets.lake import Lake, LakeError
+from spine_assets.lakes import open_lake
 from spine_assets.otc.many_weeks import Limits
 from spine_assets.otc.outcome import Workplace
 from spine_assets.otc.scanning import Scan, scan
@@ -60,7 +61,7 @@ class Spine(dg.ConfigurableResource):  # type: ignore[type-arg]
 def lake_with_views() -> Lake:
     """The lake; the file of views upon it is made where it is missing or out of date."""
     settings = load_settings()
-    lake = Lake(settings.lake_path)
+    lake = open_lake(settings.lake_place)
     try:
         ensure_view_file(settings.warehouse_path, lake, TABLES)
     except (OSError, LakeError, DuckDBError) as error:

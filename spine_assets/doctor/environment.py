@@ -88,7 +88,7 @@ def read_settings() -> tuple[Settings | None, Finding]:
         return None, fail("; ".join(faults(error)), mend)
     except (OSError, ValueError) as error:  # a `.env` that is no text
         return None, fail(f".env cannot be read: {error}", mend)
-    return settings, ok(f"data in {settings.data_dir.absolute()}, lake in {settings.lake_path}")
+    return settings, ok(f"data in {settings.data_dir.absolute()}, lake in {settings.lake_place}")
 
 
 def dotenv(root: Path) -> Finding:

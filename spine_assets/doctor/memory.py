@@ -266,9 +266,9 @@ def histories(settings: Settings) -> Finding:
     if os.environ.get("DAGSTER_HOME"):
         return ok("DAGSTER_HOME names this lake's own history")
     usual = Path("data/lake").absolute()
-    if settings.lake_path != usual:
+    if settings.lake_place != usual:
         return warn(
-            f"the lake is {settings.lake_path}, but Dagster's history is that of {usual}: "
+            f"the lake is {settings.lake_place}, but Dagster's history is that of {usual}: "
             "the UI shows whichever lake was built last",
             "set DAGSTER_HOME as well (docs/settings.md), or leave SPINE_DATA_DIR and SPINE_LAKE",
         )

@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from spine_assets.doctor.findings import Finding, fail, listed, ok, warn
+from spine_assets.lake import LakeError
 from spine_assets.otc import landing_index
 from spine_assets.otc.listing import listing
 from spine_assets.settings import Settings
@@ -62,7 +63,23 @@ def data_folder(settings: Settings) -> Finding:
 
 def lake_folder(settings: Settings) -> Finding:
     """Whether the lake can be written."""
-    return _written(settings.lake_path, "SPINE_LAKE")
+    if isinstance(settings.lake_place, Path):
+        return _written(settings.lake_place, "SPINE_LAKE")
+    return _bucket(settings.lake_place)
+
+
+def _bucket(place: str) -> Finding:
+    """Try to write into a bucket, and whether it refuses what must be refused."""
+    from spine_assets.object_lake import ObjectLake
+
+    lake = ObjectLake(place)
+    try:
+        lake.require_conditions()
+        with lake.lock_of("doctor"):
+            pass
+    except LakeError as error:
+        return fail(str(error), "docs/cluster.md tells what a bucket needs")
+    return ok(f"{place} can be written, and keeps two writers apart")
 
 
 def _written(folder: Path, setting: str) -> Finding:
@@ -96,7 +113,8 @@ def index_file(settings: Settings) -> Finding:
 def disk_space(settings: Settings) -> Finding:
     """How much room is left for data and lake."""
     free = {}
-    for folder in (settings.data_dir.absolute(), settings.lake_path):
+    lake = [settings.lake_place] if isinstance(settings.lake_place, Path) else []
+    for folder in (settings.data_dir.absolute(), *lake):
         try:
             free[folder] = shutil.disk_usage(nearest_existing(folder)).free
         except OSError as error:

@@ -14,7 +14,8 @@ import duckdb
 import polars as pl
 
 from spine_assets.doctor.findings import Finding, fail, listed, ok, warn
-from spine_assets.lake import Lake, LakeError
+from spine_assets.lake import Lake, LakeError, LakeFile
+from spine_assets.lakes import open_lake
 from spine_assets.otc import pins
 from spine_assets.otc.behind import is_behind
 from spine_assets.otc.tables import TABLES
@@ -33,16 +34,17 @@ _BUILD = "spine backfill --missing builds what is behind"
 
 def tables(settings: Settings) -> Finding:
     """Whether the lake is a folder with a folder for each table."""
-    lake = Lake(settings.lake_path)
-    if not lake.root.exists():
-        return warn(f"there is no lake at {lake.root} yet", "spine db init, or build a week")
-    if not lake.root.is_dir():
+    lake = open_lake(settings.lake_place)
+    names = [table.name for table in (*TABLES, pins.TABLE)]
+    root = lake.root
+    if isinstance(root, Path) and root.exists() and not root.is_dir():
         return fail(
-            f"{lake.root} is a file where the lake's folder is expected",
+            f"{root} is a file where the lake's folder is expected",
             "move it away, or let SPINE_LAKE name another folder",
         )
-    names = [table.name for table in (*TABLES, pins.TABLE)]
-    if odd := [name for name in names if (lake.root / name).is_file()]:
+    if not lake.entries():
+        return warn(f"there is no lake at {root} yet", "spine db init, or build a week")
+    if odd := [name for name in names if isinstance(root, Path) and (root / name).is_file()]:
         return fail(
             f"in {lake.root} these are files where folders are expected: {listed(odd)}",
             "move them away, then spine db init",
@@ -58,9 +60,11 @@ def tables(settings: Settings) -> Finding:
 
 def leftovers(settings: Settings) -> Finding:
     """Temporary files of runs that were killed."""
+    if not isinstance(settings.lake_place, Path):
+        return ok("a PUT to a bucket that was broken off leaves nothing")
     before = time.time() - _LEFTOVER_SECONDS
     found, size = [], 0
-    for path in sorted(settings.lake_path.glob("*/week_ending=*/.*.tmp")):
+    for path in sorted(settings.lake_place.glob("*/week_ending=*/.*.tmp")):
         try:
             stand = path.stat()
         except FileNotFoundError:  # its run has just published it
@@ -78,7 +82,7 @@ def leftovers(settings: Settings) -> Finding:
 
 def seals(settings: Settings) -> Finding:
     """Whether the newest files hold the bytes that were written."""
-    lake = Lake(settings.lake_path)
+    lake = open_lake(settings.lake_place)
     checked, damaged = 0, []
     for table in (*TABLES, pins.TABLE):
         for week in lake.weeks(table.name)[-_SEALED_WEEKS:]:
@@ -88,7 +92,7 @@ def seals(settings: Settings) -> Finding:
                     lake.verify(path)
                 except LakeError:
                     if path.exists():  # else it was replaced since it was listed
-                        damaged.append(str(path.relative_to(lake.root)))
+                        damaged.append(str(path).removeprefix(f"{lake.root}/"))
     if damaged:
         return fail(
             f"{len(damaged)} of {checked} newest files are damaged: {listed(damaged)}",
@@ -100,7 +104,7 @@ def seals(settings: Settings) -> Finding:
 
 def derived_tables(settings: Settings) -> Finding:
     """Whether the computed tables and the reports are built from what is captured."""
-    lake = Lake(settings.lake_path)
+    lake = open_lake(settings.lake_place)
     weeks = lake.weeks(RAW)[-_JUDGED_WEEKS:]
     derived = [*(table.name for table in TABLES if table.name != RAW), REPORT]
     behind, damaged = [], []
@@ -130,7 +134,7 @@ def clock(settings: Settings) -> Finding:
 
 def judge_clock(settings: Settings, now: datetime) -> Finding:
     """Compare a moment with the newest capture, which its file name tells."""
-    lake = Lake(settings.lake_path)
+    lake = open_lake(settings.lake_place)
     newest = max(
         (
             moment
@@ -151,7 +155,7 @@ def judge_clock(settings: Settings, now: datetime) -> Finding:
     return ok(f"{now:%Y-%m-%d %H:%M:%S} UTC, after the newest capture")
 
 
-def _captured_at(path: Path) -> datetime | None:
+def _captured_at(path: LakeFile) -> datetime | None:
     """When a capture was made, or None for a file that is not named as one."""
     stamp = path.name.removesuffix(".parquet").rpartition(".")[2].partition("-")[0]
     try:
@@ -162,7 +166,7 @@ def _captured_at(path: Path) -> datetime | None:
 
 def view_file(settings: Settings) -> Finding:
     """Whether the DuckDB file of views opens, names this lake and answers."""
-    path, lake = settings.warehouse_path, Lake(settings.lake_path)
+    path, lake = settings.warehouse_path, open_lake(settings.lake_place)
     if not path.exists():
         return warn(f"there is no {path}", "spine db init makes it; the spine command needs none")
     again = f"delete {path} (it holds views only), then spine db init"
@@ -176,8 +180,9 @@ def view_file(settings: Settings) -> Finding:
             )
         return fail(f"{path} cannot be opened: {_first_line(error)}", again)
     try:
+        lake.reach(connection)
         fault = _fault_of_views(connection, lake)
-    except duckdb.Error as error:
+    except (duckdb.Error, LakeError) as error:
         fault = _first_line(error)
     finally:
         connection.close()

@@ -15,7 +15,7 @@ from spine_assets.finra.errors import FinraContradicts, FinraError
 from spine_assets.finra.fetching import Fetched, Fetcher, Task, Told
 from spine_assets.finra.held import Holdings
 from spine_assets.finra.looks import Looks
-from spine_assets.lake import Lake
+from spine_assets.lakes import open_lake
 from spine_assets.settings import Settings
 from spine_assets.weeks import Tier, publication_day
 
@@ -33,7 +33,7 @@ def folder(settings: Settings) -> Path:
 def open_holdings(settings: Settings) -> Holdings:
     """What is here of FINRA's answers."""
     looks = Looks(folder(settings) / _LOOKS)
-    return Holdings(settings.landing_path, Lake(settings.lake_path), looks)
+    return Holdings(settings.landing_path, open_lake(settings.lake_place), looks)
 
 
 @dataclass

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from pathlib import Path
 
-from spine_assets.lake import write_synced
+from spine_assets.whole_writes import write_synced
 
 
 def put(path: Path, content: bytes) -> None:

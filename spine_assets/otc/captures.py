@@ -12,12 +12,11 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from spine_assets.lake import Lake, LakeError
+from spine_assets.lake import FileT, Lake, LakeError, LakeFile
 from spine_assets.otc import pins, raw, rejects
 from spine_assets.otc.file_format import ParsedFile
 from spine_assets.otc.pins import Pin
@@ -143,12 +142,12 @@ def make(
     return CapturedFrames(capture, rows, reject_rows)
 
 
-def raw_path(lake: Lake, capture: Capture) -> Path:
+def raw_path(lake: Lake[FileT], capture: Capture) -> FileT:
     """File of a capture's accepted lines."""
     return lake.folder(raw.TABLE.name, capture.week_ending) / capture.file_name
 
 
-def rejects_path(lake: Lake, capture: Capture) -> Path:
+def rejects_path(lake: Lake[FileT], capture: Capture) -> FileT:
     """File of a capture's parse rejects."""
     return lake.folder(rejects.TABLE.name, capture.week_ending) / f"parse.{capture.file_name}"
 
@@ -160,7 +159,7 @@ def commit(lake: Lake, captured: CapturedFrames) -> None:
         (captured.rejects, rejects_path(lake, captured.capture)),
         (captured.rows, raw_path(lake, captured.capture)),
     ):
-        lake.publish(lake.stage(frame, target, facts), target)
+        lake.append(lake.stage(frame, target, facts), target)
 
 
 def stored(lake: Lake, week: date) -> list[Capture]:
@@ -243,20 +242,15 @@ def current_of(lake: Lake, week: date, moment: datetime | None = None) -> dict[K
 
 def find(lake: Lake, capture_id: str) -> list[Capture]:
     """The captures of that id: one, or one a key where a content was delivered for several."""
-    weeks = {
-        date.fromisoformat(path.parent.name.partition("=")[2])
-        for path in (lake.root / raw.TABLE.name).glob("week_ending=2*/*.parquet")
-        if path.name.endswith(f".{capture_id}.parquet")
-    }
-    return [
-        item
-        for week in sorted(weeks)
-        for item in stored(lake, week)
-        if item.capture_id == capture_id
+    weeks = [
+        week
+        for week, files in lake.names(raw.TABLE.name).items()
+        if any(name.endswith(f".{capture_id}.parquet") for name in files)
     ]
+    return [item for week in weeks for item in stored(lake, week) if item.capture_id == capture_id]
 
 
-def _read(lake: Lake, path: Path) -> Capture:
+def _read(lake: Lake, path: LakeFile) -> Capture:
     facts = lake.metadata(path).get("capture")
     if facts is None:
         raise LakeError(f"{path} is no capture: it was not written by this program; move it away")

@@ -7,7 +7,7 @@ Belongs here: the shapes and Pandera. The checks themselves stand in `raw_checks
 from __future__ import annotations
 
 import glob
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -15,13 +15,12 @@ from decimal import Decimal
 from enum import StrEnum
 from functools import cached_property
 from importlib import resources
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 import polars as pl
 
-from spine_assets.lake import Lake, LakeError
+from spine_assets.lake import Lake, LakeError, LakeFile
 from spine_assets.table import Table, pandera_schema, polars_schema
 
 if TYPE_CHECKING:
@@ -107,7 +106,7 @@ class CheckContext:
     venue_totals: VenueTotals
     table: Table
     frames: WeekFrames
-    files: dict[str, list[Path]]
+    files: Mapping[str, Sequence[LakeFile]]
 
     @cached_property
     def frame(self) -> pl.DataFrame:
@@ -122,12 +121,13 @@ class CheckContext:
         """A result of this table and week."""
         return CheckResult(self.table.name, check, passed, summary, **more)
 
-    def query(self, name: str, **files: list[Path]) -> pl.DataFrame:
+    def query(self, name: str, **files: Sequence[LakeFile]) -> pl.DataFrame:
         """Run `sql/<name>.sql` with file lists as bound parameters."""
         sql = resources.files("spine_assets.otc").joinpath("sql", f"{name}.sql").read_text("utf-8")
         # A path is a name: what DuckDB would take for a pattern in it is escaped.
         bound = {key: [glob.escape(str(path)) for path in paths] for key, paths in files.items()}
         with self.connect() as connection:
+            self.lake.reach(connection)
             try:
                 cursor = connection.execute(sql, bound)
                 names = [column[0] for column in cursor.description or ()]

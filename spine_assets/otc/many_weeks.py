@@ -217,8 +217,7 @@ class ManyWeeks:
         unread = sum(_text_bytes(item.path, item.size) for item in self._unread.get(week, ()))
         text = unread + self._text_bytes.get(week, 0)
         if not text:
-            stored = self._place.lake.files("otc_raw", week)
-            text = sum(_PACKED * path.stat().st_size for path in stored)
+            text = _PACKED * self._place.lake.stored_bytes("otc_raw", week)
         return _BYTES_PER_BYTE * text
 
     def _save_now_and_then(self) -> None:

@@ -86,4 +86,4 @@ def add(
     name = f"{said:%Y%m%dT%H%M%S%fZ}.{key[0]}.{key[1]}.parquet"
     target = lake.folder(TABLE.name, week) / name
     with lake.lock(week):
-        lake.publish(lake.stage(conform(frame, TABLE), target, {}), target)
+        lake.append(lake.stage(conform(frame, TABLE), target, {}), target)

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from datetime import date
-from pathlib import Path
 
 import polars as pl
 
-from spine_assets.lake import Lake
+from spine_assets.lake import Lake, LakeFile
 
 COLUMNS = ["tier", "venue_class", "mpid", "share_volume"]
 """All that totals are made of."""
@@ -29,7 +28,7 @@ class VenueTotals:
     """Totals of stored weeks; what is kept of a week holds as long as its file is the same."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[Path, tuple[tuple[int, int], pl.DataFrame]] = OrderedDict()
+        self._kept: OrderedDict[LakeFile, tuple[object, pl.DataFrame]] = OrderedDict()
 
     def of(self, lake: Lake, week: date) -> pl.DataFrame | None:
         """The totals of a week as stored, or None where it is not.
@@ -38,7 +37,7 @@ class VenueTotals:
             LakeError: its file is damaged.
         """
         part = lake.part(_VENUES, week)
-        stamp = stamp_of(part)
+        stamp = lake.stamp(part)
         if stamp is None:
             return None
         held = self._kept.get(part)
@@ -50,20 +49,11 @@ class VenueTotals:
     def keep(self, lake: Lake, week: date, made: pl.DataFrame) -> None:
         """Remember the totals of a week that was just published; hold its lock."""
         part = lake.part(_VENUES, week)
-        stamp = stamp_of(part)
+        stamp = lake.stamp(part)
         if stamp is not None:
             self._keep(part, (stamp, made))
 
-    def _keep(self, part: Path, held: tuple[tuple[int, int], pl.DataFrame]) -> None:
+    def _keep(self, part: LakeFile, held: tuple[object, pl.DataFrame]) -> None:
         self._kept[part] = held
         while len(self._kept) > _KEPT_WEEKS:
             self._kept.popitem(last=False)
-
-
-def stamp_of(part: Path) -> tuple[int, int] | None:
-    """Which file stands under a name: a published one is a new one."""
-    try:
-        status = part.stat()
-    except OSError:
-        return None
-    return status.st_ino, status.st_mtime_ns

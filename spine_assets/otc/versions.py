@@ -10,10 +10,9 @@ import hashlib
 import json
 from datetime import date, datetime
 from enum import StrEnum
-from pathlib import Path
 from typing import Any
 
-from spine_assets.lake import Lake, LakeError
+from spine_assets.lake import FileT, Lake, LakeError, LakeFile
 from spine_assets.otc import raw, rejects
 from spine_assets.otc.captures import Known
 from spine_assets.otc.tables import table, upstream
@@ -33,7 +32,7 @@ class Standing(StrEnum):
     MISSING = "missing"
 
 
-def part_of(lake: Lake, name: str, week: date) -> Path:
+def part_of(lake: Lake[FileT], name: str, week: date) -> FileT:
     """The file that a build of a derived table's week replaces."""
     if name == rejects.TABLE.name:
         return lake.folder(name, week) / RULE_PART
@@ -83,7 +82,7 @@ def standing(lake: Lake, name: str, week: date, known: Known) -> Standing:
     return Standing.FRESH if held == build_hash(table(name), known) else Standing.STALE
 
 
-def build_facts(lake: Lake, part: Path) -> dict[str, Any]:
+def build_facts(lake: Lake, part: LakeFile) -> dict[str, Any]:
     """What a built file says of itself; nothing where it is missing or damaged.
 
     A damaged file of a derived table is as good as none: it is built again.

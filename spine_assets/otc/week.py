@@ -8,16 +8,15 @@ happens under the week's lock, and nothing here knows who asked (Dagster, CLI or
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from spine_assets.lake import LakeError
+from spine_assets.lake import LakeError, LakeFile
 from spine_assets.otc import captures, intake, pins, raw, rejects, venue_volume
 from spine_assets.otc.building import build, build_id
 from spine_assets.otc.captures import Capture, CapturedFrames, Key, Known
@@ -248,7 +247,7 @@ class _WeekBuild:
             )
         )
 
-    def _is_whole(self, target: Path) -> bool:
+    def _is_whole(self, target: LakeFile) -> bool:
         """Whether a derived file is as it was written; else it is built again."""
         try:
             self.lake.verify(target)
@@ -297,7 +296,7 @@ class _WeekBuild:
 
     # --- checks
 
-    def _context(self, declared: Table, staged: dict[str, list[Path]]) -> CheckContext:
+    def _context(self, declared: Table, staged: Mapping[str, Sequence[LakeFile]]) -> CheckContext:
         files = {
             raw.TABLE.name: [captures.raw_path(self.lake, c) for c in self.current.values()],
             **{

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from datetime import date
 from functools import cached_property
-from pathlib import Path
 
 import polars as pl
 
-from spine_assets.lake import Lake
+from spine_assets.lake import Lake, LakeFile
 from spine_assets.otc import captures, raw, rejects, rules, venue_volume
 from spine_assets.otc.captures import Capture, CapturedFrames, Known
 from spine_assets.otc.venue_totals import COLUMNS, totals
@@ -75,7 +74,7 @@ class WeekFrames(dict[str, pl.DataFrame]):
     def _current_parts(
         self,
         made: Callable[[CapturedFrames], pl.DataFrame],
-        path_of: Callable[[Lake, Capture], Path],
+        path_of: Callable[[Lake, Capture], LakeFile],
     ) -> pl.DataFrame:
         """One frame of all current captures: those of this run as made, others as stored."""
         return pl.concat(

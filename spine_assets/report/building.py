@@ -10,15 +10,13 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from datetime import UTC, date
-from pathlib import Path
 from typing import Any
 
-from spine_assets.lake import LakeError
+from spine_assets.lake import LakeError, LakeFile
 from spine_assets.otc import captures
 from spine_assets.otc.checking import CheckResult, number
 from spine_assets.otc.outcome import BuildFailed, TableBuilt, WeekResult, Workplace
 from spine_assets.otc.tables import TABLES
-from spine_assets.otc.venue_totals import stamp_of
 from spine_assets.otc.versions import Standing, build_facts, part_of, standing
 from spine_assets.otc.week import check_week
 from spine_assets.report import NAME, charts, index, market, page, said, source, stored, symbols
@@ -45,7 +43,7 @@ class Reports:
         self._place, self._force = place, force
         self._built: list[date] = []
         self._points = Points()
-        self._facts: dict[Path, tuple[tuple[int, int], dict[str, Any]]] = {}
+        self._facts: dict[LakeFile, tuple[object, dict[str, Any]]] = {}
 
     def add(self, result: WeekResult, place: Workplace) -> None:
         """Make the report of a week that was built or checked, and tell it in the result.
@@ -85,7 +83,7 @@ class Reports:
         with lake.lock(week, self._place.given_up):
             self._require_tables(week)
             inputs = stored.inputs(lake, week, self._remembered)
-            held = stored.stamp_of(stored.page_path(lake, week))
+            held = stored.stamp_of(lake, stored.page_path(lake, week))
             build = self._build(week, inputs, results)
             is_same = held is not None and held.build == build and not self._force
             if is_same and stored.chart_path(lake, week).exists():
@@ -162,9 +160,9 @@ class Reports:
             "seconds": seconds,
         }
 
-    def _remembered(self, part: Path) -> dict[str, Any]:
+    def _remembered(self, part: LakeFile) -> dict[str, Any]:
         """`build_facts` of a file, read once as long as it is the same file."""
-        stamp = stamp_of(part)
+        stamp = self._place.lake.stamp(part)
         if stamp is None:
             return {}
         held = self._facts.get(part)

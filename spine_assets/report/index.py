@@ -24,7 +24,9 @@ def write(lake: Lake) -> None:
 
 def html(lake: Lake) -> str:
     """The page: a row a week, and weeks in between that have none named as such."""
-    told = {week: stored.stamp_of(stored.page_path(lake, week)) for week in stored.weeks(lake)}
+    told = {
+        week: stored.stamp_of(lake, stored.page_path(lake, week)) for week in stored.weeks(lake)
+    }
     rows: list[dict[str, Any]] = [
         {"week": week, "facts": stamp.facts, "href": f"week_ending={week}/{stored.PAGE}"}
         for week, stamp in sorted(told.items(), reverse=True)

@@ -15,7 +15,6 @@ from spine_assets.lake import Lake, LakeError
 from spine_assets.otc import captures
 from spine_assets.otc.captures import Known
 from spine_assets.otc.outcome import Workplace
-from spine_assets.otc.venue_totals import stamp_of
 from spine_assets.otc.week_frames import WeekFrames
 from spine_assets.report import symbols, trend
 from spine_assets.report.pair import LOOK_BACK_WEEKS, Pair, Totals, pair
@@ -56,14 +55,14 @@ class Points:
     """Points of stored weeks; one holds as long as the file of its week is the same."""
 
     def __init__(self) -> None:
-        self._kept: dict[date, tuple[tuple[int, int], WeekPoint]] = {}
+        self._kept: dict[date, tuple[object, WeekPoint]] = {}
 
     def until(self, lake: Lake, week: date) -> list[WeekPoint]:
         """The quarter that ends with a week."""
         return [self._of(lake, each) for each in trend.weeks_until(week)]
 
     def _of(self, lake: Lake, week: date) -> WeekPoint:
-        stamp = stamp_of(lake.part(_SHARES, week))
+        stamp = lake.stamp(lake.part(_SHARES, week))
         if stamp is None:
             return trend.point(week, None)
         held = self._kept.get(week)

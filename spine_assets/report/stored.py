@@ -13,10 +13,9 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
-from pathlib import Path
 from typing import Any
 
-from spine_assets.lake import Lake
+from spine_assets.lake import FileT, Lake, LakeError, LakeFile
 from spine_assets.otc.tables import TABLES
 from spine_assets.otc.versions import Standing, build_facts, part_of
 from spine_assets.report import NAME
@@ -35,7 +34,7 @@ _RAW = TABLES[0].name
 _COMPARED = "otc_venue_share"
 """The table whose build tells that an earlier week's figures are others."""
 
-Facts = Callable[[Path], dict[str, Any]]
+Facts = Callable[[LakeFile], dict[str, Any]]
 """What a built file says of itself."""
 
 
@@ -59,35 +58,33 @@ class Stamp:
         return json.dumps(said, default=str).replace("<", "\\u003c")
 
 
-def page_path(lake: Lake, week: date) -> Path:
+def page_path(lake: Lake[FileT], week: date) -> FileT:
     """The page of a week, existing or not."""
     return lake.folder(NAME, week) / PAGE
 
 
-def chart_path(lake: Lake, week: date) -> Path:
+def chart_path(lake: Lake[FileT], week: date) -> FileT:
     """The chart of a week's venues as a file of its own, existing or not."""
     return lake.folder(NAME, week) / CHART
 
 
-def index_path(lake: Lake) -> Path:
+def index_path(lake: Lake[FileT]) -> FileT:
     """The page that lists all weeks, existing or not."""
     return lake.root / NAME / _INDEX
 
 
 def weeks(lake: Lake) -> list[date]:
     """Weeks that have a page, oldest first."""
-    found = (lake.root / NAME).glob(f"week_ending=2*/{PAGE}")
-    return sorted(date.fromisoformat(path.parent.name.partition("=")[2]) for path in found)
+    return list(lake.names(NAME, PAGE))
 
 
-def stamp_of(path: Path) -> Stamp | None:
+def stamp_of(lake: Lake, path: LakeFile) -> Stamp | None:
     """What a page says of itself; None where it is missing or is not one of ours."""
     try:
-        with path.open("rb") as file:
-            found = _STAMP.search(file.read(_STAMP_BYTES))
+        found = _STAMP.search(lake.beginning(path, _STAMP_BYTES))
         said = json.loads(found[1]) if found else {}
         return Stamp(said["inputs"], said["build"], said["facts"])
-    except (OSError, KeyError, TypeError, ValueError):
+    except (LakeError, KeyError, TypeError, ValueError):
         return None
 
 
@@ -107,7 +104,7 @@ def inputs(lake: Lake, week: date, facts: Facts | None = None) -> str:
 
 def standing(lake: Lake, week: date, facts: Facts | None = None) -> Standing:
     """Whether a week has a page, and whether it tells what the tables hold now."""
-    held = stamp_of(page_path(lake, week))
+    held = stamp_of(lake, page_path(lake, week))
     if held is None:
         return Standing.MISSING
     return Standing.FRESH if held.inputs == inputs(lake, week, facts) else Standing.STALE

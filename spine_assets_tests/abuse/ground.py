@@ -15,7 +15,7 @@ from pathlib import Path
 
 import duckdb
 
-from spine_assets.lake import Lake
+from spine_assets.local_lake import LocalLake
 from spine_assets.otc.outcome import Workplace
 from spine_assets.otc.scanning import scan
 from spine_assets.otc.tables import TABLES
@@ -60,8 +60,8 @@ class Ground:
         return self.data / "spine.duckdb"
 
     @property
-    def lake(self) -> Lake:
-        return Lake(self.data / "lake")
+    def lake(self) -> LocalLake:
+        return LocalLake(self.data / "lake")
 
     def deliver(self, parcels: Iterable[Parcel]) -> None:
         """Put whole files in place, as old as settled files are."""

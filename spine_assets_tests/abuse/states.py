@@ -13,7 +13,7 @@ import duckdb
 import polars as pl
 import polars.selectors as cs
 
-from spine_assets.lake import Lake
+from spine_assets.local_lake import LocalLake
 from spine_assets.otc.tables import TABLES
 from spine_assets.warehouse import connect
 
@@ -65,13 +65,13 @@ def look(connection: duckdb.DuckDBPyConnection, view: str) -> Seen:
     return {Unit(view, week, part): Sight(*sight) for week, part, *sight in rows}
 
 
-def look_at_all(lake: Lake) -> Seen:
+def look_at_all(lake: LocalLake) -> Seen:
     """All units of all views of a lake at rest."""
     with connect(lake, TABLES) as connection:
         return {unit: sight for view in VIEWS for unit, sight in look(connection, view).items()}
 
 
-def differences(lake: Lake, other: Lake) -> tuple[list[str], int]:
+def differences(lake: LocalLake, other: LocalLake) -> tuple[list[str], int]:
     """Where the stored tables of two lakes differ, floats bit by bit; and rows compared."""
     found, rows = [], 0
     for table in _TIMELESS:
@@ -85,7 +85,7 @@ def differences(lake: Lake, other: Lake) -> tuple[list[str], int]:
     return found, rows
 
 
-def _stored(lake: Lake, table: str, week: date) -> pl.DataFrame:
+def _stored(lake: LocalLake, table: str, week: date) -> pl.DataFrame:
     files = lake.files(table, week)
     if not files:
         return pl.DataFrame()

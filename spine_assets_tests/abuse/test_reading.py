@@ -9,7 +9,7 @@ from pathlib import Path
 import duckdb
 import polars as pl
 
-from spine_assets.lake import Lake
+from spine_assets.local_lake import LocalLake
 from spine_assets.otc import raw
 from spine_assets.otc.tables import TABLES
 from spine_assets.table import polars_schema
@@ -20,7 +20,7 @@ _LINES, _READS = 5, 60
 _PAUSE_SECONDS = 0.01
 
 
-def add_capture(lake: Lake, number: int) -> None:
+def add_capture(lake: LocalLake, number: int) -> None:
     """A capture of the one tier that counts more than those before it."""
     schema = polars_schema(raw.TABLE)
     told = {
@@ -40,7 +40,7 @@ def add_capture(lake: Lake, number: int) -> None:
 def test_a_capture_that_arrives_during_a_query_hides_none_of_the_current_rows(
     tmp_path: Path,
 ) -> None:
-    lake, views, stop = Lake(tmp_path / "lake"), tmp_path / "spine.duckdb", threading.Event()
+    lake, views, stop = LocalLake(tmp_path / "lake"), tmp_path / "spine.duckdb", threading.Event()
     ensure_view_file(views, lake, TABLES)
     add_capture(lake, 0)
 

@@ -22,7 +22,7 @@ from click.testing import CliRunner, Result
 
 from spine_assets.cli import main
 from spine_assets.history import open_instance
-from spine_assets.lake import Lake
+from spine_assets.local_lake import LocalLake
 from spine_assets.otc.landing import Landing
 from spine_assets.otc.scanning import scan
 from spine_assets.otc.tables import TABLES
@@ -209,5 +209,5 @@ def opened(root: Path, code_location: dg.Definitions, *, forgets: bool = False) 
         for name in ("DAGSTER_HOME", "SPINE_DATA_DIR", "SPINE_LAKE", "SPINE_DATABASE_PATH"):
             patch.delenv(name, raising=False)
         instances = dg.DagsterInstance.ephemeral() if forgets else open_instance(root)
-        with instances as instance, connect(Lake(made.lake), TABLES) as views:
+        with instances as instance, connect(LocalLake(made.lake), TABLES) as views:
             yield Site(made, Runner(code_location, instance), views)

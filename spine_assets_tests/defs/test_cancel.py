@@ -15,7 +15,7 @@ import dagster as dg
 import pytest
 
 from spine_assets.history import open_instance
-from spine_assets.lake import Lake
+from spine_assets.local_lake import LocalLake
 from spine_assets.weeks import Tier
 from spine_assets_tests.defs.conftest import Project
 from spine_assets_tests.defs.servers import (
@@ -180,7 +180,7 @@ def test_runs_of_the_queue_and_of_a_real_daemon_end(project: Project) -> None:
         begun = launched(server)
         # The week is held, so that the run waits for it and does not end by itself.
         with (
-            Lake(project.lake).lock(WEEK),
+            LocalLake(project.lake).lock(WEEK),
             started(project, "daemon", "-m", "dagster._daemon", "run"),
         ):
             wait_until(

@@ -13,7 +13,7 @@ import dagster as dg
 import pytest
 
 from spine_assets.history import open_instance
-from spine_assets.lake import Lake
+from spine_assets.local_lake import LocalLake
 from spine_assets.otc.versions import Standing
 from spine_assets.report import NAME, stored
 from spine_assets.weeks import Tier
@@ -37,7 +37,7 @@ def site(tmp_path: Path, code_location: dg.Definitions) -> Iterator[Site]:
 
 
 def pages(project: Project) -> list[date]:
-    return stored.weeks(Lake(project.lake))
+    return stored.weeks(LocalLake(project.lake))
 
 
 class TestRuns:
@@ -82,7 +82,9 @@ class TestRuns:
         assert pages(project) == [WEEK, last]
         made = [week for name, week in outcome.materialized() if name == NAME]
         assert made == [str(WEEK), str(last)]
-        assert "without a report: 2025-11-21" in stored.index_path(Lake(project.lake)).read_text()
+        assert (
+            "without a report: 2025-11-21" in stored.index_path(LocalLake(project.lake)).read_text()
+        )
 
     def test_late_week_makes_the_next_page_anew_on_its_own_partition(
         self, project: Project, reporting: Runner
@@ -110,7 +112,7 @@ class TestRuns:
         assert [week for name, week in outcome.materialized() if name == NAME] == [str(WEEK)]
         outcome = reporting.week(NEXT)
         assert outcome.fact(NAME, NEXT, "tiers_in") == "NMS_TIER_1, OTC"
-        assert stored.standing(Lake(project.lake), NEXT) is Standing.FRESH
+        assert stored.standing(LocalLake(project.lake), NEXT) is Standing.FRESH
 
     def test_alone_it_reads_what_stands(self, project: Project, reporting: Runner) -> None:
         project.deliver(WEEK, *EVERY_TIER)
@@ -152,7 +154,7 @@ class TestCommand:
         site.project.deliver(NEXT, Tier.NMS_TIER_1)
         tables = ",".join(TABLES)
         assert site.spine("backfill", f"{WEEK}..{NEXT}").exit_code == 0, tables
-        page = stored.page_path(Lake(site.project.lake), WEEK)
+        page = stored.page_path(LocalLake(site.project.lake), WEEK)
         page.unlink()
         done = site.spine("report", "--json")
         assert done.exit_code == 0, done.output
@@ -183,7 +185,7 @@ class TestCommand:
         monkeypatch.delitem(sys.modules, "webbrowser")
         for words in ((), ("--index",)):
             assert site.spine("report", *words, "--open").exit_code == 0
-        lake = Lake(site.project.lake)
+        lake = LocalLake(site.project.lake)
         wanted = [stored.page_path(lake, WEEK), stored.index_path(lake)]
         assert seen.read_text().split() == [path.resolve().as_uri() for path in wanted]
 
@@ -202,7 +204,7 @@ class TestCommand:
     def test_backfill_of_what_is_missing_makes_reports_of_older_weeks(self, site: Site) -> None:
         site.project.deliver(WEEK, *EVERY_TIER)
         site.spine("backfill", str(WEEK))
-        lake = Lake(site.project.lake)
+        lake = LocalLake(site.project.lake)
         stored.page_path(lake, WEEK).unlink()
         assert site.spine("backfill", "--missing").exit_code == 0
         assert stored.weeks(lake) == [WEEK]

@@ -12,7 +12,7 @@ import polars as pl
 
 from spine_assets.finra.api import SUMMARY_TYPES
 from spine_assets.finra_sim import Simulator
-from spine_assets.lake import Lake
+from spine_assets.local_lake import LocalLake
 from spine_assets.otc.tables import TABLES
 from spine_assets.warehouse import connect
 from spine_assets.weeks import Tier, VenueClass
@@ -49,7 +49,7 @@ def held_by(sim: Simulator, week: date, tier: Tier) -> list[Row]:
 
 def differences(lake: Path, sim: Simulator, weeks: Iterable[date]) -> list[str]:
     """The tiers of weeks of which the current captures are not what FINRA holds today."""
-    with connect(Lake(lake), TABLES) as warehouse, closing(warehouse.cursor()) as cursor:
+    with connect(LocalLake(lake), TABLES) as warehouse, closing(warehouse.cursor()) as cursor:
         return [
             f"{week} {tier}"
             for week in weeks

@@ -17,7 +17,7 @@ from spine_assets.defs.otc import asking
 from spine_assets.defs.otc.specs import FETCHED
 from spine_assets.finra_sim import Fault, Server, serving
 from spine_assets.finra_sim.faults import FaultKind
-from spine_assets.lake import Lake
+from spine_assets.local_lake import LocalLake
 from spine_assets.otc import tables
 from spine_assets.tags import LANE, Lane
 from spine_assets.warehouse import connect
@@ -98,7 +98,7 @@ class TestAsset:
             for venue_class in VenueClass
         }
         assert all(shares.values())
-        with connect(Lake(project.lake), tables.TABLES) as warehouse:
+        with connect(LocalLake(project.lake), tables.TABLES) as warehouse:
             by_symbol = warehouse.execute(
                 "SELECT sum(ats_volume), sum(non_ats_volume), bool_and(hhi <= hhi_high) "
                 "FROM otc_symbol_summary"
@@ -236,7 +236,7 @@ def test_an_older_week_is_fetched_from_the_historic_dataset(
         assert runner.week(WEEK, FETCH_AND_BUILD).success
         assert "weeklySummaryHistoric" in str(server.sim.requests()["endpoints"])
         assert differences(project.lake, server.sim, [WEEK]) == []
-        assert Lake(project.lake).weeks("otc_venue_share") == [WEEK]
+        assert LocalLake(project.lake).weeks("otc_venue_share") == [WEEK]
 
 
 def _failure(outcome: Outcome) -> str:

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from spine_assets.declarative.place import tenant_lake
-from spine_assets.lake import Lake
+from spine_assets.local_lake import LocalLake
 from spine_assets_tests.defs.servers import START_SECONDS, wait_until
 from spine_assets_tests.outside.conftest import Site
 from spine_assets_tests.outside.nginx import MISSING, NGINX, OPENSSL
@@ -41,7 +41,7 @@ def built(site: Site, *weeks: str) -> None:
 
 
 def watched(site: Site, tenant: str, week: date) -> pl.DataFrame:
-    lake = tenant_lake(Lake(site.project.lake), tenant)
+    lake = tenant_lake(LocalLake(site.project.lake), tenant)
     return lake.read(lake.part("watch_list", week))
 
 

@@ -17,7 +17,7 @@ from dagster import DagsterRunStatus
 from dagster_graphql import DagsterGraphQLClient, DagsterGraphQLClientError
 from gql.transport.requests import RequestsHTTPTransport
 
-from spine_assets.lake import Lake
+from spine_assets.local_lake import LocalLake
 from spine_assets_tests.defs.conftest import SOURCE, TABLES
 from spine_assets_tests.defs.servers import START_SECONDS, wait_until
 from spine_assets_tests.outside.conftest import Site, events_of, question
@@ -59,7 +59,9 @@ def ask(site: Site, name: str, **variables: Any) -> dict[str, Any]:
 
 
 def in_lake(site: Site, table: str, week: date) -> pl.DataFrame:
-    return pl.concat(pl.read_parquet(path) for path in Lake(site.project.lake).files(table, week))
+    return pl.concat(
+        pl.read_parquet(path) for path in LocalLake(site.project.lake).files(table, week)
+    )
 
 
 def test_a_week_is_started_followed_and_told_as_the_lake_has_it(site: Site) -> None:

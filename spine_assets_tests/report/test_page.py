@@ -98,7 +98,7 @@ def test_what_was_delivered_is_shown_and_not_obeyed(press: Press) -> None:
     assert "<img" not in html
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in html
     assert links(html).tags >= {"html", "svg", "table"}
-    stamp = stored.stamp_of(stored.page_path(press.house.lake, WEEK))
+    stamp = stored.stamp_of(press.house.lake, stored.page_path(press.house.lake, WEEK))
     assert stamp is not None
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import dagster as dg
 
+from spine_assets.object_file import ObjectFile
 from spine_assets.otc.checking import CheckResult, Severity
 from spine_assets.otc.outcome import TableBuilt
 
@@ -43,8 +44,8 @@ def _entry(name: str, value: Any) -> Any:
     """A fact as metadata: rows as a table, files as paths, tiers and classes as one text."""
     if name in _LISTED:
         return ", ".join(value)
-    if isinstance(value, Path):
-        return dg.MetadataValue.path(value)
+    if isinstance(value, Path | ObjectFile):
+        return dg.MetadataValue.path(str(value))
     if isinstance(value, list) and value and isinstance(value[0], dict):
         return dg.MetadataValue.table(records=[dg.TableRecord(row) for row in value])
     return value

@@ -17,7 +17,7 @@ from spine_assets.defs.otc import asking
 from spine_assets.defs.otc.asking import Verdict
 from spine_assets.defs.otc.jobs import otc_weekly_job
 from spine_assets.defs.reading import a_tick
-from spine_assets.lake import Lake
+from spine_assets.lakes import open_lake
 from spine_assets.otc import captures
 from spine_assets.otc.arrivals import WeekInput, input_of, state, uncaptured
 from spine_assets.otc.landing import Landing
@@ -69,7 +69,7 @@ def otc_landing(context: dg.SensorEvaluationContext) -> dg.SensorResult:
     settings = load_settings()
     memory = Memory.load(context.cursor)
     files = glance(settings.landing_path)
-    held = captures.names(Lake(settings.lake_path))
+    held = captures.names(open_lake(settings.lake_place))
     now = datetime.now(UTC)
     seen = state(files, held, now.date())
     if memory.seen == seen:

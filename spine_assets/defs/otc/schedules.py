@@ -9,7 +9,7 @@ from spine_assets.defs.logs import LOGGED
 from spine_assets.defs.otc import asking
 from spine_assets.defs.otc.jobs import METRICS, compute_otc_metrics_job, otc_weekly_job
 from spine_assets.defs.reading import a_tick
-from spine_assets.lake import Lake
+from spine_assets.lakes import open_lake
 from spine_assets.otc import captures
 from spine_assets.otc.arrivals import uncaptured
 from spine_assets.otc.behind import behind
@@ -37,7 +37,7 @@ def otc_ingest_check(context: dg.ScheduleEvaluationContext) -> Requests:
     """Ask for each week with something delivered that is not captured."""
     settings = load_settings()
     landing = scan(settings.landing_path, settings.landing_index_path, a_tick())
-    wanted = uncaptured(landing, captures.names(Lake(settings.lake_path)))
+    wanted = uncaptured(landing, captures.names(open_lake(settings.lake_place)))
     if not wanted:
         waiting = f"; {len(landing.waiting)} files are not read yet" if landing.waiting else ""
         return dg.SkipReason(f"everything delivered is captured{waiting}")
@@ -67,7 +67,7 @@ def otc_ingest_check(context: dg.ScheduleEvaluationContext) -> Requests:
 )
 def otc_recheck_recent(context: dg.ScheduleEvaluationContext) -> Requests:
     """Ask for the newest weeks, each stretch of adjacent ones in one run."""
-    weeks = Lake(load_settings().lake_path).weeks("otc_raw")[-RECENT_WEEKS:]
+    weeks = open_lake(load_settings().lake_place).weeks("otc_raw")[-RECENT_WEEKS:]
     if not weeks:
         return dg.SkipReason("no week is captured yet")
     return _of_stretches(weeks, "otc.weekly", _scheduled(context))
@@ -83,7 +83,7 @@ def otc_recheck_recent(context: dg.ScheduleEvaluationContext) -> Requests:
 )
 def compute_otc_metrics(context: dg.ScheduleEvaluationContext) -> Requests:
     """Ask for weeks whose computed tables are missing or stale."""
-    weeks = behind(Lake(load_settings().lake_path), METRICS)
+    weeks = behind(open_lake(load_settings().lake_place), METRICS)
     if not weeks:
         return dg.SkipReason("every computed table is up to date")
     return _of_stretches(weeks, "compute_otc_metrics", _scheduled(context))

@@ -1,0 +1,102 @@
+"""Buckets of S3, Google Cloud Storage and Azure, opened through obstore.
+
+Credentials and addresses come from the environment and the machine, as obstore finds them: the
+standard variables of each cloud, its files, its metadata service. Belongs here: opening, and what
+is told of failures. Does not belong here: what is stored.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from datetime import timedelta
+from functools import cache
+from typing import TYPE_CHECKING
+
+from spine_assets.alerts.wording import cut, one_line
+
+if TYPE_CHECKING:
+    from obstore.store import ClientConfig, ObjectStore
+
+SCHEMES = ("s3", "gs", "az")
+_ALLOW_HTTP = {"s3": "AWS_ALLOW_HTTP", "gs": "GOOGLE_ALLOW_HTTP", "az": "AZURE_ALLOW_HTTP"}
+_NAMED = {"s3": "AWS_", "gs": "GOOGLE_", "az": "AZURE_"}  # their variables begin so
+_BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,221}")  # Google's may have 222 characters
+_ODD = "?#%*[]{}\\'\""  # what URLs, patterns of names or SQL may read otherwise
+# obstore's own default is ten tries in three minutes; runs have retries of their own.
+_TRIES, _TRIED_SECONDS = 4, 30
+_CONNECT_SECONDS = 10  # as for alerts
+# Of the whole request: 5 GB, the most that one PUT may have, at 10 MB a second.
+_REQUEST_SECONDS = 600
+_MOST_SAID = 300
+# A query of a URL may hold a signature; what follows the first line may repeat it.
+_QUERY = re.compile(r"\?\S*")
+
+
+def is_bucket_url(text: str) -> bool:
+    """Whether a text is meant as the address of a bucket."""
+    return text.partition("://")[0] in SCHEMES and "://" in text
+
+
+def bucket_fault(url: str) -> str | None:
+    """Why a text is no bucket, or None; what follows the bucket's name is not looked at."""
+    scheme, mark, rest = url.partition("://")
+    bucket = rest.partition("/")[0]
+    if not mark or scheme not in SCHEMES:
+        return f"{one_line(url)!r} begins with none of {', '.join(f'{s}://' for s in SCHEMES)}"
+    if not _BUCKET.fullmatch(bucket):
+        return f"{one_line(bucket)!r} is no bucket's name"
+    return None
+
+
+def prefix_fault(url: str) -> str | None:
+    """Why the part after a bucket's name cannot hold a lake, or None."""
+    prefix = url.partition("://")[2].partition("/")[2].rstrip("/")
+    if odd := sorted({char for char in _ODD if char in prefix}):
+        return f"{one_line(prefix)!r} holds {' '.join(odd)}, which a URL or SQL may read otherwise"
+    if any(part in {"", ".", ".."} for part in prefix.split("/")) and prefix:
+        return f"{one_line(prefix)!r} has an empty folder, or one of dots"
+    return None
+
+
+def opened(url: str, tries: int = _TRIES) -> ObjectStore:
+    """The store of a bucket and prefix; one a process, for it keeps connections and credentials.
+
+    Args:
+        url: Bucket and prefix.
+        tries: How often a request is sent again where that is safe and the store was too busy.
+
+    Raises:
+        ValueError: it is no address of a bucket, or a setting of it is wrong.
+    """
+    named = _NAMED[url.partition(":")[0]]
+    return _opened(url, tries, frozenset(i for i in os.environ.items() if i[0].startswith(named)))
+
+
+@cache
+def _opened(url: str, tries: int, environment: frozenset[tuple[str, str]]) -> ObjectStore:
+    """A store that is made anew when a variable changes that it reads."""
+    from obstore.store import from_url
+
+    options: ClientConfig = {
+        "connect_timeout": timedelta(seconds=_CONNECT_SECONDS),
+        "timeout": timedelta(seconds=_REQUEST_SECONDS),
+    }
+    # obstore 0.12 reads this variable too, but forgets it where any option is given.
+    allowed = dict(environment).get(_ALLOW_HTTP[url.partition(":")[0]], "")
+    if allowed.lower() in {"1", "true"}:
+        options["allow_http"] = True
+    return from_url(
+        url,
+        client_options=options,
+        retry_config={
+            "max_retries": tries,
+            "retry_timeout": timedelta(seconds=_TRIED_SECONDS),
+        },
+    )
+
+
+def said(error: Exception) -> str:
+    """The first line of an error, without what may hold a signature."""
+    first = (str(error).splitlines() or [""])[0]
+    return cut(one_line(_QUERY.sub("", first)), _MOST_SAID)

@@ -1,0 +1,270 @@
+"""A file in a bucket: requests for whole objects, and conditions on which object stands there.
+
+Belongs here: one object, and what its store's answers mean. Does not belong here: which objects
+make a lake (`object_lake`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from spine_assets import buckets
+from spine_assets.lake_errors import LakeError, LakeUnavailable
+
+if TYPE_CHECKING:
+    from obstore import ObjectMeta, UpdateVersion
+    from obstore.store import ObjectStore
+
+_REFUSED = re.compile(r"status code: 4(?!08|29)\d\d")  # what a later try would meet again
+_NO_SUFFIX = "az"  # Azure answers no request for the end of an object
+
+
+class Replaced(LakeUnavailable):
+    """Another object stands there than the one that was expected."""
+
+
+class OutcomeUnknown(LakeUnavailable):
+    """The store gave no answer: what was asked may have been done."""
+
+
+@dataclass(frozen=True)
+class Version:
+    """Which object stands under a name; each that is put there is another one."""
+
+    e_tag: str | None
+    version: str | None = None
+
+    def condition(self) -> UpdateVersion:
+        """As a PUT names the object that it would replace."""
+        told: UpdateVersion = {}
+        if self.e_tag is not None:
+            told["e_tag"] = self.e_tag
+        if self.version is not None:
+            told["version"] = self.version
+        return told
+
+
+@dataclass(frozen=True)
+class Held:
+    """What an object holds, or its end, and which one it was."""
+
+    content: bytes
+    size: int
+    version: Version
+    modified: datetime
+
+
+@dataclass(frozen=True, order=True)
+class ObjectFile:
+    """An object of a bucket, existing or not; a folder is the beginning of names.
+
+    Attributes:
+        url: Bucket and prefix, without a slash at the end.
+        key: Name below it; empty for the prefix itself.
+    """
+
+    url: str
+    key: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.url}/{self.key}" if self.key else self.url
+
+    def __truediv__(self, name: str) -> ObjectFile:
+        return ObjectFile(self.url, f"{self.key}/{name}" if self.key else name)
+
+    @property
+    def name(self) -> str:
+        """The last part of its address."""
+        return str(self).rpartition("/")[2]
+
+    @property
+    def parent(self) -> ObjectFile:
+        """What it is in."""
+        return ObjectFile(self.url, self.key.rpartition("/")[0])
+
+    def exists(self) -> bool:
+        """Whether an object of that very name is there; asked of the object, not of a list."""
+        return self.version() is not None
+
+    def version(self) -> Version | None:
+        """Which object is there; None where none is."""
+        import obstore
+
+        with self._told("read"):
+            try:
+                found = obstore.head(self._store(), self.key)
+            except FileNotFoundError:
+                return None
+        return _version(found)
+
+    def read_bytes(self) -> bytes:
+        """All of the object, by one request.
+
+        Raises:
+            FileNotFoundError: there is none.
+            LakeError: the store refuses, or does not answer.
+        """
+        return self.held().content
+
+    def held(self) -> Held:
+        """All of the object and which one it was; raises as `read_bytes`."""
+        import obstore
+
+        with self._told("read"):
+            found = obstore.get(self._store(), self.key)
+            return _held(bytes(found.bytes()), found.meta)
+
+    def end(self, size: int) -> Held:
+        """The last bytes of the object, all where it has fewer; raises as `read_bytes`."""
+        import obstore
+
+        with self._told("read"):
+            if self.url.startswith(_NO_SUFFIX):
+                meta = obstore.head(self._store(), self.key)
+                content = bytes(
+                    obstore.get_range(
+                        self._store(), self.key, start=max(meta["size"] - size, 0), end=meta["size"]
+                    )
+                )
+            else:
+                found = obstore.get(self._store(), self.key, options={"range": {"suffix": size}})
+                meta, content = found.meta, bytes(found.bytes())
+            return _held(content, meta)
+
+    def between(self, start: int, end: int, version: Version) -> bytes:
+        """Some bytes of the very object that was looked at before.
+
+        Raises:
+            Replaced: another one stands there by now.
+            FileNotFoundError: there is none any more.
+            LakeError: the store refuses, or does not answer.
+        """
+        import obstore
+
+        with self._told("read"):
+            found = obstore.get(
+                self._store(),
+                self.key,
+                options={"range": (start, end), "if_match": version.e_tag},
+            )
+            return bytes(found.bytes())
+
+    def put(self, content: bytes | Path, expected: Version | Literal["none", "any"]) -> Version:
+        """Put an object there by one request, whole or not at all.
+
+        Args:
+            content: The object, or the local file that holds it.
+            expected: The object that stands there now; `none` for nothing, `any` for no matter.
+
+        Raises:
+            Replaced: another stands there than was expected; nothing was written.
+            OutcomeUnknown: the store gave no answer.
+            LakeError: the store refuses.
+        """
+        import obstore
+
+        mode: Literal["create", "overwrite"] | UpdateVersion = "overwrite"
+        if expected == "none":
+            mode = "create"
+        elif isinstance(expected, Version):
+            mode = expected.condition()
+        with self._told("written"):
+            done = obstore.put(self._store(), self.key, content, mode=mode, use_multipart=False)
+        return Version(done["e_tag"], done["version"])
+
+    def write_bytes(self, content: bytes) -> int:
+        """Put an object there whatever stood there; how many bytes."""
+        self.put(content, "any")
+        return len(content)
+
+    def unlink(self, missing_ok: bool = False) -> None:
+        """Delete the object; stores do not tell whether there was one."""
+        import obstore
+
+        if not missing_ok and not self.exists():
+            raise FileNotFoundError(str(self))
+        with self._told("deleted"):
+            obstore.delete(self._store(), self.key)
+
+    def below(self) -> list[str]:
+        """Names of all objects in this folder, below it too, by one list, sorted."""
+        return sorted(self.sizes())
+
+    def sizes(self) -> dict[str, int]:
+        """Bytes of all objects in this folder, below it too, by name."""
+        import obstore
+
+        with self._told("listed"):
+            return {
+                meta["path"]: meta["size"]
+                for page in obstore.list(self._store(), prefix=self.key or None)
+                for meta in page
+            }
+
+    def names(self) -> list[str]:
+        """Names of the objects and folders right in this folder, sorted."""
+        import obstore
+
+        with self._told("listed"):
+            found = obstore.list_with_delimiter(self._store(), prefix=self.key or None)
+        whole = [*found["common_prefixes"], *(meta["path"] for meta in found["objects"])]
+        return sorted(path.rstrip("/").rpartition("/")[2] for path in whole)
+
+    def delete_all(self, keys: list[str]) -> None:
+        """Delete objects by their whole names below the prefix."""
+        import obstore
+
+        if keys:
+            with self._told("deleted"):
+                obstore.delete(self._store(), keys)
+
+    def _store(self) -> ObjectStore:
+        return buckets.opened(self.url)
+
+    @contextmanager
+    def _told(self, done: str) -> Iterator[None]:
+        """Say what a store's error means."""
+        from obstore.exceptions import (
+            AlreadyExistsError,
+            BaseError,
+            GenericError,
+            PermissionDeniedError,
+            PreconditionError,
+            UnauthenticatedError,
+        )
+
+        try:
+            yield
+        except (AlreadyExistsError, PreconditionError):
+            raise Replaced(f"{self} was replaced meanwhile; run the week again") from None
+        except FileNotFoundError as error:
+            if "NoSuchBucket" in str(error):
+                raise LakeError(f"{self}: there is no such bucket; make it") from None
+            raise FileNotFoundError(f"{self} is not there") from None
+        except (PermissionDeniedError, UnauthenticatedError) as error:
+            raise LakeError(
+                f"{self} cannot be {done}: not allowed ({buckets.said(error)}); look at the "
+                "credentials in the environment"
+            ) from None
+        except GenericError as error:
+            if _REFUSED.search(str(error)):
+                raise LakeError(f"{self} cannot be {done}: {buckets.said(error)}") from None
+            raise OutcomeUnknown(
+                f"{self} cannot be {done} now ({buckets.said(error)}); run the week again"
+            ) from None
+        except (BaseError, ValueError) as error:
+            raise LakeError(f"{self} cannot be {done}: {buckets.said(error)}") from None
+
+
+def _held(content: bytes, meta: ObjectMeta) -> Held:
+    return Held(content, meta["size"], _version(meta), meta["last_modified"])
+
+
+def _version(meta: ObjectMeta) -> Version:
+    return Version(meta["e_tag"], meta["version"])

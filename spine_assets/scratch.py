@@ -1,0 +1,52 @@
+"""Local files that live as long as the process; a killed one's are removed by a later one."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import uuid
+from functools import cache
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+_FOLDERS = "spine-scratch"
+_ALIVE = "alive.lock"
+
+
+def new_path(name: str) -> Path:
+    """A path for a temporary file, in a folder that is there and this process's own."""
+    return _folder(os.getpid()) / f"{uuid.uuid4().hex}.{name}"
+
+
+@cache
+def _folder(process: int) -> Path:
+    """This process's folder; its lock is held until the process dies."""
+    root = Path(tempfile.gettempdir()) / f"{_FOLDERS}-{os.getuid()}"
+    root.mkdir(mode=0o700, exist_ok=True)
+    with FileLock(root / "sweep.lock"):
+        for folder in root.glob("p*"):
+            _remove_if_dead(folder)
+        own = root / f"p{process}-{uuid.uuid4().hex[:8]}"
+        own.mkdir()
+        _HELD.append(_locked(own))
+    return own
+
+
+_HELD: list[FileLock] = []  # a lock is freed when nothing names it
+
+
+def _locked(folder: Path) -> FileLock:
+    lock = FileLock(folder / _ALIVE)
+    lock.acquire(timeout=0)
+    return lock
+
+
+def _remove_if_dead(folder: Path) -> None:
+    try:
+        lock = _locked(folder)
+    except Timeout:
+        return  # its process lives
+    shutil.rmtree(folder, ignore_errors=True)
+    lock.release()
