@@ -86,7 +86,11 @@ class ObjectLake(Lake[ObjectFile]):
         noted = (
             lease.names(table) if lease else object_lock.noted(self._lock_file(str(week)), table)
         )
-        late = {name for name in noted if name not in listed and (folder / name).exists()}
+        late = {
+            name
+            for name in noted
+            if name not in listed and is_whole_name(name, ".parquet") and (folder / name).exists()
+        }
         return [folder / name for name in sorted(listed | late)]
 
     def stored_bytes(self, table: str, week: date) -> int:
@@ -123,6 +127,7 @@ class ObjectLake(Lake[ObjectFile]):
         if lease is None:
             file.put(staged, "any")
         else:
+            lease.note(_table_in(file), file.name)
             before = file.version()
             lease.require()  # so nobody had the week when `before` was looked up
             self._put(staged, file, before or "none")
@@ -132,7 +137,7 @@ class ObjectLake(Lake[ObjectFile]):
         """Put a file that is never replaced; its name is noted under the week's lock first."""
         file = _object(target)
         if (lease := self._held.get(_week_in(file))) is not None:
-            lease.note(file.key.partition("/")[0], file.name)
+            lease.note(_table_in(file), file.name)
         self._put(staged, file, "none")
         staged.unlink(missing_ok=True)
 
@@ -289,6 +294,10 @@ def _object(path: LakeFile) -> ObjectFile:
 
 def _name(key: str) -> str:
     return key.rpartition("/")[2]
+
+
+def _table_in(file: ObjectFile) -> str:
+    return file.key.partition("/")[0]
 
 
 def _week_in(file: ObjectFile) -> str:

@@ -5,8 +5,8 @@ its own clock: clocks of machines need not agree. A holder that was stopped for 
 before it writes (`require`), and a write that was under way then is refused by the store, because
 it names the object that it meant to replace (`ObjectLake.publish`).
 
-The lock of a week also tells the names of the files that are never replaced (captures, pins): a
-name is noted before its file is put, so that a list that lags behind cannot hide a capture.
+The lock of a week also tells the names of its files: a name is noted before its file is put for
+the first time, so that a list that lags behind cannot hide a capture.
 Belongs here: the lock alone.
 """
 
@@ -82,7 +82,7 @@ class Lease:
                 self._write(self._version, "")
 
     def note(self, table: str, name: str) -> None:
-        """Remember the name of a file that is about to be put and will never be replaced.
+        """Remember the name of a file that is about to be put.
 
         Raises:
             LakeUnavailable: the lock was lost; the file must not be put.

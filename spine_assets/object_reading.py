@@ -13,6 +13,7 @@ import fnmatch
 import threading
 from dataclasses import replace
 from typing import Any
+from weakref import WeakSet
 
 import duckdb
 from fsspec import AbstractFileSystem
@@ -45,6 +46,8 @@ class BucketFiles(AbstractFileSystem):  # type: ignore[misc]
         super().__init__()
         self.protocol = scheme
         self._ends: dict[str, Held] = {}
+        self._open: dict[str, WeakSet[ObjectReader]] = {}
+        self._guard = threading.Lock()
 
     def glob(self, path: str, maxdepth: int | None = None, **_: Any) -> list[str]:
         """Addresses of the objects that a pattern names, by one list of the folder before it."""
@@ -91,12 +94,19 @@ class BucketFiles(AbstractFileSystem):  # type: ignore[misc]
         Raises:
             PermissionError: it should be written.
             FileNotFoundError: there is none.
+            OSError: it was replaced since a query opened it that goes on.
             LakeError: the store refuses, or does not answer.
         """
         if mode not in {"r", "rb"}:
             raise PermissionError(f"{path}: objects of a lake are only read here")
         reader = ObjectReader(_file(str(path)))
-        self._ends[str(path)] = replace(reader.held, content=b"")
+        with self._guard:
+            others = self._open.setdefault(str(path), WeakSet())
+            # DuckDB opens a file for its footer, and again for its rows: both must be one file.
+            if any(not o.closed and o.held.version != reader.held.version for o in others):
+                raise OSError(f"{path} {REPLACED}")
+            others.add(reader)
+            self._ends[str(path)] = replace(reader.held, content=b"")
         return reader
 
 
@@ -109,24 +119,33 @@ class ObjectReader:
         self.size = self.held.size
         self.path = str(file)
         self.closed = False
-        self._place = 0
+        # DuckDB 2.0 seeks and reads one open file from several threads at once.
+        self._of_thread = threading.local()
         self._blocks = [(self.size - len(self.held.content), self.held.content)]
-        self._guard = threading.Lock()
+
+    @property
+    def _place(self) -> int:
+        """The present place of this thread."""
+        place: int = getattr(self._of_thread, "place", 0)
+        return place
+
+    @_place.setter
+    def _place(self, place: int) -> None:
+        self._of_thread.place = place
 
     def read(self, size: int = -1) -> bytes:
-        """Bytes from the present place.
+        """Bytes from this thread's present place.
 
         Raises:
             OSError: the object was replaced since it was opened.
         """
-        with self._guard:
-            start = self._place
-            end = self.size if size < 0 else min(start + size, self.size)
-            self._place = max(start, end)
-            return self._bytes(start, end) if end > start else b""
+        start = self._place
+        end = self.size if size < 0 else min(start + size, self.size)
+        self._place = max(start, end)
+        return self._bytes(start, end) if end > start else b""
 
     def _bytes(self, start: int, end: int) -> bytes:
-        for begun, block in self._blocks:
+        for begun, block in [*self._blocks]:
             if begun <= start and end <= begun + len(block):
                 return block[start - begun : end - begun]
         until = min(max(end, start + _AHEAD_BYTES), self.size)
@@ -138,7 +157,7 @@ class ObjectReader:
         return block[: end - start]
 
     def seek(self, place: int, whence: int = 0) -> int:
-        """Go to a place."""
+        """Go to a place, in this thread."""
         self._place = (0, self._place, self.size)[whence] + place
         return self._place
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import glob
 import hashlib
 import re
+import time
 import uuid
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
@@ -35,6 +36,7 @@ _OF_TABLES = {table.name for table in TABLES} | {
     *(pins.TABLE.name, "otc_raw_current", "otc_raw_as_of")
 }
 _ATTEMPTS = 5  # a file is replaced at most some times a minute
+_PAUSE_SECONDS = 0.05  # before the second attempt; another query may still read the old file
 # What DuckDB says when the footer it read is another file's than the rows.
 _REPLACED = (
     "TProtocolException",
@@ -148,6 +150,7 @@ def asked_again(ask: Callable[[], Answer]) -> Answer:
             last = attempt == _ATTEMPTS - 1
             if last or not any(mark in str(error) for mark in _REPLACED):
                 raise
+            time.sleep(_PAUSE_SECONDS * 2**attempt)
     raise AssertionError  # the last attempt returns or raises
 
 

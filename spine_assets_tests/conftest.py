@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import cast
 
 import duckdb
 import polars as pl
@@ -15,6 +16,7 @@ import pytest
 
 from spine_assets.defs import reading
 from spine_assets.defs.otc import weekly
+from spine_assets.lakes import open_lake
 from spine_assets.local_lake import LocalLake
 from spine_assets.otc import scanning
 from spine_assets.otc.checking import CheckResult
@@ -24,6 +26,8 @@ from spine_assets.otc.outcome import TableBuilt, WeekResult, Workplace
 from spine_assets.otc.scanning import scan
 from spine_assets.otc.tables import TABLES
 from spine_assets.otc.week import build_week
+from spine_assets_tests import s3
+from spine_assets_tests.s3_front import Front, fronting
 
 HEADER = (
     "tierDescription|issueSymbolIdentifier|issueName|marketParticipantName|MPID"
@@ -74,6 +78,16 @@ def parsed(*lines: str, header: str = HEADER) -> ParsedFile:
     return parse(delivered(*lines, header=header), CAPTURE_DAY)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """What the same tests run on."""
+    parser.addoption(
+        "--lake",
+        choices=("folder", "s3"),
+        default="folder",
+        help="where houses have their lake: a folder, or a bucket of a local S3 server",
+    )
+
+
 @contextmanager
 def files_limited_to(size: int) -> Iterator[None]:
     """Writing beyond `size` bytes fails as on a full disk (EFBIG instead of ENOSPC)."""
@@ -107,9 +121,14 @@ def in_memory() -> Iterator[duckdb.DuckDBPyConnection]:
 
 @dataclass(frozen=True)
 class House:
-    """A data folder: files are dropped in, weeks are built, tables are read."""
+    """A data folder: files are dropped in, weeks are built, tables are read.
+
+    `place` is that of the lake; None is the folder `lake`. Tests that speak of folders are typed
+    as if it always were one.
+    """
 
     root: Path
+    place: str | None = None
 
     @property
     def landing(self) -> Path:
@@ -121,7 +140,7 @@ class House:
 
     @property
     def lake(self) -> LocalLake:
-        return LocalLake(self.root / "lake")
+        return cast("LocalLake", open_lake(self.place or self.root / "lake"))
 
     def drop(self, name: str, content: bytes) -> Path:
         """Deliver a file."""
@@ -164,7 +183,7 @@ class House:
 
     def table(self, name: str, week: date = WEEK) -> pl.DataFrame:
         """All stored rows of a table's week."""
-        return pl.concat(pl.read_parquet(path) for path in self.lake.files(name, week))
+        return pl.concat(self.lake.read(path) for path in self.lake.files(name, week))
 
 
 def check_of(result: WeekResult, table: str, check: str) -> CheckResult:
@@ -182,8 +201,32 @@ def built_tables(result: WeekResult) -> dict[str, TableBuilt]:
     return {event.table: event for event in result.events if isinstance(event, TableBuilt)}
 
 
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[s3.S3Server]:
+    """An S3 server on loopback, a process of its own."""
+    with s3.running() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def s3_front(s3_server: s3.S3Server) -> Iterator[Front]:
+    """What stands before it: conditions that hold, and faults on demand."""
+    with fronting(s3_server) as front:
+        yield front
+
+
 @pytest.fixture
-def house(tmp_path: Path) -> House:
+def bucket(s3_front: Front, monkeypatch: pytest.MonkeyPatch) -> str:
+    """URL of an empty bucket, which the environment leads to."""
+    for name, value in s3_front.environment().items():
+        monkeypatch.setenv(name, value)
+    return s3_front.new_bucket()
+
+
+@pytest.fixture
+def house(tmp_path: Path, request: pytest.FixtureRequest) -> House:
     """An empty data folder with a landing folder."""
     (tmp_path / "landing").mkdir()
+    if request.config.getoption("--lake") == "s3":
+        return House(tmp_path, f"{request.getfixturevalue('bucket')}/lake")
     return House(tmp_path)
