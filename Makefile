@@ -8,11 +8,11 @@ RUN := $(UV) run --locked --no-sync
 MATERIALIZE := $(RUN) dagster asset materialize -m spine_assets.definitions --select 'group:otc'
 DEMO_WEEKS := 2025-09-05...2025-11-21
 
-.PHONY: demo test long ui notebook docs lint types defs audit fuzz crash check setup help
+.PHONY: demo test long cluster cluster-test ui notebook docs lint types defs audit fuzz crash check setup help
 .DEFAULT_GOAL := help
 
 help: ## What can be made
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1	/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1	/' | expand -t 14
 
 .uv/bin/uv:
 	@echo "No uv found: installing one into .uv/"
@@ -48,6 +48,12 @@ test: setup ## Run the tests
 
 long: setup ## Run the tests that start servers and many processes
 	@$(RUN) pytest -n auto -m long
+
+cluster: setup ## Start PostgreSQL, Redis, Dagster and two workers on loopback; Ctrl-C stops all
+	@$(RUN) python -m spine_assets.local_cluster
+
+cluster-test: setup ## Run the tests that need PostgreSQL, Redis or an S3 server
+	@$(RUN) pytest -m cluster
 
 ui: setup ## Start the Dagster UI on loopback
 	@$(RUN) dagster dev -h 127.0.0.1 -p 3000

@@ -71,8 +71,8 @@ def build(folder: Path, rows: int) -> None:
 
     from spine_assets.local_lake import LocalLake
     from spine_assets.otc.checking import SAMPLE_ROWS, CheckResult, Severity
-    from spine_assets.otc.landing import scan
     from spine_assets.otc.outcome import Workplace
+    from spine_assets.otc.scanning import scan
     from spine_assets.otc.tables import TABLES
     from spine_assets.otc.week import build_week
     from spine_assets.sample import write_sample

@@ -37,6 +37,7 @@ SECTIONS = {
     "Begin": ("docs/start", "docs/concepts", "docs/commands", "docs/settings"),
     "Ask": (
         "docs/queries",
+        "docs/reading",
         "docs/analysis",
         "docs/trace",
         "docs/notebook",
@@ -51,6 +52,7 @@ SECTIONS = {
     ),
     "Run": (
         "docs/operations",
+        "docs/cluster",
         "docs/pipelines",
         "docs/runs",
         "docs/runs-log",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _POLL_SECONDS = 0.5  # a person sees no faster, and each look is one query
 _EVENTS_A_LOOK = 1_000
+_HEALTH_SECONDS = 10.0  # between looks whether a run still has a worker; each asks a server
 
 
 @dataclass
@@ -65,6 +66,36 @@ class Follower:
             told(self.latest)
             if run is not None and run.is_finished:
                 return run.status
+            time.sleep(_POLL_SECONDS)
+
+
+def all_until_the_end(
+    followers: Sequence[Follower],
+    tells: Sequence[Callable[[Progress | None], None]],
+    is_lost: Callable[[dg.DagsterRun], bool],
+) -> None:
+    """Follow runs of other processes, side by side, until each has ended.
+
+    Args:
+        followers: One a run.
+        tells: For each, what is told how far its run has come.
+        is_lost: Asked now and then of each that has not ended: whether nothing runs it any
+            more, which it records.
+    """
+    going = list(zip(followers, tells, strict=True))
+    looked = time.monotonic()
+    while going:
+        is_due = time.monotonic() - looked > _HEALTH_SECONDS
+        looked = time.monotonic() if is_due else looked
+        ended = []
+        for follower, told in going:
+            run = follower.instance.get_run_by_id(follower.run_id)
+            follower.look()
+            told(follower.latest)
+            if run is not None and (run.is_finished or (is_due and is_lost(run))):
+                ended.append(follower)
+        going = [item for item in going if item[0] not in ended]
+        if going:
             time.sleep(_POLL_SECONDS)
 
 

@@ -45,8 +45,14 @@ class Settings(BaseSettings):
         log_format: Log lines of our jobs: `human` or `json` (`SPINE_LOG_FORMAT`).
         threads: Weeks that a run builds at once, at most (`SPINE_THREADS`); None means one
             a core.
+        backend: Where runs that the `spine` command starts are executed, and by which
+            executor the code location runs jobs without one of their own (`SPINE_BACKEND`):
+            `in_process`; `multiprocess`, each step in a process of its own; or `celery`, on
+            the Celery workers of Dagster's instance.
         memory_limit: Memory that a run keeps below (`SPINE_MEMORY_LIMIT`, such as `2GB`);
             one week at a time is built whatever it takes.
+        weeks_per_run: Most weeks of a run (`SPINE_WEEKS_PER_RUN`), so that several workers share
+            a backfill; None means all that adjoin.
     """
 
     model_config = SettingsConfigDict(env_prefix="SPINE_", env_file=".env", extra="ignore")
@@ -57,6 +63,8 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["human", "json"] = "human"
     threads: PositiveInt | None = None
+    backend: Literal["in_process", "multiprocess", "celery"] = "in_process"
+    weeks_per_run: PositiveInt | None = None
     memory_limit: ByteSize = ByteSize(2_000_000_000)
 
     @field_validator("data_dir", "lake", "database_path", mode="before")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import resource
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -17,6 +17,7 @@ import pytest
 from spine_assets.defs import reading
 from spine_assets.defs.otc import weekly
 from spine_assets.lakes import open_lake
+from spine_assets.local_cluster import postgres
 from spine_assets.local_lake import LocalLake
 from spine_assets.otc import scanning
 from spine_assets.otc.checking import CheckResult
@@ -26,7 +27,7 @@ from spine_assets.otc.outcome import TableBuilt, WeekResult, Workplace
 from spine_assets.otc.scanning import scan
 from spine_assets.otc.tables import TABLES
 from spine_assets.otc.week import build_week
-from spine_assets_tests import s3
+from spine_assets_tests import s3, storages
 from spine_assets_tests.s3_front import Front, fronting
 
 HEADER = (
@@ -86,6 +87,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="folder",
         help="where houses have their lake: a folder, or a bucket of a local S3 server",
     )
+    parser.addoption(
+        "--storage",
+        choices=("sqlite", "postgres"),
+        default="sqlite",
+        help="where Dagster keeps its history in the tests of operations",
+    )
 
 
 @contextmanager
@@ -97,6 +104,23 @@ def files_limited_to(size: int) -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """On PostgreSQL, tests of SQLite's own files have nothing to look at."""
+    if config.getoption("--storage") == "postgres":
+        reason = postgres.missing() or "is about SQLite's files"
+        for item in items:
+            if postgres.missing() or item.get_closest_marker("sqlite"):
+                item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def dagster_storage(pytestconfig: pytest.Config) -> Iterator[None]:
+    """A PostgreSQL server for the session where one is asked for and can be had."""
+    wanted = pytestconfig.getoption("--storage") == "postgres" and not postgres.missing()
+    with storages.on_postgres() if wanted else nullcontext():
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -228,5 +252,7 @@ def house(tmp_path: Path, request: pytest.FixtureRequest) -> House:
     """An empty data folder with a landing folder."""
     (tmp_path / "landing").mkdir()
     if request.config.getoption("--lake") == "s3":
-        return House(tmp_path, f"{request.getfixturevalue('bucket')}/lake")
+        place = f"{request.getfixturevalue('bucket')}/lake"
+        request.getfixturevalue("monkeypatch").setenv("SPINE_LAKE", place)
+        return House(tmp_path, place)
     return House(tmp_path)

@@ -23,8 +23,12 @@ _PROXY = "needs nginx, htpasswd and openssl of the machine"
 _SIM = "needs the server of the line before; finra_sim/test_steering.py asks the same"
 _BROWSER = "starts the browser of the machine; defs/test_report.py gives it one of its own"
 _WHOLE = "needs the whole project; declarative/test_tools.py runs it in a copy"
+_ENGINE = "needs a container engine; local_cluster/test_deployed.py reads the files"
 _ROOT = "changes the machine, as root"
+_BUCKET = "needs a bucket; test_lake_copy.py copies to one and back"
 NOT_RUN = {
+    "spine lake copy data/lake s3://bucket/lake": _BUCKET,
+    "spine lake copy s3://bucket/lake copies/back": _BUCKET,
     ".venv/bin/dg scaffold defs spine_assets.components.DeclarativePipeline "
     "pipelines/large_venues": _WHOLE,
     ".venv/bin/dg check yaml": _WHOLE,
@@ -32,6 +36,9 @@ NOT_RUN = {
     "make demo": "installs, and is run on a clean checkout by `.ci/run`",
     "make test": "would run this test again",
     "make ui": _ENDLESS + "defs/test_backfill.py and test_services.py start the same",
+    "make cluster": _ENDLESS + "local_cluster/ starts the same",
+    "cp deploy/cluster.env.example deploy/.env && chmod 600 deploy/.env": _ENGINE,
+    "docker compose -f deploy/compose.yaml up -d --build": _ENGINE,
     "make notebook": _ENDLESS + "test_notebook.py runs the notebook",
     "cp notebooks/explore.py notebooks/mine.py": "the notebook is not in the copy of the project",
     ".venv/bin/marimo edit --skip-update-check notebooks/mine.py": _ENDLESS + "edits a file",
@@ -70,6 +77,14 @@ NOT_RUN = {
     "curl -s -X POST http://127.0.0.1:8713/sim/faults "
     '-d \'{"kind": "gateway_timeout", "count": 3}\'': _SIM,
     "curl -s http://127.0.0.1:8713/sim/requests": _SIM,
+    **dict.fromkeys(
+        (
+            "spine compare --weeks 4",
+            "spine compare --first 2025-10-03 --last 2025-11-21 "
+            "--backends in_process,multiprocess --repeat 3",
+        ),
+        "minutes of whole processes; comparison/test_command.py runs shorter ones",
+    ),
     "git pull": "needs the repository's server",
     "make setup": "installs, and is run on a clean checkout by `.ci/run`",
 }
@@ -89,6 +104,7 @@ NOT_RUN |= dict.fromkeys(
 )
 RUN_ELSEWHERE = {
     "from-outside.md": "needs nginx and running servers; outside/test_page.py types all of it",
+    "reading.md": "needs a bucket; test_other_engines.py runs all but what was not tried",
 }
 """Pages whose blocks, but for the commands of `NOT_RUN`, another test takes from the page."""
 NEED_DAEMON = {

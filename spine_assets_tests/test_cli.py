@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import shutil
 from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
@@ -22,6 +21,7 @@ from spine_assets.definitions import defs
 from spine_assets.history import open_instance
 from spine_assets.sample import SampleFile, committed_week
 from spine_assets.weeks import Tier, VenueClass
+from spine_assets_tests import storages
 
 PROJECT = Path(__file__).parent.parent
 WEEK, NEXT = date(2025, 10, 10), date(2025, 10, 17)
@@ -33,7 +33,7 @@ Spine = Callable[..., Result]
 def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A project folder with two sample weeks landed, the first of them built by Dagster."""
     root = tmp_path_factory.mktemp("project")
-    shutil.copy(PROJECT / "dagster.yaml", root)
+    storages.lay_out(root)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
         patch.delenv("DAGSTER_HOME", raising=False)

@@ -26,7 +26,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from spine_assets import dagster_storage
+from spine_assets import dagster_events, dagster_storage
 from spine_assets.dagster_storage import BatchingSqliteStorage, _is_made
 from spine_assets.defs.partitions import WEEKS
 from spine_assets_tests.conftest import files_limited_to
@@ -163,7 +163,7 @@ class TestEqualContent:
         tmp_path: Path,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        monkeypatch.setattr(dagster_storage, "MOST_EVENTS", most)
+        monkeypatch.setattr(dagster_events, "MOST_EVENTS", most)
         told, found = [], []
         for storage in (DagsterSqliteStorage, BatchingSqliteStorage):
             place = tmp_path / uuid.uuid4().hex

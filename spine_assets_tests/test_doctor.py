@@ -26,6 +26,7 @@ from spine_assets.report.building import Reports
 from spine_assets.report.stored import page_path
 from spine_assets.settings import Settings, load_settings
 from spine_assets.warehouse import ensure_view_file
+from spine_assets_tests import storages
 from spine_assets_tests.conftest import NOW, SHARES, WEEK, House, delivered, files_limited_to, line
 
 OK, WARN, FAIL = Outcome.OK, Outcome.WARN, Outcome.FAIL
@@ -52,7 +53,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         if name.startswith("SPINE_") or name == "DAGSTER_HOME":
             monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "dagster.yaml").write_text(_DAGSTER_YAML)
+    storages.lay_out(tmp_path, _DAGSTER_YAML)
     house = House(tmp_path / "data")
     house.drop("otc.csv", delivered(line("AAAA"), line("BBBB")))
     result = house.built()

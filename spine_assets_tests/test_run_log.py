@@ -24,9 +24,10 @@ from spine_assets.cli.shared import NEWEST_RUNS
 from spine_assets.history import open_instance, x_meta
 from spine_assets.history.logged import MOST_CHARS, STATUSES, LoggedRun, logged
 from spine_assets.history.steps import missing
+from spine_assets.local_cluster import postgres
 from spine_assets.run_log import LOG_TABLES, NEWEST, RUNS, STEPS, LogTable, RunLog
 from spine_assets.table import Type
-from spine_assets_tests import logged_runs, postgres
+from spine_assets_tests import logged_runs
 from spine_assets_tests.conftest import in_memory
 from spine_assets_tests.defs.conftest import SOURCE
 from spine_assets_tests.logged_runs import PLACE, Made

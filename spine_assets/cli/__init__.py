@@ -13,11 +13,13 @@ import click
 
 from spine_assets.cli.anomalies import anomalies
 from spine_assets.cli.backfill import backfill
+from spine_assets.cli.compare import compare
 from spine_assets.cli.completion import completion
 from spine_assets.cli.database import db
 from spine_assets.cli.doctor import doctor
 from spine_assets.cli.fetch import fetch
 from spine_assets.cli.finra_sim import finra_sim
+from spine_assets.cli.lake import lake
 from spine_assets.cli.look import query, status, week
 from spine_assets.cli.past import captures, diff, export
 from spine_assets.cli.pipelines import pipelines
@@ -42,6 +44,7 @@ _COMMANDS = (
     run,
     pipelines,
     backfill,
+    compare,
     status,
     anomalies,
     runs,
@@ -55,6 +58,7 @@ _COMMANDS = (
     sample,
     finra_sim,
     db,
+    lake,
     doctor,
     fetch,
     shell,

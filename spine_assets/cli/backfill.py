@@ -33,7 +33,9 @@ if TYPE_CHECKING:
 @click.option("--dry-run", is_flag=True, help="Say which weeks and runs; start nothing.")
 @click.option("--force", is_flag=True, help="Build also weeks that are unchanged.")
 @click.option(
-    "--weeks-per-run", type=COUNT, help="Most weeks of one run; default: all that adjoin."
+    "--weeks-per-run",
+    type=COUNT,
+    help="Most weeks of one run; default: SPINE_WEEKS_PER_RUN, else all that adjoin.",
 )
 @click.option("--lane", type=LANE, default="backfill", show_default=True)
 @click.option("--queue", "queued", is_flag=True, help="Hand the runs to the running daemon.")
@@ -68,13 +70,15 @@ def backfill(
     from spine_assets.cli import render_backfill
     from spine_assets.history import open_instance
     from spine_assets.pipelines import RunPlan
+    from spine_assets.settings import load_settings
     from spine_assets.tags import Lane, run_tags
     from spine_assets.weeks import stretches
 
+    most = weeks_per_run or load_settings().weeks_per_run
     config = {"ops": {"otc_week": {"config": {"force": True}}}} if force else {}
     with open_instance() as instance:
         chosen, passed_over = _choose(instance, weeks, missing, failed)
-        plans = [RunPlan(*part, config) for part in stretches(chosen, weeks_per_run)]
+        plans = [RunPlan(*part, config) for part in stretches(chosen, most)]
         if not dry_run and plans:
             tags = run_tags("otc.weekly", Lane(lane), "cli", max_runtime)
             stories = _run(instance, plans, len(chosen), tags, queued, wait, verbose)
@@ -129,20 +133,12 @@ def _run(
 
     level = None if verbose else "CRITICAL"  # failures are told at the end, in full
     wait = wait or not queued
-    stories = []
     with (
-        _bar(total, shown=wait and not verbose) as shows,
         starting.launcher(instance, queued, level) as launcher,
+        _bar(total, shown=wait and not verbose) as shows,
     ):
-        if queued and wait:  # all at once, so that the daemon may run several
-            ids = [starting.start(launcher, "otc_weekly", p, tags, False, None) for p in plans]
-            return [starting.follow(instance, item.line.run_id, next(shows)) for item in ids]
-        for plan in plans:
-            show = next(shows)
-            stories.append(starting.start(launcher, "otc_weekly", plan, tags, wait, show))
-            if stories[-1].line.status == "canceled":
-                break
-    return stories
+        of_each = [next(shows) for _ in plans]
+        return starting.start_all(launcher, "otc_weekly", plans, tags, wait, of_each)
 
 
 @contextmanager

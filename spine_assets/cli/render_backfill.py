@@ -124,7 +124,9 @@ def _total(stories: list[RunStory]) -> None:
     raw = [item.tables["otc_raw"] for item in stories if "otc_raw" in item.tables]
     built, unchanged = sum(one.built for one in raw), sum(one.unchanged for one in raw)
     failed = sum(len(item.weeks_failed) for item in stories)
-    seconds = sum(item.line.seconds or 0 for item in stories)
+    began = [item.line.started for item in stories if item.line.started]
+    ended = [item.line.ended for item in stories if item.line.ended]
+    seconds = (max(ended) - min(began)).total_seconds() if began and ended else 0.0
     CONSOLE.print(
         f"{text(built)} weeks captured anew, {text(unchanged)} as they were, "
         f"{text(failed)} failed; {text(sum(one.rows for one in raw))} rows in {seconds:,.1f} s",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -59,7 +60,7 @@ def run(
     `spine list` names the pipelines. Each run is Dagster's, with an id, events and metrics.
     Exit code 1: a run failed or was canceled.
     """
-    from spine_assets.cli import render_pipelines
+    from spine_assets.cli import render_pipelines, starting
     from spine_assets.pipelines import ParameterError, read_parameters
     from spine_assets.tags import Lane
 
@@ -72,6 +73,7 @@ def run(
     except ParameterError as error:
         raise click.UsageError(f"{error}\n(spine run {pipeline.name} --help-params)") from error
     plan = pipeline.plan(values, dry_run)
+    plan = replace(plan, runs=starting.split(plan.runs))
     for note in plan.notes:
         click.echo(note, err=True)
     if dry_run or not plan.runs:
@@ -102,16 +104,16 @@ def _launch(
     wait: bool,
     as_json: bool,
 ) -> None:
-    """Start the runs one after the other and say what became of each."""
+    """Start the runs and say what became of each."""
     from spine_assets.cli import render_runs, starting
     from spine_assets.history import open_instance
     from spine_assets.tags import run_tags
 
     tags = run_tags(pipeline.name, lane, "cli", max_runtime)
     with open_instance() as instance, starting.launcher(instance, queued, None) as launcher:
-        stories = [
-            starting.start(launcher, pipeline.job, one, tags, wait, show=None) for one in runs
-        ]
+        stories = starting.start_all(
+            launcher, pipeline.job, runs, tags, wait, [starting.silent] * len(runs)
+        )
     if as_json:
         click.echo(json.dumps([render_runs.story_json(item) for item in stories], indent=1))
     else:

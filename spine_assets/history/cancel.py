@@ -15,6 +15,7 @@ import dagster as dg
 
 from spine_assets.history.runs import SHORT_ID
 from spine_assets.history.storage import GRPC_INFO_TAG
+from spine_assets.launching import celery_workers
 from spine_assets.tags import FRONT
 
 OF_A_PROCESS = "cli"
@@ -77,7 +78,11 @@ def _ask(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str | None:
             "materialize`): stop it there with Ctrl-C, or it is gone"
         )
     try:
-        if launcher.terminate(run.run_id):
+        if celery_workers.is_on_workers(instance):
+            is_told = celery_workers.ask_to_end(instance, run)
+        else:
+            is_told = launcher.terminate(run.run_id)
+        if is_told:
             return None
     except dg.DagsterError as error:
         return f"no code server answers for it ({_first_line(error)}): its process is gone"

@@ -19,6 +19,7 @@ from spine_assets.definitions import defs
 from spine_assets.history import table_states
 from spine_assets.otc.typing_rules import DELIVERED
 from spine_assets.weeks import Tier, publication_day
+from spine_assets_tests import storages
 
 SOURCE = Path(__file__).parents[2]
 TABLES = (
@@ -136,8 +137,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
             monkeypatch.delenv(name)
     root = tmp_path / "project"
     root.mkdir()
-    for name in ("dagster.yaml", "workspace.yaml"):
-        shutil.copy(SOURCE / name, root / name)
+    shutil.copy(SOURCE / "workspace.yaml", root)
+    storages.lay_out(root)
     monkeypatch.chdir(root)
     made = Project(root)
     made.landing.mkdir(parents=True)

@@ -6,7 +6,6 @@ and lines are counted from the delivered bytes, so that the program does not vou
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,8 +26,9 @@ from spine_assets.otc.landing import Landing
 from spine_assets.otc.scanning import scan
 from spine_assets.otc.tables import TABLES
 from spine_assets.warehouse import connect
+from spine_assets_tests import storages
 from spine_assets_tests.conftest import HEADER
-from spine_assets_tests.defs.conftest import SOURCE, Outcome, Project, Runner
+from spine_assets_tests.defs.conftest import Outcome, Project, Runner
 
 Figures = dict[tuple[str, str], tuple[Decimal, int]]
 """(symbol, mpid) -> shares, trades."""
@@ -201,7 +201,7 @@ def opened(root: Path, code_location: dg.Definitions, *, forgets: bool = False) 
         forgets: Dagster's storage is in memory, which is three times faster over many weeks,
             but the `spine` command cannot see it.
     """
-    shutil.copy(SOURCE / "dagster.yaml", root)
+    storages.lay_out(root)
     made = Project(root)
     made.landing.mkdir(parents=True)
     with pytest.MonkeyPatch.context() as patch:

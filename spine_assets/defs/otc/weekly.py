@@ -23,13 +23,12 @@ from spine_assets.otc.outcome import NoInput, TableBuilt, WeekResult, Workplace
 from spine_assets.progress import Progress
 from spine_assets.report import NAME as REPORT
 from spine_assets.report.building import Reports
+from spine_assets.settings import load_settings
 
 Event = dg.AssetMaterialization | dg.AssetCheckEvaluation
 # A full disk or a lost mount may be mended in moments; who waits longer asks again.
 MAX_RETRIES = 2
 FIRST_WAIT_SECONDS = 5  # then twice as long each time
-
-finra_otc_files = files_spec()
 
 
 class BuildConfig(dg.Config):
@@ -80,13 +79,26 @@ class _Tally:
         )
 
 
-@dg.multi_asset(
-    name="otc_week",
-    specs=[*table_specs(), report_spec()],
-    check_specs=check_specs(),
-    can_subset=True,
-    backfill_policy=dg.BackfillPolicy.single_run(),
-)
+def backfill_policy(weeks_per_run: int | None) -> dg.BackfillPolicy:
+    """How a backfill becomes runs: one for all weeks, or one for each so many of them."""
+    if weeks_per_run is None:
+        return dg.BackfillPolicy.single_run()
+    return dg.BackfillPolicy.multi_run(max_partitions_per_run=weeks_per_run)
+
+
+@dg.definitions
+def weekly_assets() -> dg.Definitions:
+    """The assets of a week. Settings are read when Dagster asks for them, not at import."""
+    made = dg.multi_asset(
+        name="otc_week",
+        specs=[*table_specs(), report_spec()],
+        check_specs=check_specs(),
+        can_subset=True,
+        backfill_policy=backfill_policy(load_settings().weeks_per_run),
+    )
+    return dg.Definitions([files_spec(), made(otc_week)])
+
+
 def otc_week(
     context: dg.AssetExecutionContext, config: BuildConfig, spine: Spine
 ) -> Iterator[Event]:

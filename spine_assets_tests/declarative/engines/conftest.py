@@ -3,13 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
-import uuid
-from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
@@ -18,6 +11,7 @@ import pytest
 from spine_assets.declarative.place import Place
 from spine_assets_tests.alerts import conftest as alerts
 from spine_assets_tests.analysis_lake import ATS, Row, lake_of
+from spine_assets_tests.s3 import S3Server
 
 T1 = "NMS_TIER_1"
 WEEK, EARLIER = date(2025, 11, 21), date(2025, 11, 14)
@@ -52,45 +46,9 @@ def root(tmp_path: Path, made_lake: Path) -> Path:
     return tmp_path
 
 
-@pytest.fixture(scope="session")
-def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """URL of an S3 server on loopback, a process of its own."""
-    port = alerts.free_port()
-    log = tmp_path_factory.mktemp("s3") / "log"
-    with log.open("wb") as out:
-        command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-        server = subprocess.Popen(command, stdout=out, stderr=out)
-    try:
-        for _ in range(600):  # a minute, for a busy machine
-            try:
-                socket.create_connection(("127.0.0.1", port)).close()
-                break
-            except OSError:
-                assert server.poll() is None, log.read_text()
-                time.sleep(0.1)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.terminate()
-        server.wait()
-
-
 @pytest.fixture
-def bucket(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> str:
+def bucket(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> str:
     """URL of an empty bucket, which the environment leads to."""
-    for name, value in s3_environment(s3_server).items():
+    for name, value in s3_server.environment().items():
         monkeypatch.setenv(name, value)
-    name = f"b{uuid.uuid4().hex}"
-    request = urllib.request.Request(f"{s3_server}/{name}", method="PUT")
-    urllib.request.urlopen(request).close()
-    return f"s3://{name}"
-
-
-def s3_environment(server: str) -> dict[str, str]:
-    """The variables by which obstore finds a server and its credentials."""
-    return {
-        "AWS_ENDPOINT_URL": server,
-        "AWS_ALLOW_HTTP": "true",
-        "AWS_ACCESS_KEY_ID": "key",
-        "AWS_SECRET_ACCESS_KEY": "s3cr3t-aws",
-        "AWS_REGION": "us-east-1",
-    }
+    return s3_server.new_bucket()

@@ -21,9 +21,10 @@ from obstore.store import S3Store
 
 from spine_assets.declarative.engine import EngineExecutionError, TransientError
 from spine_assets.declarative.engines.lake_export import ENGINE
+from spine_assets_tests import s3
 from spine_assets_tests.alerts.conftest import free_port
-from spine_assets_tests.declarative.engines.conftest import s3_environment
 from spine_assets_tests.declarative.engines.steps import act, context_of
+from spine_assets_tests.s3 import S3Server
 
 pytestmark = pytest.mark.long
 
@@ -103,7 +104,7 @@ def test_what_a_store_answers_is_told_by_whether_it_may_pass(
     root: Path, monkeypatch: pytest.MonkeyPatch, answer: str, kind: type[Exception]
 ) -> None:
     with answering(answer) as server:
-        for name, value in s3_environment(server).items():
+        for name, value in s3.environment(server).items():
             monkeypatch.setenv(name, value)
         with pytest.raises(kind, match="s3://bucket/p"):
             act(ENGINE, step("s3://bucket/p"), context_of(root))
@@ -137,11 +138,11 @@ act(ENGINE, one, context_of(Path(sys.argv[1])))
 
 
 def test_a_process_that_is_killed_while_it_sends_leaves_the_earlier_object(
-    bucket: str, root: Path, s3_server: str
+    bucket: str, root: Path, s3_server: S3Server
 ) -> None:
     act(ENGINE, step(bucket), context_of(root))
-    with relayed(s3_server, most=2_000_000) as (server, reached):
-        environment = {**os.environ, **s3_environment(server)}
+    with relayed(s3_server.url, most=2_000_000) as (server, reached):
+        environment = {**os.environ, **s3.environment(server)}
         command = [sys.executable, "-c", KILLED, str(root), bucket]
         process = subprocess.Popen(command, env=environment)
         assert reached.wait(60)

@@ -1,4 +1,4 @@
-"""A PostgreSQL server of its own on a free loopback port, for Dagster's storage in tests.
+"""A PostgreSQL server of its own on a free loopback port, for Dagster's storage.
 
     with running() as server:
         url = server.database("dagster")
@@ -16,20 +16,25 @@ import pwd
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from spine_assets.local_cluster.processes import (
+    HOST,
+    CannotStart,
+    Child,
+    Children,
+    free_port,
+    wait_for,
+)
 
 _DEBIAN = Path("/usr/lib/postgresql")  # Debian keeps the server's programs out of PATH
 _USER = "postgres"
 _START_SECONDS = 60.0  # it takes about one; a machine under load some times that
-_STOP_SECONDS = 30.0
-_LOG_CHARS = 3_000
 
 
 @dataclass(frozen=True)
@@ -43,11 +48,11 @@ class Server:
 
     programs: Path
     port: int
-    password: str
+    password: str = field(repr=False)
 
     def url(self, database: str = _USER) -> str:
         """Where a database is, as SQLAlchemy and Dagster read it."""
-        return f"postgresql+psycopg2://{_USER}:{self.password}@127.0.0.1:{self.port}/{database}"
+        return f"postgresql+psycopg2://{_USER}:{self.password}@{HOST}:{self.port}/{database}"
 
     def database(self, name: str) -> str:
         """Make an empty database; its URL."""
@@ -57,11 +62,11 @@ class Server:
     def answers(self) -> bool:
         """Whether it takes connections."""
         program = str(self.programs / "pg_isready")
-        command = [program, "-q", "-h", "127.0.0.1", "-p", str(self.port)]
+        command = [program, "-q", "-h", HOST, "-p", str(self.port)]
         return subprocess.run(command, check=False).returncode == 0
 
     def _ask(self, program: str, *words: str) -> None:
-        place = ("-h", "127.0.0.1", "-p", str(self.port), "-U", _USER)
+        place = ("-h", HOST, "-p", str(self.port), "-U", _USER)
         env = {**os.environ, "PGPASSWORD": self.password}
         subprocess.run([str(self.programs / program), *place, *words], check=True, env=env)
 
@@ -76,32 +81,32 @@ def missing() -> str | None:
 
 
 @contextmanager
-def running() -> Iterator[Server]:
+def running(log: Path | None = None, *, durable: bool = False) -> Iterator[Server]:
     """A server with an empty cluster, gone with all it held when the block ends.
 
     Its folder is below the system's folder of temporary files, which the server's user can reach:
     pytest's own are closed to others.
+
+    Args:
+        log: Its log; None keeps none.
+        durable: Each commit waits for the disk, as on a server in earnest.
+
+    Raises:
+        CannotStart: it does not answer.
     """
     programs = _programs()
-    assert programs is not None, missing()
-    with tempfile.TemporaryDirectory(prefix="spine-postgres-") as name:
+    if programs is None:
+        raise CannotStart(missing())
+    with tempfile.TemporaryDirectory(prefix="spine-postgres-") as name, Children() as children:
         root = Path(name)
+        children.remove(root)
         if _user() is not None:
             shutil.chown(root, _USER)
-        server = Server(programs, _free_port(), secrets.token_hex())
+        server = Server(programs, free_port(), secrets.token_hex())
         _make_cluster(root, server)
-        with (root / "log").open("w") as log:
-            process = _start(root, server, log.fileno())
-            try:
-                _wait(process, server, root)
-                yield server
-            finally:
-                process.send_signal(signal.SIGINT)  # ends without waiting for its clients
-                try:
-                    process.wait(_STOP_SECONDS)
-                except subprocess.TimeoutExpired:
-                    process.kill()
-                    process.wait()
+        child = _start(children, root, server, log or root / "log", durable=durable)
+        wait_for(child, server.answers, seconds=_START_SECONDS)
+        yield server
 
 
 def _make_cluster(root: Path, server: Server) -> None:
@@ -122,33 +127,23 @@ def _make_cluster(root: Path, server: Server) -> None:
     )
 
 
-def _start(root: Path, server: Server, log: int) -> subprocess.Popen[bytes]:
-    """The server itself, a child of this process; nothing of it survives a power cut."""
+def _start(children: Children, root: Path, server: Server, log: Path, *, durable: bool) -> Child:
+    """The server itself, a child of this process."""
     settings = {
         "port": str(server.port),
-        "listen_addresses": "127.0.0.1",
+        "listen_addresses": HOST,
         "unix_socket_directories": "",
-        "fsync": "off",
+        "fsync": "on" if durable else "off",
     }
     words = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
-    return subprocess.Popen(
+    return children.start(
+        "postgres",
         [str(server.programs / "postgres"), "-D", str(root / "data"), *words],
-        user=_user(),
-        group=_user(),
-        extra_groups=_groups(),
+        log=log,
         cwd=root,
-        stdout=log,
-        stderr=subprocess.STDOUT,
+        user=_user(),
+        stop_with=signal.SIGINT,  # ends without waiting for its clients
     )
-
-
-def _wait(process: subprocess.Popen[bytes], server: Server, root: Path) -> None:
-    end = time.monotonic() + _START_SECONDS
-    while not server.answers():
-        if process.poll() is not None or time.monotonic() > end:
-            said = (root / "log").read_text()[-_LOG_CHARS:]
-            raise RuntimeError(f"PostgreSQL does not answer on port {server.port}:\n{said}")
-        time.sleep(0.1)
 
 
 def _programs() -> Path | None:
@@ -176,9 +171,3 @@ def _has_user() -> bool:
     except KeyError:
         return False
     return True
-
-
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])

@@ -1,0 +1,119 @@
+"""The command that runs the same weeks on each backend."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from spine_assets.cli.shared import COUNT, WeekType, as_json_option, told
+
+if TYPE_CHECKING:
+    pass
+
+_WEEKS = 4  # a minute a backend, and enough weeks that one more or less shows
+# Written out: importing the settings would cost `spine --help` its speed. A test compares.
+BACKENDS = ("in_process", "multiprocess", "celery")
+
+
+class BackendsType(click.ParamType[tuple[str, ...]]):
+    """Names of backends with commas between."""
+
+    name = "backends"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, ...]:
+        """Read the names."""
+        if isinstance(value, tuple):
+            return value
+        names = tuple(dict.fromkeys(part.strip() for part in str(value).split(",")))
+        if unknown := [name for name in names if name not in BACKENDS]:
+            self.fail(f"there is no {unknown[0]!r}; known: {', '.join(BACKENDS)}", param, ctx)
+        return names
+
+
+@click.command()
+@click.option("--first", type=WeekType(), help="First week; with --last.")
+@click.option("--last", type=WeekType(), help="Last week.")
+@click.option("--weeks", type=COUNT, help=f"Newest weeks with files; default: {_WEEKS}.")
+@click.option("--backends", type=BackendsType(), metavar="A,B", help="Default: all that can run.")
+@click.option("--repeat", type=COUNT, default=1, show_default=True, help="Times; medians are told.")
+@click.option("--workers", type=COUNT, default=1, show_default=True, help="Of Celery.")
+@as_json_option
+@told
+def compare(
+    first: date | None,
+    last: date | None,
+    weeks: int | None,
+    backends: tuple[str, ...] | None,
+    repeat: int,
+    workers: int,
+    as_json: bool,
+) -> None:
+    r"""Build the same weeks on each backend; tell status, time, overhead, and if tables are equal.
+
+    \b
+    spine compare --weeks 4
+    spine compare --first 2025-10-03 --last 2025-11-21 --backends in_process,celery
+
+    Each builds into a lake and a Dagster storage of its own in a temporary folder, which is
+    deleted; your lake and history stay as they are. Exit code 1: a backend failed, its tables
+    differ, or one that was named is not available.
+    """
+    from spine_assets.cli import render_compare
+    from spine_assets.comparison import sides
+    from spine_assets.comparison.backends import missing
+    from spine_assets.settings import load_settings
+
+    if weeks and (first or last):
+        raise click.UsageError("give --weeks, or --first and --last")
+    if (first is None) != (last is None):
+        raise click.UsageError("--first and --last go together")
+    absent = {name: why for name in backends or BACKENDS if (why := missing(name))}
+    if backends and absent:
+        raise click.ClickException("; ".join(f"{name}: {why}" for name, why in absent.items()))
+    settings = load_settings()
+    chosen = _chosen(first, last, weeks or _WEEKS)
+    asked = [name for name in backends or BACKENDS if name not in absent]
+    with tempfile.TemporaryDirectory(prefix="spine-compare-") as name:
+        found = sides.measured(
+            asked,
+            chosen,
+            settings,
+            Path(name),
+            repeat=repeat,
+            workers=workers,
+            tell=lambda said: click.echo(said, err=True),
+        )
+    if as_json:
+        click.echo(json.dumps(render_compare.as_json(chosen, found, absent), indent=1))
+    else:
+        render_compare.show(chosen, found, absent)
+    if not all(side.is_ok and side.is_equal for side in found):
+        raise click.exceptions.Exit(1)
+
+
+def _chosen(first: date | None, last: date | None, newest: int) -> Sequence[date]:
+    """Weeks with files: those from first to last, or the newest."""
+    from spine_assets.otc.scanning import scan
+    from spine_assets.settings import load_settings
+
+    settings = load_settings()
+    landed = scan(settings.landing_path, settings.landing_index_path).weeks()
+    if first is not None and last is not None:
+        found = [week for week in landed if first <= week <= last]
+        where = f"of the weeks {first}..{last}"
+    else:
+        found, where = landed[-newest:], "here"
+    if not found:
+        raise click.ClickException(
+            f"no file {where} to compare with in {settings.landing_path}: deliver some, or "
+            "spine sample writes synthetic ones"
+        )
+    return found

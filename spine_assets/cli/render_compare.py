@@ -1,0 +1,101 @@
+"""How a comparison of backends is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Any
+
+from rich import box
+from rich.table import Table as Grid
+
+from spine_assets.cli.render import CONSOLE, safe
+from spine_assets.comparison.sides import Side
+
+_SHOWN = 10  # differences a backend; --json has all
+
+
+def show(weeks: Sequence[date], sides: Sequence[Side], absent: Mapping[str, str]) -> None:
+    """A line a backend; below it what failed and what differs."""
+    CONSOLE.print(f"{len(weeks)} weeks, {weeks[0]}..{weeks[-1]}", highlight=False)
+    grid = Grid(box=box.SIMPLE)
+    grid.add_column("backend")
+    grid.add_column("status")
+    for head in ("runs", "wall s", "building s", "overhead s", "rows", "rows/s"):
+        grid.add_column(head, justify="right")
+    grid.add_column("tables")
+    for side in sides:
+        grid.add_row(*_cells(side))
+    for name in absent:
+        grid.add_row(name, "not available", *[""] * 7)
+    CONSOLE.print(grid)
+    for name, why in absent.items():
+        CONSOLE.print(f"{name} is not available: {why}", highlight=False, soft_wrap=True)
+    for side in sides:
+        _faults(side)
+
+
+def _cells(side: Side) -> list[str]:
+    wall = side.median(lambda trial: trial.wall_seconds)
+    rows = side.trials[-1].rows
+    made_nothing = not any(trial.is_ok for trial in side.trials)
+    return [
+        side.backend,
+        "ok" if side.is_ok else "failed",
+        str(side.trials[-1].runs),
+        f"{wall:.1f}",
+        f"{side.median(lambda trial: trial.building_seconds):.1f}",
+        f"{side.median(lambda trial: trial.overhead_seconds):.1f}",
+        f"{rows:,}",
+        f"{rows / wall:,.0f}",
+        "not compared" if made_nothing else "equal" if side.is_equal else "differ",
+    ]
+
+
+def _faults(side: Side) -> None:
+    for trial in side.trials:
+        if trial.weeks_failed:
+            CONSOLE.print(f"{side.backend}: failed: {', '.join(trial.weeks_failed)}")
+        for said in (trial.error or "").splitlines():
+            CONSOLE.print(f"  {safe(said)}", highlight=False, soft_wrap=True)
+    for said in side.differs[:_SHOWN]:
+        CONSOLE.print(f"{side.backend}: {safe(said)}", highlight=False, soft_wrap=True)
+    if len(side.differs) > _SHOWN:
+        CONSOLE.print(f"{side.backend}: and {len(side.differs) - _SHOWN} more")
+
+
+def as_json(
+    weeks: Sequence[date], sides: Sequence[Side], absent: Mapping[str, str]
+) -> dict[str, Any]:
+    """The same for programs, each trial by itself."""
+    return {
+        "weeks": [str(week) for week in weeks],
+        "backends": [_side_json(side) for side in sides]
+        + [
+            {"backend": name, "status": "not available", "reason": why, "trials": []}
+            for name, why in absent.items()
+        ],
+    }
+
+
+def _side_json(side: Side) -> dict[str, Any]:
+    return {
+        "backend": side.backend,
+        "status": "ok" if side.is_ok else "failed",
+        "is_equal": side.is_equal,
+        "differences": side.differs,
+        "trials": [
+            {
+                "status": "ok" if trial.is_ok else "failed",
+                "runs": trial.runs,
+                "weeks_failed": list(trial.weeks_failed),
+                "error": trial.error,
+                "wall_seconds": trial.wall_seconds,
+                "building_seconds": trial.building_seconds,
+                "overhead_seconds": round(trial.overhead_seconds, 3),
+                "rows": trial.rows,
+                "rows_per_second": round(trial.rows / trial.wall_seconds),
+            }
+            for trial in side.trials
+        ],
+    }
