@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from datetime import timedelta
 from functools import cache
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from spine_assets.alerts.wording import cut, one_line
 
@@ -83,17 +85,40 @@ def _opened(url: str, tries: int, environment: frozenset[tuple[str, str]]) -> Ob
         "timeout": timedelta(seconds=_REQUEST_SECONDS),
     }
     # obstore 0.12 reads this variable too, but forgets it where any option is given.
-    allowed = dict(environment).get(_ALLOW_HTTP[url.partition(":")[0]], "")
+    known = dict(environment)
+    allowed = known.get(_ALLOW_HTTP[url.partition(":")[0]], "")
     if allowed.lower() in {"1", "true"}:
         options["allow_http"] = True
     return from_url(
         url,
+        credential_provider=_of_profile(known) if url.startswith("s3:") else None,
         client_options=options,
         retry_config={
             "max_retries": tries,
             "retry_timeout": timedelta(seconds=_TRIED_SECONDS),
         },
     )
+
+
+def _of_profile(known: Mapping[str, str]) -> Any:
+    """Credentials of the files of Amazon's own tools, which obstore itself does not read.
+
+    Raises:
+        ValueError: a profile is asked for, and boto3 is not installed.
+    """
+    files = Path(known.get("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials")).expanduser()
+    profile = known.get("AWS_PROFILE")
+    if not profile and ("AWS_ACCESS_KEY_ID" in known or not files.exists()):
+        return None
+    try:
+        from obstore.auth.boto3 import Boto3CredentialProvider
+    except ImportError:
+        if profile:
+            raise ValueError(
+                "AWS_PROFILE is set, and profiles need boto3: install spine-assets[aws]"
+            ) from None
+        return None
+    return Boto3CredentialProvider()
 
 
 def said(error: Exception) -> str:

@@ -13,18 +13,22 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 
 import duckdb
 import polars as pl
 import pytest
+from click.testing import CliRunner
 
+from spine_assets.cli import main
 from spine_assets.lake import LakeError, LakeUnavailable
 from spine_assets.object_file import ObjectFile, Replaced
 from spine_assets.object_lake import ObjectLake
 from spine_assets.object_lock import Lease
 from spine_assets.object_reading import BucketFiles
-from spine_assets.warehouse import answer, connect
+from spine_assets.otc.tables import TABLES
+from spine_assets.warehouse import answer, connect, ensure_view_file
 from spine_assets_tests.conftest import ALL, RAW, VENUES, WEEK, House, delivered, line
 from spine_assets_tests.s3_front import Front
 
@@ -50,6 +54,7 @@ def holds(lake: ObjectLake, frame: pl.DataFrame) -> bool:
 _WRITER = """
 import sys
 from datetime import date
+from decimal import Decimal
 import polars as pl
 from spine_assets.lake import LakeError
 from spine_assets.object_lake import ObjectLake
@@ -356,8 +361,6 @@ class TestReading:
         house = House(tmp_path, lake.place)
         house.drop("otc.csv", delivered(line("AAAA", shares="100")))
         house.built()
-        from spine_assets.otc.tables import TABLES
-
         sql = "SELECT sum(share_volume) FROM otc_venue_volume"
         with connect(house.lake, TABLES) as connection:
             assert connection.execute(sql).fetchall() == [(100,)]
@@ -368,6 +371,32 @@ class TestReading:
             house.built()  # within the same second, which is all that S3 tells of times
             assert connection.execute(sql).fetchall() == [(300,)]
 
+    def test_the_file_of_views_and_the_commands_read_it(
+        self, lake: ObjectLake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / "landing").mkdir()
+        house = House(tmp_path, lake.place)
+        house.drop("otc.csv", delivered(line("AAAA", shares="100.5")))
+        house.built()
+        file = tmp_path / "spine.duckdb"
+        assert ensure_view_file(file, lake, TABLES)
+        assert not ensure_view_file(file, lake, TABLES)
+        sql = "SELECT symbol, sum(share_volume) FROM otc_venue_volume GROUP BY ALL"
+        with duckdb.connect(str(file), read_only=True) as connection:
+            lake.reach(connection)
+            assert connection.execute(sql).fetchall() == [("AAAA", Decimal("100.5"))]
+        monkeypatch.setenv("SPINE_DATA_DIR", str(tmp_path))
+        monkeypatch.setenv("SPINE_LAKE", lake.place)
+        told = CliRunner().invoke(main, ["query", sql, "--json"])
+        assert "100.5" in told.output
+        built = CliRunner().invoke(
+            main,
+            ["db", "build", str(tmp_path / "otc.duckdb"), "--table", VENUES],
+        )
+        assert built.exit_code == 0, built.output
+        with duckdb.connect(str(tmp_path / "otc.duckdb"), read_only=True) as connection:
+            assert connection.execute(sql).fetchall() == [("AAAA", Decimal("100.5"))]
+
     def test_an_object_is_not_written_by_a_query(self, lake: ObjectLake) -> None:
         target = publish(lake, OLD)
         with duckdb.connect(":memory:") as connection:
@@ -375,6 +404,33 @@ class TestReading:
             with pytest.raises(duckdb.Error, match="only read"):
                 connection.execute(f"COPY (SELECT 7 AS n) TO '{target}' (FORMAT parquet)")
         assert holds(lake, OLD)
+
+
+class TestCredentials:
+    @pytest.fixture
+    def profile(self, bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+        """A bucket whose credentials stand in a file of Amazon's tools alone."""
+        held = tmp_path / "credentials"
+        held.write_text("[desk]\naws_access_key_id = of-profile\naws_secret_access_key = s\n")
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            monkeypatch.delenv(name)
+        # Else a failure would ask the cloud's own address for them.
+        monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        monkeypatch.setenv("AWS_METADATA_ENDPOINT", "http://127.0.0.1:9")
+        monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(held))
+        return bucket
+
+    def test_of_a_profile_are_used(self, profile: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("AWS_PROFILE", "desk")
+        lake = ObjectLake(f"{profile}/lake")
+        publish(lake, OLD)
+        assert holds(lake, OLD)
+
+    def test_without_any_it_is_told(self, profile: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.delenv("AWS_SHARED_CREDENTIALS_FILE")
+        monkeypatch.setenv("HOME", "/nonexistent")
+        with pytest.raises(LakeError, match=r"data\.parquet cannot be written"):
+            publish(ObjectLake(f"{profile}/lake"), OLD)
 
 
 class TestFaultsAreTold:
