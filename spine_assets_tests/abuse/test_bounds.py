@@ -254,6 +254,7 @@ class TestFolders:
         assert found.peak < SMALL_PEAK_BYTES
 
 
+@pytest.mark.long
 def test_a_file_of_half_the_bounds_is_built_in_half_of_the_memory(house: House) -> None:
     """Half of the allowed lines with half of the allowed bytes: 63 bytes a line."""
     rows = file_format.MAX_LINES // 2

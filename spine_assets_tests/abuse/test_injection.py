@@ -204,6 +204,7 @@ class TestFileNames:
         assert not Path("/out.csv").exists()
 
 
+@pytest.mark.long
 class TestSettings:
     @pytest.mark.parametrize(
         "text",

@@ -72,6 +72,7 @@ def test_what_comes_with_the_project_is_sound() -> None:
     assert {"acme_watch_list", "globex_watch_list", "venue_share_export"} <= {*names}
 
 
+@pytest.mark.long
 def test_the_component_is_listed_and_makes_a_pipeline_that_is_sound(copy: Copy) -> None:
     assert COMPONENT in copy.run("dg", "list", "components", "--json").stdout
     made = copy.run("dg", "scaffold", "defs", COMPONENT, "pipelines/large_venues")

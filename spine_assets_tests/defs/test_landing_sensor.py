@@ -263,6 +263,7 @@ class TestMuchAtOnce:
             watch.tick()
 
 
+@pytest.mark.long
 class TestAskingAgain:
     def test_a_passing_fault_is_tried_again_a_bounded_number_of_times(
         self, project: Project, watch: Watch

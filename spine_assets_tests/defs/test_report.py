@@ -40,6 +40,7 @@ def pages(project: Project) -> list[date]:
     return stored.weeks(LocalLake(project.lake))
 
 
+@pytest.mark.long
 class TestRuns:
     def test_one_week_makes_its_page_after_its_tables(
         self, project: Project, reporting: Runner

@@ -459,6 +459,7 @@ class TestRange:
         outcome = runner.range(WEEK, AFTER)
         assert set(outcome.materialized()) >= set(every(WEEK, AFTER))
 
+    @pytest.mark.long
     @pytest.mark.parametrize(
         ("blocked", "folder"),
         [
