@@ -20,14 +20,14 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, Self
 import polars as pl
 from typing_extensions import TypeVar
 
-from spine_assets.lake_errors import LakeError, LakeUnavailable
+from spine_assets.lake_errors import LakeError, LakeMissing, LakeUnavailable
 from spine_assets.sealed_parquet import sealed
 from spine_assets.table import Table, polars_schema
 
 if TYPE_CHECKING:
     import duckdb
 
-__all__ = ["PART", "Lake", "LakeError", "LakeFile", "LakeUnavailable"]
+__all__ = ["PART", "Lake", "LakeError", "LakeFile", "LakeMissing", "LakeUnavailable"]
 
 PART = "data.parquet"
 """Name of the one file of a derived table's week."""
@@ -39,8 +39,14 @@ LOCKS = "_locks"
 """Folder of the locks; begins as what is no table."""
 
 _WEEK_FOLDER = "week_ending=2"  # of a real week; the empty one begins otherwise
-_EMPTY_WEEK = "week_ending=__HIVE_DEFAULT_PARTITION__"
-_WHOLE = "all"
+EMPTY_WEEK = "week_ending=__HIVE_DEFAULT_PARTITION__"
+"""Folder of the file without rows."""
+
+EMPTY_PART = "empty.parquet"
+"""Name of that file."""
+
+WHOLE = "all"
+"""Folder of a table without weeks."""
 
 
 class LakeFile(Protocol):
@@ -108,15 +114,15 @@ class Lake(ABC, Generic[FileT_co]):
 
     def whole_part(self, table: str) -> FileT_co:
         """The file of a table without weeks, existing or not."""
-        return self.root / table / _WHOLE / PART
+        return self.root / table / WHOLE / PART
 
     def is_whole(self, table: str) -> bool:
         """Whether a table has no weeks."""
-        return bool(self.entries(table, _WHOLE))
+        return bool(self.entries(table, WHOLE))
 
     def empty_part(self, table: str) -> FileT_co:
         """The file without rows that tells a table's columns."""
-        return self.root / table / _EMPTY_WEEK / "empty.parquet"
+        return self.root / table / EMPTY_WEEK / EMPTY_PART
 
     def weeks(self, table: str) -> list[date]:
         """Weeks of a table that hold a file, oldest first."""
@@ -280,6 +286,8 @@ def told_if_damaged(path: LakeFile) -> Iterator[None]:
         yield
     except (OSError, ValueError, pl.exceptions.PolarsError) as error:
         fault = LakeUnavailable if isinstance(error, OSError) else LakeError
+        if isinstance(error, FileNotFoundError):
+            fault = LakeMissing
         raise fault(
             f"{path} cannot be read ({error}); restore it from a copy, or delete it and build "
             "the week again while its delivered files are in the landing folder"
@@ -288,11 +296,16 @@ def told_if_damaged(path: LakeFile) -> Iterator[None]:
 
 def is_whole_name(name: str, suffix: str) -> bool:
     """Whether a name is that of a whole file of a table, no temporary one."""
-    return name.endswith(suffix) and not name.startswith(".")
+    return bool(name) and name.endswith(suffix) and not name.startswith(".")
 
 
 def week_of(folder: str) -> date | None:
     """The week that a folder's name tells; None for others, the empty one among them."""
     if not folder.startswith(_WEEK_FOLDER):
         return None
-    return date.fromisoformat(folder.partition("=")[2])
+    said = folder.partition("=")[2]
+    try:
+        week = date.fromisoformat(said)
+    except ValueError:
+        return None  # somebody's own folder, such as a copy
+    return week if str(week) == said else None

@@ -9,3 +9,7 @@ class LakeError(Exception):
 
 class LakeUnavailable(LakeError):
     """The lake's place fails (a full disk, a lost mount): the same may work a little later."""
+
+
+class LakeMissing(LakeUnavailable):
+    """There is no such file: none yet, or it was deleted a moment ago."""

@@ -18,7 +18,7 @@ from spine_assets import buckets
 from spine_assets.lake_errors import LakeError, LakeUnavailable
 
 if TYPE_CHECKING:
-    from obstore import ObjectMeta, UpdateVersion
+    from obstore import GetOptions, ObjectMeta, UpdateVersion
     from obstore.store import ObjectStore
 
 _REFUSED = re.compile(r"status code: 4(?!08|29)\d\d")  # what a later try would meet again
@@ -123,6 +123,7 @@ class ObjectFile:
     def end(self, size: int) -> Held:
         """The last bytes of the object, all where it has fewer; raises as `read_bytes`."""
         import obstore
+        from obstore.exceptions import GenericError
 
         with self._told("read"):
             if self.url.startswith(_NO_SUFFIX):
@@ -133,8 +134,14 @@ class ObjectFile:
                     )
                 )
             else:
-                found = obstore.get(self._store(), self.key, options={"range": {"suffix": size}})
-                meta, content = found.meta, bytes(found.bytes())
+                try:
+                    options: GetOptions = {"range": {"suffix": size}}
+                    found = obstore.get(self._store(), self.key, options=options)
+                    meta, content = found.meta, bytes(found.bytes())
+                except GenericError:
+                    meta, content = obstore.head(self._store(), self.key), b""
+                    if meta["size"]:
+                        raise  # only an empty object has no end
             return _held(content, meta)
 
     def between(self, start: int, end: int, version: Version) -> bytes:
@@ -174,8 +181,11 @@ class ObjectFile:
             mode = "create"
         elif isinstance(expected, Version):
             mode = expected.condition()
-        with self._told("written"):
-            done = obstore.put(self._store(), self.key, content, mode=mode, use_multipart=False)
+        try:
+            with self._told("written"):
+                done = obstore.put(self._store(), self.key, content, mode=mode, use_multipart=False)
+        except FileNotFoundError:  # S3's answer where the object that was to be replaced is gone
+            raise Replaced(f"{self} was deleted meanwhile; run the week again") from None
         return Version(done["e_tag"], done["version"])
 
     def write_bytes(self, content: bytes) -> int:
@@ -207,6 +217,12 @@ class ObjectFile:
                 for meta in page
             }
 
+    def sizes_within(self) -> dict[str, int]:
+        """Bytes of the objects right in this folder, by the last part of their names."""
+        before = f"{self.key}/" if self.key else ""
+        within = {key.removeprefix(before): size for key, size in self.sizes().items()}
+        return {name: size for name, size in within.items() if "/" not in name}
+
     def names(self) -> list[str]:
         """Names of the objects and folders right in this folder, sorted."""
         import obstore
@@ -214,7 +230,9 @@ class ObjectFile:
         with self._told("listed"):
             found = obstore.list_with_delimiter(self._store(), prefix=self.key or None)
         whole = [*found["common_prefixes"], *(meta["path"] for meta in found["objects"])]
-        return sorted(path.rstrip("/").rpartition("/")[2] for path in whole)
+        # Consoles of clouds put an empty object for the folder itself.
+        others = {path.rstrip("/") for path in whole} - {self.key}
+        return sorted(path.rpartition("/")[2] for path in others)
 
     def delete_all(self, keys: list[str]) -> None:
         """Delete objects by their whole names below the prefix."""

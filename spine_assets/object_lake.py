@@ -9,6 +9,7 @@ how DuckDB reads objects (`object_reading`).
 from __future__ import annotations
 
 import io
+import re
 import uuid
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -21,7 +22,11 @@ import polars as pl
 
 from spine_assets import object_lock, scratch, whole_writes
 from spine_assets.lake import (
+    EMPTY_PART,
+    EMPTY_WEEK,
     LOCKS,
+    PART,
+    WHOLE,
     Lake,
     LakeError,
     LakeFile,
@@ -39,6 +44,10 @@ if TYPE_CHECKING:
 
 _END_BYTES = 65_536  # holds the footer of a full-size week some times over
 _MAGIC = b"PAR1"
+# Of a lake, or of one that stands in it; reports have a page beside their weeks.
+_OF_TABLES = re.compile(
+    rf"(?:_[^/]+/[^/]+/)?(?:[^_/][^/]*/(?:week_ending=[^/]+|{WHOLE})/[^/]+|[^_/][^/]*/[^/]+\.html)"
+)
 _TRIED: set[str] = set()  # lakes of this process whose store is known to keep conditions
 
 
@@ -81,8 +90,10 @@ class ObjectLake(Lake[ObjectFile]):
         does not show them yet.
         """
         folder = self.folder(table, week)
-        listed = {name for key in folder.below() if is_whole_name(name := _name(key), ".parquet")}
+        listed = {name for name in folder.sizes_within() if is_whole_name(name, ".parquet")}
         lease = self._held.get(str(week))
+        if lease is not None:
+            lease.require()  # what is deleted or counted by this list was listed while it was ours
         noted = (
             lease.names(table) if lease else object_lock.noted(self._lock_file(str(week)), table)
         )
@@ -95,14 +106,16 @@ class ObjectLake(Lake[ObjectFile]):
 
     def stored_bytes(self, table: str, week: date) -> int:
         """How large the listed objects of a table's week are together."""
-        return sum(self.folder(table, week).sizes().values())
+        sizes = self.folder(table, week).sizes_within()
+        return sum(size for name, size in sizes.items() if is_whole_name(name, ".parquet"))
 
     def names(self, table: str, suffix: str = ".parquet") -> dict[date, list[str]]:
         """Names of all whole files of a table by week, oldest first, by one list."""
         found: dict[date, list[str]] = defaultdict(list)
         for key in (self._root / table).below():
-            folder, _, name = key.rpartition("/")
-            if (week := week_of(_name(folder))) is not None and is_whole_name(name, suffix):
+            folder, _, name = key.removeprefix(f"{table}/").partition("/")
+            week = week_of(folder)
+            if week is not None and "/" not in name and is_whole_name(name, suffix):
                 found[week].append(name)
         return dict(sorted(found.items()))
 
@@ -123,23 +136,28 @@ class ObjectLake(Lake[ObjectFile]):
             LakeUnavailable: another writer was there meanwhile, whose file stands.
         """
         file = _object(target)
-        lease = self._held.get(_week_in(file))
-        if lease is None:
-            file.put(staged, "any")
-        else:
-            lease.note(_table_in(file), file.name)
+        lease = self._held.get(_lock_of(file))
+        try:
+            if lease is None:
+                file.put(staged, "any")
+                return
+            if _week_in(file):
+                lease.note(_table_in(file), file.name)
             before = file.version()
-            lease.require()  # so nobody had the week when `before` was looked up
+            lease.require()  # so nobody had the lock when `before` was looked up
             self._put(staged, file, before or "none")
-        staged.unlink(missing_ok=True)
+        finally:
+            staged.unlink(missing_ok=True)
 
     def append(self, staged: Path, target: LakeFile) -> None:
         """Put a file that is never replaced; its name is noted under the week's lock first."""
         file = _object(target)
-        if (lease := self._held.get(_week_in(file))) is not None:
-            lease.note(_table_in(file), file.name)
-        self._put(staged, file, "none")
-        staged.unlink(missing_ok=True)
+        try:
+            if (lease := self._held.get(_week_in(file))) is not None:
+                lease.note(_table_in(file), file.name)
+            self._put(staged, file, "none")
+        finally:
+            staged.unlink(missing_ok=True)
 
     def _put(self, staged: Path, file: ObjectFile, expected: Version | Literal["none"]) -> None:
         """Put a file where another stood; a request whose answer was lost may have done it."""
@@ -261,10 +279,13 @@ class ObjectLake(Lake[ObjectFile]):
         return 0
 
     def remove(self) -> None:
-        """Delete all tables, week by week as each falls free; the locks stay."""
+        """Delete all tables, week by week as each falls free; the locks stay.
+
+        So does whatever else is in the bucket: a lake may share it.
+        """
         by_week: dict[str, list[str]] = defaultdict(list)
         for key in self._root.below():
-            if not key.startswith(f"{LOCKS}/"):
+            if _OF_TABLES.fullmatch(key):
                 by_week[_week_in(ObjectFile(self.place, key))].append(key)
         for week, keys in sorted(by_week.items()):
             with self.lock_of(week or "tables"):
@@ -292,10 +313,6 @@ def _object(path: LakeFile) -> ObjectFile:
     return path
 
 
-def _name(key: str) -> str:
-    return key.rpartition("/")[2]
-
-
 def _table_in(file: ObjectFile) -> str:
     return file.key.partition("/")[0]
 
@@ -304,3 +321,10 @@ def _week_in(file: ObjectFile) -> str:
     """The week of a file as its lock is called; empty for what is of no week."""
     folder = file.parent.name
     return str(week_of(folder) or "")
+
+
+def _lock_of(file: ObjectFile) -> str:
+    """The lock under which a file is replaced: that of its week, or of its table."""
+    table, _, rest = file.key.partition("/")
+    whole = {f"{WHOLE}/{PART}": f"{table}-{WHOLE}", f"{EMPTY_WEEK}/{EMPTY_PART}": "tables"}
+    return _week_in(file) or whole.get(rest, "")

@@ -88,10 +88,14 @@ class Lease:
             LakeUnavailable: the lock was lost; the file must not be put.
         """
         with self._guard:
-            noted = self._names.setdefault(table, [])
+            before, noted = self._names, self.names(table)
             if name not in noted:
-                noted.append(name)
-                self._renew()
+                self._names = {**before, table: [*noted, name]}
+                try:
+                    self._renew()
+                except LakeError:
+                    self._names = before  # so that it is noted anew before the next try
+                    raise
         self.require()
 
     def names(self, table: str) -> list[str]:

@@ -24,6 +24,7 @@ _ROW_GROUP_ROWS = 32_768
 # Measured on full-size weeks: level 1 takes two thirds of the time of level 3, Polars' own
 # default, and its files are as small.
 _ZSTD_LEVEL = 1
+_MAGIC = b"PAR1"
 _TAIL = 8  # length of the footer (4 bytes) and the magic, at the end of each file
 
 
@@ -50,6 +51,8 @@ def require_whole(content: bytes) -> None:
     Raises:
         ValueError: a byte of it was changed.
     """
+    if not content.endswith(_MAGIC):
+        raise ValueError("it does not end as a Parquet file does")
     # Looked for from the end, where the footer is: that reads a thousandth of the file.
     if content.rfind(_SEAL_KEY.encode()) < 0:
         return  # written before files had seals

@@ -22,6 +22,7 @@ from filelock import FileLock
 
 from spine_assets import view
 from spine_assets.lake import REPLACED, Lake
+from spine_assets.lake_told import told_by_duckdb
 from spine_assets.otc import pins, raw, venue_volume
 from spine_assets.otc.tables import TABLES
 from spine_assets.otc.views import VIEWS
@@ -115,11 +116,15 @@ def connect(
         lake: What the views read.
         tables: Which tables have views.
         analysis: Also the views of `otc.views`; to make them takes some hundredths of a second.
+
+    Raises:
+        LakeError: the lake cannot be read, also within the block.
     """
     connection = duckdb.connect(":memory:")
     try:
-        create_views(connection, lake, tables, analysis=analysis)
-        yield connection
+        with told_by_duckdb():
+            create_views(connection, lake, tables, analysis=analysis)
+            yield connection
     finally:
         connection.close()
 
@@ -223,8 +228,9 @@ def _build_beside(path: Path, statements: list[str], lake: Lake) -> None:
         connection = duckdb.connect(str(staged))
         try:
             lake.reach(connection)
-            for statement in statements:
-                connection.execute(statement)
+            with told_by_duckdb():
+                for statement in statements:
+                    connection.execute(statement)
         finally:
             connection.close()
         # A log of the old file must not be replayed upon the new one.

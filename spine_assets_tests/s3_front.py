@@ -58,11 +58,12 @@ class Asked:
 
 @dataclass
 class _Fault:
-    """What is done to the next `left` PUTs whose key holds `named`."""
+    """What is done to `left` requests whose key holds `named`, when `skip` of them have passed."""
 
     left: int = 0
     named: str = ""
     after: int = 0
+    skip: int = 0
     reached: threading.Event = field(default_factory=threading.Event)
 
 
@@ -108,23 +109,30 @@ class Front(S3Server):
         self._faults["hold"] = _Fault(1, named, after)
         return self._faults["hold"].reached
 
-    def drop_answers(self, times: int = 1, named: str = "") -> None:
-        """Do the next PUTs, and break their connections instead of answering."""
-        self._faults["drop"] = _Fault(times, named)
+    def drop_answers(self, times: int = 1, named: str = "", *, skip: int = 0) -> None:
+        """Do the next PUTs after `skip`, and break their connections instead of answering."""
+        self._faults["drop"] = _Fault(times, named, skip=skip)
 
-    def deny_puts(self, times: int = 1, named: str = "") -> None:
-        """Do the next PUTs, and answer 500 as if they had not been done."""
-        self._faults["deny"] = _Fault(times, named)
+    def deny_puts(self, times: int = 1, named: str = "", *, skip: int = 0) -> None:
+        """Do the next PUTs after `skip`, and answer 500 as if they had not been done."""
+        self._faults["deny"] = _Fault(times, named, skip=skip)
 
-    def slow_down(self, times: int) -> None:
-        """Answer the next requests, of whatever kind, with 503 SlowDown."""
-        self._faults["slow"] = _Fault(times)
+    def slow_down(self, times: int, *, skip: int = 0) -> None:
+        """Answer the next requests after `skip`, of whatever kind, with 503 SlowDown."""
+        self._faults["slow"] = _Fault(times, skip=skip)
+
+    def was_met(self, name: str) -> bool:
+        """Whether as many requests came as a fault was to meet."""
+        return not self._faults[name].left
 
     def due(self, name: str, key: str) -> _Fault | None:
         """The fault that this request is to have, if any; it is used up by that."""
         with self._guard:
             fault = self._faults.get(name)
             if fault is None or not fault.left or fault.named not in key:
+                return None
+            if fault.skip:
+                fault.skip -= 1
                 return None
             fault.left -= 1
             return fault

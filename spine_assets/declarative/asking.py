@@ -11,6 +11,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -140,15 +141,19 @@ def _one_file(path: LakeFile) -> str:
 
 
 @contextmanager
-def asked(context: StepContext) -> Iterator[Asked]:
+def asked(context: StepContext, staged: Path | None = None) -> Iterator[Asked]:
     """The place's database for the questions of a block.
+
+    Args:
+        context: Whose questions.
+        staged: A file that may be read too: rows that are not published yet.
 
     Raises:
         EngineExecutionError: a question is wrong.
         TransientError: the lake cannot be read now.
     """
     try:
-        with context.place.connect() as connection:
+        with context.place.connect(staged) as connection:
             yield Asked(connection)
     except (duckdb.IOException, LakeUnavailable) as error:
         raise TransientError(f"the lake cannot be read now: {_said(error)}") from error

@@ -23,7 +23,7 @@ from spine_assets.declarative.fitting import fitted, require_one_kind
 from spine_assets.declarative.inputs import made_from, require_inputs
 from spine_assets.declarative.sql_reading import tables_read
 from spine_assets.declarative.table_parts import ROWS, CheckPart, TableDestination, table_of
-from spine_assets.lake import Lake, LakeError, LakeFile
+from spine_assets.lake import Lake, LakeError, LakeFile, LakeMissing, LakeUnavailable
 from spine_assets.otc.checking import CheckResult, Severity, sample, validated
 from spine_assets.otc.outcome import TableBuilt
 from spine_assets.table import Table
@@ -66,10 +66,11 @@ def build(
         target = own.part(table.name, context.week_ending)
     with _held(own, table, context):
         own.remove_leftovers_beside(target)
-        return _published(frame, table, target, work, inputs, begun, force=force)
+        return _published(own, frame, table, target, work, inputs, begun, force=force)
 
 
 def _published(
+    own: Lake,
     frame: pl.DataFrame,
     table: Table,
     target: LakeFile,
@@ -79,8 +80,10 @@ def _published(
     *,
     force: bool,
 ) -> Built:
-    """Check the rows, and put them in the place of the earlier ones if they may be."""
-    own = work.context.place.own
+    """Check the rows, and put them in the place of the earlier ones if they may be.
+
+    `own` is the very lake that holds the lock, which a lake in a bucket looks at to publish.
+    """
     version = _version(frame)
     facts_of = {"data_version": version, "made_from": inputs, "step": work.context.step_id}
     staged = own.stage(frame, target, facts_of)
@@ -131,7 +134,7 @@ def _of_sql(check: CheckPart, table: Table, staged: Path, context: StepContext) 
     # Of a table that is not there the check would find no wrong rows, and pass.
     require_inputs(context, tables_read(check.sql or "") - {ROWS, table.name})
     try:
-        with asked(context) as place:
+        with asked(context, staged) as place:
             place.view_of(staged, ROWS)
             wrong = place.frame(*context.bind(check.sql or ""))
     except EngineExecutionError as error:
@@ -190,5 +193,9 @@ def _stored(lake: Lake, target: LakeFile) -> dict[str, Any]:
     try:
         lake.verify(target)
         return lake.metadata(target)
+    except LakeMissing:
+        return {}
+    except LakeUnavailable:
+        raise
     except LakeError:
         return {}

@@ -72,8 +72,12 @@ class Place:
         return self.data_dir / "exports" / (self.tenant_id or _SHARED)
 
     @contextmanager
-    def connect(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A private database with views of all that may be read; it can open nothing else."""
+    def connect(self, staged: Path | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A private database with views of all that may be read; it can open nothing else.
+
+        Args:
+            staged: A file that may be read as well; those of a lake in a bucket are not in it.
+        """
         with warehouse.connect(self.shared, TABLES) as connection:
             lakes = (
                 [self.shared] if self.own.place == self.shared.place else [self.shared, self.own]
@@ -81,10 +85,10 @@ class Place:
             for lake in lakes:
                 for statement in declared_views(lake):
                     connection.execute(statement)
-            self._confine(connection)
+            self._confine(connection, staged)
             yield connection
 
-    def _confine(self, connection: duckdb.DuckDBPyConnection) -> None:
+    def _confine(self, connection: duckdb.DuckDBPyConnection, staged: Path | None) -> None:
         """Nothing but the folders of these tables can be opened, by no statement."""
         shared = {table.name for table in TABLES} | {pins.TABLE.name, *declared_names(self.shared)}
         folders = [f"{self.shared.root / name}/" for name in sorted(shared)]
@@ -93,6 +97,9 @@ class Place:
         # A path of a view is a pattern; DuckDB holds it, too, against these folders.
         folders += [escaped for folder in folders if (escaped := glob.escape(folder)) != folder]
         connection.execute("SET allowed_directories = $folders", {"folders": folders})
+        if staged is not None:
+            files = sorted({str(staged), glob.escape(str(staged))})
+            connection.execute("SET allowed_paths = $files", {"files": files})
         connection.execute("SET enable_external_access = false")
         connection.execute("SET lock_configuration = true")
 

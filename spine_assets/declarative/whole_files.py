@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from spine_assets import whole_writes
 from spine_assets.declarative.engine import EngineExecutionError, TransientError
 from spine_assets.lake import Lake, LakeUnavailable
 
@@ -43,9 +44,9 @@ def put_files(contents: Mapping[Path, bytes], lake: Lake, *, overwrite: bool) ->
             )
         for path in other:
             _remove_left(path.parent, path.name, 0.0)
-        staged = {path: lake.stage_bytes(content, path) for path, content in other.items()}
+        staged = {path: whole_writes.stage_bytes(content, path) for path, content in other.items()}
         for path, written in staged.items():
-            lake.publish(written, path)
+            whole_writes.publish(written, path)
     return {path: path in other for path in contents}
 
 
@@ -79,7 +80,7 @@ def put_beside_others(staged: Path, target: Path, sha256: str, lake: Lake) -> tu
     with passing(), lake.lock_of("landing"):
         for path in (target, _told_apart(target, sha256)):
             if not path.exists():
-                lake.publish(staged, path)
+                whole_writes.publish(staged, path)
                 return path, True
             if sha256_of(path) == sha256:
                 return path, False

@@ -26,6 +26,7 @@ from spine_assets.table import exact_sum
 from spine_assets.weeks import Tier, VenueClass
 
 _HASH_DIGITS = 12
+_NAME_PARTS = 3  # tier, class and id
 
 Key = tuple[Tier, VenueClass]
 Name = tuple[str, str, str]
@@ -176,13 +177,17 @@ def name_of(tier: Tier, venue_class: VenueClass, sha256: str) -> Name:
 def names(lake: Lake) -> Names:
     """What is captured, by week, told by file names alone: no file is opened."""
     return {
-        week: {_name_in(file_name) for file_name in files}
+        week: {_name_in(lake, week, file_name) for file_name in files}
         for week, files in lake.names(raw.TABLE.name).items()
     }
 
 
-def _name_in(file_name: str) -> Name:
-    tier, venue_class, capture_id = file_name.removesuffix(".parquet").split(".")
+def _name_in(lake: Lake, week: date, file_name: str) -> Name:
+    parts = file_name.removesuffix(".parquet").split(".")
+    if len(parts) != _NAME_PARTS:
+        place = lake.folder(raw.TABLE.name, week) / file_name
+        raise LakeError(f"{place} is no capture: its name is not one's; move it away")
+    tier, venue_class, capture_id = parts
     return tier, venue_class, capture_id.rpartition("-")[2]
 
 

@@ -21,6 +21,7 @@ import duckdb
 import polars as pl
 
 from spine_assets.lake import Lake, LakeError, LakeFile
+from spine_assets.lake_told import told_by_duckdb
 from spine_assets.table import Table, pandera_schema, polars_schema
 
 if TYPE_CHECKING:
@@ -129,9 +130,10 @@ class CheckContext:
         with self.connect() as connection:
             self.lake.reach(connection)
             try:
-                cursor = connection.execute(sql, bound)
-                names = [column[0] for column in cursor.description or ()]
-                return pl.DataFrame(cursor.fetchall(), schema=names, orient="row")
+                with told_by_duckdb():
+                    cursor = connection.execute(sql, bound)
+                    names = [column[0] for column in cursor.description or ()]
+                    return pl.DataFrame(cursor.fetchall(), schema=names, orient="row")
             except (duckdb.IOException, duckdb.InvalidInputException) as error:
                 raise LakeError(f"DuckDB cannot read the files of {self.week}: {error}") from error
 

@@ -12,7 +12,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
-from spine_assets.lake import FileT, Lake, LakeError, LakeFile
+from spine_assets.lake import FileT, Lake, LakeError, LakeFile, LakeMissing, LakeUnavailable
 from spine_assets.otc import raw, rejects
 from spine_assets.otc.captures import Known
 from spine_assets.otc.tables import table, upstream
@@ -75,10 +75,10 @@ def standing(lake: Lake, name: str, week: date, known: Known) -> Standing:
     """Whether a stored week is there and made from what is known now, by today's code."""
     if name == raw.TABLE.name:
         return Standing.FRESH if known.current else Standing.MISSING
-    part = part_of(lake, name, week)
-    if not part.exists():
+    try:
+        held = _told(lake, part_of(lake, name, week)).get("build")
+    except LakeMissing:
         return Standing.MISSING
-    held = build_facts(lake, part).get("build")
     return Standing.FRESH if held == build_hash(table(name), known) else Standing.STALE
 
 
@@ -86,9 +86,22 @@ def build_facts(lake: Lake, part: LakeFile) -> dict[str, Any]:
     """What a built file says of itself; nothing where it is missing or damaged.
 
     A damaged file of a derived table is as good as none: it is built again.
+
+    Raises:
+        LakeUnavailable: the lake does not answer, which says nothing of the file.
     """
     try:
-        return lake.metadata(part) if part.exists() else {}
+        return _told(lake, part)
+    except LakeMissing:
+        return {}
+
+
+def _told(lake: Lake, part: LakeFile) -> dict[str, Any]:
+    """What a file says of itself, by one request; nothing where it is damaged."""
+    try:
+        return lake.metadata(part)
+    except LakeUnavailable:
+        raise
     except LakeError:
         return {}
 
