@@ -52,8 +52,16 @@ long: setup ## Run the tests that start servers and many processes
 cluster: setup ## Start PostgreSQL, Redis, Dagster and two workers on loopback; Ctrl-C stops all
 	@$(RUN) python -m spine_assets.local_cluster
 
+# Tests of operations whose SQL or order of rows may differ on PostgreSQL.
+ON_POSTGRES := defs/test_prune.py defs/test_cancel.py test_run_log.py
+# Tests of the lake that replace files and append captures.
+ON_S3 := test_as_of.py test_pins.py
+
 cluster-test: setup ## Run the tests that need PostgreSQL, Redis or an S3 server
+	@$(UV) sync --locked --group engines --quiet
 	@$(RUN) pytest -m cluster
+	@$(RUN) pytest -n 2 --storage=postgres $(addprefix spine_assets_tests/,$(ON_POSTGRES))
+	@$(RUN) pytest -n 2 --lake=s3 $(addprefix spine_assets_tests/,$(ON_S3))
 
 ui: setup ## Start the Dagster UI on loopback
 	@$(RUN) dagster dev -h 127.0.0.1 -p 3000

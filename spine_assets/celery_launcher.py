@@ -1,34 +1,56 @@
-"""Dagster's launcher of Celery tasks, which also notices a worker that is gone.
+"""Dagster's launcher of Celery tasks, which also notices a worker that is gone, and ends runs well.
 
 A worker that is killed leaves its task STARTED in the result backend for ever, and Dagster's own
 launcher takes that for a running run until `max_runtime_seconds` (`docs/decisions/0014-*`). This
-one asks the worker that took the task. Belongs here: that question alone. The names
-`check_run_worker_health`, `CheckRunHealthResult`, `WorkerStatus` and `DAGSTER_CELERY_TASK_ID_TAG`
-were tried on dagster 1.13.27 with dagster-celery 0.29.27.
+one asks the worker that took the task. Dagster's own also ends the task alone when a run is to end:
+the run is then told of as failed, and one that waits in the broker stays STARTING. Belongs here:
+these two alone. The names `terminate`, `check_run_worker_health`, `_instance`,
+`CheckRunHealthResult`, `WorkerStatus` and `DAGSTER_CELERY_TASK_ID_TAG` were tried on dagster
+1.13.27 with dagster-celery 0.29.27.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import dagster as dg
 from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
 from dagster_celery.launcher import CeleryRunLauncher
 from dagster_celery.tags import DAGSTER_CELERY_TASK_ID_TAG
-
-if TYPE_CHECKING:
-    import dagster as dg
 
 _ANSWER_SECONDS = 5.0  # a worker answers in hundredths, on a loaded machine in a second or two
 _SILENCES = 2  # polls in a row: one lost answer kills no run
 
 
 class WatchingCeleryLauncher(CeleryRunLauncher):
-    """Runs as Celery tasks; a run whose worker is gone has failed."""
+    """Runs as Celery tasks; one whose worker is gone has failed, one that is ended is canceled."""
 
     def __init__(self, **given: Any) -> None:
         super().__init__(**given)
         self._silent: dict[str, int] = {}
+
+    def terminate(self, run_id: str) -> bool:
+        """End a run: a worker stops it in good order; one that waits in the broker never begins.
+
+        A worker that takes the task of a canceled run all the same does not execute it.
+
+        Returns:
+            Whether there was something to end.
+        """
+        record = self._instance.get_run_record_by_id(run_id)
+        if record is None or DAGSTER_CELERY_TASK_ID_TAG not in record.dagster_run.tags:
+            return False
+        run = record.dagster_run
+        if run.is_finished:
+            return False
+        if run.status is not dg.DagsterRunStatus.CANCELING:
+            self._instance.report_run_canceling(run)
+        super().terminate(run_id)
+        waits = self.celery.AsyncResult(run.tags[DAGSTER_CELERY_TASK_ID_TAG]).state == "PENDING"
+        if waits and record.start_time is None:
+            self._instance.report_run_canceled(run, "No worker had begun it.")
+        return True
 
     def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
         """What Dagster's launcher says, and for a started task whether its worker holds it.

@@ -23,6 +23,7 @@ _PROXY = "needs nginx, htpasswd and openssl of the machine"
 _SIM = "needs the server of the line before; finra_sim/test_steering.py asks the same"
 _BROWSER = "starts the browser of the machine; defs/test_report.py gives it one of its own"
 _WHOLE = "needs the whole project; declarative/test_tools.py runs it in a copy"
+_CLUSTER = "needs the cluster that `make cluster` starts; tried there by hand"
 _ENGINE = "needs a container engine; local_cluster/test_deployed.py reads the files"
 _ROOT = "changes the machine, as root"
 _BUCKET = "needs a bucket; test_lake_copy.py copies to one and back"
@@ -37,6 +38,9 @@ NOT_RUN = {
     "make test": "would run this test again",
     "make ui": _ENDLESS + "defs/test_backfill.py and test_services.py start the same",
     "make cluster": _ENDLESS + "local_cluster/ starts the same",
+    ". data/cluster/env.sh": _CLUSTER,
+    "cp -R data/sample/later/. data/cluster/landing/synthetic/": _CLUSTER,
+    "spine backfill --force --queue --wait": _CLUSTER,
     "cp deploy/cluster.env.example deploy/.env && chmod 600 deploy/.env": _ENGINE,
     "docker compose -f deploy/compose.yaml up -d --build": _ENGINE,
     "make notebook": _ENDLESS + "test_notebook.py runs the notebook",

@@ -13,6 +13,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import date
 from typing import Any
 
 import pytest
@@ -21,6 +22,16 @@ from spine_assets_tests.defs.conftest import Project
 
 START_SECONDS = 120  # the webserver needs about 8, some times that on a busy machine
 STOP_SECONDS = 30
+LAUNCH = """
+mutation($params: ExecutionParams!) {
+  launchRun(executionParams: $params) {
+    __typename
+    ... on LaunchRunSuccess { run { runId } }
+    ... on PythonError { message }
+    ... on RunConfigValidationInvalid { errors { message } }
+  }
+}
+"""
 
 
 class Server:
@@ -43,6 +54,20 @@ class Server:
             return bool(self.ask("{ version }"))
         except (urllib.error.URLError, ConnectionError):
             return False
+
+
+def launched(server: Server, week: date) -> str:
+    """A run of a week as the UI launches it; its id."""
+    selector = {
+        "repositoryLocationName": "spine_assets",
+        "repositoryName": "__repository__",
+        "jobName": "otc_weekly",
+    }
+    tags = [{"key": "dagster/partition", "value": str(week)}]
+    asked = {"selector": selector, "runConfigData": {}, "executionMetadata": {"tags": tags}}
+    told = server.ask(LAUNCH, params=asked)["launchRun"]
+    assert told["__typename"] == "LaunchRunSuccess", told
+    return str(told["run"]["runId"])
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from spine_assets_tests.defs.servers import (
     START_SECONDS,
     Server,
     free_port,
+    launched,
     started,
     wait_until,
 )
@@ -29,16 +30,6 @@ from spine_assets_tests.defs.sites import Site, opened
 
 WEEK = date(2025, 11, 14)
 STARTED, CANCELED = dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELED
-LAUNCH = """
-mutation($params: ExecutionParams!) {
-  launchRun(executionParams: $params) {
-    __typename
-    ... on LaunchRunSuccess { run { runId } }
-    ... on PythonError { message }
-    ... on RunConfigValidationInvalid { errors { message } }
-  }
-}
-"""
 FRONT = """
 import sys, time
 from spine_assets.history import open_instance
@@ -143,20 +134,6 @@ def test_a_run_that_takes_no_word_is_not_said_to_be_ending(site: Site) -> None:
     assert canceled(site, run, "--force")[1]["status"] == "canceled"
 
 
-def launched(server: Server) -> str:
-    """A run of the week as the UI launches it; its id."""
-    selector = {
-        "repositoryLocationName": "spine_assets",
-        "repositoryName": "__repository__",
-        "jobName": "otc_weekly",
-    }
-    tags = [{"key": "dagster/partition", "value": str(WEEK)}]
-    asked = {"selector": selector, "runConfigData": {}, "executionMetadata": {"tags": tags}}
-    told = server.ask(LAUNCH, params=asked)["launchRun"]
-    assert told["__typename"] == "LaunchRunSuccess", told
-    return str(told["run"]["runId"])
-
-
 @pytest.mark.long
 def test_runs_of_the_queue_and_of_a_real_daemon_end(project: Project) -> None:
     project.deliver(WEEK, Tier.OTC)
@@ -172,12 +149,12 @@ def test_runs_of_the_queue_and_of_a_real_daemon_end(project: Project) -> None:
 
     with started(project, "webserver", *serve):
         wait_until(server.answers, START_SECONDS, project, "the webserver's start")
-        queued = launched(server)
+        queued = launched(server, WEEK)
         assert status(queued) == "QUEUED"
         done = project.run("spine", "runs", "cancel", queued[:8])
         assert (done.returncode, status(queued)) == (0, "CANCELED"), done.stderr
         assert "taken out of the queue" in done.stdout
-        begun = launched(server)
+        begun = launched(server, WEEK)
         # The week is held, so that the run waits for it and does not end by itself.
         with (
             LocalLake(project.lake).lock(WEEK),

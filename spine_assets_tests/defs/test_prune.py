@@ -100,7 +100,7 @@ def shown(site: Site, *, afresh: bool) -> dict[Any, Any]:
         found[name, "last"] = last.run_id if last else None
     found["states"] = table_states(instance, WEEKS)
     checks = [dg.AssetCheckKey(dg.AssetKey(table), check) for table, check in CHECKS]
-    # PostgreSQL gives them in no order.
+    # Dagster's query has no ORDER BY, so that PostgreSQL's order is that of its plan of the moment.
     found["checks"] = sorted(storage.get_asset_check_partition_info(checks), key=str)
     found["last checks"] = {
         key: (item.run_id, item.status, item.partition)
@@ -184,6 +184,7 @@ def age(site: Site, days: int) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.sqlite  # `age` writes into SQLite's file
 def test_the_command_asks_counts_and_spares_what_is_younger(site: Site) -> None:
     site.project.deliver(GOOD, Tier.OTC)
     for _ in range(3):
