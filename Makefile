@@ -8,7 +8,7 @@ RUN := $(UV) run --locked --no-sync
 MATERIALIZE := $(RUN) dagster asset materialize -m spine_assets.definitions --select 'group:otc'
 DEMO_WEEKS := 2025-09-05...2025-11-21
 
-.PHONY: demo test long cluster cluster-test ui notebook docs lint types defs audit fuzz crash check setup help
+.PHONY: demo test long cluster cluster-test cluster-quick ui notebook docs lint types defs audit fuzz crash check setup help
 .DEFAULT_GOAL := help
 
 help: ## What can be made
@@ -52,16 +52,21 @@ long: setup ## Run the tests that start servers and many processes
 cluster: setup ## Start PostgreSQL, Redis, Dagster and two workers on loopback; Ctrl-C stops all
 	@$(RUN) python -m spine_assets.local_cluster
 
-# Tests of operations whose SQL or order of rows may differ on PostgreSQL.
-ON_POSTGRES := defs/test_prune.py defs/test_cancel.py test_run_log.py
-# Tests of the lake that replace files and append captures.
-ON_S3 := test_as_of.py test_pins.py
+# Tests of operations, which ask Dagster's memory; here it is PostgreSQL.
+ON_POSTGRES := defs/test_prune.py defs/test_cancel.py defs/test_history.py test_run_log.py test_cli.py \
+	alerts/test_sensor.py
+# Tests of weeks, captures and what is told of them; here their lake is in a bucket.
+ON_S3 := test_week.py test_many_weeks.py test_as_of.py test_pins.py test_restatements.py \
+	test_as_published.py test_corrections.py abuse/test_conservation.py
 
 cluster-test: setup ## Run the tests that need PostgreSQL, Redis or an S3 server
 	@$(UV) sync --locked --group engines --quiet
-	@$(RUN) pytest -m cluster
+	@$(RUN) pytest -n 2 --dist loadfile -m cluster
 	@$(RUN) pytest -n 2 --storage=postgres $(addprefix spine_assets_tests/,$(ON_POSTGRES))
 	@$(RUN) pytest -n 2 --lake=s3 $(addprefix spine_assets_tests/,$(ON_S3))
+
+cluster-quick: setup ## Run the shorter ones of them, as CI does
+	@$(RUN) pytest -n 2 --dist loadfile -m 'cluster and not long'
 
 ui: setup ## Start the Dagster UI on loopback
 	@$(RUN) dagster dev -h 127.0.0.1 -p 3000

@@ -7,6 +7,7 @@ make a lake (`object_lake`).
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from obstore.store import ObjectStore
 
 _REFUSED = re.compile(r"status code: 4(?!08|29)\d\d")  # what a later try would meet again
+_TRIES = 4  # of a PUT whose answer is lost
+_PAUSE_SECONDS = 0.1  # before the second
 _NO_SUFFIX = "az"  # Azure answers no request for the end of an object
 
 
@@ -187,6 +190,39 @@ class ObjectFile:
         except FileNotFoundError:  # S3's answer where the object that was to be replaced is gone
             raise Replaced(f"{self} was deleted meanwhile; run the week again") from None
         return Version(done["e_tag"], done["version"])
+
+    def put_surely(self, content: bytes | Path, expected: Version | Literal["none"]) -> Version:
+        """Put by a condition, as `put`; where the answer was lost, look and try again.
+
+        What stands there tells whether a request was done, and the condition keeps one that is
+        sent again from doing harm; obstore itself sends no such request twice.
+
+        Raises:
+            Replaced: something else stands there than what was expected, or this content.
+            OutcomeUnknown: the store gives no answer.
+            LakeError: the store refuses.
+        """
+        for attempt in range(_TRIES):
+            try:
+                return self.put(content, expected)
+            except (Replaced, OutcomeUnknown) as error:
+                stands = self._held_or_none()
+                whole = content.read_bytes() if isinstance(content, Path) else content
+                if stands is not None and stands.content == whole:
+                    return stands.version
+                found = "none" if stands is None else stands.version
+                if isinstance(error, Replaced) or found != expected:
+                    raise Replaced(f"{self} was replaced meanwhile; run the week again") from None
+                if attempt == _TRIES - 1:
+                    raise
+                time.sleep(_PAUSE_SECONDS * 2**attempt)
+        raise AssertionError  # the last attempt returns or raises
+
+    def _held_or_none(self) -> Held | None:
+        try:
+            return self.held()
+        except FileNotFoundError:
+            return None
 
     def write_bytes(self, content: bytes) -> int:
         """Put an object there whatever stood there; how many bytes."""

@@ -35,7 +35,7 @@ from spine_assets.lake import (
     told_if_damaged,
     week_of,
 )
-from spine_assets.object_file import ObjectFile, OutcomeUnknown, Replaced, Version
+from spine_assets.object_file import ObjectFile, Replaced, Version
 from spine_assets.object_lock import Lease
 from spine_assets.sealed_parquet import footer_bytes, require_whole, said
 
@@ -160,18 +160,10 @@ class ObjectLake(Lake[ObjectFile]):
             staged.unlink(missing_ok=True)
 
     def _put(self, staged: Path, file: ObjectFile, expected: Version | Literal["none"]) -> None:
-        """Put a file where another stood; a request whose answer was lost may have done it."""
+        """Put a file where another stood, and no third one."""
         try:
-            file.put(staged, expected)
-        except (Replaced, OutcomeUnknown) as error:
-            try:
-                stands = file.read_bytes()
-            except FileNotFoundError:
-                stands = b""
-            if stands == staged.read_bytes():
-                return
-            if isinstance(error, OutcomeUnknown):
-                raise
+            file.put_surely(staged, expected)
+        except Replaced:
             raise Replaced(
                 f"{file} was published by another run meanwhile, which stands; run the week again"
             ) from None

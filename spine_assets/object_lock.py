@@ -24,7 +24,7 @@ from contextlib import suppress
 from typing import Any, Literal
 
 from spine_assets.lake_errors import LakeError, LakeUnavailable
-from spine_assets.object_file import ObjectFile, OutcomeUnknown, Replaced, Version
+from spine_assets.object_file import ObjectFile, Replaced, Version
 
 LEASE_SECONDS = 15.0
 """A killed run's week waits so long; a request that is slow may take as long before it is lost."""
@@ -140,21 +140,14 @@ class Lease:
             self._lost = "the lock was taken over by another run after this one stood still"
 
     def _write(self, expected: Version | Literal["none"], holder: str) -> bool:
-        """Change the lock from what it was; whether it was still that.
-
-        A request may have succeeded whose answer was lost: what stands there then tells.
-        """
-        begun, token = _clock(), uuid.uuid4().hex
-        said = {"token": token, "holder": holder, "files": self._names}
+        """Change the lock from what it was; whether it was still that."""
+        begun = _clock()
+        # The token makes each content another, so that it is known again where it stands.
+        said = {"token": uuid.uuid4().hex, "holder": holder, "files": self._names}
         try:
-            self._version = self._file.put(json.dumps(said).encode(), expected)
-        except (Replaced, OutcomeUnknown) as error:
-            version, found = _read(self._file)
-            if found.get("token") != token:
-                if isinstance(error, Replaced) or version != expected:
-                    return False
-                raise
-            self._version = version
+            self._version = self._file.put_surely(json.dumps(said).encode(), expected)
+        except Replaced:
+            return False
         self._renewed = begun
         return True
 

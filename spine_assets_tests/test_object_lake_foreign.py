@@ -18,6 +18,7 @@ from spine_assets.object_file import ObjectFile, Replaced, Version
 from spine_assets.object_lake import ObjectLake
 from spine_assets.otc import captures
 from spine_assets.otc.tables import TABLES
+from spine_assets.report.stored import index_path
 from spine_assets.warehouse import answer, connect
 from spine_assets_tests.conftest import ALL, RAW, VENUES, WEEK, House, delivered, line
 from spine_assets_tests.declarative.places import COLUMNS, built, table_flow
@@ -93,7 +94,7 @@ class TestRemoving:
         others = ["backup/2025/all.tar", "notes.txt", "_tenants/readme.txt"]
         for key in others:
             put(s3_front, lake, key, b"somebody's")
-        own = [lake.part(VENUES, WEEK), lake.whole_part("companies"), lake.root / "reports" / "i"]
+        own = [lake.part(VENUES, WEEK), lake.whole_part("companies"), index_path(lake)]
         own.append(lake.within("_tenants", "acme").part("volumes", WEEK))
         for target in own:
             publish(lake, target)

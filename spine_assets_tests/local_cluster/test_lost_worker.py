@@ -50,9 +50,8 @@ query Status($id: String!) {
 }
 """
 TABLES = ("otc_raw", "otc_rejects", "otc_venue_volume", "otc_symbol_summary", "otc_venue_share")
-RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 ENDED = {"COMPLETED_SUCCESS", "COMPLETED_FAILED", "FAILED", "CANCELED"}
-BEFORE = 5  # runs that are done when the worker is lost; some twelve in all
+BEFORE = 2  # runs that are done when the worker is lost; six in all
 ROWS = 3  # lines of each file
 MOST = 1_000  # materializations of a table; there are some 60
 
@@ -131,7 +130,7 @@ def backfill(
     if reason := missing(lake):
         pytest.skip(reason)
     root = tmp_path_factory.mktemp("cluster")
-    with running(Options(root, lake)) as cluster, told(cluster) as instance:
+    with running(Options(root, lake, weeks_per_run=10)) as cluster, told(cluster) as instance:
         stop_landing_sensor(cluster)
         deliver(House(root))
         made = started(cluster, instance)
@@ -169,7 +168,7 @@ def test_it_ends_well_and_the_lost_run_was_done_again(backfill: Backfill) -> Non
 def test_both_workers_had_runs(backfill: Backfill) -> None:
     ran = {run.tags[DAGSTER_CELERY_TASK_ID_TAG] for run in backfill.runs()}
     for name in ("worker-1", "worker-2"):
-        assert len(ran & took(backfill.cluster.children[name])) >= 2
+        assert ran & took(backfill.cluster.children[name])
 
 
 def test_dagsters_own_launcher_takes_the_lost_run_for_running(backfill: Backfill) -> None:
@@ -205,12 +204,7 @@ def test_tables_are_those_of_a_local_build_of_the_same_files(
     plain = House(tmp_path)
     plain.landing.mkdir()
     deliver(plain)
-    # One week of each run, and all of the lost one: building them here takes half a second each.
-    (lost,) = [run for run in backfill.runs() if run.run_id in backfill.lost]
-    first, last = lost.tags[RANGE_START], lost.tags[RANGE_END]
-    of_lost = {week for week in WEEKS if first <= str(week) <= last}
-    assert of_lost
-    for week in sorted({*WEEKS[:: backfill.weeks_per_run], *of_lost}):
+    for week in WEEKS:
         plain.built(week=week)
         for table in TABLES:
             assert_frame_equal(rows(backfill.lake, table, week), rows(plain.lake, table, week))
