@@ -2,10 +2,10 @@
 
     uv run python benchmarks/scale.py --place PLACE --times 1 3 10 --weeks 8 --latency 20
 
-Builds one week of so many times a full-size week's rows, then the same full-size weeks into a
-folder and into a bucket of a local S3 server (moto), near and with some milliseconds a request.
-Each build is the command that CI uses, in a process of its own. Prints tables, writes
-`results/scale.json`. Needs the tests' S3 server, so it runs in a checkout.
+Builds one week of so many times a full-size week's rows with the domain alone, then the same
+full-size weeks into a folder and into a bucket of a local S3 server (moto), near and with some
+milliseconds a request; these by the command that CI uses. Each build is a process of its own.
+Prints tables, writes `results/scale.json`. Needs the tests' S3 server, so it runs in a checkout.
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ import argparse
 import json
 import os
 import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
@@ -37,6 +39,7 @@ LAST = date(2025, 11, 21)
 RESULTS = Path(__file__).parent / "results" / "scale.json"
 _SETTLED_SECONDS = 3_600  # long ago for a landing folder
 _MB = 1_000_000
+_NO_BOUND = 10**11  # bytes and lines; a file is refused beyond 64 MB or a million
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,12 @@ class Build:
         }
 
 
+def delivered(landing: Path, weeks: int, rows: int) -> None:
+    """Have files made by a process of its own: a child's peak of memory begins at its parent's."""
+    words = [sys.executable, __file__, "--deliver", str(landing), str(weeks), str(rows)]
+    subprocess.run(words, check=True)
+
+
 def deliver(landing: Path, weeks: int, rows: int) -> None:
     """Whole files of some weeks, settled long ago."""
     named = [LAST - timedelta(weeks=back) for back in range(weeks)]
@@ -71,6 +80,25 @@ def deliver(landing: Path, weeks: int, rows: int) -> None:
     then = time.time() - _SETTLED_SECONDS
     for path in landing.rglob("*.*"):
         os.utime(path, (then, then))
+
+
+def build_alone(data: Path) -> None:
+    """Build the week with the domain alone, also from files beyond the bound of a delivery."""
+    import duckdb
+
+    from spine_assets.otc import contents, file_format
+    from spine_assets.otc.outcome import Workplace
+    from spine_assets.otc.scanning import scan
+    from spine_assets.otc.tables import TABLES
+    from spine_assets.otc.week import build_week
+
+    contents.MAX_CONTENT_BYTES = file_format.MAX_LINES = _NO_BOUND
+    landing = scan(data / "landing", data / "index.json")
+    database = duckdb.connect(":memory:")
+    place = Workplace(open_lake(data / "lake"), landing, lambda: closing(database.cursor()))
+    built = build_week(LAST, {table.name for table in TABLES}, place, unusable=[])
+    if built.error is not None or landing.unusable:
+        raise SystemExit(f"{built.error} {landing.unusable}")
 
 
 def build(project: Path, weeks: int, settings: Mapping[str, str]) -> measuring.Cost:
@@ -94,9 +122,10 @@ def by_rows(place: Path, times: list[int]) -> Iterator[Build]:
     for factor in times:
         project = place / f"rows-{factor}"
         project.mkdir()
-        deliver(project / "data" / "landing", 1, ROWS_PER_WEEK * factor)
+        delivered(project / "data" / "landing", 1, ROWS_PER_WEEK * factor)
         load = os.getloadavg()[0]
-        cost = build(project, 1, {})
+        words = [sys.executable, __file__, "--build", str(project / "data")]
+        cost = measuring.run(words, project / "build.log", folder=project)
         rows = _rows(project / "data" / "lake")
         stored = measuring.size_of(project / "data" / "lake")
         yield Build(f"{factor} x", rows, 1, cost, stored, load=load)
@@ -106,7 +135,7 @@ def by_rows(place: Path, times: list[int]) -> Iterator[Build]:
 def by_place(place: Path, weeks: int, latencies: list[float], rounds: int) -> Iterator[Build]:
     """The same weeks into a folder and into a bucket, in turns."""
     given = place / "given"
-    deliver(given, weeks, ROWS_PER_WEEK)
+    delivered(given, weeks, ROWS_PER_WEEK)
     with s3.running() as server, fronting(server) as front:
         for number in range(rounds):
             with _project(place, given, f"folder-{number}") as project:
@@ -168,6 +197,12 @@ def _sorted(item: Build) -> list[tuple[str, int]]:
 
 def main() -> None:
     """Measure and tell."""
+    if sys.argv[1:2] == ["--deliver"]:
+        deliver(Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]))
+        return
+    if sys.argv[1:2] == ["--build"]:
+        build_alone(Path(sys.argv[2]))
+        return
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--place", type=Path, required=True, help="an empty folder to work in")
     parser.add_argument("--times", type=int, nargs="*", default=[1, 3, 10])

@@ -53,6 +53,7 @@ SECTIONS = {
     "Run": (
         "docs/operations",
         "docs/cluster",
+        "docs/scale",
         "docs/pipelines",
         "docs/runs",
         "docs/runs-log",

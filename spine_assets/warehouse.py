@@ -36,7 +36,7 @@ _NAMES = re.compile(r"otc_\w*")
 _OF_TABLES = {table.name for table in TABLES} | {
     *(pins.TABLE.name, "otc_raw_current", "otc_raw_as_of")
 }
-_ATTEMPTS = 5  # a file is replaced at most some times a minute
+_ATTEMPTS = 8  # a file is replaced at most some times a minute
 _PAUSE_SECONDS = 0.05  # before the second attempt; another query may still read the old file
 # What DuckDB says when the footer it read is another file's than the rows.
 _REPLACED = (
