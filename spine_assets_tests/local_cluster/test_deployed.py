@@ -104,43 +104,37 @@ def test_files_that_the_image_takes_exist_and_reach_its_context() -> None:
         assert name.removeprefix("./") in kept
 
 
+# What the chart takes, by the schema it is published with; Helm refuses any other key.
+LAUNCHER_KEYS = {
+    *("image", "imagePullPolicy", "jobNamespace", "loadInclusterConfig", "kubeconfigFile"),
+    *("envConfigMaps", "envSecrets", "envVars", "volumeMounts", "volumes", "labels"),
+    *("resources", "schedulerName", "securityContext", "runK8sConfig", "failPodOnRunFailure"),
+}
+
+
+def launcher_values() -> dict[str, Any]:
+    found: dict[str, Any] = loaded("helm/values.yaml")["runLauncher"]["config"]["k8sRunLauncher"]
+    return found
+
+
 def launcher_config() -> dict[str, Any]:
-    """The chart's `k8sRunLauncher` as the chart hands it to the launcher: snake case."""
+    """The chart's `k8sRunLauncher` as the chart hands it to the launcher."""
     values = loaded("helm/values.yaml")
-    given = values["runLauncher"]["config"]["k8sRunLauncher"]
-    image = given["image"]
+    given = launcher_values()
     return {
         "dagster_home": values["global"]["dagsterHome"],
         "instance_config_map": "spine-dagster-instance",
         "postgres_password_secret": values["global"]["postgresqlSecretName"],
         "service_account_name": "spine-dagster",
         "load_incluster_config": True,
-        "job_image": f"{image['repository']}:{image['tag']}",
         "image_pull_policy": given["imagePullPolicy"],
-        "env_secrets": [secret["name"] for secret in given["envSecrets"]],
-        "env_vars": [f"{name}={value}" for name, value in given["env"].items()],
-        "volumes": [
-            {
-                "name": volume["name"],
-                "persistent_volume_claim": {
-                    "claim_name": volume["persistentVolumeClaim"]["claimName"]
-                },
-            }
-            for volume in given["volumes"]
-        ],
-        "volume_mounts": [
-            {"name": mount["name"], "mount_path": mount["mountPath"]}
-            for mount in given["volumeMounts"]
-        ],
         "resources": given["resources"],
-        "run_k8s_config": {
-            "job_spec_config": {
-                "ttl_seconds_after_finished": given["runK8sConfig"]["jobSpecConfig"][
-                    "ttlSecondsAfterFinished"
-                ]
-            }
-        },
+        "run_k8s_config": {"job_spec_config": given["runK8sConfig"]["jobSpecConfig"]},
     }
+
+
+def test_the_charts_run_launcher_is_given_only_what_the_chart_takes() -> None:
+    assert set(launcher_values()) <= LAUNCHER_KEYS
 
 
 def test_the_charts_run_launcher_is_configured_as_dagster_k8s_wants_it() -> None:
@@ -149,13 +143,22 @@ def test_the_charts_run_launcher_is_configured_as_dagster_k8s_wants_it() -> None
     assert done.success, done.errors
 
 
+def test_runs_on_kubernetes_have_what_the_code_server_has() -> None:
+    (server,) = loaded("helm/values.yaml")["dagster-user-deployments"]["deployments"]
+    assert server["includeConfigInLaunchedRuns"] == {"enabled": True}
+    # A deployment's resources would take the place of the launcher's.
+    assert "resources" not in server
+    (mount,), (volume,) = server["volumeMounts"], server["volumes"]
+    assert mount["name"] == volume["name"]
+    assert mount["mountPath"] == f"{server['env']['SPINE_DATA_DIR']}/landing"
+
+
 def test_all_pieces_of_the_chart_have_one_image_and_no_password() -> None:
     values = loaded("helm/values.yaml")
     images = [
         values["dagsterWebserver"]["image"],
         values["dagsterDaemon"]["image"],
         values["dagster-user-deployments"]["deployments"][0]["image"],
-        values["runLauncher"]["config"]["k8sRunLauncher"]["image"],
     ]
     assert all(image == images[0] for image in images)
     assert "postgresqlPassword" not in values["postgresql"]
