@@ -14,7 +14,7 @@ import duckdb
 import polars as pl
 
 from spine_assets.doctor.findings import Finding, fail, listed, ok, warn
-from spine_assets.lake import Lake, LakeError, LakeFile
+from spine_assets.lake import EMPTY_WEEK, Lake, LakeError, LakeFile, week_of
 from spine_assets.lakes import open_lake
 from spine_assets.otc import pins
 from spine_assets.otc.behind import is_behind
@@ -53,9 +53,20 @@ def tables(settings: Settings) -> Finding:
         return warn(
             f"no view can answer for {listed(missing)}: its empty file is missing", "spine db init"
         )
+    if odd := [f"{name}/{entry}" for name in names for entry in _of_no_week(lake, name)]:
+        return fail(
+            f"in {lake.root} these are named as weeks are, and are none: {listed(odd)}; queries of "
+            "their tables may fail",
+            "move them away",
+        )
     weeks = lake.weeks(RAW)
     span = f"{weeks[0]} to {weeks[-1]}" if weeks else "none yet"
     return ok(f"{len(names)} tables in {lake.root}; weeks captured: {len(weeks)} ({span})")
+
+
+def _of_no_week(lake: Lake, table: str) -> list[str]:
+    named = [entry for entry in lake.entries(table) if entry.startswith("week_ending=")]
+    return [entry for entry in named if entry != EMPTY_WEEK and week_of(entry) is None]
 
 
 def leftovers(settings: Settings) -> Finding:
