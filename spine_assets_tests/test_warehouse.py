@@ -14,6 +14,7 @@ from typing import Any
 import duckdb
 import pytest
 
+from spine_assets import warehouse
 from spine_assets.local_lake import LocalLake
 from spine_assets.otc.tables import TABLES
 from spine_assets.warehouse import (
@@ -245,10 +246,11 @@ class _Replaced:
         return self._connection.execute(*args)
 
 
-@pytest.mark.parametrize(("times", "answers"), [(0, True), (4, True), (5, False)])
+@pytest.mark.parametrize(("times", "answers"), [(0, True), (7, True), (8, False)])
 def test_a_query_is_asked_again_where_a_file_was_replaced_under_it(
-    times: int, answers: bool
+    times: int, answers: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(warehouse, "_PAUSE_SECONDS", 0.0)
     with duckdb.connect(":memory:") as connection:
         replaced: Any = _Replaced(connection, times)
         if answers:
