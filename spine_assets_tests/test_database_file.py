@@ -34,6 +34,7 @@ from spine_assets_tests.conftest import (
     delivered,
     files_limited_to,
     line,
+    running,
 )
 
 EARLIER, LAST_YEAR = WEEK - timedelta(weeks=1), date(2024, 12, 27)
@@ -307,22 +308,6 @@ def wait():
 
 build_database(Path(sys.argv[1]), LocalLake(Path(sys.argv[2])), TABLES, advance=wait)
 """
-
-
-@contextmanager
-def running(code: str, *words: object) -> Iterator[subprocess.Popen[str]]:
-    """Another process; killed in the end."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, *map(str, words)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
 
 
 def test_who_has_the_earlier_file_open_goes_on_reading_it(full: House, tmp_path: Path) -> None:

@@ -6,12 +6,11 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -29,7 +28,7 @@ from spine_assets.object_lock import Lease
 from spine_assets.object_reading import BucketFiles
 from spine_assets.otc.tables import TABLES
 from spine_assets.warehouse import answer, connect, ensure_view_file
-from spine_assets_tests.conftest import ALL, RAW, VENUES, WEEK, House, delivered, line
+from spine_assets_tests.conftest import ALL, RAW, VENUES, WEEK, House, delivered, line, running
 from spine_assets_tests.s3_front import Front
 
 LEASE_SECONDS = 1.5
@@ -74,20 +73,9 @@ except LakeError as error:
 """
 
 
-@contextmanager
-def writer(lake: ObjectLake, value: int) -> Iterator[subprocess.Popen[str]]:
+def writer(lake: ObjectLake, value: int) -> AbstractContextManager[subprocess.Popen[str]]:
     """Another process that takes the week and, when told, publishes."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", _WRITER, lake.place, str(LEASE_SECONDS), str(value)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
+    return running(_WRITER, lake.place, LEASE_SECONDS, value)
 
 
 def said(process: subprocess.Popen[str]) -> str:
