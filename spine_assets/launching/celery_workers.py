@@ -142,36 +142,22 @@ def is_on_workers(instance: dg.DagsterInstance) -> bool:
 
 
 def ask_to_end(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
-    """Tell the worker to end a run; whether there was a task to tell of.
+    """Tell the worker to end a run; whether there was a task to tell of."""
+    from spine_assets.celery_launcher import end_run
 
-    Dagster's launcher only ends the task: a run that does not stand at CANCELING then would be
-    recorded as failed.
-    """
-    if run.status is not dg.DagsterRunStatus.CANCELING:
-        instance.report_run_canceling(run)
-    try:
-        return bool(instance.run_launcher.terminate(run.run_id))
-    except KeyError:  # it has no tag of a task yet: nothing was handed over
-        return False
+    return end_run(celery_launcher(instance), instance, run.run_id)
 
 
 def end_all(instance: dg.DagsterInstance, run_ids: Sequence[str]) -> None:
     """End runs of the workers; those that no worker ends are marked canceled."""
-    for run in _unfinished(instance, run_ids):
-        ask_to_end(instance, run)
+    for run in reversed(_unfinished(instance, run_ids)):  # first those that still wait
+        if not ask_to_end(instance, run):
+            instance.report_run_canceled(run, "no worker was told of it yet")
     end = time.monotonic() + _END_SECONDS
-    while left := _unfinished(instance, run_ids):
-        if time.monotonic() > end or not any(run_has_begun(instance, run) for run in left):
-            break
+    while _unfinished(instance, run_ids) and time.monotonic() < end:
         time.sleep(_LOOK_SECONDS)
     for run in _unfinished(instance, run_ids):
-        instance.report_run_canceled(run, "no worker had begun it, or none ended it in time")
-
-
-def run_has_begun(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
-    """Whether a worker has set a run to work, so that it can end it in good order."""
-    record = instance.get_run_record_by_id(run.run_id)
-    return record is not None and record.start_time is not None
+        instance.report_run_canceled(run, "no worker ended it in time")
 
 
 def fail_if_lost(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
@@ -190,8 +176,11 @@ def fail_if_lost(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
     gone = {WorkerStatus.FAILED, WorkerStatus.SUCCESS, WorkerStatus.NOT_FOUND}
     if health.status not in gone or now is None or now.is_finished:
         return False
-    said = health.msg or health.status.value
-    instance.report_run_failed(now, f"the worker of this run is gone: {said}")
+    said = f"the worker of this run is gone: {health.msg or health.status.value}"
+    if now.status is dg.DagsterRunStatus.CANCELING:
+        instance.report_run_canceled(now, said)
+    else:
+        instance.report_run_failed(now, said)
     return True
 
 

@@ -7,6 +7,8 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, timedelta
@@ -17,16 +19,18 @@ import dagster as dg
 import pytest
 import yaml
 from click.testing import CliRunner
+from dagster_celery.tags import DAGSTER_CELERY_TASK_ID_TAG
 
 from spine_assets.cli import main, starting
 from spine_assets.history import open_instance
 from spine_assets.lakes import open_lake
 from spine_assets.launching import celery_workers
 from spine_assets.local_cluster import redis
-from spine_assets.local_cluster.processes import HOST, free_port
+from spine_assets.local_cluster.processes import HOST, Child, free_port
 from spine_assets.pipelines import CannotLaunch, RunPlan
 from spine_assets.weeks import Tier
 from spine_assets_tests.defs.conftest import TABLES, Project
+from spine_assets_tests.local_cluster.clusters import until
 
 FIRST = date(2025, 9, 5)
 WEEKS = [FIRST + timedelta(weeks=number) for number in range(6)]
@@ -50,20 +54,34 @@ def on_celery(project: Project, url: str) -> None:
 
 
 @contextmanager
-def cluster(project: Project, workers: int) -> Iterator[None]:
+def cluster(project: Project, workers: int) -> Iterator[list[Child]]:
     """A broker and workers of the project."""
     from spine_assets.local_cluster import one_worker
 
     with redis.running() as server:
         on_celery(project, server.url)
-        with one_worker.working(project.root, server.url, workers=workers, env=os.environ):
-            yield
+        with one_worker.working(
+            project.root, server.url, workers=workers, env=os.environ
+        ) as started:
+            yield started
 
 
 def statuses(project: Project) -> list[str]:
     """Of all runs, in the order of their names."""
     with open_instance(project.root) as instance:
         return sorted(run.status.value for run in instance.get_runs())
+
+
+def only_run(instance: dg.DagsterInstance) -> dg.DagsterRun:
+    (run,) = instance.get_runs()
+    return run
+
+
+def is_taken(instance: dg.DagsterInstance) -> bool:
+    """Whether the only run's task is with a worker."""
+    launcher = celery_workers.celery_launcher(instance)
+    tasks = [run.tags.get(DAGSTER_CELERY_TASK_ID_TAG) for run in instance.get_runs()]
+    return any(task and launcher.celery.AsyncResult(task).state == "STARTED" for task in tasks)
 
 
 def built(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
@@ -195,6 +213,33 @@ class TestOnWorkers:
             assert self.workers_that_worked(project) == 2
             self.end_with_ctrl_c(project)
         assert statuses(project) == ["CANCELED"] * 3 + ["SUCCESS"] * 3
+
+    def test_a_run_that_a_worker_has_just_taken_is_canceled_and_not_failed(
+        self, project: Project, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The event of its start comes after the wish to end it."""
+        project.deliver(WEEKS[0], Tier.OTC)
+        monkeypatch.setenv("SPINE_BACKEND", "celery")
+        program = str(Path(sys.executable).with_name("spine"))
+        lake = open_lake(project.lake)
+        with cluster(project, 1) as (worker,), lake.lock(WEEKS[0]):
+            backfill = subprocess.Popen([program, "backfill"], cwd=project.root)
+            with open_instance(project.root) as instance:
+                until(lambda: is_taken(instance), "taking the task")
+                os.killpg(worker.pid, signal.SIGSTOP)
+                run = only_run(instance)
+                assert run.status is dg.DagsterRunStatus.STARTING
+                ending = threading.Thread(target=celery_workers.ask_to_end, args=(instance, run))
+                ending.start()
+                time.sleep(1)  # what it would do at once, it has done
+                os.killpg(worker.pid, signal.SIGCONT)
+                ending.join(_SECONDS)
+                until(lambda: only_run(instance).is_finished, "ending the run")
+                assert only_run(instance).status is dg.DagsterRunStatus.CANCELED
+                told = [entry.dagster_event_type for entry in instance.all_logs(run.run_id)]
+            assert backfill.wait(_SECONDS) == 1
+        begun, ended = dg.DagsterEventType.RUN_START, dg.DagsterEventType.RUN_CANCELING
+        assert told.index(begun) < told.index(ended)
 
     def backfill(self, project: Project) -> subprocess.CompletedProcess[str]:
         program = str(Path(sys.executable).with_name("spine"))
