@@ -55,9 +55,14 @@ cluster: setup ## Start PostgreSQL, Redis, Dagster and two workers on loopback; 
 # Tests of operations, which ask Dagster's memory; here it is PostgreSQL.
 ON_POSTGRES := defs/test_prune.py defs/test_cancel.py defs/test_history.py test_run_log.py test_cli.py \
 	alerts/test_sensor.py
-# Tests of weeks, captures and what is told of them; here their lake is in a bucket.
+# Tests of whatever works on a lake; here it is in a bucket.
 ON_S3 := test_week.py test_many_weeks.py test_as_of.py test_pins.py test_restatements.py \
-	test_as_published.py test_corrections.py abuse/test_conservation.py
+	test_as_published.py test_corrections.py abuse/test_conservation.py \
+	abuse/test_injection.py comparison/test_equality.py declarative/test_assets.py \
+	declarative/test_building.py declarative/test_examples.py declarative/test_fitting.py \
+	declarative/test_runs.py declarative/test_tenants.py report/test_figures.py \
+	test_database_file.py test_doctor.py test_landing.py test_overdue.py test_queries_page.py \
+	test_trace.py test_warehouse.py
 
 cluster-test: setup ## Run the tests that need PostgreSQL, Redis or an S3 server
 	@$(UV) sync --locked --group engines --quiet

@@ -216,7 +216,7 @@ class Lake(ABC, Generic[FileT_co]):
 
     @abstractmethod
     def stamp(self, path: LakeFile) -> object | None:
-        """Which file stands under a name, another after each publishing; None where none does."""
+        """Which file stands under a name, another where its bytes changed; None where none does."""
 
     def reach(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Let a DuckDB connection open the lake's files."""

@@ -61,6 +61,7 @@ def flows(house: House, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flows]:
             monkeypatch.delenv(name)
     monkeypatch.chdir(house.root)  # there is no .env
     monkeypatch.setenv("SPINE_DATA_DIR", str(house.root))
+    monkeypatch.setenv("SPINE_LAKE", str(house.lake.place))
     monkeypatch.setenv(FLOW, "")
     folder = house.root / "instance"
     folder.mkdir()

@@ -9,7 +9,6 @@ import pytest
 
 from spine_assets.components.table_assets import assets_of
 from spine_assets.defs.partitions import WEEKS
-from spine_assets.local_lake import LocalLake
 from spine_assets_tests.conftest import WEEK, House, delivered, line
 from spine_assets_tests.declarative.flows import Flows, pipelines_of
 from spine_assets_tests.declarative.places import table_flow
@@ -115,5 +114,5 @@ def test_the_declaration_is_a_tables_code_version() -> None:
 def test_a_tenants_tables_are_in_its_own_lake(loaded: House, flows: Flows) -> None:
     result = flows.materialize(table_flow(QUERY, tenants="{acme: {}}"), WEEK)
     assert materialized(result) == [("acme/volumes", str(WEEK))]
-    assert LocalLake(loaded.lake.root / "_tenants" / "acme").weeks("volumes") == [WEEK]
+    assert loaded.lake.within("_tenants", "acme").weeks("volumes") == [WEEK]
     assert loaded.lake.weeks("volumes") == []

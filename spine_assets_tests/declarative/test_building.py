@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from spine_assets.declarative.building import Built
 from spine_assets.declarative.engine import EngineExecutionError
+from spine_assets.lake import PART
 from spine_assets.otc.checking import CheckResult
 from spine_assets.otc.outcome import TableBuilt
 from spine_assets_tests.conftest import WEEK, House, delivered, line
@@ -46,17 +47,18 @@ def test_rows_are_stored_with_their_week_and_exact_types(loaded: House) -> None:
 def test_the_same_rows_are_not_written_again(loaded: House) -> None:
     first = table_built(built(table_flow(QUERY), loaded))
     part = loaded.lake.part("volumes", WEEK)
-    before = part.stat().st_ino
+    before = loaded.lake.stamp(part)
     second = table_built(built(table_flow(QUERY), loaded))
     assert first is not None
     assert second is not None
     assert (first.unchanged, second.unchanged) == (False, True)
     assert first.data_version == second.data_version
-    assert part.stat().st_ino == before
+    assert loaded.lake.stamp(part) == before
     forced = table_built(built(table_flow(QUERY), loaded, force=True))
     assert forced is not None
     assert not forced.unchanged
-    assert part.stat().st_ino != before
+    if loaded.place is None:  # a bucket calls equal bytes one object
+        assert loaded.lake.stamp(part) != before
     less = QUERY.replace("GROUP", "AND symbol = 'AAAA' GROUP")
     third = table_built(built(table_flow(less), loaded))
     assert third is not None
@@ -102,7 +104,7 @@ def test_two_rows_of_one_key_are_not_published(loaded: House) -> None:
     assert found.failed == ("schema",)
     assert table_built(found) is None
     assert len(rows(loaded)) == 2
-    assert not list(loaded.lake.folder("volumes", WEEK).glob(".*"))
+    assert loaded.lake.entries("volumes", f"week_ending={WEEK}") == [PART]
 
 
 def test_a_value_outside_its_range_is_not_published(loaded: House) -> None:

@@ -156,6 +156,8 @@ def test_a_damaged_file_is_written_again(loaded: House) -> None:
 
 
 def test_what_a_killed_step_left_of_a_table_without_weeks_is_removed(loaded: House) -> None:
+    if loaded.place is not None:
+        pytest.skip("a PUT to a bucket that is broken off leaves nothing")
     flow = table_flow(WHOLE, partitions="none")
     built(flow, loaded, week=None)
     left = loaded.lake.whole_part("volumes").with_name(f".data.parquet.{'0' * 32}.tmp")
