@@ -36,7 +36,8 @@ class Cost:
         wall_seconds: From start to end, summed.
         user_seconds: CPU time in user mode of the processes and their children.
         system_seconds: CPU time in the kernel.
-        peak_bytes: Resident memory of the largest single process at its peak.
+        peak_bytes: Resident memory of the largest single process at its peak; the kernel tells
+            no less than what this process held when it started the command.
     """
 
     wall_seconds: float
