@@ -125,6 +125,7 @@ def test_a_week_that_fails_is_named_and_ends_with_one(project: Project) -> None:
     assert BAD in side["trials"][0]["error"]
 
 
+@pytest.mark.long  # in CI the same is tested over a whole cluster with a lost worker
 @pytest.mark.cluster
 @pytest.mark.skipif(redis.missing() is not None, reason=str(redis.missing()))
 def test_two_workers_make_the_tables_of_one_process(
