@@ -42,7 +42,7 @@ from typing import Any
 import duckdb
 import numpy as np
 import polars as pl
-from measuring import machine
+from measuring import PROJECT, machine
 from rich.console import Console
 from rich.table import Table as Grid
 from synthetic_lake import make
@@ -145,7 +145,8 @@ def read(
                     rows = answer(connection, QUESTIONS[question][1], asked)[1]
                 except (duckdb.Error, LakeError) as error:
                     with guard:
-                        told.errors.append(f"{question}: {type(error).__name__} {error}"[:300])
+                        said = f"{question}: {type(error).__name__} {error}"[:300]
+                        told.errors.append(said.replace(f"{PROJECT}/", ""))
                     continue
                 taken = time.perf_counter() - begun
                 faults = judged(question, week, rows, first, met)
