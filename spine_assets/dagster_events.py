@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import atexit
 import weakref
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
@@ -74,9 +75,9 @@ class WaitingEvents(SqlEventLogStorage):
         self._is_exiting = False
         atexit.register(_at_exit, weakref.ref(self))
 
+    @abstractmethod
     def _write(self, batch: list[Item]) -> None:
         """Write events of one run, as Dagster's `store_event` does one after another."""
-        raise NotImplementedError
 
     def store_event(self, event: dg.EventLogEntry) -> None:
         """Store an event, now or within `DELAY_SECONDS`.

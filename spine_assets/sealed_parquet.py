@@ -49,10 +49,9 @@ def require_whole(content: bytes) -> None:
     """Make sure that a file holds the bytes that were written.
 
     Raises:
-        ValueError: a byte of it was changed.
+        ValueError: a byte of it was changed, or it does not end as a Parquet file does.
     """
-    if not content.endswith(_MAGIC):
-        raise ValueError("it does not end as a Parquet file does")
+    footer_bytes(content)
     # Looked for from the end, where the footer is: that reads a thousandth of the file.
     if content.rfind(_SEAL_KEY.encode()) < 0:
         return  # written before files had seals
@@ -69,7 +68,13 @@ def said(metadata: dict[str, str]) -> dict[str, Any]:
 
 
 def footer_bytes(tail: bytes) -> int:
-    """How many bytes at its end hold all that a file says of itself, told by the last eight."""
+    """How many bytes at its end hold all that a file says of itself, told by the last eight.
+
+    Raises:
+        ValueError: it does not end as a Parquet file does.
+    """
+    if not tail.endswith(_MAGIC):
+        raise ValueError("it does not end as a Parquet file does")
     return int.from_bytes(tail[-_TAIL:-4], "little") + _TAIL
 
 

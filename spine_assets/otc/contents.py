@@ -151,6 +151,7 @@ def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes | Fil
     try:
         with archive.open(info) as stream:
             return _read_bounded(stream)
+    # `zipfile` raises `NotImplementedError` for ways of packing that it does not know.
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError) as error:
         return FileRefused(f"the zip member {info.filename!r} is damaged ({error})")
     except FileRefused as refused:
