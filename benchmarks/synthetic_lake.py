@@ -34,7 +34,7 @@ from spine_assets.otc.tables import BUILDERS, TABLES
 from spine_assets.otc.week import build_week
 from spine_assets.sample import ROWS_PER_WEEK, write_sample
 from spine_assets.settings import Settings
-from spine_assets.warehouse import ensure_view_file
+from spine_assets.warehouse_view_file import ensure_view_file
 from spine_assets.weeks import FIRST_WEEK, weeks_between
 
 HISTORY_WEEKS = 653  # 2014-05-16 to 2026-11-13

@@ -15,16 +15,13 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spine_assets.alerts.wording import cut, one_line
+from spine_assets.core.text import cut, one_line
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, ObjectStore
 
-SCHEMES = ("s3", "gs", "az")
 _ALLOW_HTTP = {"s3": "AWS_ALLOW_HTTP", "gs": "GOOGLE_ALLOW_HTTP", "az": "AZURE_ALLOW_HTTP"}
 _NAMED = {"s3": "AWS_", "gs": "GOOGLE_", "az": "AZURE_"}  # their variables begin so
-_BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,221}")  # Google's may have 222 characters
-_ODD = "?#%*[]{}\\'\""  # what URLs, patterns of names or SQL may read otherwise
 # obstore's own default is ten tries in three minutes; runs have retries of their own.
 _TRIES, _TRIED_SECONDS = 4, 30
 _CONNECT_SECONDS = 10  # as for alerts
@@ -33,32 +30,6 @@ _REQUEST_SECONDS = 600
 _MOST_SAID = 300
 # A query of a URL may hold a signature; what follows the first line may repeat it.
 _QUERY = re.compile(r"\?\S*")
-
-
-def is_bucket_url(text: str) -> bool:
-    """Whether a text is meant as the address of a bucket."""
-    return text.partition("://")[0] in SCHEMES and "://" in text
-
-
-def bucket_fault(url: str) -> str | None:
-    """Why a text is no bucket, or None; what follows the bucket's name is not looked at."""
-    scheme, mark, rest = url.partition("://")
-    bucket = rest.partition("/")[0]
-    if not mark or scheme not in SCHEMES:
-        return f"{one_line(url)!r} begins with none of {', '.join(f'{s}://' for s in SCHEMES)}"
-    if not _BUCKET.fullmatch(bucket):
-        return f"{one_line(bucket)!r} is no bucket's name"
-    return None
-
-
-def prefix_fault(url: str) -> str | None:
-    """Why the part after a bucket's name cannot hold a lake, or None."""
-    prefix = url.partition("://")[2].partition("/")[2].rstrip("/")
-    if odd := sorted({char for char in _ODD if char in prefix}):
-        return f"{one_line(prefix)!r} holds {' '.join(odd)}, which a URL or SQL may read otherwise"
-    if any(part in {"", ".", ".."} for part in prefix.split("/")) and prefix:
-        return f"{one_line(prefix)!r} has an empty folder, or one of dots"
-    return None
 
 
 def opened(url: str, tries: int = _TRIES) -> ObjectStore:

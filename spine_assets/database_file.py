@@ -20,13 +20,15 @@ from pathlib import Path
 import duckdb
 
 from spine_assets import run_log
+from spine_assets.core.sql import identifier, literal
 from spine_assets.lake import Lake
 from spine_assets.otc import pins
 from spine_assets.otc.tables import TABLES
 from spine_assets.replacing import BUILD, replaced
 from spine_assets.run_log import LOG_TABLES, RunLog
 from spine_assets.table import Column, Table
-from spine_assets.warehouse import asked_again, connect, derived_views, identifier, literal
+from spine_assets.warehouse import asked_again, connect
+from spine_assets.warehouse_views import derived_views
 
 MEMORY_GB = 1
 """A year of `otc_venue_volume` (10 M rows) is sorted in that much; what exceeds it goes to disk."""

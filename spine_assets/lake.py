@@ -20,14 +20,11 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, Self
 import polars as pl
 from typing_extensions import TypeVar
 
-from spine_assets.lake_errors import LakeError, LakeMissing, LakeUnavailable
 from spine_assets.sealed_parquet import sealed
 from spine_assets.table import Table, polars_schema
 
 if TYPE_CHECKING:
     import duckdb
-
-__all__ = ["PART", "Lake", "LakeError", "LakeFile", "LakeMissing", "LakeUnavailable"]
 
 PART = "data.parquet"
 """Name of the one file of a derived table's week."""
@@ -47,6 +44,18 @@ EMPTY_PART = "empty.parquet"
 
 WHOLE = "all"
 """Folder of a table without weeks."""
+
+
+class LakeError(Exception):
+    """The lake cannot be read or written; the message says what to do."""
+
+
+class LakeUnavailable(LakeError):
+    """The lake's place fails (a full disk, a lost mount): the same may work a little later."""
+
+
+class LakeMissing(LakeUnavailable):
+    """There is no such file: none yet, or it was deleted a moment ago."""
 
 
 class LakeFile(Protocol):

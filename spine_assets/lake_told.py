@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 import duckdb
 
-from spine_assets.lake_errors import LakeError, LakeUnavailable
+from spine_assets.lake import LakeError, LakeUnavailable
 
 _TRACEBACK = "Traceback (most recent call last):"
 _LASTING = "LakeError"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from spine_assets.buckets import is_bucket_url
+from spine_assets.core.bucket_url import is_bucket_url
 from spine_assets.lake import Lake
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from spine_assets import buckets
-from spine_assets.lake_errors import LakeError, LakeUnavailable
+from spine_assets.lake import LakeError, LakeUnavailable
 
 if TYPE_CHECKING:
     from obstore import GetOptions, ObjectMeta, UpdateVersion

@@ -23,7 +23,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Literal
 
-from spine_assets.lake_errors import LakeError, LakeUnavailable
+from spine_assets.lake import LakeError, LakeUnavailable
 from spine_assets.object_file import ObjectFile, Replaced, Version
 
 LEASE_SECONDS = 15.0

@@ -1,16 +1,12 @@
 """What a pipeline is: a name, typed parameters, and the runs of a job they stand for.
 
-Belongs here: the declaration, reading parameters given as text, and finding the pipelines of
-all domains by folder. Does not belong here: what a domain's pipelines are
-(`defs/<domain>/pipelines.py`) and how runs are started (`launching`).
+Belongs here: the declaration, and reading parameters given as text. Does not belong here: what a
+domain's pipelines are (`defs/<domain>/pipelines.py`), how they are found (`pipelines_discovery`)
+and how runs are started (`launching`).
 """
 
 from __future__ import annotations
 
-import difflib
-import importlib
-import importlib.util
-import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
@@ -18,6 +14,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from spine_assets.core.text import nearest
 from spine_assets.tags import Lane
 from spine_assets.weeks import Tier, VenueClass, WeekError, parse_week, tier_of
 
@@ -96,37 +93,6 @@ class Pipeline:
     lane: Lane = Lane.NORMAL
 
 
-def discover() -> dict[str, Pipeline]:
-    """All pipelines by name: `PIPELINES` of each `defs/<domain>/pipelines.py`, and those of YAML.
-
-    Raises:
-        BadDeclaration: a pipeline's YAML is not sound.
-    """
-    import spine_assets.defs
-    from spine_assets.declarative.offered import offered
-
-    found: dict[str, Pipeline] = {}
-    for domain in pkgutil.iter_modules(spine_assets.defs.__path__):
-        if not domain.ispkg or not _has_pipelines(domain.name):
-            continue
-        module = importlib.import_module(f"spine_assets.defs.{domain.name}.pipelines")
-        for pipeline in module.PIPELINES:
-            if pipeline.name in found:
-                raise ValueError(f"two pipelines are named {pipeline.name}: rename one of them")
-            found[pipeline.name] = pipeline
-    for pipeline in offered():
-        if pipeline.name in found:
-            raise ValueError(f"two pipelines are named {pipeline.name}: rename one of them")
-        found[pipeline.name] = pipeline
-    return dict(sorted(found.items()))
-
-
-def nearest(name: str, known: list[str]) -> str:
-    """` Did you mean ...?` where a known name resembles, else all known names."""
-    close = difflib.get_close_matches(name, known, n=1)
-    return f"did you mean {close[0]}?" if close else f"known: {', '.join(known)}"
-
-
 def read_parameters(pipeline: Pipeline, given: list[str]) -> dict[str, Any]:
     """Read `name=value` texts; all that is declared is in the answer.
 
@@ -159,10 +125,6 @@ def read_parameters(pipeline: Pipeline, given: list[str]) -> dict[str, Any]:
     if faults:
         raise ParameterError("; ".join(faults))
     return {name: found.get(name, item.default) for name, item in declared.items()}
-
-
-def _has_pipelines(domain: str) -> bool:
-    return importlib.util.find_spec(f"spine_assets.defs.{domain}.pipelines") is not None
 
 
 def _week(text: str) -> date:

@@ -16,10 +16,10 @@ from pathlib import Path
 import duckdb
 from filelock import FileLock, Timeout
 
+from spine_assets.core.sql import literal
 from spine_assets.otc import pins
 from spine_assets.otc.tables import TABLES
 from spine_assets.run_log import LOG_TABLES
-from spine_assets.warehouse import literal
 
 BUILD = "spine_build"
 """Table of a built file that tells what is in it; marks the file as one of ours."""

@@ -22,7 +22,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from spine_assets.alerts.smtp_url import SmtpServer, parse_smtp
-from spine_assets.buckets import SCHEMES, bucket_fault, is_bucket_url, prefix_fault
+from spine_assets.core.bucket_url import SCHEMES, bucket_name_problem, is_bucket_url, prefix_problem
 
 # Good enough to catch a slip; the mail server knows which addresses there are.
 _ADDRESS = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]+@[\w.-]+", re.ASCII)
@@ -73,8 +73,8 @@ class Settings(BaseSettings):
         """Refuse what would be taken for another folder than was meant."""
         text = str(value)
         if info.field_name == "lake" and is_bucket_url(text):
-            if fault := bucket_fault(text) or prefix_fault(text):
-                raise ValueError(fault)
+            if problem := bucket_name_problem(text) or prefix_problem(text):
+                raise ValueError(problem)
             return text.rstrip("/")
         if "://" in text:
             buckets = ", ".join(f"{scheme}://" for scheme in SCHEMES)

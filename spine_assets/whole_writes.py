@@ -16,7 +16,7 @@ from pathlib import Path
 
 import polars as pl
 
-from spine_assets.lake_errors import LakeUnavailable
+from spine_assets.lake import LakeUnavailable
 
 TEMPORARY = ".tmp"
 _FULL_BYTES = 65_536  # less than this is not worth a file
@@ -63,6 +63,21 @@ def publish(staged: Path, target: Path) -> None:
         with suppress(OSError):
             staged.unlink(missing_ok=True)
         raise LakeUnavailable(f"cannot publish {target}: {error}; run the week again") from error
+
+
+def put(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all, with the folders it needs.
+
+    Raises:
+        OSError: it cannot be written; what was there stays.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    staged = path.with_name(f".{path.name}.{uuid.uuid4().hex}{TEMPORARY}")  # no scan looks at it
+    try:
+        write_synced(staged, bytearray(content))
+        staged.replace(path)
+    finally:
+        staged.unlink(missing_ok=True)
 
 
 def remove_beside(target: Path) -> int:

@@ -25,7 +25,8 @@ from spine_assets.otc.tables import TABLES
 from spine_assets.otc.views import VIEWS
 from spine_assets.replacing import CannotBuild, replaced
 from spine_assets.table import Table
-from spine_assets.warehouse import connect, ensure_view_file
+from spine_assets.warehouse import connect
+from spine_assets.warehouse_view_file import ensure_view_file
 from spine_assets.weeks import Tier, VenueClass
 from spine_assets_tests.conftest import (
     REVISED,

@@ -25,7 +25,7 @@ from spine_assets.otc.tables import TABLES
 from spine_assets.report.building import Reports
 from spine_assets.report.stored import page_path
 from spine_assets.settings import Settings, load_settings
-from spine_assets.warehouse import ensure_view_file
+from spine_assets.warehouse_view_file import ensure_view_file
 from spine_assets_tests import storages
 from spine_assets_tests.conftest import NOW, SHARES, WEEK, House, delivered, files_limited_to, line
 

@@ -14,7 +14,8 @@ import pytest
 
 from spine_assets.otc.tables import TABLES
 from spine_assets.sample import committed_week
-from spine_assets.warehouse import connect, ensure_view_file
+from spine_assets.warehouse import connect
+from spine_assets.warehouse_view_file import ensure_view_file
 from spine_assets.weeks import Tier, VenueClass
 from spine_assets_tests.conftest import House
 

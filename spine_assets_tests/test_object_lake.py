@@ -27,7 +27,8 @@ from spine_assets.object_lake import ObjectLake
 from spine_assets.object_lock import Lease
 from spine_assets.object_reading import BucketFiles
 from spine_assets.otc.tables import TABLES
-from spine_assets.warehouse import answer, connect, ensure_view_file
+from spine_assets.warehouse import answer, connect
+from spine_assets.warehouse_view_file import ensure_view_file
 from spine_assets_tests.conftest import ALL, RAW, VENUES, WEEK, House, delivered, line, running
 from spine_assets_tests.s3_front import Front
 

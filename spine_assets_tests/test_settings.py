@@ -53,7 +53,7 @@ def test_a_dotenv_file_is_read_and_the_environment_wins(
         ("SPINE_DATA_DIR", "s3://bucket/data", "a local folder is needed"),
         ("SPINE_DATABASE_PATH", "s3://bucket/spine.duckdb", "a local folder is needed"),
         ("SPINE_LAKE", "ftp://host/lake", "a lake may be in a bucket (s3://, gs://, az://)"),
-        ("SPINE_LAKE", "s3://", "is no bucket's name"),
+        ("SPINE_LAKE", "s3://", "is not a valid bucket name"),
         ("SPINE_LAKE", "s3://bucket/a//b", "has an empty folder"),
         ("SPINE_LAKE", "s3://bucket/../lake", "or one of dots"),
         ("SPINE_LAKE", "s3://bucket/la*ke", "holds *"),

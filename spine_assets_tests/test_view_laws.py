@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from spine_assets.otc.tables import TABLES
-from spine_assets.warehouse import derived_views
+from spine_assets.warehouse_views import derived_views
 from spine_assets_tests.analysis_lake import BUCKET, OTC, T1, T2, Row, tables_of
 
 FIRST = date(2025, 10, 17)

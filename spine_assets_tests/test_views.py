@@ -18,7 +18,9 @@ from spine_assets.otc import weeks_calendar
 from spine_assets.otc.tables import TABLES
 from spine_assets.otc.views import VIEWS
 from spine_assets.view import View
-from spine_assets.warehouse import connect, ensure_view_file, needs_analysis
+from spine_assets.warehouse import connect
+from spine_assets.warehouse_view_file import ensure_view_file
+from spine_assets.warehouse_views import needs_analysis
 from spine_assets_tests.analysis_lake import OTC, T1, T2, Row, ask, lake_of
 from spine_assets_tests.test_docs import ROOT
 

@@ -17,12 +17,8 @@ import pytest
 from spine_assets import warehouse
 from spine_assets.local_lake import LocalLake
 from spine_assets.otc.tables import TABLES
-from spine_assets.warehouse import (
-    answer,
-    connect,
-    ensure_view_file,
-    remove_view_file,
-)
+from spine_assets.warehouse import answer, connect
+from spine_assets.warehouse_view_file import ensure_view_file, remove_view_file
 from spine_assets_tests.conftest import (
     ALL,
     PUBLISHED_TIER_1,

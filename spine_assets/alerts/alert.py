@@ -9,7 +9,8 @@ from datetime import date
 from enum import StrEnum
 from typing import Any
 
-from spine_assets.alerts.wording import counted, cut, one_line, shape, weeks_text
+from spine_assets.alerts.wording import shape, weeks_text
+from spine_assets.core.text import counted, cut, one_line
 
 Number = int | float | str
 """A figure that is told; text where it is a date or an exact decimal."""

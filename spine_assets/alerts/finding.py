@@ -13,14 +13,8 @@ from datetime import date
 from functools import cached_property
 
 from spine_assets.alerts.alert import Alert, Kind, Number, cause_of
-from spine_assets.alerts.wording import (
-    command_in,
-    counted,
-    cut,
-    names_text,
-    one_line,
-    weeks_text,
-)
+from spine_assets.alerts.wording import command_in, names_text, weeks_text
+from spine_assets.core.text import counted, cut, one_line
 
 MOST_MESSAGES = 10  # at a time: more would be skimmed; the rest is summed up in the last
 _SAID_CHARS = 1_500  # about a screen; the run and the check hold the whole text

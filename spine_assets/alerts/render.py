@@ -12,7 +12,8 @@ from email.utils import format_datetime, make_msgid
 from typing import Any
 
 from spine_assets.alerts.alert import Alert, Number
-from spine_assets.alerts.wording import cut, one_line, weeks_text
+from spine_assets.alerts.wording import weeks_text
+from spine_assets.core.text import cut, one_line
 
 SUBJECT_CHARS = 150  # mail programs show less
 _SAID_CHARS = 2_400  # Slack refuses a section of over 3,000; title and marks need the rest

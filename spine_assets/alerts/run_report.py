@@ -11,7 +11,8 @@ from datetime import date
 
 from spine_assets.alerts.alert import Alert, Kind, Number
 from spine_assets.alerts.finding import Finding, item_of
-from spine_assets.alerts.wording import counted, weeks_text
+from spine_assets.alerts.wording import weeks_text
+from spine_assets.core.text import counted
 
 
 @dataclass(frozen=True)

@@ -1,19 +1,18 @@
-"""Text of alerts: made safe, bounded, and compared.
+"""Text of alerts: weeks and names as bounded lists, equal messages recognised, commands found.
 
-What an alert says may come from file names and lines that anybody wrote. Here it loses
-the characters that could act (control characters, line ends, marks of direction) and its
-length is bounded. How each channel escapes its own markup stands in `render`.
+Making any text safe and bounding its length stands in `core.text`; how each channel escapes its
+own markup stands in `render`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import date
 
+from spine_assets.core.text import counted, cut, one_line
 from spine_assets.weeks import stretches
 
-CUT = "..."
 _SHOWN_RANGES = 6  # a longer list is no reading matter
 # What differs where the same fault meets another week: paths, hashes, numbers and dates.
 _VOLATILE = re.compile(r"\S*/\S*|\b[0-9a-f]{8,}\b|\d+")
@@ -24,28 +23,6 @@ _COMMANDS = re.compile(
     r" --partition \d{4}-\d{2}-\d{2}(?![\w.])"
     r"|spine (?:status|(?:week|diff|anomalies --week|captures --week) \d{4}-\d{2}-\d{2})(?![\w-])"
 )
-
-
-def one_line(text: str) -> str:
-    """A text without line ends; characters that would act are written out."""
-    return "".join(_visible(char) for char in " ".join(text.split()))
-
-
-def _visible(char: str) -> str:
-    return char if char.isprintable() else char.encode("unicode_escape").decode()
-
-
-def cut(text: str, limit: int, written: Callable[[str], str] = str) -> str:
-    """A text that has at most `limit` characters once `written` has escaped each of its own."""
-    if len(written(text)) <= limit:
-        return text
-    kept, used = [], len(CUT)
-    for char in text[:limit]:
-        used += len(written(char))
-        if used > limit:
-            break
-        kept.append(char)
-    return "".join(kept) + CUT
 
 
 def shape(text: str) -> str:
@@ -71,8 +48,3 @@ def names_text(names: list[str], most: int = 5) -> str:
     """Names, a bounded number of them (5 fit a line or two), each bounded itself."""
     shown = ", ".join(cut(one_line(name), 120) for name in names[:most])  # a path of some folders
     return shown + (f" and {len(names) - most:,} more" if len(names) > most else "")
-
-
-def counted(number: int, noun: str) -> str:
-    """`1 week`, `3 weeks`."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

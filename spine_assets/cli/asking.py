@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from spine_assets.cli.shared import open_lake
+from spine_assets.core.text import nearest
 
 if TYPE_CHECKING:
     import duckdb
@@ -17,9 +18,9 @@ if TYPE_CHECKING:
 @contextmanager
 def warehouse_of(sql: str, tenant: str | None) -> Iterator[duckdb.DuckDBPyConnection]:
     """A private database for a query."""
-    from spine_assets.declared_views import declared_views
     from spine_assets.otc.tables import TABLES
-    from spine_assets.warehouse import connect, needs_analysis
+    from spine_assets.warehouse import connect
+    from spine_assets.warehouse_views import declared_views, needs_analysis
 
     lake = open_lake()
     if tenant is not None:
@@ -36,7 +37,6 @@ def warehouse_of(sql: str, tenant: str | None) -> Iterator[duckdb.DuckDBPyConnec
 def _of_tenant(tenant: str) -> Iterator[duckdb.DuckDBPyConnection]:
     from spine_assets.declarative import reading
     from spine_assets.declarative.place import Place, tenants_in
-    from spine_assets.pipelines import nearest
     from spine_assets.settings import load_settings
 
     place = Place.of(load_settings(), tenant)

@@ -15,8 +15,6 @@ from typing import Any
 
 import click
 
-from spine_assets.lake_errors import LakeError
-
 Completer = Callable[[click.Context | None, click.Parameter | None, str], list[str]]
 _RAW = "otc_raw"
 _WEEK = "week_ending="
@@ -30,7 +28,7 @@ def quiet(complete: Callable[[], list[str]]) -> Completer:
     def offered(context: Any, parameter: Any, incomplete: str) -> list[str]:
         try:
             return [text for text in complete() if text.startswith(incomplete)]
-        except (ImportError, OSError, ValueError, LakeError):  # ValueError: settings that are wrong
+        except (ImportError, OSError, ValueError):  # ValueError: settings that are wrong
             return []
 
     return offered
@@ -77,7 +75,11 @@ def _weeks_in(root: Path) -> list[str]:
 
 def _in_bucket(url: str) -> tuple[list[str], list[str]]:
     """Weeks and names of captures, newest week first; one request, but a heavy module."""
+    from spine_assets.lake import LakeError  # polars is slow to import
     from spine_assets.lakes import open_lake
 
-    held = sorted(open_lake(url).names(_RAW).items(), reverse=True)
+    try:
+        held = sorted(open_lake(url).names(_RAW).items(), reverse=True)
+    except LakeError:
+        return [], []
     return [str(week) for week, _ in held], [name for _, names in held for name in names]

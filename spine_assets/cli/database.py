@@ -39,7 +39,7 @@ def db_init(as_json: bool) -> None:
     """Make the folders, empty tables and the file of views."""
     from spine_assets.otc.tables import TABLES
     from spine_assets.settings import load_settings
-    from spine_assets.warehouse import ensure_view_file
+    from spine_assets.warehouse_view_file import ensure_view_file
 
     settings = load_settings()
     settings.landing_path.mkdir(parents=True, exist_ok=True)
@@ -63,7 +63,7 @@ def db_reset(yes: bool, as_json: bool) -> None:
     """
     from spine_assets.declarative.place import tenant_lake, tenants_in
     from spine_assets.settings import load_settings
-    from spine_assets.warehouse import remove_view_file
+    from spine_assets.warehouse_view_file import remove_view_file
 
     if as_json and not yes:
         raise click.UsageError("with --json nothing can be asked; say --yes to delete the lake")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from spine_assets.cli.shared import as_json_option, told, visible
+from spine_assets.core.bucket_url import bucket_name_problem, is_bucket_url, prefix_problem
 
 if TYPE_CHECKING:
     from spine_assets.lake import Lake
@@ -76,11 +77,10 @@ def _opened(place: str) -> Lake:
         click.BadParameter: it is no place of a lake.
     """
     from spine_assets import lakes
-    from spine_assets.buckets import bucket_fault, is_bucket_url, prefix_fault
 
     if is_bucket_url(place):
-        if fault := bucket_fault(place) or prefix_fault(place):
-            raise click.BadParameter(fault)
+        if problem := bucket_name_problem(place) or prefix_problem(place):
+            raise click.BadParameter(problem)
         return lakes.open_lake(place)
     if "://" in place:
         raise click.BadParameter(f"{place} is neither a folder nor a bucket (s3://, gs://, az://)")

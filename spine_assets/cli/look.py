@@ -19,6 +19,7 @@ from spine_assets.cli.shared import (
     open_lake,
     told,
 )
+from spine_assets.core.values import csv_text, records
 
 
 @click.command()
@@ -158,7 +159,6 @@ def query(
     """
     from spine_assets.cli import render, run_logs
     from spine_assets.cli.asking import warehouse_of
-    from spine_assets.plain_values import csv_text, records
     from spine_assets.query_file import write_answer
     from spine_assets.warehouse import answer, is_select
 

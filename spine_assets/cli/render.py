@@ -20,9 +20,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table as Grid
 
 from spine_assets.cli.shared import visible
+from spine_assets.core.values import plain
 from spine_assets.otc.landing import Landing
 from spine_assets.otc.versions import Standing
-from spine_assets.plain_values import plain
 from spine_assets.status import Arrival, WeekStatus
 from spine_assets.warehouse import answer
 from spine_assets.weeks import Tier

@@ -7,8 +7,8 @@ from dataclasses import asdict
 from typing import Any
 
 from spine_assets.cli.render import CONSOLE, grid, result, safe, text
+from spine_assets.core.values import plain
 from spine_assets.history import Finding
-from spine_assets.plain_values import plain
 
 _STYLES = {"WARN": "yellow", "ERROR": "red"}
 _SHOWN_SAMPLES = 5  # in the terminal; --json has all that the check recorded

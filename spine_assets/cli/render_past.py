@@ -13,9 +13,9 @@ from typing import Any
 import polars as pl
 
 from spine_assets.cli.render import CONSOLE, grid, result, safe, text
+from spine_assets.core.values import csv_text, plain, records
 from spine_assets.otc.captures import Capture
 from spine_assets.otc.corrections import Correction, Kind
-from spine_assets.plain_values import csv_text, plain, records
 
 
 def captures(found: list[dict[str, Any]]) -> None:

@@ -6,12 +6,12 @@ from dataclasses import asdict
 from typing import Any
 
 from spine_assets.cli.render import CONSOLE, grid, safe, text
+from spine_assets.core.values import plain
 from spine_assets.history.origins import NOT_REMEMBERED, Origin
 from spine_assets.history.runs import SHORT_ID
 from spine_assets.otc.delivered_text import FileIs
 from spine_assets.otc.feeds import Feed
 from spine_assets.otc.trace import Line, Reject, Trace
-from spine_assets.plain_values import plain
 
 Captured = dict[str, Origin | None]
 """By capture: the run that captured it."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from spine_assets.cli.shared import LANE, as_json_option, max_runtime_option, told
+from spine_assets.core.text import nearest
 
 if TYPE_CHECKING:
     from spine_assets.pipelines import Pipeline
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 def list_pipelines(as_json: bool) -> None:
     """The pipelines of all domains, with their parameters."""
     from spine_assets.cli import render_pipelines
-    from spine_assets.pipelines import discover
+    from spine_assets.pipelines_discovery import discover
 
     found = list(discover().values())
     if as_json:
@@ -87,7 +88,7 @@ def run(
 
 
 def _named(name: str) -> Pipeline:
-    from spine_assets.pipelines import discover, nearest
+    from spine_assets.pipelines_discovery import discover
 
     known = discover()
     if name not in known:

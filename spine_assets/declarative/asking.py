@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from spine_assets.alerts.wording import cut, one_line
+from spine_assets.core.sql import identifier, literal
+from spine_assets.core.text import cut, one_line
 from spine_assets.declarative.engine import EngineExecutionError, StepContext, TransientError
 from spine_assets.declarative.sql_reading import sql_faults, tables_read
 from spine_assets.declarative.values import TemplateError, Value, names_in_sql
@@ -112,8 +113,6 @@ class Asked:
 
     def view_of(self, path: LakeFile, name: str) -> None:
         """Let queries read a Parquet file by a name."""
-        from spine_assets.warehouse import identifier
-
         made = f"CREATE VIEW {identifier(name)} AS FROM {_one_file(path)}"
         self._connection.execute(made)
 
@@ -135,8 +134,6 @@ class Asked:
 
 def _one_file(path: LakeFile) -> str:
     """A file by its name, whose folders tell no columns."""
-    from spine_assets.warehouse import literal
-
     return f"read_parquet({literal(glob.escape(str(path)))}, hive_partitioning = false)"
 
 

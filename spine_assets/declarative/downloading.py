@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
-from spine_assets.alerts.wording import cut, one_line
+from spine_assets.core.text import cut, one_line
 from spine_assets.declarative.engine import EngineExecutionError, TransientError
 from spine_assets.http_logs import keep_urls_out_of_logs
 

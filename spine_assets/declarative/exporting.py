@@ -11,6 +11,9 @@ from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from spine_assets.core.sql import identifier
+from spine_assets.core.text import nearest
+from spine_assets.core.values import csv_text
 from spine_assets.declarative import asking
 from spine_assets.declarative.engine import EngineExecutionError, StepContext
 
@@ -42,8 +45,6 @@ def table_frame(context: StepContext, table: str, columns: Sequence[str]) -> pl.
         EngineExecutionError: there is no such table or column.
         TransientError: the lake cannot be read now.
     """
-    from spine_assets.warehouse import identifier
-
     with asking.asked(context) as place:
         found = _columns_of(table, place.readable())
         _require_columns(table, found, columns)
@@ -84,8 +85,6 @@ def content_of(frame: pl.DataFrame, kind: Format) -> bytes:
     CSV holds whole shares as whole numbers, dates as YYYY-MM-DD and nothing for null.
     """
     if kind is Format.CSV:
-        from spine_assets.plain_values import csv_text
-
         return csv_text(frame.columns, frame.iter_rows(), line_end="\r\n").encode()
     buffer = io.BytesIO()
     frame.write_parquet(buffer, compression="zstd")
@@ -112,8 +111,6 @@ def _remedy(context: StepContext, table: str) -> str:
 
 
 def _columns_of(table: str, readable: Mapping[str, list[str]]) -> list[str]:
-    from spine_assets.pipelines import nearest
-
     if table not in readable:
         raise EngineExecutionError(
             f"source.table: there is no {table!r} that this pipeline may read; "

@@ -6,12 +6,12 @@ from collections.abc import Collection
 from datetime import date
 
 from spine_assets.declarative.engine import EngineExecutionError, StepContext
-from spine_assets.declared_views import declared_names
 from spine_assets.lake import Lake
 from spine_assets.otc import captures, pins, raw
 from spine_assets.otc.tables import TABLES
 from spine_assets.otc.versions import Standing, build_facts, part_of, standing
 from spine_assets.otc.views import VIEWS
+from spine_assets.warehouse_views import declared_names
 
 _VIEWS = {view.name: view for view in VIEWS}
 _TABLES = {table.name for table in TABLES}

@@ -16,7 +16,8 @@ from pydantic import Field
 
 from spine_assets.alerts.render import escaped
 from spine_assets.alerts.sending import ChannelError
-from spine_assets.alerts.wording import cut, one_line
+from spine_assets.core.text import cut, one_line
+from spine_assets.core.values import plain
 from spine_assets.declarative.asking import Answer, asked, query_faults
 from spine_assets.declarative.engine import (
     EngineExecutionError,
@@ -27,7 +28,6 @@ from spine_assets.declarative.engine import (
     TransientError,
 )
 from spine_assets.declarative.sql_reading import tables_read
-from spine_assets.plain_values import plain
 
 _MOST_ROWS = 100  # more is for `lake.export`
 _MOST_CELL = 60  # longer than any name of a table, symbol or figure

@@ -11,8 +11,9 @@ import re
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
-from spine_assets.alerts.wording import one_line
-from spine_assets.buckets import bucket_fault, opened, said
+from spine_assets.buckets import opened, said
+from spine_assets.core.bucket_url import bucket_name_problem
+from spine_assets.core.text import one_line
 from spine_assets.declarative.engine import EngineExecutionError, TransientError
 from spine_assets.declarative.safe_names import as_sample, folder_fault
 
@@ -26,8 +27,8 @@ _REFUSED = re.compile(r"status code: 4(?!08|29)\d\d")  # what a later try would 
 
 def url_fault(url: str) -> str | None:
     """Why a text is no bucket with a prefix, or None."""
-    if fault := bucket_fault(url):
-        return fault
+    if problem := bucket_name_problem(url):
+        return problem
     prefix = url.partition("://")[2].partition("/")[2]
     if odd := sorted({char for char in "?#%*" if char in prefix}):
         return f"{one_line(prefix)!r} holds {' '.join(odd)}, which a URL may read otherwise"

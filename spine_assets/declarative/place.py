@@ -16,12 +16,12 @@ from pathlib import Path
 import duckdb
 
 from spine_assets import warehouse
-from spine_assets.declared_views import declared_names, declared_views
 from spine_assets.lake import Lake
 from spine_assets.lakes import open_lake
 from spine_assets.otc import pins
 from spine_assets.otc.tables import TABLES
 from spine_assets.settings import Settings
+from spine_assets.warehouse_views import declared_names, declared_views
 
 TENANTS = "_tenants"
 """Folder of the lake that holds a lake a tenant; begins as what is no table."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from spine_assets.alerts.wording import one_line
+from spine_assets.core.text import one_line
 from spine_assets.declarative.engine import EngineExecutionError
 from spine_assets.declarative.values import TemplateError, names_in, render
 

@@ -12,7 +12,7 @@ from datetime import date
 
 import duckdb
 
-from spine_assets.pipelines import nearest
+from spine_assets.core.text import nearest
 
 Scalar = str | int | float | bool | date
 Value = Scalar | list[str] | list[int] | list[float] | None

@@ -16,7 +16,7 @@ from spine_assets.otc.outcome import Workplace
 from spine_assets.otc.scanning import Scan, scan
 from spine_assets.otc.tables import TABLES
 from spine_assets.settings import load_settings
-from spine_assets.warehouse import ensure_view_file
+from spine_assets.warehouse_view_file import ensure_view_file
 
 
 class Spine(dg.ConfigurableResource):  # type: ignore[type-arg]

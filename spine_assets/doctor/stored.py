@@ -21,7 +21,7 @@ from spine_assets.otc.behind import is_behind
 from spine_assets.otc.tables import TABLES
 from spine_assets.report import NAME as REPORT
 from spine_assets.settings import Settings
-from spine_assets.warehouse import is_up_to_date
+from spine_assets.warehouse_view_file import is_up_to_date
 
 RAW = TABLES[0].name
 _VIEWS = (*(table.name for table in TABLES), pins.TABLE.name, "otc_raw_current")

@@ -21,9 +21,9 @@ from spine_assets.finra.delivered import FetchedName, content, of_class, packed
 from spine_assets.finra.errors import AnswerChanged
 from spine_assets.finra.held import NEW_YORK, Held, Holdings
 from spine_assets.finra.spool import Spool, spooled
-from spine_assets.finra.whole_files import put
 from spine_assets.otc.placement import Key
 from spine_assets.weeks import Tier, VenueClass
+from spine_assets.whole_writes import put
 
 if TYPE_CHECKING:
     from spine_assets.finra.client import FinraClient

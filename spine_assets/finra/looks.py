@@ -10,9 +10,9 @@ import json
 from datetime import date, datetime
 from pathlib import Path
 
-from spine_assets.finra.whole_files import put
 from spine_assets.otc.placement import Key
 from spine_assets.weeks import Tier, VenueClass
+from spine_assets.whole_writes import put
 
 
 class Looks:

@@ -225,11 +225,6 @@ def sample(frame: pl.DataFrame) -> list[dict[str, Any]]:
     ]
 
 
-def number(value: Decimal) -> int | float:
-    """An exact quantity as a number that can be plotted; whole ones stay exact."""
-    return int(value) if value == int(value) else float(value)
-
-
 def plain(value: Any) -> str | int | float | bool | None:
     """A value that tables of metadata can hold; decimals as exact text without end zeros.
 

@@ -11,7 +11,8 @@ from typing import Any
 
 import polars as pl
 
-from spine_assets.otc.checking import number, plain
+from spine_assets.core.values import number
+from spine_assets.otc.checking import plain
 from spine_assets.otc.concentration import concentration
 from spine_assets.otc.reasons import ADVICE, Reason
 from spine_assets.table import exact_sum

@@ -12,8 +12,9 @@ from typing import Any
 
 import polars as pl
 
+from spine_assets.core.values import number
 from spine_assets.lake import LakeError
-from spine_assets.otc.checking import CheckContext, CheckResult, Severity, number, sample
+from spine_assets.otc.checking import CheckContext, CheckResult, Severity, sample
 
 _VENUES = "otc_venue_volume"
 _LOOK_BACK_WEEKS = 4  # further back, venues and symbols differ for good reasons

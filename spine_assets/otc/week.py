@@ -16,11 +16,12 @@ from typing import Any
 
 import polars as pl
 
+from spine_assets.core.values import number
 from spine_assets.lake import LakeError, LakeFile
 from spine_assets.otc import captures, intake, pins, raw, rejects, venue_volume
 from spine_assets.otc.building import build, build_id
 from spine_assets.otc.captures import Capture, CapturedFrames, Key, Known
-from spine_assets.otc.checking import CheckContext, CheckResult, number
+from spine_assets.otc.checking import CheckContext, CheckResult
 from spine_assets.otc.landing import Unusable
 from spine_assets.otc.outcome import BuildFailed, NoInput, TableBuilt, WeekResult, Workplace
 from spine_assets.otc.reasons import Stage

@@ -12,9 +12,10 @@ from collections.abc import Sequence
 from datetime import UTC, date
 from typing import Any
 
+from spine_assets.core.values import number
 from spine_assets.lake import LakeError, LakeFile
 from spine_assets.otc import captures
-from spine_assets.otc.checking import CheckResult, number
+from spine_assets.otc.checking import CheckResult
 from spine_assets.otc.outcome import BuildFailed, TableBuilt, WeekResult, Workplace
 from spine_assets.otc.tables import TABLES
 from spine_assets.otc.versions import Standing, build_facts, part_of, standing

@@ -20,7 +20,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 from spine_assets.otc.tables import TABLES
-from spine_assets.warehouse import ensure_view_file
+from spine_assets.warehouse_view_file import ensure_view_file
 from spine_assets_tests.abuse.ground import Ground
 from spine_assets_tests.abuse.parcels import SMALL, Parcel, stages
 from spine_assets_tests.abuse.states import differences

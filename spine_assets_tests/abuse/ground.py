@@ -20,7 +20,7 @@ from spine_assets.otc.outcome import Workplace
 from spine_assets.otc.scanning import scan
 from spine_assets.otc.tables import TABLES
 from spine_assets.otc.week import build_week
-from spine_assets.warehouse import ensure_view_file
+from spine_assets.warehouse_view_file import ensure_view_file
 from spine_assets_tests.abuse.parcels import Parcel
 
 SOURCE = Path(__file__).parents[2]

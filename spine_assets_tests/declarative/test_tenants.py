@@ -9,7 +9,7 @@ import pytest
 
 from spine_assets.declarative.engine import EngineExecutionError
 from spine_assets.declarative.place import Place, tenant_lake, tenants_in
-from spine_assets.declared_views import declared_names
+from spine_assets.warehouse_views import declared_names
 from spine_assets_tests.conftest import WEEK, House, delivered, line
 from spine_assets_tests.declarative.places import built, table_flow
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, StringConstraints
 
+from spine_assets.core.sql import identifier
 from spine_assets.declarative.asking import asked
 from spine_assets.declarative.engine import (
     EngineExecutionError,
@@ -17,7 +18,6 @@ from spine_assets.declarative.engine import (
     Work,
 )
 from spine_assets.declarative.table_parts import TableDestination, faults_of
-from spine_assets.warehouse import identifier
 
 if TYPE_CHECKING:
     import polars as pl

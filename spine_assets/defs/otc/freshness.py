@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from spine_assets.alerts.standing import ARRIVED
-from spine_assets.alerts.wording import counted, weeks_text
+from spine_assets.alerts.wording import weeks_text
+from spine_assets.core.text import counted
 from spine_assets.defs.logs import LOGGED
 from spine_assets.defs.otc.specs import FILES, check_description
 from spine_assets.defs.resources import Spine

@@ -24,6 +24,11 @@ def plain(value: Any) -> Any:
     return str(value)
 
 
+def number(value: Decimal) -> int | float:
+    """An exact quantity as a number that can be plotted; whole ones stay exact."""
+    return int(value) if value == int(value) else float(value)
+
+
 def records(names: list[str], rows: list[tuple[Any, ...]]) -> list[dict[str, Any]]:
     """Rows as JSON objects."""
     return [dict(zip(names, map(plain, row), strict=True)) for row in rows]

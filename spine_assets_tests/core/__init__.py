@@ -1,0 +1,1 @@
+"""Text, quoting, addresses and values: no lake, no database, no Dagster."""
