@@ -4,8 +4,8 @@
     <root>/<table>/all/data.parquet                        a table without weeks
 
 A file appears under its name only when it is whole and stored, so a reader sees a table's old
-week or its new one. Belongs here: names, and what every lake can do. Does not belong here: what
-it stands on (`local_lake`, `object_lake`), what the files mean (`otc.captures`, `otc.week`).
+week or its new one. Belongs here: names, errors, and what every lake can do. Does not belong here:
+what it stands on (`local_lake`, `object_lake`), what the files mean (`otc.captures`, `otc.week`).
 """
 
 from __future__ import annotations
