@@ -44,7 +44,7 @@ def defs() -> dg.Definitions:
     """One step of our tables, checks and weeks that yields what the working folder holds."""
     from spine_assets.defs.otc.events import evaluation, materialization
     from spine_assets.defs.otc.specs import check_specs, table_specs
-    from spine_assets.otc.checking import CheckResult
+    from spine_assets.otc.outcome import CheckResult
 
     @dg.multi_asset(
         name="otc_week",
@@ -70,11 +70,12 @@ def build(folder: Path, rows: int) -> None:
     import duckdb
 
     from spine_assets.local_lake import LocalLake
-    from spine_assets.otc.checking import SAMPLE_ROWS, CheckResult, Severity
-    from spine_assets.otc.outcome import Workplace
+    from spine_assets.otc.checking import SAMPLE_ROWS
+    from spine_assets.otc.outcome import CheckResult, Severity
     from spine_assets.otc.scanning import scan
     from spine_assets.otc.tables import TABLES
     from spine_assets.otc.week import build_week
+    from spine_assets.otc.workplace import Workplace
     from spine_assets.sample import write_sample
     from spine_assets.weeks import Tier
 

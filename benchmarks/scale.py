@@ -87,10 +87,10 @@ def build_alone(data: Path) -> None:
     import duckdb
 
     from spine_assets.otc import contents, file_format
-    from spine_assets.otc.outcome import Workplace
     from spine_assets.otc.scanning import scan
     from spine_assets.otc.tables import TABLES
     from spine_assets.otc.week import build_week
+    from spine_assets.otc.workplace import Workplace
 
     contents.MAX_CONTENT_BYTES = file_format.MAX_LINES = _NO_BOUND
     landing = scan(data / "landing", data / "index.json")

@@ -28,10 +28,11 @@ from spine_assets.lake import Lake
 from spine_assets.lakes import open_lake
 from spine_assets.local_lake import LocalLake
 from spine_assets.otc import symbol_summary, venue_share, venue_volume
-from spine_assets.otc.outcome import Workplace
+from spine_assets.otc.building import BUILDERS
 from spine_assets.otc.scanning import scan
-from spine_assets.otc.tables import BUILDERS, TABLES
+from spine_assets.otc.tables import TABLES
 from spine_assets.otc.week import build_week
+from spine_assets.otc.workplace import Workplace
 from spine_assets.sample import ROWS_PER_WEEK, write_sample
 from spine_assets.settings import Settings
 from spine_assets.warehouse_view_file import ensure_view_file

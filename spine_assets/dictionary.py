@@ -88,7 +88,7 @@ def checks_text() -> str:
             f"| [`{ARRIVED}`](#{FILES}-{ARRIVED}) of `{FILES}` | it is reported, as an error |",
             "",
             *(
-                _section(f"`{name}`: `{check.name}`", check.description, check.todo)
+                _section(f"`{name}`: `{check.name}`", check.description, check.remedy)
                 for name, check in checked
             ),
             _section(arrived, overdue.HOLDS + " About all weeks at once.", overdue.REMEDY),
@@ -109,8 +109,8 @@ def _anchor(table: str, check: Check) -> str:
     return f"{table}-{check.name}"
 
 
-def _section(title: str, holds: str, todo: str) -> str:
-    return f"## {title}\n\n**Holds:** {holds}\n\n**When it fails:** {todo}\n"
+def _section(title: str, holds: str, remedy: str) -> str:
+    return f"## {title}\n\n**Holds:** {holds}\n\n**When it fails:** {remedy}\n"
 
 
 def _consequence(check: Check) -> str:

@@ -57,24 +57,22 @@ class Column:
 
 @dataclass(frozen=True)
 class Check:
-    """One check of a table's week.
+    """One check of a table's week, without the function that runs it (`otc.checks_registry`).
 
-    `run` takes a `otc.checking.CheckContext` and returns a `otc.checking.CheckResult`.
-    A blocking check that fails keeps the week from being published. One that looks back at
-    earlier weeks runs after those are built; it is never blocking.
+    A blocking check that fails keeps the week from being published. A check that compares the
+    week with earlier ones runs after those are built; it is never blocking.
 
     Attributes:
         description: What holds when it passes.
-        todo: What to do when it fails: one to three sentences with the commands to run, in
+        remedy: What to do when it fails: one to three sentences with the commands to run, in
             which WEEK stands for the week, and CAPTURE_ID and MPID likewise.
     """
 
     name: str
     description: str
-    run: Callable[[Any], Any]
-    todo: str = field(kw_only=True)
+    remedy: str
     blocking: bool = False
-    looks_back: bool = False
+    compares_weeks: bool = False
 
 
 @dataclass(frozen=True)
@@ -98,7 +96,7 @@ class Table:
         rules: What holds between columns; part of the Pandera schema.
         code_version: Raise it when the same inputs would give other rows.
         lineage: For each derived column, the upstream columns it comes from.
-        tells_history: It is made from all captures and pins of a week, not only from the
+        depends_on_history: It is made from all captures and pins of a week, not only from the
             captures that count, so that any of them is an input of its build.
         figures: What is told of a built week beside its rows: numbers, which Dagster plots
             over weeks, and short lists of rows, by name with units.
@@ -115,7 +113,7 @@ class Table:
     checks: tuple[Check, ...] = ()
     rules: tuple[Rule, ...] = ()
     lineage: dict[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
-    tells_history: bool = False
+    depends_on_history: bool = False
     figures: Callable[[pl.DataFrame], dict[str, Any]] | None = None
 
     @property

@@ -19,7 +19,7 @@ import polars as pl
 
 from spine_assets.local_lake import LocalLake
 from spine_assets.otc import venue_volume
-from spine_assets.otc.tables import BUILDERS
+from spine_assets.otc.building import BUILDERS
 from spine_assets.table import conform, polars_schema
 
 T1, T2, OTC = "NMS_TIER_1", "NMS_TIER_2", "OTC"

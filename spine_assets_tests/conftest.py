@@ -22,13 +22,13 @@ from spine_assets.lakes import open_lake
 from spine_assets.local_cluster import postgres
 from spine_assets.local_lake import LocalLake
 from spine_assets.otc import scanning
-from spine_assets.otc.checking import CheckResult
 from spine_assets.otc.file_format import ParsedFile, parse
 from spine_assets.otc.landing import Landing
-from spine_assets.otc.outcome import TableBuilt, WeekResult, Workplace
+from spine_assets.otc.outcome import CheckResult, TableBuilt, WeekResult
 from spine_assets.otc.scanning import scan
 from spine_assets.otc.tables import TABLES
 from spine_assets.otc.week import build_week
+from spine_assets.otc.workplace import Workplace
 from spine_assets_tests import s3, storages
 from spine_assets_tests.s3_front import Front, fronting
 

@@ -34,9 +34,9 @@ PLACEHOLDERS = {
     "CAPTURE_ID": "20260120T120000Z-0123456789ab",
     "MPID": "UBSA",
 }
-"""What stands for something in the commands of `todo`, as docs/checks.md explains."""
+"""What stands for something in the commands of `remedy`, as docs/checks.md explains."""
 REMEDIES = {
-    **{f"{table.name}-{check.name}": check.todo for table in TABLES for check in table.checks},
+    **{f"{table.name}-{check.name}": check.remedy for table in TABLES for check in table.checks},
     "tiers_arrived": overdue.REMEDY,
 }
 
@@ -86,16 +86,16 @@ def test_the_page_of_checks_has_each_check_that_dagster_shows_and_what_to_do(
     for key in own:
         title = f"## `{key.asset_key.to_user_string()}`: `{key.name}`\n"
         section = page.split(title)[1].split("\n## ")[0]
-        holds, todo = (graph.get(key).description or "").split("\n\n**When it fails:** ")
+        holds, remedy = (graph.get(key).description or "").split("\n\n**When it fails:** ")
         assert holds in section
-        assert f"**When it fails:** {todo}\n" in section
+        assert f"**When it fails:** {remedy}\n" in section
 
 
-@pytest.mark.parametrize("todo", REMEDIES.values(), ids=REMEDIES)
-def test_what_to_do_is_short_and_its_commands_can_be_typed(todo: str) -> None:
-    assert todo.endswith(".")
-    assert 1 <= len(re.findall(r"\.(?= |$)", todo)) <= 4
-    typed = [text for text in re.findall(r"`([^`]+)`", todo) if text.startswith("spine ")]
+@pytest.mark.parametrize("remedy", REMEDIES.values(), ids=REMEDIES)
+def test_what_to_do_is_short_and_its_commands_can_be_typed(remedy: str) -> None:
+    assert remedy.endswith(".")
+    assert 1 <= len(re.findall(r"\.(?= |$)", remedy)) <= 4
+    typed = [text for text in re.findall(r"`([^`]+)`", remedy) if text.startswith("spine ")]
     assert typed
     for text in typed:
         real = re.sub(r"\b[A-Z_]{4,}\b", lambda name: PLACEHOLDERS.get(name[0], name[0]), text)

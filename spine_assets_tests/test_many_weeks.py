@@ -19,9 +19,10 @@ from spine_assets.otc import captures, contents, landing, many_weeks
 from spine_assets.otc.arrivals import uncaptured
 from spine_assets.otc.guessing import guess_week
 from spine_assets.otc.many_weeks import Limits, ManyWeeks
-from spine_assets.otc.outcome import NoInput, WeekResult, Workplace
+from spine_assets.otc.outcome import NoInput, WeekResult
 from spine_assets.otc.scanning import Scan
 from spine_assets.otc.week import begin_week
+from spine_assets.otc.workplace import Workplace
 from spine_assets.sample import generate_week
 from spine_assets.weeks import Tier, publication_day
 from spine_assets_tests.conftest import ALL, WEEK, House, check_of, delivered, line

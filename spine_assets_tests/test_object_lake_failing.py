@@ -16,8 +16,9 @@ import pytest
 from spine_assets import buckets
 from spine_assets.lake import LakeError
 from spine_assets.object_lake import ObjectLake
-from spine_assets.otc.outcome import WeekResult, Workplace
+from spine_assets.otc.outcome import WeekResult
 from spine_assets.otc.week import build_week
+from spine_assets.otc.workplace import Workplace
 from spine_assets_tests.conftest import ALL, NOW, REVISED, WEEK, House, delivered, in_memory, line
 from spine_assets_tests.s3_front import Front
 

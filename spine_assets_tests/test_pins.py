@@ -11,8 +11,7 @@ from click.testing import CliRunner
 
 from spine_assets.cli import main
 from spine_assets.otc import captures, pins
-from spine_assets.otc.checking import CheckResult
-from spine_assets.otc.outcome import WeekResult
+from spine_assets.otc.outcome import CheckResult, WeekResult
 from spine_assets.otc.tables import TABLES
 from spine_assets.otc.versions import Standing, standing
 from spine_assets.warehouse import connect

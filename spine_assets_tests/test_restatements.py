@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from polars.testing import assert_frame_equal
 
 from spine_assets.cli import main
-from spine_assets.otc import captures, corrections, pins, tables
+from spine_assets.otc import building, captures, corrections, pins
 from spine_assets.otc.as_of import table_as_of
 from spine_assets.otc.behind import is_behind
 from spine_assets.otc.outcome import WeekResult
@@ -291,8 +291,8 @@ def test_what_is_wrong_is_not_published(
     corrected: House, monkeypatch: pytest.MonkeyPatch, check: str, spoil: Spoil
 ) -> None:
     before = corrected.table(NAME)
-    sound = tables.HISTORY_BUILDERS[NAME]
-    monkeypatch.setitem(tables.HISTORY_BUILDERS, NAME, lambda *args: spoil(sound(*args)))
+    sound = building.HISTORY_BUILDERS[NAME]
+    monkeypatch.setitem(building.HISTORY_BUILDERS, NAME, lambda *args: spoil(sound(*args)))
     result = corrected.build(now=LATER, force=True)
     assert f"{NAME} was not published" in str(result.error)
     assert not check_of(result, NAME, check).passed
@@ -341,7 +341,7 @@ def test_of_no_rows_the_columns_are_still_held_to_the_declaration(
 ) -> None:
     house.drop("first.csv", FIRST)
     assert outcome(house.built(), "schema") == (True, "no rows")
-    sound = tables.HISTORY_BUILDERS[NAME]
+    sound = building.HISTORY_BUILDERS[NAME]
     spoiled: tuple[Spoil, ...] = (
         lambda frame: frame.drop("last_update_date"),
         lambda frame: frame.with_columns(pl.col("rows_relabelled").cast(pl.Int32)),
@@ -349,6 +349,6 @@ def test_of_no_rows_the_columns_are_still_held_to_the_declaration(
     )
     for spoil in spoiled:
         with monkeypatch.context() as patch:
-            patch.setitem(tables.HISTORY_BUILDERS, NAME, lambda *args, s=spoil: s(sound(*args)))
+            patch.setitem(building.HISTORY_BUILDERS, NAME, lambda *args, s=spoil: s(sound(*args)))
             result = house.build(force=True)
         assert not outcome(result, "schema")[0]

@@ -15,9 +15,8 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from spine_assets.lake import LakeError
-from spine_assets.otc import captures, pins, raw, symbol_summary, tables, venue_volume
-from spine_assets.otc.checking import CheckResult, Severity
-from spine_assets.otc.outcome import BuildFailed, NoInput, WeekResult
+from spine_assets.otc import building, captures, pins, raw, symbol_summary, tables, venue_volume
+from spine_assets.otc.outcome import BuildFailed, CheckResult, NoInput, Severity, WeekResult
 from spine_assets.otc.tables import TABLES
 from spine_assets.otc.versions import part_of
 from spine_assets.otc.week import build_week, check_week
@@ -90,7 +89,7 @@ def versions(result: WeekResult) -> dict[str, str]:
 
 def timeless(result: WeekResult) -> dict[str, str]:
     """Versions of the tables that tell what counts, and not in which order it came."""
-    telling = {table.name for table in TABLES if table.tells_history}
+    telling = {table.name for table in TABLES if table.depends_on_history}
     return {name: found for name, found in versions(result).items() if name not in telling}
 
 
@@ -609,14 +608,14 @@ def test_a_lost_row_of_a_summary_blocks(
 ) -> None:
     house.drop("otc.csv", FIRST)
     house.built()
-    monkeypatch.setitem(tables.BUILDERS, table, lose_a_row(tables.BUILDERS[table]))
+    monkeypatch.setitem(building.BUILDERS, table, lose_a_row(building.BUILDERS[table]))
     blocked(house, table, "reconciles")
 
 
 def test_a_wrong_total_blocks(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     house.drop("otc.csv", FIRST)
     house.built()
-    monkeypatch.setitem(tables.BUILDERS, SYMBOLS, change_a_total(symbol_summary.build))
+    monkeypatch.setitem(building.BUILDERS, SYMBOLS, change_a_total(symbol_summary.build))
     result = blocked(house, SYMBOLS, "reconciles")
     (sample, *_) = check_of(result, SYMBOLS, "reconciles").samples
     assert (sample["expected_shares"], sample["found_shares"]) == ("100", "200")
@@ -627,7 +626,7 @@ def test_a_value_out_of_its_range_blocks(house: House, monkeypatch: pytest.Monke
     house.built()
     build = symbol_summary.build
     monkeypatch.setitem(
-        tables.BUILDERS, SYMBOLS, lambda *args: build(*args).with_columns(hhi=pl.lit(1.5))
+        building.BUILDERS, SYMBOLS, lambda *args: build(*args).with_columns(hhi=pl.lit(1.5))
     )
     blocked(house, SYMBOLS, "schema")
 

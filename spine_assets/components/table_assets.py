@@ -32,7 +32,8 @@ from spine_assets.defs.otc.specs import (
     weekly_check,
 )
 from spine_assets.defs.partitions import WEEKS
-from spine_assets.otc.checking import SCHEMA, Severity
+from spine_assets.otc.check_texts import SCHEMA
+from spine_assets.otc.outcome import Severity
 from spine_assets.table import Table
 from spine_assets.tags import PIPELINE, TENANT
 

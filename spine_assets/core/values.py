@@ -12,6 +12,8 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 
+_SHOWN_CHARS = 500  # no real line is longer
+
 
 def plain(value: Any) -> Any:
     """A value as JSON holds it: whole decimals as integers, others as exact text."""
@@ -41,6 +43,20 @@ def csv_text(names: Sequence[str], rows: Iterable[tuple[Any, ...]], line_end: st
     writer.writerow(names)
     writer.writerows([_cell(value) for value in row] for row in rows)
     return out.getvalue()
+
+
+def metadata_value(value: Any) -> str | int | float | bool | None:
+    """A value that tables of metadata can hold; decimals as exact text without end zeros.
+
+    A line may be as long as a file allows; metadata shows its beginning.
+    """
+    if isinstance(value, str) and len(value) > _SHOWN_CHARS:
+        return f"{value[:_SHOWN_CHARS]}... ({len(value):,} characters)"
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, Decimal):
+        return f"{value.normalize():f}"
+    return str(value)
 
 
 def _cell(value: Any) -> Any:

@@ -24,8 +24,8 @@ from spine_assets.declarative.inputs import made_from, require_inputs
 from spine_assets.declarative.sql_reading import tables_read
 from spine_assets.declarative.table_parts import ROWS, CheckPart, TableDestination, table_of
 from spine_assets.lake import Lake, LakeError, LakeFile, LakeMissing, LakeUnavailable
-from spine_assets.otc.checking import CheckResult, Severity, sample, validated
-from spine_assets.otc.outcome import TableBuilt
+from spine_assets.otc.checking import sample, validated
+from spine_assets.otc.outcome import CheckResult, Severity, TableBuilt
 from spine_assets.table import Table
 
 _VERSION_DIGITS = 12

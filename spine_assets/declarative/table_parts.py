@@ -14,7 +14,7 @@ from pydantic import Field, StringConstraints
 
 from spine_assets.declarative.engine import Part, Sql
 from spine_assets.declarative.sql_reading import sql_faults
-from spine_assets.otc.checking import Severity
+from spine_assets.otc.outcome import Severity
 from spine_assets.table import Column, Table, Type
 
 WEEK = "week_ending"

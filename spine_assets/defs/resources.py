@@ -12,9 +12,9 @@ from duckdb import Error as DuckDBError
 from spine_assets.lake import Lake, LakeError
 from spine_assets.lakes import open_lake
 from spine_assets.otc.many_weeks import Limits
-from spine_assets.otc.outcome import Workplace
 from spine_assets.otc.scanning import Scan, scan
 from spine_assets.otc.tables import TABLES
+from spine_assets.otc.workplace import Workplace
 from spine_assets.settings import load_settings
 from spine_assets.warehouse_view_file import ensure_view_file
 

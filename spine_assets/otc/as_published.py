@@ -17,9 +17,9 @@ import polars as pl
 from spine_assets.lake import Lake
 from spine_assets.otc import captures, venue_volume
 from spine_assets.otc.as_of import NotKnown
-from spine_assets.otc.building import build, build_id
+from spine_assets.otc.building import BUILDERS, build, build_id
 from spine_assets.otc.captures import Capture, Key, Known
-from spine_assets.otc.tables import BUILDERS, table
+from spine_assets.otc.tables import table
 from spine_assets.otc.week_frames import WeekFrames
 from spine_assets.table import in_order, polars_schema
 from spine_assets.weeks import Tier, publication_day

@@ -6,12 +6,29 @@ from datetime import UTC, datetime
 
 import polars as pl
 
-from spine_assets.otc import corrections, rejects, venue_volume
+from spine_assets.otc import (
+    corrections,
+    rejects,
+    restatement_rows,
+    restatements,
+    symbol_summary,
+    venue_share,
+    venue_volume,
+)
 from spine_assets.otc.captures import Known
-from spine_assets.otc.tables import BUILDERS, HISTORY_BUILDERS
 from spine_assets.otc.versions import build_hash
 from spine_assets.otc.week_frames import WeekFrames
 from spine_assets.table import Table
+
+BUILDERS = {
+    symbol_summary.TABLE.name: symbol_summary.build,
+    venue_share.TABLE.name: venue_share.build,
+}
+"""Builders of the tables that are made from `otc_venue_volume` alone:
+(venue rows, inputs, build id) -> frame."""
+
+HISTORY_BUILDERS = {restatements.TABLE.name: restatement_rows.build}
+"""Builders of the tables that depend on history: (corrections of the week, build id) -> frame."""
 
 
 def build_id(declared: Table, known: Known, built_at: datetime) -> str:

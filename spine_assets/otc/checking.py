@@ -1,7 +1,7 @@
-"""What a check sees and answers, and the schema check that every table has.
+"""What a check sees, and the schema check that every table has.
 
-Belongs here: the shapes and Pandera. The checks themselves stand in `raw_checks` and
-`table_checks`.
+Belongs here: the context and Pandera. What a check answers stands in `outcome`, the checks
+themselves in `raw_checks`, `delivery`, `table_checks` and `restatement_checks`.
 """
 
 from __future__ import annotations
@@ -9,72 +9,30 @@ from __future__ import annotations
 import glob
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import date
-from decimal import Decimal
-from enum import StrEnum
 from functools import cached_property
 from importlib import resources
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import duckdb
 import polars as pl
 
+from spine_assets.core.values import metadata_value
 from spine_assets.lake import Lake, LakeError, LakeFile
 from spine_assets.lake_told import told_by_duckdb
+from spine_assets.otc.captures import Capture, Key
+from spine_assets.otc.landing import Unusable
+from spine_assets.otc.outcome import CheckResult
+from spine_assets.otc.pins import Pin
+from spine_assets.otc.venue_totals import VenueTotals
+from spine_assets.otc.week_frames import WeekFrames
 from spine_assets.table import Table, pandera_schema, polars_schema
-
-if TYPE_CHECKING:
-    from spine_assets.otc.captures import Capture, Key
-    from spine_assets.otc.landing import Unusable
-    from spine_assets.otc.pins import Pin
-    from spine_assets.otc.venue_totals import VenueTotals
-    from spine_assets.otc.week_frames import WeekFrames
 
 SAMPLE_ROWS = 20  # as many as fit a screen
 _MOST_KINDS = 3  # of faults in a summary; the sample shows more
-_SHOWN_CHARS = 500  # no real line is longer
-SCHEMA = "Pandera: exact columns and types, ranges, no nulls where none belong, unique key."
-SCHEMA_REMEDY = (
-    "The code or its declaration is wrong, not the delivered data: nothing can be mended by "
-    "delivering again. `spine anomalies --week WEEK` shows columns and values at fault; report it "
-    "with them. What was published before stays."
-)
-RECONCILES_REMEDY = (
-    "What was published before stays. Run `spine doctor`, which finds damaged files, then "
-    "`spine backfill WEEK --force`; if it fails again, report it with the sample that "
-    "`spine anomalies --week WEEK` shows."
-)
 
 Connect = Callable[[], AbstractContextManager[duckdb.DuckDBPyConnection]]
-
-
-class Severity(StrEnum):
-    """How bad a failed check is."""
-
-    WARN = "WARN"
-    ERROR = "ERROR"
-
-
-@dataclass(frozen=True)
-class CheckResult:
-    """The outcome of one check of one table's week.
-
-    Attributes:
-        summary: One sentence: what holds, or what is wrong and what to do next.
-        facts: Counts and figures, by name with units.
-        samples: Up to 20 rows that show it.
-        blocking: Set by the runner from the declaration.
-    """
-
-    table: str
-    check: str
-    passed: bool
-    summary: str
-    severity: Severity = Severity.ERROR
-    facts: dict[str, Any] = field(default_factory=dict)
-    samples: list[dict[str, Any]] = field(default_factory=list)
-    blocking: bool = False
 
 
 @dataclass
@@ -220,20 +178,6 @@ def _cases(error: Any) -> list[dict[str, Any]]:
 def sample(frame: pl.DataFrame) -> list[dict[str, Any]]:
     """The first rows of a frame as plain values."""
     return [
-        {name: plain(value) for name, value in row.items()}
+        {name: metadata_value(value) for name, value in row.items()}
         for row in frame.head(SAMPLE_ROWS).iter_rows(named=True)
     ]
-
-
-def plain(value: Any) -> str | int | float | bool | None:
-    """A value that tables of metadata can hold; decimals as exact text without end zeros.
-
-    A line may be as long as a file allows; metadata shows its beginning.
-    """
-    if isinstance(value, str) and len(value) > _SHOWN_CHARS:
-        return f"{value[:_SHOWN_CHARS]}... ({len(value):,} characters)"
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return value
-    if isinstance(value, Decimal):
-        return f"{value.normalize():f}"
-    return str(value)

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import polars as pl
 
 from spine_assets.lake import LakeError
-from spine_assets.otc import checking
-from spine_assets.otc.checking import CheckContext, CheckResult, Severity
+from spine_assets.otc import captures, checking, raw
+from spine_assets.otc.captures import Capture, Key
+from spine_assets.otc.checking import CheckContext
+from spine_assets.otc.outcome import CheckResult, Severity
 from spine_assets.weeks import Tier, publication_day
-
-if TYPE_CHECKING:
-    from spine_assets.otc.captures import Capture, Key
 
 _LEAST_PART_OF_RECENT = 0.5  # a file with fewer rows than half the recent weeks' looks cut
 # A correction changes single rows; one that lacks a tenth of them is more likely cut.
@@ -149,8 +148,6 @@ def _rows_lost(context: CheckContext, capture: Capture) -> str | None:
 
 def _row_keys(context: CheckContext, capture: Capture) -> pl.DataFrame:
     """Symbol and venue of each row of a capture, however the venue is called now."""
-    from spine_assets.otc import captures, raw  # they need this module for their table
-
     ids = [item.capture_id for item in context.new]
     rows = dict(zip(ids, context.new_rows, strict=True)).get(capture.capture_id)
     if rows is None:
@@ -160,8 +157,6 @@ def _row_keys(context: CheckContext, capture: Capture) -> pl.DataFrame:
 
 def _recent(context: CheckContext) -> list[dict[Key, Capture]]:
     """The captures that count of up to four earlier weeks within reach, the latest last."""
-    from spine_assets.otc import captures
-
     earlier = [week for week in context.lake.weeks("otc_raw") if week < context.week]
     held = []
     for week in earlier[-_RECENT_WEEKS:]:

@@ -11,8 +11,7 @@ from typing import Any
 
 import polars as pl
 
-from spine_assets.core.values import number
-from spine_assets.otc.checking import plain
+from spine_assets.core.values import metadata_value, number
 from spine_assets.otc.concentration import concentration
 from spine_assets.otc.reasons import ADVICE, Reason
 from spine_assets.table import exact_sum
@@ -101,7 +100,7 @@ def _plain(frame: pl.DataFrame) -> list[dict[str, Any]]:
 def _shown(value: Any) -> Any:
     if isinstance(value, Decimal):
         return number(value)
-    return round(value, _PLACES) if isinstance(value, float) else plain(value)
+    return round(value, _PLACES) if isinstance(value, float) else metadata_value(value)
 
 
 def _rounded(value: float | None, places: int) -> float | None:

@@ -22,9 +22,10 @@ from spine_assets.otc.arrivals import input_of
 from spine_assets.otc.guessing import guess_week
 from spine_assets.otc.landing import Delivery, Landing, Unusable
 from spine_assets.otc.listing import Listed
-from spine_assets.otc.outcome import NoInput, WeekResult, Workplace
+from spine_assets.otc.outcome import NoInput, WeekResult
 from spine_assets.otc.scanning import Scan
 from spine_assets.otc.week import begin_week, check_week
+from spine_assets.otc.workplace import Workplace
 
 # Measured (`benchmarks/history.py`): what a process has at rest, and what a week's frames,
 # files and hash tables take at their peak for each byte of its text.

@@ -1,16 +1,18 @@
-"""What a build of a week works with, and what it answers."""
+"""What came of a week's build and of its checks.
+
+Belongs here: the results as values. How they come about stands in `week` and in the modules of
+checks.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import date
+from enum import StrEnum
 from typing import Any
 
-from spine_assets.lake import Lake, LakeError, LakeUnavailable
-from spine_assets.otc.checking import CheckResult, Connect
-from spine_assets.otc.landing import Landing
-from spine_assets.otc.venue_totals import VenueTotals
+from spine_assets.lake import LakeError, LakeUnavailable
 
 
 class BuildFailed(Exception):
@@ -19,6 +21,34 @@ class BuildFailed(Exception):
 
 class NoInput(BuildFailed):
     """A week has neither a usable file nor a capture."""
+
+
+class Severity(StrEnum):
+    """How bad a failed check is."""
+
+    WARN = "WARN"
+    ERROR = "ERROR"
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """The outcome of one check of one table's week.
+
+    Attributes:
+        summary: One sentence: what holds, or what is wrong and what to do next.
+        facts: Counts and figures, by name with units.
+        samples: Up to 20 rows that show it.
+        blocking: Set by the runner from the declaration.
+    """
+
+    table: str
+    check: str
+    passed: bool
+    summary: str
+    severity: Severity = Severity.ERROR
+    facts: dict[str, Any] = field(default_factory=dict)
+    samples: list[dict[str, Any]] = field(default_factory=list)
+    blocking: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,16 +88,3 @@ class WeekResult:
     def is_passing(self) -> bool:
         """Whether the same week may succeed a little later with nothing changed."""
         return isinstance(self.error, LakeUnavailable)
-
-
-@dataclass(frozen=True)
-class Workplace:
-    """Where weeks are built: the lake, what was delivered, DuckDB and the clock."""
-
-    lake: Lake
-    landing: Landing
-    connect: Connect
-    now: Callable[[], datetime] = lambda: datetime.now(UTC)
-    venue_totals: VenueTotals = field(default_factory=VenueTotals)
-    given_up: Callable[[], bool] | None = None
-    """Asked while a week waits for its lock; true ends the wait."""

@@ -7,8 +7,7 @@ from typing import Any
 import polars as pl
 
 from spine_assets.otc import columns as c
-from spine_assets.otc import delivery, raw_checks
-from spine_assets.otc.checking import SCHEMA, SCHEMA_REMEDY
+from spine_assets.otc.check_texts import SCHEMA, SCHEMA_REMEDY
 from spine_assets.table import Check, Column, Table, Type, conform, polars_type
 from spine_assets.weeks import VenueClass
 
@@ -49,19 +48,17 @@ TABLE = Table(
             "conservation",
             "Lines, rows and shares of each file are all accounted for: lines (counted on the "
             "bytes, not by the parser) = header + blank + rows + parse rejects.",
-            raw_checks.conservation,
-            todo="The parser lost or invented a line. Keep the file that "
+            remedy="The parser lost or invented a line. Keep the file that "
             "`spine anomalies --week WEEK` names, and report it with that sample. What was "
             "published before stays.",
             blocking=True,
         ),
-        Check("schema", SCHEMA, raw_checks.schema, todo=SCHEMA_REMEDY, blocking=True),
+        Check("schema", SCHEMA, remedy=SCHEMA_REMEDY, blocking=True),
         Check(
             "delivery",
             "Every tier and usual class arrived by its publication day, no file looks cut or "
             "misplaced, none is unusable, and each later capture counts or was decided on.",
-            delivery.delivery,
-            todo="Each finding says what to do: `spine fetch --week WEEK`, or a download dropped "
+            remedy="Each finding says what to do: `spine fetch --week WEEK`, or a download dropped "
             "into the landing folder, brings what is late, missing or cut. `spine status` lists "
             "files that cannot be used, and why. `spine captures use CAPTURE_ID` decides which "
             "capture counts or accepts one that looks odd; then `spine backfill WEEK`.",
@@ -69,8 +66,7 @@ TABLE = Table(
         Check(
             "rejects",
             "No line was turned away; a warning up to 1% of the week's lines, an error above.",
-            raw_checks.rejects,
-            todo="`spine query \"FROM otc_rejects WHERE week_ending = 'WEEK'\"` shows each line "
+            remedy="`spine query \"FROM otc_rejects WHERE week_ending = 'WEEK'\"` shows each line "
             "with its reason, and the data dictionary what to do for each reason. A corrected "
             "file, dropped in or fetched with `spine fetch --week WEEK`, takes the place of the "
             "old one. Above 1% of the lines suspect the whole file.",

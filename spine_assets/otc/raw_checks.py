@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import polars as pl
 
+from spine_assets.core.values import metadata_value
 from spine_assets.otc import checking
-from spine_assets.otc.checking import CheckContext, CheckResult, Severity, plain, sample
+from spine_assets.otc.captures import Capture
+from spine_assets.otc.checking import CheckContext, sample
+from spine_assets.otc.outcome import CheckResult, Severity
 from spine_assets.otc.reasons import ADVICE, Reason
 from spine_assets.table import EXACT, exact_total
-
-if TYPE_CHECKING:
-    from spine_assets.otc.captures import Capture
 
 _HEADER_LINES = 1
 _MOST_REJECTS_PCT = 1.0  # above it the delivery itself is in doubt
@@ -68,7 +68,7 @@ def _account(capture: Capture) -> dict[str, Any]:
         "rows": capture.rows,
         "parse_rejects": capture.reject_lines,
         "lines_missing": capture.lines_counted - known,
-        "shares_missing": plain(lost),
+        "shares_missing": metadata_value(lost),
     }
 
 
@@ -82,7 +82,7 @@ def rejects(context: CheckContext) -> CheckResult:
         "rejects": turned_away.height,
         "lines": lines,
         "rejects_pct": round(part, 4),
-        "shares": plain(turned_away["share_volume"].sum()),
+        "shares": metadata_value(turned_away["share_volume"].sum()),
         **counts,
     }
     if not counts:

@@ -5,14 +5,13 @@ The reconciliation is counted by DuckDB on the files, as those of `otc.table_che
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import polars as pl
 
-from spine_assets.otc.checking import SAMPLE_ROWS, CheckContext, CheckResult, Severity, sample
-
-if TYPE_CHECKING:
-    from spine_assets.otc.captures import Key
+from spine_assets.otc.captures import Key
+from spine_assets.otc.checking import SAMPLE_ROWS, CheckContext, sample
+from spine_assets.otc.outcome import CheckResult, Severity
 
 # FINRA's usual revisions are a few aggregates of thousands, well below a percent of the shares;
 # a move of this size changes ranks and shares of a week's venues.

@@ -1,35 +1,17 @@
 """`otc_restatements`: what FINRA restated, and what persons chose, as rows that can be queried.
 
-Every step is told by `otc.corrections` from captures and pins alone, so the table can be made
-again at any time. Belongs here: the declaration and the frame. Does not belong here: how two
-captures are compared (`otc.corrections`) and what is checked (`otc.restatement_checks`).
+Belongs here: the declaration. The rows are made in `otc.restatement_rows`; how two captures are
+compared stands in `otc.corrections`, and what is checked in `otc.restatement_checks`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from decimal import Decimal
-from typing import TYPE_CHECKING, Any
-
 import polars as pl
 
 from spine_assets.otc import columns as c
-from spine_assets.otc import figures, restatement_checks
-from spine_assets.otc.checking import RECONCILES_REMEDY, SCHEMA, SCHEMA_REMEDY, schema
-from spine_assets.table import (
-    SHARE_PRECISION,
-    SHARE_SCALE,
-    Check,
-    Column,
-    Rule,
-    Table,
-    Type,
-    conform,
-    polars_schema,
-)
-
-if TYPE_CHECKING:
-    from spine_assets.otc.corrections import Correction
+from spine_assets.otc import figures
+from spine_assets.otc.check_texts import RECONCILES_REMEDY, SCHEMA, SCHEMA_REMEDY
+from spine_assets.table import Check, Column, Rule, Table, Type
 
 
 def _time(name: str, description: str) -> Column:
@@ -40,8 +22,6 @@ def _rows(name: str, description: str) -> Column:
     return Column(name, Type.COUNT, description, "rows", ge=0)
 
 
-# A capture that was replaced because of absurd quantities must not keep its week from being built.
-_MOST_SHARES = Decimal(10) ** (SHARE_PRECISION - SHARE_SCALE)
 _BEYOND = "null where the total is beyond the type"
 _COUNTED = (("otc_raw", "symbol"), ("otc_raw", "mpid"), ("otc_raw", "capture_id"))
 _FIGURES = (("otc_raw", "share_volume"), ("otc_raw", "trade_count"))
@@ -59,7 +39,7 @@ TABLE = Table(
     deps=("otc_raw", "otc_rejects"),
     code_version="1",  # goes up with that of otc_venue_volume too, whose rows are compared
     figures=figures.of_restatements,
-    tells_history=True,
+    depends_on_history=True,
     columns=(
         c.WEEK_ENDING,
         c.TIER,
@@ -95,8 +75,7 @@ TABLE = Table(
         Check(
             "schema",
             SCHEMA + " No capture displaces itself.",
-            schema,
-            todo=SCHEMA_REMEDY,
+            remedy=SCHEMA_REMEDY,
             blocking=True,
         ),
         Check(
@@ -104,17 +83,15 @@ TABLE = Table(
             "Rows after - rows before = added - removed; each step begins where the one before it "
             "ended; the last one ends in the current otc_raw without its rule rejects, in rows "
             "and in shares, counted by DuckDB on the files to be published.",
-            restatement_checks.reconciles,
-            todo=RECONCILES_REMEDY,
+            remedy=RECONCILES_REMEDY,
             blocking=True,
         ),
         Check(
             "size",
             "No restatement changed the shares of its tier and class by more than 5%, or touched "
             "more than 10% of the rows.",
-            restatement_checks.size,
-            todo="`spine diff WEEK` shows the rows that came, went and changed: compare them with "
-            "FINRA's page. Where the later capture is wrong, `spine captures use CAPTURE_ID` "
+            remedy="`spine diff WEEK` shows the rows that came, went and changed: compare them "
+            "with FINRA's page. Where the later capture is wrong, `spine captures use CAPTURE_ID` "
             "chooses the earlier one, and `spine backfill WEEK` builds the week from it.",
         ),
     ),
@@ -144,50 +121,3 @@ TABLE = Table(
         "last_update_date": (("otc_raw", "last_update_date"),),
     },
 )
-
-_PLACES = ("week_ending", "tier", "venue_class")
-
-
-def build(corrections: Iterable[Correction], build_id: str) -> pl.DataFrame:
-    """Corrections of a week, the earliest first -> `otc_restatements`, one row each."""
-    rows = [_row(item) for item in corrections]
-    if not rows:
-        return pl.DataFrame(schema=polars_schema(TABLE))
-    before, after = (pl.col(name).cast(pl.Float64) for name in ("shares_before", "shares_after"))
-    made = {"step", "share_change_pct", "capture_id"}
-    held = {name: type_ for name, type_ in polars_schema(TABLE).items() if name not in made}
-    frame = pl.DataFrame(rows, schema=held, orient="row").with_columns(
-        step=pl.int_range(1, pl.len() + 1).over(_PLACES),
-        share_change_pct=pl.when(before > 0).then((after - before) / before * 100),
-        capture_id=pl.lit(build_id),
-    )
-    return conform(frame, TABLE)
-
-
-def _row(item: Correction) -> dict[str, Any]:
-    """What one correction tells, without what is told by its neighbours."""
-    from spine_assets.otc.corrections import Kind  # it needs the tables, this one among them
-
-    before, after = item.step.before, item.step.after
-    if before is None or after is None:
-        raise AssertionError(f"{item.step}: a step of a week's history leads between two captures")
-    return {
-        "week_ending": after.week_ending,
-        "tier": after.tier.value,
-        "venue_class": after.venue_class.value,
-        "from_capture_id": before.capture_id,
-        "to_capture_id": after.capture_id,
-        "captured_from": before.captured_at,
-        "captured_to": after.captured_at,
-        "displaced_at": item.step.at,
-        "rows_before": item.rows_before,
-        "rows_after": item.rows_after,
-        **{f"rows_{kind.value}": item.counts[kind] for kind in Kind},
-        "shares_before": _held(item.shares_before),
-        "shares_after": _held(item.shares_after),
-        "last_update_date": after.last_update_date,
-    }
-
-
-def _held(shares: Decimal) -> Decimal | None:
-    return shares if shares < _MOST_SHARES else None

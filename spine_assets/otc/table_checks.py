@@ -14,7 +14,8 @@ import polars as pl
 
 from spine_assets.core.values import number
 from spine_assets.lake import LakeError
-from spine_assets.otc.checking import CheckContext, CheckResult, Severity, sample
+from spine_assets.otc.checking import CheckContext, sample
+from spine_assets.otc.outcome import CheckResult, Severity
 
 _VENUES = "otc_venue_volume"
 _LOOK_BACK_WEEKS = 4  # further back, venues and symbols differ for good reasons

@@ -15,19 +15,9 @@ from spine_assets.otc import (
 from spine_assets.table import Table
 
 _MODULES = (raw, rejects, venue_volume, symbol_summary, venue_share, restatements)
-"""A new table is a module with its declaration and builder, and a name here."""
+"""A new table is a module with its declaration and builder, and a name here (`otc.building`)."""
 
 TABLES: tuple[Table, ...] = tuple(module.TABLE for module in _MODULES)
-
-BUILDERS = {
-    symbol_summary.TABLE.name: symbol_summary.build,
-    venue_share.TABLE.name: venue_share.build,
-}
-"""Builders of the tables that are made from `otc_venue_volume` alone:
-(venue rows, inputs, build id) -> frame."""
-
-HISTORY_BUILDERS = {restatements.TABLE.name: restatements.build}
-"""Builders of the tables that tell history: (corrections of the week, build id) -> frame."""
 
 
 def table(name: str) -> Table:

@@ -8,8 +8,8 @@ from __future__ import annotations
 import polars as pl
 
 from spine_assets.otc import columns as c
-from spine_assets.otc import figures, table_checks
-from spine_assets.otc.checking import RECONCILES_REMEDY, SCHEMA, SCHEMA_REMEDY, schema
+from spine_assets.otc import figures
+from spine_assets.otc.check_texts import RECONCILES_REMEDY, SCHEMA, SCHEMA_REMEDY
 from spine_assets.otc.rules import DE_MINIMIS
 from spine_assets.table import Check, Column, Rule, Table, Type, conform
 from spine_assets.weeks import Tier
@@ -57,28 +57,25 @@ TABLE = Table(
         Check(
             "schema",
             SCHEMA + " Shares add up to 100, ranks start at 1.",
-            schema,
-            todo=SCHEMA_REMEDY,
+            remedy=SCHEMA_REMEDY,
             blocking=True,
         ),
         Check(
             "reconciles",
             "Totals by venue equal those of otc_venue_volume, counted by DuckDB on the files "
             "to be published.",
-            table_checks.venue_share_reconciles,
-            todo=RECONCILES_REMEDY,
+            remedy=RECONCILES_REMEDY,
             blocking=True,
         ),
         Check(
             "share_shift",
             "No venue's share of its class moved over 10 points against the nearest earlier "
             "week within four, like tiers and classes only.",
-            table_checks.share_shift,
-            todo="`spine query \"FROM otc_venue_share WHERE mpid = 'MPID' ORDER BY week_ending "
+            remedy="`spine query \"FROM otc_venue_share WHERE mpid = 'MPID' ORDER BY week_ending "
             "DESC LIMIT 8\"` shows the venue's last weeks. A venue that opened, closed or moved "
             "its flow is right as it is; otherwise ask FINRA again: "
             "`spine fetch --week WEEK --recheck`.",
-            looks_back=True,
+            compares_weeks=True,
         ),
     ),
     rules=(

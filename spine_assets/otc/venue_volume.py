@@ -5,8 +5,8 @@ from __future__ import annotations
 import polars as pl
 
 from spine_assets.otc import columns as c
-from spine_assets.otc import figures, table_checks
-from spine_assets.otc.checking import RECONCILES_REMEDY, SCHEMA, SCHEMA_REMEDY, schema
+from spine_assets.otc import figures
+from spine_assets.otc.check_texts import RECONCILES_REMEDY, SCHEMA, SCHEMA_REMEDY
 from spine_assets.table import Check, Table, conform
 
 TABLE = Table(
@@ -35,20 +35,18 @@ TABLE = Table(
         c.BUILD_ID,
     ),
     checks=(
-        Check("schema", SCHEMA, schema, todo=SCHEMA_REMEDY, blocking=True),
+        Check("schema", SCHEMA, remedy=SCHEMA_REMEDY, blocking=True),
         Check(
             "reconciles",
             "Current otc_raw = otc_venue_volume + rule rejects, in rows and in shares, counted "
             "by DuckDB on the files to be published.",
-            table_checks.venue_volume_reconciles,
-            todo=RECONCILES_REMEDY,
+            remedy=RECONCILES_REMEDY,
             blocking=True,
         ),
         Check(
             "volumes",
             "No row has zero volume, volume without trades, or an outlying trade size.",
-            table_checks.volumes,
-            todo="`spine anomalies --week WEEK` shows the rows, which are in the tables as "
+            remedy="`spine anomalies --week WEEK` shows the rows, which are in the tables as "
             "delivered: leave them out of a question that they would bend. "
             "`spine fetch --week WEEK --recheck` asks whether FINRA has corrected them.",
         ),
@@ -56,11 +54,10 @@ TABLE = Table(
             "continuity",
             "Against the nearest earlier week within four, like tiers and classes only: not "
             "over 20% fewer venues, no volume swing over 50%.",
-            table_checks.continuity,
-            todo="`spine captures --week WEEK` tells the rows of each tier and class: compare them "
-            "with the week before. Where a file is cut, `spine fetch --week WEEK --recheck` or a "
-            "new download mends it; after a week with a holiday there is nothing to do.",
-            looks_back=True,
+            remedy="`spine captures --week WEEK` tells the rows of each tier and class: compare "
+            "them with the week before. Where a file is cut, `spine fetch --week WEEK --recheck` "
+            "or a new download mends it; after a week with a holiday there is nothing to do.",
+            compares_weeks=True,
         ),
     ),
     lineage={

@@ -41,7 +41,7 @@ def part_of(lake: Lake[FileT], name: str, week: date) -> FileT:
 
 def build_hash(declared: Table, known: Known) -> str:
     """12 hex of the sorted input capture ids, the pins where they are input, and the code."""
-    if not declared.tells_history:
+    if not declared.depends_on_history:
         ids = sorted(item.capture_id for item in known.current.values())
         return _digest([ids, _codes(declared)])
     said = [[*pin.key, pin.capture_id, pin.pinned_at.isoformat()] for pin in known.pins]
@@ -52,10 +52,10 @@ def build_hash(declared: Table, known: Known) -> str:
 def data_version(declared: Table, known: Known) -> str:
     """12 hex of delivered content and code versions.
 
-    The same files give the same value in any lake and at any time; of a table that tells
-    history, the same files and pins in the same order.
+    The same files give the same value in any lake and at any time; of a table that
+    depends on history, the same files and pins in the same order.
     """
-    if not declared.tells_history:
+    if not declared.depends_on_history:
         inputs = sorted(f"{'.'.join(key)}={item.sha256}" for key, item in known.current.items())
         return _digest([inputs, _codes(declared)])
     content = {(item.key, item.capture_id): item.sha256 for item in known.captures}

@@ -18,12 +18,12 @@ import polars as pl
 
 from spine_assets.core.values import number
 from spine_assets.lake import LakeError, LakeFile
-from spine_assets.otc import captures, intake, pins, raw, rejects, venue_volume
+from spine_assets.otc import captures, checks_registry, intake, pins, raw, rejects, venue_volume
 from spine_assets.otc.building import build, build_id
 from spine_assets.otc.captures import Capture, CapturedFrames, Key, Known
-from spine_assets.otc.checking import CheckContext, CheckResult
+from spine_assets.otc.checking import CheckContext
 from spine_assets.otc.landing import Unusable
-from spine_assets.otc.outcome import BuildFailed, NoInput, TableBuilt, WeekResult, Workplace
+from spine_assets.otc.outcome import BuildFailed, CheckResult, NoInput, TableBuilt, WeekResult
 from spine_assets.otc.reasons import Stage
 from spine_assets.otc.tables import TABLES, upstream
 from spine_assets.otc.versions import (
@@ -36,6 +36,7 @@ from spine_assets.otc.versions import (
     standing,
 )
 from spine_assets.otc.week_frames import WeekFrames
+from spine_assets.otc.workplace import Workplace
 from spine_assets.table import Check, Table, exact_sum, exact_total
 
 
@@ -141,7 +142,7 @@ class _WeekBuild:
                 self._require_fresh(declared)
                 self._require_stored(declared.name, declared.name)
                 context = self._context(declared, {})
-                self.result.events += [_run(check, context) for check in checks]
+                self.result.events += [checks_registry.run(check, context) for check in checks]
 
     # --- captures
 
@@ -346,10 +347,10 @@ class _WeekBuild:
             raise BuildFailed(f"{self.week}: {declared.name} was not published: {said}")
 
     def _check_now_or_later(self, context: CheckContext, check: Check) -> None:
-        if check.looks_back:
-            self.result.later.append(partial(_run, check, context.after_the_build()))
+        if check.compares_weeks:
+            self.result.later.append(partial(checks_registry.run, check, context.after_the_build()))
         else:
-            self.result.events.append(_run(check, context))
+            self.result.events.append(checks_registry.run(check, context))
 
     # --- frames, files and versions
 
@@ -385,8 +386,3 @@ class _WeekBuild:
             f"dagster asset materialize -m spine_assets.definitions --select '{chosen}' "
             f"--partition {self.week}"
         )
-
-
-def _run(check: Check, context: CheckContext) -> CheckResult:
-    found: CheckResult = check.run(context)
-    return replace(found, blocking=check.blocking)

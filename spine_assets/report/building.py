@@ -15,11 +15,11 @@ from typing import Any
 from spine_assets.core.values import number
 from spine_assets.lake import LakeError, LakeFile
 from spine_assets.otc import captures
-from spine_assets.otc.checking import CheckResult
-from spine_assets.otc.outcome import BuildFailed, TableBuilt, WeekResult, Workplace
+from spine_assets.otc.outcome import BuildFailed, CheckResult, TableBuilt, WeekResult
 from spine_assets.otc.tables import TABLES
 from spine_assets.otc.versions import Standing, build_facts, part_of, standing
 from spine_assets.otc.week import check_week
+from spine_assets.otc.workplace import Workplace
 from spine_assets.report import NAME, charts, index, market, page, said, source, stored, symbols
 from spine_assets.report.source import Points, Source
 from spine_assets.report.stored import Stamp

@@ -11,9 +11,10 @@ from typing import Any
 
 import polars as pl
 
-from spine_assets.otc.checking import SAMPLE_ROWS, CheckResult, Severity
-from spine_assets.otc.outcome import Workplace
+from spine_assets.otc.checking import SAMPLE_ROWS
+from spine_assets.otc.outcome import CheckResult, Severity
 from spine_assets.otc.reasons import ADVICE, Reason
+from spine_assets.otc.workplace import Workplace
 from spine_assets.report.source import Source
 from spine_assets.status import Arrival, tiers_of
 from spine_assets.weeks import SESSIONS, Tier, monday_of, sessions_of

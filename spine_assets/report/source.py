@@ -14,8 +14,8 @@ import polars as pl
 from spine_assets.lake import Lake, LakeError
 from spine_assets.otc import captures
 from spine_assets.otc.captures import Known
-from spine_assets.otc.outcome import Workplace
 from spine_assets.otc.week_frames import WeekFrames
+from spine_assets.otc.workplace import Workplace
 from spine_assets.report import symbols, trend
 from spine_assets.report.pair import LOOK_BACK_WEEKS, Pair, Totals, pair
 from spine_assets.report.trend import WeekPoint

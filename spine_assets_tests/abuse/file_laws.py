@@ -11,6 +11,7 @@ import polars as pl
 from polars.testing import assert_frame_equal
 
 from spine_assets.otc import captures, rejects, rules, venue_volume
+from spine_assets.otc.building import BUILDERS
 from spine_assets.otc.captures import CapturedFrames
 from spine_assets.otc.file_format import (
     FileRefused,
@@ -20,7 +21,6 @@ from spine_assets.otc.file_format import (
     split_fast,
 )
 from spine_assets.otc.placement import Placement, place
-from spine_assets.otc.tables import BUILDERS
 from spine_assets_tests.abuse.deliveries import BadFile
 from spine_assets_tests.abuse.oracle import Account, Line, account, add, total
 from spine_assets_tests.abuse.week_oracle import (

@@ -16,10 +16,10 @@ from pathlib import Path
 import duckdb
 
 from spine_assets.local_lake import LocalLake
-from spine_assets.otc.outcome import Workplace
 from spine_assets.otc.scanning import scan
 from spine_assets.otc.tables import TABLES
 from spine_assets.otc.week import build_week
+from spine_assets.otc.workplace import Workplace
 from spine_assets.warehouse_view_file import ensure_view_file
 from spine_assets_tests.abuse.parcels import Parcel
 

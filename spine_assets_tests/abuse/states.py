@@ -47,7 +47,7 @@ _PARTS = {
     "otc_rejects": "CASE WHEN stage = 'parse' THEN source_file ELSE 'rule' END",
 }
 # What a table tells of history depends on the order in which files were captured, and when.
-_TIMELESS = tuple(table for table in TABLES if not table.tells_history)
+_TIMELESS = tuple(table for table in TABLES if not table.depends_on_history)
 VIEWS = (*(table.name for table in _TIMELESS), "otc_raw_current")
 
 

@@ -9,8 +9,7 @@ import duckdb
 
 from spine_assets.otc import captures
 from spine_assets.otc.captures import Capture
-from spine_assets.otc.checking import CheckResult
-from spine_assets.otc.outcome import NoInput, WeekResult
+from spine_assets.otc.outcome import CheckResult, NoInput, WeekResult
 from spine_assets.otc.tables import TABLES
 from spine_assets_tests.abuse.deliveries import BadFile, packed
 from spine_assets_tests.abuse.file_laws import CAPTURE_DAY, NOW, Tally, beyond_types

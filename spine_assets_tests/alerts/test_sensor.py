@@ -17,7 +17,7 @@ from spine_assets.alerts import outbox
 from spine_assets.alerts.channels import Destination, destinations
 from spine_assets.alerts.memory import Memory
 from spine_assets.defs import alerts as sensor_module
-from spine_assets.otc.tables import BUILDERS
+from spine_assets.otc.building import BUILDERS
 from spine_assets.otc.typing_rules import DELIVERED
 from spine_assets.settings import WrongSetting, load_alert_settings
 from spine_assets.weeks import Tier, publication_day

@@ -11,8 +11,7 @@ from pydantic import ValidationError
 from spine_assets.declarative.building import Built
 from spine_assets.declarative.engine import EngineExecutionError
 from spine_assets.lake import PART
-from spine_assets.otc.checking import CheckResult
-from spine_assets.otc.outcome import TableBuilt
+from spine_assets.otc.outcome import CheckResult, TableBuilt
 from spine_assets_tests.conftest import WEEK, House, delivered, line
 from spine_assets_tests.declarative.places import COLUMNS, built, table_flow
 

@@ -12,7 +12,7 @@ import pytest
 
 from spine_assets.defs.partitions import WEEKS
 from spine_assets.otc import week as week_module
-from spine_assets.otc.tables import BUILDERS
+from spine_assets.otc.building import BUILDERS
 from spine_assets.weeks import FIRST_WEEK, Tier
 from spine_assets_tests.defs.conftest import CHECKS, EVERY_TIER, TABLES, Outcome, Project, Runner
 

@@ -8,8 +8,8 @@ from typing import Any
 import duckdb
 import pytest
 
-from spine_assets.otc.outcome import Workplace
 from spine_assets.otc.tables import TABLES
+from spine_assets.otc.workplace import Workplace
 from spine_assets.report import market, source, symbols
 from spine_assets.sample.files import generate_week
 from spine_assets.warehouse import connect

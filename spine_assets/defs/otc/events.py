@@ -9,8 +9,7 @@ from typing import Any
 import dagster as dg
 
 from spine_assets.object_file import ObjectFile
-from spine_assets.otc.checking import CheckResult, Severity
-from spine_assets.otc.outcome import TableBuilt
+from spine_assets.otc.outcome import CheckResult, Severity, TableBuilt
 
 _LISTED = ("tiers_in", "classes_in")
 

@@ -75,7 +75,7 @@ def check_specs() -> list[dg.AssetCheckSpec]:
         weekly_check(
             check.name,
             table.name,
-            description=check_description(check.description, check.todo),
+            description=check_description(check.description, check.remedy),
             blocking=check.blocking,
         )
         for table in TABLES
@@ -83,9 +83,9 @@ def check_specs() -> list[dg.AssetCheckSpec]:
     ]
 
 
-def check_description(holds: str, todo: str) -> str:
+def check_description(holds: str, remedy: str) -> str:
     """What a check says of itself: what holds when it passes, and what to do when it fails."""
-    return f"{holds}\n\n**When it fails:** {todo}"
+    return f"{holds}\n\n**When it fails:** {remedy}"
 
 
 def _table_spec(table: Table) -> dg.AssetSpec:

@@ -17,9 +17,9 @@ from spine_assets.defs.otc.specs import check_specs, files_spec, report_spec, ta
 from spine_assets.defs.resources import Spine
 from spine_assets.otc import captures
 from spine_assets.otc.arrivals import input_of
-from spine_assets.otc.checking import CheckResult
 from spine_assets.otc.many_weeks import ManyWeeks
-from spine_assets.otc.outcome import NoInput, TableBuilt, WeekResult, Workplace
+from spine_assets.otc.outcome import CheckResult, NoInput, TableBuilt, WeekResult
+from spine_assets.otc.workplace import Workplace
 from spine_assets.progress import Progress
 from spine_assets.report import NAME as REPORT
 from spine_assets.report.building import Reports

@@ -1,0 +1,18 @@
+"""A declared check has exactly one function, and no function is without a declaration."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from spine_assets.otc.checks_registry import FUNCTIONS
+from spine_assets.otc.tables import TABLES
+
+
+def test_declared_checks_and_functions_are_the_same() -> None:
+    declared = Counter((table.name, check.name) for table in TABLES for check in table.checks)
+    assert declared == Counter(FUNCTIONS)
+
+
+def test_a_check_that_compares_weeks_never_blocks() -> None:
+    checks = [check for table in TABLES for check in table.checks]
+    assert [check.name for check in checks if check.compares_weeks and check.blocking] == []
