@@ -25,7 +25,7 @@ from spine_assets.lake_told import told_by_duckdb
 from spine_assets.table import Table, pandera_schema, polars_schema
 
 if TYPE_CHECKING:
-    from spine_assets.otc.captures import Capture, Key
+    from spine_assets.otc.captures_model import Capture, TierClass
     from spine_assets.otc.landing import Unusable
     from spine_assets.otc.pins import Pin
     from spine_assets.otc.venue_totals import VenueTotals
@@ -97,7 +97,7 @@ class CheckContext:
     lake: Lake
     connect: Connect
     captures: list[Capture]
-    current: dict[Key, Capture]
+    current: dict[TierClass, Capture]
     new: list[Capture]
     new_rows: list[pl.DataFrame]
     unusable: list[Unusable]

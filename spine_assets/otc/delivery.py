@@ -13,7 +13,7 @@ from spine_assets.otc.checking import CheckContext, CheckResult, Severity
 from spine_assets.weeks import Tier, publication_day
 
 if TYPE_CHECKING:
-    from spine_assets.otc.captures import Capture, Key
+    from spine_assets.otc.captures_model import Capture, TierClass
 
 _LEAST_PART_OF_RECENT = 0.5  # a file with fewer rows than half the recent weeks' looks cut
 # A correction changes single rows; one that lacks a tenth of them is more likely cut.
@@ -78,7 +78,7 @@ def _overdue(context: CheckContext) -> list[dict[str, Any]]:
 
 
 def _missing_classes(
-    context: CheckContext, recent: list[dict[Key, Capture]]
+    context: CheckContext, recent: list[dict[TierClass, Capture]]
 ) -> list[dict[str, Any]]:
     """Classes of an arrived tier that recent weeks had and this one lacks."""
     arrived = {tier for tier, _ in context.current}
@@ -95,7 +95,9 @@ def _missing_classes(
     ]
 
 
-def _truncated(context: CheckContext, recent: list[dict[Key, Capture]]) -> list[dict[str, Any]]:
+def _truncated(
+    context: CheckContext, recent: list[dict[TierClass, Capture]]
+) -> list[dict[str, Any]]:
     """Current captures that are far too short, or may end in the middle of a line."""
     reasons = [
         (
@@ -155,10 +157,10 @@ def _row_keys(context: CheckContext, capture: Capture) -> pl.DataFrame:
     rows = dict(zip(ids, context.new_rows, strict=True)).get(capture.capture_id)
     if rows is None:
         rows = context.lake.read(captures.raw_path(context.lake, capture))
-    return rows.select("symbol", venue=raw.venue()).unique()
+    return rows.select("symbol", venue=raw.participant()).unique()
 
 
-def _recent(context: CheckContext) -> list[dict[Key, Capture]]:
+def _recent(context: CheckContext) -> list[dict[TierClass, Capture]]:
     """The captures that count of up to four earlier weeks within reach, the latest last."""
     from spine_assets.otc import captures
 
@@ -213,11 +215,11 @@ def _in_doubt(context: CheckContext) -> list[dict[str, Any]]:
             "finding": "week_in_doubt",
             "what": item.source_file,
             "detail": f"its path says {item.week_ending}, but half of its rows or more were "
-            f"updated on the publication day of week ending {item.or_week}; compare it with the "
-            f"source. If it is right: spine captures use {item.capture_id}",
+            f"updated on the publication day of week ending {item.alternative_week}; compare it "
+            f"with the source. If it is right: spine captures use {item.capture_id}",
         }
         for item in context.current.values()
-        if item.or_week and not _decided(context, item)
+        if item.alternative_week and not _decided(context, item)
     ]
 
 

@@ -12,7 +12,7 @@ import polars as pl
 from spine_assets.otc.checking import SAMPLE_ROWS, CheckContext, CheckResult, Severity, sample
 
 if TYPE_CHECKING:
-    from spine_assets.otc.captures import Key
+    from spine_assets.otc.captures_model import TierClass
 
 # FINRA's usual revisions are a few aggregates of thousands, well below a percent of the shares;
 # a move of this size changes ranks and shares of a week's venues.
@@ -74,7 +74,7 @@ def _astray(context: CheckContext) -> list[dict[str, Any]]:
 
     Without a step what counts is what came first. Captures of one moment are taken by rank.
     """
-    first: dict[Key, str] = {}
+    first: dict[TierClass, str] = {}
     for item in sorted(context.captures, key=lambda item: (item.captured_at, item.rank)):
         first.setdefault(item.key, item.capture_id)
     begun = context.frame.filter(pl.col("step") == 1).select(

@@ -1,6 +1,6 @@
 """`otc_restatements`: what FINRA restated, and what persons chose, as rows that can be queried.
 
-Every step is told by `otc.corrections` from captures and pins alone, so the table can be made
+Every step follows from captures and pins alone (`otc.captures_steps`), so the table can be made
 again at any time. Belongs here: the declaration and the frame. Does not belong here: how two
 captures are compared (`otc.corrections`) and what is checked (`otc.restatement_checks`).
 """
@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import polars as pl
 
 from spine_assets.otc import columns as c
 from spine_assets.otc import figures, restatement_checks
+from spine_assets.otc.captures_steps import Correction, RowChange
 from spine_assets.otc.checking import RECONCILES_REMEDY, SCHEMA, SCHEMA_REMEDY, schema
 from spine_assets.table import (
     SHARE_PRECISION,
@@ -27,9 +28,6 @@ from spine_assets.table import (
     conform,
     polars_schema,
 )
-
-if TYPE_CHECKING:
-    from spine_assets.otc.corrections import Correction
 
 
 def _time(name: str, description: str) -> Column:
@@ -166,8 +164,6 @@ def build(corrections: Iterable[Correction], build_id: str) -> pl.DataFrame:
 
 def _row(item: Correction) -> dict[str, Any]:
     """What one correction tells, without what is told by its neighbours."""
-    from spine_assets.otc.corrections import Kind  # it needs the tables, this one among them
-
     before, after = item.step.before, item.step.after
     if before is None or after is None:
         raise AssertionError(f"{item.step}: a step of a week's history leads between two captures")
@@ -182,7 +178,7 @@ def _row(item: Correction) -> dict[str, Any]:
         "displaced_at": item.step.at,
         "rows_before": item.rows_before,
         "rows_after": item.rows_after,
-        **{f"rows_{kind.value}": item.counts[kind] for kind in Kind},
+        **{f"rows_{kind.value}": item.counts[kind] for kind in RowChange},
         "shares_before": _held(item.shares_before),
         "shares_after": _held(item.shares_after),
         "last_update_date": after.last_update_date,
