@@ -14,10 +14,10 @@ from typing import Any
 
 from spine_assets.lake import Lake
 from spine_assets.otc import captures, intake, pins, raw
-from spine_assets.otc.captures import Capture, Known
+from spine_assets.otc.captures_model import Capture, WeekCaptures, why_current
 from spine_assets.otc.landing import Delivery, Landing, Unusable
 from spine_assets.otc.tables import TABLES
-from spine_assets.otc.versions import Standing, standing
+from spine_assets.otc.versions import Freshness, freshness
 from spine_assets.weeks import Tier, VenueClass, publication_day, weeks_between
 
 
@@ -50,7 +50,7 @@ class WeekStatus:
 
     week_ending: date
     tiers: dict[Tier, TierStatus]
-    tables: dict[str, Standing]
+    tables: dict[str, Freshness]
 
 
 def board_weeks(lake: Lake, landing: Landing) -> list[date]:
@@ -103,7 +103,8 @@ def _failed(found: TierStatus) -> TierStatus:
 def doubtful(lake: Lake, landing: Landing, now: datetime) -> list[Unusable]:
     """Deliveries that a run would refuse because their rows speak for another week."""
     found = []
-    weeks = {item.placement.week_ending for item in landing.deliveries if item.placement.or_week}
+    placed = (item.placement for item in landing.deliveries)
+    weeks = {place.week_ending for place in placed if place.alternative_week}
     for week in sorted(weeks):
         stored = captures.stored(lake, week)
         pending = intake.uncaptured(landing.of_week(week), stored)
@@ -115,13 +116,15 @@ def _week(week: date, lake: Lake, deliveries: list[Delivery], today: date) -> We
     known = captures.known_of(lake, week)
     stored = list(known.captures)
     pending = intake.uncaptured(deliveries, stored)
-    tables = {t.name: standing(lake, t.name, week, known) for t in TABLES}
-    if pending and tables["otc_raw"] is Standing.FRESH:
+    tables = {t.name: freshness(lake, t.name, week, known) for t in TABLES}
+    if pending and tables["otc_raw"] is Freshness.FRESH:
         tables = {name: _behind(state) for name, state in tables.items()}
     return WeekStatus(week, _tiers(week, stored, pending, today), tables)
 
 
-def tiers_of(week: date, known: Known, landing: Landing, today: date) -> dict[Tier, TierStatus]:
+def tiers_of(
+    week: date, known: WeekCaptures, landing: Landing, today: date
+) -> dict[Tier, TierStatus]:
     """How far each tier of a week has come, told by what is known of it and what was delivered."""
     pending = intake.uncaptured(landing.of_week(week), list(known.captures))
     return _tiers(week, list(known.captures), pending, today)
@@ -147,15 +150,15 @@ def arrivals(lake: Lake, week: date) -> list[dict[str, Any]]:
             "rows": item.rows,
             "rejects": item.reject_lines,
             "last_update_date": str(item.last_update_date),
-            "current": captures.why(item, current[item.key], pinned),
+            "current": why_current(item, current[item.key], pinned),
             "source_file": item.source_file,
         }
         for item in captures.stored(lake, week)
     ]
 
 
-def _behind(state: Standing) -> Standing:
-    return Standing.STALE if state is Standing.FRESH else state
+def _behind(state: Freshness) -> Freshness:
+    return Freshness.STALE if state is Freshness.FRESH else state
 
 
 def _tier(

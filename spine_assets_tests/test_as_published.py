@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from spine_assets.cli import main
 from spine_assets.otc import captures, pins
 from spine_assets.otc.as_of import NotKnown
-from spine_assets.otc.as_published import Part, Version, content, table_as_published
-from spine_assets.otc.captures import Capture
+from spine_assets.otc.as_published import CaptureContent, PublishedPart, content, table_as_published
+from spine_assets.otc.captures_model import Capture
 from spine_assets.otc.venue_volume import TABLE
 from spine_assets.table import polars_schema
 from spine_assets.weeks import Tier, VenueClass
@@ -41,7 +41,7 @@ Row = tuple[int, date, date]  # shares, last update, first publication
 Content = dict[str, Row]
 
 
-def version(content_of: Content, number: int, *, dated: bool) -> Version:
+def version(content_of: Content, number: int, *, dated: bool) -> CaptureContent:
     """A capture of that content; later numbers were captured later."""
     capture = Capture(
         capture_id=f"c{number}",
@@ -84,16 +84,16 @@ def version(content_of: Content, number: int, *, dated: bool) -> Version:
         schema={**polars_schema(TABLE), "initial_published_date": pl.Date()},
         orient="row",
     )
-    return Version(capture, rows)
+    return CaptureContent(capture, rows)
 
 
-def known(part: Part) -> dict[str, int]:
+def known(part: PublishedPart) -> dict[str, int]:
     """Shares of the rows that are known."""
     rows = part.rows.filter("is_known")
     return {symbol: int(shares) for symbol, shares in rows["symbol", "share_volume"].iter_rows()}
 
 
-def unknown(part: Part) -> set[str]:
+def unknown(part: PublishedPart) -> set[str]:
     return {*part.rows.filter(~pl.col("is_known"))["symbol"]}
 
 

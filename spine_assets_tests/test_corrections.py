@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from spine_assets.cli import main
 from spine_assets.cli.shared import TABLE_NAMES
 from spine_assets.otc import captures, corrections, pins
-from spine_assets.otc.corrections import Correction, Kind
+from spine_assets.otc.captures_steps import Correction, RowChange, steps
 from spine_assets.otc.tables import TABLES, table
 from spine_assets.weeks import Tier, VenueClass
 from spine_assets_tests.conftest import (
@@ -60,7 +60,7 @@ def corrected(house: House) -> House:
 def told(house: House) -> list[Correction]:
     """All steps of the week."""
     known, said = captures.stored(house.lake, WEEK), pins.stored(house.lake, WEEK)
-    return [corrections.correction(house.lake, WEEK, s) for s in corrections.steps(known, said)]
+    return [corrections.correction(house.lake, WEEK, s) for s in steps(known, said)]
 
 
 def test_each_row_that_differs_is_told_with_both_figures(corrected: House) -> None:
@@ -71,7 +71,7 @@ def test_each_row_that_differs_is_told_with_both_figures(corrected: House) -> No
         ("NEWS", "OTCX", "added", None, 1, None, 1),
         ("NAME", "OTCX", "relabelled", 100, 100, 2, 2),
     ]
-    assert found.counts == dict.fromkeys(Kind, 1)
+    assert found.counts == dict.fromkeys(RowChange, 1)
     assert (found.rows_before, found.rows_after) == (4, 4)
     assert [found.shares_before, found.shares_after] == [Decimal("122.5"), Decimal(136)]
     assert (found.rejects_before, found.rejects_after) == (0, 1)

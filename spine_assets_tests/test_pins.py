@@ -13,7 +13,7 @@ from spine_assets.cli import main
 from spine_assets.otc import captures, pins
 from spine_assets.otc.outcome import CheckResult, WeekResult
 from spine_assets.otc.tables import TABLES
-from spine_assets.otc.versions import Standing, standing
+from spine_assets.otc.versions import Freshness, freshness
 from spine_assets.warehouse import connect
 from spine_assets.weeks import Tier, VenueClass
 from spine_assets_tests.conftest import NOW, REVISED, VENUES, WEEK, House, delivered, line
@@ -53,7 +53,7 @@ def test_a_pinned_capture_counts_and_a_release_undoes_it(corrected: House) -> No
     assert shares(corrected) == {"AAAA": 90, "BBBB": 100}
     pins.add(corrected.lake, WEEK, KEY, first_id(corrected), NOW)
     held = captures.known_of(corrected.lake, WEEK)
-    assert standing(corrected.lake, VENUES, WEEK, held) is Standing.STALE
+    assert freshness(corrected.lake, VENUES, WEEK, held) is Freshness.STALE
     corrected.built()
     assert shares(corrected) == {"AAAA": 100}
     pins.add(corrected.lake, WEEK, KEY, pins.RELEASED, NOW + timedelta(hours=1))

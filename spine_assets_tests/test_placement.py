@@ -99,16 +99,16 @@ def test_a_path_tells_the_week(name: str) -> None:
 def test_half_of_the_rows_of_another_week_put_a_path_in_doubt() -> None:
     path = "week_ending=2025-11-14/otc.csv"
     doubtful = place(updated(*["2025-12-15"] * 2, *[PUBLISHED] * 2), path)
-    assert (doubtful.week_ending, doubtful.or_week) == (date(2025, 11, 14), WEEK)
+    assert (doubtful.week_ending, doubtful.alternative_week) == (date(2025, 11, 14), WEEK)
     few = place(updated(*["2025-12-15"] * 3, PUBLISHED), path)
-    assert (few.week_ending, few.or_week) == (date(2025, 11, 14), None)
+    assert (few.week_ending, few.alternative_week) == (date(2025, 11, 14), None)
 
 
 def test_a_column_tells_the_week_also_of_rows_all_corrected_on_one_day() -> None:
     header, row = with_columns(weekStartDate="2025-11-10")
     found = place(parsed(row, header=header), "a.csv")
     assert (found.week_ending, found.week_source) == (date(2025, 11, 14), WeekSource.COLUMN)
-    assert found.or_week is None
+    assert found.alternative_week is None
 
 
 @pytest.mark.parametrize("name", ["a.csv", "finra_otc_weekly_otc_20251222.csv", "2025-11-14.csv"])
@@ -183,7 +183,7 @@ def test_the_earliest_publication_day_wins_and_later_ones_are_revisions() -> Non
 
 def test_half_of_the_rows_of_a_later_week_put_the_file_in_doubt() -> None:
     found = place(updated(*[PUBLISHED] * 2, *["2025-12-29"] * 2), "a.csv")
-    assert (found.week_ending, found.or_week) == (WEEK, date(2025, 11, 28))
+    assert (found.week_ending, found.alternative_week) == (WEEK, date(2025, 11, 28))
 
 
 def test_a_stray_row_before_the_publication_refuses_the_file() -> None:

@@ -16,9 +16,9 @@ from polars.testing import assert_frame_equal
 from spine_assets.cli import main
 from spine_assets.otc import building, captures, corrections, pins
 from spine_assets.otc.as_of import table_as_of
-from spine_assets.otc.behind import is_behind
+from spine_assets.otc.choosing import is_stale
 from spine_assets.otc.outcome import WeekResult
-from spine_assets.otc.versions import Standing, standing
+from spine_assets.otc.versions import Freshness, freshness
 from spine_assets.weeks import Tier, VenueClass
 from spine_assets_tests.conftest import (
     ALL,
@@ -112,7 +112,7 @@ def test_a_week_that_was_never_restated_has_an_empty_file_and_reads_no_capture_a
     house.drop("tier1.csv", TIER_1)
     result = house.built()
     assert house.table(NAME).height == 0
-    assert standing(house.lake, NAME, WEEK, captures.known_of(house.lake, WEEK)) is Standing.FRESH
+    assert freshness(house.lake, NAME, WEEK, captures.known_of(house.lake, WEEK)) is Freshness.FRESH
     assert outcome(result, "size") == (True, "never restated")
     assert outcome(result, "reconciles") == (True, "no step")
 
@@ -201,10 +201,10 @@ class TestWhatIsBuiltAgain:
         )
         chosen = counts.capture_id if same else pins.RELEASED
         pins.add(corrected.lake, WEEK, KEY, chosen, NOW + timedelta(days=2))
-        assert is_behind(corrected.lake, [NAME], WEEK)
-        assert not is_behind(corrected.lake, ["otc_venue_share"], WEEK)
+        assert is_stale(corrected.lake, [NAME], WEEK)
+        assert not is_stale(corrected.lake, ["otc_venue_share"], WEEK)
         two = self.versions(corrected, NOW + timedelta(days=3))
-        assert not is_behind(corrected.lake, [NAME], WEEK)
+        assert not is_stale(corrected.lake, [NAME], WEEK)
         assert (two[0] != one[0], two[1] != one[1], two[2]) == (True, True, False)
         assert corrected.table(NAME).height == 1
 
@@ -213,7 +213,7 @@ class TestWhatIsBuiltAgain:
         part = corrected.lake.part(NAME, WEEK)
         for spoil in (part.unlink, lambda: part.write_bytes(part.read_bytes()[:-9])):
             spoil()
-            assert is_behind(corrected.lake, [NAME], WEEK)
+            assert is_stale(corrected.lake, [NAME], WEEK)
             corrected.built({NAME}, now=NOW + timedelta(days=5))
             assert_frame_equal(corrected.table(NAME).drop("capture_id"), before)
 

@@ -16,8 +16,9 @@ from spine_assets.otc import captures, pins
 from spine_assets.otc.delivered_text import FileIs, TextIs
 from spine_assets.otc.nothing_traced import NothingTraced
 from spine_assets.otc.tables import TABLES
-from spine_assets.otc.trace import Line, Trace, trace
-from spine_assets.otc.versions import Standing
+from spine_assets.otc.trace import trace
+from spine_assets.otc.trace_model import Line, Trace
+from spine_assets.otc.versions import Freshness
 from spine_assets.warehouse import connect
 from spine_assets.weeks import Tier, VenueClass
 from spine_assets_tests.conftest import (
@@ -92,7 +93,7 @@ def test_a_line_leads_to_the_text_that_stands_in_the_file(sample: House) -> None
 def test_a_line_leads_on_to_every_row_that_counts_it(sample: House) -> None:
     found = traced(sample, "PMCY", REJECTS, mpid="BIDS")
     shares = one(found).share_volume
-    told = {item.table: item for item in found.feeds}
+    told = {item.table: item for item in found.contributions}
     assert list(told) == ["otc_symbol_summary", "otc_venue_volume", "otc_venue_share"]
     assert [item.shares for item in told.values()] == [shares] * 3
     assert all(item.agrees for item in told.values())
@@ -113,7 +114,7 @@ def test_a_corrected_week_shows_both_captures_and_both_sides_of_the_step(sample:
         (False, FIRST),
     ]
     assert found.lines[1].capture_counts == "no: an update is later"
-    steps = [item for item in found.feeds if item.table == "otc_restatements"]
+    steps = [item for item in found.contributions if item.table == "otc_restatements"]
     assert [(item.figure, item.parts[0].line) for item in steps] == [
         ("shares_before", 1),
         ("shares_after", 0),
@@ -125,7 +126,7 @@ def test_a_corrected_week_shows_both_captures_and_both_sides_of_the_step(sample:
 def test_a_symbol_that_a_correction_dropped_feeds_the_step_alone(sample: House) -> None:
     found = traced(sample, "GV", CORRECTED)
     assert [item.counts for item in found.lines] == [False] * 4
-    (step,) = found.feeds
+    (step,) = found.contributions
     assert (step.figure, step.shares) == ("shares_before", Decimal(417_534))
     assert found.sums == ()
 
@@ -150,7 +151,7 @@ def test_a_rule_reject_is_told_and_counted_in_nothing(sample: House) -> None:
         "NEGATIVE",
         negative.source_line,
     )
-    assert {part.line for item in found.feeds for part in item.parts} == {0}
+    assert {part.line for item in found.contributions for part in item.parts} == {0}
     assert traced(sample, "ZMESY", REJECTS, mpid="ARCA").rejects == (reject,)
 
 
@@ -255,8 +256,10 @@ def test_a_pin_that_is_not_built_yet_is_told_as_a_sum_that_differs(house: House)
     found = traced(house, "AAAA")
     (told,) = found.sums
     assert (told.shares, told.total_volume, told.agrees) == (Decimal(100), Decimal(7), False)
-    assert found.standings["otc_venue_volume"] is Standing.STALE
-    assert [item.agrees for item in found.feeds if item.table == "otc_venue_volume"] == [False]
+    assert found.freshness["otc_venue_volume"] is Freshness.STALE
+    assert [item.agrees for item in found.contributions if item.table == "otc_venue_volume"] == [
+        False
+    ]
     house.built(now=NOW + timedelta(days=3))
     again = traced(house, "AAAA")
     assert again.sums[0].agrees
@@ -274,7 +277,7 @@ def test_the_lines_of_every_symbol_that_count_add_up_to_its_summary(sample: Hous
     for name in symbols:
         found = traced(sample, name, CORRECTED)
         assert all(item.agrees for item in found.sums), name
-        assert all(item.agrees is not False for item in found.feeds), name
+        assert all(item.agrees is not False for item in found.contributions), name
         assert all(item.raw_text_is is TextIs.AS_DELIVERED for item in found.lines)
         lines += len(found.lines)
     assert lines == 121 + 119  # of the two captures of tier 1: docs/nothing-lost.md
@@ -294,7 +297,7 @@ def test_the_macros_tell_the_same(sample: House, symbol: str, week: date) -> Non
         (item.table, item.key.get("tier"), item.key.get("mpid"), item.value): (
             pytest.approx(item.pct)
         )
-        for item in found.feeds
+        for item in found.contributions
         if item.figure != "shares_before"
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from dataclasses import replace
 from datetime import date, datetime, timedelta
@@ -357,6 +358,25 @@ def test_a_path_against_half_of_the_rows_is_told_until_somebody_decides(house: H
     (current,) = captures.current_of(house.lake, WEEK).values()
     pins.add(house.lake, WEEK, current.key, current.capture_id, LATER)
     assert findings(house.built(now=LATER)) == OVERDUE
+
+
+def test_names_in_stored_captures_and_in_the_index_are_those_of_older_versions(
+    house: House,
+) -> None:
+    house.drop("week_ending=2025-11-21/otc.csv", halves())
+    house.built()
+    (path,) = house.lake.files("otc_raw", WEEK)
+    facts = house.lake.metadata(path)["capture"]
+    assert facts["or_week"] == "2025-11-28"
+    assert "alternative_week" not in facts
+    (capture,) = captures.stored(house.lake, WEEK)
+    assert capture.alternative_week == date(2025, 11, 28)
+    (delivery,) = house.scan().deliveries
+    file = json.loads(house.index.read_text("utf-8"))["files"][delivery.name]
+    placement = file["contents"][0]["placement"]
+    assert list(placement) == ["week_ending", "tier", "venue_class", "week_source", "or_week"]
+    (known,) = house.scan().deliveries
+    assert known == delivery
 
 
 def test_a_refused_file_does_not_keep_a_table_from_being_built_alone(house: House) -> None:

@@ -40,7 +40,7 @@ def status(weeks: int, every: bool, due: bool, as_json: bool) -> None:
     from spine_assets.history import check_records_of, open_instance, table_states
     from spine_assets.otc.overdue import overdue
     from spine_assets.otc.scanning import scan
-    from spine_assets.otc.versions import Standing
+    from spine_assets.otc.versions import Freshness
     from spine_assets.settings import load_settings
     from spine_assets.status import (
         Arrival,
@@ -70,7 +70,7 @@ def status(weeks: int, every: bool, due: bool, as_json: bool) -> None:
         told_here = [
             row.week_ending
             for row in shown
-            if row.tables["otc_raw"] is not Standing.MISSING
+            if row.tables["otc_raw"] is not Freshness.MISSING
             or any(tier.state is Arrival.FAILED for tier in row.tiers.values())
         ]
         said = check_records_of(instance, told_here, passed_summaries=False)

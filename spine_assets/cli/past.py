@@ -99,6 +99,7 @@ def diff(week: date, since: datetime | None, limit: int, as_json: bool) -> None:
     from spine_assets.cli import render_past
     from spine_assets.otc import captures as stored
     from spine_assets.otc import corrections, pins
+    from spine_assets.otc.captures_steps import between, steps
 
     lake = open_lake()
     known = stored.stored(lake, week)
@@ -107,15 +108,15 @@ def diff(week: date, since: datetime | None, limit: int, as_json: bool) -> None:
             f"nothing of week {week} is captured; `spine captures` lists the weeks that are"
         )
     if since is None:
-        steps = corrections.steps(known, pins.stored(lake, week))
+        found = steps(known, pins.stored(lake, week))
     else:
         counted, counts = stored.current_of(lake, week, since), stored.current_of(lake, week)
-        steps = corrections.between(counted, counts, datetime.now(UTC).replace(tzinfo=None))
-    found = [corrections.correction(lake, week, step) for step in steps]
+        found = between(counted, counts, datetime.now(UTC).replace(tzinfo=None))
+    corrected = [corrections.correction(lake, week, step) for step in found]
     if as_json:
-        click.echo(json.dumps([render_past.correction_json(item) for item in found], indent=1))
+        click.echo(json.dumps([render_past.correction_json(item) for item in corrected], indent=1))
     else:
-        render_past.corrections(week, found, limit, since)
+        render_past.corrections(week, corrected, limit, since)
 
 
 @click.command()

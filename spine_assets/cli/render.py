@@ -22,7 +22,7 @@ from rich.table import Table as Grid
 from spine_assets.cli.shared import visible
 from spine_assets.core.values import plain
 from spine_assets.otc.landing import Landing
-from spine_assets.otc.versions import Standing
+from spine_assets.otc.versions import Freshness
 from spine_assets.status import Arrival, WeekStatus
 from spine_assets.warehouse import answer
 from spine_assets.weeks import Tier
@@ -182,12 +182,12 @@ def _tier_cell(row: WeekStatus, tier: Tier) -> str:
 def _tables_cell(row: WeekStatus, states: dict[tuple[str, date], str | None]) -> str:
     """All fresh, or the tables that are not, by what is wrong with them."""
     wrong: dict[str, list[str]] = {}
-    for name, standing in row.tables.items():
+    for name, freshness in row.tables.items():
         recorded = states[name, row.week_ending]
         if recorded == "failed":
             wrong.setdefault("[red]failed[/red]", []).append(name)
-        if standing is not Standing.FRESH:
-            wrong.setdefault(f"[yellow]{standing}[/yellow]", []).append(name)
+        if freshness is not Freshness.FRESH:
+            wrong.setdefault(f"[yellow]{freshness}[/yellow]", []).append(name)
         elif recorded is None:
             wrong.setdefault("[yellow]not recorded[/yellow]", []).append(name)
     if not wrong:

@@ -14,8 +14,8 @@ import polars as pl
 
 from spine_assets.cli.render import CONSOLE, grid, result, safe, text
 from spine_assets.core.values import csv_text, plain, records
-from spine_assets.otc.captures import Capture
-from spine_assets.otc.corrections import Correction, Kind
+from spine_assets.otc.captures_model import Capture
+from spine_assets.otc.captures_steps import Correction, RowChange
 
 
 def captures(found: list[dict[str, Any]]) -> None:
@@ -78,8 +78,8 @@ def _one(week: date, item: Correction, limit: int) -> None:
     ):
         totals.add_row(label, text(before), text(after), _signed(after - before))
     CONSOLE.print(totals)
-    CONSOLE.print(", ".join(f"{text(item.counts[kind])} {kind}" for kind in Kind) + " rows")
-    listed = item.rows.filter(pl.col("kind") != Kind.RELABELLED.value)
+    CONSOLE.print(", ".join(f"{text(item.counts[kind])} {kind}" for kind in RowChange) + " rows")
+    listed = item.rows.filter(pl.col("kind") != RowChange.RELABELLED.value)
     if listed.height and step.before is not None:  # of a first arrival every row is new
         shown = listed.head(limit)
         names = [name.replace("_", " ") for name in shown.columns]
@@ -109,7 +109,7 @@ def correction_json(item: Correction) -> dict[str, Any]:
         "at": f"{step.at.isoformat()}Z",
         "capture_from": step.before.capture_id if step.before else None,
         "capture_to": step.after.capture_id if step.after else None,
-        **{f"rows_{kind.value}": item.counts[kind] for kind in Kind},
+        **{f"rows_{kind.value}": item.counts[kind] for kind in RowChange},
         "rows_before": item.rows_before,
         "rows_after": item.rows_after,
         "shares_before": plain(item.shares_before),

@@ -9,7 +9,7 @@ import click
 import polars as pl
 
 from spine_assets.lake import Lake
-from spine_assets.otc.as_published import TABLES, Part, table_as_published
+from spine_assets.otc.as_published import TABLES, PublishedPart, table_as_published
 
 
 def found(
@@ -30,7 +30,7 @@ def found(
     return told_of, [answer.rows for answer in answers.values()]
 
 
-def _json(part: Part) -> dict[str, Any]:
+def _json(part: PublishedPart) -> dict[str, Any]:
     item = part.capture
     return {
         "week_ending": str(item.week_ending),

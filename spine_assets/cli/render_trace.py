@@ -10,8 +10,7 @@ from spine_assets.core.values import plain
 from spine_assets.history.origins import NOT_REMEMBERED, Origin
 from spine_assets.history.runs import SHORT_ID
 from spine_assets.otc.delivered_text import FileIs
-from spine_assets.otc.feeds import Feed
-from spine_assets.otc.trace import Line, Reject, Trace
+from spine_assets.otc.trace_model import Contribution, Line, Reject, Trace
 
 Captured = dict[str, Origin | None]
 """By capture: the run that captured it."""
@@ -34,10 +33,10 @@ def as_json(found: Trace, captured: Captured, built: Built) -> dict[str, Any]:
             _json(item)
             | {name: plain(getattr(item, name)) for name in of_venue}
             | _run(built[item.table, item.capture_id])
-            for item in found.feeds
+            for item in found.contributions
         ],
         "sums": [_json(item) | {"agrees": item.agrees} for item in found.sums],
-        "tables": {name: state.value for name, state in found.standings.items()},
+        "tables": {name: state.value for name, state in found.freshness.items()},
     }
 
 
@@ -52,8 +51,8 @@ def printed(found: Trace, captured: Captured, built: Built, limit: int) -> None:
     if found.rejects:
         _rejects(found.rejects, limit)
     _files(found, captured)
-    if found.feeds:
-        _feeds(found.feeds, limit)
+    if found.contributions:
+        _contributions(found.contributions, limit)
         _builds(found, built)
     _sums(found)
     CONSOLE.print(_CAVEAT, style="dim")
@@ -113,12 +112,12 @@ def _files(found: Trace, captured: Captured) -> None:
     CONSOLE.print(table)
 
 
-def _feeds(feeds: tuple[Feed, ...], limit: int) -> None:
-    by_table: dict[str, list[Feed]] = {}
-    for item in feeds:
+def _contributions(contributions: tuple[Contribution, ...], limit: int) -> None:
+    by_table: dict[str, list[Contribution]] = {}
+    for item in contributions:
         by_table.setdefault(item.table, []).append(item)
     shown = [item for found in by_table.values() for item in found[:limit]]
-    title = f"Fed by these lines ({_some(len(shown), len(feeds))})"
+    title = f"Fed by these lines ({_some(len(shown), len(contributions))})"
     table = _table(title, "table", "row", "figure", "value", "part", "%", "adds up")
     for item in shown:
         share = "" if item.pct is None else f"{item.pct:.4f}"
@@ -136,8 +135,8 @@ def _feeds(feeds: tuple[Feed, ...], limit: int) -> None:
 
 def _builds(found: Trace, built: Built) -> None:
     table = _table("Built", "table", "build", "by run", "stands")
-    for name, build in dict.fromkeys((item.table, item.capture_id) for item in found.feeds):
-        state = found.standings[name]
+    for name, build in dict.fromkeys((item.table, item.capture_id) for item in found.contributions):
+        state = found.freshness[name]
         style = "green" if state == "fresh" else "yellow"
         table.add_row(name, build, _short(built[name, build]), f"[{style}]{state}[/]")
     CONSOLE.print(table)
@@ -155,7 +154,7 @@ def _sums(found: Trace) -> None:
             continue
         stored = "no row" if item.total_volume is None else text(item.total_volume)
         CONSOLE.print(f"{told}, otc_symbol_summary has {stored}: [red]SUMS DIFFER[/red]")
-    stale = [name for name, state in found.standings.items() if state != "fresh"]
+    stale = [name for name, state in found.freshness.items() if state != "fresh"]
     if stale:
         CONSOLE.print(
             f"[yellow]Behind its captures: {', '.join(stale)}[/yellow]; "

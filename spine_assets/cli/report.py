@@ -87,12 +87,12 @@ def _make_fresh(lake: Lake, week: date) -> None:
     """Make the report by a run, unless it stands and tells what the tables hold."""
     from spine_assets.cli import render_runs, starting
     from spine_assets.history import open_instance
-    from spine_assets.otc.versions import Standing
+    from spine_assets.otc.versions import Freshness
     from spine_assets.pipelines import RunPlan
     from spine_assets.report import stored
     from spine_assets.tags import Lane, run_tags
 
-    if stored.standing(lake, week) is Standing.FRESH:
+    if stored.freshness(lake, week) is Freshness.FRESH:
         return
     if not lake.files("otc_venue_share", week):
         raise click.ClickException(

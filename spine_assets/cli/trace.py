@@ -12,7 +12,7 @@ from spine_assets.cli.shared import COUNT, NameChoice, WeekType, as_json_option,
 
 if TYPE_CHECKING:
     from spine_assets.history.origins import Origin
-    from spine_assets.otc.trace import Line, Reject, Trace
+    from spine_assets.otc.trace_model import Line, Reject, Trace
 
 # Written out: importing the declarations would cost `spine --help` its speed. A test compares.
 TIERS = ("NMS_TIER_1", "NMS_TIER_2", "OTC")
@@ -68,7 +68,7 @@ def _runs(
 
     every: list[Line | Reject] = [*found.lines, *found.rejects]
     times = {item.capture_id: item.captured_at for item in every}
-    builds = {(item.table, item.capture_id) for item in found.feeds}
+    builds = {(item.table, item.capture_id) for item in found.contributions}
     try:
         with open_instance() as instance:
             week = found.week_ending

@@ -9,7 +9,7 @@ from spine_assets.declarative.engine import EngineExecutionError, StepContext
 from spine_assets.lake import Lake
 from spine_assets.otc import captures, pins, raw
 from spine_assets.otc.tables import TABLES
-from spine_assets.otc.versions import Standing, build_facts, part_of, standing
+from spine_assets.otc.versions import Freshness, build_facts, freshness, part_of
 from spine_assets.otc.views import VIEWS
 from spine_assets.warehouse_views import declared_names
 
@@ -41,7 +41,7 @@ def require_inputs(context: StepContext, reads: Collection[str]) -> None:
     states = {
         name: state
         for name in sorted(names & _TABLES)
-        if (state := _state(shared, name, week)) is not Standing.FRESH
+        if (state := _state(shared, name, week)) is not Freshness.FRESH
     }
     if states:
         said = ", ".join(f"{name} is {state}" for name, state in states.items())
@@ -136,10 +136,10 @@ def _known(context: StepContext) -> set[str]:
     return _TABLES | _ALWAYS_THERE | declared | {*_VIEWS}
 
 
-def _state(lake: Lake, name: str, week: date) -> Standing:
+def _state(lake: Lake, name: str, week: date) -> Freshness:
     if week not in lake.weeks("otc_raw"):
-        return Standing.MISSING
-    return standing(lake, name, week, captures.known_of(lake, week))
+        return Freshness.MISSING
+    return freshness(lake, name, week, captures.known_of(lake, week))
 
 
 def _lacks(context: StepContext, name: str) -> bool:

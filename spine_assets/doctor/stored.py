@@ -17,7 +17,7 @@ from spine_assets.doctor.findings import Finding, fail, listed, ok, warn
 from spine_assets.lake import EMPTY_WEEK, Lake, LakeError, LakeFile, week_of
 from spine_assets.lakes import open_lake
 from spine_assets.otc import pins
-from spine_assets.otc.behind import is_behind
+from spine_assets.otc.choosing import is_stale
 from spine_assets.otc.tables import TABLES
 from spine_assets.report import NAME as REPORT
 from spine_assets.settings import Settings
@@ -121,7 +121,7 @@ def derived_tables(settings: Settings) -> Finding:
     behind, damaged = [], []
     for week in weeks:
         try:
-            if is_behind(lake, derived, week):
+            if is_stale(lake, derived, week):
                 behind.append(str(week))
         except (LakeError, pl.exceptions.PanicException):
             damaged.append(str(week))

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from spine_assets.otc import captures
+from spine_assets.otc.captures_model import CaptureName, CaptureNames
 from spine_assets.otc.landing import Delivery, Landing
 from spine_assets.otc.listing import Glance
 
@@ -38,7 +39,7 @@ class WeekInput:
         return f"{self.week_ending}:{self.content}"
 
 
-def uncaptured(landing: Landing, held: captures.Names) -> list[WeekInput]:
+def uncaptured(landing: Landing, held: CaptureNames) -> list[WeekInput]:
     """Weeks with a content that no capture holds, oldest first.
 
     Args:
@@ -52,24 +53,24 @@ def uncaptured(landing: Landing, held: captures.Names) -> list[WeekInput]:
     return [item for item in found if item.left]
 
 
-def state(files: Glance, held: captures.Names, today: date) -> str:
+def state(files: Glance, held: CaptureNames, today: date) -> str:
     """A hash that changes with every file and capture, and every day (a refusal may fall then)."""
     captured = sorted((str(week), sorted(names)) for week, names in held.items())
     told = json.dumps([files.fingerprint, captured, str(today)])
     return hashlib.sha256(told.encode()).hexdigest()
 
 
-def input_of(week: date, landing: Landing, held: captures.Names) -> WeekInput:
+def input_of(week: date, landing: Landing, held: CaptureNames) -> WeekInput:
     """What is delivered for one week, captured or not."""
     return _input(week, landing.of_week(week), held)
 
 
-def _input(week: date, items: list[Delivery], held: captures.Names) -> WeekInput:
+def _input(week: date, items: list[Delivery], held: CaptureNames) -> WeekInput:
     left = [item for item in items if _identity(item) not in held.get(week, set())]
     return WeekInput(week, _hash(items), _hash(left) if left else "")
 
 
-def _identity(item: Delivery) -> captures.Name:
+def _identity(item: Delivery) -> CaptureName:
     return captures.name_of(item.placement.tier, item.placement.venue_class, item.sha256)
 
 

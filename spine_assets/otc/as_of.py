@@ -15,7 +15,7 @@ from spine_assets.lake import Lake
 from spine_assets.otc import captures, raw
 from spine_assets.otc.building import build, build_id
 from spine_assets.otc.tables import table, upstream
-from spine_assets.otc.versions import Standing, standing
+from spine_assets.otc.versions import Freshness, freshness
 from spine_assets.otc.week_frames import WeekFrames
 
 
@@ -59,9 +59,9 @@ def table_now(lake: Lake, name: str, week: date) -> pl.DataFrame:
         LakeError: a file cannot be read.
     """
     known = captures.known_of(lake, week)
-    state = standing(lake, name, week, known)
-    if state is not Standing.FRESH:
-        found = "older than its captures" if state is Standing.STALE else "not built"
+    state = freshness(lake, name, week, known)
+    if state is not Freshness.FRESH:
+        found = "older than its captures" if state is Freshness.STALE else "not built"
         raise NotKnown(
             f"{name} of week {week} is {found}; run dagster asset materialize "
             f"-m spine_assets.definitions --select 'group:otc' --partition {week}"

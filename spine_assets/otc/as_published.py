@@ -18,7 +18,7 @@ from spine_assets.lake import Lake
 from spine_assets.otc import captures, venue_volume
 from spine_assets.otc.as_of import NotKnown
 from spine_assets.otc.building import BUILDERS, build, build_id
-from spine_assets.otc.captures import Capture, Key, Known
+from spine_assets.otc.captures_model import Capture, TierClass, WeekCaptures
 from spine_assets.otc.tables import table
 from spine_assets.otc.week_frames import WeekFrames
 from spine_assets.table import in_order, polars_schema
@@ -33,7 +33,7 @@ _FIGURES = ("share_volume", "trade_count", "avg_trade_size", "record_hash")
 
 
 @dataclass(frozen=True)
-class Version:
+class CaptureContent:
     """A capture's content: its `otc_venue_volume` rows, and `initial_published_date` of each."""
 
     capture: Capture
@@ -41,7 +41,7 @@ class Version:
 
 
 @dataclass(frozen=True)
-class Part:
+class PublishedPart:
     """What was public of a tier and class.
 
     Attributes:
@@ -68,7 +68,7 @@ class Published:
     """A table's week as it was public on a day."""
 
     rows: pl.DataFrame
-    parts: tuple[Part, ...]
+    parts: tuple[PublishedPart, ...]
 
     @property
     def not_known_rows(self) -> int:
@@ -93,7 +93,7 @@ def table_as_published(lake: Lake, name: str, week: date, day: date) -> Publishe
     stored = captures.stored(lake, week)
     if not stored:
         raise NotKnown(f"nothing of week {week} is captured; `spine captures` lists what is")
-    by_key: dict[Key, list[Capture]] = {}
+    by_key: dict[TierClass, list[Capture]] = {}
     for item in stored:
         by_key.setdefault(item.key, []).append(item)
     found = [
@@ -108,7 +108,7 @@ def table_as_published(lake: Lake, name: str, week: date, day: date) -> Publishe
     return whole if name == venue_volume.TABLE.name else _derived(lake, name, week, day, whole)
 
 
-def content(versions: Sequence[Version], day: date) -> Part:
+def content(versions: Sequence[CaptureContent], day: date) -> PublishedPart:
     """What was public on a day of one tier and class, told from its captures.
 
     The greatest capture without an update after the day holds it, unless a later capture has
@@ -139,18 +139,20 @@ def _witnesses(stored: Iterable[Capture], day: date) -> tuple[Capture | None, Ca
     return (until[-1] if until else None), (nearest[-1] if nearest else None)
 
 
-def _version(lake: Lake, capture: Capture) -> Version:
-    frames = WeekFrames(lake, capture.week_ending, Known((capture,)))
+def _version(lake: Lake, capture: Capture) -> CaptureContent:
+    frames = WeekFrames(lake, capture.week_ending, WeekCaptures((capture,)))
     accepted, _ = frames.split
     rows = venue_volume.build(accepted, capture.capture_id)
-    return Version(capture, rows.with_columns(accepted[_FIRST]))
+    return CaptureContent(capture, rows.with_columns(accepted[_FIRST]))
 
 
-def _as_captured(version: Version) -> Part:
-    return Part(version.capture, True, version.rows.drop(_FIRST).with_columns(is_known=True))
+def _as_captured(version: CaptureContent) -> PublishedPart:
+    return PublishedPart(
+        version.capture, True, version.rows.drop(_FIRST).with_columns(is_known=True)
+    )
 
 
-def _has_between(later: Version, held: Version, day: date) -> bool:
+def _has_between(later: CaptureContent, held: CaptureContent, day: date) -> bool:
     """Whether a row shows a publication after a capture and until the day."""
     since = held.capture.last_update_date
     new = later.rows.join(held.rows, on=list(_KEY), how="anti")
@@ -159,7 +161,7 @@ def _has_between(later: Version, held: Version, day: date) -> bool:
     return bool(updated.any() or added.any())
 
 
-def _by_dates(later: Version, held: Version | None, day: date) -> Part:
+def _by_dates(later: CaptureContent, held: CaptureContent | None, day: date) -> PublishedPart:
     """What a capture with later updates tells of the day, row by row."""
     calendar = publication_day(later.capture.week_ending, later.capture.tier)
     known = pl.col("last_update_date") <= day
@@ -171,7 +173,7 @@ def _by_dates(later: Version, held: Version | None, day: date) -> Part:
         gone = held.rows.join(later.rows, on=list(_KEY), how="anti")
         rows = pl.concat([rows, gone.with_columns(is_known=False)])
     undated = told.filter(~pl.col("is_known") & pl.col(_FIRST).is_null())
-    return Part(
+    return PublishedPart(
         later.capture,
         False,
         rows.with_columns(pl.when("is_known").then(pl.col(name)) for name in _FIGURES).drop(_FIRST),
@@ -189,7 +191,7 @@ def _derived(lake: Lake, name: str, week: date, day: date, whole: Published) -> 
             f"captured before, so totals of that day are not known; {venue_volume.TABLE.name} "
             "has the rows that are, and tells which are not"
         )
-    known = Known(tuple(part.capture for part in whole.parts))
+    known = WeekCaptures(tuple(part.capture for part in whole.parts))
     frames = WeekFrames(lake, week, known)
     frames[venue_volume.TABLE.name] = whole.rows.select(*polars_schema(venue_volume.TABLE))
     declared = table(name)

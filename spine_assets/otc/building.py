@@ -15,7 +15,7 @@ from spine_assets.otc import (
     venue_share,
     venue_volume,
 )
-from spine_assets.otc.captures import Known
+from spine_assets.otc.captures_model import WeekCaptures
 from spine_assets.otc.versions import build_hash
 from spine_assets.otc.week_frames import WeekFrames
 from spine_assets.table import Table
@@ -31,7 +31,7 @@ HISTORY_BUILDERS = {restatements.TABLE.name: restatement_rows.build}
 """Builders of the tables that depend on history: (corrections of the week, build id) -> frame."""
 
 
-def build_id(declared: Table, known: Known, built_at: datetime) -> str:
+def build_id(declared: Table, known: WeekCaptures, built_at: datetime) -> str:
     """`<built_at>-<12 hex of the input captures and the code version>`."""
     return f"{built_at.astimezone(UTC):%Y%m%dT%H%M%SZ}-{build_hash(declared, known)}"
 

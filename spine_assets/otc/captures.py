@@ -1,25 +1,29 @@
-"""Captures: every content ever delivered for a (week, tier, class), append-only.
+"""Storage of captures: every content ever delivered for a (week, tier, class), append-only.
 
 A capture is one Parquet file of `otc_raw` and one of parse rejects. The rejects are
-written first, so the raw file is the commit. Belongs here: what a capture is, which one
-is current, writing and reading them.
+written first, so the raw file is the commit. Belongs here: making, writing, listing and
+reading captures. Does not belong here: what a capture is and which one is current
+(`otc.captures_model`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from functools import cached_property
 from typing import Any
-
-import polars as pl
 
 from spine_assets.lake import FileT, Lake, LakeError, LakeFile
 from spine_assets.otc import pins, raw, rejects
+from spine_assets.otc.captures_model import (
+    Capture,
+    CapturedFrames,
+    CaptureName,
+    CaptureNames,
+    TierClass,
+    WeekCaptures,
+)
 from spine_assets.otc.file_format import ParsedFile
-from spine_assets.otc.pins import Pin
 from spine_assets.otc.placement import Placement
 from spine_assets.otc.typing_rules import DATES
 from spine_assets.table import exact_sum
@@ -27,82 +31,7 @@ from spine_assets.weeks import Tier, VenueClass
 
 _HASH_DIGITS = 12
 _NAME_PARTS = 3  # tier, class and id
-
-Key = tuple[Tier, VenueClass]
-Name = tuple[str, str, str]
-"""Tier, class and the first digits of the hash: what a capture's file name tells."""
-Names = Mapping[date, set[Name]]
-
-
-@dataclass(frozen=True)
-class Capture:
-    """One content of one (week, tier, class), with the facts its checks need.
-
-    Quantities are shares; `lines_counted` comes from the bytes, not from the parser. `or_week`
-    is another week that half of the rows speak for, where that doubt stands.
-    """
-
-    capture_id: str
-    week_ending: date
-    tier: Tier
-    venue_class: VenueClass
-    sha256: str
-    captured_at: datetime
-    last_update_date: date
-    source_file: str
-    week_source: str
-    rows: int
-    row_shares: Decimal
-    reject_shares: Decimal
-    file_shares: Decimal
-    lines_counted: int
-    blank_lines: int
-    ends_mid_line: bool
-    rejects: dict[str, int] = field(default_factory=dict)
-    ends_with_date: bool = True
-    or_week: date | None = None
-
-    @property
-    def key(self) -> Key:
-        """Tier and class."""
-        return self.tier, self.venue_class
-
-    @property
-    def reject_lines(self) -> int:
-        """Parse rejects, all reasons."""
-        return sum(self.rejects.values())
-
-    @property
-    def file_name(self) -> str:
-        """Name of its raw file within the week's folder."""
-        return f"{self.tier}.{self.venue_class}.{self.capture_id}.parquet"
-
-    @property
-    def rank(self) -> tuple[date, datetime, str]:
-        """The greatest is current, in whatever order captures arrived."""
-        return self.last_update_date, self.captured_at, self.sha256
-
-
-@dataclass(frozen=True)
-class CapturedFrames:
-    """A capture with its frames, before or after it is written."""
-
-    capture: Capture
-    rows: pl.DataFrame
-    rejects: pl.DataFrame
-
-
-@dataclass(frozen=True)
-class Known:
-    """What is known of a week: all that was captured, and what persons chose."""
-
-    captures: tuple[Capture, ...]
-    pins: tuple[Pin, ...] = ()
-
-    @cached_property
-    def current(self) -> dict[Key, Capture]:
-        """The capture that counts for each tier and class."""
-        return current(self.captures, pins.chosen(self.pins))
+_STORED_ALTERNATIVE = "or_week"  # the name of `alternative_week` in metadata of files
 
 
 def make(
@@ -155,7 +84,7 @@ def rejects_path(lake: Lake[FileT], capture: Capture) -> FileT:
 
 def commit(lake: Lake, captured: CapturedFrames) -> None:
     """Write a capture: rejects first, raw last."""
-    facts = {"capture": asdict(captured.capture)}
+    facts = {"capture": _facts(captured.capture)}
     for frame, target in (
         (captured.rejects, rejects_path(lake, captured.capture)),
         (captured.rows, raw_path(lake, captured.capture)),
@@ -169,12 +98,12 @@ def stored(lake: Lake, week: date) -> list[Capture]:
     return sorted(found, key=lambda capture: (capture.captured_at, capture.sha256))
 
 
-def name_of(tier: Tier, venue_class: VenueClass, sha256: str) -> Name:
+def name_of(tier: Tier, venue_class: VenueClass, sha256: str) -> CaptureName:
     """What the file name of a capture of that content tells."""
     return tier.value, venue_class.value, sha256[:_HASH_DIGITS]
 
 
-def names(lake: Lake) -> Names:
+def names(lake: Lake) -> CaptureNames:
     """What is captured, by week, told by file names alone: no file is opened."""
     return {
         week: {_name_in(lake, week, file_name) for file_name in files}
@@ -182,7 +111,7 @@ def names(lake: Lake) -> Names:
     }
 
 
-def _name_in(lake: Lake, week: date, file_name: str) -> Name:
+def _name_in(lake: Lake, week: date, file_name: str) -> CaptureName:
     parts = file_name.removesuffix(".parquet").split(".")
     if len(parts) != _NAME_PARTS:
         place = lake.folder(raw.TABLE.name, week) / file_name
@@ -204,43 +133,17 @@ def remove_uncommitted(lake: Lake, week: date) -> int:
     return len(orphans)
 
 
-def current(captures: Iterable[Capture], pinned: Mapping[Key, str]) -> dict[Key, Capture]:
-    """The capture that counts for each tier and class: the pinned one, else the greatest.
-
-    Args:
-        captures: Captures of one week, in any order.
-        pinned: Capture ids by tier and class (`pins.chosen`).
-    """
-    chosen: dict[Key, Capture] = {}
-    for capture in sorted(captures, key=lambda item: item.rank):
-        held = chosen.get(capture.key)
-        if held is None or held.capture_id != pinned.get(capture.key):
-            chosen[capture.key] = capture
-    return dict(sorted(chosen.items()))
-
-
-def why(item: Capture, current: Capture, pinned: Mapping[Key, str]) -> str:
-    """Why a capture counts (`yes: ...`) or does not (`no: ...`); `pinned` as for `current`."""
-    if item.capture_id == current.capture_id:
-        return "yes: pinned" if pinned.get(item.key) == item.capture_id else "yes: latest update"
-    if pinned.get(item.key) == current.capture_id:
-        return "no: another is pinned"
-    if item.last_update_date < current.last_update_date:
-        return "no: an update is later"
-    return "no: another of that date was captured later"
-
-
-def known_of(lake: Lake, week: date, moment: datetime | None = None) -> Known:
-    """What is known of a stored week now, or was at a moment."""
+def known_of(lake: Lake, week: date, moment: datetime | None = None) -> WeekCaptures:
+    """Captures and pins of a stored week, all or those made until a moment."""
     found, said = stored(lake, week), pins.stored(lake, week)
     if moment is not None:
         until = moment.astimezone(UTC).replace(tzinfo=None)
         found = [item for item in found if item.captured_at <= until]
         said = [pin for pin in said if pin.pinned_at <= until]
-    return Known(tuple(found), tuple(said))
+    return WeekCaptures(tuple(found), tuple(said))
 
 
-def current_of(lake: Lake, week: date, moment: datetime | None = None) -> dict[Key, Capture]:
+def current_of(lake: Lake, week: date, moment: datetime | None = None) -> dict[TierClass, Capture]:
     """The captures of a stored week that count now, or counted at a moment."""
     return known_of(lake, week, moment).current
 
@@ -267,8 +170,17 @@ def _read(lake: Lake, path: LakeFile) -> Capture:
         ) from error
 
 
+def _facts(capture: Capture) -> dict[str, Any]:
+    """What the files of a capture hold of it; stored names never change."""
+    facts = asdict(capture)
+    facts[_STORED_ALTERNATIVE] = facts.pop("alternative_week")
+    return facts
+
+
 def _from_facts(facts: dict[str, Any]) -> Capture:
     """Read a capture back from file metadata (JSON)."""
+    facts = dict(facts)
+    alternative = facts.pop(_STORED_ALTERNATIVE, None)
     return Capture(
         **{
             **facts,
@@ -277,7 +189,7 @@ def _from_facts(facts: dict[str, Any]) -> Capture:
             "venue_class": VenueClass(facts["venue_class"]),
             "captured_at": datetime.fromisoformat(facts["captured_at"]),
             "last_update_date": date.fromisoformat(facts["last_update_date"]),
-            "or_week": date.fromisoformat(facts["or_week"]) if facts.get("or_week") else None,
+            "alternative_week": date.fromisoformat(alternative) if alternative else None,
             **{
                 name: Decimal(facts[name])
                 for name in ("row_shares", "reject_shares", "file_shares")

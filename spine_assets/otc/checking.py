@@ -21,7 +21,7 @@ import polars as pl
 from spine_assets.core.values import metadata_value
 from spine_assets.lake import Lake, LakeError, LakeFile
 from spine_assets.lake_told import told_by_duckdb
-from spine_assets.otc.captures import Capture, Key
+from spine_assets.otc.captures_model import Capture, TierClass
 from spine_assets.otc.landing import Unusable
 from spine_assets.otc.outcome import CheckResult
 from spine_assets.otc.pins import Pin
@@ -55,7 +55,7 @@ class CheckContext:
     lake: Lake
     connect: Connect
     captures: list[Capture]
-    current: dict[Key, Capture]
+    current: dict[TierClass, Capture]
     new: list[Capture]
     new_rows: list[pl.DataFrame]
     unusable: list[Unusable]

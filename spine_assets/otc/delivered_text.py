@@ -17,7 +17,7 @@ from pathlib import Path
 import polars as pl
 
 from spine_assets.otc import rejects, typing_rules
-from spine_assets.otc.captures import Capture
+from spine_assets.otc.captures_model import Capture
 from spine_assets.otc.contents import MEMBER_MARK, read_contents
 from spine_assets.otc.file_format import SEPARATOR, FileRefused, opened
 from spine_assets.otc.typing_rules import DELIVERED

@@ -9,7 +9,7 @@ import polars as pl
 
 from spine_assets.lake import LakeError
 from spine_assets.otc import captures, checking, raw
-from spine_assets.otc.captures import Capture, Key
+from spine_assets.otc.captures_model import Capture, TierClass
 from spine_assets.otc.checking import CheckContext
 from spine_assets.otc.outcome import CheckResult, Severity
 from spine_assets.weeks import Tier, publication_day
@@ -77,7 +77,7 @@ def _overdue(context: CheckContext) -> list[dict[str, Any]]:
 
 
 def _missing_classes(
-    context: CheckContext, recent: list[dict[Key, Capture]]
+    context: CheckContext, recent: list[dict[TierClass, Capture]]
 ) -> list[dict[str, Any]]:
     """Classes of an arrived tier that recent weeks had and this one lacks."""
     arrived = {tier for tier, _ in context.current}
@@ -94,7 +94,9 @@ def _missing_classes(
     ]
 
 
-def _truncated(context: CheckContext, recent: list[dict[Key, Capture]]) -> list[dict[str, Any]]:
+def _truncated(
+    context: CheckContext, recent: list[dict[TierClass, Capture]]
+) -> list[dict[str, Any]]:
     """Current captures that are far too short, or may end in the middle of a line."""
     reasons = [
         (
@@ -152,10 +154,10 @@ def _row_keys(context: CheckContext, capture: Capture) -> pl.DataFrame:
     rows = dict(zip(ids, context.new_rows, strict=True)).get(capture.capture_id)
     if rows is None:
         rows = context.lake.read(captures.raw_path(context.lake, capture))
-    return rows.select("symbol", venue=raw.venue()).unique()
+    return rows.select("symbol", venue=raw.participant()).unique()
 
 
-def _recent(context: CheckContext) -> list[dict[Key, Capture]]:
+def _recent(context: CheckContext) -> list[dict[TierClass, Capture]]:
     """The captures that count of up to four earlier weeks within reach, the latest last."""
     earlier = [week for week in context.lake.weeks("otc_raw") if week < context.week]
     held = []
@@ -208,11 +210,11 @@ def _in_doubt(context: CheckContext) -> list[dict[str, Any]]:
             "finding": "week_in_doubt",
             "what": item.source_file,
             "detail": f"its path says {item.week_ending}, but half of its rows or more were "
-            f"updated on the publication day of week ending {item.or_week}; compare it with the "
-            f"source. If it is right: spine captures use {item.capture_id}",
+            f"updated on the publication day of week ending {item.alternative_week}; compare it "
+            f"with the source. If it is right: spine captures use {item.capture_id}",
         }
         for item in context.current.values()
-        if item.or_week and not _decided(context, item)
+        if item.alternative_week and not _decided(context, item)
     ]
 
 

@@ -7,10 +7,9 @@ compared: exact decimals on both sides.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import polars as pl
 
@@ -22,77 +21,18 @@ from spine_assets.otc import (
     venue_volume,
     versions,
 )
-from spine_assets.otc.captures import Known
+from spine_assets.otc.captures_model import WeekCaptures
 from spine_assets.otc.tables import TABLES
+from spine_assets.otc.trace_model import Contribution, Line, LinePart, TierSum, percent_of
 from spine_assets.otc.venue_totals import COLUMNS, totals
-from spine_assets.otc.versions import Standing
+from spine_assets.otc.versions import Freshness
 from spine_assets.table import exact_total
 
-if TYPE_CHECKING:
-    from spine_assets.otc.trace import Line
 
-
-@dataclass(frozen=True)
-class Part:
-    """What a line is of a figure: its place in `Trace.lines`, shares, percent of the figure."""
-
-    line: int
-    shares: Decimal
-    pct: float | None
-
-
-@dataclass(frozen=True)
-class Feed:
-    """One figure of a stored row, with the traced lines that are part of it.
-
-    Attributes:
-        key: What identifies the row within its week.
-        figure: Name of the column.
-        value: Shares; None where the table has none.
-        parts: The lines, each with its part; none where the row is older than its captures.
-        capture_id: The build that wrote the row.
-        agrees: Whether the rows that the figure is made of add up to it, as they are stored;
-            None where that is not told here (`otc_restatements` has a check of its own).
-    """
-
-    table: str
-    key: dict[str, str | int]
-    figure: str
-    value: Decimal | None
-    parts: tuple[Part, ...]
-    capture_id: str
-    agrees: bool | None
-
-    @property
-    def shares(self) -> Decimal:
-        """Shares of the traced lines in it."""
-        return exact_total(part.shares for part in self.parts)
-
-    @property
-    def pct(self) -> float | None:
-        """Percent of the figure that the traced lines are."""
-        return _pct(self.shares, self.value)
-
-
-@dataclass(frozen=True)
-class TierSum:
-    """Lines of a tier that count, against the stored total; `total_volume` None: no such row."""
-
-    tier: str
-    lines: int
-    shares: Decimal
-    total_volume: Decimal | None
-
-    @property
-    def agrees(self) -> bool:
-        """Whether they are equal, exactly."""
-        return self.shares == self.total_volume
-
-
-def standings(lake: Lake, week: date, known: Known) -> dict[str, Standing]:
-    """How each derived table stands to what is captured."""
+def freshness(lake: Lake, week: date, known: WeekCaptures) -> dict[str, Freshness]:
+    """Whether each derived table is fresh, stale or missing."""
     derived = [table.name for table in TABLES if table.deps]
-    return {name: versions.standing(lake, name, week, known) for name in derived}
+    return {name: versions.freshness(lake, name, week, known) for name in derived}
 
 
 def sums(lake: Lake, week: date, symbol: str, counted: Iterable[Line]) -> tuple[TierSum, ...]:
@@ -113,7 +53,9 @@ def sums(lake: Lake, week: date, symbol: str, counted: Iterable[Line]) -> tuple[
     )
 
 
-def of_lines(lake: Lake, week: date, symbol: str, lines: Sequence[Line]) -> tuple[Feed, ...]:
+def of_lines(
+    lake: Lake, week: date, symbol: str, lines: Sequence[Line]
+) -> tuple[Contribution, ...]:
     """Every stored figure that the lines are part of, summaries first."""
     fed = [line for line in lines if line.accepted]
     counted = {(line.venue_class, line.mpid) for line in fed if line.counts}
@@ -145,12 +87,12 @@ def of_lines(lake: Lake, week: date, symbol: str, lines: Sequence[Line]) -> tupl
     return tuple(found)
 
 
-def _summary(lake: Lake, week: date, row: dict[str, Any], lines: Sequence[Line]) -> Feed:
+def _summary(lake: Lake, week: date, row: dict[str, Any], lines: Sequence[Line]) -> Contribution:
     key = {"tier": row["tier"], "symbol": row["symbol"]}
     same = (pl.col("symbol") == row["symbol"]) & (pl.col("tier") == row["tier"])
     held = _stored(lake, venue_volume.TABLE.name, week, same)
     total = exact_total(item["share_volume"] for item in held)
-    return _feed(
+    return _contribution(
         symbol_summary.TABLE.name,
         key,
         "total_volume",
@@ -160,7 +102,7 @@ def _summary(lake: Lake, week: date, row: dict[str, Any], lines: Sequence[Line])
     )
 
 
-def _venue_row(row: dict[str, Any], lines: Sequence[Line]) -> Feed:
+def _venue_row(row: dict[str, Any], lines: Sequence[Line]) -> Contribution:
     names = ("tier", "symbol", "venue_class", "mpid")
 
     def is_it(line: Line) -> bool:
@@ -171,12 +113,12 @@ def _venue_row(row: dict[str, Any], lines: Sequence[Line]) -> Feed:
     figures = [(lines[part.line].share_volume, lines[part.line].record_hash) for part in parts]
     agrees = figures == [(row["share_volume"], row["record_hash"])]
     key = {name: row[name] for name in names}
-    return _feed(venue_volume.TABLE.name, key, "share_volume", row, parts, agrees)
+    return _contribution(venue_volume.TABLE.name, key, "share_volume", row, parts, agrees)
 
 
 def _share(
     row: dict[str, Any], lines: Sequence[Line], made_of: dict[tuple[str, str], Decimal]
-) -> Feed:
+) -> Contribution:
     place = (row["venue_class"], row["mpid"])
     parts = _parts(
         lines,
@@ -185,10 +127,10 @@ def _share(
     )
     agrees = made_of.get(place) == row["total_volume"]
     key = {"venue_class": row["venue_class"], "mpid": row["mpid"]}
-    return _feed(venue_share.TABLE.name, key, "total_volume", row, parts, agrees)
+    return _contribution(venue_share.TABLE.name, key, "total_volume", row, parts, agrees)
 
 
-def _restated(row: dict[str, Any], lines: Sequence[Line]) -> list[Feed]:
+def _restated(row: dict[str, Any], lines: Sequence[Line]) -> list[Contribution]:
     """Both sides of a step: the lines of the capture that went and of the one that came."""
     place = (row["tier"], row["venue_class"])
     key = {"tier": row["tier"], "venue_class": row["venue_class"], "step": row["step"]}
@@ -207,33 +149,29 @@ def _restated(row: dict[str, Any], lines: Sequence[Line]) -> list[Feed]:
             ),
         )
         if parts:
-            found.append(_feed(restatements.TABLE.name, key, figure, row, parts, None))
+            found.append(_contribution(restatements.TABLE.name, key, figure, row, parts, None))
     return found
 
 
 def _parts(
     lines: Sequence[Line], value: Decimal | None, is_part: Callable[[Line], bool]
-) -> tuple[Part, ...]:
+) -> tuple[LinePart, ...]:
     return tuple(
-        Part(place, line.share_volume, _pct(line.share_volume, value))
+        LinePart(place, line.share_volume, percent_of(line.share_volume, value))
         for place, line in enumerate(lines)
         if is_part(line)
     )
 
 
-def _feed(
+def _contribution(
     table: str,
     key: dict[str, str | int],
     figure: str,
     row: dict[str, Any],
-    parts: tuple[Part, ...],
+    parts: tuple[LinePart, ...],
     agrees: bool | None,
-) -> Feed:
-    return Feed(table, key, figure, row[figure], parts, row["capture_id"], agrees)
-
-
-def _pct(shares: Decimal, value: Decimal | None) -> float | None:
-    return float(shares) / float(value) * 100 if value else None
+) -> Contribution:
+    return Contribution(table, key, figure, row[figure], parts, row["capture_id"], agrees)
 
 
 def _totals(lake: Lake, week: date) -> dict[tuple[str, str], Decimal]:

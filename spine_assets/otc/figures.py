@@ -13,7 +13,7 @@ import polars as pl
 
 from spine_assets.core.values import metadata_value, number
 from spine_assets.otc.concentration import concentration
-from spine_assets.otc.reasons import ADVICE, Reason
+from spine_assets.otc.reasons import ADVICE, RejectReason
 from spine_assets.table import exact_sum
 from spine_assets.weeks import VenueClass
 
@@ -30,7 +30,7 @@ def of_rejects(frame: pl.DataFrame) -> Figures:
     )
     rows = counted.sort("lines", "stage", "reason", descending=[True, False, False])
     by_reason = dict(frame.group_by("reason").len().sort("reason").iter_rows())
-    listed = [row | {"advice": ADVICE[Reason(row["reason"])]} for row in _plain(rows)]
+    listed = [row | {"advice": ADVICE[RejectReason(row["reason"])]} for row in _plain(rows)]
     return {**by_reason, **({"by_reason": listed} if listed else {})}
 
 

@@ -18,7 +18,7 @@ import numpy as np
 import polars as pl
 
 from spine_assets.otc import typing_rules
-from spine_assets.otc.reasons import Reason
+from spine_assets.otc.reasons import RejectReason
 from spine_assets.otc.typing_rules import DELIVERED
 from spine_assets.table import exact_sum, exact_total
 
@@ -266,7 +266,7 @@ def split_by_line(body: bytes, header: tuple[str, ...], first_line: int) -> _Spl
     blank = 0
     good: list[list[str]] = []
     good_lines: list[int] = []
-    rejects: list[tuple[Reason, str, str | None, bytes, int]] = []
+    rejects: list[tuple[RejectReason, str, str | None, bytes, int]] = []
     quantity = header.index(typing_rules.SHARES)
     for number, line in enumerate(lines, first_line):
         if not line.strip(b" \t\r"):
@@ -280,14 +280,14 @@ def split_by_line(body: bytes, header: tuple[str, ...], first_line: int) -> _Spl
             parts = line.split(SEPARATOR.encode())
             whole = len(parts) == len(header)
             shares = parts[quantity].decode("utf-8", "replace") if whole else None
-            rejects.append((Reason.BAD_ENCODING, detail, shares, line, number))
+            rejects.append((RejectReason.BAD_ENCODING, detail, shares, line, number))
             continue
         if len(fields) == len(header):
             good.append(fields)
             good_lines.append(number)
         else:
             detail = f"{len(fields)} fields where the header has {len(header)}"
-            rejects.append((Reason.FIELD_COUNT, detail, None, line, number))
+            rejects.append((RejectReason.FIELD_COUNT, detail, None, line, number))
     frame = pl.DataFrame(good, schema=dict.fromkeys(header, pl.String), orient="row")
     numbered = frame.with_columns(
         typing_rules.record_hash(frame), source_line=pl.Series(good_lines, dtype=pl.Int64)

@@ -10,7 +10,7 @@ import polars as pl
 
 from spine_assets.lake import Lake
 from spine_assets.otc import captures, raw
-from spine_assets.otc.captures import Capture, CapturedFrames
+from spine_assets.otc.captures_model import Capture, CapturedFrames
 from spine_assets.otc.file_format import FileRefused
 from spine_assets.otc.landing import Delivery, Unusable, read_parsed
 from spine_assets.otc.placement import WeekSource
@@ -22,7 +22,7 @@ _VENUE_KEY = ("symbol", "mpid", "venue_name")
 
 
 @dataclass(frozen=True)
-class Taken:
+class Intake:
     """New captures, not yet written, and deliveries that were refused."""
 
     captured: list[CapturedFrames]
@@ -51,7 +51,7 @@ def same_content(deliveries: list[Delivery], known: list[Capture]) -> dict[str, 
     }
 
 
-def take(deliveries: list[Delivery], stored: list[Capture], lake: Lake, now: datetime) -> Taken:
+def take(deliveries: list[Delivery], stored: list[Capture], lake: Lake, now: datetime) -> Intake:
     """Read and parse new deliveries; nothing is written.
 
     Refused are contents that cannot all be right: two of one tier and class that share no key
@@ -61,7 +61,9 @@ def take(deliveries: list[Delivery], stored: list[Capture], lake: Lake, now: dat
     held = {item.sha256: item for item in stored}
     captured: list[CapturedFrames] = []
     refused: list[Unusable] = []
-    for item in sorted(deliveries, key=lambda delivery: delivery.placement.or_week is not None):
+    for item in sorted(
+        deliveries, key=lambda delivery: delivery.placement.alternative_week is not None
+    ):
         try:
             if item.sha256 in held:
                 raise FileRefused(_held_already(item, held[item.sha256]))
@@ -81,7 +83,7 @@ def take(deliveries: list[Delivery], stored: list[Capture], lake: Lake, now: dat
         for item, other in parts
     ]
     apart = {item.capture.source_file for item, _ in parts}
-    return Taken([item for item in captured if item.capture.source_file not in apart], refused)
+    return Intake([item for item in captured if item.capture.source_file not in apart], refused)
 
 
 def _held_already(item: Delivery, held: Capture) -> str:
@@ -106,7 +108,7 @@ def _settled(
     Raises:
         FileRefused: it is more likely another week's file.
     """
-    other = item.placement.or_week
+    other = item.placement.alternative_week
     if other is None:
         return made
     key = made.capture.key
@@ -118,14 +120,15 @@ def _settled(
     contradicted = any(shared >= _ENOUGH_SHARED for shared, _ in alike)
     if contradicted or item.placement.week_source is WeekSource.PUBLICATION:
         raise FileRefused(_misplaced(item, other))
-    return replace(made, capture=replace(made.capture, or_week=other))
+    return replace(made, capture=replace(made.capture, alternative_week=other))
 
 
 def _alike(rows: pl.DataFrame, others: pl.DataFrame) -> tuple[int, int]:
     """How many symbols and venues two files share, and how many with the same figures."""
     key, figures = ["symbol", "venue"], ["share_volume", "trade_count"]
     one, other = (
-        frame.select("symbol", *figures, venue=raw.venue()).unique() for frame in (rows, others)
+        frame.select("symbol", *figures, venue=raw.participant()).unique()
+        for frame in (rows, others)
     )
     shared = one.join(other, on=key, how="semi").height
     return shared, one.join(other, on=[*key, *figures], how="semi").height

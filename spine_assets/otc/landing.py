@@ -10,7 +10,7 @@ import hashlib
 import os
 import threading
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -160,7 +160,7 @@ def _examine_content(
         return {"refused": str(refused)}
     if kept is not None:
         kept[full_name] = parsed
-    return {"sha256": parsed.sha256, "placement": asdict(placement)}
+    return {"sha256": parsed.sha256, "placement": landing_index.entry_of(placement)}
 
 
 def full_name(name: str, member: str | None) -> str:

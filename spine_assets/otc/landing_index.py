@@ -11,6 +11,7 @@ import hashlib
 import json
 import logging
 from contextlib import suppress
+from dataclasses import asdict
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,13 @@ def placement_of(stored: dict[str, Any]) -> Placement:
         WeekSource(stored["week_source"]),
         date.fromisoformat(str(stored["or_week"])) if stored["or_week"] else None,
     )
+
+
+def entry_of(placement: Placement) -> dict[str, Any]:
+    """A placement for the index; names in the file do not follow the code's."""
+    entry = asdict(placement)
+    entry["or_week"] = entry.pop("alternative_week")
+    return entry
 
 
 def save(path: Path, files: dict[str, dict[str, Any]]) -> bool:

@@ -53,15 +53,15 @@ class WeekSource(StrEnum):
 class Placement:
     """The (week, tier, class) that a file holds, and how its week was found.
 
-    `or_week` is another week whose publication day half of the rows carry. A file in such
-    doubt is a correction of many rows on that day, or is misplaced: `intake` finds out.
+    `alternative_week` is another week whose publication day half of the rows carry. A file in
+    such doubt is a correction of many rows on that day, or is misplaced: `intake` finds out.
     """
 
     week_ending: date
     tier: Tier
     venue_class: VenueClass
     week_source: WeekSource
-    or_week: date | None = None
+    alternative_week: date | None = None
 
     @property
     def key(self) -> Key:

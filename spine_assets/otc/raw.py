@@ -122,7 +122,7 @@ def build(rows: pl.DataFrame, venue_class: VenueClass, stamp: dict[str, Any]) ->
     return conform(frame, TABLE)
 
 
-def venue() -> pl.Expr:
+def participant() -> pl.Expr:
     """Who executed a raw row, however it is called: MPID, else CRD, else name."""
     return pl.coalesce("mpid", "firm_crd", "venue_name")
 

@@ -8,10 +8,10 @@ import polars as pl
 
 from spine_assets.core.values import metadata_value
 from spine_assets.otc import checking
-from spine_assets.otc.captures import Capture
+from spine_assets.otc.captures_model import Capture
 from spine_assets.otc.checking import CheckContext, sample
 from spine_assets.otc.outcome import CheckResult, Severity
-from spine_assets.otc.reasons import ADVICE, Reason
+from spine_assets.otc.reasons import ADVICE, RejectReason
 from spine_assets.table import EXACT, exact_total
 
 _HEADER_LINES = 1
@@ -88,7 +88,7 @@ def rejects(context: CheckContext) -> CheckResult:
     if not counts:
         return context.result("rejects", True, f"none of {lines:,} lines", facts=facts)
     advice = "; ".join(
-        f"{reason} x{count}: {ADVICE[Reason(reason)]}" for reason, count in counts.items()
+        f"{reason} x{count}: {ADVICE[RejectReason(reason)]}" for reason, count in counts.items()
     )
     severe = part > _MOST_REJECTS_PCT
     return context.result(

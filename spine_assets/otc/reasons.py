@@ -12,7 +12,7 @@ class Stage(StrEnum):
     RULE = "rule"
 
 
-class Reason(StrEnum):
+class RejectReason(StrEnum):
     """Primary reason of a reject; further ones stand in the reject's `detail`."""
 
     # parse: the line cannot be typed
@@ -33,20 +33,21 @@ class Reason(StrEnum):
     CONFLICTING_KEY = "CONFLICTING_KEY"
 
 
-ADVICE: dict[Reason, str] = {
-    Reason.FIELD_COUNT: "the line has too few or too many fields; ask for the file again",
-    Reason.BAD_ENCODING: "the line is not UTF-8; ask for the file again or re-encode it",
-    Reason.BLANK_NUMBER: "a quantity is blank, which is not zero; ask FINRA for the figure",
-    Reason.NOT_A_NUMBER: "write quantities as plain decimals: no separators, sign or exponent",
-    Reason.TOO_PRECISE: "more than six decimal places cannot be kept exactly",
-    Reason.OUT_OF_RANGE: "the quantity is larger than the type holds; likely a damaged line",
-    Reason.BAD_DATE: "write dates as YYYY-MM-DD",
-    Reason.FUTURE_DATE: "the date is after the day of capture; check the file and the clock",
-    Reason.SUMMARY_TYPE: "the row repeats volume of other rows; fetch *_W_SMBL_FIRM only",
-    Reason.BLANK_SYMBOL: "FINRA delivered no symbol; nothing to do, totals still reconcile",
-    Reason.BLANK_MPID: "the row names no venue; check that the file's class is right",
-    Reason.NEGATIVE: "volumes and counts cannot be negative; ask FINRA for the figure",
-    Reason.DUPLICATE_ROW: "the same row stands twice; the first one was kept",
-    Reason.CONFLICTING_KEY: "one venue has two figures for a symbol; the later update wins,"
+ADVICE: dict[RejectReason, str] = {
+    RejectReason.FIELD_COUNT: "the line has too few or too many fields; ask for the file again",
+    RejectReason.BAD_ENCODING: "the line is not UTF-8; ask for the file again or re-encode it",
+    RejectReason.BLANK_NUMBER: "a quantity is blank, which is not zero; ask FINRA for the figure",
+    RejectReason.NOT_A_NUMBER: "write quantities as plain decimals:"
+    " no separators, sign or exponent",
+    RejectReason.TOO_PRECISE: "more than six decimal places cannot be kept exactly",
+    RejectReason.OUT_OF_RANGE: "the quantity is larger than the type holds; likely a damaged line",
+    RejectReason.BAD_DATE: "write dates as YYYY-MM-DD",
+    RejectReason.FUTURE_DATE: "the date is after the day of capture; check the file and the clock",
+    RejectReason.SUMMARY_TYPE: "the row repeats volume of other rows; fetch *_W_SMBL_FIRM only",
+    RejectReason.BLANK_SYMBOL: "FINRA delivered no symbol; nothing to do, totals still reconcile",
+    RejectReason.BLANK_MPID: "the row names no venue; check that the file's class is right",
+    RejectReason.NEGATIVE: "volumes and counts cannot be negative; ask FINRA for the figure",
+    RejectReason.DUPLICATE_ROW: "the same row stands twice; the first one was kept",
+    RejectReason.CONFLICTING_KEY: "one venue has two figures for a symbol; the later update wins,"
     " without one both are out: ask FINRA which holds",
 }

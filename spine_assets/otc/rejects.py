@@ -8,7 +8,7 @@ import polars as pl
 
 from spine_assets.otc import columns as c
 from spine_assets.otc import figures
-from spine_assets.otc.reasons import Reason, Stage
+from spine_assets.otc.reasons import RejectReason, Stage
 from spine_assets.table import Column, Table, Type, conform, plain_shares, polars_schema
 
 TABLE = Table(
@@ -25,7 +25,7 @@ TABLE = Table(
         c.CAPTURE_ID,
         c.WEEK_ENDING,
         Column("stage", Type.TEXT, "Where it was turned away", isin=tuple(s.value for s in Stage)),
-        Column("reason", Type.TEXT, "Primary reason", isin=tuple(r.value for r in Reason)),
+        Column("reason", Type.TEXT, "Primary reason", isin=tuple(r.value for r in RejectReason)),
         Column("field", Type.TEXT, "Delivered field at fault, where one is", nullable=True),
         Column("detail", Type.TEXT, "What was found, all reasons"),
         Column("share_volume", Type.SHARES, "Shares of the line, where readable", "shares", True),

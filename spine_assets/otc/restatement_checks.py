@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from spine_assets.otc.captures import Key
+from spine_assets.otc.captures_model import TierClass
 from spine_assets.otc.checking import SAMPLE_ROWS, CheckContext, sample
 from spine_assets.otc.outcome import CheckResult, Severity
 
@@ -73,7 +73,7 @@ def _astray(context: CheckContext) -> list[dict[str, Any]]:
 
     Without a step what counts is what came first. Captures of one moment are taken by rank.
     """
-    first: dict[Key, str] = {}
+    first: dict[TierClass, str] = {}
     for item in sorted(context.captures, key=lambda item: (item.captured_at, item.rank)):
         first.setdefault(item.key, item.capture_id)
     begun = context.frame.filter(pl.col("step") == 1).select(

@@ -14,7 +14,7 @@ from typing import Any
 import polars as pl
 
 from spine_assets.otc import restatements
-from spine_assets.otc.corrections import Correction, Kind
+from spine_assets.otc.captures_steps import Correction, RowChange
 from spine_assets.table import SHARE_PRECISION, SHARE_SCALE, conform, polars_schema
 
 # A capture that was replaced because of absurd quantities must not keep its week from being built.
@@ -56,7 +56,7 @@ def _row(item: Correction) -> dict[str, Any]:
         "displaced_at": item.step.at,
         "rows_before": item.rows_before,
         "rows_after": item.rows_after,
-        **{f"rows_{kind.value}": item.counts[kind] for kind in Kind},
+        **{f"rows_{kind.value}": item.counts[kind] for kind in RowChange},
         "shares_before": _held(item.shares_before),
         "shares_after": _held(item.shares_after),
         "last_update_date": after.last_update_date,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from spine_assets.otc.reasons import Reason
+from spine_assets.otc.reasons import RejectReason
 from spine_assets.table import is_in_order, plain_shares
 from spine_assets.weeks import VenueClass, tier_of
 
@@ -66,23 +66,27 @@ def identified(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.with_columns(venue=venue, tier_name=tier_name)
 
 
-def _broken_rules() -> dict[Reason, tuple[pl.Expr, pl.Expr, pl.Expr]]:
+def _broken_rules() -> dict[RejectReason, tuple[pl.Expr, pl.Expr, pl.Expr]]:
     """The rules of a single row, most telling first: (broken, field at fault, what was found)."""
     shares, trades = pl.col("share_volume"), pl.col("trade_count")
     summary = pl.col("summary_type")
     return {
-        Reason.SUMMARY_TYPE: (
+        RejectReason.SUMMARY_TYPE: (
             summary.is_not_null() & ~summary.is_in(_VENUE_GRAIN),
             pl.lit("summaryTypeCode"),
             pl.format("{} overlaps the venue rows", summary),
         ),
-        Reason.BLANK_SYMBOL: (
+        RejectReason.BLANK_SYMBOL: (
             pl.col("symbol") == "",
             pl.lit("issueSymbolIdentifier"),
             pl.lit("blank"),
         ),
-        Reason.BLANK_MPID: (pl.col("venue").is_null(), pl.lit("MPID"), pl.lit("names no venue")),
-        Reason.NEGATIVE: (
+        RejectReason.BLANK_MPID: (
+            pl.col("venue").is_null(),
+            pl.lit("MPID"),
+            pl.lit("names no venue"),
+        ),
+        RejectReason.NEGATIVE: (
             (shares < 0) | (trades < 0),
             pl.when(shares < 0)
             .then(pl.lit("totalWeeklyShareQuantity"))
@@ -145,13 +149,13 @@ def _settle(twins: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     losers = pl.concat(
         [
             duplicates.drop("_first").with_columns(
-                reason=pl.lit(Reason.DUPLICATE_ROW.value),
+                reason=pl.lit(RejectReason.DUPLICATE_ROW.value),
                 detail=pl.lit("the same figures stand before"),
             ),
             rivals.filter(~pl.col("_wins"))
             .drop("_first", "_newest", "_wins")
             .with_columns(
-                reason=pl.lit(Reason.CONFLICTING_KEY.value),
+                reason=pl.lit(RejectReason.CONFLICTING_KEY.value),
                 detail=pl.lit("the same key has other figures"),
             ),
         ]

@@ -1,17 +1,15 @@
 """From a number in any table back to the delivered lines, and forward to all that they feed.
 
-Belongs here: what a trace is, and which lines it has. Does not belong here: the proof of a
-line's text (`otc.delivered_text`), the stored rows that lines feed (`otc.feeds`), what to
-say where there is nothing (`otc.nothing_traced`), and runs, which only Dagster remembers
-(`history.origins`).
+Belongs here: which lines a trace has. Does not belong here: its values (`otc.trace_model`), the
+proof of a line's text (`otc.delivered_text`), the stored rows that lines are part of
+(`otc.feeds`), the messages where nothing is found (`otc.nothing_traced`), and runs, which only
+Dagster remembers (`history.origins`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import date, datetime
-from decimal import Decimal
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -19,105 +17,22 @@ import polars as pl
 
 from spine_assets.lake import Lake
 from spine_assets.otc import captures, delivered_text, feeds, nothing_traced, pins, rejects, rules
-from spine_assets.otc.captures import Capture, Known
-from spine_assets.otc.delivered_text import Delivered, FileIs, TextIs
-from spine_assets.otc.feeds import Feed, TierSum
+from spine_assets.otc.captures_model import Capture, TierClass, WeekCaptures, why_current
+from spine_assets.otc.delivered_text import Delivered
+from spine_assets.otc.trace_model import Line, Reject, Trace
 from spine_assets.otc.typing_rules import DELIVERED
-from spine_assets.otc.versions import Standing
 from spine_assets.weeks import Tier
 
 _SYMBOL = "issueSymbolIdentifier"
 
 
-@dataclass(frozen=True)
-class Line:
-    """One line of `otc_raw`.
-
-    Attributes:
-        mpid: The venue as `otc_venue_volume` names it; None where the line names none.
-        counts: It is in the derived tables: its capture counts and it breaks no rule.
-        capture_counts: Whether its capture counts, and why: `yes: ...` or `no: ...`.
-        reason: The rule that it breaks, within its own capture.
-        raw_text: The delivered line, only where it was proved.
-        raw_text_is: Where that text is from; where there is none, why.
-        file_is: What became of the file since.
-    """
-
-    tier: str
-    venue_class: str
-    mpid: str | None
-    venue_name: str
-    issue_name: str
-    share_volume: Decimal
-    trade_count: int
-    last_update_date: date
-    counts: bool
-    capture_counts: str
-    reason: str | None
-    capture_id: str
-    captured_at: datetime
-    source_file: str
-    source_line: int
-    record_hash: str
-    raw_text: str | None
-    raw_text_is: TextIs
-    file_is: FileIs
-
-    @property
-    def accepted(self) -> bool:
-        """Whether it breaks no rule; then it is counted as long as its capture is."""
-        return self.reason is None
-
-
-@dataclass(frozen=True)
-class Reject:
-    """One line of `otc_rejects` that names the symbol; no table counts it."""
-
-    stage: str
-    reason: str
-    field: str | None
-    detail: str
-    share_volume: Decimal | None
-    raw_line: str
-    tier: str
-    venue_class: str
-    capture_id: str
-    captured_at: datetime
-    capture_counts: str
-    source_file: str
-    source_line: int
-    file_is: FileIs
-
-
-@dataclass(frozen=True)
-class Trace:
-    """All that is known of a symbol's week.
-
-    Attributes:
-        lines: Those that count first, the most shares first.
-        rejects: Lines that no table counts.
-        feeds: Stored rows that the lines are part of.
-        sums: By tier, whether the lines that count add up to the stored total, exactly; over
-            all venues, whichever were asked for.
-        standings: By derived table: fresh, stale (older than its captures) or missing.
-    """
-
-    symbol: str
-    week_ending: date
-    lines: tuple[Line, ...]
-    rejects: tuple[Reject, ...]
-    feeds: tuple[Feed, ...]
-    sums: tuple[TierSum, ...]
-    standings: dict[str, Standing]
-
-
 class _Week:
     """What is looked at: the captures of a week, why each counts or does not, their files."""
 
-    def __init__(self, lake: Lake, landing: Path, known: Known) -> None:
+    def __init__(self, lake: Lake, landing: Path, known: WeekCaptures) -> None:
         self.lake, self.known = lake, known
         self._landing = landing
-        self._opened: dict[tuple[captures.Key, str], Delivered] = {}
+        self._opened: dict[tuple[TierClass, str], Delivered] = {}
 
     def delivered(self, capture: Capture) -> Delivered:
         """A capture's file as it is now; each is read once."""
@@ -128,7 +43,7 @@ class _Week:
 
     def why(self, capture: Capture) -> str:
         chosen = pins.chosen(self.known.pins)
-        return captures.why(capture, self.known.current[capture.key], chosen)
+        return why_current(capture, self.known.current[capture.key], chosen)
 
     def counts(self, capture: Capture) -> bool:
         return self.known.current[capture.key] == capture
@@ -180,7 +95,7 @@ def trace(
         tuple(chosen_rejects),
         feeds.of_lines(lake, week, symbol, chosen),
         feeds.sums(lake, week, symbol, [item for item in lines if item.counts]),
-        feeds.standings(lake, week, known),
+        feeds.freshness(lake, week, known),
     )
 
 

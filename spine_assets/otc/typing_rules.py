@@ -14,7 +14,7 @@ from decimal import Decimal
 import polars as pl
 import polars_hash as plh
 
-from spine_assets.otc.reasons import Reason
+from spine_assets.otc.reasons import RejectReason
 from spine_assets.table import (
     SHARE_PRECISION,
     SHARE_SCALE,
@@ -81,7 +81,7 @@ def no_rejects() -> pl.DataFrame:
 
 
 def line_rejects(
-    found: Sequence[tuple[Reason, str, str | None, bytes, int]],
+    found: Sequence[tuple[RejectReason, str, str | None, bytes, int]],
 ) -> pl.DataFrame:
     """Rejects of lines that could not be cut.
 
@@ -226,14 +226,14 @@ def _number_reason(name: str, *, required: bool, integer: bool) -> pl.Expr:
     digits = text.str.extract(r"^-?0*([0-9]*)", 1).str.len_bytes()
     places = text.str.extract(r"\.([0-9]*)$", 1).str.len_bytes()
     limit = _MAX_COUNT_DIGITS if integer else _MAX_INTEGER_DIGITS
-    blank = pl.when(text == "").then(pl.lit(Reason.BLANK_NUMBER.value) if required else None)
+    blank = pl.when(text == "").then(pl.lit(RejectReason.BLANK_NUMBER.value) if required else None)
     return (
         blank.when(~text.str.contains(_INTEGER if integer else _DECIMAL))
-        .then(pl.lit(Reason.NOT_A_NUMBER.value))
+        .then(pl.lit(RejectReason.NOT_A_NUMBER.value))
         .when(places.fill_null(0) > SHARE_SCALE)
-        .then(pl.lit(Reason.TOO_PRECISE.value))
+        .then(pl.lit(RejectReason.TOO_PRECISE.value))
         .when(digits > limit)
-        .then(pl.lit(Reason.OUT_OF_RANGE.value))
+        .then(pl.lit(RejectReason.OUT_OF_RANGE.value))
     )
 
 
@@ -248,9 +248,9 @@ def _date_reason(name: str, captured_on: date, *, required: bool) -> pl.Expr:
     bad = good.not_() if required else good.not_() & (text != "")
     return (
         pl.when(bad)
-        .then(pl.lit(Reason.BAD_DATE.value))
+        .then(pl.lit(RejectReason.BAD_DATE.value))
         .when(_as_date(name) > captured_on)
-        .then(pl.lit(Reason.FUTURE_DATE.value))
+        .then(pl.lit(RejectReason.FUTURE_DATE.value))
     )
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from spine_assets.lake import FileT, Lake, LakeError, LakeFile, LakeMissing, LakeUnavailable
 from spine_assets.otc import raw, rejects
-from spine_assets.otc.captures import Known
+from spine_assets.otc.captures_model import WeekCaptures
 from spine_assets.otc.tables import table, upstream
 from spine_assets.table import Table
 
@@ -24,7 +24,7 @@ RULE_PART = "rule.parquet"
 _HASH_DIGITS = 12
 
 
-class Standing(StrEnum):
+class Freshness(StrEnum):
     """How a stored week of a table relates to its inputs."""
 
     FRESH = "fresh"
@@ -39,7 +39,7 @@ def part_of(lake: Lake[FileT], name: str, week: date) -> FileT:
     return lake.part(name, week)
 
 
-def build_hash(declared: Table, known: Known) -> str:
+def build_hash(declared: Table, known: WeekCaptures) -> str:
     """12 hex of the sorted input capture ids, the pins where they are input, and the code."""
     if not declared.depends_on_history:
         ids = sorted(item.capture_id for item in known.current.values())
@@ -49,7 +49,7 @@ def build_hash(declared: Table, known: Known) -> str:
     return _digest([ids, said, _codes(declared)])
 
 
-def data_version(declared: Table, known: Known) -> str:
+def data_version(declared: Table, known: WeekCaptures) -> str:
     """12 hex of delivered content and code versions.
 
     The same files give the same value in any lake and at any time; of a table that
@@ -71,15 +71,15 @@ def data_version(declared: Table, known: Known) -> str:
     return _digest([told, _codes(declared)])
 
 
-def standing(lake: Lake, name: str, week: date, known: Known) -> Standing:
+def freshness(lake: Lake, name: str, week: date, known: WeekCaptures) -> Freshness:
     """Whether a stored week is there and made from what is known now, by today's code."""
     if name == raw.TABLE.name:
-        return Standing.FRESH if known.current else Standing.MISSING
+        return Freshness.FRESH if known.current else Freshness.MISSING
     try:
         held = _told(lake, part_of(lake, name, week)).get("build")
     except LakeMissing:
-        return Standing.MISSING
-    return Standing.FRESH if held == build_hash(table(name), known) else Standing.STALE
+        return Freshness.MISSING
+    return Freshness.FRESH if held == build_hash(table(name), known) else Freshness.STALE
 
 
 def build_facts(lake: Lake, part: LakeFile) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from spine_assets.core.values import number
 from spine_assets.lake import LakeError, LakeFile
 from spine_assets.otc import captures, checks_registry, intake, pins, raw, rejects, venue_volume
 from spine_assets.otc.building import build, build_id
-from spine_assets.otc.captures import Capture, CapturedFrames, Key, Known
+from spine_assets.otc.captures_model import Capture, CapturedFrames, TierClass, WeekCaptures
 from spine_assets.otc.checking import CheckContext
 from spine_assets.otc.landing import Unusable
 from spine_assets.otc.outcome import BuildFailed, CheckResult, NoInput, TableBuilt, WeekResult
@@ -28,12 +28,12 @@ from spine_assets.otc.reasons import Stage
 from spine_assets.otc.tables import TABLES, upstream
 from spine_assets.otc.versions import (
     RULE_PART,
-    Standing,
+    Freshness,
     build_facts,
     build_hash,
     data_version,
+    freshness,
     part_of,
-    standing,
 )
 from spine_assets.otc.week_frames import WeekFrames
 from spine_assets.otc.workplace import Workplace
@@ -115,7 +115,7 @@ class _WeekBuild:
         self.result = result
         self.lake = place.lake
         self.fresh: list[CapturedFrames] = []
-        self.known = Known(())
+        self.known = WeekCaptures(())
         self.same_content: dict[str, str] = {}
         self.in_other_weeks: dict[str, str] = {}
         self.frames = WeekFrames(self.lake, week, self.known)
@@ -167,13 +167,13 @@ class _WeekBuild:
         held = [*stored, *(item.capture for item in self.fresh)]
         self.same_content = intake.same_content(delivered, held)
         self.in_other_weeks = self.place.landing.in_other_weeks(self.week)
-        self.known = Known(tuple(held), tuple(pins.stored(self.lake, self.week)))
+        self.known = WeekCaptures(tuple(held), tuple(pins.stored(self.lake, self.week)))
         if not self.current:
             raise NoInput(self._no_input())
         self.frames = WeekFrames(self.lake, self.week, self.known, self.fresh)
 
     @property
-    def current(self) -> dict[Key, Capture]:
+    def current(self) -> dict[TierClass, Capture]:
         """The captures that count."""
         return self.known.current
 
@@ -288,9 +288,9 @@ class _WeekBuild:
                     self.lake.verify(part_of(self.lake, name, self.week))
 
     def _require_stored(self, name: str, needed_by: str) -> None:
-        state = standing(self.lake, name, self.week, self.known)
-        if state is not Standing.FRESH:
-            found = "older than its inputs" if state is Standing.STALE else "missing"
+        state = freshness(self.lake, name, self.week, self.known)
+        if state is not Freshness.FRESH:
+            found = "older than its inputs" if state is Freshness.STALE else "missing"
             raise BuildFailed(
                 f"{self.week}: {needed_by} needs {name}, which is {found}; "
                 f"run {self._selection(self._with_upstream({*self.wanted, needed_by}))}"

@@ -10,9 +10,9 @@ import polars as pl
 
 from spine_assets.lake import Lake, LakeFile
 from spine_assets.otc import captures, raw, rejects, rules, venue_volume
-from spine_assets.otc.captures import Capture, CapturedFrames, Known
+from spine_assets.otc.captures_model import Capture, CapturedFrames, WeekCaptures
 from spine_assets.otc.venue_totals import COLUMNS, totals
-from spine_assets.otc.versions import Standing, part_of, standing
+from spine_assets.otc.versions import Freshness, freshness, part_of
 
 
 class WeekFrames(dict[str, pl.DataFrame]):
@@ -28,7 +28,7 @@ class WeekFrames(dict[str, pl.DataFrame]):
     """
 
     def __init__(
-        self, lake: Lake, week: date, known: Known, fresh: Iterable[CapturedFrames] = ()
+        self, lake: Lake, week: date, known: WeekCaptures, fresh: Iterable[CapturedFrames] = ()
     ) -> None:
         super().__init__()
         self.lake, self.week, self.known = lake, week, known
@@ -87,6 +87,6 @@ class WeekFrames(dict[str, pl.DataFrame]):
     def _rule_rejects(self) -> pl.DataFrame:
         """Rows that break a rule: as stored where that still holds, else judged now."""
         name = rejects.TABLE.name
-        if standing(self.lake, name, self.week, self.known) is Standing.FRESH:
+        if freshness(self.lake, name, self.week, self.known) is Freshness.FRESH:
             return self.lake.read(part_of(self.lake, name, self.week))
         return rejects.from_rules(self.split[1])

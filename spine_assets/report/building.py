@@ -17,7 +17,7 @@ from spine_assets.lake import LakeError, LakeFile
 from spine_assets.otc import captures
 from spine_assets.otc.outcome import BuildFailed, CheckResult, TableBuilt, WeekResult
 from spine_assets.otc.tables import TABLES
-from spine_assets.otc.versions import Standing, build_facts, part_of, standing
+from spine_assets.otc.versions import Freshness, build_facts, freshness, part_of
 from spine_assets.otc.week import check_week
 from spine_assets.otc.workplace import Workplace
 from spine_assets.report import NAME, charts, index, market, page, said, source, stored, symbols
@@ -110,11 +110,11 @@ class Reports:
     def _require_tables(self, week: date) -> None:
         lake = self._place.lake
         known = captures.known_of(lake, week)
-        behind = [t.name for t in TABLES if standing(lake, t.name, week, known) != Standing.FRESH]
-        if behind:
+        stale = [t.name for t in TABLES if freshness(lake, t.name, week, known) != Freshness.FRESH]
+        if stale:
             chosen = ",".join([*(table.name for table in TABLES), NAME])
             raise BuildFailed(
-                f"{week}: {NAME} needs {', '.join(behind)}, missing or older than the captures; "
+                f"{week}: {NAME} needs {', '.join(stale)}, missing or older than the captures; "
                 f"run dagster asset materialize -m spine_assets.definitions --select '{chosen}' "
                 f"--partition {week}"
             )

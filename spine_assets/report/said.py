@@ -13,7 +13,7 @@ import polars as pl
 
 from spine_assets.otc.checking import SAMPLE_ROWS
 from spine_assets.otc.outcome import CheckResult, Severity
-from spine_assets.otc.reasons import ADVICE, Reason
+from spine_assets.otc.reasons import ADVICE, RejectReason
 from spine_assets.otc.workplace import Workplace
 from spine_assets.report.source import Source
 from spine_assets.status import Arrival, tiers_of
@@ -73,7 +73,8 @@ def rejects(source: Source) -> tuple[list[Row], list[Row]]:
         .sort("stage", "lines", "reason", descending=[False, True, False])
     )
     rows = [
-        row | {"advice": ADVICE[Reason(row["reason"])]} for row in counted.iter_rows(named=True)
+        row | {"advice": ADVICE[RejectReason(row["reason"])]}
+        for row in counted.iter_rows(named=True)
     ]
     shown = ["reason", "detail", "raw_line", "source_file", "source_line"]
     return rows, frame.select(shown).head(_RAW_LINES).to_dicts()

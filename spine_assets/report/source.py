@@ -13,7 +13,7 @@ import polars as pl
 
 from spine_assets.lake import Lake, LakeError
 from spine_assets.otc import captures
-from spine_assets.otc.captures import Known
+from spine_assets.otc.captures_model import WeekCaptures
 from spine_assets.otc.week_frames import WeekFrames
 from spine_assets.otc.workplace import Workplace
 from spine_assets.report import symbols, trend
@@ -41,7 +41,7 @@ class Source:
     """
 
     week: date
-    known: Known
+    known: WeekCaptures
     shares: pl.DataFrame
     summary: pl.DataFrame
     summary_before: pl.DataFrame | None

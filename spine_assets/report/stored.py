@@ -1,7 +1,7 @@
 """Stored reports: where they stand, what they were made from, and whether that still holds.
 
 A page carries a stamp of itself, so that the index and the question whether it is up to date
-need no other memory. Belongs here: paths, stamps, standing. Does not belong here: how a page is
+need no other memory. Belongs here: paths, stamps, freshness. Does not belong here: how a page is
 made (`building`).
 """
 
@@ -17,7 +17,7 @@ from typing import Any
 
 from spine_assets.lake import FileT, Lake, LakeError, LakeFile
 from spine_assets.otc.tables import TABLES
-from spine_assets.otc.versions import Standing, build_facts, part_of
+from spine_assets.otc.versions import Freshness, build_facts, part_of
 from spine_assets.report import NAME
 from spine_assets.report.trend import WEEKS, weeks_until
 
@@ -102,19 +102,19 @@ def inputs(lake: Lake, week: date, facts: Facts | None = None) -> str:
     return digest([VERSION, own, before])
 
 
-def standing(lake: Lake, week: date, facts: Facts | None = None) -> Standing:
+def freshness(lake: Lake, week: date, facts: Facts | None = None) -> Freshness:
     """Whether a week has a page, and whether it tells what the tables hold now."""
     held = stamp_of(lake, page_path(lake, week))
     if held is None:
-        return Standing.MISSING
-    return Standing.FRESH if held.inputs == inputs(lake, week, facts) else Standing.STALE
+        return Freshness.MISSING
+    return Freshness.FRESH if held.inputs == inputs(lake, week, facts) else Freshness.STALE
 
 
 def stale_after(lake: Lake, built: list[date], facts: Facts | None = None) -> list[date]:
     """Weeks whose page looks back at one of the weeks just built and tells it as it was."""
     reach = {week + timedelta(weeks=n) for week in built for n in range(1, WEEKS)} - {*built}
     held = {*weeks(lake)} & reach
-    return [week for week in sorted(held) if standing(lake, week, facts) is Standing.STALE]
+    return [week for week in sorted(held) if freshness(lake, week, facts) is Freshness.STALE]
 
 
 def digest(value: Any) -> str:

@@ -12,7 +12,7 @@ from polars.testing import assert_frame_equal
 
 from spine_assets.otc import captures, rejects, rules, venue_volume
 from spine_assets.otc.building import BUILDERS
-from spine_assets.otc.captures import CapturedFrames
+from spine_assets.otc.captures_model import CapturedFrames
 from spine_assets.otc.file_format import (
     FileRefused,
     ParsedFile,

@@ -8,7 +8,7 @@ from typing import Any
 import duckdb
 
 from spine_assets.otc import captures
-from spine_assets.otc.captures import Capture
+from spine_assets.otc.captures_model import Capture
 from spine_assets.otc.outcome import CheckResult, NoInput, WeekResult
 from spine_assets.otc.tables import TABLES
 from spine_assets_tests.abuse.deliveries import BadFile, packed

@@ -14,7 +14,7 @@ import pytest
 
 from spine_assets.history import open_instance
 from spine_assets.local_lake import LocalLake
-from spine_assets.otc.versions import Standing
+from spine_assets.otc.versions import Freshness
 from spine_assets.report import NAME, stored
 from spine_assets.weeks import Tier
 from spine_assets_tests.defs.conftest import EVERY_TIER, TABLES, Project, Runner
@@ -113,7 +113,7 @@ class TestRuns:
         assert [week for name, week in outcome.materialized() if name == NAME] == [str(WEEK)]
         outcome = reporting.week(NEXT)
         assert outcome.fact(NAME, NEXT, "tiers_in") == "NMS_TIER_1, OTC"
-        assert stored.standing(LocalLake(project.lake), NEXT) is Standing.FRESH
+        assert stored.freshness(LocalLake(project.lake), NEXT) is Freshness.FRESH
 
     def test_alone_it_reads_what_stands(self, project: Project, reporting: Runner) -> None:
         project.deliver(WEEK, *EVERY_TIER)

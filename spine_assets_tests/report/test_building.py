@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 
 from spine_assets.otc import captures, pins
-from spine_assets.otc.behind import behind, is_behind
-from spine_assets.otc.versions import Standing
+from spine_assets.otc.choosing import is_stale, stale_weeks
+from spine_assets.otc.versions import Freshness
 from spine_assets.report import NAME, stored
 from spine_assets.report.building import Reports
 from spine_assets.weeks import Tier, VenueClass
@@ -34,14 +34,14 @@ def test_correction_makes_it_stale_and_the_next_run_makes_it_anew(press: Press) 
     press.deliver()
     press.made()
     lake = press.house.lake
-    assert stored.standing(lake, WEEK) is Standing.FRESH
+    assert stored.freshness(lake, WEEK) is Freshness.FRESH
     press.deliver(WEEK, "more.csv", line("AAAA", shares="900", updated="2026-01-16"))
     press.house.built(now=LATER)
-    assert stored.standing(lake, WEEK) is Standing.STALE
-    assert is_behind(lake, [NAME], WEEK)
+    assert stored.freshness(lake, WEEK) is Freshness.STALE
+    assert is_stale(lake, [NAME], WEEK)
     assert press.made(now=LATER).facts["shares"] == 900
-    assert stored.standing(lake, WEEK) is Standing.FRESH
-    assert behind(lake, [NAME]) == []
+    assert stored.freshness(lake, WEEK) is Freshness.FRESH
+    assert stale_weeks(lake, [NAME]) == []
 
 
 def test_pin_makes_it_anew(press: Press) -> None:
@@ -88,7 +88,7 @@ def test_missing_chart_or_damaged_page_is_made_again(press: Press) -> None:
     stored.chart_path(press.house.lake, WEEK).unlink()
     assert not press.made().unchanged
     stored.page_path(press.house.lake, WEEK).write_text("<html>half a pa")
-    assert stored.standing(press.house.lake, WEEK) is Standing.MISSING
+    assert stored.freshness(press.house.lake, WEEK) is Freshness.MISSING
     assert not press.made().unchanged
 
 

@@ -20,6 +20,7 @@ from spine_assets.defs.reading import a_tick
 from spine_assets.lakes import open_lake
 from spine_assets.otc import captures
 from spine_assets.otc.arrivals import WeekInput, input_of, state, uncaptured
+from spine_assets.otc.captures_model import CaptureNames
 from spine_assets.otc.landing import Landing
 from spine_assets.otc.listing import glance
 from spine_assets.otc.scanning import scan
@@ -116,7 +117,7 @@ def _ask(
     instance: dg.DagsterInstance,
     memory: Memory,
     landing: Landing,
-    held: captures.Names,
+    held: CaptureNames,
     now: datetime,
 ) -> _Asked:
     """Requests for inputs that are not captured, and for those whose run met a passing fault."""

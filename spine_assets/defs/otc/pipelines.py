@@ -7,7 +7,7 @@ from typing import Any
 
 from spine_assets.defs.otc.jobs import METRICS, NORMALIZED, SUMMARIZED
 from spine_assets.lakes import open_lake
-from spine_assets.otc.behind import behind
+from spine_assets.otc.choosing import stale_weeks
 from spine_assets.otc.handing_in import Asserted, hand_in
 from spine_assets.pipelines import Kind, Parameter, Pipeline, Plan, RunPlan
 from spine_assets.report import NAME as REPORT
@@ -46,7 +46,7 @@ def _of_behind(tables: Collection[str]) -> Any:
         week = values["week_ending"]
         if week is not None:
             return Plan([RunPlan(week, week, _config(values))])
-        weeks = behind(open_lake(load_settings().lake_place), tables)
+        weeks = stale_weeks(open_lake(load_settings().lake_place), tables)
         notes = [] if weeks else [f"nothing is behind: {', '.join(tables)} are up to date"]
         return Plan([RunPlan(*part, _config(values)) for part in stretches(weeks)], notes)
 

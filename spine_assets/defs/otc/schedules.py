@@ -12,7 +12,7 @@ from spine_assets.defs.reading import a_tick
 from spine_assets.lakes import open_lake
 from spine_assets.otc import captures
 from spine_assets.otc.arrivals import uncaptured
-from spine_assets.otc.behind import behind
+from spine_assets.otc.choosing import stale_weeks
 from spine_assets.otc.scanning import scan
 from spine_assets.settings import load_settings
 from spine_assets.tags import Lane, run_tags, week_tags
@@ -83,7 +83,7 @@ def otc_recheck_recent(context: dg.ScheduleEvaluationContext) -> Requests:
 )
 def compute_otc_metrics(context: dg.ScheduleEvaluationContext) -> Requests:
     """Ask for weeks whose computed tables are missing or stale."""
-    weeks = behind(open_lake(load_settings().lake_place), METRICS)
+    weeks = stale_weeks(open_lake(load_settings().lake_place), METRICS)
     if not weeks:
         return dg.SkipReason("every computed table is up to date")
     return _of_stretches(weeks, "compute_otc_metrics", _scheduled(context))
