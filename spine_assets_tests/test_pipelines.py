@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import spine_assets.defs
+from spine_assets.declarative.examples import examples
 from spine_assets.pipelines import (
     Kind,
     Parameter,
@@ -84,8 +85,14 @@ def test_all_faults_are_told_at_once() -> None:
         assert said in str(told.value)
 
 
-def test_the_pipelines_of_the_older_system_are_there() -> None:
+def test_the_pipelines_of_the_older_system_are_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    examples()["hello"].copy(tmp_path)
+    monkeypatch.setattr(spine_assets.defs, "__path__", [*spine_assets.defs.__path__, str(tmp_path)])
     found = discover()
+    for name in ("spine_assets.defs.hello.pipelines", "spine_assets.defs.hello"):
+        sys.modules.pop(name)
     assert {"otc.ingest_week", "otc.ingest", "otc.normalize", "otc.summarize"} <= set(found)
     assert {"compute_otc_metrics", "example.hello"} <= set(found)
     assert [name for name, one in found.items() if one.name != name] == []
