@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import importlib
+import subprocess
 from datetime import timedelta
+from pathlib import Path
 
 import dagster as dg
 import pytest
 
+from spine_assets.declarative.examples import examples
 from spine_assets.defs.partitions import WEEKS
 from spine_assets.otc.tables import TABLES as DECLARED
 from spine_assets.otc.views import VIEWS as DECLARED_VIEWS
 from spine_assets.weeks import FIRST_WEEK
-from spine_assets_tests.defs.conftest import CHECKS, TABLES
+from spine_assets_tests.defs.conftest import CHECKS, SOURCE, TABLES
 
 VIEWS = tuple(view.name for view in DECLARED_VIEWS)
 
@@ -151,10 +155,31 @@ def test_asset_graph_is_as_reviewed(code_location: dg.Definitions) -> None:
     assert drawn(code_location) == GRAPH
 
 
+def test_definitions_that_are_shipped_hold_no_example() -> None:
+    # A person may have copied an example into this checkout; what is committed counts.
+    command = ["git", "ls-files", "spine_assets/defs"]
+    done = subprocess.run(command, cwd=SOURCE, capture_output=True, text=True, check=True)
+    shipped = done.stdout.splitlines()
+    assert "spine_assets/defs/pipelines/__init__.py" in shipped
+    copied = {
+        f"spine_assets/defs/{place}"
+        for item in examples().values()
+        for place in item.files.values()
+    }
+    assert copied.isdisjoint(shipped)
+
+
 def test_tables_of_a_pipeline_in_yaml_are_weekly_and_in_its_group(
-    code_location: dg.Definitions,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert drawn(code_location, "acme_watch_list") == EXAMPLES
+    (tmp_path / "copied_examples").mkdir()
+    (tmp_path / "copied_examples" / "__init__.py").touch()
+    examples()["watch_list"].copy(tmp_path / "copied_examples")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    tree = dg.ComponentTree.from_module(
+        defs_module=importlib.import_module("copied_examples"), project_root=tmp_path
+    )
+    assert drawn(tree.build_defs(), "acme_watch_list") == EXAMPLES
 
 
 def test_every_executable_asset_of_the_group_is_weekly_and_runs_ranges_at_once(
