@@ -21,7 +21,7 @@ def set_all(monkeypatch: pytest.MonkeyPatch, **values: str) -> None:
         monkeypatch.setenv(f"SPINE_ALERT_{name}", value)
 
 
-def test_by_default_nobody_is_told() -> None:
+def test_by_default_nothing_is_sent() -> None:
     settings = load_alert_settings()
     assert destinations(settings) == []
     assert not settings.alert_on_success
@@ -42,20 +42,20 @@ def test_both_channels_may_be_set(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changed", "told"),
+    ("changed", "message"),
     [
         ({"TO": ""}, "SPINE_ALERT_SMTP: needs SPINE_ALERT_TO"),
         ({"FROM": ""}, "SPINE_ALERT_SMTP: needs SPINE_ALERT_FROM"),
         ({"TO": "desk"}, "SPINE_ALERT_TO: 'desk' is no mail address"),
         ({"TO": "a@b.org\nBcc: c@d.org"}, "is no mail address"),
         ({"FROM": "a@b.org, c@d.org"}, "SPINE_ALERT_FROM: a mail has one sender"),
-        ({"SMTP": f"mail.example.org:{SECRET}"}, "SPINE_ALERT_SMTP: is no mail server's URL"),
-        ({"SMTP": f"https://olga:{SECRET}@mail.example.org"}, "give smtp://"),
+        ({"SMTP": f"mail.example.org:{SECRET}"}, "SPINE_ALERT_SMTP: is not a mail server's URL"),
+        ({"SMTP": f"https://olga:{SECRET}@mail.example.org"}, "use smtp://"),
         ({"SMTP": f"smtps://olga:{SECRET}/x@mail.example.org"}, "%2F"),
         ({"SMTP": f"smtps://olga:{SECRET}#x@mail.example.org"}, "%23"),
         ({"SMTP": f"smtp://olga:{SECRET}@mail.example.org"}, "unencrypted"),
         ({"SMTP": f"smtps://:{SECRET}@mail.example.org"}, "a user without a password"),
-        ({"SMTP": f"smtps://olga:{SECRET}%C3%BC@mail.example.org"}, "no plain ASCII"),
+        ({"SMTP": f"smtps://olga:{SECRET}%C3%BC@mail.example.org"}, "not plain ASCII"),
         ({"WEBHOOK": f"hooks.example.org/{SECRET}"}, "SPINE_ALERT_WEBHOOK: is no URL"),
         ({"WEBHOOK": f"https:///{SECRET}"}, "SPINE_ALERT_WEBHOOK: is no URL"),
         ({"WEBHOOK": f"https://h.example.org:{SECRET}/"}, "SPINE_ALERT_WEBHOOK: is no URL"),
@@ -63,12 +63,12 @@ def test_both_channels_may_be_set(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_a_wrong_setting_is_named_without_a_secret(
-    monkeypatch: pytest.MonkeyPatch, changed: dict[str, str], told: str
+    monkeypatch: pytest.MonkeyPatch, changed: dict[str, str], message: str
 ) -> None:
     set_all(monkeypatch, **(WHOLE | changed))
     with pytest.raises(WrongSetting) as error:
         load_alert_settings()
-    assert told in str(error.value)
+    assert message in str(error.value)
     assert SECRET not in str(error.value)
     assert error.value.__context__ is None
 
@@ -82,7 +82,7 @@ def test_a_wrong_setting_is_named_without_a_secret(
         ("smtp://a:b@127.0.0.1:2525", Encryption.NONE, 2525),
     ],
 )
-def test_the_scheme_says_the_encryption_and_the_usual_port(
+def test_the_scheme_gives_the_encryption_and_the_usual_port(
     url: str, encryption: Encryption, port: int
 ) -> None:
     server = parse_smtp(url)
