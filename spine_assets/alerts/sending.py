@@ -110,17 +110,15 @@ def _refusal(error: smtplib.SMTPException) -> ChannelError:
     if isinstance(error, smtplib.SMTPRecipientsRefused):
         transient = all(_is_transient(code) for code, _ in error.recipients.values())
         return ChannelError("every recipient was refused", down=False, transient=transient)
-    if isinstance(error, (smtplib.SMTPSenderRefused, smtplib.SMTPDataError)):
-        text = f"the mail was refused ({error.smtp_code})"
-        return ChannelError(text, down=False, transient=_is_transient(error.smtp_code))
-    if isinstance(error, smtplib.SMTPAuthenticationError):
-        text = f"the login was refused ({error.smtp_code})"
-        return ChannelError(text, down=True, transient=_is_transient(error.smtp_code))
-    if isinstance(error, smtplib.SMTPResponseException):
-        transient = _is_transient(error.smtp_code)
+    if not isinstance(error, smtplib.SMTPResponseException):
+        transient = isinstance(error, smtplib.SMTPServerDisconnected)
         return ChannelError(type(error).__name__, down=True, transient=transient)
-    transient = isinstance(error, smtplib.SMTPServerDisconnected)
-    return ChannelError(type(error).__name__, down=True, transient=transient)
+    text, down = type(error).__name__, True
+    if isinstance(error, (smtplib.SMTPSenderRefused, smtplib.SMTPDataError)):
+        text, down = f"the mail was refused ({error.smtp_code})", False
+    elif isinstance(error, smtplib.SMTPAuthenticationError):
+        text = f"the login was refused ({error.smtp_code})"
+    return ChannelError(text, down=down, transient=_is_transient(error.smtp_code))
 
 
 def _is_transient(code: int) -> bool:
