@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from spine_assets.alerts.alert import Alert, AlertKind
 from spine_assets.alerts.channels import AlertNotSent, Destination, Mail, Webhook, send
-from spine_assets.alerts.smtp_url import parse_smtp
+from spine_assets.core.smtp_url import parse_smtp
 from spine_assets_tests.alerts.conftest import (
     PASSWORD,
     TOKEN,

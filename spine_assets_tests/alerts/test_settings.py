@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from spine_assets.alerts.channels import destinations
-from spine_assets.alerts.smtp_url import Encryption, parse_smtp
 from spine_assets.settings import WrongSetting, load_alert_settings
 
 SECRET = "s3cr3t"
@@ -71,25 +70,3 @@ def test_a_wrong_setting_is_named_without_a_secret(
     assert message in str(error.value)
     assert SECRET not in str(error.value)
     assert error.value.__context__ is None
-
-
-@pytest.mark.parametrize(
-    ("url", "encryption", "port"),
-    [
-        ("smtp://mail.example.org", Encryption.NONE, 25),
-        ("smtp+starttls://a:b@mail.example.org", Encryption.STARTTLS, 587),
-        ("smtps://a:b@mail.example.org/", Encryption.TLS, 465),
-        ("smtp://a:b@127.0.0.1:2525", Encryption.NONE, 2525),
-    ],
-)
-def test_the_scheme_gives_the_encryption_and_the_usual_port(
-    url: str, encryption: Encryption, port: int
-) -> None:
-    server = parse_smtp(url)
-    assert (server.encryption, server.port) == (encryption, port)
-
-
-def test_percent_signs_write_what_a_url_cannot_hold() -> None:
-    server = parse_smtp("smtps://olga%40example.org:a%2Fb%3Ac@mail.example.org")
-    assert server.user == "olga@example.org"
-    assert server.password.get_secret_value() == "a/b:c"
