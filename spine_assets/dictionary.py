@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from spine_assets.alerts.standing import ARRIVED, FILES
+from spine_assets.alerts.ongoing import ARRIVED, FILES
 from spine_assets.declarative import reference
 from spine_assets.otc import overdue
 from spine_assets.otc.reasons import ADVICE

@@ -1,4 +1,8 @@
-"""Local files that live as long as the process; a killed one's are removed by a later one."""
+"""Temporary local files of a process, removed by the next process that makes some.
+
+The folders of `tempfile` are left behind by a process that is killed; these are found by a lock
+that ends with its process. A folder per process and its removal belong here, nothing else.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +20,7 @@ _ALIVE = "alive.lock"
 
 
 def new_path(name: str) -> Path:
-    """A path for a temporary file, in a folder that is there and this process's own."""
+    """A path for a temporary file, in a folder of this process, which exists."""
     return _folder(os.getpid()) / f"{uuid.uuid4().hex}.{name}"
 
 
@@ -28,13 +32,12 @@ def _folder(process: int) -> Path:
     with FileLock(root / "sweep.lock"):
         for folder in root.glob("p*"):
             _remove_if_dead(folder)
-        own = root / f"p{process}-{uuid.uuid4().hex[:8]}"
-        own.mkdir()
+        own = Path(tempfile.mkdtemp(prefix=f"p{process}-", dir=root))
         _HELD.append(_locked(own))
     return own
 
 
-_HELD: list[FileLock] = []  # a lock is freed when nothing names it
+_HELD: list[FileLock] = []  # a lock is released when nothing refers to it
 
 
 def _locked(folder: Path) -> FileLock:
@@ -47,6 +50,6 @@ def _remove_if_dead(folder: Path) -> None:
     try:
         lock = _locked(folder)
     except Timeout:
-        return  # its process lives
+        return  # its process is alive
     shutil.rmtree(folder, ignore_errors=True)
     lock.release()

@@ -21,8 +21,8 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from spine_assets.alerts.smtp_url import SmtpServer, parse_smtp
 from spine_assets.core.bucket_url import SCHEMES, bucket_name_problem, is_bucket_url, prefix_problem
+from spine_assets.core.smtp_url import SmtpServer, parse_smtp
 
 # Good enough to catch a slip; the mail server knows which addresses there are.
 _ADDRESS = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]+@[\w.-]+", re.ASCII)

@@ -1,5 +1,5 @@
-"""Alerts: what is told, in which words, and by which channel.
+"""Alerts: what is reported, in which words, and through which channel.
 
-Knows no Dagster: `defs/alerts.py` brings what happened in runs, this package decides what
-is one cause, remembers what was told, and sends it.
+Knows no Dagster: `defs/alerts.py` reads what happened in runs. This package groups problems by
+cause, keeps a record of what was reported, and sends the messages.
 """

@@ -1,4 +1,4 @@
-"""What is told: one message about one cause."""
+"""One message about one cause: its parts, its title and its form in the sensor's cursor."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from spine_assets.alerts.wording import shape, weeks_text
 from spine_assets.core.text import counted, cut, one_line
 
 Number = int | float | str
-"""A figure that is told; text where it is a date or an exact decimal."""
+"""A figure in a message; text where it is a date or an exact decimal."""
 
-_CAUSE_DIGITS = 12  # of some hundred causes no two will meet
-_ABOUT_CHARS = 120  # a path of some folders
+_CAUSE_DIGITS = 12  # a few hundred causes will not collide
+_ABOUT_CHARS = 120  # a path a few folders deep
 
 
-class Kind(StrEnum):
+class AlertKind(StrEnum):
     """What an alert can be about."""
 
     RUN_FAILED = "run_failed"
@@ -34,18 +34,18 @@ class Alert:
     """One message about one cause.
 
     Attributes:
-        said: What is wrong and what to do, as the check, the run or the scan said it.
+        text: What is wrong and what to do, as the check, the run or the scan reported it.
         next_command: What to run next.
-        weeks: Week endings it is about; empty where it is about none.
+        weeks: Week endings it is about; may be empty.
         table: Asset it is about.
         check: Check of that asset.
-        about: A tier, file or job, where week, table and check do not tell.
+        about: A tier, file or job, where week, table and check do not identify it.
         numbers: Figures by name, with units in the name.
-        run_id: The run that met it, or the first of several.
+        run_id: The run in which it happened, or the first of several.
     """
 
-    kind: Kind
-    said: str
+    kind: AlertKind
+    text: str
     next_command: str
     weeks: tuple[date, ...] = ()
     table: str = ""
@@ -56,42 +56,44 @@ class Alert:
 
     @property
     def cause(self) -> str:
-        """The same for the same fault, whichever weeks it meets."""
-        return cause_of(self.kind, self.table, self.check, self.about, self.said)
+        """Equal for the same problem, whichever weeks it affects."""
+        return cause_of(self.kind, self.table, self.check, self.about, self.text)
 
     @property
     def title(self) -> str:
-        """One line that says what happened to what."""
+        """One line: what happened to what."""
         where = _where(self.weeks)
         about = cut(one_line(self.about), _ABOUT_CHARS)
         match self.kind:
-            case Kind.RUN_FAILED:
+            case AlertKind.RUN_FAILED:
                 what = " ".join(part for part in (about, where) if part)
                 return f"Failed: {what or 'a run'}"
-            case Kind.CHECK_FAILED:
+            case AlertKind.CHECK_FAILED:
                 what = f"{self.table}.{self.check}" if self.check else about
                 return f"Check failed: {what}{where and f', {where}'}"
-            case Kind.TIER_OVERDUE:
+            case AlertKind.TIER_OVERDUE:
                 return f"Overdue: {about} of {where}"
-            case Kind.UNUSABLE_FILE:
+            case AlertKind.UNUSABLE_FILE:
                 return f"Unusable: {about}"
-            case Kind.WEEK_BUILT:
+            case AlertKind.WEEK_BUILT:
                 return f"Built: {where}"
 
     def as_json(self) -> dict[str, Any]:
-        """Plain values, from which `from_json` makes an equal alert."""
-        return {**asdict(self), "weeks": [str(week) for week in self.weeks]}
+        """Plain values for `from_json`, under the keys that stored cursors have."""
+        facts = asdict(self)
+        return facts | {"weeks": [str(week) for week in self.weeks], "said": facts.pop("text")}
 
     @classmethod
     def from_json(cls, facts: dict[str, Any]) -> Alert:
         """The alert that `as_json` wrote."""
-        weeks = tuple(date.fromisoformat(week) for week in facts["weeks"])
-        return cls(**{**facts, "kind": Kind(facts["kind"]), "weeks": weeks})
+        kind, weeks = AlertKind(facts["kind"]), map(date.fromisoformat, facts["weeks"])
+        others = {key: value for key, value in facts.items() if key != "said"}
+        return cls(**others | {"kind": kind, "text": facts["said"], "weeks": tuple(weeks)})
 
 
-def cause_of(kind: Kind, table: str, check: str, about: str, said: str) -> str:
-    """Hash of what makes a cause one: what is wrong and where, but not with which figures."""
-    parts = "\0".join((kind, table, check, about, shape(said)))
+def cause_of(kind: AlertKind, table: str, check: str, about: str, text: str) -> str:
+    """Hash of what identifies a cause: what is wrong and where, without dates and figures."""
+    parts = "\0".join((kind, table, check, about, shape(text)))
     return hashlib.sha256(parts.encode("utf-8", "surrogatepass")).hexdigest()[:_CAUSE_DIGITS]
 
 

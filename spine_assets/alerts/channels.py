@@ -1,31 +1,29 @@
 """Where alerts go: a Slack-compatible webhook and mail.
 
-Belongs here: which channels there are, and an alert to all of them. Does not belong here: talking
-to their servers (`sending`).
+The channels, and sending one alert to all of them, belong here. Connections to their servers do
+not; they are in `sending`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
+
+from pydantic import SecretStr
 
 from spine_assets.alerts import render
 from spine_assets.alerts.alert import Alert
 from spine_assets.alerts.sending import ChannelError, hand_over, post
-from spine_assets.alerts.smtp_url import SmtpServer
-
-if TYPE_CHECKING:
-    from pydantic import SecretStr
-
-    from spine_assets.settings import AlertSettings
+from spine_assets.core.smtp_url import SmtpServer
+from spine_assets.settings import AlertSettings
 
 
 class AlertNotSent(Exception):
-    """Some channels did not take an alert; all were tried.
+    """Some channels did not accept an alert; all were tried.
 
     Attributes:
-        failed: By the channel's name, why.
+        failed: The reason, by the channel's name.
     """
 
     def __init__(self, failed: dict[str, ChannelError]) -> None:
@@ -38,10 +36,10 @@ class Destination(Protocol):
 
     @property
     def name(self) -> str:
-        """Short name; the same after a restart."""
+        """Short name, stable across restarts."""
 
     def deliver(self, alert: Alert) -> None:
-        """Hand an alert over, or raise ChannelError."""
+        """Send an alert, or raise ChannelError."""
 
 
 @dataclass(frozen=True)
@@ -53,17 +51,17 @@ class Webhook:
     name: str = "webhook"
 
     def deliver(self, alert: Alert) -> None:
-        """Post the alert; any 2xx takes it.
+        """Post the alert; any 2xx status accepts it.
 
         Raises:
-            ChannelError: it was not taken.
+            ChannelError: it was not accepted.
         """
         post(self.url, render.slack(alert, self.ui_url))
 
 
 @dataclass(frozen=True)
 class Mail:
-    """A mail server and whom it writes to."""
+    """A mail server, the sender and the recipients."""
 
     server: SmtpServer
     sender: str
@@ -72,10 +70,10 @@ class Mail:
     name: str = "mail"
 
     def deliver(self, alert: Alert) -> None:
-        """Hand a mail to the server.
+        """Send the alert as a mail.
 
         Raises:
-            ChannelError: the server took it for none of the recipients.
+            ChannelError: the server accepted it for none of the recipients.
         """
         message = render.mail(alert, self.ui_url, self.sender, self.recipients)
         hand_over(message, self.server, self.sender, self.recipients)
@@ -94,10 +92,10 @@ def destinations(settings: AlertSettings) -> list[Destination]:
 
 
 def send(alert: Alert, to: Iterable[Destination]) -> None:
-    """Hand an alert to every destination.
+    """Send an alert to every destination.
 
     Raises:
-        AlertNotSent: some did not take it; the others did.
+        AlertNotSent: some did not accept it; the others did.
     """
     failed: dict[str, ChannelError] = {}
     for destination in to:

@@ -1,6 +1,6 @@
 """An alert as a Slack message and as an e-mail.
 
-Pure: nothing is sent here. Each form is bounded, whatever the alert holds.
+Pure functions: nothing is sent here. The size of each form is bounded, whatever the alert holds.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from spine_assets.alerts.wording import weeks_text
 from spine_assets.core.text import cut, one_line
 
 SUBJECT_CHARS = 150  # mail programs show less
-_SAID_CHARS = 2_400  # Slack refuses a section of over 3,000; title and marks need the rest
-_MOST_NUMBERS = 12  # all that one of our checks has; more is for the check's own page
+_TEXT_CHARS = 2_400  # Slack refuses a section of over 3,000; title and markup need the rest
+_MOST_NUMBERS = 12  # as many as one of our checks has; more are on the check's own page
 _NAME_CHARS = 60  # longer than any name of a table, check or figure
 _VALUE_CHARS = 150  # six ranges of weeks
-_NO_MENTION = "@\u200b"  # Mattermost and others take @all in any text for a call to everybody
+_NO_MENTION = "@\u200b"  # Mattermost and others read @all in any text as a mention of everybody
 
 
 def slack(alert: Alert, ui_url: str) -> dict[str, Any]:
-    """Payload of an incoming webhook; `text` says all of it to servers that know no blocks."""
-    title, said = _mrkdwn(alert.title), _mrkdwn(alert.said)
+    """Payload of an incoming webhook; `text` repeats all of it for servers without blocks."""
+    title, text = _mrkdwn(alert.title), _mrkdwn(alert.text)
     facts = [
         f"{_mrkdwn(name, _NAME_CHARS)}: {_mrkdwn(value, _VALUE_CHARS)}"
         for name, value in _facts(alert)
@@ -35,7 +35,7 @@ def slack(alert: Alert, ui_url: str) -> dict[str, Any]:
     if alert.run_id:
         link = _mrkdwn(_link(alert, ui_url)).replace("|", "%7C")
         steps.append(f"Run: <{link}|{_mrkdwn(alert.run_id)}>")
-    parts = [f"*{title}*\n{said}", "\n".join(facts), "\n".join(steps)]
+    parts = [f"*{title}*\n{text}", "\n".join(facts), "\n".join(steps)]
     return {
         "text": "\n".join(part for part in parts if part),
         "blocks": [
@@ -49,7 +49,7 @@ def mail(alert: Alert, ui_url: str, sender: str, recipients: tuple[str, ...]) ->
     lines = [
         one_line(alert.title),
         "",
-        cut(one_line(alert.said), _SAID_CHARS),
+        cut(one_line(alert.text), _TEXT_CHARS),
         "",
         *(f"{name}: {one_line(value)}" for name, value in _facts(alert)),
         "",
@@ -67,14 +67,14 @@ def plain_mail(
     recipients: tuple[str, ...],
     message_id: str | None = None,
 ) -> EmailMessage:
-    """A mail of lines of text, written by a machine; the subject is one line, whatever is in it.
+    """An automatic mail of plain text; the subject is one line, whatever it holds.
 
     Args:
         subject: Cut to `SUBJECT_CHARS`.
         lines: Of the body.
         sender: One address.
         recipients: Addresses.
-        message_id: What the mail is known by before its @; default: a new one.
+        message_id: The Message-ID's part before its @; default: a new one.
     """
     message = EmailMessage()
     message["Subject"] = cut(one_line(subject), SUBJECT_CHARS)
@@ -107,13 +107,13 @@ def _link(alert: Alert, ui_url: str) -> str:
     return f"{ui_url.rstrip('/')}/runs/{alert.run_id}"
 
 
-def _mrkdwn(text: str, limit: int = _SAID_CHARS) -> str:
-    """A text as Slack shows it: its markup characters are written out, nobody is called."""
+def _mrkdwn(text: str, limit: int = _TEXT_CHARS) -> str:
+    """A text for Slack: one line, markup characters escaped, no mentions."""
     return escaped(cut(one_line(text), limit, escaped))
 
 
 def escaped(text: str) -> str:
-    """A text in which Slack finds no markup that calls, links or hides."""
+    """A text in which Slack finds no mention, no link and no entity."""
     for char, written in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("@", _NO_MENTION)):
         text = text.replace(char, written)
     return text

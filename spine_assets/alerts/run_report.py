@@ -1,6 +1,6 @@
-"""What a finished run said, and what of it is worth telling.
+"""What a finished run reported, and which problems of it are worth an alert.
 
-A failed blocking check ends its week and with it the run: that is one cause, the check's.
+A failed blocking check ends its week and with it the run: only the check is reported.
 """
 
 from __future__ import annotations
@@ -9,15 +9,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 
-from spine_assets.alerts.alert import Alert, Kind, Number
-from spine_assets.alerts.finding import Finding, item_of
+from spine_assets.alerts.alert import Alert, AlertKind, Number
+from spine_assets.alerts.problem import Problem, item_of
 from spine_assets.alerts.wording import weeks_text
 from spine_assets.core.text import counted
 
 
 @dataclass(frozen=True)
 class FailedCheck:
-    """One failed check of severity ERROR; `week` is None where it has no weeks."""
+    """One failed check of severity ERROR; `week` is None for a check without weeks."""
 
     week: date | None
     table: str
@@ -28,8 +28,8 @@ class FailedCheck:
 
 
 @dataclass(frozen=True)
-class Built:
-    """A table's week as a run left it."""
+class BuiltWeek:
+    """One week of a table after a run."""
 
     week: date
     rows: int
@@ -42,12 +42,12 @@ class RunReport:
     """One finished run.
 
     Attributes:
-        weeks: Weeks that it was asked for.
-        failures: Why single weeks failed, as the run itself told it.
-        error: What ended the run where that was not told week by week; else empty.
+        weeks: Weeks that were requested.
+        failures: Why single weeks failed, as reported by the run itself.
+        error: What ended the run where `failures` does not explain it; else empty.
         failed_checks: In the order in which they were evaluated.
         checked: Weeks of which a check was evaluated.
-        built: Weeks of `built_table`, where that was asked for.
+        built: Weeks of `built_table`, where that was requested.
     """
 
     run_id: str
@@ -59,50 +59,53 @@ class RunReport:
     failed_checks: tuple[FailedCheck, ...] = ()
     checked: frozenset[date] = frozenset()
     built_table: str = ""
-    built: tuple[Built, ...] = ()
+    built: tuple[BuiltWeek, ...] = ()
 
 
-def findings(report: RunReport) -> list[Finding]:
-    """Each fault of each week once: a check's, or else the run's."""
+def problems(report: RunReport) -> list[Problem]:
+    """Each problem of each week once: a check's, or else the run's."""
     by_week: dict[date | None, list[FailedCheck]] = {}
     for failed in report.failed_checks:
         by_week.setdefault(failed.week, []).append(failed)
     found = [_of_checks(week, failed, report) for week, failed in by_week.items()]
     stopped = {failed.week for failed in report.failed_checks if failed.blocking}
     found += [
-        Finding(Kind.RUN_FAILED, text, week, run_id=report.run_id)
+        Problem(AlertKind.RUN_FAILED, text, week, run_id=report.run_id)
         for week, text in report.failures.items()
         if week not in stopped
     ]
     if report.error and report.weeks:
         found += [
-            Finding(Kind.RUN_FAILED, report.error, week, run_id=report.run_id)
+            Problem(AlertKind.RUN_FAILED, report.error, week, run_id=report.run_id)
             for week in report.weeks
             if week not in stopped
         ]
     elif report.error:
-        job = f"run of {report.job}"
         found.append(
-            Finding(
-                Kind.RUN_FAILED, report.error, thing=report.job, about=job, run_id=report.run_id
+            Problem(
+                AlertKind.RUN_FAILED,
+                report.error,
+                thing=report.job,
+                about=f"run of {report.job}",
+                run_id=report.run_id,
             )
         )
     return found
 
 
-def well(report: RunReport, faults: list[Finding]) -> set[str]:
-    """Items of the weeks, or of the job, in which this run found no fault."""
+def recovered(report: RunReport, found: list[Problem]) -> set[str]:
+    """Items of the weeks, or of the job, in which this run found no problem."""
     if report.error:
         return set()  # it may have ended anywhere
     fine = {str(week) for week in report.checked}
     if report.succeeded:
         fine.add(item_of(report.job))
-    return fine - {finding.item for finding in faults}
+    return fine - {problem.item for problem in found}
 
 
 def success(report: RunReport) -> Alert | None:
     """One message for all weeks that a run built; None where it built none."""
-    failed = {finding.week for finding in findings(report)}
+    failed = {problem.week for problem in problems(report)}
     built = [] if report.error else [item for item in report.built if item.week not in failed]
     if not built:
         return None
@@ -114,7 +117,7 @@ def success(report: RunReport) -> Alert | None:
         "unchanged_weeks": sum(item.unchanged for item in built),
     }
     return Alert(
-        Kind.WEEK_BUILT,
+        AlertKind.WEEK_BUILT,
         f"{counted(len(weeks), 'week')} built: {weeks_text(weeks)}",
         f"spine week {weeks[-1]}",
         weeks,
@@ -124,12 +127,12 @@ def success(report: RunReport) -> Alert | None:
     )
 
 
-def _of_checks(week: date | None, failed: list[FailedCheck], report: RunReport) -> Finding:
-    """All failed checks of a week as one finding: it is one bad week, in however many tables."""
+def _of_checks(week: date | None, failed: list[FailedCheck], report: RunReport) -> Problem:
+    """All failed checks of a week as one problem, in however many tables."""
     first, *others = sorted(failed, key=lambda item: not item.blocking)
     also = "".join(f"; also {item.table}.{item.check}: {item.summary}" for item in others)
-    return Finding(
-        Kind.CHECK_FAILED,
+    return Problem(
+        AlertKind.CHECK_FAILED,
         first.summary + also,
         week,
         thing="" if week else report.job,

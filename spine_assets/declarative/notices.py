@@ -140,7 +140,7 @@ def told(answer: Answer | None, to: str, **more: Any) -> StepResult:
 def not_taken(channel: str, error: ChannelError) -> EngineExecutionError | TransientError:
     """A refusal, as what a later try may meet."""
     said = f"{channel}: {error}"
-    if error.passing:
+    if error.transient:
         return TransientError(f"{said}; it may be taken later")
     return EngineExecutionError(f"{said}; nothing was sent: look at the settings (docs/alerts.md)")
 

@@ -1,20 +1,20 @@
-"""The sensor that tells people: failed runs and checks, overdue tiers, unusable files.
+"""The sensor that sends alerts: failed runs and checks, overdue tiers, unusable files.
 
-One plain sensor and not Dagster's run status sensors: it has to tell one cause once, to
-keep what a dead channel did not take, and to look at the folders as well, with one memory.
-It runs in any case; whether anybody is told is a matter of the environment.
+One plain sensor in place of Dagster's run status sensors: it reports each cause once, keeps what
+a channel did not accept, and examines lake and landing folder as well, all with one cursor. It
+always runs; the environment decides whether anything is sent.
 """
 
 from datetime import UTC, date, datetime
 
 import dagster as dg
 
-from spine_assets.alerts import run_report, standing
+from spine_assets.alerts import ongoing, run_report
 from spine_assets.alerts.alert import Alert
 from spine_assets.alerts.channels import destinations
-from spine_assets.alerts.finding import Finding, alerts_of
-from spine_assets.alerts.memory import Memory
 from spine_assets.alerts.outbox import MOST_WAITING, queue, send_waiting
+from spine_assets.alerts.problem import Problem, alerts_of
+from spine_assets.alerts.sensor_state import SensorState
 from spine_assets.defs.finished_runs import finished_after, newest, report
 from spine_assets.defs.reading import a_tick
 from spine_assets.lake import Lake, LakeError
@@ -29,91 +29,91 @@ from spine_assets.settings import load_alert_settings, load_settings
 from spine_assets.status import doubtful
 
 NONE_SET = "no destination is set: SPINE_ALERT_WEBHOOK or SPINE_ALERT_SMTP"
-_RUNS_A_TICK = 50  # a few seconds' reading, of the 60 that a tick has
+_RUNS_PER_TICK = 50  # read in a few of the 60 seconds that Dagster gives a tick
 
 
 @dg.sensor(
     name="alerts",
     minimum_interval_seconds=30,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Tells failed runs and checks, overdue tiers and unusable files, one message a "
+    description="Reports failed runs and checks, overdue tiers and unusable files, one message per "
     "cause, to the webhook and mail server that SPINE_ALERT_WEBHOOK and SPINE_ALERT_SMTP name.",
 )
 def alerts(context: dg.SensorEvaluationContext) -> dg.SkipReason:
-    """Tell what is new; starts no run."""
+    """Report what is new; starts no run."""
     chosen = load_alert_settings()
     to = destinations(chosen)
     if not to:
-        # Who sets a destination later wants to hear from then on, not the time between.
+        # A destination that is set later gets what happens from then on, not what is past.
         context.update_cursor("")
         return dg.SkipReason(NONE_SET)
     last = newest(context.instance)
-    memory = Memory.from_json(context.cursor) or Memory(position=last)
-    # Storage ids begin again where runs were wiped or the newest was deleted.
-    memory.position = min(memory.position, last)
-    if len(memory.waiting) < MOST_WAITING:
-        queue(memory, _of_runs(context, memory, with_built=chosen.alert_on_success), to)
-        queue(memory, _of_folders(context, memory), to)
-    done = send_waiting(memory, to, context.log)
-    context.update_cursor(memory.as_json())
+    sensor_state = SensorState.from_json(context.cursor) or SensorState(position=last)
+    # Storage ids start again where runs were wiped or the newest was deleted.
+    sensor_state.position = min(sensor_state.position, last)
+    if len(sensor_state.waiting) < MOST_WAITING:
+        queue(sensor_state, _of_runs(context, sensor_state, with_built=chosen.alert_on_success), to)
+        queue(sensor_state, _of_folders(context, sensor_state), to)
+    done = send_waiting(sensor_state, to, context.log)
+    context.update_cursor(sensor_state.as_json())
     waiting = f", {done.waiting} waiting" if done.waiting else ""
     trouble = f" ({done.trouble})" if done.trouble else ""
     return dg.SkipReason(f"{done.sent} sent{waiting}{trouble}")
 
 
 def _of_runs(
-    context: dg.SensorEvaluationContext, memory: Memory, *, with_built: bool
+    context: dg.SensorEvaluationContext, sensor_state: SensorState, *, with_built: bool
 ) -> list[Alert]:
-    """What finished runs have to tell since the last tick; the memory moves on."""
-    ended, memory.position = finished_after(context, memory.position, _RUNS_A_TICK)
-    news: list[Finding] = []
+    """Alerts about runs that finished since the last tick; updates the state."""
+    ended, sensor_state.position = finished_after(context, sensor_state.position, _RUNS_PER_TICK)
+    news: list[Problem] = []
     built: list[Alert] = []
     for item in ended:
-        said = report(context.instance, item.run, with_built=with_built)
-        faults = [fault for fault in run_report.findings(said) if not _told_below(fault)]
-        memory.runs.forget(run_report.well(said, faults))
-        new = memory.runs.news(faults)
-        memory.runs.add(new)
+        finished = report(context.instance, item.run, with_built=with_built)
+        problems = [found for found in run_report.problems(finished) if not _is_of_folders(found)]
+        sensor_state.runs.forget(run_report.recovered(finished, problems))
+        new = sensor_state.runs.new(problems)
+        sensor_state.runs.add(new)
         news += new
-        if with_built and (alert := run_report.success(said)):
+        if with_built and (alert := run_report.success(finished)):
             built.append(alert)
     return alerts_of(news) + built
 
 
-def _told_below(fault: Finding) -> bool:
-    """The check `tiers_arrived` finds what `_of_folders` tells tier by tier."""
-    return (fault.table, fault.check) == (standing.FILES, standing.ARRIVED)
+def _is_of_folders(problem: Problem) -> bool:
+    """Whether `_of_folders` reports it tier by tier: the check `tiers_arrived` finds the same."""
+    return (problem.table, problem.check) == (ongoing.FILES, ongoing.ARRIVED)
 
 
-def _of_folders(context: dg.SensorEvaluationContext, memory: Memory) -> list[Alert]:
-    """Standing causes that are new; looked for when a file, a capture or the date has changed."""
+def _of_folders(context: dg.SensorEvaluationContext, sensor_state: SensorState) -> list[Alert]:
+    """New ongoing problems; examined when a file, a capture or the date has changed."""
     settings, today = load_settings(), _today()
     lake, files = open_lake(settings.lake_place), glance(settings.landing_path)
     seen = state(files, captures.names(lake), today)
-    if seen == memory.looked_at:
+    if seen == sensor_state.folders:
         return []
     limit = a_tick()
     landing = scan(settings.landing_path, settings.landing_index_path, limit)
-    if limit.reached:  # what is not read yet is neither unusable nor overdue
+    if limit.reached:  # a file that is not read yet is neither unusable nor overdue
         return []
-    faults = _standing(context, lake, landing, today)
-    memory.standing.keep(faults)
-    news = memory.standing.news(faults)
-    memory.standing.add(news)
-    memory.looked_at = "" if landing.waiting else seen
+    problems = _ongoing(context, lake, landing, today)
+    sensor_state.ongoing.keep(problems)
+    news = sensor_state.ongoing.new(problems)
+    sensor_state.ongoing.add(news)
+    sensor_state.folders = "" if landing.waiting else seen
     return alerts_of(news)
 
 
-def _standing(
+def _ongoing(
     context: dg.SensorEvaluationContext, lake: Lake, landing: Landing, today: date
-) -> list[Finding]:
+) -> list[Problem]:
     unusable = list(landing.unusable)
     try:
         unusable += doubtful(lake, landing, datetime.now(UTC))
-    except LakeError as error:  # the week's own run fails on it, which is told
-        context.log.warning(f"files in doubt are not told: {error}")
+    except LakeError as error:  # the week's own run fails on it, which is reported
+        context.log.warning(f"files in doubt are not reported: {error}")
     missing = overdue(lake, landing, today)
-    return standing.unusable_files(unusable) + standing.overdue_tiers(missing, today)
+    return ongoing.unusable_files(unusable) + ongoing.overdue_tiers(missing, today)
 
 
 def _today() -> date:

@@ -16,7 +16,7 @@ from typing import Any
 import dagster as dg
 
 from spine_assets.alerts.alert import Number
-from spine_assets.alerts.run_report import Built, FailedCheck, RunReport
+from spine_assets.alerts.run_report import BuiltWeek, FailedCheck, RunReport
 from spine_assets.history.events import events_of, failure_text
 from spine_assets.tags import PARTITION, RANGE_END, RANGE_START
 from spine_assets.weeks import WeekError, parse_week, weeks_between
@@ -178,10 +178,10 @@ def _failed_check(found: dg.AssetCheckEvaluation) -> FailedCheck:
     )
 
 
-def _built(week: date, made: dg.AssetMaterialization) -> Built:
+def _built(week: date, made: dg.AssetMaterialization) -> BuiltWeek:
     numbers = _numbers(made.metadata)
     unchanged = made.metadata.get("unchanged")
-    return Built(
+    return BuiltWeek(
         week,
         int(numbers.get("dagster/partition_row_count", 0)),
         numbers.get("shares", 0),

@@ -1,1 +1,1 @@
-"""What is told to people, over real sockets."""
+"""Tests of alerts, over real sockets."""

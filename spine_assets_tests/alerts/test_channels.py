@@ -1,4 +1,4 @@
-"""Alerts reach real servers, and what goes wrong is told without a secret."""
+"""Alerts reach real servers, and errors are reported without a secret."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from urllib.parse import quote
 import pytest
 from pydantic import SecretStr
 
-from spine_assets.alerts.alert import Alert, Kind
+from spine_assets.alerts.alert import Alert, AlertKind
 from spine_assets.alerts.channels import AlertNotSent, Destination, Mail, Webhook, send
-from spine_assets.alerts.smtp_url import parse_smtp
+from spine_assets.core.smtp_url import parse_smtp
 from spine_assets_tests.alerts.conftest import (
     PASSWORD,
     TOKEN,
@@ -27,8 +27,8 @@ from spine_assets_tests.alerts.conftest import (
 )
 
 ALERT = Alert(
-    Kind.CHECK_FAILED,
-    "3 of 100 lines (3.00%) were turned away",
+    AlertKind.CHECK_FAILED,
+    "3 of 100 lines (3.00%) were rejected",
     "spine anomalies --week 2025-11-21",
     (date(2025, 11, 21),),
     "otc_raw",
@@ -53,19 +53,19 @@ def login() -> str:
 
 
 def refused(alert: Alert, *to: Destination) -> AlertNotSent:
-    with pytest.raises(AlertNotSent) as told:
+    with pytest.raises(AlertNotSent) as caught:
         send(alert, to)
-    return told.value
+    return caught.value
 
 
-def test_a_webhook_is_posted_the_whole_message_once(webhook: Receiver) -> None:
+def test_a_webhook_gets_the_full_message_once(webhook: Receiver) -> None:
     send(ALERT, [by_webhook(webhook.url)])
     assert webhook.paths == [f"/services/{TOKEN}"]
     (payload,) = webhook.payloads
     assert sorted(payload) == ["blocks", "text"]
     assert payload["text"].splitlines() == [
         "*Check failed: otc_raw.rejects, week 2025-11-21*",
-        "3 of 100 lines (3.00%) were turned away",
+        "3 of 100 lines (3.00%) were rejected",
         "week: 2025-11-21",
         "table: otc_raw",
         "check: rejects",
@@ -86,7 +86,7 @@ def test_a_mail_says_the_same_to_every_recipient(mailbox: Mailbox) -> None:
     assert body(mail).splitlines() == [
         "Check failed: otc_raw.rejects, week 2025-11-21",
         "",
-        "3 of 100 lines (3.00%) were turned away",
+        "3 of 100 lines (3.00%) were rejected",
         "",
         "week: 2025-11-21",
         "table: otc_raw",
@@ -100,7 +100,7 @@ def test_a_mail_says_the_same_to_every_recipient(mailbox: Mailbox) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "answer", "said", "down"),
+    ("status", "answer", "text", "down"),
     [
         (500, b"trouble at /services/" + TOKEN.encode(), "HTTP 500", True),
         (429, b"slow_down", "HTTP 429 (slow_down)", True),
@@ -108,12 +108,12 @@ def test_a_mail_says_the_same_to_every_recipient(mailbox: Mailbox) -> None:
         (302, b"", "HTTP 302", False),
     ],
 )
-def test_a_webhook_that_refuses_is_told_by_its_status(
-    webhook: Receiver, status: int, answer: bytes, said: str, down: bool
+def test_a_webhook_that_refuses_is_reported_by_its_status(
+    webhook: Receiver, status: int, answer: bytes, text: str, down: bool
 ) -> None:
     webhook.status, webhook.answer = status, answer
     error = refused(ALERT, by_webhook(webhook.url))
-    assert str(error) == f"webhook: {said}"
+    assert str(error) == f"webhook: {text}"
     assert error.failed["webhook"].down is down
 
 
@@ -138,7 +138,7 @@ def test_a_mail_server_that_refuses_the_mail_is_not_down(mailbox: Mailbox) -> No
     assert not error.failed["mail"].down
 
 
-def test_a_login_is_sent_and_a_wrong_one_is_told() -> None:
+def test_a_login_is_sent_and_a_wrong_one_is_reported() -> None:
     with mailing(**logins(), auth_require_tls=False) as mailbox:
         send(ALERT, [by_mail(f"smtp://{login()}@127.0.0.1:{mailbox.port}")])
         wrong = by_mail(f"smtp://{USER}:s3cr3t-wrong@127.0.0.1:{mailbox.port}")
@@ -169,7 +169,7 @@ def test_tls_from_the_first_byte(
         assert len(mailbox.mails) == 1
 
 
-def test_a_certificate_that_nobody_vouches_for_gets_no_password(
+def test_a_certificate_that_is_not_trusted_gets_no_password(
     serving_tls: ssl.SSLContext,
 ) -> None:
     with mailing(**logins(), tls_context=serving_tls) as mailbox:
@@ -185,7 +185,7 @@ def test_a_server_without_starttls_gets_no_password() -> None:
         assert mailbox.mails == []
 
 
-def test_no_secret_is_logged_or_told(
+def test_no_secret_is_logged_or_reported(
     webhook: Receiver, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -199,12 +199,12 @@ def test_no_secret_is_logged_or_told(
         error = refused(ALERT, hook, bad)
     assert len(webhook.payloads) == len(mailbox.mails) == 1
     captured = capfd.readouterr()
-    told = f"{error!r}{error.failed}{hook!r}{mail!r}{captured.out}{captured.err}"
+    shown = f"{error!r}{error.failed}{hook!r}{mail!r}{captured.out}{captured.err}"
     logged = "".join(
         record.getMessage() for record in caplog.records if not record.name.startswith("mail.log")
     )  # mail.log is the server's own
     for secret in ("s3cr3t", TOKEN, quote(PASSWORD, safe="")):
-        assert secret not in told
+        assert secret not in shown
         assert secret not in logged
 
 

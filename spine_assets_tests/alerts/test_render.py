@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spine_assets.alerts import render
-from spine_assets.alerts.alert import Alert, Kind
-from spine_assets.alerts.finding import Finding, alerts_of
+from spine_assets.alerts.alert import Alert, AlertKind
+from spine_assets.alerts.problem import Problem, alerts_of
 
 UI = "http://127.0.0.1:3000"
 HOSTILE = (
@@ -22,7 +22,7 @@ DESK = ("desk@example.org",)
 
 
 def unusable(name: str, reason: str = "is empty") -> Alert:
-    (alert,) = alerts_of([Finding(Kind.UNUSABLE_FILE, reason, thing=name, table="files")])
+    (alert,) = alerts_of([Problem(AlertKind.UNUSABLE_FILE, reason, thing=name, table="files")])
     return alert
 
 
@@ -35,7 +35,7 @@ def test_a_hostile_file_name_is_text_in_slack() -> None:
     assert "@all" not in text
     assert "\\u202e" in text
     assert "\\x1b[2J" in text
-    assert len(text.splitlines()) == 4  # title, said, table, next
+    assert len(text.splitlines()) == 4  # title, text, table, next
     assert text.splitlines()[-1] == "Next: `spine status`"
 
 
@@ -56,9 +56,9 @@ def test_a_hostile_file_name_makes_no_header_and_no_line_of_its_own() -> None:
 
 
 def test_only_harmless_commands_are_taken_from_a_text() -> None:
-    def next_of(said: str) -> str:
+    def next_of(text: str) -> str:
         week = date(2025, 11, 21)
-        (alert,) = alerts_of([Finding(Kind.RUN_FAILED, said, week, run_id="r1")])
+        (alert,) = alerts_of([Problem(AlertKind.RUN_FAILED, text, week, run_id="r1")])
         return alert.next_command
 
     build = (
@@ -77,15 +77,15 @@ def test_only_harmless_commands_are_taken_from_a_text() -> None:
 
 
 @given(st.text(max_size=6000), st.text(max_size=6000), st.integers(0, 700), st.integers(0, 40))
-def test_any_message_is_bounded_and_whole(name: str, said: str, weeks: int, numbers: int) -> None:
+def test_any_message_is_bounded(name: str, text: str, weeks: int, numbers: int) -> None:
     alert = Alert(
-        Kind.RUN_FAILED,
-        said,
+        AlertKind.RUN_FAILED,
+        text,
         "spine status",
         tuple(date(2014, 5, 16) + timedelta(weeks=2 * n) for n in range(weeks)),
         "otc_raw",
         about=name,
-        numbers={f"{n}{name}": said for n in range(numbers)},
+        numbers={f"{n}{name}": text for n in range(numbers)},
         run_id="r",
     )
     payload = render.slack(alert, UI)
@@ -106,18 +106,18 @@ def test_cutting_never_leaves_half_of_a_written_out_character() -> None:
 @pytest.mark.parametrize(
     ("alert", "title"),
     [
-        (Alert(Kind.RUN_FAILED, "x", "y", (date(2025, 11, 21),)), "Failed: week 2025-11-21"),
+        (Alert(AlertKind.RUN_FAILED, "x", "y", (date(2025, 11, 21),)), "Failed: week 2025-11-21"),
         (
-            Alert(Kind.RUN_FAILED, "x", "y", (date(2025, 11, 14), date(2025, 11, 21))),
+            Alert(AlertKind.RUN_FAILED, "x", "y", (date(2025, 11, 14), date(2025, 11, 21))),
             "Failed: 2 weeks (2025-11-14 to 2025-11-21)",
         ),
-        (Alert(Kind.RUN_FAILED, "x", "y", about="run of fetch"), "Failed: run of fetch"),
+        (Alert(AlertKind.RUN_FAILED, "x", "y", about="run of fetch"), "Failed: run of fetch"),
         (
-            Alert(Kind.TIER_OVERDUE, "x", "y", (date(2025, 11, 21),), about="OTC"),
+            Alert(AlertKind.TIER_OVERDUE, "x", "y", (date(2025, 11, 21),), about="OTC"),
             "Overdue: OTC of week 2025-11-21",
         ),
-        (Alert(Kind.WEEK_BUILT, "x", "y", (date(2025, 11, 21),)), "Built: week 2025-11-21"),
+        (Alert(AlertKind.WEEK_BUILT, "x", "y", (date(2025, 11, 21),)), "Built: week 2025-11-21"),
     ],
 )
-def test_the_title_says_what_happened_to_what(alert: Alert, title: str) -> None:
+def test_the_title_names_what_happened_to_what(alert: Alert, title: str) -> None:
     assert alert.title == title

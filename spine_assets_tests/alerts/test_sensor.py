@@ -1,4 +1,4 @@
-"""The sensor `alerts` after real runs, over a real socket: one message a cause, told once."""
+"""The sensor `alerts` after real runs, over a real socket: one message per cause, reported once."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 
 from spine_assets.alerts import outbox
 from spine_assets.alerts.channels import Destination, destinations
-from spine_assets.alerts.memory import Memory
+from spine_assets.alerts.sensor_state import SensorState
 from spine_assets.defs import alerts as sensor_module
 from spine_assets.otc.building import BUILDERS
 from spine_assets.otc.typing_rules import DELIVERED
@@ -40,7 +40,7 @@ NEXT were due before, that of AFTER is due today."""
 
 @dataclass
 class Watcher:
-    """The sensor and its memory."""
+    """The sensor and its cursor."""
 
     instance: dg.DagsterInstance
     webhook: Receiver | None = None
@@ -49,7 +49,7 @@ class Watcher:
     skipped: list[str] = field(default_factory=list)
 
     def tick(self) -> list[str]:
-        """Evaluate the sensor once; the messages that the webhook got by it."""
+        """Evaluate the sensor once; the messages that it sent to the webhook."""
         context = dg.build_sensor_context(
             instance=self.instance, cursor=self.cursor, sensor_name="alerts"
         )
@@ -62,8 +62,8 @@ class Watcher:
         return new
 
     @property
-    def memory(self) -> Memory:
-        held = Memory.from_json(self.cursor)
+    def state(self) -> SensorState:
+        held = SensorState.from_json(self.cursor)
         assert held is not None
         return held
 
@@ -75,7 +75,7 @@ def titles(texts: list[str]) -> list[str]:
 
 @pytest.fixture
 def today(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The sensor lives on TODAY."""
+    """The sensor takes TODAY for the date."""
     monkeypatch.setattr(sensor_module, "_today", lambda: TODAY)
 
 
@@ -83,7 +83,7 @@ def today(monkeypatch: pytest.MonkeyPatch) -> None:
 def watcher(
     runner: Runner, webhook: Receiver, today: None, monkeypatch: pytest.MonkeyPatch
 ) -> Watcher:
-    """A sensor that tells a webhook and has seen all that was before."""
+    """A sensor that sends to a webhook and has read all earlier runs."""
     monkeypatch.setenv("SPINE_ALERT_WEBHOOK", webhook.url)
     made = Watcher(runner.instance, webhook)
     assert made.tick() == []
@@ -91,7 +91,7 @@ def watcher(
 
 
 def deliver_what_is_due(project: Project) -> None:
-    """WEEK whole, and tier 1 of NEXT."""
+    """All tiers of WEEK, and tier 1 of NEXT."""
     project.deliver(WEEK, *EVERY_TIER)
     project.deliver(NEXT, Tier.NMS_TIER_1)
 
@@ -105,7 +105,7 @@ def block_writing(project: Project, table: str) -> None:
 
 @pytest.mark.long
 class TestRuns:
-    def test_a_failed_run_is_told_with_week_text_and_next_command(
+    def test_a_failed_run_is_reported_with_week_text_and_next_command(
         self, project: Project, runner: Runner, watcher: Watcher
     ) -> None:
         deliver_what_is_due(project)
@@ -152,7 +152,7 @@ class TestRuns:
         numbers = [line for line in lines if line.split(": ")[-1].replace(",", "").isdigit()]
         assert numbers
 
-    def test_a_failed_check_of_a_run_that_succeeded_is_told(
+    def test_a_failed_check_of_a_run_that_succeeded_is_reported(
         self, project: Project, runner: Runner, watcher: Watcher
     ) -> None:
         deliver_what_is_due(project)
@@ -162,7 +162,7 @@ class TestRuns:
         assert titles([text]) == [f"Check failed: otc_raw.rejects, week {WEEK}"]
         assert "rejects: 1" in text.splitlines()
 
-    def test_the_same_fault_on_many_weeks_is_one_message_that_lists_them(
+    def test_the_same_problem_on_many_weeks_is_one_message_that_lists_them(
         self, project: Project, runner: Runner, watcher: Watcher
     ) -> None:
         for week in (WEEK, NEXT, AFTER):
@@ -172,10 +172,10 @@ class TestRuns:
         assert outcome.failed_weeks == [str(WEEK), str(NEXT), str(AFTER)]
         (text,) = watcher.tick()
         assert titles([text]) == [f"Failed: 3 weeks ({WEEK} to {AFTER})"]
-        assert "cannot write" in text
+        assert "Not a directory" in text
         assert f"weeks: {WEEK} to {AFTER}" in text.splitlines()
 
-    def test_the_same_fault_of_many_runs_is_one_message_too(
+    def test_the_same_problem_of_many_runs_is_one_message_too(
         self, project: Project, runner: Runner, watcher: Watcher
     ) -> None:
         for week in (WEEK, NEXT):
@@ -187,7 +187,7 @@ class TestRuns:
         assert titles([text]) == [f"Failed: 2 weeks ({WEEK} to {NEXT})"]
         assert "runs: 2" in text.splitlines()
 
-    def test_different_faults_of_one_run_are_different_messages(
+    def test_different_problems_of_one_run_are_different_messages(
         self,
         project: Project,
         runner: Runner,
@@ -200,12 +200,12 @@ class TestRuns:
         spoil(monkeypatch, WEEK)
         project.deliver_in_two_parts(AFTER)
         runner.range(WEEK, AFTER)
-        told = titles(watcher.tick())
-        assert f"Check failed: otc_symbol_summary.reconciles, week {WEEK}" in told
-        assert f"Failed: week {AFTER}" in told
-        assert len(told) == 2
+        found = titles(watcher.tick())
+        assert f"Check failed: otc_symbol_summary.reconciles, week {WEEK}" in found
+        assert f"Failed: week {AFTER}" in found
+        assert len(found) == 2
 
-    def test_a_step_that_crashed_is_told_by_its_error(
+    def test_a_step_that_crashed_is_reported_by_its_error(
         self,
         project: Project,
         runner: Runner,
@@ -213,16 +213,16 @@ class TestRuns:
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         def crash(*_: Any) -> pl.DataFrame:
-            raise ZeroDivisionError("a fault of the code")
+            raise ZeroDivisionError("a bug")
 
         deliver_what_is_due(project)
         monkeypatch.setitem(BUILDERS, "otc_venue_share", crash)
         runner.week(WEEK)
         (text,) = watcher.tick()
         assert titles([text]) == [f"Failed: week {WEEK}"]
-        assert "otc_week: ZeroDivisionError: a fault of the code" in text
+        assert "otc_week: ZeroDivisionError: a bug" in text
 
-    def test_a_run_that_died_without_a_step_failure_is_told(
+    def test_a_run_that_died_without_a_step_failure_is_reported(
         self, runner: Runner, watcher: Watcher
     ) -> None:
         job = runner.code_location.resolve_job_def("otc_weekly")
@@ -232,7 +232,7 @@ class TestRuns:
         assert titles([text]) == [f"Failed: week {WEEK}"]
         assert "its worker is gone" in text
 
-    def test_a_run_of_another_job_is_told_without_a_week(
+    def test_a_run_of_another_job_is_reported_without_a_week(
         self, runner: Runner, watcher: Watcher
     ) -> None:
         @dg.op
@@ -250,7 +250,7 @@ class TestRuns:
         fetching.execute_in_process(instance=runner.instance, raise_on_error=False)
         assert watcher.tick() == []
 
-    def test_the_same_again_is_told_once_until_the_week_succeeded(
+    def test_the_same_again_is_reported_once_until_the_week_succeeded(
         self, project: Project, runner: Runner, watcher: Watcher
     ) -> None:
         deliver_what_is_due(project)
@@ -266,7 +266,7 @@ class TestRuns:
         runner.week(WEEK)
         assert titles(watcher.tick()) == [f"Failed: week {WEEK}"]
 
-    def test_a_week_that_failed_in_a_range_before_is_not_told_again_beside_a_new_one(
+    def test_a_week_that_failed_in_a_range_before_is_not_reported_again_beside_a_new_one(
         self, project: Project, runner: Runner, watcher: Watcher
     ) -> None:
         deliver_what_is_due(project)
@@ -276,7 +276,7 @@ class TestRuns:
         runner.range(WEEK, NEXT)
         assert titles(watcher.tick()) == [f"Failed: week {NEXT}"]
 
-    def test_history_before_the_first_tick_is_not_told(
+    def test_history_before_the_first_tick_is_not_reported(
         self, project: Project, runner: Runner, webhook: Receiver, watcher: Watcher
     ) -> None:
         runner.week(WEEK)
@@ -284,7 +284,7 @@ class TestRuns:
         assert fresh.tick() == []
         assert titles(watcher.tick()) == [f"Failed: week {WEEK}"]
 
-    def test_deleted_runs_do_not_stop_the_telling(self, runner: Runner, watcher: Watcher) -> None:
+    def test_deleted_runs_do_not_stop_the_reports(self, runner: Runner, watcher: Watcher) -> None:
         done = [runner.week(WEEK).result.run_id, runner.week(NEXT).result.run_id]
         assert len(watcher.tick()) == 1  # one cause of two weeks
         for run_id in done:
@@ -293,7 +293,7 @@ class TestRuns:
         runner.week(AFTER)
         assert titles(watcher.tick()) == [f"Failed: week {AFTER}"]
 
-    def test_success_is_told_on_request_once_a_run(
+    def test_success_is_reported_on_request_once_a_run(
         self,
         project: Project,
         runner: Runner,
@@ -326,7 +326,7 @@ class TestRetries:
         with dg.DagsterInstance.local_temp(str(folder), overrides=overrides) as instance:
             yield Runner(code_location, instance)
 
-    def test_only_the_last_attempt_is_told(
+    def test_only_the_last_attempt_is_reported(
         self,
         retrying: Runner,
         webhook: Receiver,
@@ -350,7 +350,7 @@ class TestRetries:
 
 
 class TestChannels:
-    def test_without_a_destination_nothing_happens_and_the_reason_is_said(
+    def test_without_a_destination_nothing_happens_and_the_reason_is_given(
         self, runner: Runner, project: Project
     ) -> None:
         project.drop("bad.csv", "<html>")
@@ -390,7 +390,7 @@ class TestChannels:
             assert titles(watcher.tick()) == [f"Failed: week {WEEK}", "Unusable: bad.csv"]
             assert watcher.tick() == []
         assert [mail["Subject"] for mail in mailbox.mails] == subjects
-        assert watcher.memory.waiting == []
+        assert watcher.state.waiting == []
 
     def test_a_message_that_is_refused_holds_up_no_other(
         self, project: Project, runner: Runner, watcher: Watcher, webhook: Receiver
@@ -411,19 +411,19 @@ class TestChannels:
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         monkeypatch.setattr(outbox, "MOST_TRIES", 2)
-        told: list[str] = []
+        logged: list[str] = []
         log = logging.getLogger("given up")
-        log.addHandler(_Kept(told))
+        log.addHandler(_Kept(logged))
         webhook.status = 500
         runner.week(WEEK)
         watcher.tick()
-        assert len(watcher.memory.waiting) == 1
-        memory = watcher.memory
-        done = outbox.send_waiting(memory, sensor_destinations(), log)
+        assert len(watcher.state.waiting) == 1
+        state = watcher.state
+        done = outbox.send_waiting(state, sensor_destinations(), log)
         assert done.waiting == 0
-        (error,) = [text for text in told if text.startswith("ERROR")]
+        (error,) = [text for text in logged if text.startswith("ERROR")]
         assert f"given up after 2 tries by webhook: Failed: week {WEEK}" in error
-        watcher.cursor = memory.as_json()
+        watcher.cursor = state.as_json()
         webhook.status = 200
         runner.week(NEXT)
         assert titles(watcher.tick()) == [f"Failed: week {NEXT}"]
@@ -432,18 +432,18 @@ class TestChannels:
         self, runner: Runner, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("SPINE_ALERT_SMTP", "smtp://olga:s3cr3t/x@mail.example")
-        with pytest.raises(WrongSetting) as told:
+        with pytest.raises(WrongSetting) as refused:
             Watcher(runner.instance).tick()
-        assert "SPINE_ALERT_SMTP" in str(told.value)
-        assert "s3cr3t" not in repr(told.value)
+        assert "SPINE_ALERT_SMTP" in str(refused.value)
+        assert "s3cr3t" not in repr(refused.value)
 
-    def test_a_cursor_that_somebody_edited_begins_anew(
+    def test_a_cursor_that_somebody_edited_starts_again(
         self, runner: Runner, watcher: Watcher
     ) -> None:
         watcher.cursor = '{"version":1,"position":"x"'
         runner.week(WEEK)
         assert watcher.tick() == []
-        assert watcher.memory.position > 0
+        assert watcher.state.position > 0
 
 
 def sensor_destinations() -> list[Destination]:
@@ -454,15 +454,15 @@ def sensor_destinations() -> list[Destination]:
 class _Kept(logging.Handler):
     """Keeps what is logged."""
 
-    def __init__(self, told: list[str]) -> None:
+    def __init__(self, texts: list[str]) -> None:
         super().__init__()
-        self.told = told
+        self.texts = texts
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.told.append(f"{record.levelname} {record.getMessage()}")
+        self.texts.append(f"{record.levelname} {record.getMessage()}")
 
 
-class TestStanding:
+class TestOngoing:
     def test_a_healthy_week_of_35_days_raises_nothing(
         self, project: Project, runner: Runner, watcher: Watcher
     ) -> None:
@@ -501,14 +501,14 @@ class TestStanding:
             f"Overdue: OTC of 9 weeks ({first} to {last})",
         ]
 
-    def test_what_comes_back_is_told_anew(self, project: Project, watcher: Watcher) -> None:
+    def test_what_comes_back_is_reported_anew(self, project: Project, watcher: Watcher) -> None:
         project.deliver(WEEK, *EVERY_TIER)
-        told = [f"Overdue: NMS_TIER_1 of week {NEXT}"]
-        assert titles(watcher.tick()) == told
+        overdue = [f"Overdue: NMS_TIER_1 of week {NEXT}"]
+        assert titles(watcher.tick()) == overdue
         project.deliver(NEXT, Tier.NMS_TIER_1)
         assert watcher.tick() == []
         shutil.rmtree(project.landing / f"week_ending={NEXT}")
-        assert titles(watcher.tick()) == told
+        assert titles(watcher.tick()) == overdue
 
     def test_unusable_files_of_one_reason_are_one_message_and_a_new_one_another(
         self, project: Project, watcher: Watcher
@@ -522,7 +522,7 @@ class TestStanding:
         assert titles(watcher.tick()) == ["Unusable: c.csv"]
         assert watcher.tick() == []
 
-    def test_a_file_that_a_run_would_refuse_is_told_as_well(
+    def test_a_file_that_a_run_would_refuse_is_reported_as_well(
         self, project: Project, watcher: Watcher
     ) -> None:
         """Half of its rows speak for another week than the other half."""
@@ -534,7 +534,7 @@ class TestStanding:
         assert titles([text]) == ["Unusable: mixed.csv"]
         assert f"week_ending={AFTER}" in text
 
-    def test_standing_causes_are_told_at_the_first_tick(
+    def test_ongoing_problems_are_reported_at_the_first_tick(
         self,
         project: Project,
         runner: Runner,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection
-from typing import TYPE_CHECKING
 
 from pydantic import Field
 
@@ -30,9 +29,12 @@ from spine_assets.declarative.notices import (
     tables_told,
     told,
 )
-
-if TYPE_CHECKING:
-    from spine_assets.settings import AlertSettings
+from spine_assets.settings import (
+    AlertSettings,
+    WrongSetting,
+    address_fault,
+    load_alert_settings,
+)
 
 _ID_DIGITS = 32  # as many as a run's own id
 
@@ -78,8 +80,6 @@ class EmailNotification(ActionEngine[NoticeSource, Nothing, EmailConfig]):
         known: Collection[str],
     ) -> list[str]:
         """No text or subject, a wrong query, recipients that are no addresses."""
-        from spine_assets.settings import address_fault
-
         found = notice_faults(source, config, known)
         if not config.subject.strip():
             found.append("config.subject: is empty")
@@ -123,8 +123,6 @@ class EmailNotification(ActionEngine[NoticeSource, Nothing, EmailConfig]):
 
 
 def _settings(to: str) -> AlertSettings:
-    from spine_assets.settings import WrongSetting, load_alert_settings
-
     try:
         return load_alert_settings(to.strip() or None)
     except WrongSetting as error:

@@ -28,6 +28,7 @@ from spine_assets.declarative.notices import (
     told,
 )
 from spine_assets.declarative.secret_values import is_set, secret_of, variable_faults
+from spine_assets.settings import http_url
 
 
 class SlackConfig(NoticeConfig):
@@ -99,8 +100,6 @@ class SlackNotification(ActionEngine[NoticeSource, Nothing, SlackConfig]):
 
 
 def _webhook(variable: str) -> SecretStr:
-    from spine_assets.settings import http_url
-
     value = secret_of("config.webhook_env", variable)
     try:
         return SecretStr(http_url(value.get_secret_value()))

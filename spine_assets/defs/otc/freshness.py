@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
-from spine_assets.alerts.standing import ARRIVED
+from spine_assets.alerts.ongoing import ARRIVED
 from spine_assets.alerts.wording import weeks_text
 from spine_assets.core.text import counted
 from spine_assets.defs.logs import LOGGED

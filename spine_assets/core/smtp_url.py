@@ -13,7 +13,7 @@ _USUAL = "smtp+starttls://user:password@host:587"
 
 
 class Encryption(StrEnum):
-    """How the connection is protected, by the URL's scheme."""
+    """How the connection is encrypted, by the URL's scheme."""
 
     NONE = "smtp"
     STARTTLS = "smtp+starttls"
@@ -25,7 +25,7 @@ _PORTS = {Encryption.NONE: 25, Encryption.STARTTLS: 587, Encryption.TLS: 465}  #
 
 @dataclass(frozen=True)
 class SmtpServer:
-    """A mail server and how to log in; `user` is empty where nobody logs in."""
+    """A mail server and how to log in; `user` is empty for no login."""
 
     encryption: Encryption
     host: str
@@ -38,22 +38,22 @@ def parse_smtp(url: str) -> SmtpServer:
     """Read a mail server's URL.
 
     Raises:
-        ValueError: it is none; the message repeats nothing of it, for it holds a password.
+        ValueError: it is not one; the message repeats nothing of it, for it holds a password.
     """
     parts, port = _split(url)
     try:
         encryption = Encryption(parts.scheme)
     except ValueError:
         raise ValueError(
-            f"is no mail server's URL; give smtp://, smtp+starttls:// or smtps://, as {_USUAL}"
+            f"is not a mail server's URL; use smtp://, smtp+starttls:// or smtps://, as {_USUAL}"
         ) from None
     if not parts.hostname:
-        raise ValueError(f"names no host; give it as {_USUAL}")
+        raise ValueError(f"names no host; write it as {_USUAL}")
     user, password = unquote(parts.username or ""), unquote(parts.password or "")
     if not (user + password).isascii() or not (user + password + parts.hostname).isprintable():
-        raise ValueError("has a user or password that is no plain ASCII")
+        raise ValueError("has a user or password that is not plain ASCII")
     if bool(user) != bool(password):
-        raise ValueError("has a user without a password or the reverse")
+        raise ValueError("has a user without a password, or a password without a user")
     if user and encryption is Encryption.NONE and not _is_this_machine(parts.hostname):
         raise ValueError("would send the password unencrypted; use smtp+starttls:// or smtps://")
     return SmtpServer(
@@ -65,11 +65,11 @@ def _split(url: str) -> tuple[SplitResult, int | None]:
     try:
         parts = urlsplit(url)
         port = parts.port
-    except ValueError:  # its own message would repeat a part of the password
+    except ValueError:  # its message would repeat a part of the password
         parts, port = urlsplit(""), None
     if not parts.scheme or parts.path not in {"", "/"} or parts.query or parts.fragment:
         raise ValueError(
-            f"is no mail server's URL such as {_USUAL}; in user and password write "
+            f"is not a mail server's URL such as {_USUAL}; in user and password write "
             "/ ? # @ : % as %2F %3F %23 %40 %3A %25"
         )
     return parts, port

@@ -1,7 +1,7 @@
-"""What the alerts remember from tick to tick: how far runs were read, what was told, what waits.
+"""What the alert sensor keeps between ticks: how far runs were read, what was reported, what waits.
 
-It is stored with every tick of the sensor, so it is kept small: weeks as ranges, names as
-hashes, a bounded number of both.
+It is the sensor's cursor, which Dagster stores with every tick, so it is kept small: weeks as
+ranges, names as hashes, a bounded number of both.
 """
 
 from __future__ import annotations
@@ -14,48 +14,48 @@ from datetime import date
 from typing import Any
 
 from spine_assets.alerts.alert import Alert
-from spine_assets.alerts.finding import Finding
+from spine_assets.alerts.problem import Problem
 from spine_assets.weeks import stretches, weeks_between
 
 _VERSION = 1
-_MOST_CAUSES = 200  # about 10 kB; a cause that is forgotten is only told once more
+_MOST_CAUSES = 200  # about 10 kB; a cause that is dropped is only reported once more
 _RANGE = re.compile(r"(\d{4}-\d{2}-\d{2})\.\.(\d{4}-\d{2}-\d{2})")
 _WEEK = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 @dataclass
-class Told:
-    """Which things each cause was told of; the cause used longest ago comes first."""
+class Reported:
+    """The things reported for each cause; the least recently used cause comes first."""
 
     items: dict[str, set[str]] = field(default_factory=dict)
 
-    def news(self, findings: Iterable[Finding]) -> list[Finding]:
-        """Findings that were not told yet, each thing once a cause."""
+    def new(self, problems: Iterable[Problem]) -> list[Problem]:
+        """Problems that were not reported yet, each thing once per cause."""
         seen: set[tuple[str, str]] = set()
         found = []
-        for finding in findings:
-            key = finding.cause, finding.item
-            if finding.item not in self.items.get(finding.cause, ()) and key not in seen:
+        for problem in problems:
+            key = problem.cause, problem.item
+            if problem.item not in self.items.get(problem.cause, ()) and key not in seen:
                 seen.add(key)
-                found.append(finding)
+                found.append(problem)
         return found
 
-    def add(self, findings: Iterable[Finding]) -> None:
-        """Remember findings as told."""
-        for finding in findings:
-            held = self.items.pop(finding.cause, set())
-            self.items[finding.cause] = held | {finding.item}
+    def add(self, problems: Iterable[Problem]) -> None:
+        """Record problems as reported."""
+        for problem in problems:
+            held = self.items.pop(problem.cause, set())
+            self.items[problem.cause] = held | {problem.item}
         for cause in list(self.items)[:-_MOST_CAUSES]:
             del self.items[cause]
 
     def forget(self, things: Iterable[str]) -> None:
-        """These things are well again: whatever meets them next is told anew."""
-        well = set(things)
-        self.items = {cause: held - well for cause, held in self.items.items() if held - well}
+        """Drop things that have recovered: their next problem is reported again."""
+        fine = set(things)
+        self.items = {cause: held - fine for cause, held in self.items.items() if held - fine}
 
-    def keep(self, standing: Iterable[Finding]) -> None:
-        """Forget what does not stand any more."""
-        now = {(finding.cause, finding.item) for finding in standing}
+    def keep(self, ongoing: Iterable[Problem]) -> None:
+        """Drop what is no longer a problem."""
+        now = {(problem.cause, problem.item) for problem in ongoing}
         kept = {
             cause: {item for item in held if (cause, item) in now}
             for cause, held in self.items.items()
@@ -64,12 +64,12 @@ class Told:
 
 
 @dataclass
-class Waiting:
-    """An alert that some channels have not taken yet.
+class WaitingAlert:
+    """An alert that some channels have not accepted yet.
 
     Attributes:
         channels: Names of those channels.
-        tries: Ticks in which it was tried.
+        tries: Ticks in which it was sent to them in vain.
     """
 
     alert: Alert
@@ -78,22 +78,22 @@ class Waiting:
 
 
 @dataclass
-class Memory:
-    """All that is remembered.
+class SensorState:
+    """The sensor's cursor.
 
     Attributes:
         position: Storage id of the last run event that was read.
-        runs: What was told of runs.
-        standing: What was told of files and tiers that are still so.
-        looked_at: What the folders were like when they were last looked at.
+        runs: What was reported about runs.
+        ongoing: What was reported about files and tiers and still holds.
+        folders: State of lake and landing folder when they were last examined.
         waiting: Alerts that are not sent yet.
     """
 
     position: int
-    runs: Told = field(default_factory=Told)
-    standing: Told = field(default_factory=Told)
-    looked_at: str = ""
-    waiting: list[Waiting] = field(default_factory=list)
+    runs: Reported = field(default_factory=Reported)
+    ongoing: Reported = field(default_factory=Reported)
+    folders: str = ""
+    waiting: list[WaitingAlert] = field(default_factory=list)
 
     def as_json(self) -> str:
         """The text that `from_json` reads."""
@@ -102,8 +102,8 @@ class Memory:
                 "version": _VERSION,
                 "position": self.position,
                 "runs": _packed(self.runs),
-                "standing": _packed(self.standing),
-                "looked_at": self.looked_at,
+                "standing": _packed(self.ongoing),
+                "looked_at": self.folders,
                 "waiting": [
                     {"alert": item.alert.as_json(), "channels": item.channels, "tries": item.tries}
                     for item in self.waiting
@@ -113,8 +113,8 @@ class Memory:
         )
 
     @classmethod
-    def from_json(cls, text: str | None) -> Memory | None:
-        """What was remembered; None where nothing was, or by a program that wrote otherwise."""
+    def from_json(cls, text: str | None) -> SensorState | None:
+        """The state that `as_json` wrote; None for no text or one of another version."""
         try:
             facts = json.loads(text or "null")
             if not isinstance(facts, dict) or facts.get("version") != _VERSION:
@@ -125,7 +125,7 @@ class Memory:
                 _unpacked(facts["standing"]),
                 facts["looked_at"],
                 [
-                    Waiting(Alert.from_json(item["alert"]), item["channels"], item["tries"])
+                    WaitingAlert(Alert.from_json(item["alert"]), item["channels"], item["tries"])
                     for item in facts["waiting"]
                 ],
             )
@@ -133,18 +133,18 @@ class Memory:
             return None
 
 
-def _packed(told: Told) -> dict[str, list[str]]:
-    """Items by cause, unbroken weeks as `first..last`."""
+def _packed(reported: Reported) -> dict[str, list[str]]:
+    """Items by cause, consecutive weeks as `first..last`."""
     packed = {}
-    for cause, items in told.items.items():
+    for cause, items in reported.items.items():
         weeks = [date.fromisoformat(item) for item in items if _WEEK.fullmatch(item)]
         spans = [str(a) if a == b else f"{a}..{b}" for a, b in stretches(weeks)]
         packed[cause] = [*spans, *sorted(item for item in items if not _WEEK.fullmatch(item))]
     return packed
 
 
-def _unpacked(packed: dict[str, Any]) -> Told:
-    return Told(
+def _unpacked(packed: dict[str, Any]) -> Reported:
+    return Reported(
         {cause: {i for text in items for i in _each(text)} for cause, items in packed.items()}
     )
 

@@ -1,4 +1,4 @@
-"""What is one cause, what is told again, and how little of it is remembered."""
+"""What is one cause, what is reported again, and how little of it is kept."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from datetime import date, timedelta
 
 import pytest
 
-from spine_assets.alerts import run_report, standing
-from spine_assets.alerts.alert import Alert, Kind
-from spine_assets.alerts.finding import MOST_MESSAGES, Finding, alerts_of
-from spine_assets.alerts.memory import Memory, Told, Waiting
+from spine_assets.alerts import ongoing, run_report
+from spine_assets.alerts.alert import Alert, AlertKind
+from spine_assets.alerts.problem import MOST_MESSAGES, Problem, alerts_of
 from spine_assets.alerts.run_report import FailedCheck, RunReport
+from spine_assets.alerts.sensor_state import Reported, SensorState, WaitingAlert
 from spine_assets.otc.landing import STILL_WRITTEN, Unusable
 
 WEEK = date(2025, 11, 21)
 HISTORY = [date(2014, 5, 16) + timedelta(weeks=n) for n in range(653)]
 
 
-def failed(week: date | None, said: str = "disk full") -> Finding:
-    return Finding(Kind.RUN_FAILED, said, week, run_id="r")
+def failed(week: date | None, text: str = "disk full") -> Problem:
+    return Problem(AlertKind.RUN_FAILED, text, week, run_id="r")
 
 
 def check(table: str, name: str = "reconciles", *, blocking: bool = False) -> FailedCheck:
@@ -29,10 +29,10 @@ def check(table: str, name: str = "reconciles", *, blocking: bool = False) -> Fa
 def test_one_bad_week_in_five_tables_is_one_message() -> None:
     tables = ("otc_raw", "otc_rejects", "otc_venue_volume", "otc_symbol_summary", "otc_venue_share")
     report = RunReport("r", "otc_weekly", True, failed_checks=tuple(check(t) for t in tables))
-    (alert,) = alerts_of(run_report.findings(report))
+    (alert,) = alerts_of(run_report.problems(report))
     assert alert.title == f"Check failed: otc_raw.reconciles, week {WEEK}"
     for table in tables:
-        assert f"{table} is wrong" in alert.said
+        assert f"{table} is wrong" in alert.text
     assert alert.numbers == {"rows": 7}
 
 
@@ -44,8 +44,8 @@ def test_the_blocking_check_is_the_cause_and_the_failure_its_consequence() -> No
         failures={WEEK: "otc_raw was not published: schema: ..."},
         failed_checks=(check("otc_raw", "rejects"), check("otc_raw", "schema", blocking=True)),
     )
-    (alert,) = alerts_of(run_report.findings(report))
-    assert (alert.kind, alert.check) == (Kind.CHECK_FAILED, "schema")
+    (alert,) = alerts_of(run_report.problems(report))
+    assert (alert.kind, alert.check) == (AlertKind.CHECK_FAILED, "schema")
 
 
 def test_a_failure_beside_a_check_that_does_not_block_is_a_cause_of_its_own() -> None:
@@ -56,9 +56,9 @@ def test_a_failure_beside_a_check_that_does_not_block_is_a_cause_of_its_own() ->
         failures={WEEK: "disk full"},
         failed_checks=(check("otc_raw", "rejects"),),
     )
-    assert [alert.kind for alert in alerts_of(run_report.findings(report))] == [
-        Kind.CHECK_FAILED,
-        Kind.RUN_FAILED,
+    assert [alert.kind for alert in alerts_of(run_report.problems(report))] == [
+        AlertKind.CHECK_FAILED,
+        AlertKind.RUN_FAILED,
     ]
 
 
@@ -88,53 +88,55 @@ def test_a_storm_of_causes_is_summed_up_in_the_last_message() -> None:
     assert alerts[-1].weeks == tuple(HISTORY[MOST_MESSAGES - 1 : 26])
 
 
-def test_what_was_told_is_news_again_only_after_it_was_well() -> None:
-    told = Told()
-    told.add([failed(WEEK)])
-    assert told.news([failed(WEEK)]) == []
-    assert told.news([failed(WEEK, "something else")])
-    told.forget({str(WEEK)})
-    assert told.news([failed(WEEK)])
-    told.add([failed(WEEK)])
-    told.keep([])
-    assert told.items == {}
+def test_what_was_reported_is_new_again_only_after_it_recovered() -> None:
+    reported = Reported()
+    reported.add([failed(WEEK)])
+    assert reported.new([failed(WEEK)]) == []
+    assert reported.new([failed(WEEK, "something else")])
+    reported.forget({str(WEEK)})
+    assert reported.new([failed(WEEK)])
+    reported.add([failed(WEEK)])
+    reported.keep([])
+    assert reported.items == {}
 
 
-def test_one_thing_is_news_once_however_often_it_is_found() -> None:
-    assert Told().news([failed(WEEK), failed(WEEK)]) == [failed(WEEK)]
+def test_one_thing_is_new_once_however_often_it_is_found() -> None:
+    assert Reported().new([failed(WEEK), failed(WEEK)]) == [failed(WEEK)]
 
 
-def test_memory_comes_back_as_it_was_and_is_small() -> None:
-    memory = Memory(7, looked_at="x")
-    memory.runs.add([failed(week) for week in HISTORY])
-    memory.standing.add(standing.unusable_files([Unusable("a.csv", "is empty")]))
-    alert = Alert(Kind.RUN_FAILED, "x", "spine status", (WEEK,), numbers={"n": 1.5}, run_id="r")
-    memory.waiting = [Waiting(alert, ["mail"], 3)]
-    text = memory.as_json()
-    assert Memory.from_json(text) == memory
+def test_the_state_is_read_as_it_was_written_and_is_small() -> None:
+    state = SensorState(7, folders="x")
+    state.runs.add([failed(week) for week in HISTORY])
+    state.ongoing.add(ongoing.unusable_files([Unusable("a.csv", "is empty")]))
+    alert = Alert(
+        AlertKind.RUN_FAILED, "x", "spine status", (WEEK,), numbers={"n": 1.5}, run_id="r"
+    )
+    state.waiting = [WaitingAlert(alert, ["mail"], 3)]
+    text = state.as_json()
+    assert SensorState.from_json(text) == state
     assert len(text) < 700
 
 
-def test_memory_is_bounded_whatever_happens() -> None:
-    memory = Memory(1)
+def test_the_state_is_bounded_whatever_happens() -> None:
+    state = SensorState(1)
     for n in range(1_000):
-        said = "".join(chr(97 + int(digit)) for digit in str(n))
-        memory.runs.add([failed(WEEK, said)])
+        text = "".join(chr(97 + int(digit)) for digit in str(n))
+        state.runs.add([failed(WEEK, text)])
     names = [Unusable(f"{n}.csv", "is empty") for n in range(5_000)]
-    memory.standing.add(standing.unusable_files(names))
-    assert len(memory.as_json()) < 20_000
+    state.ongoing.add(ongoing.unusable_files(names))
+    assert len(state.as_json()) < 20_000
 
 
 @pytest.mark.parametrize("text", [None, "", "{}", "[]", "nonsense", '{"version":1}'])
-def test_a_text_that_is_no_memory_is_none(text: str | None) -> None:
-    assert Memory.from_json(text) is None
+def test_a_text_that_is_no_state_is_none(text: str | None) -> None:
+    assert SensorState.from_json(text) is None
 
 
-def test_memory_of_another_version_is_none() -> None:
-    facts = json.loads(Memory(7).as_json())
-    assert Memory.from_json(json.dumps(facts | {"version": 99})) is None
+def test_a_state_of_another_version_is_none() -> None:
+    facts = json.loads(SensorState(7).as_json())
+    assert SensorState.from_json(json.dumps(facts | {"version": 99})) is None
 
 
-def test_a_file_that_is_still_being_written_is_no_cause() -> None:
+def test_a_file_that_is_still_being_written_is_no_problem() -> None:
     items = [Unusable("a.csv", STILL_WRITTEN), Unusable("b.csv", "is empty")]
-    assert [item.thing for item in standing.unusable_files(items)] == ["b.csv"]
+    assert [item.thing for item in ongoing.unusable_files(items)] == ["b.csv"]

@@ -1,34 +1,34 @@
-"""Causes that stand until somebody mends them: unusable files and overdue tiers."""
+"""Problems that last until somebody solves them: unusable files and overdue tiers."""
 
 from __future__ import annotations
 
 from datetime import date
 
-from spine_assets.alerts.alert import Kind
-from spine_assets.alerts.finding import Finding
+from spine_assets.alerts.alert import AlertKind
+from spine_assets.alerts.problem import Problem
 from spine_assets.otc.landing import STILL_WRITTEN, Unusable
 from spine_assets.otc.overdue import DOWNLOAD, Overdue
 
 FILES = "finra_otc_files"
 ARRIVED = "tiers_arrived"
-# Each is remembered by a hash of its name; who has more than these has read of the first.
+# Each is stored by a hash of its name; beyond these the first ones have been reported anyway.
 _MOST_FILES = 400
 
 
-def unusable_files(items: list[Unusable]) -> list[Finding]:
-    """A finding a file, the first 400 by name; one that is still being written is none."""
+def unusable_files(items: list[Unusable]) -> list[Problem]:
+    """One problem per file, the first 400 by name; a file that is still being written is none."""
     named = {item.name: item for item in items if item.reason != STILL_WRITTEN}
     return [
-        Finding(Kind.UNUSABLE_FILE, item.reason, thing=name, table=FILES)
+        Problem(AlertKind.UNUSABLE_FILE, item.reason, thing=name, table=FILES)
         for name, item in sorted(named.items())[:_MOST_FILES]
     ]
 
 
-def overdue_tiers(items: list[Overdue], today: date) -> list[Finding]:
-    """A finding a tier and week; the weeks of a tier are one cause."""
+def overdue_tiers(items: list[Overdue], today: date) -> list[Problem]:
+    """One problem per tier and week; the weeks of a tier are one cause."""
     return [
-        Finding(
-            Kind.TIER_OVERDUE,
+        Problem(
+            AlertKind.TIER_OVERDUE,
             f"{item.tier} was due by FINRA's publication calendar and is in neither the lake "
             f"nor the landing folder; {DOWNLOAD}",
             item.week_ending,
