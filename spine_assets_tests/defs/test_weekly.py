@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from spine_assets.defs.partitions import WEEKS
-from spine_assets.otc import week as week_module
+from spine_assets.otc import checks_registry
 from spine_assets.otc.building import BUILDERS
 from spine_assets.weeks import FIRST_WEEK, Tier
 from spine_assets_tests.defs.conftest import CHECKS, EVERY_TIER, TABLES, Outcome, Project, Runner
@@ -640,7 +640,7 @@ class TestInterruption:
 
         project.deliver(WEEK, Tier.OTC)
         with monkeypatch.context() as crashing:
-            crashing.setattr(week_module, "_run", crash)
+            crashing.setattr(checks_registry, "run", crash)
             outcome = runner.week(WEEK)
         assert not outcome.success
         assert outcome.materialized() == []
