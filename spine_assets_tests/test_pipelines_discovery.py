@@ -8,11 +8,18 @@ from pathlib import Path
 import pytest
 
 import spine_assets.defs
+from spine_assets.declarative.examples import examples
 from spine_assets.pipelines_discovery import discover
 
 
-def test_the_pipelines_of_the_older_system_are_there() -> None:
+def test_the_pipelines_of_the_older_system_are_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    examples()["hello"].copy(tmp_path)
+    monkeypatch.setattr(spine_assets.defs, "__path__", [*spine_assets.defs.__path__, str(tmp_path)])
     found = discover()
+    for name in ("spine_assets.defs.hello.pipelines", "spine_assets.defs.hello"):
+        sys.modules.pop(name)
     assert {"otc.ingest_week", "otc.ingest", "otc.normalize", "otc.summarize"} <= set(found)
     assert {"compute_otc_metrics", "example.hello"} <= set(found)
     assert [name for name, one in found.items() if one.name != name] == []

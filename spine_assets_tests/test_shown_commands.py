@@ -27,6 +27,7 @@ from spine_assets.history import open_instance
 from spine_assets.settings import load_alert_settings, load_settings
 from spine_assets_tests.defs import conftest
 from spine_assets_tests.defs.conftest import SOURCE, TABLES
+from spine_assets_tests.project_copy import copy_code
 from spine_assets_tests.shown import (
     NEED_DAEMON,
     NOT_RUN,
@@ -38,7 +39,7 @@ from spine_assets_tests.shown import (
 
 code_location = conftest.code_location  # a fixture
 SAMPLE = SOURCE / "data" / "sample"
-EXAMPLE = "spine_assets/defs/example"
+EXAMPLE = "examples/pipelines/hello"
 A_FILE = SAMPLE / "first" / "finra_otc_weekly_otc_20251222.csv"  # of the week 2025-11-21
 LAST_WEEK = date(2025, 11, 21)
 EXIT_CODES = {"spine runs cancel 0348750": 1}  # nothing reaches such a run: docs/runs.md
@@ -46,9 +47,12 @@ EXIT_CODES = {"spine runs cancel 0348750": 1}  # nothing reaches such a run: doc
 FIRST = ("README.md", "CONTRIBUTING.md", "docs/start.md", "docs/pipelines.md", "docs/queries.md")
 BEFORE = {
     "tar -xzf spine-backup.tar.gz": "tar -czf spine-backup.tar.gz data/lake data/landing "
-    "data/dagster dagster.yaml workspace.yaml"
+    "data/dagster dagster.yaml workspace.yaml",
+    "dagster asset materialize -m spine_assets.definitions --select group:acme_watch_list "
+    "--partition-range 2025-10-31...2025-11-21": "spine pipelines example watch_list",
 }
 """A command of another block that makes what a command needs."""
+COPIES = "spine pipelines example "  # changes the code, which must be a copy
 ANSWER = "y\n"  # to the question of `spine runs prune`
 _SHELL = re.compile(r"[$`|<>&;*~]")  # outside of quotes only a shell understands these
 _QUOTED = re.compile(r"'[^']*'|\"[^\"$`]*\"")
@@ -146,10 +150,10 @@ def place(
     (root / "data" / "spine.duckdb").unlink()  # its views name the first project's lake
     assert CliRunner().invoke(main, ["db", "init"]).exit_code == 0
     block: Block = request.param
-    own_code = block.page.name == "CONTRIBUTING.md"
+    typed = [*block.commands, *(BEFORE.get(command, "") for command in block.commands)]
+    own_code = block.page.name == "CONTRIBUTING.md" or any(COPIES in text for text in typed)
     if own_code:
-        ignored = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(SOURCE / "spine_assets", root / "spine_assets", ignore=ignored)
+        copy_code(root)
     return Place(root, own_code, _ids(code_location, cancel="runs cancel" in block.text))
 
 

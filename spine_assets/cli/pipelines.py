@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from spine_assets.cli.shared import as_json_option, told
+from spine_assets.cli.shared import NameChoice, as_json_option, told
+from spine_assets.declarative.examples import examples
 
 
 @click.group()
@@ -56,3 +57,29 @@ def pipelines_schema(as_json: bool) -> None:
 
     schema = Declaration.model_json_schema()
     click.echo(json.dumps(schema) if as_json else json.dumps(schema, indent=1))
+
+
+@pipelines.command("example")
+@click.argument("name", required=False)
+@as_json_option
+@told
+def pipelines_example(name: str | None, as_json: bool) -> None:
+    """Copy the example NAME into the definitions; without NAME, list the examples."""
+    known = examples()
+    if name is None:
+        listed = [{"name": item.name, "summary": item.summary} for item in known.values()]
+        lines = [f"{item['name']:20} {item['summary']}" for item in listed]
+        click.echo(json.dumps(listed, indent=1) if as_json else "\n".join(lines))
+        return
+    chosen = known[NameChoice(list(known)).convert(name, None, None)]
+    try:
+        written = [str(path) for path in chosen.copy()]
+    except OSError as error:
+        raise click.ClickException(str(error)) from error
+    following = ["spine pipelines check", chosen.command]
+    if as_json:
+        click.echo(json.dumps({"written": written, "next": following}, indent=1))
+    else:
+        click.echo("\n".join([*(f"wrote {path}" for path in written), "Next:"]))
+        click.echo("\n".join(f"  {command}" for command in following))
+        click.echo("A running Dagster shows it after Reload on the UI's Deployment page.")

@@ -1,4 +1,4 @@
-"""The pipelines that come with the project, run as they are."""
+"""The example pipelines that come with the project, run as they are."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import pytest
 import yaml
 
 from spine_assets.declarative.place import tenant_lake
-from spine_assets.declarative.reading import home
 from spine_assets_tests.alerts import conftest as alerts
 from spine_assets_tests.conftest import WEEK, House, delivered, line
+from spine_assets_tests.declarative.conftest import SOURCE
 from spine_assets_tests.declarative.flows import Flows
 
 webhook = alerts.webhook  # a fixture
@@ -22,8 +22,8 @@ BEFORE = WEEK - timedelta(days=7)
 
 
 def example(name: str) -> str:
-    """The attributes of a shipped declaration."""
-    document = yaml.safe_load((home() / "pipelines" / name / "defs.yaml").read_text())
+    """The attributes of an example."""
+    document = yaml.safe_load((SOURCE / "examples" / "pipelines" / f"{name}.yaml").read_text())
     text: str = yaml.safe_dump(document["attributes"])
     return text
 

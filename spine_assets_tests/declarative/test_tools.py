@@ -20,6 +20,7 @@ from jsonschema import Draft202012Validator
 
 from spine_assets.declarative.reading import declared, read
 from spine_assets_tests.declarative.conftest import SOURCE
+from spine_assets_tests.project_copy import copy_code
 
 _SECONDS = 120  # dg takes about 4; a machine under load some times that
 COMPONENT = "spine_assets.components.DeclarativePipeline"
@@ -62,13 +63,12 @@ class Copy:
 def copy(tmp_path: Path) -> Copy:
     for name in ("pyproject.toml", "dagster.yaml", "workspace.yaml"):
         shutil.copy(SOURCE / name, tmp_path / name)
-    left = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(SOURCE / "spine_assets", tmp_path / "spine_assets", ignore=left)
+    copy_code(tmp_path, "watch_list", "venue_share_export")
     return Copy(tmp_path)
 
 
-def test_what_comes_with_the_project_is_sound() -> None:
-    names = [item.pipeline.pipeline_id for item in declared()]
+def test_what_comes_with_the_project_is_sound(copy: Copy) -> None:
+    names = [item.pipeline.pipeline_id for item in declared(copy.pipelines)]
     assert {"acme_watch_list", "globex_watch_list", "venue_share_export"} <= {*names}
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 from datetime import timedelta
+from pathlib import Path
 
 import dagster as dg
 import pytest
 
+from spine_assets.declarative.examples import examples
 from spine_assets.defs.partitions import WEEKS
 from spine_assets.otc.tables import TABLES as DECLARED
 from spine_assets.otc.views import VIEWS as DECLARED_VIEWS
@@ -152,9 +155,16 @@ def test_asset_graph_is_as_reviewed(code_location: dg.Definitions) -> None:
 
 
 def test_tables_of_a_pipeline_in_yaml_are_weekly_and_in_its_group(
-    code_location: dg.Definitions,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert drawn(code_location, "acme_watch_list") == EXAMPLES
+    (tmp_path / "copied_examples").mkdir()
+    (tmp_path / "copied_examples" / "__init__.py").touch()
+    examples()["watch_list"].copy(tmp_path / "copied_examples")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    tree = dg.ComponentTree.from_module(
+        defs_module=importlib.import_module("copied_examples"), project_root=tmp_path
+    )
+    assert drawn(tree.build_defs(), "acme_watch_list") == EXAMPLES
 
 
 def test_every_executable_asset_of_the_group_is_weekly_and_runs_ranges_at_once(

@@ -142,7 +142,7 @@ class TestPipelines:
         assert said in done.output
 
     def test_without_a_daemon_nothing_is_queued(self, site: Site) -> None:
-        done = site.spine("run", "example.hello", "--queue")
+        done = site.spine("run", "otc.weekly", "-p", f"week_ending={WEEK}", "--queue")
         assert done.exit_code == 1
         assert "no daemon is running" in done.output
         with open_instance() as instance:

@@ -29,6 +29,7 @@ from spine_assets_tests.outside.nginx import (
     prepare,
     serving,
 )
+from spine_assets_tests.project_copy import copy_code
 
 QUESTIONS = SOURCE / "deploy" / "graphql"
 _SENSOR = {
@@ -91,6 +92,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     for name in ("dagster.yaml", "workspace.yaml"):
         shutil.copy(SOURCE / name, root)
     shutil.copytree(SOURCE / "data" / "sample" / "first", root / "data" / "landing")
+    copy_code(root, "hello", "watch_list")  # processes that are started here take this code
     project = Project(root)
     ports = free_ports(operators=free_port(), readers=free_port())
     proxy = prepare(root / "proxy", ports)

@@ -56,7 +56,7 @@ class PolarsPython(TableEngine[Tables, TableDestination, Function]):
     step_id: swings
     ps_type: polars.python
     source: {tables: [otc_symbol_summary], weeks_back: 4}
-    config: {function: "spine_assets.declarative.example_function:swings"}
+    config: {function: "spine_assets.defs.pipelines.symbol_swings.functions:swings"}
     destination:
       table: swings
       description: The week's volume of a symbol against its greatest of five weeks.

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+import spine_assets.defs.pipelines
 from spine_assets.declarative.engine import ActionEngine
 from spine_assets.declarative.engines.hello import ENGINE as HELLO
+from spine_assets.declarative.examples import examples
 from spine_assets.otc.contents import MAX_CONTENT_BYTES
 from spine_assets_tests.declarative.engines.steps import (
     PARTS,
@@ -35,6 +39,18 @@ def test_the_acting_engines_are_found() -> None:
     ]
 
 
+@pytest.fixture
+def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The function of the example `symbol_swings` can be imported, as after its copying."""
+    examples()["symbol_swings"].copy(tmp_path)
+    places = [*spine_assets.defs.pipelines.__path__, str(tmp_path / "pipelines")]
+    monkeypatch.setattr(spine_assets.defs.pipelines, "__path__", places)
+    yield
+    for name in [name for name in sys.modules if "defs.pipelines.symbol_swings" in name]:
+        sys.modules.pop(name)
+
+
+@pytest.mark.usefixtures("copied")
 @pytest.mark.parametrize("engine", ENGINES.values(), ids=ENGINES)
 def test_the_step_that_an_engine_shows_is_one_of_its_own_without_faults(engine: AnyEngine) -> None:
     step = example_of(engine)

@@ -1,7 +1,4 @@
-"""A function for a step of `polars.python`: how much the volume of a symbol swings.
-
-Copy it into a module of your own and name that in the step.
-"""
+"""The function of the pipeline `symbol_swings`: a table made by Polars instead of SQL."""
 
 from __future__ import annotations
 
@@ -19,12 +16,12 @@ def swings(frames: Mapping[str, pl.LazyFrame], context: StepContext) -> pl.DataF
 
     Args:
         frames: `otc_symbol_summary`, the run's week and those before.
-        context: What the step is told of its run.
+        context: The run that the step belongs to.
 
     Returns:
-        A row a symbol of the run's week: `symbol`, `of_greatest_pct` (0-100).
+        One row per symbol of the run's week: `symbol`, `of_greatest_pct` (0-100).
     """
-    import polars as pl
+    import polars as pl  # polars is slow to import
 
     volume = pl.col("total_volume")
     by_week = (
