@@ -18,6 +18,7 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
+from spine_assets.declarative.examples import examples
 from spine_assets.declarative.reading import declared, read
 from spine_assets_tests.declarative.conftest import SOURCE
 from spine_assets_tests.project_copy import copy_code
@@ -70,6 +71,31 @@ def copy(tmp_path: Path) -> Copy:
 def test_what_comes_with_the_project_is_sound(copy: Copy) -> None:
     names = [item.pipeline.pipeline_id for item in declared(copy.pipelines)]
     assert {"acme_watch_list", "globex_watch_list", "venue_share_export"} <= {*names}
+
+
+def test_an_example_is_copied_once_and_is_then_a_pipeline(copy: Copy) -> None:
+    listed = json.loads(copy.run("spine", "pipelines", "example", "--json").stdout)
+    assert [item["name"] for item in listed] == [*examples()]
+    for name in ("hello", "symbol_swings"):
+        told = json.loads(copy.run("spine", "pipelines", "example", name, "--json").stdout)
+        assert told["next"] == ["spine pipelines check", examples()[name].command]
+        written = {Path(path).relative_to(copy.pipelines.parent) for path in told["written"]}
+        assert written == {*examples()[name].files.values()}
+    mine = copy.change("symbol_swings", "weeks_back: 4", "weeks_back: 5")
+    again = copy.run("spine", "pipelines", "example", "symbol_swings")
+    assert again.returncode == 1
+    assert "nothing was written" in again.stderr
+    text = (copy.pipelines / "symbol_swings" / "defs.yaml").read_text()
+    assert "weeks_back: 5" in text.splitlines()[mine - 1]
+    assert copy.run("spine", "pipelines", "check").returncode == 0
+    known = {item["pipeline"] for item in json.loads(copy.run("spine", "list", "--json").stdout)}
+    assert {item.command.split()[2] for item in examples().values()} <= known
+
+
+def test_an_example_that_does_not_exist_is_refused_with_what_was_meant(copy: Copy) -> None:
+    told = copy.run("spine", "pipelines", "example", "watchlist")
+    assert told.returncode == 2
+    assert "did you mean watch_list?" in told.stderr
 
 
 @pytest.mark.long

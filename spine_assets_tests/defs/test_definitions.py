@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import subprocess
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from spine_assets.defs.partitions import WEEKS
 from spine_assets.otc.tables import TABLES as DECLARED
 from spine_assets.otc.views import VIEWS as DECLARED_VIEWS
 from spine_assets.weeks import FIRST_WEEK
-from spine_assets_tests.defs.conftest import CHECKS, TABLES
+from spine_assets_tests.defs.conftest import CHECKS, SOURCE, TABLES
 
 VIEWS = tuple(view.name for view in DECLARED_VIEWS)
 
@@ -152,6 +153,20 @@ def specs(code_location: dg.Definitions) -> dict[str, dg.AssetSpec]:
 
 def test_asset_graph_is_as_reviewed(code_location: dg.Definitions) -> None:
     assert drawn(code_location) == GRAPH
+
+
+def test_definitions_that_are_shipped_hold_no_example() -> None:
+    # A person may have copied an example into this checkout; what is committed counts.
+    command = ["git", "ls-files", "spine_assets/defs"]
+    done = subprocess.run(command, cwd=SOURCE, capture_output=True, text=True, check=True)
+    shipped = done.stdout.splitlines()
+    assert "spine_assets/defs/pipelines/__init__.py" in shipped
+    copied = {
+        f"spine_assets/defs/{place}"
+        for item in examples().values()
+        for place in item.files.values()
+    }
+    assert copied.isdisjoint(shipped)
 
 
 def test_tables_of_a_pipeline_in_yaml_are_weekly_and_in_its_group(
