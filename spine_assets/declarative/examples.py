@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import spine_assets
-import spine_assets.defs
 
+_PACKAGE = Path(spine_assets.__path__[0])
 _TRY = re.compile(r"Try it: (.+)")
 
 
@@ -44,7 +44,7 @@ class Example:
         Raises:
             FileExistsError: its folder exists; nothing was written.
         """
-        root = defs or Path(spine_assets.defs.__path__[0])
+        root = defs or _PACKAGE / "defs"
         targets = {source: root / place for source, place in self.files.items()}
         for folder in {target.parent for target in targets.values()}:
             if folder.exists():
@@ -67,9 +67,8 @@ def examples() -> dict[str, Example]:
 
 def _folder() -> Path:
     """`examples` of the package where it is installed from a wheel, else that of the checkout."""
-    package = Path(spine_assets.__path__[0])
-    packed = package / "examples"
-    return packed if packed.is_dir() else package.parent / "examples" / "pipelines"
+    packed = _PACKAGE / "examples"
+    return packed if packed.is_dir() else _PACKAGE.parent / "examples" / "pipelines"
 
 
 def _of_yaml(path: Path) -> Example:
