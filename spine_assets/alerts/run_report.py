@@ -69,18 +69,15 @@ def problems(report: RunReport) -> list[Problem]:
         by_week.setdefault(failed.week, []).append(failed)
     found = [_of_checks(week, failed, report) for week, failed in by_week.items()]
     stopped = {failed.week for failed in report.failed_checks if failed.blocking}
+    failures = list(report.failures.items())
+    if report.error:
+        failures += [(week, report.error) for week in report.weeks]
     found += [
         Problem(AlertKind.RUN_FAILED, text, week, run_id=report.run_id)
-        for week, text in report.failures.items()
+        for week, text in failures
         if week not in stopped
     ]
-    if report.error and report.weeks:
-        found += [
-            Problem(AlertKind.RUN_FAILED, report.error, week, run_id=report.run_id)
-            for week in report.weeks
-            if week not in stopped
-        ]
-    elif report.error:
+    if report.error and not report.weeks:
         found.append(
             Problem(
                 AlertKind.RUN_FAILED,

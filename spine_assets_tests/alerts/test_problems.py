@@ -140,3 +140,17 @@ def test_a_state_of_another_version_is_none() -> None:
 def test_a_file_that_is_still_being_written_is_no_problem() -> None:
     items = [Unusable("a.csv", STILL_WRITTEN), Unusable("b.csv", "is empty")]
     assert [item.thing for item in ongoing.unusable_files(items)] == ["b.csv"]
+
+
+def test_a_cursor_that_an_earlier_version_stored_is_read() -> None:
+    stored = (
+        '{"version":1,"position":7,"runs":{"787a96efead7":["2025-11-21"]},"standing":{},'
+        '"looked_at":"x","waiting":[{"alert":{"kind":"run_failed","said":"disk full",'
+        '"next_command":"spine status","weeks":["2025-11-21"],"table":"","check":"","about":"",'
+        '"numbers":{},"run_id":"r"},"channels":["mail"],"tries":3}]}'
+    )
+    state = SensorState.from_json(stored)
+    assert state is not None
+    assert state.runs.new([failed(WEEK)]) == []
+    assert state.waiting[0].alert.text == "disk full"
+    assert json.loads(state.as_json()) == json.loads(stored)
