@@ -20,6 +20,8 @@ RANGE_END = "dagster/asset_partition_range_end"
 MAX_RUNTIME = "dagster/max_runtime"
 """Seconds after which Dagster's run monitoring ends a run."""
 
+SHORT_ID = 8  # letters of a run id that are shown; two of 10,000 runs share them once in 100 stores
+
 
 class Lane(StrEnum):
     """Queues of different width (`dagster.yaml`), so that history never delays this week."""

@@ -312,10 +312,10 @@ class TestExport:
         ("words", "table", "said"),
         [
             (("2999-01-01",), VENUES, "is in the future"),
-            (("yesterday",), VENUES, "is no day; give one as 2025-11-10"),
+            (("yesterday",), VENUES, "is not a day"),
             (("2025-12-21",), VENUES, "nothing of week 2025-11-21 was public on 2025-12-21"),
             ((REVISED, "--as-of", "2026-01-21"), VENUES, "give one of them"),
-            ((REVISED,), "otc_rejects", "otc_rejects has no such past"),
+            ((REVISED,), "otc_rejects", "not otc_rejects"),
         ],
     )
     def test_what_cannot_be_answered_is_refused(

@@ -22,6 +22,7 @@ from spine_assets.history import open_instance
 from spine_assets.sample import SampleFile, committed_week
 from spine_assets.weeks import Tier, VenueClass
 from spine_assets_tests import storages
+from spine_assets_tests.test_docs import command_of
 
 PROJECT = Path(__file__).parent.parent
 WEEK, NEXT = date(2025, 10, 10), date(2025, 10, 17)
@@ -256,7 +257,8 @@ def test_export_and_captures_use_tell_programs_what_was_done(spine: Spine, tmp_p
 
 def every(group: click.Group) -> Iterator[list[str]]:
     """The words of each command of a group."""
-    for name, command in group.commands.items():
+    for name in group.commands:
+        command = command_of(group, name)
         yield [name]
         if isinstance(command, click.Group):
             yield from ([name, *words] for words in every(command))

@@ -44,7 +44,8 @@ REMEDIES = {
 def commands(group: click.Group, before: str = "spine") -> list[str]:
     """Every command of the CLI, in full."""
     found = []
-    for name, command in group.commands.items():
+    for name in group.commands:
+        command = command_of(group, name)
         full = f"{before} {name}"
         if not isinstance(command, click.Group) or command.invoke_without_command:
             found.append(full)
@@ -53,12 +54,19 @@ def commands(group: click.Group, before: str = "spine") -> list[str]:
     return found
 
 
+def command_of(group: click.Group, name: str) -> click.Command:
+    """A command of a group, imported if the group is lazy."""
+    _, command, _ = group.resolve_command(click.Context(group), [name])
+    assert command is not None
+    return command
+
+
 def resolved(full: str) -> tuple[click.Command, list[str]] | None:
     """A command of the tree and the words after its name; None where it is not in the tree."""
     found: click.Command = main
     words = shlex.split(full)[1:]
     while words and isinstance(found, click.Group) and words[0] in found.commands:
-        found = found.commands[words.pop(0)]
+        found = command_of(found, words.pop(0))
     return None if found is main else (found, words)
 
 

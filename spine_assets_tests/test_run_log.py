@@ -20,12 +20,11 @@ from hypothesis import strategies as st
 
 from spine_assets import run_log
 from spine_assets.cli import main
-from spine_assets.cli.shared import NEWEST_RUNS
 from spine_assets.history import open_instance, x_meta
 from spine_assets.history.logged import MOST_CHARS, STATUSES, LoggedRun, logged
 from spine_assets.history.steps import missing
 from spine_assets.local_cluster import postgres
-from spine_assets.run_log import LOG_TABLES, NEWEST, RUNS, STEPS, LogTable, RunLog
+from spine_assets.run_log import LOG_TABLES, RUNS, STEPS, LogTable, RunLog
 from spine_assets.table import Type
 from spine_assets_tests import logged_runs
 from spine_assets_tests.conftest import in_memory
@@ -495,10 +494,6 @@ def test_without_dagster_a_query_says_what_to_do(
     done = CliRunner().invoke(main, ["db", "build", "file.duckdb"])
     assert done.exit_code == 0
     assert "without the tables of runs: there is no dagster.yaml" in done.output
-
-
-def test_the_commands_limit_is_the_declared_one() -> None:
-    assert NEWEST_RUNS == NEWEST
 
 
 def spine(*words: str) -> tuple[int, str, str]:

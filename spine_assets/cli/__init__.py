@@ -1,81 +1,94 @@
-"""The `spine` command: a thin front over the lake, the warehouse and Dagster's memory.
+"""The `spine` command: a thin front over the lake, the warehouse and Dagster's history.
 
-Heavy modules are imported by the command that needs them, so that `spine --help` answers
-at once. Exit codes of every command: 0 done, 1 failed or refused (the message says why and
-what to run), 2 wrong usage. Finding something wrong is no failure: `spine anomalies` and
-`spine status` end with 0 whatever they tell. `spine runs cancel` ends with 1 where the run had
-ended already or did not stop.
+A command's module is imported when the command runs (`lazy_group`), so that `spine --help` is
+quick; modules import at their top. Dagster takes longer to import than all else together, so a
+command that can complete its options, print its help or do its work without Dagster imports it
+in the function that needs it.
+
+Exit codes of every command: 0 done, 1 failed or refused (the message says why and what to run),
+2 wrong usage. A finding is not a failure: `spine anomalies` and `spine status` end with 0
+whatever they report. `spine runs cancel` ends with 1 if the run had already ended or did not
+stop.
 """
 
 from __future__ import annotations
 
 import click
 
-from spine_assets.cli.anomalies import anomalies
-from spine_assets.cli.backfill import backfill
-from spine_assets.cli.compare import compare
-from spine_assets.cli.completion import completion
-from spine_assets.cli.database import db
-from spine_assets.cli.doctor import doctor
-from spine_assets.cli.fetch import fetch
-from spine_assets.cli.finra_sim import finra_sim
-from spine_assets.cli.lake import lake
-from spine_assets.cli.look import query, status, week
-from spine_assets.cli.past import captures, diff, export
-from spine_assets.cli.pipelines import pipelines
-from spine_assets.cli.report import report
-from spine_assets.cli.run import list_pipelines, run
-from spine_assets.cli.runs import runs
-from spine_assets.cli.shell import shell
-from spine_assets.cli.synthetic import sample
-from spine_assets.cli.trace import trace
+from spine_assets.cli.lazy_group import LazyGroup
+
+COMMANDS = {
+    "anomalies": (
+        "anomalies:anomalies",
+        "List what checks found: the latest failure or warning of each check and week.",
+    ),
+    "backfill": (
+        "backfill:backfill",
+        "Build the weeks FROM..TO that have input; without them, all weeks.",
+    ),
+    "captures": (
+        "past:captures",
+        "List what arrived when, and which capture of each tier and class is current.",
+    ),
+    "compare": (
+        "compare:compare",
+        "Build the same weeks on each backend and compare times and tables.",
+    ),
+    "completion": (
+        "completion:completion",
+        "Print the script with which SHELL completes spine's command lines.",
+    ),
+    "db": ("database:db", "Create the DuckDB views over the lake, or a database file of tables."),
+    "diff": ("past:diff", "Show what each correction of WEEK changed: rows and shares."),
+    "doctor": (
+        "doctor:doctor",
+        "Examine this installation and list its problems with their remedies.",
+    ),
+    "export": (
+        "past:export",
+        "Write weeks of a table, as they are now or as they were at an earlier time.",
+    ),
+    "fetch": (
+        "fetch:fetch",
+        "Fetch missing and changed weeks from FINRA into the landing folder.",
+    ),
+    "finra-sim": (
+        "finra_sim:finra_sim",
+        "Serve synthetic weeks as FINRA's query API does, on this machine only.",
+    ),
+    "lake": ("lake:lake", "Copy the lake's files to another place, or compare two places."),
+    "list": ("run:list_pipelines", "List the pipelines of all domains, with their parameters."),
+    "pipelines": ("pipelines:pipelines", "Validate the pipelines that are declared in YAML."),
+    "query": ("look:query", "Run one SELECT over the tables, without locks or changes."),
+    "report": ("report:report", "Show the report of a WEEK, an HTML page with charts and checks."),
+    "run": (
+        "run:run",
+        "Run a PIPELINE in this process, or in the queue of a running daemon.",
+    ),
+    "runs": ("runs:runs", "List runs, newest first; show, cancel or delete them."),
+    "sample": ("synthetic:sample", "Write synthetic weekly files in FINRA's format."),
+    "shell": ("shell:shell", "Open Python with the lake, DuckDB, settings and Dagster at hand."),
+    "status": (
+        "look:status",
+        "Show the arrival board: weeks by tiers and tables, and unusable files.",
+    ),
+    "trace": (
+        "trace:trace",
+        "Trace the numbers of SYMBOL in WEEK back to delivered lines, and forward.",
+    ),
+    "week": ("look:week", "Summarize a WEEK: top venues, top symbols, restatements, checks."),
+}
+"""By name: where the command is, and the first sentence of its help."""
 
 
 @click.group(
+    cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(package_name="spine-assets")
 def main() -> None:
-    """FINRA weekly OTC Transparency data: look at it, query it, keep it."""
+    """Build, inspect, query and export FINRA's weekly OTC Transparency data."""
 
 
-_COMMANDS = (
-    list_pipelines,
-    run,
-    pipelines,
-    backfill,
-    compare,
-    status,
-    anomalies,
-    runs,
-    week,
-    report,
-    query,
-    captures,
-    diff,
-    trace,
-    export,
-    sample,
-    finra_sim,
-    db,
-    lake,
-    doctor,
-    fetch,
-    shell,
-    completion,
-)
-for command in _COMMANDS:
-    main.add_command(command)
-
-
-def _keep_examples(command: click.Command) -> None:
-    """Make click keep the lines of examples as they are, which a backspace above them asks for.
-
-    Written out, as a linted docstring has it, a backspace is two ordinary characters.
-    """
-    command.help = (command.help or "").replace("\\b", "\b")
-    for below in command.commands.values() if isinstance(command, click.Group) else ():
-        _keep_examples(below)
-
-
-_keep_examples(main)
+for _name, (_path, _short_help) in COMMANDS.items():
+    main.add_lazy(_name, f"{__name__}.{_path}", _short_help)

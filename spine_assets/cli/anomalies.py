@@ -1,31 +1,47 @@
-"""The command that tells what checks found wrong."""
+"""The command that lists what checks found."""
 
 from __future__ import annotations
 
-import json
 from datetime import date
 from typing import TYPE_CHECKING
 
 import click
 
-from spine_assets.cli.shared import COUNT, TABLE_NAMES, WeekType, as_json_option, open_lake, told
+from spine_assets.cli import render_anomalies
+from spine_assets.cli.errors import open_lake, reports_errors
+from spine_assets.cli.shared import (
+    COUNT,
+    WeekType,
+    as_json_option,
+    print_json,
+)
+from spine_assets.otc import raw
+from spine_assets.otc.scanning import scan
+from spine_assets.otc.tables import TABLES
+from spine_assets.settings import load_settings
 
 if TYPE_CHECKING:
     from spine_assets.history import Finding
 
-_LISTED = 50  # a few screens; more are counted
+_LISTED = 50  # a few screens; the rest is counted
 
 
 @click.command()
 @click.option("--week", type=WeekType(), help="Only this week, with sample rows.")
-@click.option("--table", type=click.Choice(TABLE_NAMES), help="Only checks of this table.")
 @click.option(
-    "--severity", type=click.Choice(("warn", "error"), case_sensitive=False), help="Only these."
+    "--table",
+    type=click.Choice([table.name for table in TABLES]),
+    help="Only checks of this table.",
+)
+@click.option(
+    "--severity",
+    type=click.Choice(("warn", "error"), case_sensitive=False),
+    help="Only findings of this severity.",
 )
 @click.option("--limit", type=COUNT, default=_LISTED, show_default=True, help="Findings listed.")
-@click.option("--samples", is_flag=True, help="Show sample rows also where many weeks are told.")
+@click.option("--samples", is_flag=True, help="Show sample rows; default: with --week.")
 @as_json_option
-@told
+@reports_errors
 def anomalies(
     week: date | None,
     table: str | None,
@@ -34,40 +50,39 @@ def anomalies(
     samples: bool,
     as_json: bool,
 ) -> None:
-    """What checks found: the latest evaluation of each check and week that failed or warned.
+    """List what checks found: the latest failure or warning of each check and week.
 
     Newest week first. The exit code is 0 whether anything is found or not.
     """
-    from spine_assets.cli import render_anomalies
-    from spine_assets.history import findings, open_instance
-
-    with open_instance() as instance:
-        found = findings(instance, table=table, week=week)
-        found = _of_this_lake(found, instance)
+    found = _found(table, week)
     if severity:
         found = [item for item in found if item.severity == severity.upper()]
     shown, more = found[:limit], max(0, len(found) - limit)
     if as_json:
         listed = [render_anomalies.as_json(item) for item in shown]
-        click.echo(json.dumps({"anomalies": listed, "more": more}, indent=1))
+        print_json({"anomalies": listed, "more": more})
         return
     render_anomalies.listed(shown, more, samples=samples or week is not None)
 
 
-def _of_this_lake(found: list[Finding], instance: object) -> list[Finding]:
+def _found(table: str | None, week: date | None) -> list[Finding]:
     """Findings on weeks of this lake: captured in it, or landed here and then failed.
 
-    Two lakes may share one Dagster: what was said of a week of the other is not told.
+    Two lakes may share one Dagster; findings on weeks of the other lake are left out.
     """
-    from spine_assets.history import table_states
-    from spine_assets.otc.scanning import scan
-    from spine_assets.settings import load_settings
+    from spine_assets.history import (  # noqa: PLC0415 - Dagster is slow to import
+        findings,
+        open_instance,
+        table_states,
+    )
 
-    held = set(open_lake().weeks("otc_raw"))
-    others = sorted({item.week_ending for item in found} - held)
-    if others:
-        settings = load_settings()
-        landed = set(scan(settings.landing_path, settings.landing_index_path).weeks())
-        states = table_states(instance, others)  # type: ignore[arg-type]
-        held |= {week for week in others if week in landed and states["otc_raw", week] == "failed"}
+    with open_instance() as instance:
+        found = findings(instance, table=table, week=week)
+        held = set(open_lake().weeks(raw.TABLE.name))
+        others = sorted({item.week_ending for item in found} - held)
+        if others:
+            settings = load_settings()
+            landed = set(scan(settings.landing_path, settings.landing_index_path).weeks())
+            states = table_states(instance, others)
+            held |= {w for w in others if w in landed and states[raw.TABLE.name, w] == "failed"}
     return [item for item in found if item.week_ending in held]

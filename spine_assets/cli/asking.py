@@ -1,30 +1,29 @@
-"""The database that a query is asked: with the views that it needs, of all or of a tenant."""
+"""The database in which a query runs: with the views that it needs, of the lake or of a tenant."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 import click
+import duckdb
 
-from spine_assets.cli.shared import open_lake
+from spine_assets.cli.errors import open_lake
 from spine_assets.core.text import nearest
-
-if TYPE_CHECKING:
-    import duckdb
+from spine_assets.declarative import reading
+from spine_assets.declarative.place import Place, tenants_in
+from spine_assets.otc.tables import TABLES
+from spine_assets.settings import load_settings
+from spine_assets.warehouse import connect
+from spine_assets.warehouse_views import declared_views, needs_analysis
 
 
 @contextmanager
 def warehouse_of(sql: str, tenant: str | None) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A private database for a query."""
-    from spine_assets.otc.tables import TABLES
-    from spine_assets.warehouse import connect
-    from spine_assets.warehouse_views import declared_views, needs_analysis
-
+    """A private in-memory database with views, for one query."""
     lake = open_lake()
     if tenant is not None:
-        with _of_tenant(tenant) as connection:
+        with _tenant_warehouse(tenant) as connection:
             yield connection
         return
     with connect(lake, TABLES, analysis=needs_analysis(sql)) as connection:
@@ -34,10 +33,7 @@ def warehouse_of(sql: str, tenant: str | None) -> Iterator[duckdb.DuckDBPyConnec
 
 
 @contextmanager
-def _of_tenant(tenant: str) -> Iterator[duckdb.DuckDBPyConnection]:
-    from spine_assets.declarative import reading
-    from spine_assets.declarative.place import Place, tenants_in
-    from spine_assets.settings import load_settings
+def _tenant_warehouse(tenant: str) -> Iterator[duckdb.DuckDBPyConnection]:
 
     place = Place.of(load_settings(), tenant)
     known = tenants_in(place.shared)
@@ -45,8 +41,10 @@ def _of_tenant(tenant: str) -> Iterator[duckdb.DuckDBPyConnection]:
         declared = [item.pipeline for item in reading.declared()]
         own = [item.pipeline_id for item in declared if item.tenant_id == tenant]
         if own:
-            raise click.ClickException(f"{tenant} has no tables yet; spine run {own[0]} makes some")
-        said = nearest(tenant, known) if known else "no tenant has tables yet"
-        raise click.ClickException(f"there is no tenant {tenant}; {said}")
+            raise click.ClickException(
+                f"{tenant} has no tables yet; spine run {own[0]} builds some"
+            )
+        hint = nearest(tenant, known) if known else "no tenant has tables yet"
+        raise click.ClickException(f"there is no tenant {tenant}; {hint}")
     with place.connect() as connection:
         yield connection

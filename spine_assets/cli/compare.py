@@ -1,35 +1,39 @@
-"""The command that runs the same weeks on each backend."""
+"""The command that compares the backends on the same weeks."""
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from spine_assets.cli.shared import COUNT, WeekType, as_json_option, told
+from spine_assets.cli import render_compare
+from spine_assets.cli.errors import reports_errors
+from spine_assets.cli.shared import (
+    COUNT,
+    WeekType,
+    as_json_option,
+    print_json,
+)
+from spine_assets.comparison import sides
+from spine_assets.comparison.backends import BACKENDS, missing
+from spine_assets.otc.scanning import scan
+from spine_assets.settings import load_settings
 
-if TYPE_CHECKING:
-    pass
-
-_WEEKS = 4  # a minute a backend, and enough weeks that one more or less shows
-# Written out: importing the settings would cost `spine --help` its speed. A test compares.
-BACKENDS = ("in_process", "multiprocess", "celery")
+_WEEKS = 4  # a minute per backend, and enough weeks to show a cost per week
 
 
 class BackendsType(click.ParamType[tuple[str, ...]]):
-    """Names of backends with commas between."""
+    """Names of backends, separated by commas."""
 
     name = "backends"
 
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[str, ...]:
-        """Read the names."""
+        """Parse the names."""
         if isinstance(value, tuple):
             return value
         names = tuple(dict.fromkeys(part.strip() for part in str(value).split(",")))
@@ -43,10 +47,16 @@ class BackendsType(click.ParamType[tuple[str, ...]]):
 @click.option("--last", type=WeekType(), help="Last week.")
 @click.option("--weeks", type=COUNT, help=f"Newest weeks with files; default: {_WEEKS}.")
 @click.option("--backends", type=BackendsType(), metavar="A,B", help="Default: all that can run.")
-@click.option("--repeat", type=COUNT, default=1, show_default=True, help="Times; medians are told.")
-@click.option("--workers", type=COUNT, default=1, show_default=True, help="Of Celery.")
+@click.option(
+    "--repeat",
+    type=COUNT,
+    default=1,
+    show_default=True,
+    help="Runs per backend; medians are reported.",
+)
+@click.option("--workers", type=COUNT, default=1, show_default=True, help="Celery workers.")
 @as_json_option
-@told
+@reports_errors
 def compare(
     first: date | None,
     last: date | None,
@@ -56,21 +66,17 @@ def compare(
     workers: int,
     as_json: bool,
 ) -> None:
-    r"""Build the same weeks on each backend; tell status, time, overhead, and if tables are equal.
+    r"""Build the same weeks on each backend and compare times and tables.
 
     \b
     spine compare --weeks 4
     spine compare --first 2025-10-03 --last 2025-11-21 --backends in_process,celery
 
-    Each builds into a lake and a Dagster storage of its own in a temporary folder, which is
-    deleted; your lake and history stay as they are. Exit code 1: a backend failed, its tables
-    differ, or one that was named is not available.
+    It reports status, time and overhead, and whether the tables are equal. Each backend builds
+    into its own lake and Dagster storage in a temporary folder, which is deleted; your lake and
+    history are not changed. Exit code 1: a backend failed, its tables differ, or one that was
+    named is not available.
     """
-    from spine_assets.cli import render_compare
-    from spine_assets.comparison import sides
-    from spine_assets.comparison.backends import missing
-    from spine_assets.settings import load_settings
-
     if weeks and (first or last):
         raise click.UsageError("give --weeks, or --first and --last")
     if (first is None) != (last is None):
@@ -89,10 +95,10 @@ def compare(
             Path(name),
             repeat=repeat,
             workers=workers,
-            tell=lambda said: click.echo(said, err=True),
+            tell=lambda text: click.echo(text, err=True),
         )
     if as_json:
-        click.echo(json.dumps(render_compare.as_json(chosen, found, absent), indent=1))
+        print_json(render_compare.as_json(chosen, found, absent))
     else:
         render_compare.show(chosen, found, absent)
     if not all(side.is_ok and side.is_equal for side in found):
@@ -100,10 +106,7 @@ def compare(
 
 
 def _chosen(first: date | None, last: date | None, newest: int) -> Sequence[date]:
-    """Weeks with files: those from first to last, or the newest."""
-    from spine_assets.otc.scanning import scan
-    from spine_assets.settings import load_settings
-
+    """Weeks with files: from first to last, or the newest."""
     settings = load_settings()
     landed = scan(settings.landing_path, settings.landing_index_path).weeks()
     if first is not None and last is not None:
@@ -113,7 +116,7 @@ def _chosen(first: date | None, last: date | None, newest: int) -> Sequence[date
         found, where = landed[-newest:], "here"
     if not found:
         raise click.ClickException(
-            f"no file {where} to compare with in {settings.landing_path}: deliver some, or "
-            "spine sample writes synthetic ones"
+            f"there is no file {where} to compare with in {settings.landing_path}: deliver some, "
+            "or write synthetic ones with spine sample"
         )
     return found

@@ -1,8 +1,8 @@
-"""Values that the shell completes: weeks, capture ids, and what else is named on a command line.
+"""Values that a shell completes: weeks and capture ids.
 
-Each is a function from what click gives to texts; it must be quick, so it lists folders and
-imports none of the heavy modules, and silent, so what it cannot read completes nothing. A new
-kind of value is one more function here.
+Each is a function that click calls for completions. It must be quick, so it lists folders instead
+of opening files, and silent, so an unreadable lake completes nothing. A new kind of value is one
+more function here.
 """
 
 from __future__ import annotations
@@ -15,20 +15,25 @@ from typing import Any
 
 import click
 
+from spine_assets.lake import LakeError
+from spine_assets.lakes import open_lake
+from spine_assets.otc import raw
+from spine_assets.settings import load_settings
+
 Completer = Callable[[click.Context | None, click.Parameter | None, str], list[str]]
-_RAW = "otc_raw"
+_RAW = raw.TABLE.name
 _WEEK = "week_ending="
 _PARQUET = ".parquet"
 
 
 def quiet(complete: Callable[[], list[str]]) -> Completer:
-    """Offer what begins with the typed text; nothing where it cannot be told."""
+    """Keep the values that begin with the typed text; none where they cannot be read."""
 
     @wraps(complete)
     def offered(context: Any, parameter: Any, incomplete: str) -> list[str]:
         try:
             return [text for text in complete() if text.startswith(incomplete)]
-        except (ImportError, OSError, ValueError):  # ValueError: settings that are wrong
+        except (ImportError, OSError, ValueError, LakeError):  # ValueError: invalid settings
             return []
 
     return offered
@@ -36,14 +41,14 @@ def quiet(complete: Callable[[], list[str]]) -> Completer:
 
 @quiet
 def weeks() -> list[str]:
-    """Weeks that are captured, newest first."""
+    """Captured weeks, newest first."""
     root = _root()
     return _weeks_in(root) if isinstance(root, Path) else _in_bucket(root)[0]
 
 
 @quiet
 def capture_ids() -> list[str]:
-    """Ids of all captures, those of the newest week first."""
+    """Ids of all captures, newest week first."""
     root = _root()
     if isinstance(root, Path):
         names = [
@@ -62,7 +67,6 @@ def capture_ids() -> list[str]:
 
 
 def _root() -> Path | str:
-    from spine_assets.settings import load_settings
 
     return load_settings().lake_place
 
@@ -74,12 +78,6 @@ def _weeks_in(root: Path) -> list[str]:
 
 
 def _in_bucket(url: str) -> tuple[list[str], list[str]]:
-    """Weeks and names of captures, newest week first; one request, but a heavy module."""
-    from spine_assets.lake import LakeError  # polars is slow to import
-    from spine_assets.lakes import open_lake
-
-    try:
-        held = sorted(open_lake(url).names(_RAW).items(), reverse=True)
-    except LakeError:
-        return [], []
+    """Weeks and names of captures, newest week first, with one request."""
+    held = sorted(open_lake(url).names(_RAW).items(), reverse=True)
     return [str(week) for week, _ in held], [name for _, names in held for name in names]

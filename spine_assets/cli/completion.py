@@ -1,8 +1,9 @@
-"""The command that prints the script by which a shell completes `spine`."""
+"""The command that prints the completion script of a shell."""
 
 from __future__ import annotations
 
 import click
+from click.shell_completion import BashComplete, FishComplete, ZshComplete
 
 _SHELLS = ("bash", "zsh", "fish")
 
@@ -11,17 +12,16 @@ _SHELLS = ("bash", "zsh", "fish")
 @click.argument("shell", type=click.Choice(_SHELLS))
 @click.pass_context
 def completion(context: click.Context, shell: str) -> None:
-    r"""Print the script that lets SHELL complete commands, options, weeks, tables and captures.
+    r"""Print the script with which SHELL completes spine's command lines.
 
     \b
     bash   echo 'eval "$(spine completion bash)"' >> ~/.bashrc
     zsh    echo 'eval "$(spine completion zsh)"' >> ~/.zshrc   (after compinit)
     fish   spine completion fish > ~/.config/fish/completions/spine.fish
 
-    Then open a new shell. `spine` must be found there: activate .venv, or put .venv/bin on PATH.
+    It completes commands, options, weeks, tables and captures. Then open a new shell, in which
+    `spine` must be on PATH: activate .venv, or add .venv/bin.
     """
-    from click.shell_completion import BashComplete, FishComplete, ZshComplete
-
-    made = {"bash": BashComplete, "zsh": ZshComplete, "fish": FishComplete}[shell]
-    script = made(context.find_root().command, {}, "spine", "_SPINE_COMPLETE")
+    shell_class = {"bash": BashComplete, "zsh": ZshComplete, "fish": FishComplete}[shell]
+    script = shell_class(context.find_root().command, {}, "spine", "_SPINE_COMPLETE")
     click.echo(script.source(), nl=False)

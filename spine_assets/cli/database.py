@@ -1,74 +1,68 @@
-"""Commands of the DuckDB side."""
+"""Commands about the DuckDB views and database files."""
 
 from __future__ import annotations
 
-import json
 from contextlib import nullcontext
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
+from spine_assets.cli import render, run_logs
+from spine_assets.cli.errors import open_lake, reports_errors
 from spine_assets.cli.shared import (
     COUNT,
-    TABLE_NAMES,
     NameChoice,
     WeekType,
     as_json_option,
-    open_lake,
-    told,
+    print_json,
 )
+from spine_assets.database_file import Built, build_database, parts
+from spine_assets.declarative.place import tenant_lake, tenants_in
+from spine_assets.otc import raw, rejects
+from spine_assets.otc.tables import TABLES
+from spine_assets.settings import load_settings
+from spine_assets.warehouse_view_file import ensure_view_file, remove_view_file
 
-if TYPE_CHECKING:
-    from spine_assets.database_file import Built
-
-_AS_DELIVERED = ("otc_raw", "otc_rejects")
+_TABLE_NAMES = [table.name for table in TABLES]
+_AS_DELIVERED = (raw.TABLE.name, rejects.TABLE.name)
 _MB = 1_000_000
 
 
 @click.group()
 def db() -> None:
-    """The DuckDB side: views over the lake, or a database file of tables."""
+    """Create the DuckDB views over the lake, or a database file of tables."""
 
 
 @db.command("init")
 @as_json_option
-@told
+@reports_errors
 def db_init(as_json: bool) -> None:
-    """Make the folders, empty tables and the file of views."""
-    from spine_assets.otc.tables import TABLES
-    from spine_assets.settings import load_settings
-    from spine_assets.warehouse_view_file import ensure_view_file
-
+    """Create the folders, empty tables and the file of views."""
     settings = load_settings()
     settings.landing_path.mkdir(parents=True, exist_ok=True)
     made = ensure_view_file(settings.warehouse_path, open_lake(), TABLES)
     if as_json:
         places = {"landing": settings.landing_path, "lake": settings.lake_place}
         shown = {name: str(path) for name, path in places.items()}
-        click.echo(json.dumps({"file": str(settings.warehouse_path), "made": made} | shown))
+        print_json({"file": str(settings.warehouse_path), "made": made} | shown, None)
         return
-    click.echo(f"{'made' if made else 'up to date:'} {settings.warehouse_path}")
+    click.echo(f"{'created' if made else 'up to date:'} {settings.warehouse_path}")
 
 
 @db.command("reset")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @as_json_option
-@told
+@reports_errors
 def db_reset(yes: bool, as_json: bool) -> None:
-    """Delete the lake and the views; delivered files and Dagster's history stay.
+    """Delete the lake and the views; keep delivered files and Dagster's history.
 
-    Captures of files that are no longer in the landing folder are lost for good.
+    Captures of files that are no longer in the landing folder are lost.
     """
-    from spine_assets.declarative.place import tenant_lake, tenants_in
-    from spine_assets.settings import load_settings
-    from spine_assets.warehouse_view_file import remove_view_file
-
     if as_json and not yes:
-        raise click.UsageError("with --json nothing can be asked; say --yes to delete the lake")
+        raise click.UsageError("--json cannot ask; give --yes to delete the lake")
     settings, lake = load_settings(), open_lake()
-    weeks = len(lake.weeks("otc_raw"))
+    weeks = len(lake.weeks(raw.TABLE.name))
     if not yes:
         click.confirm(f"Delete {lake.root} with {weeks} weeks of captures?", abort=True)
     for tenant in tenants_in(lake):
@@ -77,7 +71,7 @@ def db_reset(yes: bool, as_json: bool) -> None:
     remove_view_file(settings.warehouse_path)
     if as_json:
         deleted = [str(lake.root), str(settings.warehouse_path)]
-        click.echo(json.dumps({"deleted": deleted, "weeks": weeks}))
+        print_json({"deleted": deleted, "weeks": weeks}, None)
         return
     click.echo(f"deleted {lake.root} and {settings.warehouse_path}")
 
@@ -87,9 +81,9 @@ def db_reset(yes: bool, as_json: bool) -> None:
 @click.option(
     "--table",
     "names",
-    type=NameChoice(TABLE_NAMES),
+    type=NameChoice(_TABLE_NAMES),
     multiple=True,
-    help="Only this table; repeatable. Default: all but otc_raw and otc_rejects.",
+    help=f"Only this table; repeatable. Default: all but {' and '.join(_AS_DELIVERED)}.",
 )
 @click.option("--all", "every", is_flag=True, help="All tables: twice the size and time.")
 @click.option("--since", type=WeekType(), metavar="WEEK", help="First week; default: all.")
@@ -102,30 +96,25 @@ def db_reset(yes: bool, as_json: bool) -> None:
     help="Memory for sorting; what exceeds it goes to disk, beside FILE.",
 )
 @as_json_option
-@told
+@reports_errors
 def db_build(
     file: Path, names: tuple[str, ...], every: bool, since: date | None, memory: int, as_json: bool
 ) -> None:
-    r"""Write a real DuckDB FILE of tables: a copy of the lake, sorted for fast questions.
+    r"""Write a DuckDB database FILE: a copy of the lake's tables, sorted for fast queries.
 
     \b
     spine db build data/otc.duckdb --since 2024-01-05
 
-    An earlier FILE of this command is replaced when the new one is whole; whoever has it open
-    goes on reading it. Its table spine_build tells which builds of which weeks it holds. Without
-    --table it also has all runs of Dagster and their steps, as x_meta_pipeline_runs and
-    x_meta_step_logs.
+    An earlier FILE of this command is replaced once the new one is complete; readers that have
+    it open keep the old content. Its table spine_build lists which builds of which weeks it
+    holds. Without --table it also has all Dagster runs and their steps, as x_meta_pipeline_runs
+    and x_meta_step_logs.
     """
-    from spine_assets.cli import render, run_logs
-    from spine_assets.database_file import build_database, parts
-    from spine_assets.otc.tables import TABLES
-    from spine_assets.settings import load_settings
-
     if names and every:
-        raise click.UsageError("--table chooses tables and --all takes every one; give one of them")
+        raise click.UsageError("give --table or --all, not both")
     if file.resolve() == load_settings().warehouse_path.resolve():
-        raise click.ClickException(f"{file} is the file of views; choose another name")
-    wanted = names or [name for name in TABLE_NAMES if every or name not in _AS_DELIVERED]
+        raise click.ClickException(f"{file} is the file of views; give another name")
+    wanted = names or [name for name in _TABLE_NAMES if every or name not in _AS_DELIVERED]
     tables = tuple(table for table in TABLES if table.name in wanted)
     lake = open_lake()
     steps = len(parts(lake, tables, since))
@@ -137,7 +126,7 @@ def db_build(
             file, lake, tables, since=since, memory_gb=memory, runs=logged, advance=advance
         )
     if as_json:
-        click.echo(json.dumps(_built_json(built, since)))
+        print_json(_built_json(built, since), None)
         return
     for name, rows in built.rows.items():
         click.echo(f"{name:20} {rows:>14,} rows {built.weeks[name]:>6,} weeks")
@@ -147,7 +136,7 @@ def db_build(
 
 
 def _built_json(built: Built, since: date | None) -> dict[str, object]:
-    """What was written; sizes in bytes."""
+    """What was written, for programs."""
     return {
         "file": str(built.file),
         "bytes": built.size,

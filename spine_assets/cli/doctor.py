@@ -1,13 +1,18 @@
-"""The command that says what is wrong with an installation."""
+"""The command that examines an installation."""
 
 from __future__ import annotations
 
-import json
+import logging
 from pathlib import Path
 
 import click
 
-from spine_assets.cli.shared import as_json_option, visible
+from spine_assets.cli.shared import (
+    as_json_option,
+    print_json,
+    visible,
+)
+from spine_assets.doctor import Outcome, examine
 
 _COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 
@@ -15,20 +20,16 @@ _COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 @click.command()
 @as_json_option
 def doctor(as_json: bool) -> None:
-    r"""Say what is wrong with this installation, and how to mend it; nothing is changed.
+    r"""Examine this installation and list its problems with their remedies.
 
     \b
     spine doctor
     spine doctor --json
 
-    Exit code 1: an examination failed. Warnings may be meant so.
+    Nothing is changed. Exit code 1: an examination failed. A warning may be intended.
     """
-    import logging
-
-    logging.disable(logging.CRITICAL)  # what libraries would log is told as a finding
+    logging.disable(logging.CRITICAL)  # what libraries would log is a finding here
     try:
-        from spine_assets.doctor import Outcome, examine
-
         found = []
         for item in examine(Path.cwd()):
             found.append(item)
@@ -38,7 +39,7 @@ def doctor(as_json: bool) -> None:
         logging.disable(logging.NOTSET)
     counts = {kind: sum(item.finding.outcome is kind for item in found) for kind in Outcome}
     if as_json:
-        click.echo(json.dumps([item.as_json() for item in found], indent=1))
+        print_json([item.as_json() for item in found])
     else:
         click.echo(", ".join(f"{number} {kind}" for kind, number in counts.items()))
     if counts[Outcome.FAIL]:

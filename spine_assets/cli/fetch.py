@@ -1,22 +1,39 @@
-"""The command that asks FINRA for files."""
+"""The command that fetches weeks from FINRA."""
 
 from __future__ import annotations
 
-import json
 from datetime import date
 
 import click
 
-from spine_assets.cli.shared import NameChoice, WeekType, as_json_option, told
+from spine_assets.cli import render_fetch
+from spine_assets.cli.errors import reports_errors
+from spine_assets.cli.shared import (
+    NameChoice,
+    WeekType,
+    as_json_option,
+    print_json,
+)
+from spine_assets.finra.client import FinraClient
+from spine_assets.finra.fetching import Wanted, offered, plan
+from spine_assets.finra.place import fetch_all, not_offered, open_holdings
+from spine_assets.settings import load_finra_settings, load_settings
+from spine_assets.weeks import Tier, VenueClass, tier_of
 
-_TIERS = ("T1", "T2", "OTCE", "NMS_TIER_1", "NMS_TIER_2", "OTC")
-_CLASSES = {"ats": ("ATS",), "non-ats": ("NON_ATS",), "both": ("ATS", "NON_ATS")}
+_TIERS = ("T1", "T2", "OTCE", *(tier.value for tier in Tier))  # FINRA's ids, and ours
+_CLASSES = {
+    "ats": [VenueClass.ATS],
+    "non-ats": [VenueClass.NON_ATS],
+    "both": list(VenueClass),
+}
 
 
 @click.command()
 @click.option("--week", "weeks", type=WeekType(), multiple=True, help="This week; repeatable.")
-@click.option("--since", type=WeekType(), help="All weeks from this one on.")
-@click.option("--all", "everything", is_flag=True, help="All that FINRA offers, about five years.")
+@click.option("--since", type=WeekType(), help="This week and all later ones.")
+@click.option(
+    "--all", "everything", is_flag=True, help="All weeks that FINRA offers, about five years."
+)
 @click.option("--tier", "tiers", type=NameChoice(_TIERS), multiple=True, help="Repeatable.")
 @click.option(
     "--class", "classes", type=NameChoice(list(_CLASSES)), default="both", show_default=True
@@ -24,11 +41,11 @@ _CLASSES = {"ats": ("ATS",), "non-ats": ("NON_ATS",), "both": ("ATS", "NON_ATS")
 @click.option(
     "--recheck",
     is_flag=True,
-    help="Also ask again for what came long after its publication.",
+    help="Also request again what was fetched long after its publication.",
 )
-@click.option("--dry-run", is_flag=True, help="Only say what would be asked for.")
+@click.option("--dry-run", is_flag=True, help="Only list what would be requested.")
 @as_json_option
-@told
+@reports_errors
 def fetch(
     weeks: tuple[date, ...],
     since: date | None,
@@ -39,21 +56,14 @@ def fetch(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    r"""Fetch weeks from FINRA into the landing folder: what is missing, and what has changed.
+    r"""Fetch missing and changed weeks from FINRA into the landing folder.
 
     \b
     spine fetch --week 2025-11-21
     spine fetch --since 2025-10-03 --tier T1 --class ats
     """
-    from spine_assets.cli import render_fetch
-    from spine_assets.finra.client import FinraClient
-    from spine_assets.finra.fetching import Wanted, offered, plan
-    from spine_assets.finra.place import fetch_all, not_offered, open_holdings
-    from spine_assets.settings import load_finra_settings, load_settings
-    from spine_assets.weeks import Tier, VenueClass, tier_of
-
     if bool(weeks) + bool(since) + everything != 1:
-        raise click.UsageError("say which weeks: --week WEEK, --since WEEK or --all")
+        raise click.UsageError("give the weeks: --week WEEK, --since WEEK or --all")
     settings, asked = load_settings(), load_finra_settings()
     holdings = open_holdings(settings)
     with FinraClient(asked) as client:
@@ -62,14 +72,14 @@ def fetch(
         wanted = Wanted(
             weeks=set(weeks) or {week for week in known if since is None or week >= since},
             tiers={tier for name in tiers if (tier := tier_of(name))} or set(Tier),
-            classes=[VenueClass(name) for name in _CLASSES[classes]],
+            classes=_CLASSES[classes],
             recheck=recheck,
         )
-        gone = [not_offered(week, wanted.tiers, offers) for week in weeks if week not in known]
-        if gone:
-            raise click.ClickException("; ".join(gone))
+        missing = [not_offered(week, wanted.tiers, offers) for week in weeks if week not in known]
+        if missing:
+            raise click.ClickException("; ".join(missing))
         if since and known and since < min(known):
-            click.echo(f"FINRA serves no week before {min(known)}", err=True)
+            click.echo(f"FINRA offers no week before {min(known)}", err=True)
         tasks = plan(offers, holdings, wanted)
         if dry_run:
             render_fetch.planned(tasks, holdings, as_json=as_json)
@@ -78,7 +88,7 @@ def fetch(
             report = fetch_all(client, holdings, settings, tasks, moved)
         requests = client.requests
     if as_json:
-        click.echo(json.dumps(render_fetch.as_json(report, requests), indent=1))
+        print_json(render_fetch.as_json(report, requests))
     else:
         render_fetch.report(report, requests, settings.landing_path)
     if report.failures:

@@ -1,35 +1,39 @@
-"""The command that serves synthetic data as FINRA's query API does."""
+"""The command that simulates FINRA's query API."""
 
 from __future__ import annotations
 
-import json
 import signal
 import threading
 from dataclasses import replace
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from spine_assets.cli.shared import COUNT, as_json_option, told
+from spine_assets.cli.errors import reports_errors
+from spine_assets.cli.shared import (
+    COUNT,
+    as_json_option,
+    print_json,
+)
+from spine_assets.finra_sim import Options, Server, serving
+from spine_assets.finra_sim.faults import USUAL_FAULTS
+from spine_assets.finra_sim.options import CLIENT_ID, CLIENT_SECRET
 
-if TYPE_CHECKING:
-    from spine_assets.finra_sim import Server
-
-_PORT = 8713  # of no service that is known
+_PORT = 8713  # not used by a well-known service
 
 
-class DayType(click.ParamType[date]):
-    """Any day, as YYYY-MM-DD."""
+class AnyDayType(click.ParamType[date]):
+    """Any day, also a future one, as YYYY-MM-DD."""
 
     name = "date"
 
     def convert(self, value: Any, param: Any, ctx: Any) -> date:
-        """Read a day."""
+        """Parse a day."""
         try:
             return value if isinstance(value, date) else date.fromisoformat(value)
         except ValueError:
-            self.fail(f"{value!r} is no date; give one as 2025-12-29", param, ctx)
+            self.fail(f"{value!r} is not a date; write it like 2025-12-29", param, ctx)
 
 
 @click.command("finra-sim")
@@ -40,15 +44,17 @@ class DayType(click.ParamType[date]):
     show_default=True,
     help="Loopback port; 0: a free one.",
 )
-@click.option("--today", type=DayType(), help="FINRA's day; default: today. See /sim/clock.")
-@click.option("--rows", type=COUNT, default=10_000, show_default=True, help="ATS rows a week.")
+@click.option(
+    "--today", type=AnyDayType(), help="The simulated day; default: today. See /sim/clock."
+)
+@click.option("--rows", type=COUNT, default=10_000, show_default=True, help="ATS rows per week.")
 @click.option("--seed", default=2014, show_default=True, help="Same seed, same rows.")
 @click.option("--weeks", type=COUNT, default=52, show_default=True, help="Weeks in weeklySummary.")
 @click.option("--faults", is_flag=True, help="Fail now and then, as a real service does.")
-@click.option("--require-auth", is_flag=True, help="Ask for a token before giving data.")
-@click.option("--log", is_flag=True, help="Print a line a request.")
+@click.option("--require-auth", is_flag=True, help="Require a token.")
+@click.option("--log", is_flag=True, help="Print one line per request.")
 @as_json_option
-@told
+@reports_errors
 def finra_sim(
     port: int,
     today: date | None,
@@ -65,18 +71,18 @@ def finra_sim(
     \b
     spine finra-sim --today 2025-12-29
 
-    It runs until Ctrl-C. With --json the address and what is served are one JSON object.
+    It runs until Ctrl-C. With --json it prints its address and what it serves as one JSON object.
     """
-    from spine_assets.finra_sim import Options, serving
-    from spine_assets.finra_sim.faults import USUAL_FAULTS
-
     options = Options(rows=rows, seed=seed, weeks=weeks, require_auth=require_auth)
     options = replace(options, today=today) if today else options
     try:
         with serving(options, port=port, log=_log if log else None) as server:
             if faults:
                 server.sim.add_faults(*USUAL_FAULTS)
-            click.echo(json.dumps(_facts(server)) if as_json else _greeting(server))
+            if as_json:
+                print_json(_facts(server), None)
+            else:
+                click.echo(_greeting(server))
             _wait()
     except KeyboardInterrupt:
         click.echo("stopped", err=True)
@@ -98,7 +104,7 @@ def _log(line: str) -> None:
 
 
 def _facts(server: Server) -> dict[str, object]:
-    """What is served, for programs."""
+    """Address and content, for programs."""
     sim = server.sim
     newest = sim.archive.newest_complete_week(sim.today)
     return {
@@ -112,18 +118,17 @@ def _facts(server: Server) -> dict[str, object]:
 
 
 def _greeting(server: Server) -> str:
-    from spine_assets.finra_sim.options import CLIENT_ID, CLIENT_SECRET
 
     sim, facts = server.sim, _facts(server)
     counts = ", ".join(f"{name} {count}" for name, count in facts["partitions"].items())  # type: ignore[attr-defined]
     lines = [
         f"simulated FINRA on {server.url}, as of {sim.today}",
-        "synthetic data made by our own seeded generator, not FINRA's",
+        "synthetic data from our own seeded generator, not from FINRA",
         f"partitions (week and tier): {counts}",
-        f"change its day, faults and restatements below {server.url}/sim (docs/commands.md)",
+        f"change its day, faults and restatements at {server.url}/sim (docs/commands.md)",
     ]
     if sim.options.require_auth:
         lines.append(f"client id {CLIENT_ID}, secret {CLIENT_SECRET}")
     if week := facts["newest_complete_week"]:
         lines.append(f"next: SPINE_FINRA_URL={server.url} spine fetch --week {week}")
-    return "\n".join([*lines, "Ctrl-C ends it"])
+    return "\n".join([*lines, "Ctrl-C stops it"])

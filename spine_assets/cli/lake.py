@@ -1,37 +1,43 @@
-"""Commands of the lake's files."""
+"""Commands about the lake's files."""
 
 from __future__ import annotations
 
-import json
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from spine_assets.cli.shared import as_json_option, told, visible
+from spine_assets import lakes
+from spine_assets.cli import render
+from spine_assets.cli.errors import reports_errors
+from spine_assets.cli.render import CONSOLE, grid
+from spine_assets.cli.shared import (
+    as_json_option,
+    print_json,
+    visible,
+)
 from spine_assets.core.bucket_url import bucket_name_problem, is_bucket_url, prefix_problem
-
-if TYPE_CHECKING:
-    from spine_assets.lake import Lake
-    from spine_assets.lake_copied import Copied, Planned
+from spine_assets.lake import Lake
+from spine_assets.lake_copied import Copied, Planned
+from spine_assets.lake_copy import LakeCopy
 
 _MB = 1_000_000
-_SHOWN = 20  # names of a kind; --json has all
+_SHOWN = 20  # names per kind; --json has all
 
 
 @click.group()
 def lake() -> None:
-    """The lake's files: copy them to another place, compare two places."""
+    """Copy the lake's files to another place, or compare two places."""
 
 
 @lake.command("copy")
 @click.argument("source", metavar="FROM")
 @click.argument("target", metavar="TO")
-@click.option("--replace", is_flag=True, help="Also replace built files of TO that are other.")
-@click.option("--dry-run", is_flag=True, help="Tell what would be copied, by names alone.")
+@click.option("--replace", is_flag=True, help="Also replace built files of TO that differ.")
+@click.option("--dry-run", is_flag=True, help="Count what would be copied, by file names.")
 @click.option("--verify-only", is_flag=True, help="Copy nothing; compare all files by content.")
 @as_json_option
-@told
+@reports_errors
 def lake_copy(
     source: str, target: str, replace: bool, dry_run: bool, verify_only: bool, as_json: bool
 ) -> None:
@@ -42,19 +48,16 @@ def lake_copy(
     spine lake copy data/lake s3://bucket/lake --verify-only
 
     Each file is read back and compared by SHA-256. Each week is copied under its lock, so runs may
-    go on; run it again for what they changed. What is there with equal content is left as it is,
-    so a copy that was broken off goes on. Nothing is deleted. Ends with 1 where TO does not hold
-    every file of FROM, byte by byte; a capture or pin of TO is never replaced.
+    continue; copy again for what they changed. Files of TO with equal content are skipped, so an
+    interrupted copy resumes. Nothing is deleted, and a capture or pin of TO is never replaced.
+    Exit code 1: TO does not hold every file of FROM, byte by byte.
     """
-    from spine_assets.cli import render
-    from spine_assets.lake_copy import LakeCopy
-
     if sum((replace, dry_run, verify_only)) > 1:
         raise click.UsageError("give one of --replace, --dry-run and --verify-only")
-    here, there = _opened(source), _opened(target)
-    work = LakeCopy(here, there)
+    from_lake, to_lake = _open(source), _open(target)
+    work = LakeCopy(from_lake, to_lake)
     if dry_run:
-        _tell_plan(work.plan(), here, there, as_json)
+        _print_plan(work.plan(), from_lake, to_lake, as_json)
         return
     label = "comparing weeks" if verify_only else "copying weeks"
     with render.progress(label, work.steps) as advance:
@@ -63,21 +66,19 @@ def lake_copy(
         else:
             found = work.copy(replace=replace, advance=advance)
     if as_json:
-        click.echo(json.dumps(_as_json(found, here, there)))
+        print_json(_as_json(found, from_lake, to_lake), None)
     else:
-        _tell(found)
+        _print_result(found)
     if not found.is_whole:
         raise click.exceptions.Exit(1)
 
 
-def _opened(place: str) -> Lake:
+def _open(place: str) -> Lake:
     """The lake at a folder or URL.
 
     Raises:
-        click.BadParameter: it is no place of a lake.
+        click.BadParameter: a lake cannot be there.
     """
-    from spine_assets import lakes
-
     if is_bucket_url(place):
         if problem := bucket_name_problem(place) or prefix_problem(place):
             raise click.BadParameter(problem)
@@ -87,22 +88,22 @@ def _opened(place: str) -> Lake:
     return lakes.open_lake(Path(place).absolute())
 
 
-def _tell_plan(planned: Planned, here: Lake, there: Lake, as_json: bool) -> None:
-    from dataclasses import asdict
+def _print_plan(planned: Planned, from_lake: Lake, to_lake: Lake, as_json: bool) -> None:
 
     if as_json:
-        click.echo(json.dumps({"from": str(here.place), "to": str(there.place), **asdict(planned)}))
+        print_json(
+            {"from": str(from_lake.place), "to": str(to_lake.place), **asdict(planned)}, None
+        )
         return
     click.echo(
-        f"{planned.files:,} files of {planned.weeks:,} weeks would be copied from {here.place} to "
-        f"{there.place}; {planned.there:,} of them are there by name and would be compared first"
+        f"{planned.files:,} files of {planned.weeks:,} weeks would be copied from "
+        f"{from_lake.place} to {to_lake.place}; {planned.there:,} of them exist there by name and "
+        "would be compared first"
     )
 
 
-def _tell(found: Copied) -> None:
-    """A table of what was done, and the names of what is wrong."""
-    from spine_assets.cli.render import CONSOLE, grid
-
+def _print_result(found: Copied) -> None:
+    """A table of what was done, and the names of files that are damaged, missing or different."""
     table = grid("files", "MB", "weeks", "written", "equal", "seconds")
     numbers = (found.files, found.bytes / _MB, found.weeks, found.written, found.equal)
     table.add_row(
@@ -111,17 +112,19 @@ def _tell(found: Copied) -> None:
     )
     CONSOLE.print(table)
     click.echo(f"sha256 of all names and contents: {found.digest}")
-    _tell_names(found.damaged, "at FROM are damaged and were left out: restore them from a backup")
-    _tell_names(found.missing, "are not at TO: spine lake copy FROM TO")
-    _tell_names(
-        found.differing,
-        "are at TO with other content, which was left: --replace puts FROM's built files there; "
-        "captures and pins stay, look which of both is right",
+    _print_names(
+        found.damaged, "at FROM are damaged and were not copied: restore them from a backup"
     )
-    _tell_names(found.extra, "are at TO alone, and stay")
+    _print_names(found.missing, "are not at TO: spine lake copy FROM TO")
+    _print_names(
+        found.differing,
+        "differ at TO and were not replaced: --replace copies FROM's built files; "
+        "of captures and pins, find out which is right",
+    )
+    _print_names(found.extra, "are at TO only, and were kept")
 
 
-def _tell_names(names: list[str], what: str) -> None:
+def _print_names(names: list[str], what: str) -> None:
     if not names:
         return
     click.echo(f"{len(names):,} files {what}", err=True)
@@ -131,8 +134,7 @@ def _tell_names(names: list[str], what: str) -> None:
         click.echo(f"  and {len(names) - _SHOWN:,} more: --json names all", err=True)
 
 
-def _as_json(found: Copied, here: Lake, there: Lake) -> dict[str, object]:
-    from dataclasses import asdict
+def _as_json(found: Copied, from_lake: Lake, to_lake: Lake) -> dict[str, object]:
 
-    told = asdict(found) | {"seconds": round(found.seconds, 3), "whole": found.is_whole}
-    return {"from": str(here.place), "to": str(there.place), **told}
+    facts = asdict(found) | {"seconds": round(found.seconds, 3), "whole": found.is_whole}
+    return {"from": str(from_lake.place), "to": str(to_lake.place), **facts}

@@ -1,4 +1,4 @@
-"""Commands that look at what is there: the arrival board, a week, a query."""
+"""Commands that show the tables: the arrival board, one week, a query."""
 
 from __future__ import annotations
 
@@ -9,17 +9,27 @@ from pathlib import Path
 
 import click
 
+from spine_assets import run_log
+from spine_assets.cli import render, render_due, render_restated, run_logs
+from spine_assets.cli.asking import warehouse_of
+from spine_assets.cli.errors import no_week_built, open_lake, reports_errors
 from spine_assets.cli.shared import (
     COUNT,
     DEFAULT_WEEKS,
-    NEWEST_RUNS,
     WeekType,
     as_json_option,
-    nothing_built,
-    open_lake,
-    told,
+    print_json,
 )
 from spine_assets.core.values import csv_text, records
+from spine_assets.otc import raw, venue_share
+from spine_assets.otc.overdue import overdue
+from spine_assets.otc.scanning import scan
+from spine_assets.otc.tables import TABLES
+from spine_assets.otc.versions import Freshness
+from spine_assets.query_file import write_answer
+from spine_assets.settings import load_settings
+from spine_assets.status import Arrival, board, board_weeks, doubtful, with_failures
+from spine_assets.warehouse import answer, connect, is_select
 
 
 @click.command()
@@ -29,33 +39,22 @@ from spine_assets.core.values import csv_text, records
 @click.option("--all", "every", is_flag=True, help="Show all weeks.")
 @click.option("--due", is_flag=True, help="List only the weeks with a tier that is overdue.")
 @as_json_option
-@told
+@reports_errors
 def status(weeks: int, every: bool, due: bool, as_json: bool) -> None:
-    """The arrival board: weeks by tiers and tables, and files that cannot be used.
+    """Show the arrival board: weeks by tiers and tables, and unusable files.
 
     A tier is not due, overdue, landed (a file is there), failed (and its run failed), loaded or
     corrected. With --json a check that passed has no summary; `spine week --json` has them.
     """
-    from spine_assets.cli import render, render_due
-    from spine_assets.history import check_records_of, open_instance, table_states
-    from spine_assets.otc.overdue import overdue
-    from spine_assets.otc.scanning import scan
-    from spine_assets.otc.versions import Freshness
-    from spine_assets.settings import load_settings
-    from spine_assets.status import (
-        Arrival,
-        board,
-        board_weeks,
-        doubtful,
-        with_failures,
+    from spine_assets.history import (  # noqa: PLC0415 - Dagster is slow to import
+        check_records_of,
+        open_instance,
+        table_states,
     )
 
     settings = load_settings()
-    landing, lake, now = (
-        scan(settings.landing_path, settings.landing_index_path),
-        open_lake(),
-        datetime.now(UTC),
-    )
+    landing = scan(settings.landing_path, settings.landing_index_path)
+    lake, now = open_lake(), datetime.now(UTC)
     missing = overdue(lake, landing, now.date())
     if due:
         render_due.listed(missing, now.date(), as_json)
@@ -66,20 +65,20 @@ def status(weeks: int, every: bool, due: bool, as_json: bool) -> None:
     with open_instance() as instance:
         states = table_states(instance, [row.week_ending for row in shown])
         shown = with_failures(shown, states)
-        # What was said of a week that is not in this lake was said of another lake.
-        told_here = [
+        # Dagster may record another lake too; checks of a week that is not in this one are its.
+        weeks_here = [
             row.week_ending
             for row in shown
-            if row.tables["otc_raw"] is not Freshness.MISSING
+            if row.tables[raw.TABLE.name] is not Freshness.MISSING
             or any(tier.state is Arrival.FAILED for tier in row.tiers.values())
         ]
-        said = check_records_of(instance, told_here, passed_summaries=False)
-        checks = {row.week_ending: said.get(row.week_ending, []) for row in shown}
+        records_of = check_records_of(instance, weeks_here, passed_summaries=False)
+        checks = {row.week_ending: records_of.get(row.week_ending, []) for row in shown}
     later = [item for item in missing if item.week_ending > known[-1]]
     if as_json:
         found = render.status_json(shown, states, checks, landing)
-        # In one line: with indents 650 weeks take half a second to write.
-        click.echo(json.dumps(found | {"later_weeks_due": render_due.json_of(later)}))
+        # On one line: indenting 650 weeks takes half a second.
+        print_json(found | {"later_weeks_due": render_due.json_of(later)}, None)
         return
     render.status(shown, states, checks, landing, hidden=len(known) - len(shown))
     render_due.line(later)
@@ -89,21 +88,18 @@ def status(weeks: int, every: bool, due: bool, as_json: bool) -> None:
 @click.argument("week", type=WeekType(), required=False)
 @click.option("--top", type=COUNT, default=5, show_default=True, help="Venues and symbols listed.")
 @as_json_option
-@told
+@reports_errors
 def week(week: date | None, top: int, as_json: bool) -> None:
-    """One WEEK at a glance: top venues, top symbols, restatements, checks.
+    """Summarize a WEEK: top venues, top symbols, restatements, checks.
 
-    Default: the newest that is built.
+    Default: the newest week that is built.
     """
-    from spine_assets.cli import render, render_restated
-    from spine_assets.history import check_records, open_instance
-    from spine_assets.otc.tables import TABLES
-    from spine_assets.warehouse import connect
+    from spine_assets.history import check_records, open_instance  # noqa: PLC0415 - Dagster is slow to import
 
     lake = open_lake()
-    built = lake.weeks("otc_venue_share")
+    built = lake.weeks(venue_share.TABLE.name)
     if not built:
-        raise nothing_built()
+        raise no_week_built()
     chosen = week or built[-1]
     if chosen not in built:
         raise click.ClickException(f"week {chosen} is not built; the newest is {built[-1]}")
@@ -113,8 +109,7 @@ def week(week: date | None, top: int, as_json: bool) -> None:
         found = render.week_figures(warehouse, chosen, top)
         restated = render_restated.restatements(warehouse, chosen)
     if as_json:
-        whole = render.week_json(chosen, found, checks) | {"restatements": restated}
-        click.echo(json.dumps(whole, indent=1))
+        print_json(render.week_json(chosen, found, checks) | {"restatements": restated})
         return
     render.week(chosen, found, checks)
     render_restated.printed(chosen, restated)
@@ -133,17 +128,17 @@ def week(week: date | None, top: int, as_json: bool) -> None:
     "--runs",
     "newest",
     type=COUNT,
-    default=NEWEST_RUNS,
+    default=run_log.NEWEST,
     show_default=True,
-    help="Newest runs that the x_meta tables hold.",
+    help="How many of the newest runs the x_meta tables hold.",
 )
-@click.option("--tenant", help="Ask as this tenant: what is shared, and its own tables and runs.")
+@click.option("--tenant", help="Query as this tenant: shared tables, and its own tables and runs.")
 @as_json_option
-@told
+@reports_errors
 def query(
     sql: str, as_csv: bool, parquet: Path | None, newest: int, tenant: str | None, as_json: bool
 ) -> None:
-    r"""Run one SELECT over the tables; nothing is locked and nothing is changed.
+    r"""Run one SELECT over the tables, without locks or changes.
 
     \b
     spine query "FROM otc_venue_share ORDER BY week_ending DESC, rank LIMIT 10"
@@ -154,22 +149,17 @@ def query(
     \b
     spine query "FROM x_meta_pipeline_runs WHERE status = 'FAILED'"
 
-    With --parquet, --json tells what was written. With --tenant no other file can be opened,
-    whatever the query says.
+    With --parquet, --json describes the file that was written. With --tenant a query cannot open
+    other files.
     """
-    from spine_assets.cli import render, run_logs
-    from spine_assets.cli.asking import warehouse_of
-    from spine_assets.query_file import write_answer
-    from spine_assets.warehouse import answer, is_select
-
     if parquet and as_csv:
-        raise click.UsageError("--csv prints and --parquet writes a file; give one of them")
+        raise click.UsageError("give --csv or --parquet, not both")
     if parquet and tenant:
-        raise click.UsageError("with --tenant no file can be written; print --csv, or export it")
+        raise click.UsageError("--tenant cannot write a file; print --csv, or use spine export")
     if not is_select(sql):
         raise click.ClickException(
-            "give one statement that only reads, such as SELECT or FROM; to change or write "
-            "anything open the database with DuckDB itself"
+            "give one statement that only reads, such as SELECT or FROM; to write, open the "
+            "database with DuckDB itself"
         )
     with warehouse_of(sql, tenant) as warehouse:
         run_logs.add_named(warehouse, sql, newest, tenant)
@@ -180,8 +170,8 @@ def query(
             return
         names, rows = answer(warehouse, sql)
     if as_json:
-        click.echo(json.dumps(records(names, rows), indent=1))
+        print_json(records(names, rows))
     elif as_csv:
-        click.echo(csv_text(names, rows), nl=False, color=True)  # nothing is stripped
+        click.echo(csv_text(names, rows), nl=False, color=True)  # keeps escape sequences
     else:
         render.result(names, rows)

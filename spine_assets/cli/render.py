@@ -19,7 +19,9 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table as Grid
 
-from spine_assets.cli.shared import visible
+from spine_assets.cli.shared import (
+    visible,
+)
 from spine_assets.core.values import plain
 from spine_assets.otc.landing import Landing
 from spine_assets.otc.versions import Freshness

@@ -1,18 +1,20 @@
-"""How findings of checks are printed."""
+"""Printing the findings of checks."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from spine_assets.cli.render import CONSOLE, grid, result, safe, text
 from spine_assets.core.values import plain
-from spine_assets.history import Finding
+from spine_assets.tags import SHORT_ID
+
+if TYPE_CHECKING:
+    from spine_assets.history import Finding
 
 _STYLES = {"WARN": "yellow", "ERROR": "red"}
 _SHOWN_SAMPLES = 5  # in the terminal; --json has all that the check recorded
-_SHORT_ID = 8
 
 
 def as_json(item: Finding) -> dict[str, Any]:
@@ -45,7 +47,7 @@ def listed(found: list[Finding], more: int, *, samples: bool) -> None:
                 f"[{_STYLES[item.severity]}]{item.severity}[/]",
                 f"{item.table} {item.check}",
                 safe(item.summary),
-                item.run_id[:_SHORT_ID],
+                item.run_id[:SHORT_ID],
             )
         CONSOLE.print(table)
     if more:
@@ -61,7 +63,7 @@ def _one(item: Finding) -> None:
     CONSOLE.print(
         f"\n[bold]{item.week_ending} {item.table} {item.check}[/bold] "
         f"[{style}]{item.severity}[/] at {item.at:%Y-%m-%d %H:%M:%S} UTC, "
-        f"run {item.run_id[:_SHORT_ID]}"
+        f"run {item.run_id[:SHORT_ID]}"
     )
     CONSOLE.print(f"  {safe(item.summary)}", soft_wrap=True)
     if item.facts:

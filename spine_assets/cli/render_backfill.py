@@ -1,7 +1,8 @@
-"""How a backfill is shown: what it takes, how far it is, what came of it."""
+"""Printing a backfill: its plan, its progress and its result."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
@@ -20,17 +21,34 @@ from rich.progress import (
 
 from spine_assets.cli.render import CONSOLE, safe, text
 from spine_assets.cli.render_runs import story_json
+from spine_assets.cli.starting import Show
 from spine_assets.history.one_run import RunStory
-from spine_assets.history.runs import SHORT_ID
+from spine_assets.otc import raw
 from spine_assets.pipelines import RunPlan
 from spine_assets.progress import Progress as Reached
+from spine_assets.tags import SHORT_ID
 
+_RAW = raw.TABLE.name
 _NAMED = 6  # runs named in a plan; --json has all
 
 
 @contextmanager
-def bar(console: Console, total: int) -> Iterator[Iterator[Callable[[Reached | None], None]]]:
-    """A bar of weeks, rows a second, failures and time left, over the runs of a backfill."""
+def bar(total: int, *, shown: bool) -> Iterator[Iterator[Show]]:
+    """A bar of weeks, rows per second, failures and time left, over the runs of a backfill.
+
+    Yields:
+        For each run in turn, the function that takes its progress.
+    """
+    # Dagster redirects standard error to its own log while a run is in this process.
+    with (
+        os.fdopen(os.dup(2), "w") as screen,
+        _bar(Console(file=screen, quiet=not shown), total) as shows,
+    ):
+        yield shows
+
+
+@contextmanager
+def _bar(console: Console, total: int) -> Iterator[Iterator[Show]]:
     columns = (
         TextColumn("weeks"),
         BarColumn(),
@@ -60,10 +78,7 @@ def bar(console: Console, total: int) -> Iterator[Iterator[Callable[[Reached | N
         yield _shows(reached, update)
 
 
-def _shows(
-    reached: list[Reached], update: Callable[[], None]
-) -> Iterator[Callable[[Reached | None], None]]:
-    """For each run in turn, what takes its progress."""
+def _shows(reached: list[Reached], update: Callable[[], None]) -> Iterator[Show]:
     while True:
         number = len(reached)
         reached.append(Reached(0, 0, 0, 0))
@@ -85,9 +100,9 @@ def show(
     dry_run: bool,
     ended: bool,
 ) -> None:
-    """What a backfill takes or took."""
+    """Print the plan or the result of a backfill."""
     if not chosen:
-        also = f"; {passed_over} with input need nothing" if passed_over else ""
+        also = f"; {passed_over} with input are fresh" if passed_over else ""
         CONSOLE.print(f"no week to build{also}")
         return
     if dry_run:
@@ -99,7 +114,7 @@ def show(
 
 
 def _plan(chosen: list[date], passed_over: int, plans: list[RunPlan]) -> None:
-    also = f", {passed_over} with input passed over" if passed_over else ""
+    also = f", {passed_over} with input skipped" if passed_over else ""
     CONSOLE.print(f"would build {len(chosen)} weeks in {len(plans)} runs{also}:")
     for plan in plans[:_NAMED]:
         CONSOLE.print(f"  {plan.said}")
@@ -116,24 +131,24 @@ def _one(item: RunStory, ended: bool) -> None:
         highlight=False,
     )
     if item.error and ended:
-        for said in item.error.splitlines():
-            CONSOLE.print(f"  {safe(said)}", soft_wrap=True, highlight=False)
+        for line_of_error in item.error.splitlines():
+            CONSOLE.print(f"  {safe(line_of_error)}", soft_wrap=True, highlight=False)
 
 
 def _total(stories: list[RunStory]) -> None:
-    raw = [item.tables["otc_raw"] for item in stories if "otc_raw" in item.tables]
+    raw = [item.tables[_RAW] for item in stories if _RAW in item.tables]
     built, unchanged = sum(one.built for one in raw), sum(one.unchanged for one in raw)
     failed = sum(len(item.weeks_failed) for item in stories)
     began = [item.line.started for item in stories if item.line.started]
     ended = [item.line.ended for item in stories if item.line.ended]
     seconds = (max(ended) - min(began)).total_seconds() if began and ended else 0.0
     CONSOLE.print(
-        f"{text(built)} weeks captured anew, {text(unchanged)} as they were, "
+        f"{text(built)} weeks captured, {text(unchanged)} unchanged, "
         f"{text(failed)} failed; {text(sum(one.rows for one in raw))} rows in {seconds:,.1f} s",
         highlight=False,
     )
     if failed:
-        CONSOLE.print("mend them and run: spine backfill --failed")
+        CONSOLE.print("correct the input and run: spine backfill --failed")
 
 
 def as_json(
@@ -143,7 +158,7 @@ def as_json(
     stories: list[RunStory],
     dry_run: bool,
 ) -> dict[str, Any]:
-    """The same for programs."""
+    """The plan and the result of a backfill for programs."""
     return {
         "weeks": [str(week) for week in chosen],
         "passed_over": passed_over,

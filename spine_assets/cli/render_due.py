@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from datetime import date
 from typing import Any
 
-import click
-
 from spine_assets.cli.render import CONSOLE, grid
+from spine_assets.cli.shared import print_json
 from spine_assets.otc.overdue import Overdue
 
 
@@ -29,7 +27,7 @@ def line(later: list[Overdue]) -> None:
 def listed(found: list[Overdue], today: date, as_json: bool) -> None:
     """The weeks with overdue tiers, oldest first."""
     if as_json:
-        click.echo(json.dumps({"due": json_of(found)}, indent=1))
+        print_json({"due": json_of(found)})
         return
     if not found:
         CONSOLE.print("Nothing is overdue.")

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from spine_assets.cli.render import CONSOLE, grid, safe
+from spine_assets.cli.shared import print_json
 from spine_assets.finra.fetching import Fetched, Outcome, Task, Told
 from spine_assets.finra.held import Holdings
 from spine_assets.finra.place import Report
@@ -59,7 +58,7 @@ def planned(tasks: list[Task], holdings: Holdings, *, as_json: bool) -> None:
             | {"is_here": (week, tier, venue_class) in holdings}
             for week, tier, venue_class in keys
         ]
-        click.echo(json.dumps({"dry_run": True, "answers": told}, indent=1))
+        print_json({"dry_run": True, "answers": told})
         return
     here = sum(key in holdings for key in keys)
     weeks = len({week for week, _, _ in keys})

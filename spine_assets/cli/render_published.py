@@ -1,4 +1,4 @@
-"""How the answer of `spine export --published` is told, beside its rows."""
+"""What `spine export --published` reports beside the rows."""
 
 from __future__ import annotations
 
@@ -17,17 +17,15 @@ def found(
 ) -> tuple[dict[str, Any], list[pl.DataFrame]]:
     """What was public, for programs, and the rows of each week."""
     if table not in TABLES:
-        raise click.UsageError(
-            f"--published tells of {', '.join(TABLES)}; {table} has no such past"
-        )
+        raise click.UsageError(f"--published has {', '.join(TABLES)}, not {table}")
     answers = {week: table_as_published(lake, table, week, day) for week in weeks}
     parts = [part for answer in answers.values() for part in answer.parts]
-    told_of = {
+    facts = {
         "published": str(day),
         "not_known_rows": sum(part.not_known_rows for part in parts),
         "parts": [_json(part) for part in parts],
     }
-    return told_of, [answer.rows for answer in answers.values()]
+    return facts, [answer.rows for answer in answers.values()]
 
 
 def _json(part: PublishedPart) -> dict[str, Any]:
@@ -46,17 +44,17 @@ def _json(part: PublishedPart) -> dict[str, Any]:
     }
 
 
-def told(told_of: dict[str, Any]) -> None:
-    """Say on standard error what is not known, and what the calendar decided."""
-    for part in told_of["parts"]:
+def report(facts: dict[str, Any]) -> None:
+    """Report on standard error what is not known, and what the calendar decided."""
+    for part in facts["parts"]:
         if part["is_captured"]:
             continue
-        said = (
-            f"{part['week_ending']} {part['tier']} {part['venue_class']}: told from a capture with "
+        message = (
+            f"{part['week_ending']} {part['tier']} {part['venue_class']}: from a capture with "
             f"updates until {part['last_update_date']}; {part['not_known_rows']:,} of "
             f"{part['rows']:,} rows are not known (is_known is false), "
             f"{part['not_public_rows']:,} more were published later"
         )
         if part["by_calendar"]:
-            said += "; first publication is by FINRA's calendar, the file does not tell it"
-        click.echo(said, err=True)
+            message += "; first publication is by FINRA's calendar, as the file does not state it"
+        click.echo(message, err=True)

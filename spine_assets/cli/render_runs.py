@@ -14,7 +14,8 @@ from spine_assets.cli.render import CONSOLE, grid, safe, text
 from spine_assets.history.cancel import Ending
 from spine_assets.history.one_run import RunStory
 from spine_assets.history.prune import Plan
-from spine_assets.history.runs import SHORT_ID, RunLine
+from spine_assets.history.runs import RunLine
+from spine_assets.tags import SHORT_ID
 
 _STYLES = {"success": "green", "failure": "red", "canceled": "yellow", "canceling": "yellow"}
 _OUTCOME_STYLES = {"WARN": "yellow", "ERROR": "red"}

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from spine_assets.cli.render import CONSOLE, grid, safe
 from spine_assets.history.logged import LoggedRun
-from spine_assets.history.runs import SHORT_ID
+from spine_assets.tags import SHORT_ID
 
 Row = dict[str, Any]
 

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from spine_assets.cli.render import CONSOLE, grid, safe, text
 from spine_assets.core.values import plain
-from spine_assets.history.origins import NOT_REMEMBERED, Origin
-from spine_assets.history.runs import SHORT_ID
 from spine_assets.otc.delivered_text import FileIs
 from spine_assets.otc.trace_model import Contribution, Line, Reject, Trace
+from spine_assets.tags import SHORT_ID
 
-Captured = dict[str, Origin | None]
+if TYPE_CHECKING:
+    from spine_assets.history.origins import Origin
+
+Captured = dict[str, "Origin | None"]
 """By capture: the run that captured it."""
-Built = dict[tuple[str, str], Origin | None]
+Built = dict[tuple[str, str], "Origin | None"]
 """By table and build: the run that built it."""
 
+_NOT_REMEMBERED = "not in Dagster's memory"
 _RIGHT = {"shares", "trades", "line", "value", "part", "%"}
 _CAVEAT = "Shares reported off-exchange, not all trading; an absent row is not zero."
 
@@ -174,13 +177,13 @@ def _some(shown: int, every: int) -> str:
 
 
 def _short(origin: Origin | None) -> str:
-    return origin.run_id[:SHORT_ID] if origin else NOT_REMEMBERED
+    return origin.run_id[:SHORT_ID] if origin else _NOT_REMEMBERED
 
 
 def _run(origin: Origin | None) -> dict[str, Any]:
     """The run for programs; null where Dagster does not know."""
     if origin is None:
-        return {"run_id": None, "run_told_at": None, "run": NOT_REMEMBERED}
+        return {"run_id": None, "run_told_at": None, "run": _NOT_REMEMBERED}
     return {
         "run_id": origin.run_id,
         "run_told_at": origin.at.isoformat(),

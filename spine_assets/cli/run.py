@@ -1,31 +1,36 @@
-"""Commands that start runs of pipelines, and list what can be started."""
+"""Commands that list pipelines and start their runs."""
 
 from __future__ import annotations
 
-import json
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
 
 import click
 
-from spine_assets.cli.shared import LANE, as_json_option, max_runtime_option, told
+from spine_assets.cli import render_pipelines
+from spine_assets.cli.errors import reports_errors
+from spine_assets.cli.shared import (
+    LANE,
+    as_json_option,
+    max_runtime_option,
+    print_json,
+)
 from spine_assets.core.text import nearest
-
-if TYPE_CHECKING:
-    from spine_assets.pipelines import Pipeline
+from spine_assets.pipelines import ParameterError, Pipeline, RunPlan, read_parameters
+from spine_assets.pipelines_discovery import discover
+from spine_assets.settings import load_settings
+from spine_assets.tags import Lane, run_tags
+from spine_assets.weeks import stretches, weeks_between
 
 
 @click.command("list")
 @as_json_option
-@told
+@reports_errors
 def list_pipelines(as_json: bool) -> None:
-    """The pipelines of all domains, with their parameters."""
-    from spine_assets.cli import render_pipelines
-    from spine_assets.pipelines_discovery import discover
-
+    """List the pipelines of all domains, with their parameters."""
     found = list(discover().values())
     if as_json:
-        click.echo(json.dumps([render_pipelines.pipeline_json(item) for item in found], indent=1))
+        print_json([render_pipelines.pipeline_json(item) for item in found])
     else:
         render_pipelines.pipelines(found)
 
@@ -36,11 +41,11 @@ def list_pipelines(as_json: bool) -> None:
 @click.option("--lane", type=LANE, help="Default: the pipeline's own.")
 @click.option("--dry-run", is_flag=True, help="Check parameters and file; start nothing.")
 @click.option("--help-params", is_flag=True, help="Show the pipeline's parameters.")
-@click.option("--queue", "queued", is_flag=True, help="Hand it to the running daemon.")
-@click.option("--wait", is_flag=True, help="With --queue: follow it to its end.")
+@click.option("--queue", "queued", is_flag=True, help="Queue it for the running daemon.")
+@click.option("--wait", is_flag=True, help="With --queue: wait until it has ended.")
 @max_runtime_option
 @as_json_option
-@told
+@reports_errors
 def run(
     pipeline_name: str,
     given: tuple[str, ...],
@@ -52,19 +57,15 @@ def run(
     max_runtime: int | None,
     as_json: bool,
 ) -> None:
-    r"""Run a PIPELINE: here and now, or in the queue of a running daemon.
+    r"""Run a PIPELINE in this process, or in the queue of a running daemon.
 
     \b
     spine run otc.weekly -p week_ending=2025-11-21 -p file_path=otc.csv
     spine run otc.summarize --dry-run
 
-    `spine list` names the pipelines. Each run is Dagster's, with an id, events and metrics.
+    `spine list` lists the pipelines. Each run is a Dagster run, with an id, events and metrics.
     Exit code 1: a run failed or was canceled.
     """
-    from spine_assets.cli import render_pipelines, starting
-    from spine_assets.pipelines import ParameterError, read_parameters
-    from spine_assets.tags import Lane
-
     pipeline = _named(pipeline_name)
     if help_params:
         render_pipelines.parameters(pipeline)
@@ -74,12 +75,12 @@ def run(
     except ParameterError as error:
         raise click.UsageError(f"{error}\n(spine run {pipeline.name} --help-params)") from error
     plan = pipeline.plan(values, dry_run)
-    plan = replace(plan, runs=starting.split(plan.runs))
+    plan = replace(plan, runs=split(plan.runs))
     for note in plan.notes:
         click.echo(note, err=True)
     if dry_run or not plan.runs:
         if as_json:
-            click.echo(json.dumps(render_pipelines.plan_json(pipeline, plan), indent=1))
+            print_json(render_pipelines.plan_json(pipeline, plan))
         else:
             render_pipelines.plan(pipeline, plan)
         return
@@ -87,8 +88,20 @@ def run(
     _launch(pipeline, plan.runs, chosen, max_runtime, queued, wait or not queued, as_json)
 
 
+def split(plans: Sequence[RunPlan]) -> list[RunPlan]:
+    """Plans for the same weeks in runs of no more than `SPINE_WEEKS_PER_RUN` weeks."""
+    most = load_settings().weeks_per_run
+    found = []
+    for plan in plans:
+        if plan.first is None or plan.last is None:
+            found.append(plan)
+            continue
+        parts = stretches(weeks_between(plan.first, plan.last), most)
+        found += [replace(plan, first=first, last=last) for first, last in parts]
+    return found
+
+
 def _named(name: str) -> Pipeline:
-    from spine_assets.pipelines_discovery import discover
 
     known = discover()
     if name not in known:
@@ -98,25 +111,29 @@ def _named(name: str) -> Pipeline:
 
 def _launch(
     pipeline: Pipeline,
-    runs: list[Any],
-    lane: Any,
+    runs: Sequence[RunPlan],
+    lane: Lane,
     max_runtime: int | None,
     queued: bool,
     wait: bool,
     as_json: bool,
 ) -> None:
-    """Start the runs and say what became of each."""
-    from spine_assets.cli import render_runs, starting
-    from spine_assets.history import open_instance
-    from spine_assets.tags import run_tags
+    """Start the runs and print the result of each."""
+    from spine_assets.cli import (  # noqa: PLC0415 - both import Dagster, which is slow
+        render_runs,
+        starting,
+    )
 
     tags = run_tags(pipeline.name, lane, "cli", max_runtime)
-    with open_instance() as instance, starting.launcher(instance, queued, None) as launcher:
+    with (
+        starting.open_instance() as instance,
+        starting.launcher(instance, queued, None) as launcher,
+    ):
         stories = starting.start_all(
             launcher, pipeline.job, runs, tags, wait, [starting.silent] * len(runs)
         )
     if as_json:
-        click.echo(json.dumps([render_runs.story_json(item) for item in stories], indent=1))
+        print_json([render_runs.story_json(item) for item in stories])
     else:
         for item in stories:
             render_runs.story(item)

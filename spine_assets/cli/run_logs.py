@@ -1,32 +1,29 @@
-"""The log of runs for the commands that offer it beside the tables of the lake.
+"""The log of runs for commands that offer it beside the tables of the lake.
 
-Belongs here: reading it where it is wanted, and telling what is not in it. Does not belong here:
-its rows (`history.x_meta`) and its tables (`run_log`).
+Belongs here: reading the log when a command needs it, and reporting what is not in it. Does not
+belong here: its rows (`history.x_meta`) and its tables (`run_log`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING
 
 import click
+import duckdb
 
 from spine_assets import run_log
-
-if TYPE_CHECKING:
-    import duckdb
 
 
 def add_named(
     connection: duckdb.DuckDBPyConnection, sql: str, newest: int, tenant: str | None = None
 ) -> None:
-    """Add the tables of runs and steps that a query names; nothing where it names none.
+    """Add the tables of runs and steps that a query names; nothing if it names none.
 
     Args:
-        connection: Where the query will be asked.
+        connection: Where the query will run.
         sql: The query.
-        newest: How many runs are read; on standard error is said how many are older.
+        newest: How many runs are read; a message on standard error counts the older ones.
         tenant: Only runs of this tenant.
 
     Raises:
@@ -34,7 +31,7 @@ def add_named(
     """
     if not (named := run_log.named_in(sql)):
         return
-    from spine_assets.history import open_instance, x_meta
+    from spine_assets.history import open_instance, x_meta  # noqa: PLC0415 - Dagster is slow to import
 
     with open_instance() as instance:
         log = x_meta.read(instance, limit=newest, tenant=tenant, tables=named)
@@ -52,13 +49,17 @@ def add_named(
 
 @contextmanager
 def all_pages() -> Iterator[Iterator[run_log.RunLog] | None]:
-    """The log of all runs in pages; None, and a word about it, where there is no Dagster here."""
-    from spine_assets.history import NoInstance, open_instance, x_meta
+    """The log of all runs in pages; without a Dagster storage None, after a message."""
+    from spine_assets.history import (  # noqa: PLC0415 - Dagster is slow to import
+        NoInstance,
+        open_instance,
+        x_meta,
+    )
 
     with ExitStack() as stack:
         pages = None
         try:
             pages = x_meta.pages(stack.enter_context(open_instance()))
         except NoInstance as error:
-            click.echo(f"the file is made without the tables of runs: {error}", err=True)
+            click.echo(f"the file is written without the tables of runs: {error}", err=True)
         yield pages

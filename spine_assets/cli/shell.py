@@ -1,23 +1,22 @@
-"""The command that opens Python with everything at hand."""
+"""The command that opens Python with the project's objects."""
 
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+import traceback
+from code import interact
 
 import click
 
-from spine_assets.cli.shared import told
-
-if TYPE_CHECKING:
-    from spine_assets.shell import Namespace
+from spine_assets.cli.errors import reports_errors
+from spine_assets.shell import AT_HAND, Namespace, opened
 
 _CODE = "<spine shell -c>"
 
 
 @click.command()
 @click.option("-c", "code", metavar="CODE", help="Run this Python code and end.")
-@told
+@reports_errors
 def shell(code: str | None) -> None:
     r"""Open Python with the lake, DuckDB, settings and Dagster at hand.
 
@@ -25,10 +24,8 @@ def shell(code: str | None) -> None:
     spine shell
     spine shell -c "print(sql('SELECT count(*) FROM otc_raw'))"
 
-    IPython is used where it is installed. Exit code 1: the code of -c raised an exception.
+    IPython is used if it is installed. Exit code 1: the code of -c raised an exception.
     """
-    from spine_assets.shell import opened
-
     done = True
     with opened() as namespace:
         if code is not None:
@@ -40,45 +37,42 @@ def shell(code: str | None) -> None:
 
 
 def _run(code: str, namespace: Namespace) -> bool:
-    """Run code; its exception is shown as Python shows one. Whether there was none."""
-    import traceback
-
+    """Run code and print its exception as Python does; return whether there was none."""
     try:
-        exec(compile(code, _CODE, "exec"), namespace)  # noqa: S102 - what was asked for
-    except Exception as error:  # whatever the person's own code raises
+        exec(compile(code, _CODE, "exec"), namespace)  # noqa: S102 - the purpose of -c
+    except Exception as error:  # whatever the user's code raises
         frames = traceback.TracebackException.from_exception(error)
         while frames.stack and frames.stack[0].filename != _CODE:
-            del frames.stack[0]  # how this command came to run it
+            del frames.stack[0]  # frames of this command
         click.echo("".join(frames.format()), nl=False, err=True)
         return False
     return True
 
 
 def _interact(namespace: Namespace) -> None:
-    """Answer a person, or read what is piped in."""
-    from spine_assets.shell import AT_HAND
-
+    """Start a prompt, or run what is piped in."""
     lines = [f"  {name:18} {what}" for name, what in AT_HAND.items()]
     banner = "\n".join(["spine shell; at hand are", *lines])
     if sys.stdin.isatty():
         try:
-            from IPython import start_ipython  # type: ignore[import-not-found]
+            from IPython import (  # type: ignore[import-not-found]  # noqa: PLC0415 - optional
+                start_ipython,
+            )
         except ImportError:
             _complete_with_readline(namespace)
         else:
             click.echo(banner)
             start_ipython(argv=["--no-banner"], user_ns=namespace)
             return
-    from code import interact
 
     interact(banner=banner, local=namespace, exitmsg="")
 
 
 def _complete_with_readline(namespace: Namespace) -> None:
-    """Complete names with the tabulator, where this Python has readline."""
+    """Complete names with the tab key, if this Python has readline."""
     try:
-        import readline
-        import rlcompleter
+        import readline  # noqa: PLC0415 - optional, and changes the terminal
+        import rlcompleter  # noqa: PLC0415 - imports readline
     except ImportError:
         return
     readline.set_completer(rlcompleter.Completer(namespace).complete)

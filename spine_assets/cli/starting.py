@@ -1,22 +1,29 @@
-"""Starting runs from a command: where they run, how they are followed, how they ended."""
+"""Starting runs from a command: where they run, how they are followed, how they ended.
+
+It imports Dagster. Commands that start runs import it in the function that does so; that they
+need the history too, `open_instance` and `table_states` come with it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import click
+import dagster as dg
+from dagster import DagsterExecutionInterruptedError
 
+from spine_assets import launching
+from spine_assets.following import Follower, all_until_the_end, followed
+from spine_assets.history import open_instance, table_states
+from spine_assets.history.one_run import RunStory, story
+from spine_assets.history.runs import find
+from spine_assets.launching import Elsewhere, Here, new_run_id
+from spine_assets.pipelines import RunPlan
 from spine_assets.progress import Progress
+from spine_assets.settings import load_settings
 
-if TYPE_CHECKING:
-    import dagster as dg
-
-    from spine_assets.history.one_run import RunStory
-    from spine_assets.launching import Elsewhere, Here
-    from spine_assets.pipelines import RunPlan
+__all__ = ["Show", "launcher", "open_instance", "silent", "start", "start_all", "table_states"]
 
 Show = Callable[[Progress | None], None]
 
@@ -25,34 +32,15 @@ Show = Callable[[Progress | None], None]
 def launcher(
     instance: dg.DagsterInstance, queued: bool, log_level: str | None
 ) -> Iterator[Here | Elsewhere]:
-    """Where runs are started: the daemon's queue, or what `SPINE_BACKEND` says."""
-    from spine_assets import launching
-    from spine_assets.settings import load_settings
-
+    """Where runs are started: the daemon's queue, or the backend of `SPINE_BACKEND`."""
     if queued:
-        with launching.queue(instance) as opened:
-            yield opened
+        with launching.queue(instance) as queue:
+            yield queue
     elif load_settings().backend == "celery":
-        with launching.workers(instance) as there:
-            yield there
+        with launching.workers(instance) as workers:
+            yield workers
     else:
         yield launching.Here(instance, log_level)
-
-
-def split(plans: Sequence[RunPlan]) -> list[RunPlan]:
-    """The same weeks in runs of no more than `SPINE_WEEKS_PER_RUN` weeks."""
-    from spine_assets.settings import load_settings
-    from spine_assets.weeks import stretches, weeks_between
-
-    most = load_settings().weeks_per_run
-    found = []
-    for plan in plans:
-        if plan.first is None or plan.last is None:
-            found.append(plan)
-            continue
-        parts = stretches(weeks_between(plan.first, plan.last), most)
-        found += [replace(plan, first=first, last=last) for first, last in parts]
-    return found
 
 
 def start(
@@ -69,9 +57,9 @@ def start(
         launcher: Where.
         job: Name of the job.
         plan: Weeks and configuration.
-        tags: What the run says of itself.
-        wait: Return when it has ended, and not when it is started.
-        show: Told how far it has come, about twice a second.
+        tags: Tags of the run.
+        wait: Return when it has ended instead of when it has started.
+        show: Called with its progress, about twice a second.
     """
     return start_all(launcher, job, [plan], tags, wait, [show or silent])[0]
 
@@ -84,36 +72,32 @@ def start_all(
     wait: bool,
     shows: Sequence[Show],
 ) -> list[RunStory]:
-    """Start runs: one after another where they run here, else all at once.
+    """Start runs: one after another in this process, else all at once.
 
     Args:
         launcher: Where.
         job: Name of the job.
         plans: Weeks and configuration of each.
-        tags: What the runs say of themselves.
-        wait: Return when they have ended, and not when they are started.
-        shows: For each, what is told how far it has come, about twice a second.
+        tags: Tags of the runs.
+        wait: Return when they have ended instead of when they have started.
+        shows: For each, a function that is called with its progress, about twice a second.
 
     Returns:
-        A story for each that was started: after one that was interrupted none is.
+        A story for each that was started; none is started after an interrupted one.
     """
-    from spine_assets.launching import Here
-
     if not isinstance(launcher, Here):
-        return _elsewhere(launcher, job, plans, tags, wait, shows)
+        return _start_remote(launcher, job, plans, tags, wait, shows)
     stories = []
     for plan, show in zip(plans, shows, strict=True):
-        stories.append(_here(launcher, job, plan, tags, show))
+        stories.append(_start_here(launcher, job, plan, tags, show))
         if stories[-1].line.status == "canceled":
             break
     return stories
 
 
-def _here(launcher: Here, job: str, plan: RunPlan, tags: Mapping[str, str], show: Show) -> RunStory:
-    from dagster import DagsterExecutionInterruptedError
-
-    from spine_assets.following import Follower, followed
-    from spine_assets.launching import new_run_id
+def _start_here(
+    launcher: Here, job: str, plan: RunPlan, tags: Mapping[str, str], show: Show
+) -> RunStory:
 
     run_id = new_run_id()
     follower = Follower(launcher.instance, run_id)
@@ -122,7 +106,7 @@ def _here(launcher: Here, job: str, plan: RunPlan, tags: Mapping[str, str], show
     return _story(launcher.instance, run_id)
 
 
-def _elsewhere(
+def _start_remote(
     launcher: Elsewhere,
     job: str,
     plans: Sequence[RunPlan],
@@ -130,8 +114,6 @@ def _elsewhere(
     wait: bool,
     shows: Sequence[Show],
 ) -> list[RunStory]:
-    from spine_assets.following import Follower, all_until_the_end
-    from spine_assets.launching import new_run_id
 
     instance, ids = launcher.instance, []
     try:
@@ -149,11 +131,9 @@ def _elsewhere(
 
 
 def _story(instance: dg.DagsterInstance, run_id: str) -> RunStory:
-    from spine_assets.history.one_run import story
-    from spine_assets.history.runs import find
 
     return story(instance, find(instance, run_id), 0)
 
 
 def silent(_: Progress | None) -> None:
-    """Nothing is shown."""
+    """Show no progress."""

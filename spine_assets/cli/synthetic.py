@@ -1,14 +1,24 @@
-"""The command that writes sample files."""
+"""The command that writes synthetic sample files."""
 
 from __future__ import annotations
 
-import json
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import click
 
-from spine_assets.cli.shared import COUNT, DEFAULT_WEEKS, WeekType, as_json_option, told
+from spine_assets.cli import render
+from spine_assets.cli.errors import reports_errors
+from spine_assets.cli.shared import (
+    COUNT,
+    DEFAULT_WEEKS,
+    WeekType,
+    as_json_option,
+    print_json,
+)
+from spine_assets.sample import write_sample
+from spine_assets.settings import load_settings
+from spine_assets.weeks import weeks_between
 
 
 @click.command()
@@ -19,11 +29,11 @@ from spine_assets.cli.shared import COUNT, DEFAULT_WEEKS, WeekType, as_json_opti
     "--weeks", type=COUNT, default=DEFAULT_WEEKS, show_default=True, help="Number of weeks."
 )
 @click.option("--ending", type=WeekType(), default="2025-11-21", show_default=True)
-@click.option("--rows", type=COUNT, default=10_000, show_default=True, help="ATS rows a week.")
+@click.option("--rows", type=COUNT, default=10_000, show_default=True, help="ATS rows per week.")
 @click.option("--seed", default=2014, show_default=True, help="Same seed, same bytes.")
 @click.option("--non-ats", is_flag=True, help="Write non-ATS files too.")
 @as_json_option
-@told
+@reports_errors
 def sample(
     out: Path | None,
     weeks: int,
@@ -33,18 +43,11 @@ def sample(
     non_ats: bool,
     as_json: bool,
 ) -> None:
-    r"""Write synthetic weekly files of the real shape. They are not FINRA's data.
+    r"""Write synthetic weekly files in FINRA's format. They are not FINRA's data.
 
     \b
     spine sample --weeks 4 --ending 2025-11-21
     """
-    from datetime import timedelta
-
-    from spine_assets.cli import render
-    from spine_assets.sample import write_sample
-    from spine_assets.settings import load_settings
-    from spine_assets.weeks import weeks_between
-
     folder = out or load_settings().landing_path
     wanted = weeks_between(ending - timedelta(weeks=weeks - 1), ending)
     with render.progress("writing weeks", len(wanted)) as advance:
@@ -57,7 +60,7 @@ def sample(
             after_week=advance,
         )
     if as_json:
-        told_of = {"folder": str(folder), "files": len(files), "weeks": list(map(str, wanted))}
-        click.echo(json.dumps(told_of))
+        weeks_json = list(map(str, wanted))
+        print_json({"folder": str(folder), "files": len(files), "weeks": weeks_json}, None)
         return
     click.echo(f"wrote {len(files)} synthetic files of {len(wanted)} weeks to {folder}")

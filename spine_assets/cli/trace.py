@@ -1,60 +1,62 @@
-"""The command that goes from a number back to its delivered line, and forward."""
+"""The command that traces a number back to its delivered lines, and forward."""
 
 from __future__ import annotations
 
-import json
 from datetime import date
 from typing import TYPE_CHECKING
 
 import click
 
-from spine_assets.cli.shared import COUNT, NameChoice, WeekType, as_json_option, open_lake, told
+from spine_assets.cli import render_trace
+from spine_assets.cli.errors import open_lake, reports_errors
+from spine_assets.cli.shared import (
+    COUNT,
+    NameChoice,
+    WeekType,
+    as_json_option,
+    print_json,
+)
+from spine_assets.otc.trace import trace as traced
+from spine_assets.otc.trace_model import Line, Reject, Trace
+from spine_assets.settings import load_settings
+from spine_assets.weeks import Tier
 
 if TYPE_CHECKING:
     from spine_assets.history.origins import Origin
-    from spine_assets.otc.trace_model import Line, Reject, Trace
-
-# Written out: importing the declarations would cost `spine --help` its speed. A test compares.
-TIERS = ("NMS_TIER_1", "NMS_TIER_2", "OTC")
 
 
 @click.command()
 @click.argument("symbol")
 @click.argument("week", type=WeekType())
-@click.option("--mpid", help="Only this venue, as otc_venue_volume names it.")
-@click.option("--tier", type=NameChoice(TIERS), help="Only this tier.")
+@click.option("--mpid", help="Only this venue, by its mpid in otc_venue_volume.")
+@click.option("--tier", type=NameChoice([tier.value for tier in Tier]), help="Only this tier.")
 @click.option(
     "--limit",
     type=COUNT,
     default=5,
     show_default=True,
-    help="Lines listed, and rows listed of each table.",
+    help="Lines listed, and rows listed per table.",
 )
 @as_json_option
-@told
+@reports_errors
 def trace(
     symbol: str, week: date, mpid: str | None, tier: str | None, limit: int, as_json: bool
 ) -> None:
-    r"""Where the numbers of SYMBOL in WEEK come from, and all that they feed.
+    r"""Trace the numbers of SYMBOL in WEEK back to delivered lines, and forward.
 
     \b
     spine trace PMCY 2025-11-21
     spine trace PMCY 2025-11-21 --mpid UBSA
 
-    Back: file, line and delivered text, capture and run. Forward: every row that counts them,
-    their part of it, and whether sums agree. Symbols are case-significant. With --json all lines
+    Back: file, line and delivered text, capture and run. Forward: every row that includes them,
+    their share of it, and whether sums agree. Symbols are case-sensitive. With --json all lines
     and rows are listed.
     """
-    from spine_assets.cli import render_trace
-    from spine_assets.otc.trace import trace as traced
-    from spine_assets.settings import load_settings
-    from spine_assets.weeks import Tier
-
     landing = load_settings().landing_path
     found = traced(open_lake(), landing, symbol, week, mpid, Tier(tier) if tier else None)
     captured, built = _runs(found)
     if as_json:
-        click.echo(json.dumps(render_trace.as_json(found, captured, built), indent=1))
+        print_json(render_trace.as_json(found, captured, built))
         return
     render_trace.printed(found, captured, built, limit)
 
@@ -62,9 +64,12 @@ def trace(
 def _runs(
     found: Trace,
 ) -> tuple[dict[str, Origin | None], dict[tuple[str, str], Origin | None]]:
-    """The runs behind a trace; none where there is no Dagster to ask."""
-    from spine_assets.history import NoInstance, open_instance
-    from spine_assets.history.origins import built_by, captured_by
+    """The runs that captured and built what was traced; None without a Dagster storage."""
+    from spine_assets.history import (  # noqa: PLC0415 - Dagster is slow to import
+        NoInstance,
+        open_instance,
+        origins,
+    )
 
     every: list[Line | Reject] = [*found.lines, *found.rejects]
     times = {item.capture_id: item.captured_at for item in every}
@@ -72,6 +77,8 @@ def _runs(
     try:
         with open_instance() as instance:
             week = found.week_ending
-            return captured_by(instance, week, times), built_by(instance, week, builds)
+            return origins.captured_by(instance, week, times), origins.built_by(
+                instance, week, builds
+            )
     except NoInstance:
         return dict.fromkeys(times), dict.fromkeys(builds)

@@ -13,10 +13,9 @@ from dataclasses import dataclass
 
 import dagster as dg
 
-from spine_assets.history.runs import SHORT_ID
 from spine_assets.history.storage import GRPC_INFO_TAG
 from spine_assets.launching import celery_workers
-from spine_assets.tags import FRONT
+from spine_assets.tags import FRONT, SHORT_ID
 
 OF_A_PROCESS = "cli"
 """Value of the tag `spine/front` on runs that a `spine` process of its own executes."""

@@ -16,7 +16,6 @@ import dagster as dg
 
 from spine_assets.history.checks import plain_facts
 
-NOT_REMEMBERED = "not in Dagster's memory"
 _RAW = "otc_raw"
 _PAGE = 200  # a week's table is rarely built so often; more are read page by page
 _SECOND = 1.0  # captured_at has whole seconds, so it may lie before the start of its run

@@ -18,10 +18,18 @@ import dagster as dg
 from spine_assets.history import storage
 from spine_assets.history.events import failure_text
 from spine_assets.history.instance import NoSuchRun
-from spine_assets.tags import LANE, PARTITION, PIPELINE, RANGE_END, RANGE_START, TENANT, TRIGGER
+from spine_assets.tags import (
+    LANE,
+    PARTITION,
+    PIPELINE,
+    RANGE_END,
+    RANGE_START,
+    SHORT_ID,
+    TENANT,
+    TRIGGER,
+)
 from spine_assets.weeks import FIRST_WEEK, week_ending_of, weeks_between
 
-SHORT_ID = 8  # letters of an id that are shown; two of 10,000 runs share them once in 100 stores
 _OURS = "spine/"
 _STARTED_BY = {
     "dagster/schedule_name": "schedule",

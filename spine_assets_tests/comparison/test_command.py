@@ -12,8 +12,6 @@ import pytest
 from click.testing import CliRunner
 
 from spine_assets.cli import main
-from spine_assets.cli.compare import BACKENDS
-from spine_assets.comparison import backends
 from spine_assets.local_cluster import redis
 from spine_assets.weeks import Tier
 from spine_assets_tests.defs.conftest import Project
@@ -58,10 +56,6 @@ def assert_side(side: dict[str, Any], backend: str) -> None:
     for trial in side["trials"]:
         assert trial["rows"] == 3 * len(WEEKS)
         assert trial["wall_seconds"] > trial["building_seconds"] > 0
-
-
-def test_the_names_of_backends_are_those_of_the_setting() -> None:
-    assert backends.BACKENDS == BACKENDS
 
 
 @pytest.mark.parametrize(

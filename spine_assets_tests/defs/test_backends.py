@@ -21,7 +21,7 @@ import yaml
 from click.testing import CliRunner
 from dagster_celery.tags import DAGSTER_CELERY_TASK_ID_TAG
 
-from spine_assets.cli import main, starting
+from spine_assets.cli import main, run
 from spine_assets.history import open_instance
 from spine_assets.lakes import open_lake
 from spine_assets.launching import celery_workers
@@ -149,9 +149,9 @@ def test_runs_are_cut_to_the_weeks_a_run_may_have(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plans = [RunPlan(WEEKS[0], WEEKS[4], {"ops": {}}, {"a": "b"}), RunPlan()]
-    assert starting.split(plans) == plans
+    assert run.split(plans) == plans
     monkeypatch.setenv("SPINE_WEEKS_PER_RUN", "2")
-    *parts, once = starting.split(plans)
+    *parts, once = run.split(plans)
     assert [(part.first, part.last) for part in parts] == [
         (WEEKS[0], WEEKS[1]),
         (WEEKS[2], WEEKS[3]),

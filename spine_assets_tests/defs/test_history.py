@@ -11,8 +11,6 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from spine_assets.cli.runs import _STATUSES as CHOSEN_STATUSES
-from spine_assets.cli.shared import TABLE_NAMES
 from spine_assets.history import check_records
 from spine_assets.weeks import Tier
 from spine_assets_tests.defs.conftest import CHECKS, EVERY_TIER, TABLES, Project
@@ -113,9 +111,6 @@ class TestAnomalies:
         assert not site.runner.week(WEEK).success
         assert check_records(site.runner.instance, WEEK) == before
         assert kinds(asked(site, "anomalies"))[-1] == (str(WEEK), "otc_raw", "delivery", "WARN")
-
-    def test_the_tables_that_can_be_chosen_are_all(self) -> None:
-        assert TABLE_NAMES == TABLES
 
 
 class TestBoard:
@@ -263,7 +258,3 @@ class TestRuns:
         assert done.exit_code == 1
         assert "2 runs begin with abcd" in done.output
         assert asked(site, "runs", "show", ids[0])["status"] == "not_started"
-
-    def test_the_statuses_that_can_be_chosen_are_all(self) -> None:
-        names = {status.value.lower() for status in dg.DagsterRunStatus}
-        assert set(CHOSEN_STATUSES) == names

@@ -159,7 +159,7 @@ class TestCommand:
         page.unlink()
         done = site.spine("report", "--json")
         assert done.exit_code == 0, done.output
-        assert done.stderr.startswith(f"making the report of {WEEK}\n")
+        assert done.stderr.startswith(f"building the report of {WEEK}\n")
         told = json.loads(done.stdout)
         assert (told["week_ending"], told["is_complete"], told["shares"]) == (str(WEEK), True, 1350)
         assert Path(told["report"]).samefile(page)

@@ -15,10 +15,8 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from spine_assets.cli.shared import LANE
 from spine_assets.defs.otc.jobs import INGESTED, NORMALIZED, SUMMARIZED
 from spine_assets.history import open_instance, table_states
-from spine_assets.tags import Lane
 from spine_assets.weeks import Tier, publication_day
 from spine_assets_tests.conftest import delivered, line
 from spine_assets_tests.defs.conftest import TABLES, Project
@@ -248,7 +246,7 @@ class TestBackfill:
         assert done.returncode == 1
         bar = done.stderr.splitlines()[-1]
         assert re.search(r"weeks .*3/3.*100%.*6 rows.*1 failed", bar), done.stderr
-        assert "2 weeks captured anew, 0 as they were, 1 failed" in done.stdout
+        assert "2 weeks captured, 0 unchanged, 1 failed" in done.stdout
         assert "Traceback" not in done.stderr
 
     def test_no_input_is_nothing_to_do(self, site: Site) -> None:
@@ -317,7 +315,3 @@ class TestEnding:
         (story,) = json.loads(late.stdout)
         assert story["status"] == "canceled"
         assert len(list((project.lake / "otc_venue_share").glob("week_ending=2*/*.parquet"))) < 25
-
-
-def test_the_lanes_of_the_command_are_those_of_the_queue() -> None:
-    assert list(LANE.choices) == [lane.value for lane in Lane]

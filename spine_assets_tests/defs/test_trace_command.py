@@ -11,10 +11,8 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from spine_assets.cli.trace import TIERS
 from spine_assets.history import open_instance
-from spine_assets.history.origins import NOT_REMEMBERED, built_by, captured_by
-from spine_assets.weeks import Tier
+from spine_assets.history.origins import built_by, captured_by
 from spine_assets_tests.defs.conftest import SOURCE
 from spine_assets_tests.defs.sites import Site, opened
 
@@ -99,8 +97,12 @@ def test_without_a_dagster_the_lines_are_told_all_the_same(
     monkeypatch.setenv("SPINE_DATA_DIR", str(site.project.root / "data"))
     monkeypatch.chdir(tmp_path)
     found = told(site, "PMCY", str(WEEK), "--mpid", "SGMT")
-    assert {item["run"] for item in [*found["lines"], *found["feeds"]]} == {NOT_REMEMBERED}
-    assert NOT_REMEMBERED in site.spine("trace", "PMCY", str(WEEK), "--mpid", "SGMT").output
+    assert {item["run"] for item in [*found["lines"], *found["feeds"]]} == {
+        "not in Dagster's memory"
+    }
+    assert (
+        "not in Dagster's memory" in site.spine("trace", "PMCY", str(WEEK), "--mpid", "SGMT").output
+    )
 
 
 def test_a_screen_shows_file_and_text_figures_and_that_sums_agree(
@@ -126,7 +128,3 @@ def test_what_is_not_there_ends_with_1_and_says_what_is_near(site: Site) -> None
         assert (done.exit_code, "Traceback" in done.output) == (1, False)
         assert said in done.output
     assert site.spine("trace", "PMCY", str(WEEK), "--tier", "T1").exit_code == 2
-
-
-def test_the_tiers_that_can_be_chosen_are_ours() -> None:
-    assert list(TIERS) == [tier.value for tier in Tier]

@@ -75,7 +75,7 @@ def test_since_takes_all_later_weeks(here: Path) -> None:
 
 def test_weeks_older_than_finra_serves_are_told() -> None:
     result = spine("fetch", "--since", "2014-05-16", "--dry-run")
-    assert "FINRA serves no week before 2025-10-" in result.stderr
+    assert "FINRA offers no week before 2025-10-" in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,88 @@
+"""How a command reports an error that a user can correct: one message, exit code 1, no traceback.
+
+Belongs here: which exceptions these are, and opening what most commands open. Apart from
+`shared`, as it needs most of the package, which options and types do not.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+import click
+import duckdb
+from pydantic import ValidationError
+
+from spine_assets import lakes
+from spine_assets.cli.shared import visible
+from spine_assets.declarative.finding import EngineNotUsable
+from spine_assets.declarative.reading import BadDeclaration
+from spine_assets.finra.errors import FinraError
+from spine_assets.lake import Lake, LakeError
+from spine_assets.otc.as_of import NotKnown
+from spine_assets.otc.file_format import FileRefused
+from spine_assets.pipelines import CannotLaunch
+from spine_assets.replacing import CannotBuild
+from spine_assets.settings import WrongSetting, faults, load_settings
+from spine_assets.weeks import WeekError
+
+_EXPLAINED = (
+    *(BadDeclaration, CannotBuild, CannotLaunch, EngineNotUsable, FileRefused, FinraError),
+    *(LakeError, NotKnown, WeekError, WrongSetting, OSError, duckdb.Error),
+)
+"""Exceptions whose message says what to do."""
+
+
+def reports_errors(command: Callable[..., None]) -> Callable[..., None]:
+    """Print errors that users can correct as a message on standard error, with exit code 1."""
+
+    @wraps(command)
+    def run(*args: Any, **kwargs: Any) -> None:
+        try:
+            logging.basicConfig(format="%(levelname)s %(message)s")  # others: warnings only
+            logging.getLogger("spine_assets").setLevel(load_settings().log_level)
+            command(*args, **kwargs)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except Exception as error:
+            message = _message(error)
+            if message is None:
+                raise
+            raise click.ClickException(message) from error
+
+    return run
+
+
+def _message(error: Exception) -> str | None:
+    """What to print instead of a traceback; None where the exception is a defect of ours."""
+    if isinstance(error, ValidationError):
+        return "; ".join(faults(error))
+    if not isinstance(error, _EXPLAINED):
+        from sqlalchemy.exc import DBAPIError  # noqa: PLC0415 - 0.3 s, and only after an error
+
+        from spine_assets.history import NoInstance, NoSuchRun  # noqa: PLC0415 - imports Dagster
+
+        if isinstance(error, DBAPIError):
+            return (
+                f"Dagster's storage cannot be read or written ({visible(str(error.orig))}); it is "
+                "the folder that dagster.yaml names: wait if it is locked, restore it if it is "
+                "damaged"
+            )
+        if not isinstance(error, (NoInstance, NoSuchRun)):
+            return None
+    return "\n".join(visible(line) for line in str(error).split("\n"))  # one problem per line
+
+
+def open_lake() -> Lake:
+    """The lake that the settings name."""
+    return lakes.open_lake(load_settings().lake_place)
+
+
+def no_week_built() -> click.ClickException:
+    """The error of commands that need a built week, where there is none yet."""
+    return click.ClickException(
+        "no week is built yet: make demo loads the sample; or drop files into "
+        f"{visible(str(load_settings().landing_path))} and run spine backfill --missing"
+    )

@@ -1,0 +1,50 @@
+"""A click group that imports a command's module when the command runs, not when it is listed.
+
+Click's documentation describes the pattern as "lazily loading subcommands". Its recipe imports
+every command for `--help`, to print the short help; here a group is given the short help beside
+the import path, so that help, completion of command names and "did you mean" import nothing.
+
+Belongs here: how a command is found and loaded. Does not belong here: which commands there are.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+import click
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are import paths until one of them is resolved."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._paths: dict[str, str] = {}
+
+    def add_lazy(self, name: str, path: str, short_help: str) -> None:
+        """List a command by its short help; `path` is `module:attribute`."""
+        self.add_command(click.Command(name, short_help=short_help))
+        self._paths[name] = path
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that the arguments name, and import it if that is still to be done."""
+        name, command, rest = super().resolve_command(ctx, args)
+        if name in self._paths:
+            module, _, attribute = self._paths.pop(name).partition(":")
+            command = self.commands[name] = getattr(import_module(module), attribute)
+            _keep_examples(command)
+        return name, command, rest
+
+
+def _keep_examples(command: click.Command) -> None:
+    r"""Keep the line breaks of examples in a help text.
+
+    Click keeps the lines of a paragraph that begins with a backspace. A raw docstring, which the
+    linter demands, has the two characters `\b` instead.
+    """
+    command.help = (command.help or "").replace("\\b", "\b")
+    for child in command.commands.values() if isinstance(command, click.Group) else ():
+        _keep_examples(child)
