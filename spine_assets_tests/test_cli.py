@@ -202,7 +202,7 @@ def test_db_reset_asks_first_and_leaves_delivered_files(
     assert not (tmp_path / "data/lake/otc_raw").exists()
     assert not (tmp_path / "data/spine.duckdb").exists()
     assert kept.read_bytes() == b"x"
-    assert run.invoke(main, ["db", "init"]).output.startswith("made ")
+    assert run.invoke(main, ["db", "init"]).output.startswith("created ")
 
 
 def test_commands_outside_a_project_say_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
