@@ -7,10 +7,7 @@ from pathlib import Path
 import click
 
 from spine_assets.cli.errors import reports_errors
-from spine_assets.cli.shared import (
-    as_json_option,
-    print_json,
-)
+from spine_assets.cli.shared import NameChoice, as_json_option, print_json
 from spine_assets.declarative.declaration import Declaration
 from spine_assets.declarative.examples import examples
 from spine_assets.declarative.reading import files, home, read
@@ -18,7 +15,7 @@ from spine_assets.declarative.reading import files, home, read
 
 @click.group()
 def pipelines() -> None:
-    """Validate the pipelines that are declared in YAML."""
+    """Validate the pipelines that are declared in YAML, and copy examples."""
 
 
 @pipelines.command("check")
