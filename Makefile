@@ -50,7 +50,7 @@ long: setup ## Run the tests that start servers and many processes
 	@$(RUN) pytest -n auto -m long
 
 cluster: setup ## Start PostgreSQL, Redis, Dagster and two workers on loopback; Ctrl-C stops all
-	@$(RUN) python -m spine_assets.local_cluster
+	@$(RUN) python -m spine_assets.dev.local_cluster
 
 # Tests of operations, which ask Dagster's memory; here it is PostgreSQL.
 ON_POSTGRES := defs/test_prune.py defs/test_cancel.py defs/test_history.py test_run_log.py test_cli.py \

@@ -25,11 +25,11 @@ from rich.console import Console
 from rich.table import Table as Grid
 from synthetic_lake import make
 
-from spine_assets.lake import Lake
-from spine_assets.lakes import open_lake
-from spine_assets.otc.tables import TABLES
-from spine_assets.otc.views import VIEWS
-from spine_assets.warehouse import connect
+from spine_assets.lake.base import Lake
+from spine_assets.lake.opening import open_lake
+from spine_assets.otc.tables.registry import TABLES
+from spine_assets.otc.views.registry import VIEWS
+from spine_assets.warehouse.connection import connect
 
 _CONNECTS = 15  # asks of `connect`, which takes hundredths of a second
 

@@ -52,7 +52,13 @@ def complete_weeks(count: int) -> list[date]:
     Fewer than `count` where FINRA has not published so many: the files of a later week
     would carry dates that lie in the future, and be refused.
     """
-    from spine_assets.weeks import FIRST_WEEK, Tier, publication_day, week_ending_of, weeks_between
+    from spine_assets.core.weeks import (
+        FIRST_WEEK,
+        Tier,
+        publication_day,
+        week_ending_of,
+        weeks_between,
+    )
 
     today = datetime.now(UTC).date()
     every = weeks_between(FIRST_WEEK, week_ending_of(today))
@@ -67,8 +73,8 @@ def deliver(folder: Path, wanted: Iterable[date], rows: int) -> Weeks:
         wanted: Week endings.
         rows: ATS rows a week.
     """
-    from spine_assets.sample import ats_name, write_sample
-    from spine_assets.weeks import Tier
+    from spine_assets.core.weeks import Tier
+    from spine_assets.dev.sample import ats_name, write_sample
 
     weeks = {week: [folder / ats_name(week, tier) for tier in Tier] for week in wanted}
     missing = [week for week, paths in weeks.items() if not all(path.exists() for path in paths)]

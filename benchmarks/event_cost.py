@@ -28,8 +28,8 @@ import measuring
 import sqlalchemy as sa
 import yaml
 
-from spine_assets.local_cluster import postgres
-from spine_assets.weeks import FIRST_WEEK
+from spine_assets.core.weeks import FIRST_WEEK
+from spine_assets.dev.local_cluster import postgres
 
 RESULTS = Path(__file__).parent / "results"
 _URL = "EVENT_COST_URL"
@@ -54,7 +54,7 @@ class Kind:
 _STOCK_POSTGRES = {"postgres": {"postgres_url": {"env": _URL}}}
 _OUR_POSTGRES = {
     "custom": {
-        "module": "spine_assets.dagster_postgres",
+        "module": "spine_assets.orchestration.storage.postgres",
         "class": "BatchingPostgresStorage",
         "config": {"postgres_url": {"env": _URL}},
     }

@@ -29,7 +29,7 @@ from typing import Any
 import dagster as dg
 import yaml
 
-from spine_assets.weeks import FIRST_WEEK
+from spine_assets.core.weeks import FIRST_WEEK
 
 PROJECT = Path(__file__).parent.parent
 WEEK = date(2025, 11, 21)  # the week that is built once; late enough for every tier
@@ -42,9 +42,9 @@ MORE = ("cpu", "events/s", "run MB", "index MB")
 @dg.definitions
 def defs() -> dg.Definitions:
     """One step of our tables, checks and weeks that yields what the working folder holds."""
-    from spine_assets.defs.otc.events import evaluation, materialization
     from spine_assets.defs.otc.specs import check_specs, table_specs
-    from spine_assets.otc.outcome import CheckResult
+    from spine_assets.orchestration.asset_events import evaluation, materialization
+    from spine_assets.otc.state.results import CheckResult
 
     @dg.multi_asset(
         name="otc_week",
@@ -69,15 +69,15 @@ def build(folder: Path, rows: int) -> None:
     """Build one generated week; one of its checks warns with a full sample, as real ones do."""
     import duckdb
 
-    from spine_assets.local_lake import LocalLake
-    from spine_assets.otc.checking import SAMPLE_ROWS
-    from spine_assets.otc.outcome import CheckResult, Severity
-    from spine_assets.otc.scanning import scan
-    from spine_assets.otc.tables import TABLES
-    from spine_assets.otc.week import build_week
-    from spine_assets.otc.workplace import Workplace
-    from spine_assets.sample import write_sample
-    from spine_assets.weeks import Tier
+    from spine_assets.core.weeks import Tier
+    from spine_assets.dev.sample import write_sample
+    from spine_assets.lake.local import LocalLake
+    from spine_assets.otc.build.week import build_week
+    from spine_assets.otc.build.workplace import Workplace
+    from spine_assets.otc.checks.context import SAMPLE_ROWS
+    from spine_assets.otc.delivery.scan import scan
+    from spine_assets.otc.state.results import CheckResult, Severity
+    from spine_assets.otc.tables.registry import TABLES
 
     @contextmanager
     def connect() -> Iterator[duckdb.DuckDBPyConnection]:

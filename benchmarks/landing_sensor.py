@@ -20,14 +20,14 @@ from pathlib import Path
 
 import dagster as dg
 
+from spine_assets.core.settings import load_settings
+from spine_assets.core.weeks import FIRST_WEEK, Tier
 from spine_assets.defs.otc.landing_sensor import Memory, otc_landing
-from spine_assets.lakes import open_lake
-from spine_assets.local_lake import LocalLake
-from spine_assets.otc import captures
-from spine_assets.otc.arrivals import state
-from spine_assets.otc.listing import glance, listing
-from spine_assets.settings import load_settings
-from spine_assets.weeks import FIRST_WEEK, Tier
+from spine_assets.lake.local import LocalLake
+from spine_assets.lake.opening import open_lake
+from spine_assets.otc.captures import storage as captures
+from spine_assets.otc.captures.pending import state
+from spine_assets.otc.delivery.listing import glance, listing
 
 FILES, WEEKS, ROUNDS = 3_000, 653, 15
 

@@ -38,13 +38,13 @@ from rich.console import Console
 from rich.table import Table as Grid
 from synthetic_lake import HISTORY_WEEKS, make
 
-from spine_assets.database_file import build_database, parts
-from spine_assets.lakes import open_lake
-from spine_assets.otc.tables import TABLES
-from spine_assets.settings import Settings
-from spine_assets.warehouse import connect
-from spine_assets.warehouse_view_file import ensure_view_file
-from spine_assets.warehouse_views import needs_analysis
+from spine_assets.core.settings import Settings
+from spine_assets.lake.opening import open_lake
+from spine_assets.otc.tables.registry import TABLES
+from spine_assets.warehouse.connection import connect
+from spine_assets.warehouse.database_file import build_database, parts
+from spine_assets.warehouse.view_file import ensure_view_file
+from spine_assets.warehouse.views import needs_analysis
 
 QUERIES = Path(__file__).with_name("queries.sql")
 _MB = 1e6

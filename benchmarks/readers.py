@@ -47,13 +47,13 @@ from rich.console import Console
 from rich.table import Table as Grid
 from synthetic_lake import make
 
-from spine_assets.lake import Lake, LakeError
-from spine_assets.lake_copy import LakeCopy
-from spine_assets.lakes import open_lake
-from spine_assets.otc.tables import TABLES
-from spine_assets.warehouse import answer, connect
-from spine_assets_tests.s3 import running
-from spine_assets_tests.s3_front import fronting
+from spine_assets.lake.base import Lake, LakeError
+from spine_assets.lake.opening import open_lake
+from spine_assets.maintenance.copy_lake import LakeCopy
+from spine_assets.otc.tables.registry import TABLES
+from spine_assets.warehouse.connection import answer, connect
+from spine_assets_tests.support.s3 import running
+from spine_assets_tests.support.s3_front import fronting
 
 WRITTEN = {"otc_venue_volume": "share_volume", "otc_symbol_summary": "total_volume"}
 """Tables that are published anew, with the column whose figures tell the build."""

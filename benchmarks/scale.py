@@ -28,12 +28,12 @@ import measuring
 from rich.console import Console
 from rich.table import Table as Grid
 
-from spine_assets.lakes import open_lake
-from spine_assets.object_lake import ObjectLake
-from spine_assets.sample import ROWS_PER_WEEK, write_sample
-from spine_assets.weeks import Tier
-from spine_assets_tests import s3
-from spine_assets_tests.s3_front import fronting
+from spine_assets.core.weeks import Tier
+from spine_assets.dev.sample import ROWS_PER_WEEK, write_sample
+from spine_assets.lake.bucket.lake import ObjectLake
+from spine_assets.lake.opening import open_lake
+from spine_assets_tests.support import s3
+from spine_assets_tests.support.s3_front import fronting
 
 LAST = date(2025, 11, 21)
 RESULTS = Path(__file__).parent / "results" / "scale.json"
@@ -86,13 +86,13 @@ def build_alone(data: Path) -> None:
     """Build the week with the domain alone, also from files beyond the bound of a delivery."""
     import duckdb
 
-    from spine_assets.otc import contents, file_format
-    from spine_assets.otc.scanning import scan
-    from spine_assets.otc.tables import TABLES
-    from spine_assets.otc.week import build_week
-    from spine_assets.otc.workplace import Workplace
+    from spine_assets.otc.build.week import build_week
+    from spine_assets.otc.build.workplace import Workplace
+    from spine_assets.otc.delivery import archives, file_format
+    from spine_assets.otc.delivery.scan import scan
+    from spine_assets.otc.tables.registry import TABLES
 
-    contents.MAX_CONTENT_BYTES = file_format.MAX_LINES = _NO_BOUND
+    archives.MAX_CONTENT_BYTES = file_format.MAX_LINES = _NO_BOUND
     landing = scan(data / "landing", data / "index.json")
     database = duckdb.connect(":memory:")
     place = Workplace(open_lake(data / "lake"), landing, lambda: closing(database.cursor()))

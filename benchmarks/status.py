@@ -35,8 +35,8 @@ COMMANDS = (
 
 def build(place: Path, weeks: int, rows: int) -> None:
     """Deliver the published tiers of the newest weeks and run them as one range."""
-    from spine_assets.sample import write_sample
-    from spine_assets.weeks import FIRST_WEEK, Tier, publication_day, weeks_between
+    from spine_assets.core.weeks import FIRST_WEEK, Tier, publication_day, weeks_between
+    from spine_assets.dev.sample import write_sample
 
     today = datetime.now(UTC).date()
     last = date.fromordinal(today.toordinal() - (today.weekday() + 3) % 7)
@@ -75,8 +75,8 @@ def after_imports(words: tuple[str, ...], times: int) -> list[float]:
 
     The exchange calendar is computed afresh each time, as a process of its own must.
     """
-    from spine_assets import weeks
     from spine_assets.cli import main
+    from spine_assets.core import weeks
 
     found = []
     for _ in range(times + 1):

@@ -24,19 +24,19 @@ import polars_hash as plh
 from rich.console import Console
 from rich.progress import track
 
-from spine_assets.lake import Lake
-from spine_assets.lakes import open_lake
-from spine_assets.local_lake import LocalLake
-from spine_assets.otc import symbol_summary, venue_share, venue_volume
-from spine_assets.otc.building import BUILDERS
-from spine_assets.otc.scanning import scan
-from spine_assets.otc.tables import TABLES
-from spine_assets.otc.week import build_week
-from spine_assets.otc.workplace import Workplace
-from spine_assets.sample import ROWS_PER_WEEK, write_sample
-from spine_assets.settings import Settings
-from spine_assets.warehouse_view_file import ensure_view_file
-from spine_assets.weeks import FIRST_WEEK, weeks_between
+from spine_assets.core.settings import Settings
+from spine_assets.core.weeks import FIRST_WEEK, weeks_between
+from spine_assets.dev.sample import ROWS_PER_WEEK, write_sample
+from spine_assets.lake.base import Lake
+from spine_assets.lake.local import LocalLake
+from spine_assets.lake.opening import open_lake
+from spine_assets.otc.build.builders import BUILDERS
+from spine_assets.otc.build.week import build_week
+from spine_assets.otc.build.workplace import Workplace
+from spine_assets.otc.delivery.scan import scan
+from spine_assets.otc.tables import symbol_summary, venue_share, venue_volume
+from spine_assets.otc.tables.registry import TABLES
+from spine_assets.warehouse.view_file import ensure_view_file
 
 HISTORY_WEEKS = 653  # 2014-05-16 to 2026-11-13
 _BUILT = date(2025, 11, 21)  # published long ago, so that a build accepts its files

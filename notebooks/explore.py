@@ -20,8 +20,8 @@ def _():
     import marimo as mo
     import polars as pl
 
-    from spine_assets.settings import load_settings
-    from spine_assets.warehouse import answer
+    from spine_assets.core.settings import load_settings
+    from spine_assets.warehouse.connection import answer
 
     return alt, answer, closing, duckdb, load_settings, mo, pl, timedelta
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import dagster as dg
 
 import spine_assets.defs
-from spine_assets.settings import load_settings
+from spine_assets.core.settings import load_settings
 
 
 @dg.definitions

@@ -16,21 +16,21 @@ import duckdb
 import polars as pl
 import pytest
 
-from spine_assets.defs import reading
+from spine_assets.defs import scan_limits
 from spine_assets.defs.otc import weekly
-from spine_assets.lakes import open_lake
-from spine_assets.local_cluster import postgres
-from spine_assets.local_lake import LocalLake
-from spine_assets.otc import scanning
-from spine_assets.otc.file_format import ParsedFile, parse
-from spine_assets.otc.landing import Landing
-from spine_assets.otc.outcome import CheckResult, TableBuilt, WeekResult
-from spine_assets.otc.scanning import scan
-from spine_assets.otc.tables import TABLES
-from spine_assets.otc.week import build_week
-from spine_assets.otc.workplace import Workplace
-from spine_assets_tests import s3, storages
-from spine_assets_tests.s3_front import Front, fronting
+from spine_assets.dev.local_cluster import postgres
+from spine_assets.lake.local import LocalLake
+from spine_assets.lake.opening import open_lake
+from spine_assets.otc.build.week import build_week
+from spine_assets.otc.build.workplace import Workplace
+from spine_assets.otc.delivery import scan as scanning
+from spine_assets.otc.delivery.deliveries import Landing
+from spine_assets.otc.delivery.file_format import ParsedFile, parse
+from spine_assets.otc.delivery.scan import scan
+from spine_assets.otc.state.results import CheckResult, TableBuilt, WeekResult
+from spine_assets.otc.tables.registry import TABLES
+from spine_assets_tests.support import s3, storages
+from spine_assets_tests.support.s3_front import Front, fronting
 
 HEADER = (
     "tierDescription|issueSymbolIdentifier|issueName|marketParticipantName|MPID"
@@ -130,7 +130,7 @@ def nothing_waits() -> Iterator[None]:
     """Tests deliver whole files, and faults that pass; the waits for both have their own."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(scanning, "SETTLE_SECONDS", 0.0)
-        patch.setattr(reading, "SETTLE_SECONDS", 0.0)
+        patch.setattr(scan_limits, "SETTLE_SECONDS", 0.0)
         patch.setattr(weekly, "FIRST_WAIT_SECONDS", 0)
         yield
 

@@ -15,8 +15,8 @@ from pydantic import SecretStr
 from spine_assets.alerts import render
 from spine_assets.alerts.alert import Alert
 from spine_assets.alerts.sending import ChannelError, hand_over, post
+from spine_assets.core.settings import AlertSettings
 from spine_assets.core.smtp_url import SmtpServer
-from spine_assets.settings import AlertSettings
 
 
 class AlertNotSent(Exception):

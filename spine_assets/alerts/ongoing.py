@@ -6,8 +6,8 @@ from datetime import date
 
 from spine_assets.alerts.alert import AlertKind
 from spine_assets.alerts.problem import Problem
-from spine_assets.otc.landing import STILL_WRITTEN, Unusable
-from spine_assets.otc.overdue import DOWNLOAD, Overdue
+from spine_assets.otc.captures.overdue import DOWNLOAD, Overdue
+from spine_assets.otc.delivery.deliveries import STILL_WRITTEN, Unusable
 
 FILES = "finra_otc_files"
 ARRIVED = "tiers_arrived"

@@ -17,8 +17,8 @@ from contextlib import suppress
 from email.message import EmailMessage
 from typing import TYPE_CHECKING, Any
 
+from spine_assets.core.http_logs import keep_urls_out_of_logs
 from spine_assets.core.smtp_url import Encryption, SmtpServer
-from spine_assets.http_logs import keep_urls_out_of_logs
 
 if TYPE_CHECKING:
     import httpx

@@ -15,7 +15,7 @@ from typing import Any
 
 from spine_assets.alerts.alert import Alert
 from spine_assets.alerts.problem import Problem
-from spine_assets.weeks import stretches, weeks_between
+from spine_assets.core.weeks import stretches, weeks_between
 
 _VERSION = 1
 _MOST_CAUSES = 200  # about 10 kB; a cause that is dropped is only reported once more

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from datetime import date
 
 from spine_assets.core.text import counted, cut, one_line
-from spine_assets.weeks import stretches
+from spine_assets.core.weeks import stretches
 
 _SHOWN_RANGES = 6  # a longer list is no reading matter
 # What differs where the same fault meets another week: paths, hashes, numbers and dates.

@@ -58,7 +58,10 @@ COMMANDS = {
     ),
     "lake": ("lake:lake", "Copy the lake's files to another place, or compare two places."),
     "list": ("run:list_pipelines", "List the pipelines of all domains, with their parameters."),
-    "pipelines": ("pipelines:pipelines", "Validate the pipelines that are declared in YAML, and copy examples."),
+    "pipelines": (
+        "pipelines:pipelines",
+        "Validate the pipelines that are declared in YAML, and copy examples.",
+    ),
     "query": ("look:query", "Run one SELECT over the tables, without locks or changes."),
     "report": ("report:report", "Show the report of a WEEK, an HTML page with charts and checks."),
     "run": (

@@ -15,13 +15,13 @@ from spine_assets.cli.shared import (
     as_json_option,
     print_json,
 )
-from spine_assets.otc import raw
-from spine_assets.otc.scanning import scan
-from spine_assets.otc.tables import TABLES
-from spine_assets.settings import load_settings
+from spine_assets.core.settings import load_settings
+from spine_assets.otc.delivery.scan import scan
+from spine_assets.otc.tables import raw
+from spine_assets.otc.tables.registry import TABLES
 
 if TYPE_CHECKING:
-    from spine_assets.history import Finding
+    from spine_assets.orchestration.history import Finding
 
 _LISTED = 50  # a few screens; the rest is counted
 
@@ -70,11 +70,7 @@ def _found(table: str | None, week: date | None) -> list[Finding]:
 
     Two lakes may share one Dagster; findings on weeks of the other lake are left out.
     """
-    from spine_assets.history import (  # noqa: PLC0415 - Dagster is slow to import
-        findings,
-        open_instance,
-        table_states,
-    )
+    from spine_assets.orchestration.history import findings, open_instance, table_states
 
     with open_instance() as instance:
         found = findings(instance, table=table, week=week)

@@ -18,12 +18,12 @@ from spine_assets.cli.shared import (
     max_runtime_option,
     print_json,
 )
-from spine_assets.otc import choosing
-from spine_assets.otc.scanning import scan
-from spine_assets.pipelines import RunPlan
-from spine_assets.settings import load_settings
-from spine_assets.tags import Lane, run_tags
-from spine_assets.weeks import FIRST_WEEK, stretches
+from spine_assets.core.settings import load_settings
+from spine_assets.core.tags import Lane, run_tags
+from spine_assets.core.weeks import FIRST_WEEK, stretches
+from spine_assets.otc.delivery.scan import scan
+from spine_assets.pipelines import weeks_to_build
+from spine_assets.pipelines.catalog import RunPlan
 
 if TYPE_CHECKING:
     pass
@@ -119,12 +119,12 @@ def _choose(
     settings, lake = load_settings(), open_lake()
     first, last = asked or (FIRST_WEEK, datetime.now(UTC).date())
     landing = scan(settings.landing_path, settings.landing_index_path)
-    held = choosing.with_input(landing, lake, first, last)
+    held = weeks_to_build.with_input(landing, lake, first, last)
     if not missing and not failed:
         return held, 0
     chosen: set[date] = set()
     if missing:
-        chosen |= set(choosing.missing(landing, lake, held))
+        chosen |= set(weeks_to_build.missing(landing, lake, held))
     if failed:
         chosen |= {week for (_, week), state in states_of(held).items() if state == "failed"}
     return sorted(chosen), len(held) - len(chosen)

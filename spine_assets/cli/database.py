@@ -17,12 +17,12 @@ from spine_assets.cli.shared import (
     as_json_option,
     print_json,
 )
-from spine_assets.database_file import Built, build_database, parts
-from spine_assets.declarative.place import tenant_lake, tenants_in
-from spine_assets.otc import raw, rejects
-from spine_assets.otc.tables import TABLES
-from spine_assets.settings import load_settings
-from spine_assets.warehouse_view_file import ensure_view_file, remove_view_file
+from spine_assets.core.settings import load_settings
+from spine_assets.otc.tables import raw, rejects
+from spine_assets.otc.tables.registry import TABLES
+from spine_assets.pipelines.steps.workspace import tenant_lake, tenants_in
+from spine_assets.warehouse.database_file import Built, build_database, parts
+from spine_assets.warehouse.view_file import ensure_view_file, remove_view_file
 
 _TABLE_NAMES = [table.name for table in TABLES]
 _AS_DELIVERED = (raw.TABLE.name, rejects.TABLE.name)

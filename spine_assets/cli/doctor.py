@@ -12,7 +12,7 @@ from spine_assets.cli.shared import (
     print_json,
     visible,
 )
-from spine_assets.doctor import Outcome, examine
+from spine_assets.maintenance.doctor import Outcome, examine
 
 _COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 

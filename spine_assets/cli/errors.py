@@ -15,18 +15,18 @@ import click
 import duckdb
 from pydantic import ValidationError
 
-from spine_assets import lakes
 from spine_assets.cli.shared import visible
-from spine_assets.declarative.finding import EngineNotUsable
-from spine_assets.declarative.reading import BadDeclaration
+from spine_assets.core.settings import WrongSetting, faults, load_settings
+from spine_assets.core.weeks import WeekError
 from spine_assets.finra.errors import FinraError
-from spine_assets.lake import Lake, LakeError
-from spine_assets.otc.as_of import NotKnown
-from spine_assets.otc.file_format import FileRefused
-from spine_assets.pipelines import CannotLaunch
-from spine_assets.replacing import CannotBuild
-from spine_assets.settings import WrongSetting, faults, load_settings
-from spine_assets.weeks import WeekError
+from spine_assets.lake import opening as lakes
+from spine_assets.lake.base import Lake, LakeError
+from spine_assets.otc.delivery.file_format import FileRefused
+from spine_assets.otc.past.as_of import NotKnown
+from spine_assets.pipelines.catalog import CannotLaunch
+from spine_assets.pipelines.steps.registry import EngineNotUsable
+from spine_assets.pipelines.yaml.loader import BadDeclaration
+from spine_assets.warehouse.atomic_database import CannotBuild
 
 _EXPLAINED = (
     *(BadDeclaration, CannotBuild, CannotLaunch, EngineNotUsable, FileRefused, FinraError),
@@ -62,7 +62,7 @@ def _message(error: Exception) -> str | None:
     if not isinstance(error, _EXPLAINED):
         from sqlalchemy.exc import DBAPIError  # noqa: PLC0415 - 0.3 s, and only after an error
 
-        from spine_assets.history import NoInstance, NoSuchRun  # noqa: PLC0415 - imports Dagster
+        from spine_assets.orchestration.history import NoInstance, NoSuchRun  # noqa: PLC0415 - imports Dagster
 
         if isinstance(error, DBAPIError):
             return (

@@ -14,11 +14,11 @@ from spine_assets.cli.shared import (
     as_json_option,
     print_json,
 )
+from spine_assets.core.settings import load_finra_settings, load_settings
+from spine_assets.core.weeks import Tier, VenueClass, tier_of
 from spine_assets.finra.client import FinraClient
 from spine_assets.finra.fetching import Wanted, offered, plan
 from spine_assets.finra.place import fetch_all, not_offered, open_holdings
-from spine_assets.settings import load_finra_settings, load_settings
-from spine_assets.weeks import Tier, VenueClass, tier_of
 
 _TIERS = ("T1", "T2", "OTCE", *(tier.value for tier in Tier))  # FINRA's ids, and ours
 _CLASSES = {

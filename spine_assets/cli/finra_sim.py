@@ -16,9 +16,9 @@ from spine_assets.cli.shared import (
     as_json_option,
     print_json,
 )
-from spine_assets.finra_sim import Options, Server, serving
-from spine_assets.finra_sim.faults import USUAL_FAULTS
-from spine_assets.finra_sim.options import CLIENT_ID, CLIENT_SECRET
+from spine_assets.dev.finra_sim import Options, Server, serving
+from spine_assets.dev.finra_sim.faults import USUAL_FAULTS
+from spine_assets.dev.finra_sim.options import CLIENT_ID, CLIENT_SECRET
 
 _PORT = 8713  # not used by a well-known service
 

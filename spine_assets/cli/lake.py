@@ -7,7 +7,6 @@ from pathlib import Path
 
 import click
 
-from spine_assets import lakes
 from spine_assets.cli import render
 from spine_assets.cli.errors import reports_errors
 from spine_assets.cli.render import CONSOLE, grid
@@ -17,9 +16,10 @@ from spine_assets.cli.shared import (
     visible,
 )
 from spine_assets.core.bucket_url import bucket_name_problem, is_bucket_url, prefix_problem
-from spine_assets.lake import Lake
-from spine_assets.lake_copied import Copied, Planned
-from spine_assets.lake_copy import LakeCopy
+from spine_assets.lake import opening as lakes
+from spine_assets.lake.base import Lake
+from spine_assets.maintenance.copy_lake import LakeCopy
+from spine_assets.maintenance.copy_results import Copied, Planned
 
 _MB = 1_000_000
 _SHOWN = 20  # names per kind; --json has all

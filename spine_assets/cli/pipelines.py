@@ -8,9 +8,9 @@ import click
 
 from spine_assets.cli.errors import reports_errors
 from spine_assets.cli.shared import NameChoice, as_json_option, print_json
-from spine_assets.declarative.declaration import Declaration
-from spine_assets.declarative.examples import examples
-from spine_assets.declarative.reading import files, home, read
+from spine_assets.pipelines.examples import examples
+from spine_assets.pipelines.yaml.loader import files, home, read
+from spine_assets.pipelines.yaml.model import Declaration
 
 
 @click.group()

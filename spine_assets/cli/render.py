@@ -23,14 +23,14 @@ from spine_assets.cli.shared import (
     visible,
 )
 from spine_assets.core.values import plain
-from spine_assets.otc.landing import Landing
-from spine_assets.otc.versions import Freshness
-from spine_assets.status import Arrival, WeekStatus
-from spine_assets.warehouse import answer
-from spine_assets.weeks import Tier
+from spine_assets.core.weeks import Tier
+from spine_assets.otc.delivery.deliveries import Landing
+from spine_assets.otc.state.versions import Freshness
+from spine_assets.otc.status import Arrival, WeekStatus
+from spine_assets.warehouse.connection import answer
 
 if TYPE_CHECKING:
-    from spine_assets.history import CheckRecord
+    from spine_assets.orchestration.history import CheckRecord
 
 _PIPED_WIDTH = 120  # a log or a pipe has no width of its own
 CONSOLE = Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH)

@@ -7,11 +7,11 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from spine_assets.cli.render import CONSOLE, grid, result, safe, text
+from spine_assets.core.tags import SHORT_ID
 from spine_assets.core.values import plain
-from spine_assets.tags import SHORT_ID
 
 if TYPE_CHECKING:
-    from spine_assets.history import Finding
+    from spine_assets.orchestration.history import Finding
 
 _STYLES = {"WARN": "yellow", "ERROR": "red"}
 _SHOWN_SAMPLES = 5  # in the terminal; --json has all that the check recorded

@@ -22,11 +22,11 @@ from rich.progress import (
 from spine_assets.cli.render import CONSOLE, safe, text
 from spine_assets.cli.render_runs import story_json
 from spine_assets.cli.starting import Show
-from spine_assets.history.one_run import RunStory
-from spine_assets.otc import raw
-from spine_assets.pipelines import RunPlan
-from spine_assets.progress import Progress as Reached
-from spine_assets.tags import SHORT_ID
+from spine_assets.core.progress import Progress as Reached
+from spine_assets.core.tags import SHORT_ID
+from spine_assets.orchestration.history.run_details import RunStory
+from spine_assets.otc.tables import raw
+from spine_assets.pipelines.catalog import RunPlan
 
 _RAW = raw.TABLE.name
 _NAMED = 6  # runs named in a plan; --json has all

@@ -7,7 +7,7 @@ from typing import Any
 
 from spine_assets.cli.render import CONSOLE, grid
 from spine_assets.cli.shared import print_json
-from spine_assets.otc.overdue import Overdue
+from spine_assets.otc.captures.overdue import Overdue
 
 
 def line(later: list[Overdue]) -> None:

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from spine_assets.cli.render import CONSOLE, grid, safe
 from spine_assets.cli.shared import print_json
 from spine_assets.finra.fetching import Fetched, Outcome, Task, Told
-from spine_assets.finra.held import Holdings
+from spine_assets.finra.holdings import Holdings
 from spine_assets.finra.place import Report
 
 _LISTED = 30  # answers in the table; --json has all

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from spine_assets.cli.render import CONSOLE, grid, safe
-from spine_assets.pipelines import Parameter, Pipeline, Plan
+from spine_assets.pipelines.catalog import Parameter, Pipeline, Plan
 
 
 def pipelines(found: list[Pipeline]) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 import click
 import polars as pl
 
-from spine_assets.lake import Lake
-from spine_assets.otc.as_published import TABLES, PublishedPart, table_as_published
+from spine_assets.lake.base import Lake
+from spine_assets.otc.past.as_published import TABLES, PublishedPart, table_as_published
 
 
 def found(

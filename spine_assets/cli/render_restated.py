@@ -9,7 +9,7 @@ import duckdb
 
 from spine_assets.cli.render import CONSOLE, text
 from spine_assets.core.values import records
-from spine_assets.warehouse import answer
+from spine_assets.warehouse.connection import answer
 
 _RESTATED = """
     SELECT

@@ -11,11 +11,11 @@ from rich.markup import escape
 
 from spine_assets.cli import render_steps
 from spine_assets.cli.render import CONSOLE, grid, safe, text
-from spine_assets.history.cancel import Ending
-from spine_assets.history.one_run import RunStory
-from spine_assets.history.prune import Plan
-from spine_assets.history.runs import RunLine
-from spine_assets.tags import SHORT_ID
+from spine_assets.core.tags import SHORT_ID
+from spine_assets.orchestration.history.cancel import Ending
+from spine_assets.orchestration.history.prune import Plan
+from spine_assets.orchestration.history.run_details import RunStory
+from spine_assets.orchestration.history.runs import RunLine
 
 _STYLES = {"success": "green", "failure": "red", "canceled": "yellow", "canceling": "yellow"}
 _OUTCOME_STYLES = {"WARN": "yellow", "ERROR": "red"}

@@ -9,8 +9,8 @@ from typing import Any
 from rich.table import Table
 
 from spine_assets.cli.render import CONSOLE, grid, safe
-from spine_assets.history.logged import LoggedRun
-from spine_assets.tags import SHORT_ID
+from spine_assets.core.tags import SHORT_ID
+from spine_assets.orchestration.history.run_rows import LoggedRun
 
 Row = dict[str, Any]
 

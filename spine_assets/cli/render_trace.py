@@ -6,13 +6,13 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from spine_assets.cli.render import CONSOLE, grid, safe, text
+from spine_assets.core.tags import SHORT_ID
 from spine_assets.core.values import plain
-from spine_assets.otc.delivered_text import FileIs
-from spine_assets.otc.trace_model import Contribution, Line, Reject, Trace
-from spine_assets.tags import SHORT_ID
+from spine_assets.otc.trace.model import Contribution, Line, Reject, Trace
+from spine_assets.otc.trace.source_lines import FileIs
 
 if TYPE_CHECKING:
-    from spine_assets.history.origins import Origin
+    from spine_assets.orchestration.history.origins import Origin
 
 Captured = dict[str, "Origin | None"]
 """By capture: the run that captured it."""

@@ -15,15 +15,15 @@ from spine_assets.cli.shared import (
     as_json_option,
     print_json,
 )
-from spine_assets.lake import Lake, LakeFile
-from spine_assets.otc import venue_share
-from spine_assets.otc.versions import Freshness
-from spine_assets.pipelines import RunPlan
+from spine_assets.core.settings import load_settings
+from spine_assets.core.tags import Lane, run_tags
+from spine_assets.lake.base import Lake, LakeFile
+from spine_assets.otc.state.versions import Freshness
+from spine_assets.otc.status import newest_complete
+from spine_assets.otc.tables import venue_share
+from spine_assets.pipelines.catalog import RunPlan
 from spine_assets.report import NAME as REPORT
 from spine_assets.report import stored
-from spine_assets.settings import load_settings
-from spine_assets.status import newest_complete
-from spine_assets.tags import Lane, run_tags
 
 
 @click.command()

@@ -15,12 +15,12 @@ from spine_assets.cli.shared import (
     max_runtime_option,
     print_json,
 )
+from spine_assets.core.settings import load_settings
+from spine_assets.core.tags import Lane, run_tags
 from spine_assets.core.text import nearest
-from spine_assets.pipelines import ParameterError, Pipeline, RunPlan, read_parameters
-from spine_assets.pipelines_discovery import discover
-from spine_assets.settings import load_settings
-from spine_assets.tags import Lane, run_tags
-from spine_assets.weeks import stretches, weeks_between
+from spine_assets.core.weeks import stretches, weeks_between
+from spine_assets.pipelines.catalog import ParameterError, Pipeline, RunPlan, read_parameters
+from spine_assets.pipelines.discovery import discover
 
 
 @click.command("list")

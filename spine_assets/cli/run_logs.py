@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 import click
 import duckdb
 
-from spine_assets import run_log
+from spine_assets.warehouse import run_tables
 
 
 def add_named(
@@ -29,14 +29,14 @@ def add_named(
     Raises:
         NoInstance: there is no Dagster storage here.
     """
-    if not (named := run_log.named_in(sql)):
+    if not (named := run_tables.named_in(sql)):
         return
-    from spine_assets.history import open_instance, x_meta  # noqa: PLC0415 - Dagster is slow to import
+    from spine_assets.orchestration.history import open_instance, x_meta  # noqa: PLC0415 - Dagster is slow to import
 
     with open_instance() as instance:
         log = x_meta.read(instance, limit=newest, tenant=tenant, tables=named)
-    run_log.create(connection, named)
-    run_log.append(connection, log)
+    run_tables.create(connection, named)
+    run_tables.append(connection, log)
     if log.left_out:
         names = " and ".join(table.name for table in named)
         click.echo(
@@ -48,13 +48,9 @@ def add_named(
 
 
 @contextmanager
-def all_pages() -> Iterator[Iterator[run_log.RunLog] | None]:
+def all_pages() -> Iterator[Iterator[run_tables.RunLog] | None]:
     """The log of all runs in pages; without a Dagster storage None, after a message."""
-    from spine_assets.history import (  # noqa: PLC0415 - Dagster is slow to import
-        NoInstance,
-        open_instance,
-        x_meta,
-    )
+    from spine_assets.orchestration.history import NoInstance, open_instance, x_meta
 
     with ExitStack() as stack:
         pages = None

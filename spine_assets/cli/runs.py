@@ -18,12 +18,12 @@ from spine_assets.cli.shared import (
     print_json,
 )
 from spine_assets.core.text import nearest
-from spine_assets.history import open_instance
-from spine_assets.history.cancel import cancel
-from spine_assets.history.logged import logged
-from spine_assets.history.one_run import story
-from spine_assets.history.prune import delete, plan
-from spine_assets.history.runs import Asked, described, find, newest, pipeline_names
+from spine_assets.orchestration.history import open_instance
+from spine_assets.orchestration.history.cancel import cancel
+from spine_assets.orchestration.history.prune import delete, plan
+from spine_assets.orchestration.history.run_details import story
+from spine_assets.orchestration.history.run_rows import logged
+from spine_assets.orchestration.history.runs import Asked, described, find, newest, pipeline_names
 
 _LISTED = 20  # a screen
 _LOG_LINES = 10  # the end of a run; --logs prints more

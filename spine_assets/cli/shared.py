@@ -13,9 +13,9 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
+from spine_assets.core.tags import Lane
 from spine_assets.core.text import nearest
-from spine_assets.tags import Lane
-from spine_assets.weeks import FIRST_WEEK, WeekError, parse_week, week_ending_of
+from spine_assets.core.weeks import FIRST_WEEK, WeekError, parse_week, week_ending_of
 
 DEFAULT_WEEKS = 12  # about a quarter, which fits a screen
 COUNT = click.IntRange(min=1)
@@ -45,9 +45,9 @@ class WeekType(click.ParamType[date]):
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
         """Complete the weeks that are captured."""
-        from spine_assets.cli import completing  # noqa: PLC0415 - heavy; only a shell needs it
+        from spine_assets.cli import completion_values  # noqa: PLC0415 - heavy; only a shell needs it
 
-        return [CompletionItem(text) for text in completing.weeks(ctx, param, incomplete)]
+        return [CompletionItem(text) for text in completion_values.weeks(ctx, param, incomplete)]
 
 
 class NameChoice(click.Choice[str]):

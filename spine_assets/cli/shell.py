@@ -9,7 +9,7 @@ from code import interact
 import click
 
 from spine_assets.cli.errors import reports_errors
-from spine_assets.shell import AT_HAND, Namespace, opened
+from spine_assets.cli.shell_namespace import AT_HAND, Namespace, opened
 
 _CODE = "<spine shell -c>"
 

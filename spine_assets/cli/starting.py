@@ -13,15 +13,19 @@ import click
 import dagster as dg
 from dagster import DagsterExecutionInterruptedError
 
-from spine_assets import launching
-from spine_assets.following import Follower, all_until_the_end, followed
-from spine_assets.history import open_instance, table_states
-from spine_assets.history.one_run import RunStory, story
-from spine_assets.history.runs import find
-from spine_assets.launching import Elsewhere, Here, new_run_id
-from spine_assets.pipelines import RunPlan
-from spine_assets.progress import Progress
-from spine_assets.settings import load_settings
+from spine_assets.core.progress import Progress
+from spine_assets.core.settings import load_settings
+from spine_assets.orchestration import launching
+from spine_assets.orchestration.history import open_instance, table_states
+from spine_assets.orchestration.history.run_details import RunStory, story
+from spine_assets.orchestration.history.runs import find
+from spine_assets.orchestration.launching import Elsewhere, Here, new_run_id
+from spine_assets.orchestration.launching.progress_follower import (
+    Follower,
+    all_until_the_end,
+    followed,
+)
+from spine_assets.pipelines.catalog import RunPlan
 
 __all__ = ["Show", "launcher", "open_instance", "silent", "start", "start_all", "table_states"]
 

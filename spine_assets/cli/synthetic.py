@@ -16,9 +16,9 @@ from spine_assets.cli.shared import (
     as_json_option,
     print_json,
 )
-from spine_assets.sample import write_sample
-from spine_assets.settings import load_settings
-from spine_assets.weeks import weeks_between
+from spine_assets.core.settings import load_settings
+from spine_assets.core.weeks import weeks_between
+from spine_assets.dev.sample import write_sample
 
 
 @click.command()

@@ -16,13 +16,13 @@ from spine_assets.cli.shared import (
     as_json_option,
     print_json,
 )
-from spine_assets.otc.trace import trace as traced
-from spine_assets.otc.trace_model import Line, Reject, Trace
-from spine_assets.settings import load_settings
-from spine_assets.weeks import Tier
+from spine_assets.core.settings import load_settings
+from spine_assets.core.weeks import Tier
+from spine_assets.otc.trace.model import Line, Reject, Trace
+from spine_assets.otc.trace.trace import trace as traced
 
 if TYPE_CHECKING:
-    from spine_assets.history.origins import Origin
+    from spine_assets.orchestration.history.origins import Origin
 
 
 @click.command()
@@ -65,11 +65,7 @@ def _runs(
     found: Trace,
 ) -> tuple[dict[str, Origin | None], dict[tuple[str, str], Origin | None]]:
     """The runs that captured and built what was traced; None without a Dagster storage."""
-    from spine_assets.history import (  # noqa: PLC0415 - Dagster is slow to import
-        NoInstance,
-        open_instance,
-        origins,
-    )
+    from spine_assets.orchestration.history import NoInstance, open_instance, origins
 
     every: list[Line | Reject] = [*found.lines, *found.rejects]
     times = {item.capture_id: item.captured_at for item in every}

@@ -15,18 +15,18 @@ from spine_assets.alerts.channels import destinations
 from spine_assets.alerts.outbox import MOST_WAITING, queue, send_waiting
 from spine_assets.alerts.problem import Problem, alerts_of
 from spine_assets.alerts.sensor_state import SensorState
-from spine_assets.defs.finished_runs import finished_after, newest, report
-from spine_assets.defs.reading import a_tick
-from spine_assets.lake import Lake, LakeError
-from spine_assets.lakes import open_lake
-from spine_assets.otc import captures
-from spine_assets.otc.arrivals import state
-from spine_assets.otc.landing import Landing
-from spine_assets.otc.listing import glance
-from spine_assets.otc.overdue import overdue
-from spine_assets.otc.scanning import scan
-from spine_assets.settings import load_alert_settings, load_settings
-from spine_assets.status import doubtful
+from spine_assets.core.settings import load_alert_settings, load_settings
+from spine_assets.defs.scan_limits import a_tick
+from spine_assets.lake.base import Lake, LakeError
+from spine_assets.lake.opening import open_lake
+from spine_assets.orchestration.finished_runs import finished_after, newest, report
+from spine_assets.otc.captures import storage as captures
+from spine_assets.otc.captures.overdue import overdue
+from spine_assets.otc.captures.pending import state
+from spine_assets.otc.delivery.deliveries import Landing
+from spine_assets.otc.delivery.listing import glance
+from spine_assets.otc.delivery.scan import scan
+from spine_assets.otc.status import doubtful
 
 NONE_SET = "no destination is set: SPINE_ALERT_WEBHOOK or SPINE_ALERT_SMTP"
 _RUNS_PER_TICK = 50  # read in a few of the 60 seconds that Dagster gives a tick

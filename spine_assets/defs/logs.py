@@ -5,8 +5,8 @@ from typing import Any
 
 import dagster as dg
 
-from spine_assets import logs
-from spine_assets.settings import load_settings
+from spine_assets.core.settings import load_settings
+from spine_assets.orchestration import console_logs
 
 LOGGED: dict[str, Any] = {"loggers": {"console": {"config": {}}}}
 """Run config that chooses this logger. Dagster's own is used by any run without it, such as
@@ -21,7 +21,7 @@ def console(context: dg.InitLoggerContext) -> logging.Logger:
     """Write to standard error in the format and from the level that the settings name."""
     settings = load_settings()
     level = context.logger_config.get("level") or settings.log_level
-    return logs.console(level, settings.log_format)
+    return console_logs.console(level, settings.log_format)
 
 
 @dg.definitions

@@ -9,14 +9,14 @@ from dagster_duckdb import DuckDBResource
 from duckdb import DuckDBPyConnection
 from duckdb import Error as DuckDBError
 
-from spine_assets.lake import Lake, LakeError
-from spine_assets.lakes import open_lake
-from spine_assets.otc.many_weeks import Limits
-from spine_assets.otc.scanning import Scan, scan
-from spine_assets.otc.tables import TABLES
-from spine_assets.otc.workplace import Workplace
-from spine_assets.settings import load_settings
-from spine_assets.warehouse_view_file import ensure_view_file
+from spine_assets.core.settings import load_settings
+from spine_assets.lake.base import Lake, LakeError
+from spine_assets.lake.opening import open_lake
+from spine_assets.otc.build.week_range import Limits
+from spine_assets.otc.build.workplace import Workplace
+from spine_assets.otc.delivery.scan import Scan, scan
+from spine_assets.otc.tables.registry import TABLES
+from spine_assets.warehouse.view_file import ensure_view_file
 
 
 class Spine(dg.ConfigurableResource):  # type: ignore[type-arg]

@@ -14,7 +14,7 @@ from datetime import date
 from enum import StrEnum
 from typing import Any
 
-from spine_assets.weeks import Tier, VenueClass, monday_of
+from spine_assets.core.weeks import Tier, VenueClass, monday_of
 
 GROUP = "otcMarket"
 MARKET_WIDE = "NA"  # a partition of totals of the whole market, which no table holds

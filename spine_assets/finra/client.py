@@ -18,12 +18,12 @@ import httpx
 import tenacity
 from pyrate_limiter import Duration, Limiter, Rate
 
+from spine_assets.core.settings import FinraSettings
+from spine_assets.core.weeks import FIRST_WEEK, monday_of, tier_of, week_ending_of
 from spine_assets.finra.answers import Page, page_of, read_json, require_answered
 from spine_assets.finra.api import GROUP, MARKET_WIDE, MOST_OFFSET, Dataset, Offer, Question
 from spine_assets.finra.credentials import ClientCredentials
 from spine_assets.finra.errors import AnswerChanged, FinraContradicts, FinraUnavailable
-from spine_assets.settings import FinraSettings
-from spine_assets.weeks import FIRST_WEEK, monday_of, tier_of, week_ending_of
 
 T = TypeVar("T")
 _LOG = logging.getLogger(__name__)

@@ -15,11 +15,11 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
+from spine_assets.core.weeks import Tier, VenueClass, monday_of
 from spine_assets.finra.answers import Row
 from spine_assets.finra.api import FIELDS, ROW_ORDER, SUMMARY_TYPES, Question
 from spine_assets.finra.errors import FinraContradicts
-from spine_assets.otc.placement import Key
-from spine_assets.weeks import Tier, VenueClass, monday_of
+from spine_assets.otc.delivery.placement import Key
 
 _NUMBERS = ("totalWeeklyShareQuantity", "totalWeeklyTradeCount", "totalNotionalSum")
 # What numbers look like as JSON or as text in it; others are left as they are, and become

@@ -15,15 +15,15 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from spine_assets.core.weeks import Tier, VenueClass
 from spine_assets.finra.answers import Row
 from spine_assets.finra.api import Dataset, Offer, Question
 from spine_assets.finra.delivered import FetchedName, content, of_class, packed
 from spine_assets.finra.errors import AnswerChanged
-from spine_assets.finra.held import NEW_YORK, Held, Holdings
+from spine_assets.finra.holdings import NEW_YORK, Held, Holdings
 from spine_assets.finra.spool import Spool, spooled
-from spine_assets.otc.placement import Key
-from spine_assets.weeks import Tier, VenueClass
-from spine_assets.whole_writes import put
+from spine_assets.lake.atomic_write import put
+from spine_assets.otc.delivery.placement import Key
 
 if TYPE_CHECKING:
     from spine_assets.finra.client import FinraClient

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 from filelock import Timeout
 
+from spine_assets.core.settings import Settings
+from spine_assets.core.weeks import Tier, publication_day
 from spine_assets.finra.api import Offer
 from spine_assets.finra.errors import FinraContradicts, FinraError
 from spine_assets.finra.fetching import Fetched, Fetcher, Task, Told
-from spine_assets.finra.held import Holdings
-from spine_assets.finra.looks import Looks
-from spine_assets.lakes import open_lake
-from spine_assets.settings import Settings
-from spine_assets.weeks import Tier, publication_day
+from spine_assets.finra.holdings import Holdings
+from spine_assets.finra.last_checked import Looks
+from spine_assets.lake.opening import open_lake
 
 if TYPE_CHECKING:
     from spine_assets.finra.client import FinraClient

@@ -12,19 +12,19 @@ from collections.abc import Sequence
 from datetime import UTC, date
 from typing import Any
 
+from spine_assets.core.tables import exact_sum
 from spine_assets.core.values import number
-from spine_assets.lake import LakeError, LakeFile
-from spine_assets.otc import captures
-from spine_assets.otc.outcome import BuildFailed, CheckResult, TableBuilt, WeekResult
-from spine_assets.otc.tables import TABLES
-from spine_assets.otc.versions import Freshness, build_facts, freshness, part_of
-from spine_assets.otc.week import check_week
-from spine_assets.otc.workplace import Workplace
-from spine_assets.report import NAME, charts, index, market, page, said, source, stored, symbols
+from spine_assets.lake.base import LakeError, LakeFile
+from spine_assets.otc.build.week import check_week
+from spine_assets.otc.build.workplace import Workplace
+from spine_assets.otc.captures import storage as captures
+from spine_assets.otc.state.results import BuildFailed, CheckResult, TableBuilt, WeekResult
+from spine_assets.otc.state.versions import Freshness, build_facts, freshness, part_of
+from spine_assets.otc.status import tiers_of
+from spine_assets.otc.tables.registry import TABLES
+from spine_assets.report import NAME, charts, index, market, notes, page, source, stored, symbols
 from spine_assets.report.source import Points, Source
 from spine_assets.report.stored import Stamp
-from spine_assets.status import tiers_of
-from spine_assets.table import exact_sum
 
 _MOST_SYMBOLS = 8  # of each tier, in each list: three tiers fit two printed pages
 _MOST_VENUES = 25
@@ -122,7 +122,7 @@ class Reports:
     def _build(self, week: date, inputs: str, results: Sequence[CheckResult]) -> str:
         """Digest of all that the page tells: builds, checks, and which tiers are due by now."""
         outcomes = [
-            [item.table, item.check, said.outcome(item), "" if item.passed else item.summary]
+            [item.table, item.check, notes.outcome(item), "" if item.passed else item.summary]
             for item in results
         ]
         today = self._place.now().astimezone(UTC).date()
@@ -178,17 +178,17 @@ def _values(place: Workplace, told: Source, results: Sequence[CheckResult]) -> d
     totals = told.pair.now.frame
     by_tier = symbols.by_tier(told.summary, told.summary_before, told.pair, _MOST_SYMBOLS)
     listed = [row["symbol"] for tier in by_tier for row in (*tier.top, *tier.movers)]
-    reasons, lines = said.rejects(told)
+    reasons, lines = notes.rejects(told)
     is_complete = bool(told.shares["is_complete"].all()) and told.shares.height > 0
-    arrived = said.arrivals(place, told, now.date())
+    arrived = notes.arrivals(place, told, now.date())
     return {
         "week": told.week,
-        "trading_days": said.trading_days(told.week),
+        "trading_days": notes.trading_days(told.week),
         "built_at": now,
         "is_complete": is_complete,
-        "is_overdue": said.is_overdue(arrived),
-        "caveats": said.caveats(told, is_complete),
-        "is_synthetic": said.is_synthetic(told),
+        "is_overdue": notes.is_overdue(arrived),
+        "caveats": notes.caveats(told, is_complete),
+        "is_synthetic": notes.is_synthetic(told),
         "limits": told.pair.limits,
         "is_alike": told.pair.is_alike,
         "against": told.pair.before.week if told.pair.before else None,
@@ -207,7 +207,7 @@ def _values(place: Workplace, told: Source, results: Sequence[CheckResult]) -> d
         "points": told.points,
         "reasons": reasons,
         "lines": lines,
-        "checks": said.checks(results),
+        "checks": notes.checks(results),
         "restated": told.restated.sort("displaced_at", "tier", "venue_class", "step").to_dicts(),
         "captures": list(told.known.current.values()),
         "builds": _builds(place, told.week),
@@ -223,7 +223,7 @@ def _builds(place: Workplace, week: date) -> dict[str, str]:
 def _facts(told: Source, values: dict[str, Any], results: Sequence[CheckResult]) -> dict[str, Any]:
     """Figures of the page, by name with units, as programs and the index read them."""
     whole = values["concentrations"][0][1] if values["concentrations"] else None
-    outcomes = [said.outcome(item) for item in results]
+    outcomes = [notes.outcome(item) for item in results]
     split = values["split"][-1] if values["split"] else {"ats_pct": None}
     movers = [
         {"tier": tier.tier, "symbol": row["symbol"], "change_shares": number(row["change"])}

@@ -11,8 +11,8 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from spine_assets.core.weeks import VenueClass
 from spine_assets.report.trend import WeekPoint
-from spine_assets.weeks import VenueClass
 
 Spec = dict[str, Any]
 Row = Mapping[str, Any]

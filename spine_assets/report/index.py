@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import date, timedelta
 from typing import Any
 
-from spine_assets.lake import Lake
+from spine_assets.lake.base import Lake
 from spine_assets.report import page, stored
 
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import polars as pl
 
-from spine_assets.otc.concentration import Concentration, concentration
-from spine_assets.otc.rules import DE_MINIMIS
+from spine_assets.core.tables import exact_sum
+from spine_assets.core.weeks import Tier, VenueClass
+from spine_assets.otc.tables.concentration import Concentration, concentration
+from spine_assets.otc.tables.row_rules import DE_MINIMIS
 from spine_assets.report.pair import Pair
-from spine_assets.table import exact_sum
-from spine_assets.weeks import Tier, VenueClass
 
 Row = dict[str, Any]
 ALL = "all"

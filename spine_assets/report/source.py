@@ -11,11 +11,11 @@ from datetime import date, timedelta
 
 import polars as pl
 
-from spine_assets.lake import Lake, LakeError
-from spine_assets.otc import captures
-from spine_assets.otc.captures_model import WeekCaptures
-from spine_assets.otc.week_frames import WeekFrames
-from spine_assets.otc.workplace import Workplace
+from spine_assets.lake.base import Lake, LakeError
+from spine_assets.otc.build.workplace import Workplace
+from spine_assets.otc.captures import storage as captures
+from spine_assets.otc.captures.model import WeekCaptures
+from spine_assets.otc.state.frames import WeekFrames
 from spine_assets.report import symbols, trend
 from spine_assets.report.pair import LOOK_BACK_WEEKS, Pair, Totals, pair
 from spine_assets.report.trend import WeekPoint

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
-from spine_assets.lake import FileT, Lake, LakeError, LakeFile
-from spine_assets.otc.tables import TABLES
-from spine_assets.otc.versions import Freshness, build_facts, part_of
+from spine_assets.lake.base import FileT, Lake, LakeError, LakeFile
+from spine_assets.otc.state.versions import Freshness, build_facts, part_of
+from spine_assets.otc.tables.registry import TABLES
 from spine_assets.report import NAME
 from spine_assets.report.trend import WEEKS, weeks_until
 

@@ -13,9 +13,9 @@ from typing import Any
 
 import polars as pl
 
+from spine_assets.core.tables import exact_sum
+from spine_assets.core.weeks import Tier, VenueClass
 from spine_assets.report.pair import Pair
-from spine_assets.table import exact_sum
-from spine_assets.weeks import Tier, VenueClass
 
 COLUMNS = [
     "tier",

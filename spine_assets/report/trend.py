@@ -12,9 +12,9 @@ from decimal import Decimal
 
 import polars as pl
 
-from spine_assets.otc.concentration import concentration
-from spine_assets.table import exact_sum
-from spine_assets.weeks import SESSIONS, VenueClass, sessions_of
+from spine_assets.core.tables import exact_sum
+from spine_assets.core.weeks import SESSIONS, VenueClass, sessions_of
+from spine_assets.otc.tables.concentration import concentration
 
 WEEKS = 13
 """A quarter, the week itself included."""

@@ -19,8 +19,8 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
 
-from spine_assets.otc.tables import TABLES
-from spine_assets.warehouse_view_file import ensure_view_file
+from spine_assets.otc.tables.registry import TABLES
+from spine_assets.warehouse.view_file import ensure_view_file
 from spine_assets_tests.abuse.ground import Ground
 from spine_assets_tests.abuse.parcels import SMALL, Parcel, stages
 from spine_assets_tests.abuse.states import differences

@@ -10,17 +10,18 @@ from random import Random
 import polars as pl
 from polars.testing import assert_frame_equal
 
-from spine_assets.otc import captures, rejects, rules, venue_volume
-from spine_assets.otc.building import BUILDERS
-from spine_assets.otc.captures_model import CapturedFrames
-from spine_assets.otc.file_format import (
+from spine_assets.otc.build.builders import BUILDERS
+from spine_assets.otc.captures import storage as captures
+from spine_assets.otc.captures.model import CapturedFrames
+from spine_assets.otc.delivery.file_format import (
     FileRefused,
     ParsedFile,
     parse,
     split_by_line,
     split_fast,
 )
-from spine_assets.otc.placement import Placement, place
+from spine_assets.otc.delivery.placement import Placement, place
+from spine_assets.otc.tables import rejects, row_rules, venue_volume
 from spine_assets_tests.abuse.deliveries import BadFile
 from spine_assets_tests.abuse.oracle import Account, Line, account, add, total
 from spine_assets_tests.abuse.week_oracle import (
@@ -158,7 +159,7 @@ def check_capture(made: CapturedFrames, expected: Account) -> None:
 
 def check_tables(made: CapturedFrames, rows: list[Row], tally: Tally) -> None:
     """Law 2: raw rows = venue rows + rule rejects, and all totals agree."""
-    accepted, broken = rules.split(made.rows)
+    accepted, broken = row_rules.split(made.rows)
     verdicts = judge(rows)
     check_verdicts(rejects.from_rules(broken), verdicts)
     for reasons in verdicts.values():
@@ -230,6 +231,6 @@ def check_other_order(made: CapturedFrames, tables: dict[str, pl.DataFrame]) -> 
     """The order of lines in a good file decides nothing."""
     order = list(range(made.rows.height))
     Random(len(order)).shuffle(order)  # the same order each time
-    accepted, _ = rules.split(made.rows[order])
+    accepted, _ = row_rules.split(made.rows[order])
     for name, frame in derive(accepted, made).items():
         assert_frame_equal(frame, tables[name])

@@ -32,7 +32,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from spine_assets.otc import scanning
+from spine_assets.otc.delivery import scan
 from spine_assets_tests.abuse import storage_laws
 from spine_assets_tests.abuse.damage import DAMAGE, DROPS
 from spine_assets_tests.abuse.deliveries import bad_file, week_files
@@ -133,11 +133,11 @@ def plan(files: int, first_seed: int, only: str | None) -> list[tuple[str, int, 
 @contextmanager
 def _settled() -> Any:
     """Files are delivered whole here, so the scan need not wait for a writer."""
-    before, scanning.SETTLE_SECONDS = scanning.SETTLE_SECONDS, 0.0
+    before, scan.SETTLE_SECONDS = scan.SETTLE_SECONDS, 0.0
     try:
         yield
     finally:
-        scanning.SETTLE_SECONDS = before
+        scan.SETTLE_SECONDS = before
 
 
 def run(batches: list[tuple[str, int, int]]) -> Fuzz:

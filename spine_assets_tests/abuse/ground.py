@@ -15,12 +15,12 @@ from pathlib import Path
 
 import duckdb
 
-from spine_assets.local_lake import LocalLake
-from spine_assets.otc.scanning import scan
-from spine_assets.otc.tables import TABLES
-from spine_assets.otc.week import build_week
-from spine_assets.otc.workplace import Workplace
-from spine_assets.warehouse_view_file import ensure_view_file
+from spine_assets.lake.local import LocalLake
+from spine_assets.otc.build.week import build_week
+from spine_assets.otc.build.workplace import Workplace
+from spine_assets.otc.delivery.scan import scan
+from spine_assets.otc.tables.registry import TABLES
+from spine_assets.warehouse.view_file import ensure_view_file
 from spine_assets_tests.abuse.parcels import Parcel
 
 SOURCE = Path(__file__).parents[2]

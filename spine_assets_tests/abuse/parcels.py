@@ -10,8 +10,8 @@ import random
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from spine_assets.sample import generate_week
-from spine_assets.weeks import Tier, publication_day
+from spine_assets.core.weeks import Tier, publication_day
+from spine_assets.dev.sample import generate_week
 
 MEDIUM = {Tier.NMS_TIER_1: 1_500, Tier.NMS_TIER_2: 1_500, Tier.OTC: 700}
 """Rows a tier: a week is worked upon for some tenths of a second."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
 
-from spine_assets.weeks import Tier
+from spine_assets.core.weeks import Tier
 from spine_assets_tests.abuse.ground import Ground, kill_group
 from spine_assets_tests.abuse.parcels import MEDIUM, STAGES, Parcel, stages
 from spine_assets_tests.abuse.states import Seen, differences, look_at_all

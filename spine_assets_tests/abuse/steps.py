@@ -26,8 +26,8 @@ from typing import Any, NoReturn
 
 import duckdb
 
-from spine_assets import lake
-from spine_assets.weeks import Tier, publication_day
+from spine_assets.core.weeks import Tier, publication_day
+from spine_assets.lake import base as lake
 from spine_assets_tests.abuse.ground import Ground
 from spine_assets_tests.abuse.parcels import SMALL, stages
 from spine_assets_tests.abuse.states import differences, look_at_all

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 import duckdb
 import polars as pl
 
-from spine_assets.otc import landing
+from spine_assets.otc.delivery import deliveries
 from spine_assets_tests.abuse.damage import COMPRESSIONS, CONTENTS, Damage, Drop, zipped
 from spine_assets_tests.abuse.file_laws import NOW, Tally
 from spine_assets_tests.abuse.week_oracle import WEEK
@@ -43,7 +43,7 @@ def check_landing(root: Path, drops: list[Drop], tally: Tally) -> None:
     again = house.scan()
     assert again == found
     for delivery in found.deliveries:
-        assert landing.read(delivery) in CONTENTS, delivery.name
+        assert deliveries.read(delivery) in CONTENTS, delivery.name
     told = [item.name for item in found.deliveries] + [item.name for item in found.unusable]
     for item in drops:
         path = house.landing / item.name

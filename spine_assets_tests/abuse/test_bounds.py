@@ -20,8 +20,8 @@ from pathlib import Path
 
 import pytest
 
-from spine_assets.otc import contents, file_format
-from spine_assets.otc.contents import read_contents
+from spine_assets.otc.delivery import archives, file_format
+from spine_assets.otc.delivery.archives import read_contents
 from spine_assets_tests.conftest import HEADER, PUBLISHED, House, delivered, line
 
 # A process that has loaded the package and scanned one small file has about 130 MB; the
@@ -38,7 +38,7 @@ SCAN = f"""
 import json, resource, sys
 from pathlib import Path
 resource.setrlimit(resource.RLIMIT_AS, (int(sys.argv[2]),) * 2)
-from spine_assets.otc import scanning
+from spine_assets.otc.delivery import scan as scanning
 scanning.SETTLE_SECONDS = 0.0
 root = Path(sys.argv[1])
 found = scanning.scan(root / "landing", root / "landing-index.json")
@@ -264,7 +264,7 @@ def test_a_file_of_half_the_bounds_is_built_in_half_of_the_memory(house: House) 
             file.write(
                 f"OTC|S{number:06}|ABCDEFGH|OTCX LINKSSS|OTCX|{number:06}|1234|{PUBLISHED}\n"
             )
-    assert (house.landing / "large.csv").stat().st_size > 0.48 * contents.MAX_CONTENT_BYTES
+    assert (house.landing / "large.csv").stat().st_size > 0.48 * archives.MAX_CONTENT_BYTES
     done = subprocess.run(
         [sys.executable, "-c", BUILD, str(house.root)],
         capture_output=True,
@@ -281,7 +281,7 @@ def test_a_file_of_half_the_bounds_is_built_in_half_of_the_memory(house: House) 
 BUILD = f"""
 import json, sys
 from pathlib import Path
-from spine_assets.otc import scanning
+from spine_assets.otc.delivery import scan as scanning
 from spine_assets_tests.conftest import House
 scanning.SETTLE_SECONDS = 0.0
 house = House(Path(sys.argv[1]))

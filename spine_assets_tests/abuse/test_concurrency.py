@@ -8,9 +8,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from spine_assets.otc.scanning import scan
-from spine_assets.otc.week import build_week
-from spine_assets.otc.workplace import Workplace
+from spine_assets.otc.build.week import build_week
+from spine_assets.otc.build.workplace import Workplace
+from spine_assets.otc.delivery.scan import scan
 from spine_assets_tests.abuse.concurrency import Outcome, everything_at_once, first_runs_at_once
 from spine_assets_tests.abuse.ground import ALL, Ground
 from spine_assets_tests.abuse.parcels import SMALL, stages

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from spine_assets.otc import landing
+from spine_assets.otc.delivery import deliveries
 from spine_assets_tests.abuse import storage_laws
 from spine_assets_tests.abuse.damage import DAMAGE, DROPS, Damage, Drop
 from spine_assets_tests.abuse.deliveries import BadFile, bad_file, week_files
@@ -127,7 +127,7 @@ def test_a_gzipped_file_is_placed_and_read_as_it_is_plain(
     assert [(item.sha256, item.placement) for item in one.deliveries] == [
         (item.sha256, item.placement) for item in other.deliveries
     ]
-    assert all(landing.read(item) == file.content for item in other.deliveries)
+    assert all(deliveries.read(item) == file.content for item in other.deliveries)
 
 
 # --- any damage

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from spine_assets.otc.tables import TABLES
+from spine_assets.otc.tables.registry import TABLES
 from spine_assets_tests.abuse.ground import SOURCE, clean_environment
 from spine_assets_tests.abuse.rounds import Round
 

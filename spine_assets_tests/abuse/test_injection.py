@@ -16,9 +16,9 @@ from dagster_duckdb import DuckDBResource
 
 from spine_assets.cli import main
 from spine_assets.defs.resources import Spine
-from spine_assets.otc.tables import TABLES
-from spine_assets.otc.week import build_week
-from spine_assets.warehouse import connect
+from spine_assets.otc.build.week import build_week
+from spine_assets.otc.tables.registry import TABLES
+from spine_assets.warehouse.connection import connect
 from spine_assets_tests.conftest import ALL, WEEK, House, delivered, line
 from spine_assets_tests.defs.conftest import SOURCE
 

@@ -14,7 +14,7 @@ import dagster as dg
 import pytest
 
 from spine_assets.definitions import defs
-from spine_assets.sample import generate_week
+from spine_assets.dev.sample import generate_week
 from spine_assets_tests.abuse.ground import SOURCE, Ground, clean_environment
 from spine_assets_tests.abuse.parcels import SMALL, Parcel, stages
 from spine_assets_tests.abuse.states import differences

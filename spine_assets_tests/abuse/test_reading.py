@@ -9,11 +9,11 @@ from pathlib import Path
 import duckdb
 import polars as pl
 
-from spine_assets.local_lake import LocalLake
-from spine_assets.otc import raw
-from spine_assets.otc.tables import TABLES
-from spine_assets.table import polars_schema
-from spine_assets.warehouse_view_file import ensure_view_file
+from spine_assets.core.tables import polars_schema
+from spine_assets.lake.local import LocalLake
+from spine_assets.otc.tables import raw
+from spine_assets.otc.tables.registry import TABLES
+from spine_assets.warehouse.view_file import ensure_view_file
 
 WEEK = date(2025, 10, 3)
 _LINES, _READS = 5, 60

@@ -6,7 +6,7 @@ import duckdb
 import polars as pl
 import pytest
 
-from spine_assets.weeks import Tier
+from spine_assets.core.weeks import Tier
 from spine_assets_tests.conftest import WEEK
 from spine_assets_tests.defs import conftest
 from spine_assets_tests.defs.conftest import (

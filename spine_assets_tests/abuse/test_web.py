@@ -16,13 +16,7 @@ from spine_assets_tests.defs.conftest import (
     SOURCE,
     Project,
 )
-from spine_assets_tests.defs.servers import (
-    START_SECONDS,
-    Server,
-    free_port,
-    started,
-    wait_until,
-)
+from spine_assets_tests.support.servers import START_SECONDS, Server, free_port, started, wait_until
 
 project = conftest.project  # a fixture
 LAUNCH = """

@@ -7,10 +7,10 @@ from typing import Any
 
 import duckdb
 
-from spine_assets.otc import captures
-from spine_assets.otc.captures_model import Capture
-from spine_assets.otc.outcome import CheckResult, NoInput, WeekResult
-from spine_assets.otc.tables import TABLES
+from spine_assets.otc.captures import storage as captures
+from spine_assets.otc.captures.model import Capture
+from spine_assets.otc.state.results import CheckResult, NoInput, WeekResult
+from spine_assets.otc.tables.registry import TABLES
 from spine_assets_tests.abuse.deliveries import BadFile, packed
 from spine_assets_tests.abuse.file_laws import CAPTURE_DAY, NOW, Tally, beyond_types
 from spine_assets_tests.abuse.oracle import Account, account, add

@@ -12,7 +12,7 @@ from spine_assets.alerts.alert import Alert, AlertKind
 from spine_assets.alerts.problem import MOST_MESSAGES, Problem, alerts_of
 from spine_assets.alerts.run_report import FailedCheck, RunReport
 from spine_assets.alerts.sensor_state import Reported, SensorState, WaitingAlert
-from spine_assets.otc.landing import STILL_WRITTEN, Unusable
+from spine_assets.otc.delivery.deliveries import STILL_WRITTEN, Unusable
 
 WEEK = date(2025, 11, 21)
 HISTORY = [date(2014, 5, 16) + timedelta(weeks=n) for n in range(653)]

@@ -16,11 +16,11 @@ import pytest
 from spine_assets.alerts import outbox
 from spine_assets.alerts.channels import Destination, destinations
 from spine_assets.alerts.sensor_state import SensorState
+from spine_assets.core.settings import WrongSetting, load_alert_settings
+from spine_assets.core.weeks import Tier, publication_day
 from spine_assets.defs import alerts as sensor_module
-from spine_assets.otc.building import BUILDERS
-from spine_assets.otc.typing_rules import DELIVERED
-from spine_assets.settings import WrongSetting, load_alert_settings
-from spine_assets.weeks import Tier, publication_day
+from spine_assets.otc.build.builders import BUILDERS
+from spine_assets.otc.delivery.field_types import DELIVERED
 from spine_assets_tests.alerts.conftest import (
     Mailbox,
     Receiver,

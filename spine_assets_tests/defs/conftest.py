@@ -15,11 +15,11 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from spine_assets.core.weeks import Tier, publication_day
 from spine_assets.definitions import defs
-from spine_assets.history import table_states
-from spine_assets.otc.typing_rules import DELIVERED
-from spine_assets.weeks import Tier, publication_day
-from spine_assets_tests import storages
+from spine_assets.orchestration.history import table_states
+from spine_assets.otc.delivery.field_types import DELIVERED
+from spine_assets_tests.support import storages
 
 SOURCE = Path(__file__).parents[2]
 TABLES = (

@@ -22,15 +22,15 @@ from click.testing import CliRunner
 from dagster_celery.tags import DAGSTER_CELERY_TASK_ID_TAG
 
 from spine_assets.cli import main, run
-from spine_assets.history import open_instance
-from spine_assets.lakes import open_lake
-from spine_assets.launching import celery_workers
-from spine_assets.local_cluster import redis
-from spine_assets.local_cluster.processes import HOST, Child, free_port
-from spine_assets.pipelines import CannotLaunch, RunPlan
-from spine_assets.weeks import Tier
+from spine_assets.core.weeks import Tier
+from spine_assets.dev.local_cluster import redis
+from spine_assets.dev.local_cluster.processes import HOST, Child, free_port
+from spine_assets.lake.opening import open_lake
+from spine_assets.orchestration.history import open_instance
+from spine_assets.orchestration.launching import celery_workers
+from spine_assets.pipelines.catalog import CannotLaunch, RunPlan
 from spine_assets_tests.defs.conftest import TABLES, Project
-from spine_assets_tests.local_cluster.clusters import until
+from spine_assets_tests.dev.local_cluster.clusters import until
 
 FIRST = date(2025, 9, 5)
 WEEKS = [FIRST + timedelta(weeks=number) for number in range(6)]
@@ -56,7 +56,7 @@ def on_celery(project: Project, url: str) -> None:
 @contextmanager
 def cluster(project: Project, workers: int) -> Iterator[list[Child]]:
     """A broker and workers of the project."""
-    from spine_assets.local_cluster import one_worker
+    from spine_assets.dev.local_cluster import one_worker
 
     with redis.running() as server:
         on_celery(project, server.url)

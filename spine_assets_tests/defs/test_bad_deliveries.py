@@ -18,11 +18,11 @@ from typing import NamedTuple
 import dagster as dg
 import pytest
 
-from spine_assets.otc import scanning
-from spine_assets.weeks import Tier, publication_day
+from spine_assets.core.weeks import Tier, publication_day
+from spine_assets.otc.delivery import scan
 from spine_assets_tests.conftest import line
 from spine_assets_tests.defs.conftest import Outcome
-from spine_assets_tests.defs.sites import Figures, Reject, Site, Week, content, opened
+from spine_assets_tests.support.sites import Figures, Reject, Site, Week, content, opened
 
 _WRITER_PAUSE_SECONDS = 0.01  # far below the half second in which a file must rest
 FIRST_FULL = date(2025, 8, 1)
@@ -275,7 +275,7 @@ def test_a_correction_that_lacks_most_rows_counts_and_is_warned_of(batch: Batch)
 def test_a_file_that_is_still_being_written_is_left_alone_until_it_settles(
     tmp_path: Path, code_location: dg.Definitions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scanning, "SETTLE_SECONDS", 0.5)
+    monkeypatch.setattr(scan, "SETTLE_SECONDS", 0.5)
     week = LAST_WEEK
     with opened(tmp_path, code_location, forgets=True) as site:
         site.drop(name(week, "-tier1"), tier_1(week))

@@ -16,11 +16,11 @@ from typing import NamedTuple
 import dagster as dg
 import pytest
 
-from spine_assets.otc import contents
-from spine_assets.weeks import Tier, publication_day
+from spine_assets.core.weeks import Tier, publication_day
+from spine_assets.otc.delivery import archives
 from spine_assets_tests.defs.conftest import Outcome
-from spine_assets_tests.defs.sites import Site, Week, opened
-from spine_assets_tests.defs.whole_files import (
+from spine_assets_tests.support.sites import Site, Week, opened
+from spine_assets_tests.support.whole_files import (
     EMPTY_WEEK,
     GOOD,
     KINDS,
@@ -56,7 +56,7 @@ def batch(
     """Everything delivered, and the three runs."""
     root = tmp_path_factory.mktemp("files")
     with opened(root, code_location, forgets=True) as site, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(contents, "MAX_CONTENT_BYTES", LARGEST_BYTES)
+        patch.setattr(archives, "MAX_CONTENT_BYTES", LARGEST_BYTES)
         for kind, week in WEEKS.items():
             site.drop(f"week_ending={week}/{sound(kind).name}", sound(kind).delivered)
         site.drop("revised.csv", revised())

@@ -10,10 +10,10 @@ from typing import NamedTuple
 import dagster as dg
 import pytest
 
-from spine_assets.weeks import Tier, publication_day
+from spine_assets.core.weeks import Tier, publication_day
 from spine_assets_tests.conftest import line
 from spine_assets_tests.defs.conftest import Outcome
-from spine_assets_tests.defs.sites import Site, Week, content, opened
+from spine_assets_tests.support.sites import Site, Week, content, opened
 
 ASKED = date(2025, 11, 14)
 TRUE = ASKED + timedelta(weeks=1)

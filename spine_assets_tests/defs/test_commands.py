@@ -14,8 +14,8 @@ from subprocess import CompletedProcess
 import dagster as dg
 import pytest
 
-from spine_assets.history import open_instance
-from spine_assets.weeks import Tier
+from spine_assets.core.weeks import Tier
+from spine_assets.orchestration.history import open_instance
 from spine_assets_tests.defs.conftest import CHECKS, EVERY_TIER, SOURCE, TABLES, Project, Runner
 
 WEEK = date(2025, 11, 14)

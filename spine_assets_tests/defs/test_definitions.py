@@ -10,11 +10,11 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from spine_assets.declarative.examples import examples
-from spine_assets.defs.partitions import WEEKS
-from spine_assets.otc.tables import TABLES as DECLARED
-from spine_assets.otc.views import VIEWS as DECLARED_VIEWS
-from spine_assets.weeks import FIRST_WEEK
+from spine_assets.core.weeks import FIRST_WEEK
+from spine_assets.orchestration.partitions import WEEKS
+from spine_assets.otc.tables.registry import TABLES as DECLARED
+from spine_assets.otc.views.registry import VIEWS as DECLARED_VIEWS
+from spine_assets.pipelines.examples import examples
 from spine_assets_tests.defs.conftest import CHECKS, SOURCE, TABLES
 
 VIEWS = tuple(view.name for view in DECLARED_VIEWS)

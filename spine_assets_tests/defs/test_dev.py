@@ -17,11 +17,11 @@ import dagster as dg
 import duckdb
 import pytest
 
-from spine_assets.history import open_instance
-from spine_assets.weeks import Tier
+from spine_assets.core.weeks import Tier
+from spine_assets.orchestration.history import open_instance
 from spine_assets_tests.alerts.conftest import Receiver, receiving
 from spine_assets_tests.defs.conftest import ROWS, TABLES, Project
-from spine_assets_tests.defs.servers import START_SECONDS, Server, free_port, started, wait_until
+from spine_assets_tests.support.servers import START_SECONDS, Server, free_port, started, wait_until
 
 pytestmark = pytest.mark.long
 

@@ -14,10 +14,10 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from spine_assets.defs import reading
-from spine_assets.defs.otc import asking, landing_sensor
+from spine_assets.core.weeks import Tier
+from spine_assets.defs import scan_limits
+from spine_assets.defs.otc import landing_sensor, retry_policy
 from spine_assets.defs.otc.landing_sensor import otc_landing
-from spine_assets.weeks import Tier
 from spine_assets_tests.conftest import files_limited_to
 from spine_assets_tests.defs.conftest import EVERY_TIER, ROWS, Project, Runner
 
@@ -87,7 +87,7 @@ class Watch:
 @pytest.fixture
 def watch(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> Iterator[Watch]:
     """A sensor that waits for nothing."""
-    monkeypatch.setattr(asking, "_FIRST_WAIT_SECONDS", 0)
+    monkeypatch.setattr(retry_policy, "_FIRST_WAIT_SECONDS", 0)
     return Watch(runner)  # type: ignore[return-value]
 
 
@@ -226,11 +226,11 @@ class TestWhatCannotBeUsed:
     def test_a_file_still_being_written_waits_and_is_not_forgotten(
         self, project: Project, watch: Watch, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(reading, "SETTLE_SECONDS", 3600.0)
+        monkeypatch.setattr(scan_limits, "SETTLE_SECONDS", 3600.0)
         project.deliver(WEEK, Tier.OTC)
         assert watch.tick() == []
         assert "still being written" in watch.said
-        monkeypatch.setattr(reading, "SETTLE_SECONDS", 0.0)
+        monkeypatch.setattr(scan_limits, "SETTLE_SECONDS", 0.0)
         assert weeks(watch.tick()) == [str(WEEK)]
 
 
@@ -238,7 +238,7 @@ class TestMuchAtOnce:
     def test_reading_is_bounded_a_tick_and_goes_on_where_it_stopped(
         self, project: Project, watch: Watch, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(reading, "READ_BYTES", 1)
+        monkeypatch.setattr(scan_limits, "READ_BYTES", 1)
         every = [WEEK - timedelta(weeks=number) for number in range(12)]
         for week in every:
             project.deliver(week, Tier.OTC)
@@ -256,7 +256,7 @@ class TestMuchAtOnce:
     def test_an_index_that_cannot_be_written_is_told_and_not_read_around_for_ever(
         self, project: Project, watch: Watch, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(reading, "READ_BYTES", 1)
+        monkeypatch.setattr(scan_limits, "READ_BYTES", 1)
         for number in range(8):
             project.deliver(WEEK - timedelta(weeks=number), Tier.OTC)
         with files_limited_to(0), pytest.raises(OSError, match=r"index\.json cannot be"):
@@ -271,12 +271,12 @@ class TestAskingAgain:
         project.deliver(WEEK, Tier.OTC)
         project.block_lake()
         keys = []
-        for _ in range(asking.MAX_ATTEMPTS):
+        for _ in range(retry_policy.MAX_ATTEMPTS):
             (request,) = watch.tick()
             keys.append(request.run_key)
             assert not watch.run(request)
         assert watch.tick() == []
-        assert len(set(keys)) == asking.MAX_ATTEMPTS
+        assert len(set(keys)) == retry_policy.MAX_ATTEMPTS
         assert [text for text in watch.logged if "given up" in text or "asked for" in text]
 
     def test_once_it_has_passed_the_week_is_built(self, project: Project, watch: Watch) -> None:
@@ -293,7 +293,7 @@ class TestAskingAgain:
     def test_between_attempts_it_waits(
         self, project: Project, watch: Watch, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(asking, "_FIRST_WAIT_SECONDS", 3600)
+        monkeypatch.setattr(retry_policy, "_FIRST_WAIT_SECONDS", 3600)
         project.deliver(WEEK, Tier.OTC)
         project.block_lake()
         (request,) = watch.tick()

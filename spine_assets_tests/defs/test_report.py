@@ -12,13 +12,13 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from spine_assets.history import open_instance
-from spine_assets.local_lake import LocalLake
-from spine_assets.otc.versions import Freshness
+from spine_assets.core.weeks import Tier
+from spine_assets.lake.local import LocalLake
+from spine_assets.orchestration.history import open_instance
+from spine_assets.otc.state.versions import Freshness
 from spine_assets.report import NAME, stored
-from spine_assets.weeks import Tier
 from spine_assets_tests.defs.conftest import EVERY_TIER, TABLES, Project, Runner
-from spine_assets_tests.defs.sites import Site, opened
+from spine_assets_tests.support.sites import Site, opened
 
 WEEK = date(2025, 11, 14)
 NEXT = WEEK + timedelta(weeks=1)

@@ -10,10 +10,10 @@ import dagster as dg
 import pytest
 from dagster._core.definitions.run_request import InstigatorType
 
+from spine_assets.core.tags import Lane
+from spine_assets.core.weeks import Tier
 from spine_assets.defs.otc import schedules, weekly
-from spine_assets.history import open_instance
-from spine_assets.tags import Lane
-from spine_assets.weeks import Tier
+from spine_assets.orchestration.history import open_instance
 from spine_assets_tests.defs.conftest import ROWS, Project, Runner
 
 WEEK = date(2025, 11, 14)

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from spine_assets.core.settings import FinraSettings, Settings
+from spine_assets.dev.finra_sim import Options, Server, serving
 from spine_assets.finra.client import FinraClient, Patience
 from spine_assets.finra.fetching import Told, Wanted, offered, plan
 from spine_assets.finra.place import Report, fetch_all, open_holdings
-from spine_assets.finra_sim import Options, Server, serving
-from spine_assets.settings import FinraSettings, Settings
 
 IMPATIENT = Patience(attempts=4, first_seconds=0.01, most_seconds=2.0)
 AFTERNOON = time(20)  # UTC

@@ -9,9 +9,9 @@ import dagster as dg
 import httpx
 
 from spine_assets import definitions
+from spine_assets.core.settings import load_finra_settings
 from spine_assets.defs.finra.offered_sensor import offered_sensor
 from spine_assets.defs.finra.resource import Finra
-from spine_assets.settings import load_finra_settings
 
 LOOK_SECONDS = 5
 AFTERNOON = time(20)  # UTC; FINRA publishes in the morning

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import polars as pl
 
+from spine_assets.core.weeks import Tier, VenueClass
+from spine_assets.dev.finra_sim import Simulator
 from spine_assets.finra.api import SUMMARY_TYPES
-from spine_assets.finra_sim import Simulator
-from spine_assets.local_lake import LocalLake
-from spine_assets.otc.tables import TABLES
-from spine_assets.warehouse import connect
-from spine_assets.weeks import Tier, VenueClass
+from spine_assets.lake.local import LocalLake
+from spine_assets.otc.tables.registry import TABLES
+from spine_assets.warehouse.connection import connect
 
 Row = tuple[str, str, str, Decimal, int, date]
 """Class, symbol, venue, shares, trades, day of the last change."""

@@ -12,6 +12,9 @@ from datetime import date, timedelta
 
 import pytest
 
+from spine_assets.core.weeks import Tier, VenueClass, publication_day
+from spine_assets.dev.finra_sim import Change, Fault, Restatement, Server, serving
+from spine_assets.dev.finra_sim.faults import FaultKind
 from spine_assets.finra.answers import Row
 from spine_assets.finra.api import SUMMARY_TYPES, Dataset, Offer, Question
 from spine_assets.finra.client import FinraClient
@@ -23,9 +26,6 @@ from spine_assets.finra.errors import (
     FinraUnavailable,
 )
 from spine_assets.finra.fetching import offered
-from spine_assets.finra_sim import Change, Fault, Restatement, Server, serving
-from spine_assets.finra_sim.faults import FaultKind
-from spine_assets.weeks import Tier, VenueClass, publication_day
 from spine_assets_tests.finra.conftest import IMPATIENT, SMALL, TODAY, client_of
 
 WEEK = date(2025, 11, 21)

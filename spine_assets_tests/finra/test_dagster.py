@@ -11,17 +11,17 @@ import pytest
 from click.testing import CliRunner
 
 from spine_assets.cli import main
+from spine_assets.core.tags import LANE, Lane
+from spine_assets.core.weeks import Tier, VenueClass
 from spine_assets.defs.finra.offered_sensor import finra_offered
 from spine_assets.defs.finra.schedules import finra_restatements
-from spine_assets.defs.otc import asking
+from spine_assets.defs.otc import retry_policy
 from spine_assets.defs.otc.specs import FETCHED
-from spine_assets.finra_sim import Fault, Server, serving
-from spine_assets.finra_sim.faults import FaultKind
-from spine_assets.local_lake import LocalLake
-from spine_assets.otc import tables
-from spine_assets.tags import LANE, Lane
-from spine_assets.warehouse import connect
-from spine_assets.weeks import Tier, VenueClass
+from spine_assets.dev.finra_sim import Fault, Server, serving
+from spine_assets.dev.finra_sim.faults import FaultKind
+from spine_assets.lake.local import LocalLake
+from spine_assets.otc.tables import registry as tables
+from spine_assets.warehouse.connection import connect
 from spine_assets_tests.defs import conftest as project_fixtures
 from spine_assets_tests.defs.conftest import TABLES, Outcome, Project, Runner
 from spine_assets_tests.finra.conftest import SMALL, TODAY
@@ -198,7 +198,7 @@ class TestSensor:
         again = [request.partition_key for request in requests(runner)]
         assert first.partition_key not in again  # it waits a minute
         (record, *_) = runner.instance.get_run_records(
-            dg.RunsFilter(tags={asking.INPUT: first.tags[asking.INPUT]})
+            dg.RunsFilter(tags={retry_policy.INPUT: first.tags[retry_policy.INPUT]})
         )
         assert record.dagster_run.status is dg.DagsterRunStatus.FAILURE
 

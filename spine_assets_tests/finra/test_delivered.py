@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spine_assets.core.weeks import FIRST_WEEK, Tier, VenueClass, weeks_between
 from spine_assets.finra.api import Dataset, Question
 from spine_assets.finra.delivered import FetchedName, content, of_class, packed, read_name
 from spine_assets.finra.errors import FinraContradicts
-from spine_assets.otc.file_format import parse
-from spine_assets.otc.placement import WeekSource, place
-from spine_assets.weeks import FIRST_WEEK, Tier, VenueClass, weeks_between
+from spine_assets.otc.delivery.file_format import parse
+from spine_assets.otc.delivery.placement import WeekSource, place
 
 WEEK = date(2025, 11, 21)
 TODAY = date(2026, 1, 5)

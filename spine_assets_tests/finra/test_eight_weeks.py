@@ -16,16 +16,16 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from spine_assets.core.weeks import Tier, VenueClass, monday_of
 from spine_assets.defs.finra.schedules import finra_restatements
+from spine_assets.dev.finra_sim import Change, Fault, Options, Restatement, Server, serving
+from spine_assets.dev.finra_sim.faults import FaultKind
 from spine_assets.finra.api import SUMMARY_TYPES
-from spine_assets.finra_sim import Change, Fault, Options, Restatement, Server, serving
-from spine_assets.finra_sim.faults import FaultKind
-from spine_assets.weeks import Tier, VenueClass, monday_of
 from spine_assets_tests.defs import conftest as project_fixtures
 from spine_assets_tests.defs.conftest import SOURCE, Project
-from spine_assets_tests.defs.servers import started, wait_until
 from spine_assets_tests.finra.hurried import LOOK_SECONDS
 from spine_assets_tests.finra.tables import differences
+from spine_assets_tests.support.servers import started, wait_until
 
 pytestmark = pytest.mark.long
 project = project_fixtures.project  # a fixture

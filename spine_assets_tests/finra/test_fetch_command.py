@@ -10,8 +10,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from spine_assets.cli import main
-from spine_assets.finra_sim import Fault, Server
-from spine_assets.finra_sim.faults import FaultKind
+from spine_assets.dev.finra_sim import Fault, Server
+from spine_assets.dev.finra_sim.faults import FaultKind
 
 WEEK = "2025-11-21"
 

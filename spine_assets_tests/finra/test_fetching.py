@@ -17,17 +17,17 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from spine_assets.core.weeks import Tier, VenueClass, publication_day
+from spine_assets.dev.finra_sim import Change, Fault, Restatement, serving
+from spine_assets.dev.finra_sim.faults import FaultKind
+from spine_assets.dev.sample import write_sample
 from spine_assets.finra.api import SUMMARY_TYPES
 from spine_assets.finra.delivered import read_name
 from spine_assets.finra.fetching import Outcome, Wanted, newest, offered, plan
-from spine_assets.finra.held import Holdings
+from spine_assets.finra.holdings import Holdings
 from spine_assets.finra.place import Report, folder, not_offered, open_holdings
-from spine_assets.finra_sim import Change, Fault, Restatement, serving
-from spine_assets.finra_sim.faults import FaultKind
-from spine_assets.otc.placement import Key
-from spine_assets.otc.scanning import scan
-from spine_assets.sample import write_sample
-from spine_assets.weeks import Tier, VenueClass, publication_day
+from spine_assets.otc.delivery.placement import Key
+from spine_assets.otc.delivery.scan import scan
 from spine_assets_tests.finra.conftest import SMALL, Desk, client_of
 
 WEEK = date(2025, 11, 21)

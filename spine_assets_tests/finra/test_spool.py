@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from spine_assets.core.weeks import Tier, VenueClass
 from spine_assets.finra.api import Dataset, Question
-from spine_assets.finra.looks import Looks
+from spine_assets.finra.last_checked import Looks
 from spine_assets.finra.spool import Spool, spooled
-from spine_assets.weeks import Tier, VenueClass
 
 WEEK = date(2025, 11, 21)
 QUESTION = Question(WEEK, Tier.OTC, Dataset.CURRENT, VenueClass.ATS)

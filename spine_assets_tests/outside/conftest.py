@@ -13,13 +13,6 @@ from typing import Any
 import pytest
 
 from spine_assets_tests.defs.conftest import SOURCE, Project
-from spine_assets_tests.defs.servers import (
-    START_SECONDS,
-    Server,
-    free_port,
-    started,
-    wait_until,
-)
 from spine_assets_tests.outside.nginx import (
     MISSING,
     NGINX,
@@ -29,7 +22,8 @@ from spine_assets_tests.outside.nginx import (
     prepare,
     serving,
 )
-from spine_assets_tests.project_copy import copy_code
+from spine_assets_tests.support.project_copy import copy_code
+from spine_assets_tests.support.servers import START_SECONDS, Server, free_port, started, wait_until
 
 QUESTIONS = SOURCE / "deploy" / "graphql"
 _SENSOR = {

@@ -7,7 +7,6 @@ import socket
 
 import pytest
 
-from spine_assets_tests.defs.servers import START_SECONDS, wait_until
 from spine_assets_tests.outside.attempts import (
     IN_ADDRESS,
     JSON,
@@ -24,6 +23,7 @@ from spine_assets_tests.outside.nginx import (
     NGINX,
     OPENSSL,
 )
+from spine_assets_tests.support.servers import START_SECONDS, wait_until
 
 pytestmark = [
     pytest.mark.long,

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from spine_assets_tests.defs.servers import START_SECONDS, wait_until
 from spine_assets_tests.outside.conftest import Site, root_of
 from spine_assets_tests.outside.nginx import (
     FILES,
@@ -23,7 +22,8 @@ from spine_assets_tests.outside.nginx import (
     free_ports,
     with_ports,
 )
-from spine_assets_tests.shown import NOT_RUN, Block, blocks, shell_blocks
+from spine_assets_tests.support.servers import START_SECONDS, wait_until
+from spine_assets_tests.support.shown import NOT_RUN, Block, blocks, shell_blocks
 
 pytestmark = [
     pytest.mark.long,

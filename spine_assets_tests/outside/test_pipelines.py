@@ -10,12 +10,12 @@ from typing import Any
 import polars as pl
 import pytest
 
-from spine_assets.declarative.place import tenant_lake
-from spine_assets.local_lake import LocalLake
-from spine_assets_tests.defs.servers import START_SECONDS, wait_until
+from spine_assets.lake.local import LocalLake
+from spine_assets.pipelines.steps.workspace import tenant_lake
 from spine_assets_tests.outside.conftest import Site
 from spine_assets_tests.outside.nginx import MISSING, NGINX, OPENSSL
 from spine_assets_tests.outside.test_starting import ENDED, ask, example
+from spine_assets_tests.support.servers import START_SECONDS, wait_until
 
 pytestmark = [
     pytest.mark.long,

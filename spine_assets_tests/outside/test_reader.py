@@ -10,10 +10,10 @@ import httpx
 import pytest
 from dagster_graphql.schema import create_schema
 
-from spine_assets_tests.defs.servers import START_SECONDS, wait_until
 from spine_assets_tests.outside.conftest import Site, question
 from spine_assets_tests.outside.mutations import ALLOWED, REFUSED
 from spine_assets_tests.outside.nginx import MISSING, NGINX, OPENSSL
+from spine_assets_tests.support.servers import START_SECONDS, wait_until
 
 SAYS_NO = ("UnauthorizedError", "do not have permission")
 _ALL = """{

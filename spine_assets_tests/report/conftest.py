@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 
 import pytest
 
-from spine_assets.otc.outcome import TableBuilt, WeekResult
+from spine_assets.otc.state.results import TableBuilt, WeekResult
 from spine_assets.report import NAME, stored
 from spine_assets.report.building import Reports
 from spine_assets_tests.conftest import NOW, WEEK, House, built_tables, delivered, line

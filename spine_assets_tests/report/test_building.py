@@ -6,12 +6,13 @@ from datetime import timedelta
 
 import pytest
 
-from spine_assets.otc import captures, pins
-from spine_assets.otc.choosing import is_stale, stale_weeks
-from spine_assets.otc.versions import Freshness
+from spine_assets.core.weeks import Tier, VenueClass
+from spine_assets.otc.captures import pins
+from spine_assets.otc.captures import storage as captures
+from spine_assets.otc.state.versions import Freshness
+from spine_assets.pipelines.weeks_to_build import is_stale, stale_weeks
 from spine_assets.report import NAME, stored
 from spine_assets.report.building import Reports
-from spine_assets.weeks import Tier, VenueClass
 from spine_assets_tests.conftest import NOW, WEEK, line
 from spine_assets_tests.report.conftest import BEFORE, Press
 

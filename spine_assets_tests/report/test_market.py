@@ -8,7 +8,7 @@ from decimal import Decimal
 import polars as pl
 import pytest
 
-from spine_assets.otc.concentration import concentration
+from spine_assets.otc.tables.concentration import concentration
 from spine_assets.report import market
 from spine_assets.report.pair import Pair, Totals, pair
 

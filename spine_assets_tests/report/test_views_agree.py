@@ -8,12 +8,12 @@ from typing import Any
 import duckdb
 import pytest
 
-from spine_assets.otc.tables import TABLES
-from spine_assets.otc.workplace import Workplace
+from spine_assets.core.weeks import weeks_between
+from spine_assets.dev.sample.files import generate_week
+from spine_assets.otc.build.workplace import Workplace
+from spine_assets.otc.tables.registry import TABLES
 from spine_assets.report import market, source, symbols
-from spine_assets.sample.files import generate_week
-from spine_assets.warehouse import connect
-from spine_assets.weeks import weeks_between
+from spine_assets.warehouse.connection import connect
 from spine_assets_tests.conftest import NOW, WEEK, House
 from spine_assets_tests.report.conftest import BEFORE
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from spine_assets.pipelines import Kind, Parameter, Pipeline, Plan, RunPlan
+from spine_assets.pipelines.catalog import Kind, Parameter, Pipeline, Plan, RunPlan
 
 
 def _greeting(values: Mapping[str, Any], dry_run: bool) -> Plan:

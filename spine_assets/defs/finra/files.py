@@ -10,14 +10,14 @@ from datetime import date
 
 import dagster as dg
 
+from spine_assets.core.settings import load_finra_settings, load_settings
+from spine_assets.core.weeks import Tier
 from spine_assets.defs.finra.resource import Finra
 from spine_assets.defs.logs import LOGGED
 from spine_assets.defs.otc.specs import FETCHED, OWNER
-from spine_assets.defs.partitions import WEEKS
 from spine_assets.finra.fetching import Fetched, Outcome, Task, Told, Wanted, offered, plan
 from spine_assets.finra.place import fetch_all, not_offered, open_holdings
-from spine_assets.settings import load_finra_settings, load_settings
-from spine_assets.weeks import Tier
+from spine_assets.orchestration.partitions import WEEKS
 
 GROUP = "finra"
 MAX_RETRIES = 2

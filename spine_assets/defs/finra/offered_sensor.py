@@ -9,16 +9,16 @@ from datetime import UTC, date, datetime
 
 import dagster as dg
 
+from spine_assets.core.settings import load_finra_settings, load_settings
+from spine_assets.core.tags import Lane, run_tags
 from spine_assets.defs.finra.files import finra_fetch_job
-from spine_assets.defs.otc import asking
-from spine_assets.defs.otc.asking import Verdict
+from spine_assets.defs.otc import retry_policy
+from spine_assets.defs.otc.retry_policy import Verdict
 from spine_assets.finra.errors import FinraUnavailable
 from spine_assets.finra.fetching import missing, offered
 from spine_assets.finra.place import open_holdings
-from spine_assets.otc.arrivals import WeekInput
-from spine_assets.otc.placement import Key
-from spine_assets.settings import load_finra_settings, load_settings
-from spine_assets.tags import Lane, run_tags
+from spine_assets.otc.captures.pending import WeekInput
+from spine_assets.otc.delivery.placement import Key
 
 INTERVAL_SECONDS = 1_800  # FINRA publishes on Mondays, and nobody waits for the minute
 MOST_REQUESTS = 20  # a tick; fetches run one after another
@@ -51,14 +51,14 @@ def offered_sensor(interval_seconds: int) -> dg.SensorDefinition:
         wanted = _by_week(missing(offers, open_holdings(load_settings())))
         requests: list[dg.RunRequest] = []
         waiting = 0
-        busy = asking.under_way(context.instance) if wanted else set()
+        busy = retry_policy.under_way(context.instance) if wanted else set()
         for item in reversed(wanted):  # the newest week first
-            judged = asking.judge(context.instance, item, datetime.now(UTC))
+            judged = retry_policy.judge(context.instance, item, datetime.now(UTC))
             if item.week_ending in busy or judged.verdict is Verdict.WAIT:
                 waiting += 1
             elif judged.verdict is Verdict.GIVEN_UP:
                 context.log.warning(
-                    f"fetching week {item.week_ending} failed {asking.MAX_ATTEMPTS} times; look "
+                    f"fetching week {item.week_ending} failed {retry_policy.MAX_ATTEMPTS} times; look "
                     f"at run {judged.run_id} and then run spine fetch --week {item.week_ending}"
                 )
             elif judged.verdict is Verdict.ASK and len(requests) < MOST_REQUESTS:
@@ -95,5 +95,5 @@ def _request(item: WeekInput, attempt: int) -> dg.RunRequest:
         run_key=item.key if attempt == 1 else f"{item.key}#{attempt}",
         partition_key=str(item.week_ending),
         # The slow lane has one place: FINRA is asked by one run at a time.
-        tags={**run_tags(PIPELINE, Lane.SLOW, "sensor"), asking.INPUT: item.key},
+        tags={**run_tags(PIPELINE, Lane.SLOW, "sensor"), retry_policy.INPUT: item.key},
     )

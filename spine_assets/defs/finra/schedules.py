@@ -4,13 +4,13 @@ from datetime import UTC
 
 import dagster as dg
 
+from spine_assets.core.settings import load_finra_settings
+from spine_assets.core.tags import Lane, run_tags
 from spine_assets.defs.finra.files import finra_fetch_job
 from spine_assets.defs.finra.offered_sensor import PIPELINE
 from spine_assets.defs.logs import LOGGED
 from spine_assets.defs.otc.schedules import NEW_YORK
 from spine_assets.finra.fetching import newest, offered
-from spine_assets.settings import load_finra_settings
-from spine_assets.tags import Lane, run_tags
 
 # Revisions were seen 7-11 days after publication; twice that and more is looked at.
 WEEKS_OF_A_TIER = 4

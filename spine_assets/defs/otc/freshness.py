@@ -14,8 +14,8 @@ from spine_assets.core.text import counted
 from spine_assets.defs.logs import LOGGED
 from spine_assets.defs.otc.specs import FILES, check_description
 from spine_assets.defs.resources import Spine
-from spine_assets.otc.checking import SAMPLE_ROWS
-from spine_assets.otc.overdue import DOWNLOAD, HOLDS, REMEDY, Overdue, overdue
+from spine_assets.otc.captures.overdue import DOWNLOAD, HOLDS, REMEDY, Overdue, overdue
+from spine_assets.otc.checks.context import SAMPLE_ROWS
 
 
 @dg.asset_check(

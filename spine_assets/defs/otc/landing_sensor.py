@@ -13,19 +13,19 @@ from typing import Any
 
 import dagster as dg
 
-from spine_assets.defs.otc import asking
-from spine_assets.defs.otc.asking import Verdict
+from spine_assets.core.settings import load_settings
+from spine_assets.core.tags import Lane, run_tags
+from spine_assets.defs.otc import retry_policy
 from spine_assets.defs.otc.jobs import otc_weekly_job
-from spine_assets.defs.reading import a_tick
-from spine_assets.lakes import open_lake
-from spine_assets.otc import captures
-from spine_assets.otc.arrivals import WeekInput, input_of, state, uncaptured
-from spine_assets.otc.captures_model import CaptureNames
-from spine_assets.otc.landing import Landing
-from spine_assets.otc.listing import glance
-from spine_assets.otc.scanning import scan
-from spine_assets.settings import load_settings
-from spine_assets.tags import Lane, run_tags
+from spine_assets.defs.otc.retry_policy import Verdict
+from spine_assets.defs.scan_limits import a_tick
+from spine_assets.lake.opening import open_lake
+from spine_assets.otc.captures import storage as captures
+from spine_assets.otc.captures.model import CaptureNames
+from spine_assets.otc.captures.pending import WeekInput, input_of, state, uncaptured
+from spine_assets.otc.delivery.deliveries import Landing
+from spine_assets.otc.delivery.listing import glance
+from spine_assets.otc.delivery.scan import scan
 
 INTERVAL_SECONDS = 15  # a tick without news costs some hundredths of a second
 MOST_REQUESTS = 20  # a tick; each takes the daemon some tenths of a second
@@ -127,7 +127,7 @@ def _ask(
         week = date.fromisoformat(key)
         wanted.setdefault(week, input_of(week, landing, held))
     found = _Asked()
-    busy = asking.under_way(instance) if wanted else set()
+    busy = retry_policy.under_way(instance) if wanted else set()
     for week, item in sorted(wanted.items()):
         if week in busy:
             found.running += 1
@@ -135,7 +135,7 @@ def _ask(
         if len(found.requests) == MOST_REQUESTS:
             found.later += 1
             continue
-        judged = asking.judge(instance, item, now)
+        judged = retry_policy.judge(instance, item, now)
         if judged.verdict is Verdict.ASK:
             found.requests.append(_request(item, judged.attempt, lane))
         if judged.verdict in {Verdict.ASK, Verdict.WAIT}:
@@ -145,7 +145,7 @@ def _ask(
             memory.asked.pop(str(week), None)
         if judged.verdict is Verdict.GIVEN_UP:
             found.given_up.append(
-                f"week {week} was asked for {asking.MAX_ATTEMPTS} times and failed each time; "
+                f"week {week} was asked for {retry_policy.MAX_ATTEMPTS} times and failed each time; "
                 f"look at run {judged.run_id} and then run spine backfill {week}"
             )
     return found
@@ -157,7 +157,7 @@ def _request(item: WeekInput, attempt: int, lane: Lane) -> dg.RunRequest:
     return dg.RunRequest(
         run_key=key,
         partition_key=str(item.week_ending),
-        tags={**run_tags("otc.weekly", lane, "sensor"), asking.INPUT: item.key},
+        tags={**run_tags("otc.weekly", lane, "sensor"), retry_policy.INPUT: item.key},
     )
 
 

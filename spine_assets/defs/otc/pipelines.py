@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from spine_assets.core.settings import load_settings
+from spine_assets.core.weeks import stretches
 from spine_assets.defs.otc.jobs import METRICS, NORMALIZED, SUMMARIZED
-from spine_assets.lakes import open_lake
-from spine_assets.otc.choosing import stale_weeks
-from spine_assets.otc.handing_in import Asserted, hand_in
-from spine_assets.pipelines import Kind, Parameter, Pipeline, Plan, RunPlan
+from spine_assets.lake.opening import open_lake
+from spine_assets.otc.delivery.submit import Asserted, hand_in
+from spine_assets.pipelines.catalog import Kind, Parameter, Pipeline, Plan, RunPlan
+from spine_assets.pipelines.weeks_to_build import stale_weeks
 from spine_assets.report import NAME as REPORT
-from spine_assets.settings import load_settings
-from spine_assets.weeks import stretches
 
 _FILE = Parameter("file_path", Kind.FILE, "FINRA's file; copied into the landing folder")
 _ASSERTED = (

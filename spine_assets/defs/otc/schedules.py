@@ -5,18 +5,18 @@ from datetime import UTC, date
 
 import dagster as dg
 
+from spine_assets.core.settings import load_settings
+from spine_assets.core.tags import Lane, run_tags, week_tags
+from spine_assets.core.weeks import stretches
 from spine_assets.defs.logs import LOGGED
-from spine_assets.defs.otc import asking
+from spine_assets.defs.otc import retry_policy
 from spine_assets.defs.otc.jobs import METRICS, compute_otc_metrics_job, otc_weekly_job
-from spine_assets.defs.reading import a_tick
-from spine_assets.lakes import open_lake
-from spine_assets.otc import captures
-from spine_assets.otc.arrivals import uncaptured
-from spine_assets.otc.choosing import stale_weeks
-from spine_assets.otc.scanning import scan
-from spine_assets.settings import load_settings
-from spine_assets.tags import Lane, run_tags, week_tags
-from spine_assets.weeks import stretches
+from spine_assets.defs.scan_limits import a_tick
+from spine_assets.lake.opening import open_lake
+from spine_assets.otc.captures import storage as captures
+from spine_assets.otc.captures.pending import uncaptured
+from spine_assets.otc.delivery.scan import scan
+from spine_assets.pipelines.weeks_to_build import stale_weeks
 
 NEW_YORK = "America/New_York"  # FINRA's clock
 # The last tier of a week is published five weeks after its Monday, and corrected for some more.
@@ -49,7 +49,7 @@ def otc_ingest_check(context: dg.ScheduleEvaluationContext) -> Requests:
             partition_key=str(item.week_ending),
             tags={
                 **run_tags("otc.weekly", Lane.NORMAL, "schedule"),
-                asking.INPUT: item.key,
+                retry_policy.INPUT: item.key,
             },
         )
         for item in wanted

@@ -9,13 +9,13 @@ from typing import Any
 import dagster as dg
 
 from spine_assets import report
-from spine_assets.defs.partitions import WEEKS
-from spine_assets.otc.tables import TABLES, source_of
-from spine_assets.otc.views import VIEWS
+from spine_assets.core.tables import Column, Table
+from spine_assets.core.views import View
+from spine_assets.orchestration.partitions import WEEKS
+from spine_assets.otc.tables.registry import TABLES, source_of
+from spine_assets.otc.views.registry import VIEWS
 from spine_assets.report import building
 from spine_assets.report.stored import VERSION
-from spine_assets.table import Column, Table
-from spine_assets.view import View
 
 GROUP = "otc"
 ANALYSIS = "analysis"

@@ -11,19 +11,19 @@ from datetime import date
 
 import dagster as dg
 
-from spine_assets.defs.otc import asking
-from spine_assets.defs.otc.events import evaluation, materialization
+from spine_assets.core.progress import Progress
+from spine_assets.core.settings import load_settings
+from spine_assets.defs.otc import retry_policy
 from spine_assets.defs.otc.specs import check_specs, files_spec, report_spec, table_specs
 from spine_assets.defs.resources import Spine
-from spine_assets.otc import captures
-from spine_assets.otc.arrivals import input_of
-from spine_assets.otc.many_weeks import ManyWeeks
-from spine_assets.otc.outcome import CheckResult, NoInput, TableBuilt, WeekResult
-from spine_assets.otc.workplace import Workplace
-from spine_assets.progress import Progress
+from spine_assets.orchestration.asset_events import evaluation, materialization
+from spine_assets.otc.build.week_range import ManyWeeks
+from spine_assets.otc.build.workplace import Workplace
+from spine_assets.otc.captures import storage as captures
+from spine_assets.otc.captures.pending import input_of
+from spine_assets.otc.state.results import CheckResult, NoInput, TableBuilt, WeekResult
 from spine_assets.report import NAME as REPORT
 from spine_assets.report.building import Reports
-from spine_assets.settings import load_settings
 
 Event = dg.AssetMaterialization | dg.AssetCheckEvaluation
 # A full disk or a lost mount may be mended in moments; who waits longer asks again.
@@ -169,8 +169,8 @@ def _leave_word(
     if len(asked) != 1:
         return
     left = input_of(asked[0], place.landing, captures.names(place.lake))
-    fault = asking.fault(failed=bool(tally.failures), passing=bool(tally.passing))
-    context.instance.add_run_tags(context.run.run_id, asking.word(left, fault))
+    fault = retry_policy.fault(failed=bool(tally.failures), passing=bool(tally.passing))
+    context.instance.add_run_tags(context.run.run_id, retry_policy.word(left, fault))
 
 
 def _events(result: WeekResult, tables: set[str], checks: set[tuple[str, str]]) -> Iterator[Event]:

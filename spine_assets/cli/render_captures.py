@@ -1,0 +1,145 @@
+"""How captures, corrections and exports are printed and written."""
+
+from __future__ import annotations
+
+import io
+import json
+import uuid
+from datetime import date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from spine_assets.cli.render import CONSOLE, grid, result, safe, text
+from spine_assets.core.values import csv_text, plain, records
+from spine_assets.otc.captures.model import Capture
+from spine_assets.otc.captures.steps import Correction, RowChange
+
+
+def captures(found: list[dict[str, Any]]) -> None:
+    """What arrived when, and what counts."""
+    if not found:
+        CONSOLE.print("No file is captured yet.")
+        return
+    table = grid("week ending", "tier and class", "capture", "rows", "updated", "counts", "file")
+    for column in table.columns[:3]:
+        column.no_wrap = True
+    for row in found:
+        style = "green" if row["current"].startswith("yes") else "dim"
+        table.add_row(
+            row["week_ending"],
+            f"{row['tier']} {row['venue_class']}",
+            row["capture_id"],
+            text(row["rows"]),
+            row["last_update_date"],
+            f"[{style}]{row['current']}[/]",
+            safe(row["source_file"]),
+        )
+    CONSOLE.print(table)
+
+
+def pin_json(item: Capture, said: str, build: str) -> dict[str, str]:
+    """A pin or its release for programs; `build` is the command that makes it count."""
+    return {
+        "week_ending": str(item.week_ending),
+        "tier": item.tier.value,
+        "venue_class": item.venue_class.value,
+        "capture_id": item.capture_id,
+        "done": said,
+        "build": build,
+    }
+
+
+def corrections(week: date, found: list[Correction], limit: int, since: datetime | None) -> None:
+    """What each step changed: totals, then the rows that changed most."""
+    if not found:
+        said = f"since {since:%Y-%m-%d %H:%M:%S %Z} no other capture" if since else "no capture"
+        CONSOLE.print(f"Week ending {week}: {said} came to count in the place of another.")
+        return
+    for item in found:
+        _one(week, item, limit)
+
+
+def _one(week: date, item: Correction, limit: int) -> None:
+    step = item.step
+    tier, venue_class = step.key
+    CONSOLE.print(f"\n[bold]Week ending {week}, {tier} {venue_class}[/bold]")
+    for label, capture in (("before", step.before), ("after", step.after)):
+        CONSOLE.print(f"  {label:7}{_capture(capture)}", soft_wrap=True)
+    totals = grid("", "before", "after", "change")
+    for column in totals.columns[1:]:
+        column.justify = "right"
+    for label, before, after in (
+        ("rows", item.rows_before, item.rows_after),
+        ("shares", item.shares_before, item.shares_after),
+        ("rejected lines", item.rejects_before, item.rejects_after),
+    ):
+        totals.add_row(label, text(before), text(after), _signed(after - before))
+    CONSOLE.print(totals)
+    CONSOLE.print(", ".join(f"{text(item.counts[kind])} {kind}" for kind in RowChange) + " rows")
+    listed = item.rows.filter(pl.col("kind") != RowChange.RELABELLED.value)
+    if listed.height and step.before is not None:  # of a first arrival every row is new
+        shown = listed.head(limit)
+        names = [name.replace("_", " ") for name in shown.columns]
+        result(names, shown.rows(), f"Largest changes ({shown.height} of {listed.height})")
+
+
+def _capture(capture: Capture | None) -> str:
+    if capture is None:
+        return "nothing"
+    return (
+        f"{capture.capture_id}, updated {capture.last_update_date}, captured "
+        f"{capture.captured_at:%Y-%m-%d %H:%M:%S} UTC: {safe(capture.source_file)}"
+    )
+
+
+def _signed(change: int | Decimal) -> str:
+    return f"+{text(change)}" if change > 0 else text(change)
+
+
+def correction_json(item: Correction) -> dict[str, Any]:
+    """A step for programs, with all rows that differ."""
+    step = item.step
+    return {
+        "week_ending": str((step.after or step.before).week_ending),  # type: ignore[union-attr]
+        "tier": step.key[0].value,
+        "venue_class": step.key[1].value,
+        "at": f"{step.at.isoformat()}Z",
+        "capture_from": step.before.capture_id if step.before else None,
+        "capture_to": step.after.capture_id if step.after else None,
+        **{f"rows_{kind.value}": item.counts[kind] for kind in RowChange},
+        "rows_before": item.rows_before,
+        "rows_after": item.rows_after,
+        "shares_before": plain(item.shares_before),
+        "shares_after": plain(item.shares_after),
+        "rejects_before": item.rejects_before,
+        "rejects_after": item.rejects_after,
+        "rows": records(item.rows.columns, item.rows.rows()),
+    }
+
+
+def as_text(frames: list[pl.DataFrame], kind: str) -> str:
+    """Tables as CSV or JSON text."""
+    whole = pl.concat(frames)
+    if kind == "json":
+        return json.dumps(records(whole.columns, whole.rows()), indent=1) + "\n"
+    return csv_text(whole.columns, whole.rows())
+
+
+def write(frames: list[pl.DataFrame], kind: str, out: Path) -> int:
+    """Write tables to a file, in one step; the number of rows."""
+    staged = out.with_name(f".{out.name}.{uuid.uuid4().hex}.tmp")
+    whole = pl.concat(frames)
+    try:
+        if kind == "parquet":
+            buffer = io.BytesIO()
+            whole.write_parquet(buffer)
+            staged.write_bytes(buffer.getvalue())
+        else:
+            staged.write_text(as_text(frames, kind), "utf-8")
+        staged.replace(out)
+    finally:
+        staged.unlink(missing_ok=True)
+    return whole.height

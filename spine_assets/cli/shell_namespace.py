@@ -1,0 +1,128 @@
+"""What `spine shell` has at hand: settings, lake, DuckDB, Dagster, and a few short ways in."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import date
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import polars as pl
+
+from spine_assets.core.settings import load_settings
+from spine_assets.core.weeks import parse_week
+from spine_assets.lake.base import Lake
+from spine_assets.lake.opening import open_lake
+from spine_assets.otc.past.as_of import table_now
+from spine_assets.otc.tables.registry import TABLES
+from spine_assets.warehouse import run_tables
+from spine_assets.warehouse.connection import connect, is_select
+from spine_assets.warehouse.query_result_file import write_answer
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+AT_HAND = {
+    "settings": "the SPINE_* settings",
+    "lake": "the Parquet tables: lake.weeks(table), lake.files(table, week)",
+    "warehouse": "a private DuckDB with the views of every table",
+    "sql(text)": "the answer of a query as a Polars frame; runs are tables too (x_meta_...)",
+    "table(name, week)": "a table's week as a Polars frame; without a week the newest",
+    "weeks": "weeks that are captured, oldest first",
+    "landing": "what stands in the landing folder (looked at when first named)",
+    "instance": "Dagster's instance (opened when first named)",
+    "pl, duckdb, date": "Polars, DuckDB, datetime.date",
+}
+
+
+class Namespace(dict[str, Any]):
+    """Names of a session; some are made when they are first named, because they cost time."""
+
+    def __init__(self, held: dict[str, Any], later: dict[str, Callable[[], Any]]) -> None:
+        super().__init__(held)
+        self._later = later
+
+    def __missing__(self, name: str) -> Any:
+        self[name] = self._later[name]()
+        return self[name]
+
+
+@contextmanager
+def opened() -> Iterator[Namespace]:
+    """A namespace; what it opened is closed at the end."""
+    from spine_assets.orchestration.history import open_instance
+    from spine_assets.otc.delivery.scan import scan
+
+    settings = load_settings()
+    lake = open_lake(settings.lake_place)
+    with ExitStack() as stack:
+        warehouse = stack.enter_context(connect(lake, TABLES))
+        held = {
+            "settings": settings,
+            "lake": lake,
+            "warehouse": warehouse,
+            "sql": _asker(warehouse, lambda: namespace["instance"]),
+            "table": _reader(lake),
+            "weeks": lake.weeks(TABLES[0].name),
+            "pl": pl,
+            "duckdb": duckdb,
+            "date": date,
+        }
+        later = {
+            "landing": lambda: scan(settings.landing_path, settings.landing_index_path),
+            "instance": lambda: stack.enter_context(open_instance()),
+        }
+        namespace = Namespace(held, later)
+        try:
+            yield namespace
+        finally:
+            namespace.clear()  # relations of DuckDB must go before it does
+
+
+def _asker(
+    warehouse: duckdb.DuckDBPyConnection, instance: Callable[[], dg.DagsterInstance]
+) -> Callable[[str], pl.DataFrame]:
+    def sql(text: str) -> pl.DataFrame:
+        """The answer of a query as a Polars frame; whole numbers beyond 64 bits are decimals.
+
+        `x_meta_pipeline_runs` and `x_meta_step_logs` hold the newest 1,000 runs.
+
+        It goes through a Parquet file: after DuckDB 2.0.0 has handed rows to Polars directly,
+        it ends every process with a page of warnings about leaks.
+        """
+        if not is_select(text):
+            raise ValueError("sql() takes one SELECT; for others there is warehouse.execute()")
+        if named := run_tables.named_in(text):
+            from spine_assets.orchestration.history import x_meta
+
+            log = x_meta.read(instance(), tables=named)
+            run_tables.create(warehouse, named)
+            run_tables.append(warehouse, log)
+        with TemporaryDirectory() as folder:
+            path = Path(folder) / "answer.parquet"
+            write_answer(warehouse, text, path)
+            return pl.read_parquet(path, glob=False, memory_map=False)
+
+    return sql
+
+
+def _reader(lake: Lake) -> Callable[..., pl.DataFrame]:
+    def table(name: str, week: date | str | None = None) -> pl.DataFrame:
+        """A table's week as it stands in the lake; of otc_raw the rows that count."""
+        known = [declared.name for declared in TABLES]
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            meant = f"did you mean {close[0]}?" if close else f"known: {', '.join(known)}"
+            raise LookupError(f"there is no table {name}; {meant}")
+        if week is None:
+            held = lake.weeks(name)
+            if not held:
+                raise LookupError(f"{name} holds no week yet")
+            week = held[-1]
+        return table_now(lake, name, parse_week(str(week)))
+
+    return table

@@ -1,0 +1,173 @@
+"""Commands that show the tables: the arrival board, one week, a query."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import click
+
+from spine_assets.cli import render, render_due, render_restated, run_logs
+from spine_assets.cli.errors import no_week_built, open_lake, reports_errors
+from spine_assets.cli.query_views import warehouse_of
+from spine_assets.cli.shared import (
+    COUNT,
+    DEFAULT_WEEKS,
+    WeekType,
+    as_json_option,
+    print_json,
+)
+from spine_assets.core.settings import load_settings
+from spine_assets.core.values import csv_text, records
+from spine_assets.otc.captures.overdue import overdue
+from spine_assets.otc.delivery.scan import scan
+from spine_assets.otc.state.versions import Freshness
+from spine_assets.otc.status import Arrival, board, board_weeks, doubtful, with_failures
+from spine_assets.otc.tables import raw, venue_share
+from spine_assets.otc.tables.registry import TABLES
+from spine_assets.warehouse import run_tables
+from spine_assets.warehouse.connection import answer, connect, is_select
+from spine_assets.warehouse.query_result_file import write_answer
+
+
+@click.command()
+@click.option(
+    "--weeks", type=COUNT, default=DEFAULT_WEEKS, show_default=True, help="Newest weeks shown."
+)
+@click.option("--all", "every", is_flag=True, help="Show all weeks.")
+@click.option("--due", is_flag=True, help="List only the weeks with a tier that is overdue.")
+@as_json_option
+@reports_errors
+def status(weeks: int, every: bool, due: bool, as_json: bool) -> None:
+    """Show the arrival board: weeks by tiers and tables, and unusable files.
+
+    A tier is not due, overdue, landed (a file is there), failed (and its run failed), loaded or
+    corrected. With --json a check that passed has no summary; `spine week --json` has them.
+    """
+    from spine_assets.orchestration.history import check_records_of, open_instance, table_states
+
+    settings = load_settings()
+    landing = scan(settings.landing_path, settings.landing_index_path)
+    lake, now = open_lake(), datetime.now(UTC)
+    missing = overdue(lake, landing, now.date())
+    if due:
+        render_due.listed(missing, now.date(), as_json)
+        return
+    landing = replace(landing, unusable=(*landing.unusable, *doubtful(lake, landing, now)))
+    known = board_weeks(lake, landing)
+    shown = board(lake, landing, now.date(), known if every else known[-weeks:])
+    with open_instance() as instance:
+        states = table_states(instance, [row.week_ending for row in shown])
+        shown = with_failures(shown, states)
+        # Dagster may record another lake too; checks of a week that is not in this one are its.
+        weeks_here = [
+            row.week_ending
+            for row in shown
+            if row.tables[raw.TABLE.name] is not Freshness.MISSING
+            or any(tier.state is Arrival.FAILED for tier in row.tiers.values())
+        ]
+        records_of = check_records_of(instance, weeks_here, passed_summaries=False)
+        checks = {row.week_ending: records_of.get(row.week_ending, []) for row in shown}
+    later = [item for item in missing if item.week_ending > known[-1]]
+    if as_json:
+        found = render.status_json(shown, states, checks, landing)
+        # On one line: indenting 650 weeks takes half a second.
+        print_json(found | {"later_weeks_due": render_due.json_of(later)}, None)
+        return
+    render.status(shown, states, checks, landing, hidden=len(known) - len(shown))
+    render_due.line(later)
+
+
+@click.command()
+@click.argument("week", type=WeekType(), required=False)
+@click.option("--top", type=COUNT, default=5, show_default=True, help="Venues and symbols listed.")
+@as_json_option
+@reports_errors
+def week(week: date | None, top: int, as_json: bool) -> None:
+    """Summarize a WEEK: top venues, top symbols, restatements, checks.
+
+    Default: the newest week that is built.
+    """
+    from spine_assets.orchestration.history import check_records, open_instance  # noqa: PLC0415 - Dagster is slow to import
+
+    lake = open_lake()
+    built = lake.weeks(venue_share.TABLE.name)
+    if not built:
+        raise no_week_built()
+    chosen = week or built[-1]
+    if chosen not in built:
+        raise click.ClickException(f"week {chosen} is not built; the newest is {built[-1]}")
+    with open_instance() as instance:
+        checks = check_records(instance, chosen)
+    with connect(lake, TABLES, analysis=False) as warehouse:
+        found = render.week_figures(warehouse, chosen, top)
+        restated = render_restated.restatements(warehouse, chosen)
+    if as_json:
+        print_json(render.week_json(chosen, found, checks) | {"restatements": restated})
+        return
+    render.week(chosen, found, checks)
+    render_restated.printed(chosen, restated)
+
+
+@click.command()
+@click.argument("sql")
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
+@click.option(
+    "--parquet",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write the rows, however many, to a Parquet FILE.",
+)
+@click.option(
+    "--runs",
+    "newest",
+    type=COUNT,
+    default=run_tables.NEWEST,
+    show_default=True,
+    help="How many of the newest runs the x_meta tables hold.",
+)
+@click.option("--tenant", help="Query as this tenant: shared tables, and its own tables and runs.")
+@as_json_option
+@reports_errors
+def query(
+    sql: str, as_csv: bool, parquet: Path | None, newest: int, tenant: str | None, as_json: bool
+) -> None:
+    r"""Run one SELECT over the tables, without locks or changes.
+
+    \b
+    spine query "FROM otc_venue_share ORDER BY week_ending DESC, rank LIMIT 10"
+    spine query "FROM otc_venue_volume" --parquet volume.parquet
+
+    Runs and their steps are tables too, read from Dagster when a query names them:
+
+    \b
+    spine query "FROM x_meta_pipeline_runs WHERE status = 'FAILED'"
+
+    With --parquet, --json describes the file that was written. With --tenant a query cannot open
+    other files.
+    """
+    if parquet and as_csv:
+        raise click.UsageError("give --csv or --parquet, not both")
+    if parquet and tenant:
+        raise click.UsageError("--tenant cannot write a file; print --csv, or use spine export")
+    if not is_select(sql):
+        raise click.ClickException(
+            "give one statement that only reads, such as SELECT or FROM; to write, open the "
+            "database with DuckDB itself"
+        )
+    with warehouse_of(sql, tenant) as warehouse:
+        run_logs.add_named(warehouse, sql, newest, tenant)
+        if parquet:
+            written = write_answer(warehouse, sql, parquet)
+            done = json.dumps({"file": str(parquet), "rows": written})
+            click.echo(done if as_json else f"wrote {written:,} rows to {parquet}", err=not as_json)
+            return
+        names, rows = answer(warehouse, sql)
+    if as_json:
+        print_json(records(names, rows))
+    elif as_csv:
+        click.echo(csv_text(names, rows), nl=False, color=True)  # keeps escape sequences
+    else:
+        render.result(names, rows)

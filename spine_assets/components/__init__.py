@@ -1,5 +1,0 @@
-"""Dagster components of this project; `dg list components` shows them."""
-
-from spine_assets.components.pipeline_component import DeclarativePipeline
-
-__all__ = ["DeclarativePipeline"]

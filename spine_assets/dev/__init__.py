@@ -1,0 +1,1 @@
+"""What developers and tests use: simulator, sample generator, local cluster, comparison, doc pages."""

@@ -1,0 +1,60 @@
+"""Whether two lakes hold equal builds of the same weeks.
+
+Equal are builds of which all columns are but those that tell when and of which capture they were
+made: `captured_at`, `capture_id`, the two input columns, and their like in `otc_restatements`.
+Figures that are sums of floats may differ by 1e-9 of their size: they are added in another order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date
+
+import polars as pl
+from polars.testing import assert_frame_equal
+
+from spine_assets.core.tables import Table
+from spine_assets.lake.base import Lake, LakeFile
+from spine_assets.otc.tables.registry import TABLES
+
+_TOLERANCE = 1e-9
+_OF_BUILD = (
+    *("captured_at", "capture_id", "input_min_capture_id", "input_max_capture_id"),
+    *("from_capture_id", "to_capture_id", "captured_from", "captured_to", "displaced_at"),
+)
+
+
+def differences(one: Lake[LakeFile], other: Lake[LakeFile], weeks: Iterable[date]) -> list[str]:
+    """What differs, a line a table and week; empty where nothing does."""
+    found = []
+    for week in weeks:
+        for table in TABLES:
+            said = _difference(_rows(one, table, week), _rows(other, table, week))
+            if said is not None:
+                found.append(f"{table.name} {week}: {said}")
+    return found
+
+
+def _rows(lake: Lake[LakeFile], table: Table, week: date) -> pl.DataFrame | None:
+    """A table's week without the columns of its build, in an order that no file decides."""
+    files = lake.files(table.name, week)
+    if not files:
+        return None
+    whole = pl.concat([lake.read(path) for path in files])
+    frame = whole.drop(_OF_BUILD, strict=False)
+    exact = [name for name, kind in frame.schema.items() if not kind.is_float()]
+    return frame.sort(exact, nulls_last=True)
+
+
+def _difference(one: pl.DataFrame | None, other: pl.DataFrame | None) -> str | None:
+    if one is None or other is None:
+        return None if one is other else f"{_height(one)} and {_height(other)} rows"
+    try:
+        assert_frame_equal(one, other, check_exact=False, rel_tol=_TOLERANCE, abs_tol=0.0)
+    except AssertionError as error:
+        return str(error).splitlines()[0]
+    return None
+
+
+def _height(frame: pl.DataFrame | None) -> str:
+    return "no" if frame is None else str(frame.height)

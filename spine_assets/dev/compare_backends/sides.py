@@ -1,0 +1,83 @@
+"""All backends one after another: their figures, and whether they made the same tables."""
+
+from __future__ import annotations
+
+import shutil
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+
+from spine_assets.core.settings import Settings
+from spine_assets.dev.compare_backends.equality import differences
+from spine_assets.dev.compare_backends.trial import Trial, attempt
+from spine_assets.lake.base import Lake, LakeFile
+
+
+@dataclass
+class Side:
+    """One backend.
+
+    Attributes:
+        trials: In the order in which they were made.
+        differs: What differs from the tables of the first trial that ended well; a line a
+            table and week.
+    """
+
+    backend: str
+    trials: list[Trial] = field(default_factory=list)
+    differs: list[str] = field(default_factory=list)
+
+    @property
+    def is_ok(self) -> bool:
+        """Whether each trial ended well."""
+        return all(trial.is_ok for trial in self.trials)
+
+    @property
+    def is_equal(self) -> bool:
+        """Whether the tables of each trial are those of the others."""
+        return not self.differs
+
+    def median(self, figure: Callable[[Trial], float]) -> float:
+        """The median of a figure over the trials."""
+        return statistics.median(figure(trial) for trial in self.trials)
+
+
+def measured(
+    backends: Sequence[str],
+    weeks: Sequence[date],
+    settings: Settings,
+    folder: Path,
+    *,
+    repeat: int,
+    workers: int,
+    tell: Callable[[str], None],
+) -> list[Side]:
+    """Try each backend, `repeat` rounds of all, so that what else goes on strikes all alike.
+
+    Args:
+        backends: Those that can run here.
+        weeks: Oldest first.
+        settings: Of the caller.
+        folder: Empty; holds two lakes at a time.
+        repeat: Rounds.
+        workers: Celery workers.
+        tell: Told which trial begins.
+    """
+    sides = {name: Side(name) for name in backends}
+    first: Lake[LakeFile] | None = None
+    for number in range(1, repeat + 1):
+        for name, side in sides.items():
+            tell(name if repeat == 1 else f"{name}, {number} of {repeat}")
+            place = folder / f"{name}-{number}"
+            trial = attempt(name, (weeks[0], weeks[-1]), settings, place, workers)
+            side.trials.append(trial)
+            if not trial.is_ok:
+                continue
+            if first is None:
+                first = trial.lake
+                continue
+            side.differs += differences(first, trial.lake, weeks)
+            shutil.rmtree(place)
+    return list(sides.values())

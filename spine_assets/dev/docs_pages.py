@@ -1,0 +1,162 @@
+"""Writes the generated pages from the declarations: `python -m spine_assets.dev.docs_pages`.
+
+Belongs here: `docs/data-dictionary.md` (tables, columns) and `docs/checks.md` (checks, and what
+to do when one fails); `docs/pipelines-reference.md` comes from `declarative.reference`. Every
+other page is written by hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from spine_assets.alerts.ongoing import ARRIVED, FILES
+from spine_assets.core.tables import Check, Column, Table
+from spine_assets.core.views import View
+from spine_assets.otc.captures import overdue
+from spine_assets.otc.delivery.reasons import ADVICE
+from spine_assets.otc.tables.registry import TABLES
+from spine_assets.otc.views.registry import VIEWS
+from spine_assets.pipelines.yaml import reference
+
+PATH = Path("docs/data-dictionary.md")
+CHECKS_PATH = Path("docs/checks.md")
+PIPELINES_PATH = Path("docs/pipelines-reference.md")
+
+_HEAD = """# Data dictionary
+
+Written from the table declarations by `python -m spine_assets.dev.docs_pages`; do not edit.
+Times are UTC. Shares are exact to six places. Every "share" is a share of reported
+off-exchange volume, never of all trading. Words are explained in [concepts](concepts.md), and
+what to do about a failed check in [checks](checks.md).
+"""
+
+_CHECKS_HEAD = """# Checks, and what to do about each
+
+Written from the declarations by `python -m spine_assets.dev.docs_pages`; do not edit.
+
+Checks of tables are made for each week, when it is built. A *blocking* check that fails keeps
+the week from being published: what was published before stays, the run is red, and alerts tell it.
+Any other is reported, as a warning unless it says otherwise, and the week is published.
+
+In the commands, WEEK stands for the week's Friday, such as 2025-11-21; CAPTURE_ID for a capture
+of `spine captures`, MPID for a venue. `spine anomalies` lists what failed or warned, with figures;
+`spine anomalies --week WEEK` also shows rows. A week that was mended is built again by the sensor,
+or by `spine backfill WEEK`.
+"""
+
+_CHECKS_TAIL = """More on [findings of `delivery`](nothing-lost.md#what-the-check-delivery-tells),
+[reasons of rejects](data-dictionary.md#reasons-of-rejects) and [alerts](alerts.md)."""
+
+
+_VIEWS = """## Views
+
+Computed from the tables when they are asked; what they are for, and their traps, is in
+[analysis](analysis.md). A view `NAME` that has `is_complete` holds the weeks whose three tiers are
+loaded, `NAME_all` every week, and `NAME_in(first_week, last_week)` those from one Friday to
+another.
+"""
+
+
+def text() -> str:
+    """The whole data dictionary."""
+    return "\n".join(
+        [
+            _HEAD,
+            *(_table(table) for table in TABLES),
+            _VIEWS,
+            *(_view(view) for view in VIEWS),
+            _reasons(),
+        ]
+    )
+
+
+def checks_text() -> str:
+    """The whole page of checks."""
+    checked = [(table.name, check) for table in TABLES for check in table.checks]
+    overview = [
+        f"| [`{check.name}`](#{_anchor(name, check)}) of `{name}` | {_consequence(check)} |"
+        for name, check in checked
+    ]
+    arrived = f"`{FILES}`: `{ARRIVED}`"
+    return "\n".join(
+        [
+            _CHECKS_HEAD,
+            "| check | when it fails |",
+            "|---|---|",
+            *overview,
+            f"| [`{ARRIVED}`](#{FILES}-{ARRIVED}) of `{FILES}` | it is reported, as an error |",
+            "",
+            *(
+                _section(f"`{name}`: `{check.name}`", check.description, check.remedy)
+                for name, check in checked
+            ),
+            _section(arrived, overdue.HOLDS + " About all weeks at once.", overdue.REMEDY),
+            _CHECKS_TAIL,
+        ]
+    )
+
+
+PAGES: dict[Path, Callable[[], str]] = {
+    PATH: text,
+    CHECKS_PATH: checks_text,
+    PIPELINES_PATH: reference.text,
+}
+"""The generated pages, and what writes each."""
+
+
+def _anchor(table: str, check: Check) -> str:
+    return f"{table}-{check.name}"
+
+
+def _section(title: str, holds: str, remedy: str) -> str:
+    return f"## {title}\n\n**Holds:** {holds}\n\n**When it fails:** {remedy}\n"
+
+
+def _consequence(check: Check) -> str:
+    return "the week is not published" if check.blocking else "it is reported"
+
+
+def _table(table: Table) -> str:
+    lines = [
+        _about(table),
+        "| column | type | unit | null | meaning |",
+        "|---|---|---|---|---|",
+        *(_column(column) for column in table.columns),
+    ]
+    if table.checks:
+        lines += ["", "| check | when it fails | holds |", "|---|---|---|"]
+        lines += [f"| `{c.name}` | {_consequence(c)} | {c.description} |" for c in table.checks]
+    return "\n".join([*lines, ""])
+
+
+def _view(view: View) -> str:
+    lines = [
+        _about(view),
+        "| column | type | unit | null | meaning | formula |",
+        "|---|---|---|---|---|---|",
+        *(f"{_column(c)} {view.formulas.get(c.name, '')} |" for c in view.columns),
+    ]
+    return "\n".join([*lines, ""])
+
+
+def _about(item: Table | View) -> str:
+    key = f"\n\nUnique key: {', '.join(f'`{name}`' for name in item.key)}." if item.key else ""
+    return f"## `{item.name}`\n\n{item.description}\n\nOne row: {item.grain}.{key}\n"
+
+
+def _column(c: Column) -> str:
+    return (
+        f"| `{c.name}` | {c.type} | {c.unit or ''} | {'yes' if c.nullable else ''} "
+        f"| {c.description.replace('|', chr(92) + '|')} |"
+    )
+
+
+def _reasons() -> str:
+    lines = ["## Reasons of rejects\n", "| reason | what to do |", "|---|---|"]
+    return "\n".join([*lines, *(f"| `{reason}` | {advice} |" for reason, advice in ADVICE.items())])
+
+
+if __name__ == "__main__":
+    for path, write in PAGES.items():
+        path.write_text(write() + "\n", "utf-8")

@@ -1,0 +1,103 @@
+"""Pages of rows: what a query finds on a day, counted, sorted and cut.
+
+Belongs here: from a `Query` to the rows of one page. Does not belong here: how they are
+written (`rendering`), and HTTP (`app`).
+
+A partition whose week and tier no condition lets through is never generated. Filtered rows
+are kept for the next page of the same query.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from threading import RLock
+
+import polars as pl
+
+from spine_assets.dev.finra_sim.archive import Archive, Kept, Partition
+from spine_assets.dev.finra_sim.dataset import FIELDS, HISTORICAL_MONTH, HISTORICAL_WEEK, TIER, WEEK
+from spine_assets.dev.finra_sim.query import Condition, Query, Value
+
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_OF_PARTITION = {WEEK, TIER, HISTORICAL_WEEK, HISTORICAL_MONTH}
+_MOST_COUNTS = 100_000  # counts that are remembered, a few MB
+
+
+@dataclass(frozen=True)
+class Page:
+    """Rows from `query.offset` on, at most `query.limit`, of `total` that the query finds."""
+
+    rows: pl.DataFrame
+    total: int
+
+
+class Answers:
+    """Answers queries from an archive, one at a time."""
+
+    def __init__(self, archive: Archive, kept_bytes: int) -> None:
+        self._archive = archive
+        self._kept = Kept(kept_bytes)
+        self._counts: dict[object, int] = {}
+        self._one_at_a_time = RLock()
+
+    def page(self, query: Query, today: date) -> Page:
+        """One page of what is published on a day."""
+        with self._one_at_a_time:
+            return self._page(query, today)
+
+    def _page(self, query: Query, today: date) -> Page:
+        total, found = 0, []
+        start, end = query.offset, query.offset + query.limit
+        of_rows = tuple(c for c in query.conditions if c.field not in _OF_PARTITION)
+        for partition in self._archive.partitions(query.dataset, today):
+            if not _lets_through(query.conditions, partition):
+                continue
+            key = (self._archive.version(partition, today), of_rows, query.sort)
+            count = self._counts.get(key)
+            if count is None or (total < end and total + count > start):
+                rows = self._filtered(key, partition, query, of_rows, today)
+                count = self._remember(key, rows.height)
+                if total < end and total + count > start:
+                    first = max(start - total, 0)
+                    found.append(rows.slice(first, end - total - first))
+            total += count
+        return Page(pl.concat(found) if found else pl.DataFrame(schema=list(FIELDS)), total)
+
+    def _filtered(
+        self,
+        key: object,
+        partition: Partition,
+        query: Query,
+        conditions: tuple[Condition, ...],
+        today: date,
+    ) -> pl.DataFrame:
+        if (kept := self._kept.get(key)) is not None:
+            return kept
+        rows = self._archive.rows(partition, today)
+        if conditions:
+            rows = rows.filter(*(condition.expression() for condition in conditions))
+        if query.sort:
+            names, descending = zip(*query.sort, strict=True)
+            rows = rows.sort(
+                names, descending=list(descending), nulls_last=True, maintain_order=True
+            )
+        return self._kept.put(key, rows)
+
+    def _remember(self, key: object, count: int) -> int:
+        if len(self._counts) >= _MOST_COUNTS:
+            self._counts.clear()
+        self._counts[key] = count
+        return count
+
+
+def _lets_through(conditions: tuple[Condition, ...], partition: Partition) -> bool:
+    monday = partition.monday
+    year, week, _ = monday.isocalendar()
+    values: dict[str, Value] = {
+        WEEK: monday,
+        TIER: partition.tier,
+        HISTORICAL_MONTH: f"{monday.year}-{_MONTHS[monday.month - 1]}",
+        HISTORICAL_WEEK: f"{year}-W{week:02d}",
+    }
+    return all(c.holds(values[c.field]) for c in conditions if c.field in values)

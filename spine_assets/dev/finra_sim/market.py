@@ -1,0 +1,174 @@
+"""Synthetic rows of a tier of a week with all fields that FINRA's query API has.
+
+Belongs here: firm rows from the sample generator, and the summaries that overlap with them.
+Does not belong here: when they are published (`archive`) and restated (`restating`). None of
+it is FINRA's data.
+"""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Sequence
+from datetime import date
+
+import numpy as np
+import polars as pl
+
+from spine_assets.core.weeks import Tier, VenueClass, monday_of
+from spine_assets.dev.finra_sim.dataset import (
+    CRD,
+    FIELDS,
+    FIRM,
+    FORM,
+    ISSUE,
+    MPID,
+    NOTIONAL,
+    PRODUCT,
+    PUBLISHED,
+    REPORTED,
+    SCHEMA,
+    SHARES,
+    SUMMARY_TYPE,
+    SYMBOL,
+    TIER,
+    TRADES,
+    UPDATED,
+    WEEK,
+)
+from spine_assets.dev.sample import Rows, generate_week
+from spine_assets.dev.sample.market import hash_of, key_of
+
+PREFIX = {VenueClass.ATS: "ATS_W_", VenueClass.NON_ATS: "OTC_W_"}
+FIRST_NON_ATS_WEEK = date(2016, 4, 8)
+"""Week ending of FINRA's first non-ATS week (Monday 2016-04-04)."""
+MARKET_WIDE = "NA"
+"""`tierIdentifier` of FINRA's fourth partition, which holds totals of all tiers."""
+
+# Facilities report fractions of shares since February 2026; about 13% of rows have some.
+_FIRST_FRACTIONS, _FRACTIONS_IN_100 = date(2026, 2, 27), 13
+_USUAL_PRICE_CENTS = 2000  # $20, of a symbol that only ATSs trade
+_ATS_CRD = 995_000  # beside the generator's made-up firms; CRD numbers of real firms are below
+_FORMS = 16  # see rendering: one row in so many has strings for numbers, two have exponents
+_WHO = (MPID, FIRM, CRD)
+_WHAT = (SYMBOL, ISSUE, PRODUCT)
+_WHERE = (TIER, "tierDescription", WEEK, "summaryStartDate")
+
+
+def firm_rows(week_ending: date, tier: Tier, *, seed: int, rows: Rows) -> pl.DataFrame:
+    """Rows by symbol and venue or firm, both classes, as first published."""
+    both = _generated(week_ending, tier, seed, rows)
+    published = both[UPDATED].min()
+    return (
+        _with_fractions(both, week_ending, tier, seed)
+        .with_columns(
+            pl.lit(tier.api_id).alias(TIER),
+            pl.lit(monday_of(week_ending)).alias(WEEK),
+            pl.lit(monday_of(week_ending)).alias("summaryStartDate"),
+            pl.lit(published).alias(PUBLISHED),
+            pl.lit(week_ending).alias(REPORTED),
+        )
+        .select(FIELDS.keys())
+    )
+
+
+def with_summaries(rows: pl.DataFrame) -> pl.DataFrame:
+    """Firm rows, and the same shares again by symbol, by firm and in all."""
+    parts = [
+        rows,
+        _summed(rows, "SMBL", _WHAT),
+        _summed(rows, "FIRM", _WHO),
+        _summed(rows, "VOL_STATS", ()),
+    ]
+    return with_forms(pl.concat(parts, how="diagonal"))
+
+
+def market_wide(tiers: Sequence[pl.DataFrame], published: date) -> pl.DataFrame:
+    """The partition `NA` of a week, from the firm rows of its tiers: totals by product."""
+    totals = _summed(pl.concat(tiers), "VOL_STATS", (PRODUCT,), where=_WHERE[2:])
+    return with_forms(
+        totals.with_columns(
+            pl.lit(MARKET_WIDE).alias(TIER),
+            pl.lit(MARKET_WIDE).alias("tierDescription"),
+            pl.max_horizontal(UPDATED, pl.lit(published)).alias(UPDATED),
+            pl.lit(published).alias(PUBLISHED),
+        )
+    )
+
+
+def with_forms(rows: pl.DataFrame) -> pl.DataFrame:
+    """Rows in the order of the fields, each with the way in which JSON spells its numbers."""
+    absent = [pl.lit(None, SCHEMA[name]).alias(name) for name in FIELDS if name not in rows.columns]
+    forms = hash_of(np.uint64(_FORMS), np.arange(rows.height)) % np.uint64(_FORMS)
+    return rows.with_columns(*absent, pl.Series(FORM, forms.astype(np.uint8))).select(
+        *(pl.col(name).cast(dtype) for name, dtype in SCHEMA.items()), FORM
+    )
+
+
+def _generated(week_ending: date, tier: Tier, seed: int, rows: Rows) -> pl.DataFrame:
+    """The generator's files of both classes; ATSs trade at the price that firms report."""
+    made = generate_week(week_ending, seed=seed, rows=rows, tiers=(tier,), include_non_ats=True)
+    contents = {file.venue_class: file.content for file in made}
+    firms = _read(gzip.decompress(contents[VenueClass.NON_ATS])).with_columns(
+        cents=pl.col(NOTIONAL).str.replace(".", "", literal=True).cast(pl.Int64)
+    )
+    prices = firms.group_by(SYMBOL).agg(price=pl.col("cents").sum() // pl.col(SHARES).sum())
+    venues = _read(contents[VenueClass.ATS]).join(
+        prices, on=SYMBOL, how="left", maintain_order="left"
+    )
+    venues = venues.with_columns(
+        cents=pl.col(SHARES) * pl.col("price").fill_null(_USUAL_PRICE_CENTS),
+        **{CRD: _ATS_CRD + pl.col(MPID).rank("dense"), SUMMARY_TYPE: pl.lit("ATS_W_SMBL_FIRM")},
+    )
+    both = [venues, firms] if week_ending >= FIRST_NON_ATS_WEEK else [venues]
+    return pl.concat([_typed(frame) for frame in both], how="diagonal")
+
+
+def _read(content: bytes) -> pl.DataFrame:
+    """A generated file, with numbers as such but for the notional."""
+    frame = pl.read_csv(content, separator="|", quote_char=None, infer_schema=False)
+    return frame.with_columns(pl.col(SHARES, TRADES).cast(pl.Int64))
+
+
+def _typed(frame: pl.DataFrame) -> pl.DataFrame:
+    cents = pl.col("cents")
+    dollars = pl.format("{}.{}", cents // 100, (cents % 100).cast(pl.String).str.zfill(2))
+    otc = frame["tierDescription"][0] == Tier.OTC.description if frame.height else False
+    tape = pl.when(pl.col(SYMBOL).str.len_bytes() > 3).then(pl.lit("UTP")).otherwise(pl.lit("CTS"))
+    blank = [pl.col(name).replace("", None) for name in (MPID, FIRM, SYMBOL) if name in frame]
+    return frame.with_columns(
+        *blank,
+        dollars.alias(NOTIONAL),
+        (pl.lit("ORF") if otc else tape).alias(PRODUCT),
+        pl.col(CRD).cast(pl.Int64, strict=False),
+        pl.col(UPDATED).str.to_date(),
+    ).select(name for name in FIELDS if name in {*frame.columns, NOTIONAL, PRODUCT, CRD})
+
+
+def _with_fractions(rows: pl.DataFrame, week_ending: date, tier: Tier, seed: int) -> pl.DataFrame:
+    """Shares as exact decimals; in newer weeks some are no whole numbers."""
+    drawn = hash_of(key_of(seed, week_ending, tier, "fraction"), np.arange(rows.height))
+    some = drawn % np.uint64(100) < _FRACTIONS_IN_100
+    if week_ending < _FIRST_FRACTIONS:
+        some[:] = False
+    millionths = np.where(some, drawn // np.uint64(100) % np.uint64(10**6), 0).astype(np.int64)
+    parts = pl.Series(millionths).cast(pl.String).str.zfill(6)
+    return rows.with_columns(
+        pl.format("{}.{}", pl.col(SHARES), pl.lit(parts)).cast(SCHEMA[SHARES]),
+        pl.col(NOTIONAL).cast(SCHEMA[NOTIONAL]),
+    )
+
+
+def _summed(
+    rows: pl.DataFrame, kind: str, by: Sequence[str], where: Sequence[str] = _WHERE
+) -> pl.DataFrame:
+    """One row for each class and each of the values of `by`."""
+    prefix = pl.col(SUMMARY_TYPE).str.head(len("ATS_W_"))
+    return (
+        rows.group_by(*where, prefix, *by, maintain_order=True)
+        .agg(
+            *(pl.col(name).sum().cast(SCHEMA[name]) for name in (SHARES, TRADES, NOTIONAL)),
+            pl.col(UPDATED, REPORTED).max(),
+            pl.col(PUBLISHED).min(),
+        )
+        .with_columns(pl.col(SUMMARY_TYPE) + kind)
+    )

@@ -1,0 +1,164 @@
+"""Restatements: published rows that change, go or come later.
+
+Belongs here: what a restatement is and what it does to a week's firm rows. Does not belong
+here: on which day it is seen (`archive`).
+
+Of about 167,600 rows of a real week 3 had been restated, mostly 7-11 days after publication.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+from functools import lru_cache
+
+import numpy as np
+import polars as pl
+
+from spine_assets.core.weeks import Tier, VenueClass, publication_day, require_friday
+from spine_assets.dev.finra_sim.dataset import (
+    CRD,
+    FIRM,
+    ISSUE,
+    MPID,
+    NOTIONAL,
+    REPORTED,
+    SCHEMA,
+    SHARES,
+    SUMMARY_TYPE,
+    SYMBOL,
+    TRADES,
+    UPDATED,
+)
+from spine_assets.dev.finra_sim.market import PREFIX
+from spine_assets.dev.sample.market import hash_of, key_of, uniform
+
+_FIRST_DAY, _DAYS = 7, 5  # 7-11 days after a Monday: Monday to Friday of the next week
+_ROWS = 5
+_LEAST_LEFT = 3  # a tier of fewer rows loses none
+
+
+@dataclass(frozen=True)
+class Change:
+    """One row of a restatement; without figures the row goes, and one that is not there comes.
+
+    `venue` is the MPID of an ATS and the name of a firm otherwise.
+    """
+
+    symbol: str
+    venue: str
+    share_volume: Decimal | int | None = None
+    trade_count: int | None = None
+
+
+@dataclass(frozen=True)
+class Restatement:
+    """What becomes of a tier and class of a week from a day on.
+
+    `rows` are the changes, or how many rows a seeded choice changes: one of them goes and one
+    comes.
+    """
+
+    week_ending: date
+    tier: Tier
+    venue_class: VenueClass
+    day: date
+    rows: int | tuple[Change, ...] = _ROWS
+
+
+class CannotRestate(ValueError):
+    """A restatement that names rows which are not there."""
+
+
+@lru_cache(maxsize=4096)  # asked for each partition of each request
+def usual_restatements(
+    week_ending: date, tier: Tier, *, seed: int, share: float
+) -> tuple[Restatement, ...]:
+    """The restatement that each class of a tier has with the probability `share`."""
+    found = []
+    for venue_class in VenueClass:
+        key = key_of(seed, "restated", week_ending, tier, venue_class)
+        chance, when = uniform(hash_of(key, np.arange(2)))
+        if chance < share:
+            day = publication_day(week_ending, tier) + timedelta(_FIRST_DAY + int(when * _DAYS))
+            found.append(Restatement(week_ending, tier, venue_class, day))
+    return tuple(found)
+
+
+def restated(rows: pl.DataFrame, plan: Restatement, seed: int) -> pl.DataFrame:
+    """Firm rows after a restatement.
+
+    Raises:
+        CannotRestate: a row that shall go is not there, or there is no row to start from.
+        WeekError: the week does not end on a Friday.
+    """
+    require_friday(plan.week_ending)
+    mine = pl.col(SUMMARY_TYPE).str.starts_with(PREFIX[plan.venue_class])
+    if rows.filter(mine).is_empty():
+        raise CannotRestate(f"{plan.week_ending} {plan.tier} has no {plan.venue_class} rows")
+    changes = plan.rows if isinstance(plan.rows, tuple) else _chosen(rows.filter(mine), plan, seed)
+    for change in changes:
+        rows = _changed(rows, mine, change, plan)
+    return rows
+
+
+def _changed(rows: pl.DataFrame, mine: pl.Expr, change: Change, plan: Restatement) -> pl.DataFrame:
+    """Rows after one change; blank values match nothing."""
+    venue = MPID if plan.venue_class is VenueClass.ATS else FIRM
+    this = mine & pl.col(SYMBOL).eq_missing(change.symbol) & pl.col(venue).eq_missing(change.venue)
+    there = not rows.filter(this).is_empty()
+    if change.share_volume is None and change.trade_count is None:
+        if not there:
+            raise CannotRestate(
+                f"{plan.week_ending} {plan.tier} {plan.venue_class} has no row of "
+                f"{change.symbol} at {change.venue}"
+            )
+        return rows.filter(~this)
+    new = _figures(change, plan.day)
+    if there:
+        return rows.with_columns(
+            pl.when(this).then(value).otherwise(pl.col(name)).alias(name)
+            for name, value in new.items()
+        )
+    like = rows.filter(mine)
+    same_venue = like.filter(pl.col(venue) == change.venue)
+    row = (like if same_venue.is_empty() else same_venue).head(1)
+    named = {SYMBOL: change.symbol, ISSUE: f"{change.symbol} Synthetic Holdings Inc. Common Stock"}
+    if same_venue.is_empty():
+        named |= {venue: change.venue} | ({FIRM: change.venue} if venue == MPID else {})
+        row = row.with_columns(pl.lit(None, SCHEMA[CRD]).alias(CRD))
+    texts = [pl.lit(value).alias(name) for name, value in named.items()]
+    return pl.concat([rows, row.with_columns(*texts, **new)])
+
+
+def _figures(change: Change, day: date) -> dict[str, pl.Expr]:
+    """What a changed row has from that day on; a figure that is not given stays."""
+    reported = day - timedelta(days=1 if day.weekday() else 3)  # the last business day before
+    new = {UPDATED: pl.lit(day), REPORTED: pl.lit(reported)}
+    if change.share_volume is not None:
+        shares = pl.lit(str(change.share_volume)).cast(SCHEMA[SHARES])
+        price = pl.col(NOTIONAL).cast(pl.Float64) / pl.col(SHARES).cast(pl.Float64)
+        new[SHARES] = shares
+        new[NOTIONAL] = (
+            (price.fill_nan(0.0) * float(change.share_volume)).round(2).cast(SCHEMA[NOTIONAL])
+        )
+    if change.trade_count is not None:
+        new[TRADES] = pl.lit(change.trade_count, SCHEMA[TRADES])
+    return new
+
+
+def _chosen(rows: pl.DataFrame, plan: Restatement, seed: int) -> Iterator[Change]:
+    """A seeded choice: one row goes, one comes, the others get new figures."""
+    count = plan.rows if isinstance(plan.rows, int) else len(plan.rows)
+    venue = MPID if plan.venue_class is VenueClass.ATS else FIRM
+    key = key_of(seed, plan.week_ending, plan.tier, plan.venue_class, plan.day)
+    order = hash_of(key, np.arange(rows.height)).argsort(kind="stable")
+    picked = rows[order.tolist()].head(count).select(SYMBOL, venue, SHARES, TRADES).rows()
+    if count >= _LEAST_LEFT and rows.height > _LEAST_LEFT:
+        gone, came, *picked = picked
+        yield Change(gone[0], gone[1])
+        yield Change(f"QZ{plan.day:%j%y}", came[1], came[2], came[3])
+    for symbol, who, shares, trades in picked:
+        yield Change(symbol, who, shares + shares // 8 + 100, trades + 3)

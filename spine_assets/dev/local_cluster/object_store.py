@@ -1,0 +1,66 @@
+"""An S3 server of its own on a free loopback port, with one bucket; all is kept in memory.
+
+It is moto's (`moto[server]`), which is for trying out only. Belongs here: starting and stopping it.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from spine_assets.dev.local_cluster.processes import HOST, Children, free_port, listens, wait_for
+
+BUCKET = "spine"
+_START_SECONDS = 60.0  # it imports for about two
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running server."""
+
+    port: int
+
+    @property
+    def url(self) -> str:
+        """Its endpoint."""
+        return f"http://{HOST}:{self.port}"
+
+    def environment(self) -> dict[str, str]:
+        """The standard variables with which a program finds it."""
+        return {
+            "AWS_ENDPOINT_URL": self.url,
+            "AWS_ALLOW_HTTP": "true",
+            "AWS_ACCESS_KEY_ID": "local",
+            "AWS_SECRET_ACCESS_KEY": "local",
+            "AWS_REGION": "us-east-1",
+        }
+
+
+def missing() -> str | None:
+    """Why no server can be started here; None where one can."""
+    wanted = ("moto", "flask", "flask_cors")
+    if any(importlib.util.find_spec(name) is None for name in wanted):
+        return "needs moto's server: install moto[server]"
+    return None
+
+
+@contextmanager
+def running(log: Path) -> Iterator[Server]:
+    """An empty server with the bucket `BUCKET`.
+
+    Raises:
+        CannotStart: it does not answer.
+    """
+    server = Server(free_port())
+    with Children() as children:
+        command = [sys.executable, "-m", "moto.server", "-H", HOST, "-p", str(server.port)]
+        child = children.start("s3", command, log=log)
+        wait_for(child, lambda: listens(server.port), seconds=_START_SECONDS)
+        httpx.put(f"{server.url}/{BUCKET}").raise_for_status()
+        yield server

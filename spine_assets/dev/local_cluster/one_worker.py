@@ -1,0 +1,76 @@
+"""Celery workers of one Dagster home, as `dagster-celery worker start` makes them.
+
+Belongs here: starting some that run `DAGSTER_HOME`'s runs, waiting until they answer, stopping
+them. Does not belong here: the broker (`redis`) and what the workers run.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from celery import Celery
+
+from spine_assets.dev.local_cluster.processes import CannotStart, Child, Children
+
+_START_SECONDS = 120.0  # it takes about four; a machine under load some times that
+_ANSWER_SECONDS = 1.0
+_CONFIG = """\
+execution:
+  config:
+    broker: {url}
+    backend: {url}
+"""
+
+
+@contextmanager
+def working(
+    home: Path, url: str, *, workers: int = 1, env: Mapping[str, str]
+) -> Iterator[list[Child]]:
+    """Workers that answer, each with one process for runs; gone when the block ends.
+
+    Args:
+        home: Dagster's home and their working folder; their logs go there.
+        url: Broker and result backend.
+        workers: How many.
+        env: Their whole environment, but for `DAGSTER_HOME`.
+
+    Raises:
+        CannotStart: not all answer; the message ends with a log.
+    """
+    config = home / "celery.yaml"
+    config.touch(mode=0o600)  # the address may hold a password
+    config.write_text(_CONFIG.format(url=url), "utf-8")
+    programs = Path(sys.executable).parent
+    program = str(programs / "dagster-celery")
+    path = f"{programs}{os.pathsep}{env.get('PATH', os.defpath)}"  # it looks for `celery` there
+    with Children() as children:
+        started = []
+        for number in range(1, workers + 1):
+            name = f"worker-{number}"
+            words = ["worker", "start", "-A", "dagster_celery.app", "-y", str(config), "-n", name]
+            started.append(
+                children.start(
+                    name,
+                    [program, *words, "-q", "dagster", "--", "--concurrency=1", "--loglevel=INFO"],
+                    log=home / f"{name}.log",
+                    env={**env, "PATH": path, "DAGSTER_HOME": str(home)},
+                    cwd=home,
+                )
+            )
+        _wait(url, started)
+        yield started
+
+
+def _wait(url: str, started: list[Child]) -> None:
+    end = time.monotonic() + _START_SECONDS
+    with Celery("asking", broker=url) as app:
+        while len(app.control.ping(timeout=_ANSWER_SECONDS) or []) < len(started):
+            ended = [child for child in started if child.process.poll() is not None]
+            if ended or time.monotonic() > end:
+                child = ended[0] if ended else started[-1]
+                raise CannotStart(f"{child.name} does not answer ({child.log}):\n{child.said()}")

@@ -1,0 +1,184 @@
+"""A lock in a bucket: an object that its holder renews, changed by conditional PUTs alone.
+
+A waiter takes a lock over when it has watched it for a whole lease without seeing it renewed, by
+its own clock: clocks of machines need not agree. A holder that was stopped for longer finds out
+before it writes (`require`), and a write that was under way then is refused by the store, because
+it names the object that it meant to replace (`ObjectLake.publish`).
+
+The lock of a week also tells the names of its files: a name is noted before its file is put for
+the first time, so that a list that lags behind cannot hide a capture.
+Belongs here: the lock alone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, Literal
+
+from spine_assets.lake.base import LakeError, LakeUnavailable
+from spine_assets.lake.bucket.objects import ObjectFile, Replaced, Version
+
+LEASE_SECONDS = 15.0
+"""A killed run's week waits so long; a request that is slow may take as long before it is lost."""
+
+_RENEWALS = 3  # a lease, so that two may fail
+_POLL_SECONDS = 0.5  # between looks at a lock that another holds
+Names = dict[str, list[str]]
+"""Names of files by table."""
+
+
+class Lease:
+    """A lock held by this process until it is released or was not renewed for a lease."""
+
+    def __init__(self, file: ObjectFile, seconds: float = LEASE_SECONDS) -> None:
+        self._file, self._seconds = file, seconds
+        self._guard = threading.RLock()
+        self._over = threading.Event()
+        self._version: Version | None = None
+        self._names: Names = {}
+        self._renewed = 0.0
+        self._lost = ""
+
+    def acquire(self, given_up: Callable[[], bool] | None = None) -> None:
+        """Wait for the lock and hold it.
+
+        Raises:
+            LakeUnavailable: it was not waited for any longer, or the store does not answer.
+            LakeError: the store refuses.
+        """
+        seen: Version | None = None
+        since = 0.0
+        while True:
+            version, said = _read(self._file)
+            if version != seen:
+                seen, since = version, _clock()
+            is_dead = _clock() - since > self._seconds
+            if version is None or not said.get("holder") or is_dead:
+                self._names = _names_in(said)
+                if self._write(version or "none", _who()):
+                    break
+                continue  # another was faster
+            if given_up is not None and given_up():
+                raise LakeUnavailable(
+                    f"{self._file.name}: the run ended while it waited for the lock, which "
+                    f"{said['holder']} holds"
+                )
+            time.sleep(_POLL_SECONDS * random.uniform(0.5, 1.0))  # noqa: S311 - not to look at once with others
+        threading.Thread(target=self._keep, daemon=True).start()
+
+    def release(self) -> None:
+        """Let others have it; one that cannot be told falls free a lease later."""
+        self._over.set()
+        with self._guard, suppress(LakeError):
+            if not self._lost and self._version is not None:
+                self._write(self._version, "")
+
+    def note(self, table: str, name: str) -> None:
+        """Remember the name of a file that is about to be put.
+
+        Raises:
+            LakeUnavailable: the lock was lost; the file must not be put.
+        """
+        with self._guard:
+            before, noted = self._names, self.names(table)
+            if name not in noted:
+                self._names = {**before, table: [*noted, name]}
+                try:
+                    self._renew()
+                except LakeError:
+                    self._names = before  # so that it is noted anew before the next try
+                    raise
+        self.require()
+
+    def names(self, table: str) -> list[str]:
+        """The names noted so far, under this lock and before."""
+        with self._guard:
+            return [*self._names.get(table, ())]
+
+    def require(self) -> None:
+        """Make sure that nobody else can have had the lock until now.
+
+        Raises:
+            LakeUnavailable: it was lost, or may have been.
+        """
+        with self._guard:
+            if not self._lost and _clock() - self._renewed > self._seconds / _RENEWALS:
+                self._renew()
+            if self._lost:
+                raise LakeUnavailable(
+                    f"{self._file.name}: {self._lost}, so another run may work on it now; nothing "
+                    "was published since. Run the week again"
+                )
+
+    def _keep(self) -> None:
+        """Renew the lock until it is released."""
+        while not self._over.wait(self._seconds / _RENEWALS):
+            with self._guard:
+                if self._over.is_set() or self._lost:
+                    return
+                with suppress(LakeError):  # tried again; `require` tells who depends on it
+                    self._renew()
+
+    def _renew(self) -> None:
+        if self._lost or self._version is None:
+            return
+        try:
+            held = self._write(self._version, _who())
+        except LakeUnavailable:
+            if _clock() - self._renewed > self._seconds:
+                self._lost = "the lock could not be renewed in time"
+            raise
+        if not held:
+            self._lost = "the lock was taken over by another run after this one stood still"
+
+    def _write(self, expected: Version | Literal["none"], holder: str) -> bool:
+        """Change the lock from what it was; whether it was still that."""
+        begun = _clock()
+        # The token makes each content another, so that it is known again where it stands.
+        said = {"token": uuid.uuid4().hex, "holder": holder, "files": self._names}
+        try:
+            self._version = self._file.put_surely(json.dumps(said).encode(), expected)
+        except Replaced:
+            return False
+        self._renewed = begun
+        return True
+
+
+def noted(file: ObjectFile, table: str) -> list[str]:
+    """Names of a table that were noted in a lock, whoever holds it."""
+    return _names_in(_read(file)[1]).get(table, [])
+
+
+def _read(file: ObjectFile) -> tuple[Version | None, dict[str, Any]]:
+    """What a lock says, and which object says so; nothing where there is none."""
+    try:
+        held = file.held()
+    except FileNotFoundError:
+        return None, {}
+    try:
+        said = json.loads(held.content)
+        return held.version, said if isinstance(said, dict) else {}
+    except ValueError:
+        raise LakeError(f"{file} is no lock of this program; move it away") from None
+
+
+def _names_in(said: dict[str, Any]) -> Names:
+    return {table: [*names] for table, names in said.get("files", {}).items()}
+
+
+def _who() -> str:
+    return f"{socket.gethostname()} process {os.getpid()}"
+
+
+def _clock() -> float:
+    """Seconds that go on also while the machine is suspended, where the system has such a clock."""
+    boot = getattr(time, "CLOCK_BOOTTIME", None)
+    return time.monotonic() if boot is None else time.clock_gettime(boot)

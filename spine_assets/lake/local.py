@@ -1,0 +1,175 @@
+"""A lake on a local folder: files are renamed into place, locks are the operating system's."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import Any, Self
+
+import polars as pl
+from filelock import FileLock, Timeout
+
+from spine_assets.lake import atomic_write
+from spine_assets.lake.atomic_write import TEMPORARY
+from spine_assets.lake.base import (
+    LOCKS,
+    Lake,
+    LakeFile,
+    LakeUnavailable,
+    is_whole_name,
+    told_if_damaged,
+    week_of,
+)
+from spine_assets.lake.checksum import require_whole, said, sealed
+
+
+class LocalLake(Lake[Path]):
+    """A lake on a local folder; several machines may share one that they have mounted."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    @property
+    def root(self) -> Path:
+        """The folder."""
+        return self._root
+
+    @property
+    def place(self) -> Path:
+        """The folder."""
+        return self._root
+
+    def within(self, *folders: str) -> Self:
+        """A lake of its own in a folder of this one."""
+        return type(self)(self._root.joinpath(*folders))
+
+    def entries(self, *folders: str) -> list[str]:
+        """Names in a folder, sorted; none where it is missing."""
+        try:
+            return sorted(os.listdir(self._root.joinpath(*folders)))  # noqa: PTH208 - names alone, some times faster
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+
+    def files(self, table: str, week: date) -> list[Path]:
+        """All whole files of one table's week, by name."""
+        return sorted(self.folder(table, week).glob("*.parquet"))
+
+    def stored_bytes(self, table: str, week: date) -> int:
+        """How large the files of a table's week are together."""
+        return sum(path.stat().st_size for path in self.files(table, week))
+
+    def names(self, table: str, suffix: str = ".parquet") -> dict[date, list[str]]:
+        """Names of all whole files of a table by week, oldest first; no file is opened."""
+        found = {}
+        for folder in self.entries(table):
+            if (week := week_of(folder)) is not None:
+                files = self.entries(table, folder)
+                if whole := [name for name in files if is_whole_name(name, suffix)]:
+                    found[week] = whole
+        return found
+
+    def stage(self, frame: pl.DataFrame, target: LakeFile, metadata: dict[str, Any]) -> Path:
+        """Write a frame beside its target; what Polars cannot make is told as a full disk is."""
+        return atomic_write.stage(_local(target), lambda: sealed(frame, metadata))
+
+    def stage_bytes(self, content: bytes | bytearray, target: LakeFile) -> Path:
+        """Write a file beside its target, synced to disk, and return the temporary path."""
+        return atomic_write.stage(_local(target), lambda: content)
+
+    def publish(self, staged: Path, target: LakeFile) -> None:
+        """Rename a staged file to its target."""
+        atomic_write.publish(staged, _local(target))
+
+    def append(self, staged: Path, target: LakeFile) -> None:
+        """Rename a staged file to its target, whose name tells its content."""
+        self.publish(staged, target)
+
+    def read(
+        self, path: LakeFile, columns: list[str] | None = None, where: pl.Expr | None = None
+    ) -> pl.DataFrame:
+        """The rows of a file; of one with a condition only the row groups that may hold some."""
+        local = _local(path)
+        with told_if_damaged(path):
+            if where is not None:
+                rows = pl.scan_parquet(local, glob=False, hive_partitioning=False).filter(where)
+                return rows.select(columns or pl.all()).collect()
+            return pl.read_parquet(local, columns=columns, glob=False)  # a name, no pattern
+
+    def beginning(self, path: LakeFile, size: int) -> bytes:
+        """The first bytes of a file."""
+        with told_if_damaged(path), _local(path).open("rb") as file:
+            return file.read(size)
+
+    def verify(self, path: LakeFile) -> None:
+        """Make sure that a file holds the bytes that were written."""
+        with told_if_damaged(path):
+            require_whole(path.read_bytes())
+
+    def metadata(self, path: LakeFile) -> dict[str, Any]:
+        """What was written beside the rows of a file."""
+        with told_if_damaged(path):
+            return said(pl.read_parquet_metadata(_local(path)))
+
+    def stamp(self, path: LakeFile) -> object | None:
+        """Which file stands under a name: a published one is a new one."""
+        try:
+            status = _local(path).stat()
+        except OSError:
+            return None
+        return status.st_ino, status.st_mtime_ns
+
+    def schema(self, path: LakeFile) -> dict[str, pl.DataType] | None:
+        """Columns of a file, or None where it is missing or damaged."""
+        try:
+            return dict(pl.read_parquet_schema(_local(path)))
+        except (OSError, pl.exceptions.PolarsError):
+            return None
+
+    @contextmanager
+    def lock_of(self, name: str, given_up: Callable[[], bool] | None = None) -> Iterator[None]:
+        """Hold a lock that the operating system frees when the process dies."""
+        folder = self._root / LOCKS
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(folder / f"{name}.lock")
+            lock.acquire(cancel_check=given_up)
+        except Timeout as error:
+            raise LakeUnavailable(f"{name}: the run ended while it waited for the lock") from error
+        except OSError as error:
+            raise LakeUnavailable(
+                f"cannot lock {name} in {folder}: {error.strerror or error}; "
+                "the lake must be a writable folder"
+            ) from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def remove_leftovers(self, week: date) -> int:
+        """Delete temporary files that a killed run left in a week; hold its lock."""
+        return atomic_write.remove_all(self._root.glob(f"*/week_ending={week}/.*{TEMPORARY}"))
+
+    def remove_leftovers_beside(self, target: LakeFile) -> int:
+        """Delete temporary files that a killed run left beside a file; hold its lock."""
+        return atomic_write.remove_beside(_local(target))
+
+    def remove(self) -> None:
+        """Delete all tables, week by week as each falls free; the locks stay."""
+        for folder in sorted(self._root.glob("*/week_ending=2*")):
+            with self.lock_of(folder.name.partition("=")[2]):
+                shutil.rmtree(folder)
+        with self.lock_of("tables"):
+            for folder in self._root.iterdir():
+                if folder.name != LOCKS:
+                    shutil.rmtree(folder)
+
+
+def _local(path: LakeFile) -> Path:
+    """A file of a local lake as what it is."""
+    if not isinstance(path, Path):
+        raise TypeError(f"{path} is no file of a local lake")
+    return path

@@ -1,0 +1,1 @@
+"""Care of an installation: doctor, copying a lake, inventory."""

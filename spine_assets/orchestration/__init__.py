@@ -1,0 +1,1 @@
+"""All that touches Dagster's insides, apart from the definitions themselves."""

@@ -1,0 +1,109 @@
+"""A pipeline runs once at a time per tenant and partition, whoever starts it.
+
+The run queue's limits (`dagster.yaml`) let a second run wait in the queue, but `spine run` and
+`dagster job execute` pass the queue by. So the run's own process holds a lock of the pipeline's
+lake, which the operating system frees when the process dies. A second run waits for its turn: what
+asked for it may know of newer data than the first one read.
+
+Names beyond Dagster's public ones, tried on 1.13.27: the fields of executors and of the plan's
+context, and the configuration of Dagster's executors, which do all the work.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from datetime import date
+from typing import Any
+
+import dagster as dg
+
+from spine_assets.core.settings import load_settings
+from spine_assets.core.tags import PARTITION
+from spine_assets.pipelines.steps.workspace import Place
+from spine_assets.pipelines.yaml.pipeline import DeclaredPipeline
+
+_LOOK_SECONDS = 1.0  # between looks whether a run that waits was canceled
+_PARALLEL_STEPS = 8  # of a group; they mostly wait for servers, and each is a process
+# A step begins when it has the outcomes of what it waits for, also of steps that fail then.
+_CONFIG: dict[str, Any] = {
+    "retries": {"enabled": {}},
+    "step_dependency_config": {"require_upstream_step_success": False},
+}
+
+
+OWN_EXECUTORS = ("in_process_in_turn", "multiprocess_in_turn")
+"""Names of the executors of pipelines' jobs."""
+
+
+def turn(
+    pipeline: DeclaredPipeline, week: date | str | None, given_up: Callable[[], bool] | None = None
+) -> AbstractContextManager[None]:
+    """Hold a pipeline's partition: no other process runs it meanwhile."""
+    own = Place.of(load_settings(), pipeline.tenant_id).own
+    return own.lock_of(f"pipeline-{pipeline.name}-{week or 'all'}", given_up)
+
+
+class InTurn(dg.Executor):
+    """One of Dagster's executors, behind the turn of the run's pipeline and partition."""
+
+    def __init__(self, pipeline: DeclaredPipeline, inner: dg.Executor) -> None:
+        self._pipeline, self._inner = pipeline, inner
+
+    @property
+    def retries(self) -> Any:
+        """As the inner one."""
+        return self._inner.retries
+
+    @property
+    def step_dependency_config(self) -> Any:
+        """As the inner one."""
+        return self._inner.step_dependency_config
+
+    def execute(self, plan_context: Any, execution_plan: Any) -> Iterator[dg.DagsterEvent]:
+        """Wait for the turn, then run."""
+        run: dg.DagsterRun = plan_context.dagster_run
+        instance: dg.DagsterInstance = plan_context.instance
+        watch = _Watch(instance, run, plan_context.log)
+        with turn(self._pipeline, run.tags.get(PARTITION), watch.is_over):
+            yield from self._inner.execute(plan_context, execution_plan)
+
+
+class _Watch:
+    """While a run waits for its turn: tells so once, and sees whether it was canceled."""
+
+    def __init__(self, instance: dg.DagsterInstance, run: dg.DagsterRun, log: Any) -> None:
+        self._instance, self._run, self._log = instance, run, log
+        self._looked = 0.0
+
+    def is_over(self) -> bool:
+        """Whether to wait no longer."""
+        now = time.monotonic()
+        if now - self._looked < _LOOK_SECONDS:
+            return False
+        if not self._looked:
+            self._log.info("waits for its turn: another run of this pipeline and partition goes on")
+        self._looked = now
+        found = self._instance.get_run_by_id(self._run.run_id)
+        return found is None or found.status is dg.DagsterRunStatus.CANCELING
+
+
+def executor_of(pipeline: DeclaredPipeline) -> dg.ExecutorDefinition:
+    """In one process; in several where steps run at the same time."""
+    inner = dg.multiprocess_executor if pipeline.is_parallel else dg.in_process_executor
+    name = OWN_EXECUTORS[1] if pipeline.is_parallel else OWN_EXECUTORS[0]
+    config = {**_CONFIG, **({"max_concurrent": _PARALLEL_STEPS} if pipeline.is_parallel else {})}
+    needs = dg.multiple_process_executor_requirements() if pipeline.is_parallel else None
+
+    @dg.executor(name=name, requirements=needs)
+    def in_turn(init_context: dg.InitExecutorContext) -> dg.Executor:
+        asked = dg.InitExecutorContext(
+            job=init_context.job,
+            executor_def=inner,
+            executor_config=config,
+            instance=init_context.instance,
+        )
+        made = inner.executor_creation_fn
+        assert made is not None  # noqa: S101 - both of Dagster's have one
+        return InTurn(pipeline, made(asked))
+
+    return in_turn

@@ -1,0 +1,214 @@
+"""Dagster's finished runs, read for the alerts: which have ended, and what each said.
+
+Besides Dagster's public names this uses, tried on dagster 1.13.27 and here alone:
+the fields of events, `remote_job_origin`, `code_location_origin` and
+`run_retries_enabled`. Two things no public call tells: why a step or a run failed, and
+whether Dagster is going to run it again.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import dagster as dg
+
+from spine_assets.alerts.alert import Number
+from spine_assets.alerts.run_report import BuiltWeek, FailedCheck, RunReport
+from spine_assets.core.tags import PARTITION, RANGE_END, RANGE_START
+from spine_assets.core.weeks import WeekError, parse_week, weeks_between
+from spine_assets.orchestration.history.events import events_of, failure_text
+
+BUILT_TABLE = "otc_venue_volume"
+"""Its rows and shares tell how much a built week holds."""
+
+_EVENT = dg.DagsterEventType
+_ENDS: tuple[Any, ...] = (_EVENT.RUN_SUCCESS, _EVENT.RUN_FAILURE)  # who cancels a run knows it
+_WILL_RETRY = "dagster/will_retry"
+_RANGE = (RANGE_START, RANGE_END)
+# Status and tags of a run are written just after its last event. A run whose process died
+# in between must not hold up the others for longer.
+_PATIENCE_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The end of a run and its place among all such events."""
+
+    position: int
+    run: dg.DagsterRun
+
+
+def newest(instance: dg.DagsterInstance) -> int:
+    """Place of the newest end of a run; 0 where there is none."""
+    found = [instance.fetch_run_status_changes(kind, limit=1).records for kind in _ENDS]
+    return max((record.storage_id for records in found for record in records), default=0)
+
+
+def finished_after(
+    context: dg.SensorEvaluationContext, position: int, limit: int
+) -> tuple[list[Finished], int]:
+    """Runs of this project that ended after a position, at most `limit`, and the new position.
+
+    Passed over are deleted runs, those of other code locations on the same instance, and
+    failed ones that Dagster runs again: the last attempt counts.
+    """
+    instance = context.instance
+    records: list[dg.EventLogRecord] = []
+    for kind in _ENDS:
+        wanted = dg.RunStatusChangeRecordsFilter(kind, after_storage_id=position)
+        records += instance.fetch_run_status_changes(wanted, limit=limit, ascending=True).records
+    found = []
+    for record in sorted(records, key=lambda item: item.storage_id)[:limit]:
+        run = instance.get_run_by_id(record.event_log_entry.run_id)
+        late = time.time() - record.timestamp > _PATIENCE_SECONDS
+        if run is not None and not late and not _is_complete(run, instance):
+            break
+        position = record.storage_id
+        if run is not None and _is_ours(run, context) and not _is_passed_over(run):
+            found.append(Finished(position, run))
+    return found, position
+
+
+def _is_passed_over(run: dg.DagsterRun) -> bool:
+    """Whether a run is tried again, or was interrupted by who started it."""
+    return run.tags.get(_WILL_RETRY) == "true" or run.status is dg.DagsterRunStatus.CANCELED
+
+
+def report(instance: dg.DagsterInstance, run: dg.DagsterRun, *, with_built: bool) -> RunReport:
+    """What a finished run said.
+
+    Args:
+        instance: Where its events are.
+        run: The run.
+        with_built: Also read what it built.
+    """
+    kinds = {_EVENT.STEP_FAILURE, _EVENT.RUN_FAILURE, _EVENT.ASSET_CHECK_EVALUATION}
+    if with_built:
+        kinds.add(_EVENT.ASSET_MATERIALIZATION)
+    failures: dict[date, str] = {}
+    errors: list[str] = []
+    ends: list[str] = []
+    checks: dict[tuple[str, str, str | None], Any] = {}
+    built: dict[str, Any] = {}
+    for _, event in events_of(instance, run.run_id, kinds):
+        match event.event_type:
+            case _EVENT.STEP_FAILURE:
+                told = _failures_by_week(event)
+                failures |= told
+                errors += [] if told else [_step_error(event)]
+            case _EVENT.RUN_FAILURE:
+                ends.append(_run_error(event))
+            case _EVENT.ASSET_CHECK_EVALUATION:
+                found = event.asset_check_evaluation_data
+                key = found.asset_key.to_user_string(), found.check_name, found.partition
+                checks[key] = found  # of a check that ran twice the later counts
+            case _EVENT.ASSET_MATERIALIZATION:
+                made = event.step_materialization_data.materialization
+                if made.asset_key.to_user_string() == BUILT_TABLE and made.partition:
+                    built[made.partition] = made
+    if not failures and not errors:
+        errors = ends
+    return RunReport(
+        run_id=run.run_id,
+        job=run.job_name,
+        succeeded=not ends,
+        weeks=_weeks(run),
+        failures=failures,
+        error="; ".join(errors),
+        failed_checks=tuple(_failed_check(found) for found in checks.values() if _failed(found)),
+        checked=frozenset(week for _, _, key in checks if (week := _week(key))),
+        built_table=BUILT_TABLE,
+        built=tuple(_built(week, made) for key, made in built.items() if (week := _week(key))),
+    )
+
+
+def _is_complete(run: dg.DagsterRun, instance: dg.DagsterInstance) -> bool:
+    """Whether all is written that is written of an ended run."""
+    if run.status is dg.DagsterRunStatus.FAILURE and instance.run_retries_enabled:
+        return _WILL_RETRY in run.tags
+    return run.is_finished
+
+
+def _is_ours(run: dg.DagsterRun, context: dg.SensorEvaluationContext) -> bool:
+    """Whether a run is of this code location; runs of the command line tell none."""
+    here, origin = context.code_location_origin, run.remote_job_origin
+    if here is None or origin is None:
+        return True
+    there = origin.repository_origin.code_location_origin
+    return bool(here.location_name == there.location_name)
+
+
+def _failures_by_week(event: dg.DagsterEvent) -> dict[date, str]:
+    """The metadata `failures` of our own `dg.Failure`: texts by week."""
+    told = event.step_failure_data.user_failure_data
+    held = told.metadata.get("failures") if told else None
+    texts = held.value if isinstance(held, dg.JsonMetadataValue) else None
+    if not isinstance(texts, dict):
+        return {}
+    return {week: str(text) for key, text in texts.items() if (week := _week(key))}
+
+
+def _step_error(event: dg.DagsterEvent) -> str:
+    """What a step said last."""
+    return f"{event.step_key}: {failure_text(event.step_failure_data) or 'failed'}"
+
+
+def _run_error(event: dg.DagsterEvent) -> str:
+    data = event.event_specific_data
+    error = getattr(data, "error", None)  # a run that was killed has no data
+    said = event.message or "the run failed"
+    return f"{said} {error.message.strip()}" if error else said
+
+
+def _failed(found: dg.AssetCheckEvaluation) -> bool:
+    return not found.passed and found.severity is dg.AssetCheckSeverity.ERROR
+
+
+def _failed_check(found: dg.AssetCheckEvaluation) -> FailedCheck:
+    return FailedCheck(
+        _week(found.partition),
+        found.asset_key.to_user_string(),
+        found.check_name,
+        found.description or "",
+        bool(found.blocking),
+        _numbers(found.metadata),
+    )
+
+
+def _built(week: date, made: dg.AssetMaterialization) -> BuiltWeek:
+    numbers = _numbers(made.metadata)
+    unchanged = made.metadata.get("unchanged")
+    return BuiltWeek(
+        week,
+        int(numbers.get("dagster/partition_row_count", 0)),
+        numbers.get("shares", 0),
+        bool(unchanged and unchanged.value),
+    )
+
+
+def _numbers(metadata: Any) -> dict[str, Number]:
+    """The figures of metadata; tables and longer values are for the UI."""
+    return {
+        name: item.value
+        for name, item in metadata.items()
+        if isinstance(item, (dg.IntMetadataValue, dg.FloatMetadataValue)) and item.value is not None
+    }
+
+
+def _weeks(run: dg.DagsterRun) -> tuple[date, ...]:
+    """The weeks that a run was asked for; none where its partitions are no weeks of ours."""
+    first, last = (_week(run.tags.get(name)) for name in _RANGE)
+    if first and last:
+        return tuple(weeks_between(first, last))
+    week = _week(run.tags.get(PARTITION))
+    return (week,) if week else ()
+
+
+def _week(key: str | None) -> date | None:
+    try:
+        return parse_week(key) if key else None
+    except WeekError:
+        return None

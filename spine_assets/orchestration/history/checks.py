@@ -1,0 +1,147 @@
+"""What checks said: the latest evaluation of every check of every week.
+
+Belongs here: evaluations as plain values. Does not belong here: the queries (`storage`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+import dagster as dg
+
+from spine_assets.orchestration.history import storage
+from spine_assets.otc.tables.registry import TABLES
+
+SAMPLE = "sample"
+"""Name of the metadata that holds a check's sample rows (`defs.otc.events`)."""
+
+_UNREAD = "ERROR"  # Dagster's default; of a check that passed it says nothing
+
+
+@dataclass(frozen=True)
+class CheckRecord:
+    """The latest evaluation of one check of one table's week; severity matters where it failed."""
+
+    table: str
+    check: str
+    passed: bool
+    severity: str
+    summary: str | None
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The latest evaluation of a check, which failed or warned.
+
+    Attributes:
+        severity: `WARN` or `ERROR`.
+        facts: Numbers and names by name, as the check recorded them.
+        samples: Up to 20 rows that show it.
+        at: When it was evaluated, UTC.
+    """
+
+    week_ending: date
+    table: str
+    check: str
+    severity: str
+    summary: str
+    facts: dict[str, Any]
+    samples: list[dict[str, Any]]
+    run_id: str
+    at: datetime
+
+
+def check_records(instance: dg.DagsterInstance, week: date) -> list[CheckRecord]:
+    """The latest evaluation of every check of a week, in the order of the declarations."""
+    return check_records_of(instance, [week], passed_summaries=True)[week]
+
+
+def check_records_of(
+    instance: dg.DagsterInstance, weeks: Collection[date], *, passed_summaries: bool
+) -> dict[date, list[CheckRecord]]:
+    """The same by week, each week asked for with an entry; one query, however many weeks.
+
+    Args:
+        instance: Dagster's instance.
+        weeks: Weeks.
+        passed_summaries: Also read what checks that passed say, which takes a second for 650
+            weeks; without, their `summary` is None.
+    """
+    place = _declared()
+    found: dict[date, list[CheckRecord]] = {week: [] for week in weeks}
+    names = {str(week): week for week in weeks}
+    only = next(iter(names)) if len(names) == 1 else None
+    tables = [table.name for table in TABLES]
+    for item in storage.latest_evaluations(instance, tables, only, passed_events=passed_summaries):
+        week = names.get(item.partition or "")
+        if week is not None and (item.table, item.check) in place:
+            found[week].append(_record(item))
+    for records in found.values():
+        records.sort(key=lambda record: place[record.table, record.check])
+    return found
+
+
+def findings(
+    instance: dg.DagsterInstance, *, table: str | None = None, week: date | None = None
+) -> list[Finding]:
+    """Checks whose latest evaluation failed or warned, the newest week first.
+
+    Args:
+        instance: Dagster's instance.
+        table: Only checks of this table.
+        week: Only this week.
+    """
+    place = _declared()
+    tables = [table] if table else [item.name for item in TABLES]
+    only = str(week) if week else None
+    found = [
+        _finding(item)
+        for item in storage.latest_evaluations(instance, tables, only, passed_events=False)
+        if not item.passed and item.partition and (item.table, item.check) in place
+    ]
+    return sorted(
+        found,
+        key=lambda item: (-item.week_ending.toordinal(), place[item.table, item.check]),
+    )
+
+
+def plain_facts(metadata: Any) -> dict[str, Any]:
+    """Metadata as plain values, without the sample."""
+    return {
+        name: getattr(entry, "value", None) for name, entry in metadata.items() if name != SAMPLE
+    }
+
+
+def _declared() -> dict[tuple[str, str], int]:
+    """The declared (table, check), each with its place."""
+    keys = [(table.name, check.name) for table in TABLES for check in table.checks]
+    return {key: number for number, key in enumerate(keys)}
+
+
+def _record(item: storage.Evaluated) -> CheckRecord:
+    if item.event is None:
+        return CheckRecord(item.table, item.check, item.passed, _UNREAD, None)
+    told = storage.evaluation(item.event)
+    return CheckRecord(
+        item.table, item.check, item.passed, told.severity.value, told.description or ""
+    )
+
+
+def _finding(item: storage.Evaluated) -> Finding:
+    told = storage.evaluation(item.event or "")
+    sample = told.metadata.get(SAMPLE)
+    rows = sample.records if isinstance(sample, dg.TableMetadataValue) else []
+    return Finding(
+        week_ending=date.fromisoformat(item.partition or ""),
+        table=item.table,
+        check=item.check,
+        severity=told.severity.value,
+        summary=told.description or "",
+        facts=plain_facts(told.metadata),
+        samples=[dict(row.data) for row in rows],
+        run_id=item.run_id,
+        at=item.at,
+    )

@@ -1,0 +1,57 @@
+"""Which Dagster instance is asked, and what it says of each table's weeks."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+
+import dagster as dg
+
+from spine_assets.orchestration.history import storage
+from spine_assets.orchestration.partitions import WEEKS
+from spine_assets.otc.tables.registry import TABLES
+
+
+class NoInstance(Exception):
+    """There is no Dagster storage here to read."""
+
+
+class NoSuchRun(Exception):
+    """No run, or more than one, has that id; the message names the nearest."""
+
+
+@contextmanager
+def open_instance(root: Path | None = None) -> Iterator[dg.DagsterInstance]:
+    """Dagster's instance: `DAGSTER_HOME` where it is set, else `dagster.yaml` here.
+
+    Raises:
+        NoInstance: neither is there.
+    """
+    root = root or Path.cwd()
+    if os.environ.get("DAGSTER_HOME"):
+        with dg.DagsterInstance.get() as instance:
+            yield instance
+        return
+    if not (root / "dagster.yaml").exists():
+        raise NoInstance(
+            "there is no dagster.yaml in this folder; run the command from the project's root "
+            "or set DAGSTER_HOME"
+        )
+    with dg.DagsterInstance.from_config(str(root)) as instance:
+        yield instance
+
+
+def table_states(
+    instance: dg.DagsterInstance, weeks: list[date]
+) -> dict[tuple[str, date], str | None]:
+    """By table and week: `materialized`, `failed`, `in_progress`, or None for never."""
+    states: dict[tuple[str, date], str | None] = {}
+    for table in TABLES:
+        found = storage.partitions_by_state(instance, table.name, WEEKS)
+        for week in weeks:
+            among = (state for state, held in found.items() if str(week) in held)
+            states[table.name, week] = next(among, None)
+    return states

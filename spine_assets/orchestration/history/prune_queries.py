@@ -1,0 +1,109 @@
+"""What Dagster still needs of old runs: the queries behind `prune`, and what `delete_run` leaves.
+
+Names beyond Dagster's public ones are told in `storage`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import dagster as dg
+import sqlalchemy as sa
+
+from spine_assets.orchestration.history.storage import EVALUATED, events_table, of_index
+
+_BACKFILLS_UNDER_WAY = ("REQUESTED", "CANCELING", "FAILING")
+_BACKFILL_TAG = "dagster/backfill"
+_MOST_PARAMETERS = 500  # SQLite took no more than 999 in a statement before 3.32
+
+Partition = tuple[str, str | None]
+"""(asset, partition); the partition is None where an asset has none."""
+
+
+def latest_events(
+    instance: dg.DagsterInstance, kind: dg.DagsterEventType
+) -> dict[Partition, tuple[int, str]]:
+    """By (asset, partition): place in the log and run of the latest event of a kind."""
+    c = events_table().c
+    latest = (
+        sa.select(sa.func.max(c.id))
+        .where(c.dagster_event_type == kind.value, c.asset_key.is_not(None))
+        .group_by(c.asset_key, c.partition)
+    )
+    query = sa.select(c.asset_key, c.partition, c.id, c.run_id).where(c.id.in_(latest))
+    return {
+        (key, partition): (place, run) for key, partition, place, run in of_index(instance, query)
+    }
+
+
+def latest_plans_of(
+    instance: dg.DagsterInstance, runs: Iterable[str]
+) -> dict[Partition, tuple[int, str]]:
+    """By (asset, partition): the latest plan among some runs, with its place and run."""
+    c = events_table().c
+    planned = dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED.value
+    found: dict[Partition, tuple[int, str]] = {}
+    for chunk in _chunks(runs):
+        query = (
+            sa.select(c.asset_key, c.partition, sa.func.max(c.id), c.run_id)
+            .where(c.run_id.in_(chunk), c.dagster_event_type == planned)
+            .group_by(c.asset_key, c.partition, c.run_id)
+        )
+        for key, partition, place, run in of_index(instance, query):
+            held = found.get((key, partition))
+            if held is None or place > held[0]:
+                found[key, partition] = (place, run)
+    return found
+
+
+def runs_of_latest_checks(instance: dg.DagsterInstance) -> tuple[set[str], set[str]]:
+    """Runs with the latest evaluation of a check's partition; runs with its latest plan."""
+    from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable
+
+    c = AssetCheckExecutionsTable.c
+    found = []
+    for only in ([c.execution_status.in_(EVALUATED)], []):
+        latest = (
+            sa.select(sa.func.max(c.id))
+            .where(*only)
+            .group_by(c.asset_key, c.check_name, c.partition)
+        )
+        query = sa.select(c.run_id).where(c.id.in_(latest)).distinct()
+        found.append({run for (run,) in of_index(instance, query)})
+    return found[0], found[1]
+
+
+def last_runs_of_assets(instance: dg.DagsterInstance) -> set[str]:
+    """The run that each asset's own record names as its last."""
+    records = instance.get_asset_records()
+    return {item.asset_entry.last_run_id for item in records if item.asset_entry.last_run_id}
+
+
+def runs_of_backfills_under_way(instance: dg.DagsterInstance) -> set[str]:
+    """Runs that an unfinished backfill still counts."""
+    from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus
+
+    statuses = [BulkActionStatus(name) for name in _BACKFILLS_UNDER_WAY]
+    ids = [
+        item.backfill_id for item in instance.get_backfills(BulkActionsFilter(statuses=statuses))
+    ]
+    if not ids:
+        return set()
+    return set(instance.get_run_ids(dg.RunsFilter(tags={_BACKFILL_TAG: ids})))
+
+
+def remove_shard(instance: dg.DagsterInstance, run_id: str) -> None:
+    """Delete the SQLite file of a deleted run's log, which Dagster empties but keeps."""
+    storage = instance.event_log_storage
+    if not hasattr(storage, "path_for_shard"):
+        return  # PostgreSQL: one log for all runs
+    shard = Path(storage.path_for_shard(run_id))
+    for ending in ("", "-wal", "-shm"):
+        shard.with_name(shard.name + ending).unlink(missing_ok=True)
+
+
+def _chunks(runs: Iterable[str]) -> Iterable[list[str]]:
+    every = list(runs)
+    for start in range(0, len(every), _MOST_PARAMETERS):
+        yield every[start : start + _MOST_PARAMETERS]

@@ -1,0 +1,181 @@
+"""All that is known of one run: parameters, figures, check outcomes, error, last log lines."""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import dagster as dg
+
+from spine_assets.orchestration.history import storage
+from spine_assets.orchestration.history.checks import plain_facts
+from spine_assets.orchestration.history.run_rows import logged
+from spine_assets.orchestration.history.runs import RunLine, described, error_of, tags_of_ours
+from spine_assets.orchestration.history.step_rows import ROW_COUNT
+
+
+@dataclass
+class TableFigures:
+    """What a run made of one table: weeks built and found unchanged, rows, shares, seconds."""
+
+    built: int = 0
+    unchanged: int = 0
+    rows: int = 0
+    shares: int | float | None = None
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class CheckOutcome:
+    """One evaluation of a run; `severity` matters only where it did not pass."""
+
+    week_ending: str | None
+    table: str
+    check: str
+    passed: bool
+    severity: str
+    summary: str
+
+
+@dataclass(frozen=True)
+class LogLine:
+    """One line of a run's log."""
+
+    at: datetime
+    level: str
+    text: str
+
+
+@dataclass(frozen=True)
+class RunStory:
+    """One run.
+
+    Attributes:
+        config: Run configuration as Dagster holds it.
+        weeks_failed: Weeks that the step's failure names.
+        steps: By column of `x_meta_step_logs`, in the order in which they began.
+        checks: Evaluations in the order in which they were made.
+        error: What the failure says; None where there was none.
+        logs: The last lines, oldest first.
+    """
+
+    line: RunLine
+    config: dict[str, Any]
+    tags: dict[str, str]
+    tables: dict[str, TableFigures]
+    weeks_done: list[str]
+    weeks_failed: list[str]
+    steps: list[dict[str, Any]]
+    checks: list[CheckOutcome]
+    error: str | None
+    logs: list[LogLine]
+
+
+def story(instance: dg.DagsterInstance, record: dg.RunRecord, logs: int) -> RunStory:
+    """All that is known of a run.
+
+    Args:
+        instance: Dagster's instance.
+        record: The run (`runs.find`).
+        logs: How many of its last log lines.
+    """
+    run = record.dagster_run
+    kinds = dg.DagsterEventType
+    entries = [
+        item.event_log_entry
+        for item in _records(instance, run.run_id, {kinds.ASSET_MATERIALIZATION})
+    ]
+    failed = storage.failures_of(instance, [run.run_id]).get(run.run_id)
+    tables, done = _figures(entries)
+    return RunStory(
+        line=described(instance, [record])[0],
+        config=dict(run.run_config),
+        tags=tags_of_ours(run),
+        tables=tables,
+        weeks_done=done,
+        weeks_failed=_failed_weeks(failed),
+        steps=[step for found in logged(instance, [record]) for step in found.steps],
+        checks=_checks(_records(instance, run.run_id, {kinds.ASSET_CHECK_EVALUATION})),
+        error=error_of(failed),
+        logs=_logs(instance, run.run_id, logs),
+    )
+
+
+def _records(
+    instance: dg.DagsterInstance, run_id: str, kinds: set[dg.DagsterEventType]
+) -> Iterable[Any]:
+    return instance.get_records_for_run(run_id, of_type=kinds).records
+
+
+def _figures(entries: Iterable[dg.EventLogEntry]) -> tuple[dict[str, TableFigures], list[str]]:
+    """Figures by table, and the weeks of which a table was materialized."""
+    tables: dict[str, TableFigures] = defaultdict(TableFigures)
+    weeks = set()
+    for entry in entries:
+        made = entry.asset_materialization
+        if made is None:
+            continue
+        facts = plain_facts(made.metadata)
+        found = tables[made.asset_key.to_user_string()]
+        if facts.get("unchanged"):
+            found.unchanged += 1
+        else:
+            found.built += 1
+        found.rows += facts.get(ROW_COUNT) or 0
+        if (shares := facts.get("shares")) is not None:  # not every table has shares
+            found.shares = (found.shares or 0) + shares
+        found.seconds = round(found.seconds + (facts.get("seconds") or 0), 3)
+        if made.partition:
+            weeks.add(made.partition)
+    return dict(tables), sorted(weeks)
+
+
+def _failed_weeks(failed: dg.EventLogEntry | None) -> list[str]:
+    """Weeks that the step's failure names."""
+    event = failed.dagster_event if failed else None
+    data = event.job_failure_data if event else None
+    first = data.first_step_failure_event if data else None
+    step = first.step_failure_data if first else None
+    if step is None or step.user_failure_data is None:
+        return []
+    named = plain_facts(step.user_failure_data.metadata).get("failed_weeks")
+    return list(named) if isinstance(named, list) else []
+
+
+def _checks(records: Iterable[Any]) -> list[CheckOutcome]:
+    found = []
+    for item in records:
+        told = item.event_log_entry.dagster_event.asset_check_evaluation_data
+        found.append(
+            CheckOutcome(
+                told.partition,
+                told.asset_key.to_user_string(),
+                told.check_name,
+                told.passed,
+                told.severity.value,
+                told.description or "",
+            )
+        )
+    return found
+
+
+def _logs(instance: dg.DagsterInstance, run_id: str, limit: int) -> list[LogLine]:
+    if not limit:
+        return []
+    found = instance.get_records_for_run(run_id, limit=limit, ascending=False).records
+    return [_log(item.event_log_entry) for item in reversed(found)]
+
+
+def _log(entry: dg.EventLogEntry) -> LogLine:
+    event = entry.dagster_event
+    kind = f"{event.event_type_value} " if event else ""
+    said = (event.message if event else None) or entry.user_message
+    return LogLine(
+        datetime.fromtimestamp(entry.timestamp, UTC),
+        logging.getLevelName(entry.level),
+        f"{kind}{said}".strip(),
+    )

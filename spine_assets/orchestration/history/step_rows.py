@@ -1,0 +1,209 @@
+"""Steps of one run, told by its events: when each ran, how often, and what came of it.
+
+A step of a YAML pipeline says of itself what came of it: in the metadata of its output
+`outcome`. Of any other step Dagster's events tell it, and its materializations what it made.
+Belongs here: from events to steps. Does not belong here: rows and columns (`x_meta`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import dagster as dg
+
+from spine_assets.orchestration.history.checks import plain_facts
+from spine_assets.orchestration.history.events import failure_text
+
+OUTCOME = "outcome"
+"""Name of the output in whose metadata a step says what came of it."""
+ROW_COUNT = "dagster/partition_row_count"
+"""Metadata of a materialization: rows of its partition."""
+SUCCESS, FAILED, SKIPPED, RUNNING = "SUCCESS", "FAILED", "SKIPPED", "RUNNING"
+
+_KIND = dg.DagsterEventType
+STEP_KINDS = frozenset(
+    {
+        _KIND.STEP_START,
+        _KIND.STEP_RESTARTED,
+        _KIND.STEP_SUCCESS,
+        _KIND.STEP_FAILURE,
+        _KIND.STEP_SKIPPED,
+        _KIND.STEP_OUTPUT,
+    }
+)
+"""What tells when steps ran and what came of them."""
+ASSET_KINDS = frozenset({_KIND.ASSET_MATERIALIZATION})
+"""What tells the rows of steps that materialize: some thousands in a run of many weeks."""
+_ENDS = {_KIND.STEP_SUCCESS: SUCCESS, _KIND.STEP_FAILURE: FAILED, _KIND.STEP_SKIPPED: SKIPPED}
+_UNRESOLVED = "[?]"  # how a plan writes the keys of steps that a dynamic output will make
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step.
+
+    Attributes:
+        step_id: Dagster's key, `op[key]` where a dynamic output made it.
+        started: Start of its first attempt, seconds since 1970; None where it never began.
+        ended: End of its last attempt; None also while it runs.
+        rows: What it says, else the rows of what it materialized, each partition once.
+        result: Plain JSON.
+        reason: Why it was skipped or failed, in its own words.
+        attempts: How often it was begun.
+    """
+
+    step_id: str
+    name: str
+    status: str
+    started: float | None = None
+    ended: float | None = None
+    rows: int | None = None
+    error: str | None = None
+    result: Any = None
+    reason: str | None = None
+    attempts: int = 0
+
+    @property
+    def seconds(self) -> float | None:
+        """From its first start to its last end."""
+        if self.started is None or self.ended is None:
+            return None
+        return round(self.ended - self.started, 3)
+
+
+@dataclass
+class _Seen:
+    """What the events told of a step so far."""
+
+    started: float | None = None
+    ended: float | None = None
+    attempts: int = 0
+    end: str | None = None
+    error: str | None = None
+    told: dict[str, Any] = field(default_factory=dict)
+    made: dict[tuple[str, str | None], int | None] = field(default_factory=dict)
+
+
+def steps_of(
+    events: Iterable[tuple[float, dg.DagsterEvent]],
+    plan: Sequence[str],
+    run_ended: float | bool,
+) -> list[Step]:
+    """Steps in the order in which they began; those of an ended run that never did come last.
+
+    Args:
+        events: `STEP_KINDS`, and `ASSET_KINDS` where rows are wanted; others are passed over.
+        plan: Keys of the steps that the run set out to do.
+        run_ended: When the run ended, seconds since 1970; True where nobody knows, False where
+            it has not.
+    """
+    seen: dict[str, _Seen] = {}
+    for at, event in events:
+        if event.step_key is not None and event.event_type in STEP_KINDS | ASSET_KINDS:
+            _take(seen.setdefault(event.step_key, _Seen()), at, event)
+    found = [_step(key, one, run_ended) for key, one in seen.items()]
+    found.sort(key=lambda step: (step.started is None, step.started or 0.0))
+    if run_ended:
+        found += [Step(key, _name(key), SKIPPED) for key in missing(plan, seen)]
+    return found
+
+
+def missing(plan: Sequence[str], seen: Iterable[str]) -> list[str]:
+    """Steps of a plan that were not seen; `op[?]` is where an `op[key]` was."""
+    known = {*seen}
+    known |= {f"{_name(key)}{_UNRESOLVED}" for key in known if "[" in key}
+    return [key for key in plan if key not in known]
+
+
+def _take(seen: _Seen, at: float, event: dg.DagsterEvent) -> None:
+    """Note one event of a step."""
+    match event.event_type:
+        case _KIND.STEP_START | _KIND.STEP_RESTARTED:
+            seen.started = at if seen.started is None else seen.started
+            seen.attempts += 1
+            seen.end, seen.ended, seen.error, seen.told = None, None, None, {}
+        case _KIND.STEP_SUCCESS | _KIND.STEP_FAILURE | _KIND.STEP_SKIPPED:
+            seen.end = _ENDS[event.event_type]
+            seen.ended = None if seen.end == SKIPPED else at
+            if event.event_type is _KIND.STEP_FAILURE:
+                seen.error = failure_text(event.step_failure_data)
+        case _KIND.STEP_OUTPUT:
+            data = event.step_output_data
+            if data.step_output_handle.output_name == OUTCOME:
+                seen.told = _told(data.metadata)
+        case _KIND.ASSET_MATERIALIZATION:
+            made = event.step_materialization_data.materialization
+            rows = plain_facts(made.metadata).get(ROW_COUNT)
+            key = made.asset_key.to_user_string(), made.partition
+            if rows is not None or key not in seen.made:  # an output may tell it once more, bare
+                seen.made[key] = rows
+
+
+def _told(metadata: Any) -> dict[str, Any]:
+    """What an outcome says, without what is of another type than it ought to be."""
+    facts = plain_facts(metadata)
+    if facts.get("status") not in (SUCCESS, FAILED, SKIPPED):
+        return {}  # an output of somebody else's that has this name
+    texts = {name: facts[name] for name in ("step_name", "reason") if _is(facts, name, str)}
+    counts = {name: facts[name] for name in ("rows_processed", "attempts") if _is(facts, name, int)}
+    return {"status": facts["status"], "result": facts.get("result"), **texts, **counts}
+
+
+def _is(facts: dict[str, Any], name: str, kind: type) -> bool:
+    return isinstance(facts.get(name), kind) and not isinstance(facts.get(name), bool)
+
+
+def _step(key: str, seen: _Seen, run_ended: float | bool) -> Step:
+    told = seen.told
+    status = _status(seen, bool(run_ended))
+    is_broken_off = status == FAILED and seen.end is None
+    ended = seen.ended
+    if is_broken_off and not isinstance(run_ended, bool):
+        ended = run_ended
+    error = None
+    if status == FAILED:
+        error = told.get("reason") if told.get("status") == FAILED else None
+        error = error or seen.error
+        error = error or ("its run ended while it was under way" if is_broken_off else None)
+    return Step(
+        key,
+        told.get("step_name") or _name(key),
+        status,
+        started=seen.started,
+        ended=ended,
+        rows=told.get("rows_processed", _rows(seen)),
+        error=error,
+        result=_made(seen) if told.get("result") is None else told["result"],
+        reason=told.get("reason"),
+        attempts=max(told.get("attempts", 0), seen.attempts),
+    )
+
+
+def _status(seen: _Seen, run_ended: bool) -> str:
+    """Dagster's failure outweighs what the step said before; its success does not."""
+    if seen.end in (FAILED, SKIPPED):
+        return seen.end
+    if seen.end is None and not run_ended:
+        return RUNNING
+    return str(seen.told.get("status") or seen.end or FAILED)
+
+
+def _rows(seen: _Seen) -> int | None:
+    counts = [rows for rows in seen.made.values() if rows is not None]
+    return sum(counts) if counts else None
+
+
+def _made(seen: _Seen) -> dict[str, Any] | None:
+    """Which assets a step materialized, and of how many partitions."""
+    if not seen.made:
+        return None
+    return {
+        "assets": sorted({asset for asset, _ in seen.made}),
+        "partitions": len({key for _, key in seen.made if key is not None}),
+    }
+
+
+def _name(key: str) -> str:
+    return key.partition("[")[0]

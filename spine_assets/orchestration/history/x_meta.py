@@ -1,0 +1,94 @@
+"""`x_meta_pipeline_runs` and `x_meta_step_logs`: Dagster's runs as frames, from any storage.
+
+    from spine_assets.orchestration.history import open_instance, x_meta
+
+    with open_instance() as instance:
+        log = x_meta.read(instance, limit=100)
+    print(log.steps.filter(status="FAILED"))
+
+One query tells the runs; each run costs one more for its events, each plan of steps one more. Only
+methods of the instance are called, so that SQLite and PostgreSQL tell the same. Belongs here:
+frames in the declared types. Does not belong here: what becomes which column (`logged`), and the
+declarations (`run_log`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+import dagster as dg
+import polars as pl
+
+from spine_assets.core.tables import Type, polars_type
+from spine_assets.core.tags import TENANT
+from spine_assets.orchestration.history.run_rows import LoggedRun, logged
+from spine_assets.warehouse.run_tables import LOG_TABLES, NEWEST, RUNS, STEPS, LogTable, RunLog
+
+PAGE = 500
+"""Runs whose rows are made at once: some MB, however many runs there are."""
+
+
+def read(
+    instance: dg.DagsterInstance,
+    *,
+    limit: int = NEWEST,
+    since: datetime | None = None,
+    tenant: str | None = None,
+    tables: Sequence[LogTable] = LOG_TABLES,
+) -> RunLog:
+    """The newest runs and their steps as frames.
+
+    Args:
+        instance: Dagster's instance.
+        limit: So many runs at most.
+        since: Only runs created at that time or later, with its zone.
+        tenant: Only runs of this tenant.
+        tables: What is asked for; runs alone cost less, as materializations are not read.
+    """
+    tags = {TENANT: tenant} if tenant else None
+    chosen = dg.RunsFilter(created_after=since, tags=tags)
+    records = instance.get_run_records(chosen, limit=limit)
+    older = instance.get_runs_count(chosen) - len(records) if len(records) == limit else 0
+    found = list(logged(instance, records, rows=STEPS in tables))
+    return RunLog(frames(found, tables), max(older, 0))
+
+
+def pages(instance: dg.DagsterInstance) -> Iterator[RunLog]:
+    """All runs there are, `PAGE` at a time, the newest first."""
+    records = instance.get_run_records()
+    for start in range(0, len(records), PAGE):
+        page = logged(instance, records[start : start + PAGE])
+        yield RunLog(frames(list(page), LOG_TABLES))
+
+
+def frames(found: Sequence[LoggedRun], tables: Sequence[LogTable]) -> dict[str, pl.DataFrame]:
+    """Runs and steps in the declared types, by the name of their table."""
+    rows = {
+        RUNS.name: [run.row for run in found],
+        STEPS.name: [step for run in found for step in run.steps],
+    }
+    return {table.name: _frame(rows[table.name], table) for table in tables}
+
+
+def _frame(rows: Sequence[dict[str, Any]], table: LogTable) -> pl.DataFrame:
+    """Rows in the declared types."""
+    return pl.DataFrame(
+        {
+            column.name: pl.Series(
+                [_stored(row[column.name], column.type) for row in rows],
+                dtype=polars_type(column.type),
+                strict=True,
+            )
+            for column in table.columns
+        }
+    )
+
+
+def _stored(value: Any, kind: Type) -> Any:
+    """A value as its column holds it; what UTF-8 cannot hold is replaced."""
+    if value is not None and kind is Type.JSON:
+        value = json.dumps(value, ensure_ascii=False, default=str)
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value

@@ -1,0 +1,128 @@
+"""Runs of this process: they begin at once and pass the queue by.
+
+A watcher ends them when they are canceled from elsewhere or run too long, as the daemon does for
+its own. Jobs are run by the executor that the code location or their pipeline gives them
+(`SPINE_BACKEND`): in this process, or each step in a process of its own.
+
+Names beyond Dagster's public ones, tried on 1.13.27: running a job by its own executor (what
+`dagster job execute` does), and taking interrupts where Dagster records them.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import dagster as dg
+
+from spine_assets.core.tags import FRONT, MAX_RUNTIME
+from spine_assets.orchestration.launching.base import config_of, tags_of
+from spine_assets.pipelines.catalog import RunPlan
+
+_FAILURE_REASON, _INTERRUPTED = "dagster/failure_reason", "UNEXPECTED_TERMINATION"
+_WATCH_SECONDS = 1.0  # between looks at the own run; each reads one row
+
+
+class Here:
+    """Runs in this process, or in processes that it starts and ends."""
+
+    def __init__(self, instance: dg.DagsterInstance, log_level: str | None = None) -> None:
+        from spine_assets.definitions import defs
+
+        self.instance = instance
+        self.log_level = log_level
+        self._definitions = defs()
+
+    def launch(self, job: str, plan: RunPlan, tags: Mapping[str, str], run_id: str) -> None:
+        """Run to the end.
+
+        Raises:
+            DagsterExecutionInterruptedError: it was interrupted; the run is recorded as canceled.
+        """
+        from dagster._utils.interrupts import capture_interrupts
+
+        definition = self._definitions.resolve_job_def(job)
+        longest = _longest(self.instance, {**definition.tags, **tags})
+        given = tags_of(plan, {**tags, FRONT: "cli"})
+        config = config_of(plan, self.log_level)
+        with capture_interrupts(), _watched(self.instance, run_id, longest):
+            if definition.executor_def.name == dg.in_process_executor.name:
+                definition.execute_in_process(
+                    run_config=config,
+                    instance=self.instance,
+                    tags=given,
+                    run_id=run_id,
+                    raise_on_error=False,
+                )
+            else:
+                _by_own_executor(self.instance, definition, config, given, run_id)
+        self._say_who_ended(run_id)
+
+    def _say_who_ended(self, run_id: str) -> None:
+        """Record a run that its user interrupted as canceled; Dagster takes it for a failure."""
+        run = self.instance.get_run_by_id(run_id)
+        if run is not None and run.tags.get(_FAILURE_REASON) == _INTERRUPTED:
+            self.instance.report_run_canceled(run, "interrupted where it was started")
+
+
+def _by_own_executor(
+    instance: dg.DagsterInstance,
+    definition: dg.JobDefinition,
+    config: Mapping[str, Any],
+    tags: Mapping[str, str],
+    run_id: str,
+) -> None:
+    """Run a job to its end as its executor does it, which `execute_in_process` does not ask.
+
+    What `dagster job execute` does, with a run id of ours.
+    """
+    from dagster._core.definitions.reconstruct import ReconstructableRepository
+    from dagster._core.execution.api import execute_run
+
+    repository = ReconstructableRepository.for_module("spine_assets.definitions", "defs")
+    job = repository.get_reconstructable_job(definition.name)
+    run = instance.create_run_for_job(
+        job_def=definition,
+        run_id=run_id,
+        run_config=config,
+        tags={**definition.tags, **tags},
+        job_code_origin=job.get_python_origin(),
+    )
+    execute_run(job, run, instance)
+
+
+def _longest(instance: dg.DagsterInstance, tags: Mapping[str, str]) -> float:
+    """Seconds that a run may take; 0 for any."""
+    return float(tags.get(MAX_RUNTIME, instance.run_monitoring_max_runtime_seconds))
+
+
+@contextmanager
+def _watched(instance: dg.DagsterInstance, run_id: str, longest: float) -> Iterator[None]:
+    """Interrupt this process's run when it is canceled from elsewhere or takes too long."""
+    over = threading.Event()
+
+    def watch() -> None:
+        waited = 0.0
+        while not over.wait(_WATCH_SECONDS):
+            waited += _WATCH_SECONDS
+            run = instance.get_run_by_id(run_id)
+            late = bool(longest) and waited > longest
+            if run is not None and late and not run.is_finished:
+                instance.report_run_canceling(
+                    run, f"it took longer than {longest:.0f} s; --max-runtime gives it more"
+                )
+            if run is not None and (run.status is dg.DagsterRunStatus.CANCELING or late):
+                os.kill(os.getpid(), signal.SIGINT)
+                return
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watcher.join()

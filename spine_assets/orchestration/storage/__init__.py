@@ -1,0 +1,1 @@
+"""Dagster's event storage with events written in batches, on SQLite and PostgreSQL."""

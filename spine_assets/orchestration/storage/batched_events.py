@@ -1,0 +1,222 @@
+"""Dagster's event log in which events wait for one another, whatever database it is in.
+
+The kinds of events that a range of weeks has thousands of are written together. Belongs here:
+which events may wait, until when, and the rows that Dagster derives from them. Does not belong
+here: the databases (`dagster_storage` for SQLite, `dagster_postgres`).
+
+None of Dagster's classes below is public; tried on 1.13.27. What was measured and what a killed
+process loses: `docs/decisions/0007-*`.
+"""
+
+from __future__ import annotations
+
+import atexit
+import weakref
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+import sqlalchemy as sa
+from dagster._core.events import DagsterEventType
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
+from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable
+from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
+
+from spine_assets.orchestration.storage.batch_writer import Batches
+
+if TYPE_CHECKING:
+    import dagster as dg
+    from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluation
+
+DELAY_SECONDS = 0.25  # who watches a run sees no difference, and the events of a week share it
+MOST_EVENTS = 500  # some 0.1 s of writing, so that nobody else waits long for the database
+
+
+@dataclass
+class Item:
+    """An event and its row of the log, which may be stored before what Dagster derives from it.
+
+    Attributes:
+        is_stored: Whether the row stands in the log (SQLite: in the run's file).
+        number: Its id, where the log's own table gave one.
+    """
+
+    event: dg.EventLogEntry
+    row: dict[str, Any]
+    is_stored: bool = False
+    number: int = 0
+
+    @property
+    def kind(self) -> DagsterEventType | None:
+        """None for a log line."""
+        return self.event.dagster_event_type
+
+
+class WaitingEvents(SqlEventLogStorage):
+    """An event log of Dagster, in which the kinds of events that ranges have thousands of may wait.
+
+    Materializations, planned ones, evaluations of checks of a partition, and log lines are
+    written together: after `DELAY_SECONDS`, when `MOST_EVENTS` wait, or before anything else is
+    written or read through this object, whichever comes first. So every process reads all in
+    the order in which it was stored.
+
+    A subclass says how a batch is written (`_write`), lets what waits go before each of its
+    connections (`_batches.flush`), and calls `_begin_waiting` before Dagster's `__init__`.
+    """
+
+    def _begin_waiting(self) -> None:
+        self._batches = Batches(
+            self._write,
+            key=lambda item: item.event.run_id,
+            delay_seconds=DELAY_SECONDS,
+            most=MOST_EVENTS,
+        )
+        self._tables: set[str] = set()
+        self._is_exiting = False
+        atexit.register(_at_exit, weakref.ref(self))
+
+    @abstractmethod
+    def _write(self, batch: list[Item]) -> None:
+        """Write events of one run, as Dagster's `store_event` does one after another."""
+
+    def store_event(self, event: dg.EventLogEntry) -> None:
+        """Store an event, now or within `DELAY_SECONDS`.
+
+        Raises:
+            sqlalchemy.exc.DBAPIError: This event or one that waits cannot be written. Those
+                that wait go on waiting.
+        """
+        if _may_wait(event) and not self._is_exiting:
+            self._batches.add(Item(event, self._event_to_row(event)))
+        else:
+            self._batches.flush()
+            super().store_event(event)
+
+    def dispose(self) -> None:
+        """Write what waits, and end."""
+        try:
+            self._batches.flush()
+        finally:
+            super().dispose()
+
+    def prepare_exit(self) -> None:
+        """The process ends: write what waits, and from now on everything at once."""
+        self._is_exiting = True
+        self._batches.flush()
+
+    def has_table(self, table_name: str) -> bool:
+        """Whether the index has a table; Dagster asks it for every materialization."""
+        # Each of the two databases has its own.
+        if table_name not in self._tables and super().has_table(table_name):  # type: ignore[safe-super]
+            self._tables.add(table_name)
+        return table_name in self._tables
+
+    def _write_derived(
+        self, connection: sa.Connection, upsert: sa.Executable, items: dict[int, Item]
+    ) -> None:
+        """Write what Dagster derives from events, by their ids.
+
+        Args:
+            connection: In a transaction.
+            upsert: Writes rows of executions of checks (`upsert_of`).
+            items: Events of one run that are stored, none of them a log line.
+        """
+        evaluation = DagsterEventType.ASSET_CHECK_EVALUATION
+        evaluated = [
+            _execution(item, number) for number, item in items.items() if item.kind is evaluation
+        ]
+        if evaluated:
+            connection.execute(upsert, evaluated)
+        assets = {number: item for number, item in items.items() if item.kind is not evaluation}
+        events = [item.event for item in assets.values()]
+        self._store_asset_event_tags(connection, events, list(assets))
+        # A kind sets the same columns of the asset's row each time: its last event says all.
+        last = {(item.row["asset_key"], item.kind): number for number, item in assets.items()}
+        for number in sorted(last.values()):
+            self._store_asset_event(connection, assets[number].event, number)
+
+    def _store_asset_check_evaluation_planned(
+        self, event: dg.EventLogEntry, event_id: int | None
+    ) -> None:
+        """As Dagster, which serializes one and the same event for each of 650 partitions."""
+        planned = cast("dg.DagsterEvent", event.dagster_event).asset_check_planned_data
+        if planned.partitions_subset is None:
+            super()._store_asset_check_evaluation_planned(event, event_id)
+            return
+        row = self._event_to_row(event)
+        common = {
+            "asset_key": planned.asset_key.to_string(),
+            "check_name": planned.check_name,
+            "run_id": event.run_id,
+            "execution_status": AssetCheckExecutionRecordStatus.PLANNED.value,
+            "evaluation_event": row["event"],
+            "evaluation_event_timestamp": row["timestamp"],
+            "evaluation_event_storage_id": event_id,
+        }
+        keys = planned.partitions_subset.get_partition_keys()
+        with self.index_connection() as index:
+            index.execute(
+                AssetCheckExecutionsTable.insert(), [{**common, "partition": key} for key in keys]
+            )
+
+
+def upsert_of(insert: Any) -> sa.Executable:
+    """An evaluation takes the place of what was planned.
+
+    Args:
+        insert: The dialect's INSERT into the executions of checks.
+    """
+    found: sa.Executable = insert.on_conflict_do_update(
+        index_elements=("asset_key", "check_name", "run_id", "partition"),
+        set_={
+            name: insert.excluded[name]
+            for name in (
+                "execution_status",
+                "evaluation_event",
+                "evaluation_event_timestamp",
+                "evaluation_event_storage_id",
+                "materialization_event_storage_id",
+            )
+        },
+    )
+    return found
+
+
+def _may_wait(event: dg.EventLogEntry) -> bool:
+    """Whether it is of a kind that a range of weeks has thousands of; log lines have none."""
+    if event.dagster_event_type is DagsterEventType.ASSET_CHECK_EVALUATION:
+        # Only with run and partition it has the unique key that finds what was planned.
+        return bool(event.run_id) and _evaluation(event).partition is not None
+    return event.dagster_event_type in (
+        None,
+        DagsterEventType.ASSET_MATERIALIZATION,
+        DagsterEventType.ASSET_MATERIALIZATION_PLANNED,
+    )
+
+
+def _evaluation(event: dg.EventLogEntry) -> AssetCheckEvaluation:
+    told = cast("dg.DagsterEvent", event.dagster_event).event_specific_data
+    return cast("AssetCheckEvaluation", told)
+
+
+def _execution(item: Item, number: int) -> dict[str, Any]:
+    """An evaluation's row among the executions of its check."""
+    told = _evaluation(item.event)
+    status = AssetCheckExecutionRecordStatus
+    target = told.target_materialization_data
+    return {
+        "asset_key": told.asset_key.to_string(),
+        "check_name": told.check_name,
+        "partition": told.partition,
+        "run_id": item.event.run_id,
+        "execution_status": (status.SUCCEEDED if told.passed else status.FAILED).value,
+        "evaluation_event": item.row["event"],
+        "evaluation_event_timestamp": item.row["timestamp"],
+        "evaluation_event_storage_id": number,
+        "materialization_event_storage_id": target.storage_id if target else None,
+    }
+
+
+def _at_exit(log: weakref.ref[WaitingEvents]) -> None:
+    if (found := log()) is not None:
+        found.prepare_exit()

@@ -1,0 +1,104 @@
+"""Dagster's own PostgreSQL storage, its events written in batches.
+
+Dagster (dagster-postgres 0.29.27) opens three connections for most events and commits each of
+their statements, which is most of what a range of weeks costs. Here the kinds of events that
+a range has thousands of wait for one another (`dagster_events`); tables and rows are the same,
+and Dagster's own storage opens them.
+
+Belongs here: this alone, since Dagster's classes below are not all public. What was measured:
+`docs/decisions/0007-*`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, cast
+
+from dagster._core.storage.event_log.schema import (
+    AssetCheckExecutionsTable,
+    SqlEventLogStorageTable,
+)
+from dagster_postgres import DagsterPostgresStorage, PostgresEventLogStorage
+from dagster_postgres.utils import get_token_provider_from_config, pg_url_from_config
+from sqlalchemy.dialects import postgresql
+
+from spine_assets.orchestration.storage.batched_events import Item, WaitingEvents, upsert_of
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+    from dagster._serdes import ConfigurableClassData
+    from dagster_postgres.auth import PgTokenProvider
+
+_UPSERT = upsert_of(postgresql.insert(AssetCheckExecutionsTable))
+_INSERT = SqlEventLogStorageTable.insert().returning(
+    SqlEventLogStorageTable.c.id, sort_by_parameter_order=True
+)
+
+
+class BatchingPostgresStorage(DagsterPostgresStorage):
+    """Runs, events and schedules in one database, configured as Dagster's `postgres` storage."""
+
+    def __init__(
+        self,
+        postgres_url: str,
+        should_autocreate_tables: bool = True,
+        inst_data: ConfigurableClassData | None = None,
+        token_provider: PgTokenProvider | None = None,
+    ) -> None:
+        super().__init__(postgres_url, should_autocreate_tables, inst_data, token_provider)
+        self._event_log_storage = BatchingEventLog(
+            postgres_url, should_autocreate_tables, token_provider=token_provider
+        )
+
+    @classmethod
+    def from_config_value(
+        cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
+    ) -> BatchingPostgresStorage:
+        """Open the storage as `dagster.yaml` configures it, making its tables if need be."""
+        config = cast("Any", config_value)
+        return cls(
+            pg_url_from_config(config),
+            config_value.get("should_autocreate_tables", True),
+            inst_data,
+            get_token_provider_from_config(config),
+        )
+
+
+class BatchingEventLog(WaitingEvents, PostgresEventLogStorage):
+    """Dagster's event log in PostgreSQL; the events of a range wait for one another."""
+
+    def __init__(self, *args: Any, **named: Any) -> None:
+        self._begin_waiting()
+        self._own = threading.local()
+        super().__init__(*args, **named)
+
+    @contextmanager
+    def _connect(self) -> Iterator[sa.Connection]:
+        """Every read and every other write: what waits goes before it."""
+        if not getattr(self._own, "is_writing", False):
+            self._batches.flush()
+        with super()._connect() as connection:
+            yield connection
+
+    def _write(self, batch: list[Item]) -> None:
+        """Write events of one run, as Dagster's `store_event_batch` does: rows, then what follows.
+
+        The rows are one statement that commits itself, so that their ids, which PostgreSQL gives
+        without a lock, are seen as soon as they are given. Where the second part fails, only
+        that is tried again.
+        """
+        self._own.is_writing = True  # this thread's connections must not wait for the thread
+        with self._connect() as connection:
+            new = [item for item in batch if not item.is_stored]
+            if new:
+                numbers = connection.execute(_INSERT, [item.row for item in new]).scalars()
+                for item, number in zip(new, numbers, strict=True):
+                    item.number, item.is_stored = number, True
+                connection.commit()  # done by now; SQLAlchemy wants to hear it
+            indexed = {item.number: item for item in batch if item.kind is not None}
+            if indexed:
+                settled = connection.execution_options(isolation_level="READ COMMITTED")
+                with settled.begin():
+                    self._write_derived(settled, _UPSERT, indexed)

@@ -1,0 +1,140 @@
+"""Dagster's own SQLite storage: opened by one process at a time, its events written in batches.
+
+Opening: Dagster (tried on 1.13.27) makes and stamps its run and schedule databases with no lock
+and no retry, so of several first runs at once some end with `UNIQUE constraint failed:
+alembic_version.version_num`, and may leave a history that no later run can open (`Version
+table 'alembic_version' has more than one head present`).
+Opening takes milliseconds once the databases are made.
+
+Events: Dagster opens, commits and closes two databases for each event, which is most of what a
+range of weeks costs. Here the kinds of events that a range has thousands of wait for one another
+(`dagster_events`), for a quarter of a second at most. Files and rows are the same.
+
+Belongs here: these two alone, since none of Dagster's classes below is public. What was
+measured and what a killed process loses: `docs/decisions/0005-*` and `0007-*`.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import sqlalchemy as sa
+from dagster._core.storage.event_log.schema import (
+    AssetCheckExecutionsTable,
+    SqlEventLogStorageTable,
+)
+from dagster._core.storage.event_log.sqlite.sqlite_event_log import (
+    INDEX_SHARD_NAME,
+    SqliteEventLogStorage,
+)
+from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
+from dagster._core.storage.sqlite_storage import DagsterSqliteStorage, _event_logs_directory
+from filelock import FileLock
+from sqlalchemy.dialects import sqlite
+
+from spine_assets.orchestration.storage.batched_events import Item, WaitingEvents, upsert_of
+
+if TYPE_CHECKING:
+    from dagster._serdes import ConfigurableClassData
+
+_UPSERT = upsert_of(sqlite.insert(AssetCheckExecutionsTable))
+
+
+class LockedSqliteStorage(DagsterSqliteStorage):
+    """Runs, events and schedules in SQLite files below `base_dir`; each event written at once."""
+
+    @classmethod
+    def from_config_value(
+        cls, inst_data: ConfigurableClassData, config_value: Mapping[str, Any]
+    ) -> Self:
+        """Open the storage as `dagster.yaml` configures it, making it where it is missing."""
+        base = Path(config_value["base_dir"])
+        base.mkdir(parents=True, exist_ok=True)
+        with FileLock(base / ".opening.lock"):
+            return cls(str(base), inst_data=inst_data)
+
+
+class BatchingSqliteStorage(LockedSqliteStorage):
+    """The same files; events written in batches."""
+
+    def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
+        super().__init__(base_dir, inst_data=inst_data)
+        self._event_log_storage = BatchingEventLog(_event_logs_directory(base_dir))
+
+
+class BatchingEventLog(WaitingEvents, SqliteEventLogStorage):
+    """Dagster's event log in SQLite files; the events of a range wait for one another."""
+
+    def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
+        self._begin_waiting()
+        super().__init__(base_dir, inst_data)
+
+    @contextmanager
+    def _connect(self, shard: str) -> Iterator[sa.Connection]:
+        """Every read and every other write: what waits goes before it."""
+        self._batches.flush()
+        with super()._connect(shard) as connection:
+            yield connection
+
+    def _initdb(self, engine: sa.Engine, for_index_shard: bool = False) -> None:
+        """Make a database where it is not made yet, as Dagster does.
+
+        Dagster reads all its migrations to see that, once for each run's file: 45 ms a run, most
+        of a minute over 1,000 runs. It then asks only whether there is a version; so does this.
+        """
+        if not _is_made(engine):
+            super()._initdb(engine, for_index_shard)
+
+    def _write(self, batch: list[Item]) -> None:
+        """Write events of one run, as Dagster's `store_event` does one after another.
+
+        Ids are given under the index's write lock, which the commit ends: who reads by ids
+        sees none after a greater one. Nothing is done between the two commits, so that a kill
+        seldom parts them; where the second one fails, only that is tried again.
+        """
+        run_id = batch[0].event.run_id
+        if run_id not in self._initialized_dbs:
+            with super()._connect(run_id):
+                pass  # makes the run's file
+        run_engine, index_engine = (
+            _engine(self.conn_string_for_shard(shard)) for shard in (run_id, INDEX_SHARD_NAME)
+        )
+        with run_engine.connect() as run, index_engine.connect() as index:
+            if new := [item.row for item in batch if not item.is_stored]:
+                run.execute(SqlEventLogStorageTable.insert(), new)
+            indexed = [item for item in batch if item.kind is not None]
+            if indexed:
+                index.exec_driver_sql("BEGIN IMMEDIATE")
+                last = index.scalar(sa.select(sa.func.max(SqlEventLogStorageTable.c.id))) or 0
+                numbered = dict(enumerate(indexed, start=last + 1))
+                rows = [{"id": number, **item.row} for number, item in numbered.items()]
+                index.execute(SqlEventLogStorageTable.insert(), rows)
+                self._write_derived(index, _UPSERT, numbered)
+            run.commit()
+            for item in batch:
+                item.is_stored = True
+            index.commit()
+
+
+def _is_made(engine: sa.Engine) -> bool:
+    """Whether a database has a version; Dagster looks closer where it cannot be told."""
+    path = Path(engine.url.database or "").absolute()
+    try:
+        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
+            versions = connection.execute("SELECT version_num FROM alembic_version").fetchall()
+    except sqlite3.Error:
+        return False
+    return len(versions) == 1
+
+
+@lru_cache(maxsize=4)  # an engine keeps the statements it compiled: the index's, a run's or two
+def _engine(url: str) -> sa.Engine:
+    """Opens a connection for each batch and keeps none, as others may delete a run's file."""
+    return sa.create_engine(
+        url, poolclass=sa.NullPool, connect_args={"timeout": SQLITE_BUSY_TIMEOUT_SECONDS}
+    )

@@ -1,0 +1,1 @@
+"""Building: one week, a range of weeks, corrections."""

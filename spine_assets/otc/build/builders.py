@@ -1,0 +1,53 @@
+"""Which frames make a table's week: one way for runs and for questions about the past."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import polars as pl
+
+from spine_assets.core.tables import Table
+from spine_assets.otc.build import corrections, restatement_rows
+from spine_assets.otc.captures.model import WeekCaptures
+from spine_assets.otc.state.frames import WeekFrames
+from spine_assets.otc.state.versions import build_hash
+from spine_assets.otc.tables import rejects, restatements, symbol_summary, venue_share, venue_volume
+
+BUILDERS = {
+    symbol_summary.TABLE.name: symbol_summary.build,
+    venue_share.TABLE.name: venue_share.build,
+}
+"""Builders of the tables that are made from `otc_venue_volume` alone:
+(venue rows, inputs, build id) -> frame."""
+
+HISTORY_BUILDERS = {restatements.TABLE.name: restatement_rows.build}
+"""Builders of the tables that depend on history: (corrections of the week, build id) -> frame."""
+
+
+def build_id(declared: Table, known: WeekCaptures, built_at: datetime) -> str:
+    """`<built_at>-<12 hex of the input captures and the code version>`."""
+    return f"{built_at.astimezone(UTC):%Y%m%dT%H%M%SZ}-{build_hash(declared, known)}"
+
+
+def build(declared: Table, frames: WeekFrames, name: str) -> pl.DataFrame:
+    """A derived table's week from the frames it is made of.
+
+    Args:
+        declared: Any table but `otc_raw`, whose rows are the captures' own.
+        frames: The week's frames; what the table is made from is taken from here.
+        name: Written as `capture_id` of each row (`build_id`).
+    """
+    if declared.name in BUILDERS:
+        inputs = pl.DataFrame(
+            [(tier, cls, item.capture_id) for (tier, cls), item in frames.known.current.items()],
+            schema=["tier", "venue_class", "input_capture_id"],
+            orient="row",
+        )
+        return BUILDERS[declared.name](frames[venue_volume.TABLE.name], inputs, name)
+    if declared.name in HISTORY_BUILDERS:
+        found = corrections.of_week(frames.lake, frames.week, frames.known)
+        return HISTORY_BUILDERS[declared.name](found, name)
+    accepted, broken = frames.split
+    if declared.name == rejects.TABLE.name:
+        return pl.concat([frames.parse_rejects(), rejects.from_rules(broken)])
+    return venue_volume.build(accepted, name)

@@ -1,0 +1,119 @@
+"""What corrections changed, row by row.
+
+The two captures of a step (`otc.captures_steps`) are compared by what the tables make of them:
+their `otc_venue_volume` rows, and how many lines each left in the rejects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+
+import polars as pl
+
+from spine_assets.core.tables import Type, exact_sum, polars_type
+from spine_assets.lake.base import Lake
+from spine_assets.otc.captures.model import Capture, WeekCaptures
+from spine_assets.otc.captures.steps import CaptureStep, Correction, RowChange, steps
+from spine_assets.otc.state.frames import WeekFrames
+from spine_assets.otc.tables import venue_volume
+
+_KEY = ("symbol", "mpid")
+_FIGURES = ("share_volume", "trade_count")
+_OTHERS = ("issue_name", "venue_name", "last_update_date")
+
+
+def of_week(lake: Lake, week: date, known: WeekCaptures) -> Iterator[Correction]:
+    """Every correction of a week, the earliest first.
+
+    Raises:
+        LakeError: a capture cannot be read.
+    """
+    if known.pins or len(known.captures) > len(known.current):
+        for step in steps(known.captures, known.pins):
+            yield correction(lake, week, step)
+
+
+def correction(lake: Lake, week: date, step: CaptureStep) -> Correction:
+    """Compare the two captures of a step.
+
+    Raises:
+        LakeError: a capture cannot be read.
+    """
+    old, rejects_before = _venue_rows(lake, week, step.before)
+    new, rejects_after = _venue_rows(lake, week, step.after)
+    compared = _compare(old, new)
+    counts = dict(compared.group_by("kind").len().iter_rows())
+    return Correction(
+        step,
+        compared,
+        {kind: counts.get(kind.value, 0) for kind in RowChange},
+        old.height,
+        new.height,
+        exact_sum(old["share_volume"]),
+        exact_sum(new["share_volume"]),
+        rejects_before,
+        rejects_after,
+    )
+
+
+def _venue_rows(lake: Lake, week: date, capture: Capture | None) -> tuple[pl.DataFrame, int]:
+    """What one capture gives: its venue rows, and the number of its rejects.
+
+    Row rules look at one tier and class at a time, so a capture alone gives what it gives
+    within its week.
+    """
+    if capture is None:
+        empty = {"symbol": pl.String(), "mpid": pl.String(), "trade_count": pl.Int64()}
+        empty |= dict.fromkeys(_OTHERS, pl.String())
+        return pl.DataFrame(schema={**empty, "share_volume": polars_type(Type.SHARES)}), 0
+    frames = WeekFrames(lake, week, WeekCaptures((capture,)))
+    accepted, broken = frames.split
+    rows = venue_volume.build(accepted, capture.capture_id)
+    return rows, frames.parse_rejects().height + broken.height
+
+
+def _compare(old: pl.DataFrame, new: pl.DataFrame) -> pl.DataFrame:
+    """Rows of either side that differ, by symbol and venue."""
+    columns = [*_KEY, *_FIGURES, *(pl.col(name).cast(pl.String) for name in _OTHERS)]
+    joined = (
+        old.select(columns)
+        .with_columns(_old=True)
+        .join(
+            new.select(columns).with_columns(_new=True),
+            on=list(_KEY),
+            how="full",
+            coalesce=True,
+            suffix="_after",
+        )
+    )
+    differs = [
+        pl.any_horizontal(pl.col(name).ne_missing(pl.col(f"{name}_after")) for name in names)
+        for names in (_FIGURES, _OTHERS)
+    ]
+    kind = (
+        pl.when(pl.col("_old").is_null())
+        .then(pl.lit(RowChange.ADDED.value))
+        .when(pl.col("_new").is_null())
+        .then(pl.lit(RowChange.REMOVED.value))
+        .when(differs[0])
+        .then(pl.lit(RowChange.CHANGED.value))
+        .when(differs[1])
+        .then(pl.lit(RowChange.RELABELLED.value))
+    )
+    moved = (
+        pl.col("shares_after").fill_null(0).cast(pl.Float64)
+        - pl.col("shares_before").fill_null(0).cast(pl.Float64)
+    ).abs()
+    return (
+        joined.select(
+            *_KEY,
+            kind=kind,
+            shares_before="share_volume",
+            shares_after="share_volume_after",
+            trades_before="trade_count",
+            trades_after="trade_count_after",
+        )
+        .filter(pl.col("kind").is_not_null())
+        .sort(moved, *_KEY, descending=[True, False, False])
+    )

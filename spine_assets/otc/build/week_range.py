@@ -1,0 +1,242 @@
+"""Builds many weeks: in threads, each file read when its week is built, in bounded memory.
+
+Polars, DuckDB and hashing leave Python's lock alone, so a thread a core keeps the cores busy.
+Results come in the order of the weeks. Belongs here: which files are read when, and how many
+weeks are under way at once. Does not belong here: how a week is built (`otc.week`).
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Collection, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+
+from spine_assets.otc.build.week import begin_week, check_week
+from spine_assets.otc.build.workplace import Workplace
+from spine_assets.otc.captures import storage as captures
+from spine_assets.otc.captures.pending import input_of
+from spine_assets.otc.delivery.deliveries import Delivery, Landing, Unusable
+from spine_assets.otc.delivery.listing import Listed
+from spine_assets.otc.delivery.scan import Scan
+from spine_assets.otc.delivery.week_guess import guess_week
+from spine_assets.otc.state.results import NoInput, WeekResult
+
+# Measured (`benchmarks/history.py`): what a process has at rest, and what a week's frames,
+# files and hash tables take at their peak for each byte of its text.
+_AT_REST_BYTES = 450_000_000
+_BYTES_PER_BYTE = 12
+_PACKED = 10  # bytes of text in one of a packed file
+_SAVE_SECONDS = 15.0  # between two savings of the landing index: what a killed run reads again
+_DELIVERY = [("otc_raw", "delivery")]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much of the machine a run may use.
+
+    Attributes:
+        memory_bytes: Of the whole process; one week is built whatever it takes.
+        threads: Weeks under way at once, at most.
+    """
+
+    memory_bytes: int = 2_000_000_000
+    threads: int = 1
+
+
+class ManyWeeks:
+    """One run over some weeks.
+
+    Attributes:
+        weeks: Those that are built: of several asked for, the ones with input; one asked for
+            alone in any case.
+    """
+
+    def __init__(
+        self,
+        asked: Sequence[date],
+        wanted: Collection[str],
+        place: Workplace,
+        scan: Scan,
+        *,
+        force: bool = False,
+        limits: Limits | None = None,
+    ) -> None:
+        self._asked, self._alone = {*asked}, len(asked) == 1
+        self._wanted, self._place, self._scan, self._force = wanted, place, scan, force
+        self._limits = limits or Limits()
+        self._unread = self._put_off(asked)
+        self._put_off_weeks = {*self._unread}
+        known = scan.landing()
+        self._text_bytes = _text_by_week(known)
+        held = {*known.weeks(), *place.lake.weeks("otc_raw"), *self._unread}
+        self.weeks = [week for week in asked if self._alone or week in held]
+        self._begun: set[date] = set()
+        self._elsewhere: set[date] = set()
+        self._saved_at = time.monotonic()
+        self._ended = threading.Event()
+
+    def results(self) -> Iterator[WeekResult]:
+        """Build the weeks; what became of each, oldest first.
+
+        A week is told again, after all others, where a file read later turned out to belong
+        to it.
+        """
+        try:
+            # The last week names the unusable files that claim no week, so all are read by then.
+            yield from self._in_order(self.weeks[:-1])
+            yield from self._in_order(self.weeks[-1:])
+            yield from self._in_order(self._overtaken())
+            yield from self._delivered_twice()
+        finally:
+            self._scan.save()
+
+    def checked(self, wanted: Collection[tuple[str, str]]) -> Iterator[WeekResult]:
+        """Run checks, by (table, check), on the weeks as they stand; nothing is built."""
+        self._scan.examine(self._scan.pending)
+        place = self.place
+        for week in self.weeks:
+            yield check_week(week, wanted, place)
+
+    @property
+    def place(self) -> Workplace:
+        """Where weeks are built, with all that is known of the landing folder by now."""
+        return replace(self._place, landing=self._scan.landing())
+
+    # --- which files are read when
+
+    def _put_off(self, asked: Sequence[date]) -> dict[date, list[Listed]]:
+        """Leave files of the weeks asked for until those are built; read all others now."""
+        later: dict[date, list[Listed]] = {}
+        wanted = {*asked}
+        for item in self._scan.settled():
+            week = guess_week(item.name, item.path)
+            if week in wanted:
+                later.setdefault(week, []).append(item)
+        put_off = {item.name for items in later.values() for item in items}
+        self._scan.examine([item for item in self._scan.pending if item.name not in put_off])
+        return later
+
+    def _overtaken(self) -> list[date]:
+        """Weeks with a file that was read only when another week, or none, was built."""
+        held = captures.names(self._place.lake) if self._elsewhere else {}
+        landing = self._scan.landing()
+        asked = sorted(self._elsewhere & self._asked)
+        return [week for week in asked if input_of(week, landing, held).left]
+
+    def _delivered_twice(self) -> Iterator[WeekResult]:
+        """Weeks of whose content the same was found, later, to be delivered as another."""
+        place = self.place
+        by_content: dict[str, list[Delivery]] = {}
+        for item in place.landing.deliveries:
+            by_content.setdefault(item.sha256, []).append(item)
+        twice = {
+            item.placement.week_ending
+            for items in by_content.values()
+            for item in items
+            if len({other.placement.week_ending for other in items}) > 1
+        }
+        if "otc_raw" in self._wanted and not self._alone:
+            for week in sorted(twice & self._begun & self._put_off_weeks):
+                yield check_week(week, _DELIVERY, place)
+
+    # --- building
+
+    def _in_order(self, weeks: Sequence[date]) -> Iterator[WeekResult]:
+        """Build weeks in threads; their results in order, as many ahead as memory allows."""
+        waiting, running = deque(weeks), deque[tuple[int, Future[WeekResult]]]()
+        pool = ThreadPoolExecutor(max(min(self._limits.threads, len(weeks)), 1))
+        try:
+            while waiting or running:
+                while waiting and self._has_room(running, waiting[0]):
+                    week = waiting.popleft()
+                    running.append((self._bytes_for(week), pool.submit(self._build, week)))
+                result = running.popleft()[1].result()
+                if not self._is_nothing(result):
+                    yield result.finish()
+                self._save_now_and_then()
+        except BaseException:  # canceled, for one: threads must not wait for locks any longer
+            self._ended.set()
+            raise
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _build(self, week: date) -> WeekResult:
+        self._begun.add(week)
+        # A week alone has all the cores; of many, each has a thread.
+        threads = self._limits.threads if self._alone else 1
+        items = self._unread.pop(week, [])
+        parsed = self._scan.examine(items, keep=True, threads=threads)
+        landing = self._scan.landing(parsed)
+        found = {item.name: item.placement.week_ending for item in landing.deliveries}
+        self._elsewhere |= {found[name] for name in parsed if found.get(name, week) != week}
+        place = replace(self._place, landing=landing, given_up=self._ended.is_set)
+        named = self._to_name(place, week)
+        return begin_week(week, self._wanted, place, unusable=named, force=self._force)
+
+    def _is_nothing(self, result: WeekResult) -> bool:
+        """Whether a week of many turned out to have no file after all."""
+        return (
+            not self._alone
+            and isinstance(result.error, NoInput)
+            and not self._scan.landing().of_week(result.week)
+        )
+
+    def _to_name(self, place: Workplace, week: date) -> list[Unusable]:
+        """Unusable files that a week's `delivery` check names.
+
+        A week built alone names them all; of many, each file is named once, by the week it
+        claims or else by the last week.
+        """
+        if self._alone:
+            return list(place.landing.unusable)
+        last = week == self.weeks[-1]
+        return [
+            item
+            for item in place.landing.unusable
+            if item.week_ending == week or (item.week_ending is None and last)
+        ]
+
+    # --- memory and the index
+
+    def _has_room(self, running: deque[tuple[int, Future[WeekResult]]], week: date) -> bool:
+        if not running:
+            return True
+        if len(running) > 2 * self._limits.threads:
+            return False  # what is done waits for one that is not
+        used = sum(size for size, future in running if not future.done())
+        wanted = used + self._bytes_for(week)
+        return _AT_REST_BYTES + wanted <= self._limits.memory_bytes
+
+    def _bytes_for(self, week: date) -> int:
+        """Memory that building a week takes, by the size of its files."""
+        unread = sum(_text_bytes(item.path, item.size) for item in self._unread.get(week, ()))
+        text = unread + self._text_bytes.get(week, 0)
+        if not text:
+            text = _PACKED * self._place.lake.stored_bytes("otc_raw", week)
+        return _BYTES_PER_BYTE * text
+
+    def _save_now_and_then(self) -> None:
+        if time.monotonic() - self._saved_at > _SAVE_SECONDS:
+            self._scan.save()
+            self._saved_at = time.monotonic()
+
+
+def _text_by_week(landing: Landing) -> dict[date, int]:
+    """Bytes of the files that are known already; an archive counts whole for each member."""
+    found: dict[date, int] = {}
+    for item in landing.deliveries:
+        with suppress(OSError):  # taken away since it was listed
+            size = _text_bytes(item.path, item.path.stat().st_size)
+            week = item.placement.week_ending
+            found[week] = found.get(week, 0) + size
+    return found
+
+
+def _text_bytes(path: Path, size: int) -> int:
+    return size * (_PACKED if path.suffix.lower() in (".gz", ".zip") else 1)

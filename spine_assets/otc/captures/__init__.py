@@ -1,0 +1,1 @@
+"""Captures: what they are, how they are stored, which one is current."""

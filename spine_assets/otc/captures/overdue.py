@@ -1,0 +1,68 @@
+"""Which tiers were due by FINRA's publication calendar and have not arrived.
+
+Told from names alone (the lake's capture files, the landing scan), so that the whole
+history costs one listing. Does not belong here: what one week's own run says about its
+tiers (`otc.delivery`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+from spine_assets.core.weeks import Tier, publication_day, week_ending_of, weeks_between
+from spine_assets.lake.base import Lake
+from spine_assets.otc.captures import storage as captures
+from spine_assets.otc.delivery.deliveries import Landing
+
+DOWNLOAD = (
+    "run spine fetch for its week, or download it from https://otctransparency.finra.org and drop "
+    "it into the landing folder"
+)
+
+HOLDS = (
+    "Every tier of every week since the first one held has arrived by the day after FINRA's "
+    "publication day (exchange holidays counted)."
+)
+REMEDY = (
+    "`spine status --due` lists the weeks. For each, run `spine fetch --week WEEK`, or download "
+    "the tier from https://otctransparency.finra.org and drop it into the landing folder."
+)
+"""What the check of this says of itself, in Dagster and in `docs/checks.md`."""
+
+
+@dataclass(frozen=True)
+class Overdue:
+    """One tier of one week that was due before today and is nowhere."""
+
+    week_ending: date
+    tier: Tier
+    due: date
+
+
+def overdue(lake: Lake, landing: Landing, today: date) -> list[Overdue]:
+    """Tiers that were due and are in neither lake nor landing, the oldest week first.
+
+    Looked at are the weeks from the first one held up to today: a feed that has stopped
+    altogether is overdue as well. A tier is overdue from the day after its publication day.
+    """
+    arrived = _captured(lake) | {
+        (item.placement.week_ending, item.placement.tier) for item in landing.deliveries
+    }
+    if not arrived:
+        return []
+    first = min(week for week, _ in arrived)
+    missing = (
+        Overdue(week, tier, publication_day(week, tier))
+        for week in weeks_between(first, max(first, week_ending_of(today)))
+        for tier in Tier
+        if (week, tier) not in arrived
+    )
+    return [item for item in missing if item.due < today]
+
+
+def _captured(lake: Lake) -> set[tuple[date, Tier]]:
+    """Week and tier of each capture."""
+    return {
+        (week, Tier(tier)) for week, names in captures.names(lake).items() for tier, _, _ in names
+    }

@@ -1,0 +1,1 @@
+"""The check functions; `registry` maps (table, check) to its function."""

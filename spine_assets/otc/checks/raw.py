@@ -1,0 +1,105 @@
+"""Checks of `otc_raw`: is everything that was delivered accounted for?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import polars as pl
+
+from spine_assets.core.tables import EXACT, exact_total
+from spine_assets.core.values import metadata_value
+from spine_assets.otc.captures.model import Capture
+from spine_assets.otc.checks import context as checking
+from spine_assets.otc.checks.context import CheckContext, sample
+from spine_assets.otc.delivery.reasons import ADVICE, RejectReason
+from spine_assets.otc.state.results import CheckResult, Severity
+
+_HEADER_LINES = 1
+_MOST_REJECTS_PCT = 1.0  # above it the delivery itself is in doubt
+
+
+def schema(context: CheckContext) -> CheckResult:
+    """Validate the captures that this run made; earlier ones passed before their commit."""
+    if not context.new:
+        rows = sum(capture.rows for capture in context.current.values())
+        return context.result("schema", True, f"{rows:,} rows, validated when captured")
+    made = zip(context.new, context.new_rows, strict=True)
+    ordered = sorted(made, key=lambda item: item[0].capture_id)
+    return checking.validate(context, pl.concat(frame for _, frame in ordered))
+
+
+def conservation(context: CheckContext) -> CheckResult:
+    """Lines = header + blank + rows + parse rejects; shares likewise, file by file."""
+    accounts = [_account(capture) for capture in context.captures]
+    accounts.sort(key=lambda row: str(row["source_file"]))
+    wrong = [row for row in accounts if row["lines_missing"] or row["shares_missing"] != "0"]
+    facts = {
+        "captures": len(accounts),
+        "lines": sum(row["lines"] for row in accounts),
+        "rows": sum(row["rows"] for row in accounts),
+        "parse_rejects": sum(row["parse_rejects"] for row in accounts),
+    }
+    if wrong:
+        return context.result(
+            "conservation",
+            False,
+            f"{len(wrong)} of {len(accounts)} files do not add up; nothing was published. "
+            "Keep the file and report it: the parser lost or invented a line.",
+            facts=facts,
+            samples=wrong[: checking.SAMPLE_ROWS],
+        )
+    return context.result(
+        "conservation",
+        True,
+        f"all {facts['lines']:,} lines of {len(accounts)} captures are accounted for",
+        facts=facts,
+        samples=accounts[: checking.SAMPLE_ROWS],
+    )
+
+
+def _account(capture: Capture) -> dict[str, Any]:
+    known = _HEADER_LINES + capture.blank_lines + capture.rows + capture.reject_lines
+    held = exact_total([capture.row_shares, capture.reject_shares])
+    lost = EXACT.subtract(capture.file_shares, held)
+    return {
+        "source_file": capture.source_file,
+        "lines": capture.lines_counted,
+        "blank": capture.blank_lines,
+        "rows": capture.rows,
+        "parse_rejects": capture.reject_lines,
+        "lines_missing": capture.lines_counted - known,
+        "shares_missing": metadata_value(lost),
+    }
+
+
+def rejects(context: CheckContext) -> CheckResult:
+    """Counts by reason over the current captures."""
+    turned_away = context.frames["otc_rejects"]
+    lines = sum(capture.lines_counted for capture in context.current.values())
+    part = 100 * turned_away.height / lines if lines else 0.0
+    counts = dict(turned_away.group_by("reason").len().sort("reason").iter_rows())
+    facts = {
+        "rejects": turned_away.height,
+        "lines": lines,
+        "rejects_pct": round(part, 4),
+        "shares": metadata_value(turned_away["share_volume"].sum()),
+        **counts,
+    }
+    if not counts:
+        return context.result("rejects", True, f"none of {lines:,} lines", facts=facts)
+    advice = "; ".join(
+        f"{reason} x{count}: {ADVICE[RejectReason(reason)]}" for reason, count in counts.items()
+    )
+    severe = part > _MOST_REJECTS_PCT
+    return context.result(
+        "rejects",
+        False,
+        f"{turned_away.height:,} of {lines:,} lines ({part:.2f}%) were turned away. {advice}",
+        severity=Severity.ERROR if severe else Severity.WARN,
+        facts=facts,
+        samples=sample(
+            turned_away.select(
+                "reason", "field", "detail", "source_file", "source_line", "raw_line"
+            )
+        ),
+    )

@@ -1,0 +1,51 @@
+"""Which function runs a declared check.
+
+A table declares its checks as data; the functions need captures and frames, which need the tables.
+So the two meet here. Belongs here: the mapping, and running one check. Does not belong here: what a
+check is about (the table's declaration) and how it is judged (the modules of checks).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from spine_assets.core.tables import Check
+from spine_assets.otc.checks import context as checking
+from spine_assets.otc.checks import delivery
+from spine_assets.otc.checks import raw as raw_checks
+from spine_assets.otc.checks import restatements as restatement_checks
+from spine_assets.otc.checks import tables as table_checks
+from spine_assets.otc.checks.context import CheckContext
+from spine_assets.otc.state.results import CheckResult
+from spine_assets.otc.tables import raw, restatements, symbol_summary, venue_share, venue_volume
+
+FUNCTIONS: dict[tuple[str, str], Callable[[CheckContext], CheckResult]] = {
+    (raw.TABLE.name, "conservation"): raw_checks.conservation,
+    (raw.TABLE.name, "schema"): raw_checks.schema,
+    (raw.TABLE.name, "delivery"): delivery.delivery,
+    (raw.TABLE.name, "rejects"): raw_checks.rejects,
+    (venue_volume.TABLE.name, "schema"): checking.schema,
+    (venue_volume.TABLE.name, "reconciles"): table_checks.venue_volume_reconciles,
+    (venue_volume.TABLE.name, "volumes"): table_checks.volumes,
+    (venue_volume.TABLE.name, "continuity"): table_checks.continuity,
+    (symbol_summary.TABLE.name, "schema"): checking.schema,
+    (symbol_summary.TABLE.name, "reconciles"): table_checks.symbol_summary_reconciles,
+    (venue_share.TABLE.name, "schema"): checking.schema,
+    (venue_share.TABLE.name, "reconciles"): table_checks.venue_share_reconciles,
+    (venue_share.TABLE.name, "share_shift"): table_checks.share_shift,
+    (restatements.TABLE.name, "schema"): checking.schema,
+    (restatements.TABLE.name, "reconciles"): restatement_checks.reconciles,
+    (restatements.TABLE.name, "size"): restatement_checks.size,
+}
+"""By table and check. A test holds it equal to the declarations."""
+
+
+def run(check: Check, context: CheckContext) -> CheckResult:
+    """Run a declared check of the context's table.
+
+    Raises:
+        KeyError: the check is declared and has no function.
+    """
+    result = FUNCTIONS[context.table.name, check.name](context)
+    return replace(result, blocking=check.blocking)

@@ -1,0 +1,1 @@
+"""From bytes in the landing folder to parsed deliveries with week, tier and class."""

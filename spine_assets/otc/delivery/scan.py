@@ -1,0 +1,228 @@
+"""The landing folder as it stands: files are listed, and those not known yet are read.
+
+What each file is stands in an index beside the landing folder (path, size, mtime -> hash and
+placement), so that thousands of known files cost one `stat` each; the index is a cache and
+may be deleted at any time. Belongs here: what is looked at when, and the index. Does not belong
+here: what a file holds (`otc.landing`).
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+from spine_assets.core.weeks import VenueClass
+from spine_assets.otc.delivery import landing_index
+from spine_assets.otc.delivery.deliveries import (
+    UNSETTLED,
+    Contents,
+    Delivery,
+    Entry,
+    Landing,
+    Parsed,
+    Unusable,
+    examine,
+    full_name,
+    is_same_file,
+    unpack,
+)
+from spine_assets.otc.delivery.listing import Listed, listing
+
+_MOST_THREADS = 4  # reading is soon bound by the disk, and each thread may hold a content
+# A copy that pauses longer should write under a temporary name.
+SETTLE_SECONDS = 2.0
+
+
+@dataclass
+class Limit:
+    """How much one scan reads: it begins no file after so many bytes or seconds.
+
+    Files that were written less than `settle_seconds` ago are not waited for. What is left
+    waits for the next scan; `reached` tells that bytes or seconds ended this one.
+    """
+
+    bytes: int
+    seconds: float
+    settle_seconds: float
+    reached: bool = False
+    _begun: float = field(default_factory=time.monotonic)
+
+    def takes(self, item: Listed) -> bool:
+        """Whether a file may be begun; counts it."""
+        if item.changed_within(self.settle_seconds, time.time()):
+            return False
+        if self.bytes <= 0 or time.monotonic() - self._begun > self.seconds:
+            self.reached = True
+            return False
+        self.bytes -= max(item.size, 0)
+        return True
+
+
+def scan(folder: Path, index_path: Path, limit: Limit | None = None) -> Landing:
+    """Look at every delivered file; read only those the index does not know.
+
+    A file that changes while it is read is left alone until the next scan, and says so.
+
+    Args:
+        folder: The landing folder.
+        index_path: The landing index, a cache.
+        limit: Read no more than this now; by default all.
+
+    Raises:
+        OSError: files are left for the next scan, which would not know what this one read.
+    """
+    opened = Scan(folder, index_path)
+    opened.examine(opened.pending, limit)
+    if not opened.save() and limit is not None and limit.reached:
+        raise OSError(
+            f"{index_path} cannot be written, so the next scan would read the same files again "
+            "and never reach the others; free space or mend the permissions"
+        )
+    return opened.landing()
+
+
+class Scan:
+    """The landing folder as listed once; files that the index does not know are `pending`.
+
+    What is examined is known from then on. Several threads may examine, each its own files.
+    """
+
+    def __init__(self, folder: Path, index_path: Path) -> None:
+        self._folder, self._index_path = folder, index_path
+        self._today = datetime.now(UTC).date()
+        self._stored = landing_index.load(index_path)
+        self._found: dict[str, Entry] = {}
+        self._refused: list[Unusable] = []
+        self._held: dict[str, tuple[Entry, Contents]] = {}
+        self._changing = threading.Lock()
+        self.pending: list[Listed] = []
+        for item in listing(folder):
+            entry = self._stored.get(item.name)
+            if item.fault:
+                self._refused.append(Unusable(full_name(item.name, None), item.fault))
+            elif entry and _still_holds(entry, item, self._today):
+                self._found[item.name] = entry
+            else:
+                self.pending.append(item)
+
+    def settled(self) -> list[Listed]:
+        """Files that are pending and were not written in the last moments."""
+        now = time.time()
+        return [item for item in self.pending if not item.changed_within(SETTLE_SECONDS, now)]
+
+    def examine(
+        self,
+        items: Sequence[Listed],
+        limit: Limit | None = None,
+        *,
+        keep: bool = False,
+        threads: int = _MOST_THREADS,
+    ) -> Parsed:
+        """Read files and find what each of their contents is.
+
+        Args:
+            items: Some of those that are pending.
+            limit: Read no more than this; by default all.
+            keep: Return what was read, which takes some 15 bytes of memory a byte.
+            threads: Files read at once, at most.
+        """
+        if not items:
+            return {}
+        kept: Parsed = {}
+
+        def look(item: Listed) -> Entry | None:
+            if limit is not None and not limit.takes(item):
+                return None
+            return examine(item.name, item.path, self._today, kept if keep else None)
+
+        at_once = min(os.cpu_count() or 1, threads, len(items))
+        with ThreadPoolExecutor(at_once) if at_once > 1 else nullcontext() as pool:
+            looked = pool.map(look, items) if pool else map(look, items)
+            entries = zip(items, looked, strict=True)
+            examined = {item.name: entry for item, entry in entries if entry is not None}
+        if limit is None:
+            _refuse_unsettled(items, examined)
+        with self._changing:
+            self._found |= examined
+            self.pending = [item for item in self.pending if item.name not in examined]
+        return kept
+
+    def save(self) -> bool:
+        """Write what is known to the index; failing to (False) only makes the next scan cost."""
+        found = dict(self._found)
+        if found == self._stored:
+            return True
+        saved = landing_index.save(self._index_path, found)
+        self._stored = found if saved else self._stored
+        return saved
+
+    def landing(self, parsed: Parsed | None = None) -> Landing:
+        """What is known now; contents that are given as parsed carry that."""
+        deliveries: list[Delivery] = []
+        unusable = list(self._refused)
+        for name, entry in sorted(dict(self._found).items()):
+            found, refused = self._contents(name, entry)
+            deliveries += found
+            unusable += refused
+        if parsed:
+            deliveries = [
+                replace(item, parsed=parsed[item.name]) if item.name in parsed else item
+                for item in deliveries
+            ]
+        sound, contradictory = _part_contradictory(deliveries)
+        waiting = tuple(full_name(item.name, None) for item in self.pending)
+        return Landing(tuple(sound), (*unusable, *contradictory), waiting)
+
+    def _contents(self, name: str, entry: Entry) -> Contents:
+        """The contents of a known file; worked out once, since a run asks again each week."""
+        held = self._held.get(name)
+        if held is None or held[0] is not entry:
+            held = self._held[name] = (entry, unpack(self._folder, name, entry))
+        return held[1]
+
+
+def _refuse_unsettled(pending: Sequence[Listed], found: dict[str, Entry]) -> None:
+    """Watch files that were written a moment ago; those that still grow are left alone."""
+    now = time.time()
+    fresh = [item for item in pending if item.changed_within(SETTLE_SECONDS, now)]
+    if fresh:
+        time.sleep(SETTLE_SECONDS)
+    for item in fresh:
+        if not is_same_file(found[item.name], item.path):
+            found[item.name] = UNSETTLED
+
+
+def _still_holds(entry: Entry, item: Listed, today: date) -> bool:
+    """Whether an index entry describes the file as it stands.
+
+    A refusal is looked at again on another day: what lay in the future may not any more.
+    """
+    if (entry["size"], entry["mtime_ns"]) != (item.size, item.mtime_ns):
+        return False
+    refused = any("refused" in content for content in entry["contents"])
+    return not refused or bool(entry["examined_on"] == str(today))
+
+
+def _part_contradictory(deliveries: list[Delivery]) -> tuple[list[Delivery], list[Unusable]]:
+    """Contents that are delivered as both classes of a week: neither counts."""
+    claims: dict[tuple[str, date], dict[VenueClass, str]] = {}
+    for item in deliveries:
+        claimed = claims.setdefault((item.sha256, item.placement.week_ending), {})
+        claimed.setdefault(item.placement.venue_class, item.name)
+    sound, contradictory = [], []
+    for item in deliveries:
+        claimed = claims[item.sha256, item.placement.week_ending]
+        if len(claimed) == 1:
+            sound.append(item)
+            continue
+        said = " and ".join(f"{kind} ({name})" for kind, name in sorted(claimed.items()))
+        reason = f"the same content is placed as {said}; leave it only where it belongs"
+        contradictory.append(Unusable(item.name, reason, item.placement.week_ending))
+    return sound, contradictory

@@ -1,0 +1,46 @@
+"""A first guess at the week of a file, from its name and its first line.
+
+A run over many weeks reads each file when its week is built, and so has to know in which order
+to read. Only that order is decided here: what a file holds, `placement` says of all its lines.
+"""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+
+from spine_assets.core.weeks import tier_of, week_ending_of, week_published_on
+from spine_assets.otc.delivery.file_format import SEPARATOR, FileRefused
+from spine_assets.otc.delivery.placement import WEEK_COLUMNS, path_week
+
+_HEAD_BYTES = 4_096  # a header has about 300, a line about 100
+
+
+def guess_week(name: str, path: Path) -> date | None:
+    """The week ending that a file probably holds, or None where its beginning does not tell."""
+    try:
+        return path_week(name) or _told_by(_first_row(path))
+    except (FileRefused, OSError, EOFError, zlib.error, ValueError):
+        return None
+
+
+def _first_row(path: Path) -> dict[str, str]:
+    """The first line's fields by name; nothing of an archive, which may hold many files."""
+    if path.suffix.lower() == ".zip":
+        return {}
+    with gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb") as stream:
+        lines = stream.read(_HEAD_BYTES).decode("utf-8", "replace").splitlines()
+    names, fields = ([text.strip() for text in line.split(SEPARATOR)] for line in lines[:2])
+    return dict(zip(names, fields, strict=False))
+
+
+def _told_by(row: Mapping[str, str]) -> date | None:
+    for name in WEEK_COLUMNS:
+        if row.get(name):
+            return week_ending_of(date.fromisoformat(row[name]))
+    tier = tier_of(row.get("tierDescription", ""))
+    day = row.get("lastUpdateDate")
+    return week_published_on(date.fromisoformat(day), tier) if tier and day else None

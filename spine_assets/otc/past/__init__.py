@@ -1,0 +1,1 @@
+"""A week as of a time, and as published on a day."""

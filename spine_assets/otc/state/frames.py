@@ -1,0 +1,93 @@
+"""The frames of one week: in memory where this run made them, else read from the lake."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import date
+from functools import cached_property
+
+import polars as pl
+
+from spine_assets.lake.base import Lake, LakeFile
+from spine_assets.otc.captures import storage as captures
+from spine_assets.otc.captures.model import Capture, CapturedFrames, WeekCaptures
+from spine_assets.otc.state.venue_totals import COLUMNS, totals
+from spine_assets.otc.state.versions import Freshness, freshness, part_of
+from spine_assets.otc.tables import raw, rejects, row_rules, venue_volume
+
+
+class WeekFrames(dict[str, pl.DataFrame]):
+    """Frames of a week by table name, loaded when first asked for.
+
+    `otc_raw` holds the rows of the current captures only, `otc_rejects` their rejects of
+    both stages.
+
+    Attributes:
+        lake: Where the rest is read from.
+        week: Week ending.
+        known: Its captures and pins.
+    """
+
+    def __init__(
+        self, lake: Lake, week: date, known: WeekCaptures, fresh: Iterable[CapturedFrames] = ()
+    ) -> None:
+        super().__init__()
+        self.lake, self.week, self.known = lake, week, known
+        self._fresh = {item.capture.capture_id: item for item in fresh}
+
+    def __missing__(self, name: str) -> pl.DataFrame:
+        """Load a table of the week as it stands."""
+        if name == raw.TABLE.name:
+            frame = self._raw()
+        elif name == rejects.TABLE.name:
+            frame = pl.concat([self.parse_rejects(), self._rule_rejects()])
+        else:
+            frame = self.lake.read(part_of(self.lake, name, self.week))
+        self[name] = frame
+        return frame
+
+    @cached_property
+    def split(self) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Current raw rows, parted into (accepted, broken) by the row rules."""
+        return row_rules.split(self[raw.TABLE.name])
+
+    @cached_property
+    def venue_totals(self) -> pl.DataFrame:
+        """Shares by tier, class and venue; of a stored week no other column is read."""
+        name = venue_volume.TABLE.name
+        if name in self:
+            return totals(self[name])
+        return totals(self.lake.read(part_of(self.lake, name, self.week), COLUMNS))
+
+    def totals_alone(self) -> WeekFrames:
+        """The same week with nothing held in memory but its totals."""
+        small = WeekFrames(self.lake, self.week, self.known)
+        small.venue_totals = self.venue_totals
+        return small
+
+    def parse_rejects(self) -> pl.DataFrame:
+        """Parse rejects of the current captures."""
+        return self._current_parts(lambda item: item.rejects, captures.rejects_path)
+
+    def _raw(self) -> pl.DataFrame:
+        return self._current_parts(lambda item: item.rows, captures.raw_path)
+
+    def _current_parts(
+        self,
+        made: Callable[[CapturedFrames], pl.DataFrame],
+        path_of: Callable[[Lake, Capture], LakeFile],
+    ) -> pl.DataFrame:
+        """One frame of all current captures: those of this run as made, others as stored."""
+        return pl.concat(
+            made(self._fresh[item.capture_id])
+            if item.capture_id in self._fresh
+            else self.lake.read(path_of(self.lake, item))
+            for item in self.known.current.values()
+        )
+
+    def _rule_rejects(self) -> pl.DataFrame:
+        """Rows that break a rule: as stored where that still holds, else judged now."""
+        name = rejects.TABLE.name
+        if freshness(self.lake, name, self.week, self.known) is Freshness.FRESH:
+            return self.lake.read(part_of(self.lake, name, self.week))
+        return rejects.from_rules(self.split[1])

@@ -1,0 +1,90 @@
+"""What came of a week's build and of its checks.
+
+Belongs here: the results as values. How they come about stands in `week` and in the modules of
+checks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import date
+from enum import StrEnum
+from typing import Any
+
+from spine_assets.lake.base import LakeError, LakeUnavailable
+
+
+class BuildFailed(Exception):
+    """A week cannot be built; the message says why and what to do."""
+
+
+class NoInput(BuildFailed):
+    """A week has neither a usable file nor a capture."""
+
+
+class Severity(StrEnum):
+    """How bad a failed check is."""
+
+    WARN = "WARN"
+    ERROR = "ERROR"
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """The outcome of one check of one table's week.
+
+    Attributes:
+        summary: One sentence: what holds, or what is wrong and what to do next.
+        facts: Counts and figures, by name with units.
+        samples: Up to 20 rows that show it.
+        blocking: Set by the runner from the declaration.
+    """
+
+    table: str
+    check: str
+    passed: bool
+    summary: str
+    severity: Severity = Severity.ERROR
+    facts: dict[str, Any] = field(default_factory=dict)
+    samples: list[dict[str, Any]] = field(default_factory=list)
+    blocking: bool = False
+
+
+@dataclass(frozen=True)
+class TableBuilt:
+    """A table's week is published, or stood already and needed no work.
+
+    `data_version` depends on delivered content and code alone, never on times.
+    """
+
+    table: str
+    data_version: str
+    unchanged: bool
+    facts: dict[str, Any]
+
+
+@dataclass
+class WeekResult:
+    """What happened to a week, in order; `error` ended it early.
+
+    `later` are the checks that look back: they wait for `finish`, until the weeks before are
+    built too. `seconds` is how long it took, beside what else went on.
+    """
+
+    week: date
+    events: list[TableBuilt | CheckResult] = field(default_factory=list)
+    error: BuildFailed | LakeError | None = None
+    later: list[Callable[[], CheckResult]] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def finish(self) -> WeekResult:
+        """Run what waits."""
+        self.events += [check() for check in self.later]
+        self.later = []
+        return self
+
+    @property
+    def is_passing(self) -> bool:
+        """Whether the same week may succeed a little later with nothing changed."""
+        return isinstance(self.error, LakeUnavailable)

@@ -1,0 +1,59 @@
+"""Shares by tier, class and venue of a week: the little that the weeks after it compare with.
+
+A build keeps the totals of the weeks it has just built, so that the next week's checks need
+not read its file again.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from datetime import date
+
+import polars as pl
+
+from spine_assets.lake.base import Lake, LakeFile
+
+COLUMNS = ["tier", "venue_class", "mpid", "share_volume"]
+"""All that totals are made of."""
+_VENUES = "otc_venue_volume"
+_KEPT_WEEKS = 32  # more than weeks are looked back and built at once; one has a few hundred rows
+
+
+def totals(venues: pl.DataFrame) -> pl.DataFrame:
+    """`otc_venue_volume` of a week -> `share_volume` by tier, venue_class and mpid."""
+    return venues.group_by("tier", "venue_class", "mpid").agg(pl.col("share_volume").sum())
+
+
+class VenueTotals:
+    """Totals of stored weeks; what is kept of a week holds as long as its file is the same."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[LakeFile, tuple[object, pl.DataFrame]] = OrderedDict()
+
+    def of(self, lake: Lake, week: date) -> pl.DataFrame | None:
+        """The totals of a week as stored, or None where it is not.
+
+        Raises:
+            LakeError: its file is damaged.
+        """
+        part = lake.part(_VENUES, week)
+        stamp = lake.stamp(part)
+        if stamp is None:
+            return None
+        held = self._kept.get(part)
+        if held is None or held[0] != stamp:
+            held = (stamp, totals(lake.read(part, COLUMNS)))
+            self._keep(part, held)
+        return held[1]
+
+    def keep(self, lake: Lake, week: date, made: pl.DataFrame) -> None:
+        """Remember the totals of a week that was just published; hold its lock."""
+        part = lake.part(_VENUES, week)
+        stamp = lake.stamp(part)
+        if stamp is not None:
+            self._keep(part, (stamp, made))
+
+    def _keep(self, part: LakeFile, held: tuple[object, pl.DataFrame]) -> None:
+        self._kept[part] = held
+        while len(self._kept) > _KEPT_WEEKS:
+            self._kept.popitem(last=False)

@@ -1,0 +1,180 @@
+"""The arrival board: how far each tier of each week has come, and how each table stands.
+
+Told by the landing folder, the lake and FINRA's calendar.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Any
+
+from spine_assets.core.weeks import Tier, VenueClass, publication_day, weeks_between
+from spine_assets.lake.base import Lake
+from spine_assets.otc.captures import intake, pins
+from spine_assets.otc.captures import storage as captures
+from spine_assets.otc.captures.model import Capture, WeekCaptures, why_current
+from spine_assets.otc.delivery.deliveries import Delivery, Landing, Unusable
+from spine_assets.otc.state.versions import Freshness, freshness
+from spine_assets.otc.tables import raw
+from spine_assets.otc.tables.registry import TABLES
+
+
+class Arrival(StrEnum):
+    """How far a tier of a week has come.
+
+    `failed` is delivered, not loaded, and Dagster's last word on the week is a failure.
+    """
+
+    NOT_DUE = "not due"
+    OVERDUE = "overdue"
+    LANDED = "landed"
+    FAILED = "failed"
+    LOADED = "loaded"
+    CORRECTED = "corrected"
+
+
+@dataclass(frozen=True)
+class TierStatus:
+    """One tier of one week: its state, its due day and the classes loaded."""
+
+    state: Arrival
+    due: date
+    classes: tuple[VenueClass, ...]
+
+
+@dataclass(frozen=True)
+class WeekStatus:
+    """One week of the board."""
+
+    week_ending: date
+    tiers: dict[Tier, TierStatus]
+    tables: dict[str, Freshness]
+
+
+def board_weeks(lake: Lake, landing: Landing) -> list[date]:
+    """All weeks from the first to the last that has a file or a capture, newest last."""
+    held = {*landing.weeks(), *lake.weeks(raw.TABLE.name)}
+    return weeks_between(min(held), max(held)) if held else []
+
+
+def newest_complete(lake: Lake) -> date | None:
+    """The newest week in which all three tiers are built, told from the newest backwards."""
+    for week in reversed(lake.weeks("otc_venue_share")):
+        rows = lake.read(lake.part("otc_venue_share", week), ["is_complete"])
+        if rows.height and rows["is_complete"].all():
+            return week
+    return None
+
+
+def board(
+    lake: Lake, landing: Landing, today: date, weeks: list[date] | None = None
+) -> list[WeekStatus]:
+    """The weeks asked for, or all of the board; newest last."""
+    delivered: dict[date, list[Delivery]] = defaultdict(list)
+    for item in landing.deliveries:
+        delivered[item.placement.week_ending].append(item)
+    chosen = board_weeks(lake, landing) if weeks is None else weeks
+    return [_week(week, lake, delivered.get(week, []), today) for week in chosen]
+
+
+def with_failures(
+    rows: list[WeekStatus], states: Mapping[tuple[str, date], str | None]
+) -> list[WeekStatus]:
+    """The board, told of runs: what landed and whose run failed is `failed`.
+
+    Args:
+        rows: Weeks of the board.
+        states: Dagster's word by table and week (`history.table_states`).
+    """
+    return [
+        replace(row, tiers={tier: _failed(found) for tier, found in row.tiers.items()})
+        if states.get((raw.TABLE.name, row.week_ending)) == "failed"
+        else row
+        for row in rows
+    ]
+
+
+def _failed(found: TierStatus) -> TierStatus:
+    return replace(found, state=Arrival.FAILED) if found.state is Arrival.LANDED else found
+
+
+def doubtful(lake: Lake, landing: Landing, now: datetime) -> list[Unusable]:
+    """Deliveries that a run would refuse because their rows speak for another week."""
+    found = []
+    placed = (item.placement for item in landing.deliveries)
+    weeks = {place.week_ending for place in placed if place.alternative_week}
+    for week in sorted(weeks):
+        stored = captures.stored(lake, week)
+        pending = intake.uncaptured(landing.of_week(week), stored)
+        found += intake.take(pending, stored, lake, now).refused
+    return found
+
+
+def _week(week: date, lake: Lake, deliveries: list[Delivery], today: date) -> WeekStatus:
+    known = captures.known_of(lake, week)
+    stored = list(known.captures)
+    pending = intake.uncaptured(deliveries, stored)
+    tables = {t.name: freshness(lake, t.name, week, known) for t in TABLES}
+    if pending and tables["otc_raw"] is Freshness.FRESH:
+        tables = {name: _behind(state) for name, state in tables.items()}
+    return WeekStatus(week, _tiers(week, stored, pending, today), tables)
+
+
+def tiers_of(
+    week: date, known: WeekCaptures, landing: Landing, today: date
+) -> dict[Tier, TierStatus]:
+    """How far each tier of a week has come, told by what is known of it and what was delivered."""
+    pending = intake.uncaptured(landing.of_week(week), list(known.captures))
+    return _tiers(week, list(known.captures), pending, today)
+
+
+def _tiers(
+    week: date, stored: list[Capture], pending: list[Delivery], today: date
+) -> dict[Tier, TierStatus]:
+    return {tier: _tier(tier, week, stored, pending, today) for tier in Tier}
+
+
+def arrivals(lake: Lake, week: date) -> list[dict[str, Any]]:
+    """Every capture of a week: when it arrived, whether it counts, and why."""
+    current = captures.current_of(lake, week)
+    pinned = pins.chosen(pins.stored(lake, week))
+    return [
+        {
+            "week_ending": str(item.week_ending),
+            "tier": item.tier.value,
+            "venue_class": item.venue_class.value,
+            "captured_at": f"{item.captured_at:%Y-%m-%d %H:%M:%S}",
+            "capture_id": item.capture_id,
+            "rows": item.rows,
+            "rejects": item.reject_lines,
+            "last_update_date": str(item.last_update_date),
+            "current": why_current(item, current[item.key], pinned),
+            "source_file": item.source_file,
+        }
+        for item in captures.stored(lake, week)
+    ]
+
+
+def _behind(state: Freshness) -> Freshness:
+    return Freshness.STALE if state is Freshness.FRESH else state
+
+
+def _tier(
+    tier: Tier, week: date, stored: list[Capture], pending: list[Delivery], today: date
+) -> TierStatus:
+    due = publication_day(week, tier)
+    mine = [item for item in stored if item.tier == tier]
+    classes = tuple(sorted({item.venue_class for item in mine}))
+    if any(item.placement.tier == tier for item in pending):
+        state = Arrival.LANDED
+    elif len(mine) > len(classes):
+        state = Arrival.CORRECTED
+    elif mine:
+        state = Arrival.LOADED
+    else:
+        state = Arrival.OVERDUE if due < today else Arrival.NOT_DUE
+    return TierStatus(state, due, classes)

@@ -1,0 +1,113 @@
+"""Columns that several tables share, so that one quantity has one description."""
+
+from __future__ import annotations
+
+from spine_assets.core.tables import Column, Type
+from spine_assets.core.weeks import Tier, VenueClass
+
+_LEAST_SHARES = 0  # a volume below it is a reject, never a row
+
+WEEK_ENDING = Column(
+    "week_ending", Type.DATE, "Friday that names the Monday-to-Sunday trading week"
+)
+TIER = Column("tier", Type.TEXT, "FINRA's group of issues", isin=tuple(t.value for t in Tier))
+VENUE_CLASS = Column(
+    "venue_class",
+    Type.TEXT,
+    "ATS (alternative trading system) or NON_ATS (broker-dealer outside one)",
+    isin=tuple(c.value for c in VenueClass),
+)
+SYMBOL = Column("symbol", Type.TEXT, "Issue symbol as FINRA writes it; case matters")
+MPID = Column(
+    "mpid",
+    Type.TEXT,
+    "Venue: the MPID of an ATS; for a firm outside an ATS CRD and its number, else FIRM: and its "
+    "name; DE_MINIMIS for FINRA's pool of small firms, which is a bucket and no venue",
+)
+VENUE_NAME = Column("venue_name", Type.TEXT, "Venue or firm name, without its MPID in front")
+ISSUE_NAME = Column("issue_name", Type.TEXT, "Issue name as delivered")
+SOURCE_FILE = Column("source_file", Type.TEXT, "Delivered file, path below the landing folder")
+SOURCE_LINE = Column("source_line", Type.COUNT, "Line of the file, header = 1", "line", ge=1)
+CAPTURED_AT = Column("captured_at", Type.TIMESTAMP, "First commit of this content", "UTC")
+RECORD_HASH = Column(
+    "record_hash", Type.TEXT, "xxh3-128 (hex) of the eight delivered fields, joined by |"
+)
+CAPTURE_ID = Column(
+    "capture_id", Type.TEXT, "The capture: its time (UTC), then 12 hex of its sha256"
+)
+BUILD_ID = Column(
+    "capture_id",
+    Type.TEXT,
+    "The build: its time (UTC), then 12 hex of its input captures and code version",
+)
+INPUT_MIN = Column("input_min_capture_id", Type.TEXT, "Least capture among the row's inputs")
+INPUT_MAX = Column("input_max_capture_id", Type.TEXT, "Greatest capture among the row's inputs")
+LAST_UPDATE_DATE = Column(
+    "last_update_date", Type.DATE, "Day FINRA last changed this aggregate (not a trading week)"
+)
+
+
+def shares(name: str, description: str, *, nullable: bool = False) -> Column:
+    """An exact count of shares."""
+    return Column(name, Type.SHARES, description, "shares", nullable=nullable, ge=_LEAST_SHARES)
+
+
+def trades(name: str, description: str) -> Column:
+    """A count of trades."""
+    return Column(name, Type.COUNT, description, "trades", ge=0)
+
+
+def percentage(name: str, description: str) -> Column:
+    """A share of a total; null when the total is 0."""
+    return Column(name, Type.RATIO, description, "percent, 0-100", nullable=True, ge=0, le=100)
+
+
+def average_trade_size() -> Column:
+    """Shares per trade; null when there is no trade."""
+    return Column(
+        "avg_trade_size",
+        Type.RATIO,
+        "Shares per trade, null without trades",
+        "shares/trade",
+        nullable=True,
+        ge=0,
+    )
+
+
+def shares_sum(name: str, description: str, *, nullable: bool = False) -> Column:
+    """An exact sum of shares."""
+    return Column(name, Type.SHARES_SUM, description, "shares", nullable=nullable, ge=_LEAST_SHARES)
+
+
+def change(name: str, description: str, unit: str = "percent") -> Column:
+    """A difference, of either sign; null where two weeks cannot be compared."""
+    return Column(name, Type.RATIO, description, unit, nullable=True)
+
+
+def trading_days(name: str = "trading_days", *, nullable: bool = False) -> Column:
+    """Days of a week on which the exchanges were open."""
+    return Column(
+        name,
+        Type.COUNT,
+        "Days of the week on which the New York exchanges were open, 5 but for holidays"
+        if name == "trading_days"
+        else "The same of the prior week",
+        "days",
+        nullable=nullable,
+        ge=0,
+        le=5,  # Monday to Friday
+    )
+
+
+IS_COMPLETE = Column("is_complete", Type.FLAG, "All three tiers of the week are loaded")
+IS_COMPARABLE = Column(
+    "is_comparable",
+    Type.FLAG,
+    "There is a prior week, and the same is loaded in both",
+)
+PRIOR_WEEK = Column(
+    "prior_week_ending",
+    Type.DATE,
+    "Nearest earlier loaded week, at most 4 weeks before; null when there is none",
+    nullable=True,
+)

@@ -1,0 +1,131 @@
+"""`otc_raw`: every line of every capture that could be typed, as delivered."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import polars as pl
+
+from spine_assets.core.tables import Check, Column, Table, Type, conform, polars_type
+from spine_assets.core.weeks import VenueClass
+from spine_assets.otc.tables import columns as c
+from spine_assets.otc.tables.check_texts import SCHEMA, SCHEMA_REMEDY
+
+TABLE = Table(
+    name="otc_raw",
+    description="Lines as FINRA delivered them, typed and otherwise untouched. Captures are "
+    "append-only: a corrected file adds a capture, the earlier one stays. For the current "
+    "capture of each tier and class alone, query the view otc_raw_current.",
+    grain="one accepted line of one capture (a delivered file's content)",
+    key=("capture_id", "source_line"),
+    sort=("capture_id", "source_line"),
+    code_version="1",
+    columns=(
+        c.CAPTURE_ID,
+        c.WEEK_ENDING,
+        Column("tier", Type.TEXT, "tierDescription as delivered"),
+        Column("symbol", Type.TEXT, "Issue symbol as delivered; may be blank"),
+        c.ISSUE_NAME,
+        Column("venue_name", Type.TEXT, "marketParticipantName as delivered"),
+        Column("mpid", Type.TEXT, "MPID as delivered, null when blank", nullable=True),
+        Column("firm_crd", Type.TEXT, "firmCRDNumber, null where not delivered", nullable=True),
+        c.VENUE_CLASS,
+        Column("summary_type", Type.TEXT, "summaryTypeCode, null where none", nullable=True),
+        # No lower bound: a negative figure stands here as delivered and is a rule reject.
+        Column("share_volume", Type.SHARES, "Shares executed in the week", "shares"),
+        Column("trade_count", Type.COUNT, "Trades executed in the week", "trades"),
+        Column("notional", Type.SHARES, "totalNotionalSum", "US dollars", nullable=True),
+        c.LAST_UPDATE_DATE,
+        Column("initial_published_date", Type.DATE, "First publication", nullable=True),
+        Column("last_reported_date", Type.DATE, "Last day a firm sent data", nullable=True),
+        c.RECORD_HASH,
+        c.SOURCE_FILE,
+        c.SOURCE_LINE,
+        c.CAPTURED_AT,
+    ),
+    checks=(
+        Check(
+            "conservation",
+            "Lines, rows and shares of each file are all accounted for: lines (counted on the "
+            "bytes, not by the parser) = header + blank + rows + parse rejects.",
+            remedy="The parser lost or invented a line. Keep the file that "
+            "`spine anomalies --week WEEK` names, and report it with that sample. What was "
+            "published before stays.",
+            blocking=True,
+        ),
+        Check("schema", SCHEMA, remedy=SCHEMA_REMEDY, blocking=True),
+        Check(
+            "delivery",
+            "Every tier and usual class arrived by its publication day, no file looks cut or "
+            "misplaced, none is unusable, and each later capture counts or was decided on.",
+            remedy="Each finding says what to do: `spine fetch --week WEEK`, or a download dropped "
+            "into the landing folder, brings what is late, missing or cut. `spine status` lists "
+            "files that cannot be used, and why. `spine captures use CAPTURE_ID` decides which "
+            "capture counts or accepts one that looks odd; then `spine backfill WEEK`.",
+        ),
+        Check(
+            "rejects",
+            "No line was turned away; a warning up to 1% of the week's lines, an error above.",
+            remedy="`spine query \"FROM otc_rejects WHERE week_ending = 'WEEK'\"` shows each line "
+            "with its reason, and the data dictionary what to do for each reason. A corrected "
+            "file, dropped in or fetched with `spine fetch --week WEEK`, takes the place of the "
+            "old one. Above 1% of the lines suspect the whole file.",
+        ),
+    ),
+)
+
+_TEXT_OR_NULL = {
+    "mpid": "MPID",
+    "firm_crd": "firmCRDNumber",
+    "summary_type": "summaryTypeCode",
+}
+_VALUE_OR_NULL = {
+    "notional": "totalNotionalSum",
+    "initial_published_date": "initialPublishedDate",
+    "last_reported_date": "lastReportedDate",
+}
+
+
+def build(rows: pl.DataFrame, venue_class: VenueClass, stamp: dict[str, Any]) -> pl.DataFrame:
+    """Typed rows of one file -> `otc_raw` rows of its capture.
+
+    Args:
+        rows: Typed rows under the delivered names (`file_format.ParsedFile.rows`).
+        venue_class: Class of the file.
+        stamp: capture_id, week_ending, source_file and captured_at.
+    """
+    present = set(rows.columns)
+
+    def text_or_null(name: str) -> pl.Expr:
+        if name not in present:
+            return pl.lit(None, pl.String)
+        return pl.when(pl.col(name) != "").then(pl.col(name))
+
+    frame = rows.select(
+        tier="tierDescription",
+        symbol="issueSymbolIdentifier",
+        issue_name="issueName",
+        venue_name="marketParticipantName",
+        share_volume="totalWeeklyShareQuantity",
+        trade_count="totalWeeklyTradeCount",
+        last_update_date="lastUpdateDate",
+        record_hash="record_hash",
+        source_line="source_line",
+        venue_class=pl.lit(venue_class.value),
+        **{name: text_or_null(source) for name, source in _TEXT_OR_NULL.items()},
+        **{
+            name: pl.col(source) if source in present else _null(name)
+            for name, source in _VALUE_OR_NULL.items()
+        },
+        **{name: pl.lit(value) for name, value in stamp.items()},
+    )
+    return conform(frame, TABLE)
+
+
+def participant() -> pl.Expr:
+    """Who executed a raw row, however it is called: MPID, else CRD, else name."""
+    return pl.coalesce("mpid", "firm_crd", "venue_name")
+
+
+def _null(name: str) -> pl.Expr:
+    return pl.lit(None, polars_type(TABLE.column(name).type))

@@ -1,0 +1,193 @@
+"""`otc_symbol_summary`: each symbol's week off-exchange, and how concentrated it was.
+
+HHI is the Herfindahl-Hirschman index, the sum of squared venue shares. Firms pooled in
+the De Minimis bucket cannot be told apart, so `hhi` leaves them out of the squares (a
+lower bound) and `hhi_high` takes the bucket for one firm (an upper bound).
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+from spine_assets.core.tables import Check, Column, Rule, Table, Type, conform
+from spine_assets.core.weeks import VenueClass
+from spine_assets.otc.tables import columns as c
+from spine_assets.otc.tables import run_figures
+from spine_assets.otc.tables.check_texts import RECONCILES_REMEDY, SCHEMA, SCHEMA_REMEDY
+from spine_assets.otc.tables.row_rules import DE_MINIMIS
+from spine_assets.otc.tables.venue_volume import average_trade_size
+
+_HHI_CEILING = 1 + 1e-12  # sums of squared fractions may exceed 1 by rounding
+
+
+def _hhi(name: str, description: str) -> Column:
+    return Column(name, Type.RATIO, description, "0-1", nullable=True, ge=0, le=_HHI_CEILING)
+
+
+_VOLUME = (("otc_venue_volume", "share_volume"),)
+_BY_VENUE = (*_VOLUME, ("otc_venue_volume", "mpid"))
+
+TABLE = Table(
+    name="otc_symbol_summary",
+    description="A symbol's week over all venues: volume, trades, ATS and non-ATS parts, the "
+    "top venue and the concentration (HHI). Of reported off-exchange volume only.",
+    grain="week x tier x symbol",
+    key=("week_ending", "tier", "symbol"),
+    sort=("symbol", "tier"),
+    deps=("otc_venue_volume",),
+    code_version="2",  # 2: squares of the HHI are added in another order
+    figures=run_figures.of_symbol_summary,
+    columns=(
+        c.WEEK_ENDING,
+        c.TIER,
+        c.SYMBOL,
+        c.shares("total_volume", "Shares over all venues, bucket included"),
+        c.trades("total_trades", "Trades over all venues, bucket included"),
+        Column("venue_count", Type.COUNT, "Identified venues, bucket not counted", "venues", ge=0),
+        c.average_trade_size(),
+        c.shares(
+            "ats_volume",
+            "Shares on alternative trading systems; 0 also where no ATS file of the tier is loaded",
+        ),
+        c.shares(
+            "non_ats_volume",
+            "Shares of broker-dealers outside ATSs, bucket included; 0 also where no such file of "
+            "the tier is loaded",
+        ),
+        Column(
+            "top_mpid",
+            Type.TEXT,
+            "Identified venue of the largest volume, ties by mpid",
+            nullable=True,
+        ),
+        c.percentage("top_share_pct", "That venue's part of total_volume"),
+        _hhi("hhi", "Sum of squared shares of identified venues in total_volume"),
+        _hhi("hhi_high", "hhi plus the squared share of the De Minimis bucket"),
+        c.BUILD_ID,
+        c.INPUT_MIN,
+        c.INPUT_MAX,
+    ),
+    checks=(
+        Check(
+            "schema",
+            SCHEMA + " HHI is in 0-1, percentages in 0-100, ATS and non-ATS add up.",
+            remedy=SCHEMA_REMEDY,
+            blocking=True,
+        ),
+        Check(
+            "reconciles",
+            "Totals by tier and symbol equal those of otc_venue_volume, counted by DuckDB on "
+            "the files to be published.",
+            remedy=RECONCILES_REMEDY,
+            blocking=True,
+        ),
+    ),
+    rules=(
+        Rule(
+            "ats_volume + non_ats_volume = total_volume",
+            lambda: pl.col("ats_volume") + pl.col("non_ats_volume") == pl.col("total_volume"),
+        ),
+        Rule("hhi <= hhi_high", lambda: (pl.col("hhi") <= pl.col("hhi_high")).fill_null(True)),
+    ),
+    lineage={
+        "week_ending": (("otc_venue_volume", "week_ending"),),
+        "tier": (("otc_venue_volume", "tier"),),
+        "symbol": (("otc_venue_volume", "symbol"),),
+        "total_volume": _VOLUME,
+        "total_trades": (("otc_venue_volume", "trade_count"),),
+        "venue_count": (("otc_venue_volume", "mpid"),),
+        "avg_trade_size": (*_VOLUME, ("otc_venue_volume", "trade_count")),
+        "ats_volume": (*_VOLUME, ("otc_venue_volume", "venue_class")),
+        "non_ats_volume": (*_VOLUME, ("otc_venue_volume", "venue_class")),
+        "top_mpid": _BY_VENUE,
+        "top_share_pct": _BY_VENUE,
+        "hhi": _BY_VENUE,
+        "hhi_high": _BY_VENUE,
+    },
+)
+
+_GROUP = ("week_ending", "tier", "symbol")
+
+
+def build(venues: pl.DataFrame, inputs: pl.DataFrame, build_id: str) -> pl.DataFrame:
+    """`otc_venue_volume` of a week -> `otc_symbol_summary`.
+
+    Args:
+        venues: The week's venue rows, in the order of their table.
+        inputs: tier, venue_class and input_capture_id of each current capture.
+        build_id: Written as `capture_id`.
+    """
+    volume, trades = pl.col("share_volume"), pl.col("trade_count")
+    # Rows of a symbol stand together, so that a number tells them apart: the fastest key.
+    changed = pl.any_horizontal(pl.col(name) != pl.col(name).shift(1) for name in TABLE.sort)
+    rows = venues.select(
+        *_GROUP,
+        "mpid",
+        volume,
+        trades,
+        group=changed.fill_null(False).cum_sum().set_sorted(),
+        ats=pl.col("venue_class") == VenueClass.ATS.value,
+        identified=pl.col("mpid") != DE_MINIMIS,
+    )
+    square = volume.cast(pl.Float64) ** 2
+    summary = (
+        rows.with_columns(
+            _ats=pl.when("ats").then(volume).otherwise(0),
+            _known=pl.when("identified").then(volume),
+            _known_square=pl.when("identified").then(square).otherwise(0.0),
+            _square=square,
+        )
+        .group_by("group", maintain_order=True)
+        .agg(
+            pl.first(*_GROUP),
+            total_volume=volume.sum(),
+            total_trades=trades.sum(),
+            venue_count=pl.col("identified").sum().cast(pl.Int64),
+            ats_volume=pl.col("_ats").sum(),
+            # Squares are added in the order of the rows, whatever the number of threads.
+            _known_squares=pl.col("_known_square").sum(),
+            _squares=pl.col("_square").sum(),
+            _top=pl.col("_known").max(),
+            _in_ats=pl.col("ats").any(),
+            _in_others=pl.col("ats").not_().any(),
+        )
+    )
+    leading = rows.filter(pl.col("identified") & (volume == summary["_top"].gather(rows["group"])))
+    tops = leading.group_by("group").agg(top_mpid=pl.col("mpid").min())
+    total = pl.col("total_volume")
+    traded, all_squared = pl.when(total > 0), total.cast(pl.Float64) ** 2
+    frame = (
+        summary.join(tops, on="group", how="left", maintain_order="left")
+        .join(_captures_by_tier(inputs), on="tier", how="left", maintain_order="left")
+        .with_columns(
+            # Of nothing a share is unknown, not zero.
+            hhi=traded.then(pl.col("_known_squares") / all_squared),
+            hhi_high=traded.then(pl.col("_squares") / all_squared),
+            top_share_pct=traded.then(
+                pl.col("_top").cast(pl.Float64) / total.cast(pl.Float64) * 100
+            ),
+            non_ats_volume=total - pl.col("ats_volume"),
+            avg_trade_size=average_trade_size("total_volume", "total_trades"),
+            capture_id=pl.lit(build_id),
+            input_min_capture_id=pl.min_horizontal(_capture_ids()),
+            input_max_capture_id=pl.max_horizontal(_capture_ids()),
+        )
+    )
+    return conform(frame, TABLE)
+
+
+def _captures_by_tier(inputs: pl.DataFrame) -> pl.DataFrame:
+    """The captures of each tier side by side: `tier`, `ATS` and `NON_ATS`."""
+    of_class = [
+        pl.col("input_capture_id").filter(pl.col("venue_class") == item.value).first().alias(item)
+        for item in VenueClass
+    ]
+    return inputs.group_by("tier").agg(of_class)
+
+
+def _capture_ids() -> list[pl.Expr]:
+    """The captures that a symbol has rows of."""
+    return [
+        pl.when("_in_ats").then(pl.col(VenueClass.ATS.value)),
+        pl.when("_in_others").then(pl.col(VenueClass.NON_ATS.value)),
+    ]

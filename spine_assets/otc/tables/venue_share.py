@@ -1,0 +1,169 @@
+"""`otc_venue_share`: each venue's part of a week's reported off-exchange volume.
+
+The feed holds no exchange volume, so no figure here is a share of all trading.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+from spine_assets.core.tables import Check, Column, Rule, Table, Type, conform
+from spine_assets.core.weeks import Tier
+from spine_assets.otc.tables import columns as c
+from spine_assets.otc.tables import run_figures
+from spine_assets.otc.tables.check_texts import RECONCILES_REMEDY, SCHEMA, SCHEMA_REMEDY
+from spine_assets.otc.tables.row_rules import DE_MINIMIS
+
+_ROUNDING_POINTS = 1e-6  # thousands of DOUBLE parts add up to 100 within far less
+_VOLUME = (("otc_venue_volume", "share_volume"),)
+_BY_CLASS = (*_VOLUME, ("otc_venue_volume", "venue_class"))
+
+TABLE = Table(
+    name="otc_venue_share",
+    description="A venue's week over all symbols and loaded tiers: volume, rank and share of "
+    "the reported off-exchange volume loaded for the week (not of all trading). Compare weeks "
+    "only where is_complete is true and the same classes are in; across differing classes use "
+    "class_share_pct.",
+    grain="week x venue",
+    key=("week_ending", "mpid"),
+    sort=("mpid",),
+    deps=("otc_venue_volume",),
+    code_version="1",
+    figures=run_figures.of_venue_share,
+    columns=(
+        c.WEEK_ENDING,
+        c.MPID,
+        c.VENUE_CLASS,
+        c.VENUE_NAME,
+        c.shares("total_volume", "Shares over all symbols"),
+        c.trades("total_trades", "Trades over all symbols"),
+        Column("symbol_count", Type.COUNT, "Symbols traded by the venue", "symbols", ge=0),
+        c.percentage("market_share_pct", "Part of all reported off-exchange shares loaded"),
+        c.percentage("class_share_pct", "Part of the shares loaded of its class"),
+        Column(
+            "rank",
+            Type.COUNT,
+            "1 = largest total_volume, ties share a rank (1-1-3); null for the bucket",
+            nullable=True,
+            ge=1,
+        ),
+        Column("tiers", Type.TEXT_LIST, "Tiers loaded for the week, sorted"),
+        Column("is_complete", Type.FLAG, "All three tiers are loaded"),
+        c.BUILD_ID,
+        c.INPUT_MIN,
+        c.INPUT_MAX,
+    ),
+    checks=(
+        Check(
+            "schema",
+            SCHEMA + " Shares add up to 100, ranks start at 1.",
+            remedy=SCHEMA_REMEDY,
+            blocking=True,
+        ),
+        Check(
+            "reconciles",
+            "Totals by venue equal those of otc_venue_volume, counted by DuckDB on the files "
+            "to be published.",
+            remedy=RECONCILES_REMEDY,
+            blocking=True,
+        ),
+        Check(
+            "share_shift",
+            "No venue's share of its class moved over 10 points against the nearest earlier "
+            "week within four, like tiers and classes only.",
+            remedy="`spine query \"FROM otc_venue_share WHERE mpid = 'MPID' ORDER BY week_ending "
+            "DESC LIMIT 8\"` shows the venue's last weeks. A venue that opened, closed or moved "
+            "its flow is right as it is; otherwise ask FINRA again: "
+            "`spine fetch --week WEEK --recheck`.",
+            compares_weeks=True,
+        ),
+    ),
+    rules=(
+        Rule("market_share_pct adds up to 100", lambda: _adds_up(pl.col("market_share_pct"))),
+        Rule(
+            "class_share_pct adds up to 100 in each class",
+            lambda: _adds_up(pl.col("class_share_pct"), over="venue_class"),
+        ),
+        Rule(
+            "the largest identified venue has rank 1",
+            lambda: pl.col("rank").min().fill_null(1) == 1,
+        ),
+        Rule(
+            "only the bucket has no rank",
+            lambda: pl.col("rank").is_null() == (pl.col("mpid") == DE_MINIMIS),
+        ),
+    ),
+    lineage={
+        "week_ending": (("otc_venue_volume", "week_ending"),),
+        "mpid": (("otc_venue_volume", "mpid"),),
+        "venue_class": (("otc_venue_volume", "venue_class"),),
+        "venue_name": (("otc_venue_volume", "venue_name"),),
+        "total_volume": _VOLUME,
+        "total_trades": (("otc_venue_volume", "trade_count"),),
+        "symbol_count": (("otc_venue_volume", "symbol"),),
+        "market_share_pct": _VOLUME,
+        "class_share_pct": _BY_CLASS,
+        "rank": _VOLUME,
+        "tiers": (("otc_venue_volume", "tier"),),
+        "is_complete": (("otc_venue_volume", "tier"),),
+    },
+)
+
+
+def build(venues: pl.DataFrame, inputs: pl.DataFrame, build_id: str) -> pl.DataFrame:
+    """`otc_venue_volume` of a week -> `otc_venue_share`.
+
+    Args:
+        venues: The week's venue rows, in the order of their table.
+        inputs: tier, venue_class and input_capture_id of each current capture.
+        build_id: Written as `capture_id`.
+    """
+    tiers = venues["tier"].unique().sort().to_list()
+    # Small numbers for long texts: symbols are counted, and the rows of one stand together.
+    symbol_changed = (pl.col("symbol") != pl.col("symbol").shift(1)).fill_null(False)
+    by_name = (
+        venues.with_columns(_symbol=symbol_changed.cum_sum())
+        .group_by("week_ending", "tier", "venue_class", "mpid", "venue_name")
+        .agg(
+            pl.col("share_volume").sum(),
+            pl.col("trade_count").sum(),
+            pl.col("last_update_date").max(),
+            pl.col("_symbol").unique(),
+        )
+    )
+    shares = (
+        by_name.join(inputs, on=["tier", "venue_class"], how="left")
+        .group_by("week_ending", "mpid", "venue_class")
+        .agg(
+            # A venue may be renamed between its rows: the latest name stands.
+            venue_name=pl.col("venue_name").sort_by("last_update_date", "venue_name").last(),
+            total_volume=pl.col("share_volume").sum(),
+            total_trades=pl.col("trade_count").sum(),
+            symbol_count=pl.col("_symbol").explode().n_unique().cast(pl.Int64),
+            input_min_capture_id=pl.col("input_capture_id").min(),
+            input_max_capture_id=pl.col("input_capture_id").max(),
+        )
+    )
+    volume = pl.col("total_volume")
+    ranked = pl.when(pl.col("mpid") != DE_MINIMIS).then(volume)
+    frame = shares.with_columns(
+        market_share_pct=_percent(volume, volume.sum()),
+        class_share_pct=_percent(volume, volume.sum().over("venue_class")),
+        rank=ranked.rank("min", descending=True).cast(pl.Int64),
+        tiers=pl.lit(tiers, pl.List(pl.String)),
+        is_complete=pl.lit(len(tiers) == len(Tier)),
+        capture_id=pl.lit(build_id),
+    )
+    return conform(frame, TABLE)
+
+
+def _adds_up(part: pl.Expr, over: str | None = None) -> pl.Expr:
+    """Parts add up to 100, or are all null because the total is 0."""
+    total, known = part.sum(), part.count()
+    if over is not None:
+        total, known = total.over(over), known.over(over)
+    return ((total - 100).abs() < _ROUNDING_POINTS) | (known == 0)
+
+
+def _percent(part: pl.Expr, total: pl.Expr) -> pl.Expr:
+    return pl.when(total > 0).then(part.cast(pl.Float64) / total.cast(pl.Float64) * 100)

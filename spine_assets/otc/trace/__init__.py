@@ -1,0 +1,1 @@
+"""From a number to the delivered lines it comes from, and on."""

@@ -1,0 +1,158 @@
+"""What a trace is: lines, rejected lines, and the stored figures that the lines are part of.
+
+Values alone. Does not belong here: finding them (`otc.trace`, `otc.feeds`) and printing them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+
+from spine_assets.core.tables import exact_total
+from spine_assets.otc.state.versions import Freshness
+from spine_assets.otc.trace.source_lines import FileIs, TextIs
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of `otc_raw`.
+
+    Attributes:
+        mpid: The venue as `otc_venue_volume` names it; None where the line names none.
+        counts: It is in the derived tables: its capture is current and it breaks no rule.
+        capture_counts: Whether its capture is current, and why: `yes: ...` or `no: ...`.
+        reason: The rule that it breaks, within its own capture.
+        raw_text: The delivered line, only where it was proved.
+        raw_text_is: Where that text is from; where there is none, why.
+        file_is: What became of the file since.
+    """
+
+    tier: str
+    venue_class: str
+    mpid: str | None
+    venue_name: str
+    issue_name: str
+    share_volume: Decimal
+    trade_count: int
+    last_update_date: date
+    counts: bool
+    capture_counts: str
+    reason: str | None
+    capture_id: str
+    captured_at: datetime
+    source_file: str
+    source_line: int
+    record_hash: str
+    raw_text: str | None
+    raw_text_is: TextIs
+    file_is: FileIs
+
+    @property
+    def accepted(self) -> bool:
+        """Whether it breaks no rule; then it is counted as long as its capture is."""
+        return self.reason is None
+
+
+@dataclass(frozen=True)
+class Reject:
+    """One line of `otc_rejects` that names the symbol; no table counts it."""
+
+    stage: str
+    reason: str
+    field: str | None
+    detail: str
+    share_volume: Decimal | None
+    raw_line: str
+    tier: str
+    venue_class: str
+    capture_id: str
+    captured_at: datetime
+    capture_counts: str
+    source_file: str
+    source_line: int
+    file_is: FileIs
+
+
+@dataclass(frozen=True)
+class LinePart:
+    """What a line is of a figure: its place in `Trace.lines`, shares, percent of the figure."""
+
+    line: int
+    shares: Decimal
+    pct: float | None
+
+
+@dataclass(frozen=True)
+class Contribution:
+    """One figure of a stored row, with the traced lines that are part of it.
+
+    Attributes:
+        key: What identifies the row within its week.
+        figure: Name of the column.
+        value: Shares; None where the table has none.
+        parts: The lines, each with its part; none where the row is older than its captures.
+        capture_id: The build that wrote the row.
+        agrees: Whether the rows that the figure is made of add up to it, as they are stored;
+            None where that is not told here (`otc_restatements` has a check of its own).
+    """
+
+    table: str
+    key: dict[str, str | int]
+    figure: str
+    value: Decimal | None
+    parts: tuple[LinePart, ...]
+    capture_id: str
+    agrees: bool | None
+
+    @property
+    def shares(self) -> Decimal:
+        """Shares of the traced lines in it."""
+        return exact_total(part.shares for part in self.parts)
+
+    @property
+    def pct(self) -> float | None:
+        """Percent of the figure that the traced lines are."""
+        return percent_of(self.shares, self.value)
+
+
+@dataclass(frozen=True)
+class TierSum:
+    """Lines of a tier that count, against the stored total; `total_volume` None: no such row."""
+
+    tier: str
+    lines: int
+    shares: Decimal
+    total_volume: Decimal | None
+
+    @property
+    def agrees(self) -> bool:
+        """Whether they are equal, exactly."""
+        return self.shares == self.total_volume
+
+
+@dataclass(frozen=True)
+class Trace:
+    """All that is known of a symbol's week.
+
+    Attributes:
+        lines: Those that count first, the most shares first.
+        rejects: Lines that no table counts.
+        contributions: Stored rows that the lines are part of.
+        sums: By tier, whether the lines that count add up to the stored total, exactly; over
+            all venues, whichever were asked for.
+        freshness: By derived table: fresh, stale (older than its captures) or missing.
+    """
+
+    symbol: str
+    week_ending: date
+    lines: tuple[Line, ...]
+    rejects: tuple[Reject, ...]
+    contributions: tuple[Contribution, ...]
+    sums: tuple[TierSum, ...]
+    freshness: dict[str, Freshness]
+
+
+def percent_of(shares: Decimal, value: Decimal | None) -> float | None:
+    """Percent of a figure that some shares are; None where there is no figure or it is 0."""
+    return float(shares) / float(value) * 100 if value else None

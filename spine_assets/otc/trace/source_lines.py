@@ -1,0 +1,149 @@
+"""The delivered text of captured lines, read again from the landing folder and verified.
+
+A text is given only where it is proved: the file's content has the sha256 of the capture and
+the line's fields have the record hash of the row; or fields written again from the row have
+that hash. Belongs here: finding the file, its lines, the proof. Does not belong here: which lines
+are asked for (`otc.trace`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+import polars as pl
+
+from spine_assets.otc.captures.model import Capture
+from spine_assets.otc.delivery import field_types
+from spine_assets.otc.delivery.archives import MEMBER_MARK, read_contents
+from spine_assets.otc.delivery.field_types import DELIVERED
+from spine_assets.otc.delivery.file_format import SEPARATOR, FileRefused, opened
+from spine_assets.otc.tables import rejects
+
+_FIRST_LINE = 2  # of a file whose header is its first line
+
+
+class FileIs(StrEnum):
+    """What became of a capture's file since it was captured."""
+
+    UNCHANGED = "unchanged"
+    GONE = "gone"
+    CHANGED = "changed"
+    UNREADABLE = "unreadable"
+
+
+class TextIs(StrEnum):
+    """Where the text of a line is from; where there is none, why."""
+
+    AS_DELIVERED = "as delivered"
+    """The line of the file, without its line end."""
+    REBUILT = "rebuilt, hash equal"
+    """FINRA's eight fields in the order of its header, written again from the row."""
+    GONE = "file is gone"
+    CHANGED = "file was changed"
+    UNREADABLE = "file is unreadable"
+
+
+_NO_TEXT = {
+    FileIs.UNCHANGED: TextIs.CHANGED,  # the line is not the one that was hashed
+    FileIs.GONE: TextIs.GONE,
+    FileIs.CHANGED: TextIs.CHANGED,
+    FileIs.UNREADABLE: TextIs.UNREADABLE,
+}
+
+
+@dataclass(frozen=True)
+class Delivered:
+    """A capture's file as it lies in the landing folder now; lines only where it is unchanged."""
+
+    state: FileIs
+    header: tuple[str, ...] = DELIVERED
+    first_line: int = _FIRST_LINE
+    lines: tuple[bytes, ...] = ()
+
+    def line(self, number: int) -> str | None:
+        """The text of a line of the file, header = 1; None where there is no such text."""
+        place = number - self.first_line
+        if not 0 <= place < len(self.lines):
+            return None
+        try:
+            return self.lines[place].decode("utf-8")
+        except UnicodeDecodeError:
+            return None
+
+
+def find(landing: Path, capture: Capture) -> Delivered:
+    """Look for a capture's content where it was delivered."""
+    damaged = False
+    for path, member in _places(landing, capture.source_file):
+        try:
+            for name, content in read_contents(path, member):
+                if name != member or isinstance(content, FileRefused):
+                    continue
+                if hashlib.sha256(content).hexdigest() == capture.sha256:
+                    _, lead, header, body = opened(content)
+                    lines = tuple(body.split(b"\n"))
+                    return Delivered(FileIs.UNCHANGED, header, lead + _FIRST_LINE, lines)
+            damaged = True
+        except FileRefused:
+            damaged = True
+        except OSError:
+            return Delivered(FileIs.UNREADABLE)
+    return Delivered(FileIs.CHANGED if damaged else FileIs.GONE)
+
+
+def texts(delivered: Delivered, rows: pl.DataFrame) -> list[tuple[str | None, TextIs]]:
+    """The proved text of each row of a capture, and where it is from.
+
+    Args:
+        delivered: The capture's file (`find`).
+        rows: Rows of `otc_raw`, all of that capture.
+    """
+    numbers, hashes = rows["source_line"].to_list(), rows["record_hash"].to_list()
+    found = [delivered.line(number) for number in numbers]
+    fields = [_fields(text, delivered.header) for text in found]
+    in_file = field_types.record_hash(_frame(fields)).to_list()
+    again = rows.select(line=rejects.written_again())
+    rebuilt = field_types.record_hash(again).to_list()
+    told: list[tuple[str | None, TextIs]] = []
+    for place, wanted in enumerate(hashes):
+        if found[place] is not None and in_file[place] == wanted:
+            told.append((found[place], TextIs.AS_DELIVERED))
+        elif rebuilt[place] == wanted:
+            told.append((again["line"][place], TextIs.REBUILT))
+        else:
+            told.append((None, _NO_TEXT[delivered.state]))
+    return told
+
+
+def field(line: str, header: tuple[str, ...], name: str) -> str | None:
+    """A field of a line, trimmed; None where the line is too short to have it."""
+    fields = line.split(SEPARATOR)
+    place = header.index(name)
+    return fields[place].strip(field_types.SPACES) if place < len(fields) else None
+
+
+def _fields(text: str | None, header: tuple[str, ...]) -> list[str | None]:
+    """FINRA's eight fields of a line in their order; nothing where it has not all of them."""
+    cut = text.split(SEPARATOR) if text is not None else []
+    if len(cut) != len(header):
+        return [None] * len(DELIVERED)
+    return [cut[header.index(name)] for name in DELIVERED]
+
+
+def _frame(fields: list[list[str | None]]) -> pl.DataFrame:
+    return pl.DataFrame(fields, schema=dict.fromkeys(DELIVERED, pl.String), orient="row")
+
+
+def _places(landing: Path, source_file: str) -> Iterator[tuple[Path, str | None]]:
+    """Each file and member that a stored name can mean and that is there."""
+    root = landing.resolve()
+    pieces = source_file.split(MEMBER_MARK)
+    for end in range(len(pieces), 0, -1):  # a name may hold the mark itself
+        path = landing / MEMBER_MARK.join(pieces[:end])
+        # A stored name must not lead out of the folder, as no delivered one may.
+        if path.is_file() and path.resolve().is_relative_to(root):
+            yield path, MEMBER_MARK.join(pieces[end:]) or None

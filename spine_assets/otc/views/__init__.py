@@ -1,0 +1,1 @@
+"""The declared views and their SQL."""

@@ -1,0 +1,35 @@
+"""The views of the domain, in an order in which they can be made.
+
+A new view is a declaration, a SELECT in `sql/<name>.sql` and a line here.
+"""
+
+from __future__ import annotations
+
+from spine_assets.core.tables import Column, Type
+from spine_assets.core.views import View
+from spine_assets.otc.tables import columns as c
+from spine_assets.otc.views import structure_view, symbol_views, venue_views
+
+CALENDAR = View(
+    name="otc_weeks_calendar",
+    description="Every week from FINRA's first published one to the end of 2040, loaded or not, "
+    "with its trading days. A day that closed early counts as a day.",
+    grain="week",
+    key=("week_ending",),
+    deps=(),
+    columns=(
+        c.WEEK_ENDING,
+        c.trading_days(),
+        Column("holidays", Type.TEXT, "Why days are missing, null of a full week", nullable=True),
+    ),
+    by_week=False,
+)
+
+VIEWS: tuple[View, ...] = (
+    CALENDAR,
+    symbol_views.TREND,
+    venue_views.TREND,
+    structure_view.STRUCTURE,
+    symbol_views.MOVERS,
+    venue_views.TIER_SHARE,
+)

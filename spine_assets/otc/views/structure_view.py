@@ -1,0 +1,127 @@
+"""`otc_market_structure`: how a week's off-exchange volume is spread over classes and venues.
+
+HHI is the Herfindahl-Hirschman index, the sum of squared venue shares. As in `otc_symbol_summary`
+the De Minimis bucket is left out of the squares of `hhi` (a lower bound) and is one firm in
+`hhi_high` (an upper bound).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from spine_assets.core.tables import Column, Type
+from spine_assets.core.views import View
+from spine_assets.core.weeks import Tier
+from spine_assets.otc.tables import columns as c
+
+_SUMMARY, _VENUES = "otc_symbol_summary", "otc_venue_volume"
+_VOLUME = ((_VENUES, "share_volume"),)
+_BY_CLASS = (*_VOLUME, (_VENUES, "venue_class"))
+_BY_VENUE = (*_VOLUME, (_VENUES, "mpid"))
+_HHI_CEILING = 1 + 1e-12  # sums of squared fractions may exceed 1 by rounding
+_ALL = "ALL"
+
+
+def _hhi(name: str, description: str) -> Column:
+    return Column(name, Type.RATIO, description, "0-1", nullable=True, ge=0, le=_HHI_CEILING)
+
+
+STRUCTURE = View(
+    name="otc_market_structure",
+    description="A week's reported off-exchange volume by tier and, as tier ALL, over the loaded "
+    "tiers: classes, venues, concentration.",
+    grain="week x tier, and ALL tiers of the week",
+    key=("week_ending", "tier"),
+    deps=(_VENUES, _SUMMARY, "otc_weeks_calendar"),
+    columns=(
+        c.WEEK_ENDING,
+        replace(
+            c.TIER,
+            description="FINRA's group of issues; ALL for the loaded ones together",
+            isin=(*(tier.value for tier in Tier), _ALL),
+        ),
+        c.shares_sum("total_volume", "Shares, bucket included"),
+        c.trades("total_trades", "Trades, bucket included"),
+        c.shares_sum("ats_volume", "Shares on ATSs; null where no ATS is loaded", nullable=True),
+        c.shares_sum(
+            "non_ats_volume",
+            "Shares of broker-dealers outside ATSs, bucket included; null where none is loaded",
+            nullable=True,
+        ),
+        c.percentage("ats_share_pct", "Part of ATSs; null unless classes has both"),
+        Column(
+            "classes", Type.TEXT_LIST, "Classes loaded, sorted; of ALL those of every loaded tier"
+        ),
+        Column("venue_count", Type.COUNT, "Identified venues, bucket not counted", "venues", ge=0),
+        Column(
+            "symbol_count",
+            Type.COUNT,
+            "Symbols, in ALL each once, as some stand in two tiers; null while "
+            "otc_symbol_summary of the week is not built",
+            "symbols",
+            nullable=True,
+            ge=1,
+        ),
+        _hhi("hhi", "Sum of squared shares of identified venues in total_volume"),
+        _hhi("hhi_high", "hhi plus the squared share of the De Minimis bucket"),
+        Column(
+            "effective_venues",
+            Type.RATIO,
+            "So many venues of one size would be as concentrated; null where hhi is 0",
+            "venues",
+            nullable=True,
+            ge=0,
+        ),
+        Column(
+            "venues_per_symbol",
+            Type.RATIO,
+            "Mean of identified venues a symbol",
+            "venues/symbol",
+            nullable=True,
+            ge=0,
+        ),
+        c.percentage("single_venue_symbols_pct", "Symbols with exactly one identified venue"),
+        Column(
+            "top_mpid",
+            Type.TEXT,
+            "Identified venue of the largest volume, ties by mpid",
+            nullable=True,
+        ),
+        c.percentage("top_share_pct", "That venue's part of total_volume"),
+        c.average_trade_size(),
+        c.trading_days(),
+        c.IS_COMPLETE,
+    ),
+    formulas={
+        "ats_share_pct": "100 x ats_volume / total_volume",
+        "hhi": "sum((v / V)^2) over identified venues, V = total_volume",
+        "hhi_high": "hhi + (bucket / V)^2",
+        "effective_venues": "1 / hhi",
+        "venues_per_symbol": "sum of the symbols' identified venues / symbol_count",
+        "single_venue_symbols_pct": "100 x symbols of one identified venue / symbol_count",
+        "top_share_pct": "100 x v / V of top_mpid",
+        "avg_trade_size": "total_volume / total_trades",
+    },
+    lineage={
+        "week_ending": ((_VENUES, "week_ending"),),
+        "tier": ((_VENUES, "tier"),),
+        "total_volume": _VOLUME,
+        "total_trades": ((_VENUES, "trade_count"),),
+        "ats_volume": _BY_CLASS,
+        "non_ats_volume": _BY_CLASS,
+        "ats_share_pct": _BY_CLASS,
+        "classes": ((_VENUES, "venue_class"),),
+        "venue_count": ((_VENUES, "mpid"),),
+        "symbol_count": ((_SUMMARY, "symbol"),),
+        "hhi": _BY_VENUE,
+        "hhi_high": _BY_VENUE,
+        "effective_venues": _BY_VENUE,
+        "venues_per_symbol": ((_SUMMARY, "venue_count"),),
+        "single_venue_symbols_pct": ((_SUMMARY, "venue_count"),),
+        "top_mpid": _BY_VENUE,
+        "top_share_pct": _BY_VENUE,
+        "avg_trade_size": (*_VOLUME, (_VENUES, "trade_count")),
+        "trading_days": (("otc_weeks_calendar", "trading_days"),),
+        "is_complete": ((_VENUES, "tier"),),
+    },
+)

@@ -1,0 +1,179 @@
+"""Views of symbols over the weeks: `otc_symbol_trend` and `otc_movers`.
+
+Absence is not zero: a symbol without a row in a loaded week has no figure there, and a week that
+is not loaded is a gap. Both are told, neither is filled. Weeks are compared where the same
+classes (ATS, NON_ATS) of the tier are loaded in both.
+"""
+
+from __future__ import annotations
+
+from spine_assets.core.tables import Column, Type
+from spine_assets.core.views import View
+from spine_assets.otc.tables import columns as c
+
+_SUMMARY, _VENUES = "otc_symbol_summary", "otc_venue_volume"
+_DEPS = (_VENUES, _SUMMARY, "otc_weeks_calendar")
+_VOLUME = ((_SUMMARY, "total_volume"),)
+_LOADED = ((_VENUES, "week_ending"), (_VENUES, "tier"), (_VENUES, "venue_class"))
+_KEY = {name: ((_SUMMARY, name),) for name in ("week_ending", "tier", "symbol")}
+
+TREND = View(
+    name="otc_symbol_trend",
+    description="A symbol's week against the six calendar weeks that end with it. Weeks that are "
+    "not loaded, or with other classes of the tier, are missing from the window; weeks in which "
+    "the symbol has no row are absent from it; neither counts as zero.",
+    grain="week x tier x symbol",
+    key=("week_ending", "tier", "symbol"),
+    deps=_DEPS,
+    columns=(
+        c.WEEK_ENDING,
+        c.TIER,
+        c.SYMBOL,
+        c.shares("total_volume", "Shares over all venues, bucket included"),
+        c.trades("total_trades", "Trades over all venues, bucket included"),
+        Column(
+            "window_weeks_loaded",
+            Type.COUNT,
+            "Weeks of the window in which the tier is loaded with the same classes as here",
+            "weeks",
+            ge=1,
+            le=6,  # the window
+        ),
+        Column(
+            "window_weeks_traded",
+            Type.COUNT,
+            "Of those, weeks with a row of the symbol",
+            "weeks",
+            ge=1,
+            le=6,
+        ),
+        Column("avg_6w_volume", Type.RATIO, "Mean over the weeks with a row", "shares", ge=0),
+        c.shares("min_6w_volume", "Least over the weeks with a row"),
+        c.shares("max_6w_volume", "Greatest over the weeks with a row"),
+        Column("avg_6w_trades", Type.RATIO, "Mean over the weeks with a row", "trades", ge=0),
+        Column(
+            "trend",
+            Type.TEXT,
+            "The week against the mean of the window's other weeks; null where the window is not "
+            "complete or the mean is unknown or 0",
+            nullable=True,
+            isin=("UP", "DOWN", "FLAT"),
+        ),
+        c.change("volume_vs_avg_pct", "The week against the mean of the window's other weeks"),
+        Column("is_complete_window", Type.FLAG, "All six weeks are loaded with the same classes"),
+        Column(
+            "missing_weeks",
+            Type.DATE_LIST,
+            "Weeks of the window (since 2014-05-16) not loaded, or loaded with other classes",
+        ),
+        Column("absent_weeks", Type.DATE_LIST, "Weeks that are loaded without a row of the symbol"),
+        Column("holiday_weeks", Type.DATE_LIST, "Weeks of the window of fewer than 5 trading days"),
+        c.trading_days(),
+        c.IS_COMPLETE,
+    ),
+    formulas={
+        "avg_6w_volume": "sum(v) / n over the n weeks of the window with a row",
+        "avg_6w_trades": "sum(trades) / n over the same weeks",
+        "volume_vs_avg_pct": "100 x (v - m) / m, with m the mean of the n - 1 other weeks; null "
+        "where n = 1 or m = 0",
+        "trend": "UP where volume_vs_avg_pct > 10, DOWN where < -10, else FLAT",
+        "is_complete_window": "window_weeks_loaded = 6",
+    },
+    lineage=_KEY
+    | {
+        "total_volume": _VOLUME,
+        "total_trades": ((_SUMMARY, "total_trades"),),
+        "window_weeks_loaded": _LOADED,
+        "avg_6w_volume": _VOLUME,
+        "min_6w_volume": _VOLUME,
+        "max_6w_volume": _VOLUME,
+        "avg_6w_trades": ((_SUMMARY, "total_trades"),),
+        "trend": _VOLUME,
+        "volume_vs_avg_pct": _VOLUME,
+        "missing_weeks": _LOADED,
+        "holiday_weeks": (("otc_weeks_calendar", "trading_days"),),
+        "trading_days": (("otc_weeks_calendar", "trading_days"),),
+        "is_complete": _LOADED,
+    },
+)
+
+MOVERS = View(
+    name="otc_movers",
+    description="A symbol's week against the prior week of its tier, with symbols that came "
+    "(NEW) and went (GONE). Where nothing earlier is comparable, kind and changes are null. A "
+    "symbol that moved to another tier is GONE in the one and NEW in the other.",
+    grain="week x tier x symbol",
+    key=("week_ending", "tier", "symbol"),
+    deps=_DEPS,
+    columns=(
+        c.WEEK_ENDING,
+        c.TIER,
+        c.SYMBOL,
+        Column(
+            "issue_name",
+            Type.TEXT,
+            "Its latest name in the week, of one that is gone in the prior week",
+        ),
+        c.shares("total_volume", "Shares over all venues; null if gone", nullable=True),
+        c.PRIOR_WEEK,
+        c.shares(
+            "prior_volume", "Shares of the prior week; null if new or not comparable", nullable=True
+        ),
+        Column(
+            "volume_change",
+            Type.SHARES_SUM,
+            "Change of shares; null unless both weeks have a row",
+            "shares",
+            nullable=True,
+        ),
+        c.change("volume_change_pct", "The same in percent; null of 0"),
+        Column(
+            "kind",
+            Type.TEXT,
+            "UP, DOWN or SAME; NEW without a row in the prior week; GONE without one now; null "
+            "where no earlier week is comparable",
+            nullable=True,
+            isin=("UP", "DOWN", "SAME", "NEW", "GONE"),
+        ),
+        Column(
+            "mover_rank",
+            Type.COUNT,
+            "1 = largest change, up or down, of the week and tier, ties share a rank (1-1-3); "
+            "null without a change",
+            nullable=True,
+            ge=1,
+        ),
+        c.trading_days(),
+        c.trading_days("prior_trading_days", nullable=True),
+        c.change(
+            "volume_change_per_day_pct",
+            "Change of the volume a trading day, so that a holiday is no fall; null of 0",
+        ),
+        c.IS_COMPARABLE,
+        c.IS_COMPLETE,
+    ),
+    formulas={
+        "volume_change": "v - w, with w the volume of the prior week",
+        "volume_change_pct": "100 x (v - w) / w",
+        "mover_rank": "rank by abs(volume_change) within week_ending and tier",
+        "volume_change_per_day_pct": "100 x (v / d - w / e) / (w / e), with d and e the trading "
+        "days of the two weeks",
+        "is_comparable": "the tier has the same classes in both weeks",
+    },
+    lineage=_KEY
+    | {
+        "issue_name": ((_VENUES, "issue_name"),),
+        "total_volume": _VOLUME,
+        "prior_week_ending": _LOADED,
+        "prior_volume": _VOLUME,
+        "volume_change": _VOLUME,
+        "volume_change_pct": _VOLUME,
+        "kind": _VOLUME,
+        "mover_rank": _VOLUME,
+        "trading_days": (("otc_weeks_calendar", "trading_days"),),
+        "prior_trading_days": (("otc_weeks_calendar", "trading_days"),),
+        "volume_change_per_day_pct": (*_VOLUME, ("otc_weeks_calendar", "trading_days")),
+        "is_comparable": _LOADED,
+        "is_complete": _LOADED,
+    },
+)

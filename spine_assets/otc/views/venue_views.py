@@ -1,0 +1,190 @@
+"""Views of venues over the weeks: `otc_venue_trend` and `otc_tier_venue_share`.
+
+Every share is one of reported off-exchange volume, never of all trading.
+"""
+
+from __future__ import annotations
+
+from spine_assets.core.tables import Column, Type
+from spine_assets.core.views import View
+from spine_assets.otc.tables import columns as c
+
+_SHARES, _VENUES = "otc_venue_share", "otc_venue_volume"
+_DAYS = (("otc_weeks_calendar", "trading_days"),)
+_LOADED = ((_VENUES, "week_ending"), (_VENUES, "tier"), (_VENUES, "venue_class"))
+_VOLUME = ((_VENUES, "share_volume"),)
+
+
+def _rank(name: str, description: str) -> Column:
+    return Column(name, Type.COUNT, description, nullable=True, ge=1)
+
+
+def _prior(name: str) -> tuple[tuple[str, str], ...]:
+    return ((_SHARES, name), *_LOADED)
+
+
+TREND = View(
+    name="otc_venue_trend",
+    description="A venue's week against the prior week and the six calendar weeks that end with "
+    "it. Two weeks are comparable where the same tiers and classes are loaded. A venue that had a "
+    "row in the prior week and has none now has no row here.",
+    grain="week x venue",
+    key=("week_ending", "mpid"),
+    deps=(_VENUES, _SHARES, "otc_weeks_calendar"),
+    columns=(
+        c.WEEK_ENDING,
+        c.MPID,
+        c.VENUE_CLASS,
+        c.VENUE_NAME,
+        c.shares("total_volume", "Shares over all symbols"),
+        c.percentage("market_share_pct", "Part of all reported off-exchange shares loaded"),
+        c.percentage("class_share_pct", "Part of the shares loaded of its class"),
+        _rank("rank", "1 = largest total_volume, ties share a rank (1-1-3); null for the bucket"),
+        c.PRIOR_WEEK,
+        c.percentage("prior_market_share_pct", "The same of the prior week, if comparable"),
+        c.percentage("prior_class_share_pct", "The same of the prior week, if comparable"),
+        _rank("prior_rank", "The same of the prior week, if comparable"),
+        c.change("share_change_points", "Change of market_share_pct", "percentage points"),
+        c.change("class_share_change_points", "Change of class_share_pct", "percentage points"),
+        Column("rank_change", Type.COUNT, "Ranks moved up (positive) or down", nullable=True),
+        Column(
+            "window_weeks_loaded",
+            Type.COUNT,
+            "Of the six weeks, those with the same tiers and classes as here",
+            "weeks",
+            ge=1,
+            le=6,  # the window
+        ),
+        Column(
+            "window_weeks_traded",
+            Type.COUNT,
+            "Of those, weeks with a row of the venue",
+            "weeks",
+            ge=1,
+            le=6,
+        ),
+        c.percentage("avg_6w_class_share_pct", "Mean of class_share_pct over the weeks with a row"),
+        Column(
+            "is_new",
+            Type.FLAG,
+            "No row in the prior week; null where that is not comparable",
+            nullable=True,
+        ),
+        c.IS_COMPARABLE,
+        c.trading_days(),
+        c.IS_COMPLETE,
+    ),
+    formulas={
+        "share_change_points": "market_share_pct - prior_market_share_pct",
+        "class_share_change_points": "class_share_pct - prior_class_share_pct",
+        "rank_change": "prior_rank - rank",
+        "avg_6w_class_share_pct": "sum(class_share_pct) / window_weeks_traded",
+        "is_comparable": "both weeks have the same tiers, each with the same classes",
+    },
+    lineage={
+        name: ((_SHARES, name),)
+        for name in (
+            *("week_ending", "mpid", "venue_class", "venue_name", "total_volume"),
+            *("market_share_pct", "class_share_pct", "rank"),
+        )
+    }
+    | {
+        "prior_week_ending": _LOADED,
+        "prior_market_share_pct": _prior("market_share_pct"),
+        "prior_class_share_pct": _prior("class_share_pct"),
+        "prior_rank": _prior("rank"),
+        "share_change_points": _prior("market_share_pct"),
+        "class_share_change_points": _prior("class_share_pct"),
+        "rank_change": _prior("rank"),
+        "window_weeks_loaded": _LOADED,
+        "avg_6w_class_share_pct": _prior("class_share_pct"),
+        "is_new": _prior("mpid"),
+        "is_comparable": _LOADED,
+        "trading_days": _DAYS,
+        "is_complete": _LOADED,
+    },
+)
+
+TIER_SHARE = View(
+    name="otc_tier_venue_share",
+    description="A venue's week in one tier, so that shares of cheap stocks do not swamp those of "
+    "the others: volume, rank and part of its class in the tier, beside those of the prior week. A "
+    "venue that had a row in the prior week and has none now has no row here.",
+    grain="week x tier x class x venue",
+    key=("week_ending", "tier", "venue_class", "mpid"),
+    deps=(_VENUES, "otc_weeks_calendar"),
+    columns=(
+        c.WEEK_ENDING,
+        c.TIER,
+        c.VENUE_CLASS,
+        c.MPID,
+        c.VENUE_NAME,
+        c.shares_sum("share_volume", "Shares over all symbols of the tier"),
+        c.trades("trade_count", "Trades over all symbols of the tier"),
+        Column("symbol_count", Type.COUNT, "Symbols traded by the venue", "symbols", ge=1),
+        c.percentage("tier_class_share_pct", "Part of the shares of its class in the tier"),
+        c.percentage("tier_share_pct", "Part of the tier's shares, all classes loaded"),
+        _rank(
+            "rank",
+            "1 = largest share_volume of its class in the tier, ties share a rank (1-1-3); null "
+            "for the bucket",
+        ),
+        c.average_trade_size(),
+        Column(
+            "prior_week_ending",
+            Type.DATE,
+            "Nearest earlier week with this class of the tier, at most 4 weeks before; null when "
+            "there is none",
+            nullable=True,
+        ),
+        c.percentage("prior_tier_class_share_pct", "The same of the prior week"),
+        _rank("prior_rank", "The same of the prior week"),
+        c.change(
+            "tier_class_share_change_points",
+            "Change of tier_class_share_pct",
+            "percentage points",
+        ),
+        Column("rank_change", Type.COUNT, "Ranks moved up (positive) or down", nullable=True),
+        Column(
+            "is_new",
+            Type.FLAG,
+            "No row in the prior week; null where there is none",
+            nullable=True,
+        ),
+        Column("is_comparable", Type.FLAG, "There is a prior week of this class of the tier"),
+        c.trading_days(),
+        c.IS_COMPLETE,
+    ),
+    formulas={
+        "tier_class_share_pct": "100 x v / sum(v) within week_ending, tier and venue_class",
+        "tier_share_pct": "100 x v / sum(v) within week_ending and tier",
+        "rank": "rank by share_volume within week_ending, tier and venue_class",
+        "avg_trade_size": "share_volume / trade_count",
+        "tier_class_share_change_points": "tier_class_share_pct - prior_tier_class_share_pct",
+        "rank_change": "prior_rank - rank",
+        "is_comparable": "prior_week_ending is not null",
+    },
+    lineage={
+        name: ((_VENUES, name),)
+        for name in (
+            *("week_ending", "tier", "venue_class", "mpid", "venue_name"),
+            *("share_volume", "trade_count"),
+        )
+    }
+    | {
+        "symbol_count": ((_VENUES, "symbol"),),
+        "tier_class_share_pct": _VOLUME,
+        "tier_share_pct": _VOLUME,
+        "rank": _VOLUME,
+        "avg_trade_size": (*_VOLUME, (_VENUES, "trade_count")),
+        "prior_week_ending": _LOADED,
+        "prior_tier_class_share_pct": (*_VOLUME, *_LOADED),
+        "prior_rank": (*_VOLUME, *_LOADED),
+        "tier_class_share_change_points": (*_VOLUME, *_LOADED),
+        "rank_change": (*_VOLUME, *_LOADED),
+        "is_new": ((_VENUES, "mpid"), *_LOADED),
+        "is_comparable": _LOADED,
+        "trading_days": _DAYS,
+        "is_complete": ((_VENUES, "tier"),),
+    },
+)

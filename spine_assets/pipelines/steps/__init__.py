@@ -1,0 +1,1 @@
+"""The steps of pipelines: what an engine gets and returns, and the process it runs in."""

@@ -1,0 +1,36 @@
+"""`example.hello`: the smallest engine, to copy."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from spine_assets.pipelines.steps.engine import ActionEngine, Nothing, Part, StepResult, Work
+
+
+class Greeting(Part):
+    """Whom to greet."""
+
+    name: str = Field(default="World", description="Whom to greet.")
+
+
+class Hello(ActionEngine[Nothing, Nothing, Greeting]):
+    """Says hello, to show that everything is in its place.
+
+    ```yaml
+    step_id: greet
+    ps_type: example.hello
+    config:
+      name: Ada
+    ```
+    """
+
+    ps_type = "example.hello"
+    config = Greeting
+
+    def act(self, work: Work[Nothing, Nothing, Greeting]) -> StepResult:
+        """Greet once."""
+        said = f"Hello, {work.config.name}!"
+        return StepResult(result={"greeting": said}, said=(said,))
+
+
+ENGINE = Hello()

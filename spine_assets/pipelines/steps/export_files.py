@@ -1,0 +1,132 @@
+"""Files that steps write: whole or not there, whenever the process is killed.
+
+A file is written under a hidden name beside its own, synced and renamed; no scan looks at hidden
+names. Belongs here: the renames and what a killed step left. Does not belong here: names
+(`safe_names`) and contents.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from spine_assets.lake import atomic_write
+from spine_assets.lake.base import Lake, LakeUnavailable
+from spine_assets.pipelines.steps.engine import EngineExecutionError, TransientError
+
+_TEMPORARY = ".tmp"
+_STAGED = re.compile(r"\.(.+)\.[0-9a-f]{32}\.tmp")  # as `lake` names them too
+_HASH_DIGITS = 12  # as `otc.handing_in` has it
+# A download writes at least once in its timeout, of which 600 s is the longest.
+_ABANDONED_SECONDS = 3_600.0
+
+
+def put_files(contents: Mapping[Path, bytes], lake: Lake, *, overwrite: bool) -> dict[Path, bool]:
+    """Write files; whether each was written, or was there with this content before.
+
+    All are on disk before the first is renamed. The lake's lock `exports` is held meanwhile.
+
+    Raises:
+        EngineExecutionError: one is there with another content and must stay; none is written.
+        TransientError: the disk is full, or the place fails.
+    """
+    with passing(), lake.lock_of("exports"):
+        other = {path: content for path, content in contents.items() if not _holds(path, content)}
+        if standing := [str(path) for path in other if path.exists() and not overwrite]:
+            raise EngineExecutionError(
+                f"{', '.join(standing)}: there with another content, and config.overwrite is "
+                "false; remove it, or give a name that tells the runs apart"
+            )
+        for path in other:
+            _remove_left(path.parent, path.name, 0.0)
+        staged = {path: atomic_write.stage_bytes(content, path) for path, content in other.items()}
+        for path, written in staged.items():
+            atomic_write.publish(written, path)
+    return {path: path in other for path in contents}
+
+
+@contextmanager
+def temporary_beside(target: Path) -> Iterator[Path]:
+    """A hidden path beside a target, in a folder that is there; gone afterwards if still there.
+
+    Raises:
+        TransientError: the folder cannot be made or written.
+    """
+    with passing():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _remove_left(target.parent, None, _ABANDONED_SECONDS)
+    path = target.with_name(f".{target.name}.{uuid.uuid4().hex}{_TEMPORARY}")
+    try:
+        yield path
+    finally:
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+
+
+def put_beside_others(staged: Path, target: Path, sha256: str, lake: Lake) -> tuple[Path, bool]:
+    """Rename a synced file to its target, or to `name.<hash>.ext` where another file has it.
+
+    Returns:
+        Where the content stands, and whether it came there now.
+
+    Raises:
+        TransientError: the place fails.
+    """
+    with passing(), lake.lock_of("landing"):
+        for path in (target, _told_apart(target, sha256)):
+            if not path.exists():
+                atomic_write.publish(staged, path)
+                return path, True
+            if sha256_of(path) == sha256:
+                return path, False
+    raise EngineExecutionError(f"{path} holds something else than its name says; remove it")
+
+
+def sha256_of(path: Path) -> str:
+    """Hash of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def passing() -> Iterator[None]:
+    """A place that fails is told as what may pass."""
+    try:
+        yield
+    except LakeUnavailable as error:
+        raise TransientError(str(error)) from error
+    except OSError as error:
+        raise TransientError(
+            f"{error.filename or 'a file'}: {error.strerror or error}; what was there stays. Free "
+            "space or mend the permissions"
+        ) from error
+
+
+def _holds(path: Path, content: bytes) -> bool:
+    if not path.exists() or path.stat().st_size != len(content):
+        return False
+    return path.read_bytes() == content
+
+
+def _told_apart(target: Path, sha256: str) -> Path:
+    """`volume.csv.gz` becomes `volume.<hash>.csv.gz`."""
+    suffixes = target.suffixes
+    ending = "".join(suffixes[-2:] if suffixes[-1:] == [".gz"] else suffixes[-1:])
+    stem = target.name.removesuffix(ending) if ending else target.name
+    return target.with_name(f"{stem}.{sha256[:_HASH_DIGITS]}{ending}")
+
+
+def _remove_left(folder: Path, name: str | None, older_seconds: float) -> None:
+    """Delete what killed steps left in a folder, of one name or of all."""
+    for path in folder.glob(".*"):
+        staged = _STAGED.fullmatch(path.name)
+        if staged is None or name not in {None, staged[1]}:
+            continue
+        with suppress(OSError):  # another process was faster
+            if time.time() - path.stat().st_mtime >= older_seconds:
+                path.unlink()

@@ -1,0 +1,57 @@
+"""Finds engines: those of the folder `engines/`, and those that other packages offer.
+
+A module of the folder ends with `ENGINE = ...`. A package offers its own by the entry point group
+`spine_assets.engines`, whose values lead to an instance of `Engine`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from functools import cache
+from importlib.metadata import entry_points
+from typing import Any
+
+from spine_assets.pipelines.steps.engine import ActionEngine, Engine, TableEngine
+
+GROUP = "spine_assets.engines"
+
+
+class EngineNotUsable(TypeError):
+    """What a folder or an entry point offers is no engine; says where it comes from."""
+
+
+@cache
+def engines() -> dict[str, Engine[Any, Any, Any]]:
+    """All engines by `ps_type`, in that order.
+
+    Raises:
+        EngineNotUsable: something offered is no engine, or two have one `ps_type`.
+    """
+    import spine_assets.pipelines.steps.engines as folder
+
+    offered = [
+        (f"{folder.__name__}.{module.name}", _of_module(f"{folder.__name__}.{module.name}"))
+        for module in pkgutil.iter_modules(folder.__path__)
+    ]
+    for point in sorted(entry_points(group=GROUP), key=lambda point: point.value):
+        try:
+            offered.append((f"entry point {point.name} = {point.value}", point.load()))
+        except (ImportError, AttributeError) as error:
+            raise EngineNotUsable(
+                f"the entry point {point.name} = {point.value} of group {GROUP} cannot be "
+                f"loaded: {error}; mend or uninstall the package that offers it"
+            ) from error
+    found: dict[str, tuple[str, Engine[Any, Any, Any]]] = {}
+    for origin, engine in offered:
+        if not isinstance(engine, (ActionEngine, TableEngine)):
+            raise EngineNotUsable(f"{origin} is no ActionEngine and no TableEngine: {engine!r}")
+        if engine.ps_type in found:
+            first = found[engine.ps_type][0]
+            raise EngineNotUsable(f"{first} and {origin} both have the ps_type {engine.ps_type}")
+        found[engine.ps_type] = (origin, engine)
+    return {ps_type: engine for ps_type, (_, engine) in sorted(found.items())}
+
+
+def _of_module(name: str) -> Any:
+    return getattr(importlib.import_module(name), "ENGINE", None)

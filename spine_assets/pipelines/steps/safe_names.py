@@ -1,0 +1,80 @@
+"""Names of files and folders that a template filled in: they never lead out of their folder.
+
+Belongs here: what a name may be, as declared and as rendered. Does not belong here: writing
+(`whole_files`, `object_store`).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from spine_assets.core.text import one_line
+from spine_assets.pipelines.steps.engine import EngineExecutionError
+from spine_assets.pipelines.yaml.templates import TemplateError, names_in, render
+
+# File systems take 255 bytes; a temporary name adds 38 and a hash or ending up to 20.
+_MOST_NAME_BYTES = 190
+
+
+def as_sample(template: str) -> str | None:
+    """A template with a harmless word for each name; None where it is none, as the loader tells."""
+    try:
+        return render(template, dict.fromkeys(names_in(template), "sample"))
+    except TemplateError:
+        return None
+
+
+def name_fault(name: str) -> str | None:
+    """Why a text is no name of a file or folder, or None."""
+    shown = one_line(name)
+    if not name or name != name.strip():
+        return f"{shown!r} is empty or has spaces around it"
+    if "/" in name or "\\" in name:
+        return f"{shown!r} holds a / or a backslash, which would lead to another folder"
+    if name.startswith("."):
+        return f"{shown!r} begins with a dot: it would be hidden, or lead upwards"
+    if not name.isprintable():
+        return f"{shown!r} holds characters that cannot be seen"
+    if len(name.encode()) > _MOST_NAME_BYTES:
+        return f"{shown[:40]!r}... is longer than {_MOST_NAME_BYTES} bytes"
+    return None
+
+
+def folder_fault(folder: str) -> str | None:
+    """Why a text is no relative path downwards, or None; an empty one is the folder itself."""
+    if folder.startswith(("/", "~")) or "\\" in folder:
+        return f"{one_line(folder)!r} is no relative path with / between its folders"
+    faults = (name_fault(part) for part in folder.rstrip("/").split("/") if folder)
+    return next((fault for fault in faults if fault), None)
+
+
+def template_faults(field: str, template: str, *, is_folder: bool = False) -> list[str]:
+    """What is wrong with a name as declared, whatever the values of its names are."""
+    sample = as_sample(template)
+    if sample is None:
+        return []
+    fault = folder_fault(sample) if is_folder else name_fault(sample)
+    return [f"{field}: {fault}"] if fault else []
+
+
+def path_below(root: Path, folder: str, name: str) -> Path:
+    """The path of a file in a folder below `root`, as both were rendered; nothing is made.
+
+    Raises:
+        EngineExecutionError: it would lie elsewhere, also by a link, or is no ordinary file.
+    """
+    for field, fault in (("folder", folder_fault(folder)), ("name", name_fault(name))):
+        if fault:
+            raise EngineExecutionError(
+                f"destination.{field}: {fault}; look at the values of its {{names}}"
+            )
+    top, path = root.resolve(), root.joinpath(*folder.split("/"), name)
+    if not path.parent.resolve().is_relative_to(top):
+        raise EngineExecutionError(
+            f"destination.folder: {folder} is a link that leads out of {root}; remove the link"
+        )
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        raise EngineExecutionError(
+            f"{path} is there and no ordinary file; remove it or give another name"
+        )
+    return path

@@ -1,0 +1,50 @@
+"""Secrets of steps: YAML names an environment variable, and its value is read when it is used.
+
+A value never becomes part of a message, a result or a log.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+
+from pydantic import SecretStr
+
+from spine_assets.pipelines.steps.engine import EngineExecutionError
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def variable_faults(field: str, name: str) -> list[str]:
+    """What is wrong with the name of a variable; a secret itself is often no such name."""
+    if _NAME.fullmatch(name):
+        return []
+    return [f"{field}: give the name of an environment variable, not its value"]
+
+
+def is_set(name: str) -> bool:
+    """Whether a variable has a value, in the environment or in `.env`."""
+    return bool(_value(name))
+
+
+def secret_of(field: str, name: str) -> SecretStr:
+    """The value of a variable of the environment, or else of `.env` in the working folder.
+
+    Raises:
+        EngineExecutionError: it is not set, or empty.
+    """
+    if faults := variable_faults(field, name):
+        raise EngineExecutionError(faults[0])
+    value = _value(name)
+    if not value:
+        raise EngineExecutionError(
+            f"{field}: {name} is not set; set it in the environment of Dagster's processes or in "
+            ".env of the project"
+        )
+    return SecretStr(value)
+
+
+def _value(name: str) -> str:
+    from dotenv import dotenv_values
+
+    return (os.environ.get(name) or dotenv_values(".env").get(name) or "").strip()

@@ -1,0 +1,201 @@
+"""A table's week from a step: rows made, checked and put in the place of the earlier ones.
+
+The order is that of every table here: build, check, publish. Rows that fail a blocking check are
+not published and the earlier file stays. Does not belong here: which weeks (`components`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import operator
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from spine_assets.core.tables import Table
+from spine_assets.lake.base import Lake, LakeError, LakeFile, LakeMissing, LakeUnavailable
+from spine_assets.otc.checks.context import sample, validated
+from spine_assets.otc.state.results import CheckResult, Severity, TableBuilt
+from spine_assets.pipelines.steps.conformance import fitted, require_one_kind
+from spine_assets.pipelines.steps.engine import EngineExecutionError, StepContext, TableEngine, Work
+from spine_assets.pipelines.steps.inputs import made_from, require_inputs
+from spine_assets.pipelines.steps.queries import asked
+from spine_assets.pipelines.yaml.sql_inspection import tables_read
+from spine_assets.pipelines.yaml.table_model import ROWS, CheckPart, TableDestination, table_of
+
+_VERSION_DIGITS = 12
+_REMEDY = "Mend the step's YAML or what it reads, then run it again; the earlier rows stay."
+
+
+@dataclass
+class Built:
+    """What became of a table's week; `failed` names the blocking checks that keep it back."""
+
+    table: str
+    rows: int
+    events: list[TableBuilt | CheckResult] = field(default_factory=list)
+    failed: tuple[str, ...] = ()
+
+
+def build(
+    engine: TableEngine[Any, Any, Any], work: Work[Any, TableDestination, Any], force: bool
+) -> Built:
+    """Make, check and publish.
+
+    Raises:
+        EngineExecutionError: what it reads is not there, or the rows do not fit the columns.
+        LakeError: the lake cannot be written.
+    """
+    begun, context = time.perf_counter(), work.context
+    reads = engine.reads(work.source)
+    table = table_of(work.destination, weekly=context.week_ending is not None, deps=reads, code="")
+    require_inputs(context, reads)
+    own = context.place.own
+    require_one_kind(own, table.name, weekly=context.week_ending is not None)
+    inputs = made_from(context, reads)  # before the rows: what changes meanwhile shows later
+    frame = fitted(engine.frame(work), table, context.week_ending)
+    if not own.empty_part(table.name).exists():
+        own.declare((table,))  # what is not there yet cannot hide a shared table from the step
+    target = own.whole_part(table.name)
+    if context.week_ending is not None:
+        target = own.part(table.name, context.week_ending)
+    with _held(own, table, context):
+        own.remove_leftovers_beside(target)
+        return _published(own, frame, table, target, work, inputs, begun, force=force)
+
+
+def _published(
+    own: Lake,
+    frame: pl.DataFrame,
+    table: Table,
+    target: LakeFile,
+    work: Work[Any, TableDestination, Any],
+    inputs: dict[str, str],
+    begun: float,
+    *,
+    force: bool,
+) -> Built:
+    """Check the rows, and put them in the place of the earlier ones if they may be.
+
+    `own` is the very lake that holds the lock, which a lake in a bucket looks at to publish.
+    """
+    version = _version(frame)
+    facts_of = {"data_version": version, "made_from": inputs, "step": work.context.step_id}
+    staged = own.stage(frame, target, facts_of)
+    try:
+        results = _checks(frame, table, staged, work)
+        failed = tuple(item.check for item in results if item.blocking and not item.passed)
+        if not failed:
+            own.declare((table,))  # only now: the view of the earlier rows knows their columns
+            stored = _stored(own, target)
+            unchanged = not force and stored.get("data_version") == version
+            if not unchanged or stored.get("made_from") != inputs:
+                own.publish(staged, target)
+            seconds = round(time.perf_counter() - begun, 3)
+            facts: dict[str, Any] = {"rows": frame.height, "path": target, "seconds": seconds}
+            built = TableBuilt(table.name, version, unchanged, facts)
+            return Built(table.name, frame.height, [built, *results])
+        return Built(table.name, frame.height, [*results], failed)
+    finally:
+        staged.unlink(missing_ok=True)
+
+
+def _checks(
+    frame: pl.DataFrame, table: Table, staged: Path, work: Work[Any, TableDestination, Any]
+) -> list[CheckResult]:
+    of = f"{table.name} of {work.context.week_ending or 'all weeks'}"
+    schema = validated(table, frame, of, remedy=_REMEDY)
+    found = [replace(schema, blocking=True)]
+    if not schema.passed:
+        return found  # of rows that are not as declared no question has a sure answer
+    for check in work.destination.checks:
+        result = _of_rows(check, table, frame.height)
+        if check.sql is not None:
+            result = _of_sql(check, table, staged, work.context)
+        blocking = check.severity is Severity.ERROR
+        found.append(replace(result, severity=check.severity, blocking=blocking))
+    return found
+
+
+def _of_rows(check: CheckPart, table: Table, rows: int) -> CheckResult:
+    passed = check.rows is None or holds(check.rows, rows)
+    said = f"{rows:,} rows; {check.description}"
+    if not passed:
+        said = f"{rows:,} rows, and there must be {check.rows}. {check.todo or _REMEDY}"
+    return CheckResult(table.name, check.name, passed, said, facts={"rows": rows})
+
+
+def _of_sql(check: CheckPart, table: Table, staged: Path, context: StepContext) -> CheckResult:
+    # Of a table that is not there the check would find no wrong rows, and pass.
+    require_inputs(context, tables_read(check.sql or "") - {ROWS, table.name})
+    try:
+        with asked(context, staged) as place:
+            place.view_of(staged, ROWS)
+            wrong = place.frame(*context.bind(check.sql or ""))
+    except EngineExecutionError as error:
+        raise EngineExecutionError(f"check {check.name} of {table.name}: {error}") from error
+    said = check.description
+    if wrong.height:
+        said = f"{wrong.height:,} rows are wrong: {check.description} {check.todo or _REMEDY}"
+    facts = {"rows_at_fault": wrong.height}
+    samples = sample(wrong)
+    return CheckResult(table.name, check.name, not wrong.height, said, facts=facts, samples=samples)
+
+
+_COMPARED: dict[str, Callable[[int, int], bool]] = {
+    ">": operator.gt,
+    ">=": operator.ge,
+    "<": operator.lt,
+    "<=": operator.le,
+    "==": operator.eq,
+    "!=": operator.ne,
+}
+
+
+def holds(condition: str, rows: int) -> bool:
+    """Whether a count of rows fulfils a condition such as `>= 1`."""
+    match = re.fullmatch(r"([<>=!]+) ?(\d+)", condition)
+    if match is None:
+        raise ValueError(f"{condition!r} is no condition such as '>= 1'")
+    return _COMPARED[match[1]](rows, int(match[2]))
+
+
+def _held(own: Lake, table: Table, context: StepContext) -> Any:
+    """The lock of the table's week; others may read meanwhile."""
+    if context.week_ending is not None:
+        return own.lock(context.week_ending)
+    return own.lock_of(f"{table.name}-all")
+
+
+def _version(frame: pl.DataFrame) -> str:
+    """Depends on the rows and their types alone."""
+    content = [str(polars) for polars in frame.schema.items()]
+    whole = hashlib.sha256("|".join(content).encode())
+    whole.update(frame.write_csv().encode() if not _is_nested(frame) else _as_json(frame))
+    return whole.hexdigest()[:_VERSION_DIGITS]
+
+
+def _is_nested(frame: pl.DataFrame) -> bool:
+    return any(isinstance(type_, pl.List) for type_ in frame.schema.values())
+
+
+def _as_json(frame: pl.DataFrame) -> bytes:
+    return frame.write_json().encode()
+
+
+def _stored(lake: Lake, target: LakeFile) -> dict[str, Any]:
+    """What the present file says of itself; nothing where there is none, or it is damaged."""
+    try:
+        lake.verify(target)
+        return lake.metadata(target)
+    except LakeMissing:
+        return {}
+    except LakeUnavailable:
+        raise
+    except LakeError:
+        return {}

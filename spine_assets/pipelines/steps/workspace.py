@@ -1,0 +1,114 @@
+"""Where a step works: the lake as its tenant may read it, and the folders that it may write.
+
+A tenant reads what is shared and its own tables. DuckDB itself keeps it to these folders, so that
+no path in a query leads into another tenant's. Does not belong here: what steps do there.
+"""
+
+from __future__ import annotations
+
+import glob
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from spine_assets.core.settings import Settings
+from spine_assets.lake.base import Lake
+from spine_assets.lake.opening import open_lake
+from spine_assets.otc.captures import pins
+from spine_assets.otc.tables.registry import TABLES
+from spine_assets.warehouse import connection as warehouse
+from spine_assets.warehouse.views import declared_names, declared_views
+
+TENANTS = "_tenants"
+"""Folder of the lake that holds a lake a tenant; begins as what is no table."""
+
+TENANT_ID = re.compile(r"[a-z][a-z0-9_]{0,39}")
+"""A tenant's id is a folder, a schema of SQL and part of names in Dagster."""
+
+_SHARED = "_shared"  # exports of pipelines without tenants; no tenant's id begins so
+
+
+@dataclass(frozen=True)
+class Place:
+    """The folders of one pipeline's work.
+
+    Attributes:
+        lake_place: Folder or URL of the tables that all share.
+        data_dir: Folder of landing and exports.
+        tenant_id: Whose work it is; None reads and writes what is shared.
+    """
+
+    lake_place: Path | str
+    data_dir: Path
+    tenant_id: str | None = None
+
+    @classmethod
+    def of(cls, settings: Settings, tenant_id: str | None) -> Place:
+        """The place that the settings name."""
+        return cls(settings.lake_place, settings.data_dir.absolute(), tenant_id)
+
+    @property
+    def shared(self) -> Lake:
+        """The lake that all read."""
+        return open_lake(self.lake_place)
+
+    @property
+    def own(self) -> Lake:
+        """The lake that this pipeline's tables are written to."""
+        return self.shared if self.tenant_id is None else tenant_lake(self.shared, self.tenant_id)
+
+    @property
+    def landing(self) -> Path:
+        """Folder into which files are delivered."""
+        return self.data_dir / "landing"
+
+    @property
+    def exports(self) -> Path:
+        """Folder of what is exported; a tenant has its own."""
+        return self.data_dir / "exports" / (self.tenant_id or _SHARED)
+
+    @contextmanager
+    def connect(self, staged: Path | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A private database with views of all that may be read; it can open nothing else.
+
+        Args:
+            staged: A file that may be read as well; those of a lake in a bucket are not in it.
+        """
+        with warehouse.connect(self.shared, TABLES) as connection:
+            lakes = (
+                [self.shared] if self.own.place == self.shared.place else [self.shared, self.own]
+            )
+            for lake in lakes:
+                for statement in declared_views(lake):
+                    connection.execute(statement)
+            self._confine(connection, staged)
+            yield connection
+
+    def _confine(self, connection: duckdb.DuckDBPyConnection, staged: Path | None) -> None:
+        """Nothing but the folders of these tables can be opened, by no statement."""
+        shared = {table.name for table in TABLES} | {pins.TABLE.name, *declared_names(self.shared)}
+        folders = [f"{self.shared.root / name}/" for name in sorted(shared)]
+        if self.tenant_id is not None:
+            folders.append(f"{self.own.root}/")
+        # A path of a view is a pattern; DuckDB holds it, too, against these folders.
+        folders += [escaped for folder in folders if (escaped := glob.escape(folder)) != folder]
+        connection.execute("SET allowed_directories = $folders", {"folders": folders})
+        if staged is not None:
+            files = sorted({str(staged), glob.escape(str(staged))})
+            connection.execute("SET allowed_paths = $files", {"files": files})
+        connection.execute("SET enable_external_access = false")
+        connection.execute("SET lock_configuration = true")
+
+
+def tenant_lake(lake: Lake, tenant_id: str) -> Lake:
+    """A tenant's own lake, within the shared one."""
+    return lake.within(TENANTS, tenant_id)
+
+
+def tenants_in(lake: Lake) -> list[str]:
+    """Tenants that have tables in a lake."""
+    return [name for name in lake.entries(TENANTS) if TENANT_ID.fullmatch(name)]

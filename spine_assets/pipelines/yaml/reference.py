@@ -1,0 +1,159 @@
+"""The reference page of YAML pipelines, written from the schema and the engines."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import BaseModel
+
+from spine_assets.pipelines.steps.engine import ActionEngine, Engine
+from spine_assets.pipelines.steps.registry import GROUP, engines
+from spine_assets.pipelines.yaml.model import Declaration, Retry, Step, When
+from spine_assets.pipelines.yaml.table_model import CheckPart, ColumnPart, TableDestination
+from spine_assets.pipelines.yaml.validation import AFTER_FAILURE, ALWAYS_KNOWN
+
+_HEAD = """# Reference of YAML pipelines
+
+Written from the schema by `python -m spine_assets.dev.docs_pages`; do not edit. How to write, run and
+watch a pipeline is told in [pipelines](pipelines.md). `spine pipelines schema` prints the whole as
+JSON schema.
+
+A `defs.yaml` has `type: spine_assets.orchestration.components.DeclarativePipeline`, and below `attributes` what
+follows. A key that is not named here is refused.
+"""
+_PARTS = ("source", "destination", "config")
+_ORIGINS = {
+    "pipeline_id": "this pipeline's name, its own names replaced",
+    "provider": "`provider`",
+    "domain": "`domain`",
+    "date": "the day the run is about: `-p date=`, or the day it was started (UTC)",
+    "run_id": "Dagster's id of the run",
+    "tenant_id": "the tenant; only where `tenants` names some",
+    "week_ending": "the run's week; only where `partitions` is `weekly`",
+    "error": "what went wrong before; only in steps whose trigger is `on_failure` or `always`",
+    "failed_steps": "the steps that failed before; in the same steps",
+}
+
+
+def text() -> str:
+    """The whole page."""
+    lines = [_HEAD, "## A pipeline", "", *_fields(Declaration), "", "## Names in texts", ""]
+    lines += _names()
+    lines += ["## A step", "", *_fields(Step, leave_out=_PARTS)]
+    lines += ["", "`source`, `destination` and `config` are those of its engine.", ""]
+    lines += ["### `retry`", "", *_fields(Retry), "", "### `when`", "", *_fields(When), ""]
+    lines += ["## A table", "", (inspect.getdoc(TableDestination) or ""), ""]
+    lines += [*_fields(TableDestination), "", "### A column", "", *_fields(ColumnPart), ""]
+    lines += ["### A check", "", *_fields(CheckPart), "", "Each table also has the check `schema`"]
+    lines[-1] += ": exact columns and types, ranges, no empty values where none belong, unique key."
+    lines += ["", "## Engines", ""]
+    lines += [
+        "Found in `spine_assets/pipelines/steps/engines/`, and where a package offers one by an entry "
+        f"point of the group `{GROUP}`.",
+        "",
+    ]
+    for ps_type, engine in engines().items():
+        if type(engine).__module__.startswith("spine_assets."):
+            lines += [f"### `{ps_type}`", "", *_engine(engine)]
+    return "\n".join(lines).rstrip()
+
+
+def example_of(engine: Engine[Any, Any, Any]) -> str | None:
+    """The step in YAML that an engine's docstring shows."""
+    told = inspect.getdoc(engine) or ""
+    begin, end = told.find("```yaml\n"), told.rfind("```")
+    return told[begin + len("```yaml\n") : end] if 0 <= begin < end else None
+
+
+def _names() -> Iterator[str]:
+    yield "| name | value |"
+    yield "|---|---|"
+    for name in (*ALWAYS_KNOWN, "tenant_id", "week_ending", *AFTER_FAILURE):
+        yield f"| `{{{name}}}` | {_ORIGINS[name]} |"
+    yield "| `{name}` | a name of `variables`, as the tenant sets it |"
+    yield ""
+    yield (
+        "Days are written YYYY-MM-DD, lists with commas between. `{{` and `}}` are braces. In SQL "
+        "a name is bound as a parameter with its type: write it without quotes."
+    )
+    yield ""
+
+
+def _engine(engine: Engine[Any, Any, Any]) -> Iterator[str]:
+    told = inspect.getdoc(engine) or ""
+    yield told.split("```yaml", maxsplit=1)[0].strip()
+    yield ""
+    yield "Its steps are ops." if isinstance(engine, ActionEngine) else "Its steps make a table."
+    yield ""
+    for part in _PARTS:
+        shape = getattr(engine, part)
+        if shape is TableDestination:
+            yield f"`{part}`: [a table](#a-table)."
+            yield ""
+        elif shape.model_fields:
+            yield f"`{part}`:"
+            yield ""
+            yield from _fields(shape)
+            yield ""
+    example = example_of(engine)
+    if example:
+        yield "```yaml"
+        yield example.rstrip()
+        yield "```"
+        yield ""
+
+
+def _fields(model: type[BaseModel], leave_out: tuple[str, ...] = ()) -> Iterator[str]:
+    schema = model.model_json_schema()
+    yield "| key | type | default | meaning |"
+    yield "|---|---|---|---|"
+    for name, info in model.model_fields.items():
+        if name in leave_out:
+            continue
+        default = "**required**" if info.is_required() else _plain(info.get_default(
+            call_default_factory=True, validated_data={}))  # fmt: skip
+        told = " ".join((info.description or "").split()).replace("|", "\\|")
+        kind = _type(schema["properties"][name], schema.get("$defs", {}))
+        yield f"| `{name}` | {kind} | {default} | {told} |"
+
+
+def _plain(value: Any) -> str:
+    if value is None or value in ("", [], {}, ()):
+        return ""
+    if isinstance(value, list | tuple):
+        return ", ".join(_plain(item) for item in value)
+    return f"`{getattr(value, 'value', value)}`"
+
+
+def _type(schema: dict[str, Any], defs: dict[str, Any]) -> str:
+    """A type for people, from its JSON schema."""
+    name = str(schema.get("$ref", "")).rpartition("/")[2]
+    options = schema.get("enum") or defs.get(name, {}).get("enum")
+    if options:
+        return ", ".join(f"`{item}`" for item in options)
+    if name:
+        return _NAMED.get(name, name.lower())
+    if "anyOf" in schema:
+        kinds = [_type(item, defs) for item in schema["anyOf"] if item.get("type") != "null"]
+        return " or ".join(dict.fromkeys(kinds))
+    if schema.get("type") == "array":
+        return f"list of {_type(schema.get('items', {}), defs)}"
+    return _KINDS.get(str(schema.get("type")), "any")
+
+
+_KINDS = {
+    "string": "text",
+    "integer": "whole number",
+    "number": "number",
+    "boolean": "true or false",
+    "object": "mapping",
+}
+_NAMED = {
+    "Retry": "[retry](#retry)",
+    "When": "[when](#when)",
+    "Step": "[step](#a-step)",
+    "ColumnPart": "[column](#a-column)",
+    "CheckPart": "[check](#a-check)",
+}

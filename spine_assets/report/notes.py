@@ -1,0 +1,180 @@
+"""What a report says beside its figures: arrival, rejects, checks, restatements, caveats.
+
+Pure but for the arrival board, which looks at the lake and the landing folder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Any
+
+import polars as pl
+
+from spine_assets.core.weeks import SESSIONS, Tier, monday_of, sessions_of
+from spine_assets.otc.build.workplace import Workplace
+from spine_assets.otc.checks.context import SAMPLE_ROWS
+from spine_assets.otc.delivery.reasons import ADVICE, RejectReason
+from spine_assets.otc.state.results import CheckResult, Severity
+from spine_assets.otc.status import Arrival, tiers_of
+from spine_assets.report.source import Source
+
+Row = dict[str, Any]
+
+SYNTHETIC = "synthetic"
+"""Folder of the landing folder whose files are made up, as `make demo` has it."""
+
+_RAW_LINES = 8  # as many as show what is wrong without filling the page
+
+
+def arrivals(place: Workplace, source: Source, today: date) -> list[Row]:
+    """Each tier, by class where it is loaded: state, due day, when it came, rows, captures."""
+    tiers = tiers_of(source.week, source.known, place.landing, today)
+    rows: list[Row] = []
+    for tier in Tier:
+        found = tiers[tier]
+        mine = [item for key, item in source.known.current.items() if key[0] == tier]
+        blank = {"tier": tier.value, "state": found.state.value, "due": found.due}
+        for item in mine:
+            same = [other for other in source.known.captures if other.key == item.key]
+            rows.append(
+                blank
+                | {
+                    "venue_class": item.venue_class.value,
+                    "first_captured": min(other.captured_at for other in same),
+                    "last_update_date": item.last_update_date,
+                    "rows": item.rows,
+                    "rejects": item.reject_lines,
+                    "captures": len(same),
+                    "source_file": item.source_file,
+                    "capture_id": item.capture_id,
+                }
+            )
+        if not mine:
+            rows.append(blank | {"venue_class": None})
+    return rows
+
+
+def is_overdue(rows: Sequence[Row]) -> bool:
+    """Whether a tier that FINRA has published is not here."""
+    return any(row["state"] == Arrival.OVERDUE.value for row in rows)
+
+
+def rejects(source: Source) -> tuple[list[Row], list[Row]]:
+    """Rejects by stage and reason with their shares and what to do, and some of their lines."""
+    frame = source.rejects
+    counted = (
+        frame.group_by("stage", "reason")
+        .agg(
+            lines=pl.len(),
+            # Of lines without a readable volume the sum is unknown and not 0.
+            shares=pl.when(pl.col("share_volume").count() > 0).then(pl.col("share_volume").sum()),
+        )
+        .sort("stage", "lines", "reason", descending=[False, True, False])
+    )
+    rows = [
+        row | {"advice": ADVICE[RejectReason(row["reason"])]}
+        for row in counted.iter_rows(named=True)
+    ]
+    shown = ["reason", "detail", "raw_line", "source_file", "source_line"]
+    return rows, frame.select(shown).head(_RAW_LINES).to_dicts()
+
+
+def checks(results: Sequence[CheckResult]) -> list[Row]:
+    """Each check with its outcome (`passed`, `warned`, `failed`), what is not well first."""
+    rows = [
+        {
+            "table": item.table,
+            "check": item.check,
+            "outcome": outcome(item),
+            "summary": item.summary,
+            "samples": [] if item.passed else item.samples[:SAMPLE_ROWS],
+        }
+        for item in results
+    ]
+    order = ("failed", "warned", "passed")
+    return sorted(rows, key=lambda row: order.index(row["outcome"]))
+
+
+def outcome(result: CheckResult) -> str:
+    """`passed`, `warned` or `failed`."""
+    if result.passed:
+        return "passed"
+    return "warned" if result.severity is Severity.WARN else "failed"
+
+
+def caveats(source: Source, is_complete: bool) -> list[str]:
+    """What a reader of this week must know, the gravest first."""
+    found = []
+    if is_synthetic(source):
+        found.append(
+            "This is synthetic sample data, made by the project's own generator. The names of "
+            "ATSs are real; firms, symbols and every figure are invented."
+        )
+    if not is_complete:
+        loaded = ", ".join(sorted({tier for tier, _ in source.pair.now.groups}))
+        found.append(
+            f"This week is not complete: only {loaded} loaded. Totals, shares, ranks and HHI "
+            "are of these tiers and do not compare with complete weeks."
+        )
+    classes = {cls for _, cls in source.pair.now.groups}
+    if len(classes) == 1:
+        found.append(
+            f"Only {classes.pop()} rows are loaded: all shares are of that class, and the other "
+            "class is unknown, not zero."
+        )
+    if source.rejects.height:
+        unread = source.rejects["share_volume"].null_count()
+        told = f", {unread} of them with a volume that cannot be read" if unread else ""
+        found.append(
+            f"{_count(source.rejects.height, 'delivered line')} in no figure of this page{told}: "
+            "see Rejects."
+        )
+    if source.restated.height:
+        found.append(
+            f"The week was restated {_times(source.restated.height)} since it was first loaded; "
+            "these are the figures after that: see Restatements."
+        )
+    if source.pair.limits:
+        found.append(f"Changes since week {source.pair.before.week} are {source.pair.limits}.")  # type: ignore[union-attr]
+    short = [
+        f"week {each} had {len(sessions_of(each))} trading days"
+        for each in ([source.pair.before.week] if source.pair.before else []) + [source.week]
+        if len(sessions_of(each)) < SESSIONS
+    ]
+    if short:
+        found.append(
+            f"Holidays: {' and '.join(short)}. Changes in shares are partly the calendar's."
+        )
+    return [
+        *found,
+        "A share is one of reported off-exchange volume: the feed has no exchange volume, so "
+        "nothing here is market share of all trading.",
+        "A symbol or venue without a row has no figure; that is not zero, and is told as new or "
+        "gone.",
+        "DE_MINIMIS is FINRA's pool of small firms, not a venue: it has no rank, and hhi leaves "
+        "it out (hhi high takes it for one firm).",
+    ]
+
+
+def is_synthetic(source: Source) -> bool:
+    """Whether a file that counts lies in a folder that is called so, as the sample's do."""
+    files = (item.source_file for item in source.known.current.values())
+    return any(SYNTHETIC in file.split("/") for file in files)
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number:,} {thing}{'s are' if number != 1 else ' is'}"
+
+
+def _times(number: int) -> str:
+    return {1: "once", 2: "twice"}.get(number, f"{number} times")
+
+
+def trading_days(week: date) -> str:
+    """The days of a week in words."""
+    sessions = sessions_of(week)
+    return (
+        f"Monday {monday_of(week)} to Friday {week}, {len(sessions)} trading "
+        f"day{'s' if len(sessions) != 1 else ''}"
+    )

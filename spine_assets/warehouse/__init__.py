@@ -1,0 +1,1 @@
+"""DuckDB: connection, views, the database file and query results."""

@@ -1,0 +1,112 @@
+"""Connections of DuckDB to the lake, and queries that are repeated where a file was replaced.
+
+Belongs here: a private database with the views. Does not belong here: which views there are
+(`warehouse_views`) and the file that holds them (`warehouse_view_file`).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import duckdb
+
+from spine_assets.core.tables import Table
+from spine_assets.lake.base import REPLACED, Lake
+from spine_assets.lake.duckdb_errors import told_by_duckdb
+from spine_assets.otc.captures import pins
+from spine_assets.warehouse.views import view_statements
+
+_ATTEMPTS = 8  # a file is replaced at most some times a minute
+_PAUSE_SECONDS = 0.05  # before the second attempt; another query may still read the old file
+# What DuckDB says when the footer it read is another file's than the rows.
+_REPLACED = (
+    "TProtocolException",
+    "don't know what type",
+    "Prefetch registered",
+    "No magic bytes",
+    REPLACED,
+)
+_READING = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
+
+
+Answer = TypeVar("Answer")
+
+
+def create_views(
+    connection: duckdb.DuckDBPyConnection,
+    lake: Lake,
+    tables: tuple[Table, ...],
+    *,
+    analysis: bool = True,
+) -> None:
+    """Create the views in an open database; the lake gets its empty files first."""
+    lake.declare((*tables, pins.TABLE))
+    lake.reach(connection)
+    for statement in view_statements(lake, tables, analysis=analysis):
+        connection.execute(statement)
+
+
+@contextmanager
+def connect(
+    lake: Lake, tables: tuple[Table, ...], *, analysis: bool = True
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A private in-memory database with the views; no file is opened or locked.
+
+    Args:
+        lake: What the views read.
+        tables: Which tables have views.
+        analysis: Also the views of `otc.views`; to make them takes some hundredths of a second.
+
+    Raises:
+        LakeError: the lake cannot be read, also within the block.
+    """
+    connection = duckdb.connect(":memory:")
+    try:
+        with told_by_duckdb():
+            create_views(connection, lake, tables, analysis=analysis)
+            yield connection
+    finally:
+        connection.close()
+
+
+def answer(
+    connection: duckdb.DuckDBPyConnection, sql: str, parameters: dict[str, Any] | None = None
+) -> tuple[list[str], list[tuple[Any, ...]]]:
+    """Column names and rows of a query, asked again where a file was replaced under it.
+
+    DuckDB (2.0.0 and 1.5.5) opens a Parquet file once for its footer and once for its rows. A
+    week that is published in between makes the query fail; it gives no wrong answer.
+    """
+
+    def ask() -> tuple[list[str], list[tuple[Any, ...]]]:
+        cursor = connection.execute(sql, parameters)
+        names = [column[0] for column in cursor.description or ()]
+        return names, cursor.fetchall() if names else []
+
+    return asked_again(ask)
+
+
+def asked_again(ask: Callable[[], Answer]) -> Answer:
+    """Ask, and ask again where a file was replaced meanwhile."""
+    for attempt in range(_ATTEMPTS):
+        try:
+            return ask()
+        except duckdb.Error as error:
+            last = attempt == _ATTEMPTS - 1
+            if last or not any(mark in str(error) for mark in _REPLACED):
+                raise
+            time.sleep(_PAUSE_SECONDS * 2**attempt)
+    raise AssertionError  # the last attempt returns or raises
+
+
+def is_select(sql: str) -> bool:
+    """Whether a text is exactly one statement that reads.
+
+    Raises:
+        duckdb.Error: it is no SQL.
+    """
+    statements = duckdb.extract_statements(sql)
+    return len(statements) == 1 and statements[0].type in _READING

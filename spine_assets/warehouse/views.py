@@ -1,0 +1,120 @@
+"""The views that people query: DDL made from the declarations and from files in the lake.
+
+Views name absolute paths and have their columns also while a table is empty. Tables that pipelines
+declare are described by their own files alone; the lake holds them beside ours. Belongs here: SQL
+statements. Does not belong here: a connection (`warehouse`) or the file of views
+(`warehouse_view_file`).
+"""
+
+from __future__ import annotations
+
+import glob
+import re
+from collections.abc import Collection
+
+from spine_assets.core import views
+from spine_assets.core.sql import identifier, literal
+from spine_assets.core.tables import Table
+from spine_assets.lake.base import Lake
+from spine_assets.otc.captures import pins
+from spine_assets.otc.tables import raw, venue_volume
+from spine_assets.otc.tables.registry import TABLES
+from spine_assets.otc.views.registry import VIEWS
+
+_AS_DELIVERED = "views"  # the file of what is upon `otc_raw` and `otc_pins`
+_LOADED = "otc_loaded_in"
+_TRACED = "trace"  # the file of the macros that lead from a number to its lines
+_SQL_COMMENT = re.compile(r"--.*")
+_NAMES = re.compile(r"otc_\w*")
+_OF_TABLES = {table.name for table in TABLES} | {
+    *(pins.TABLE.name, "otc_raw_current", "otc_raw_as_of")
+}
+
+
+def view_statements(lake: Lake, tables: tuple[Table, ...], *, analysis: bool = True) -> list[str]:
+    """CREATE VIEW statements for every table and for the views upon them.
+
+    A view's text cannot hold bound parameters, so the lake's path is quoted as a literal
+    and its glob characters are escaped. Weeks are told by folder names, so that a query for
+    one week opens one file; a lake whose own path holds `name=value` would tell columns
+    too, so there the weeks are read from the files.
+
+    DuckDB looks a view's sources up when the view is made, and each look at a table lists its
+    folders. So the views upon the tables are made over empty ones, which are replaced then.
+    """
+    tables = (*tables, pins.TABLE)  # the views upon the tables need them
+    statements = [
+        f"CREATE OR REPLACE VIEW {identifier(table.name)} "
+        f"AS SELECT {views.without_rows(table.columns)}"
+        for table in tables
+    ]
+    statements += derived_views({table.name for table in tables}, analysis=analysis)
+    for table in tables:
+        columns = ", ".join(identifier(column.name) for column in table.columns)
+        statements.append(
+            f"CREATE OR REPLACE VIEW {identifier(table.name)} AS SELECT {columns} "
+            f"{files_of(lake, table.name)}"
+        )
+        statements.append(f"COMMENT ON VIEW {identifier(table.name)} IS {literal(table.grain)}")
+    return statements
+
+
+def files_of(lake: Lake, table: str, *, weekly: bool = True) -> str:
+    """The FROM that reads all files of a table."""
+    by_folder = "true, hive_types = {'week_ending': DATE}"
+    if not weekly or "=" in str(lake.root):
+        by_folder = "false"
+    pattern = f"{glob.escape(str(lake.root))}/{table}/*/*.parquet"
+    # The empty file comes first: it tells the types, whatever state the others are in.
+    files = (glob.escape(str(lake.empty_part(table))), pattern)
+    listed = ", ".join(literal(file) for file in files)
+    return f"FROM read_parquet([{listed}], hive_partitioning = {by_folder})"
+
+
+def needs_analysis(sql: str) -> bool:
+    """Whether a query may ask for a view of `otc.views`: not if it names what it reads without."""
+    named = {*_NAMES.findall(sql.casefold())}
+    return not named or not named <= _OF_TABLES
+
+
+def derived_views(tables: Collection[str], *, analysis: bool = True) -> list[str]:
+    """Statements of the views and macros upon these tables; what needs another is left out."""
+    known, statements = {*tables}, []
+    if {raw.TABLE.name, pins.TABLE.name} <= known:
+        statements += _split(_AS_DELIVERED)
+    if not analysis:
+        return statements
+    if venue_volume.TABLE.name in known:
+        statements.append(views.sql(_LOADED))
+    for declared in VIEWS:
+        if known >= {*declared.deps}:
+            statements += views.statements(declared)
+            known.add(declared.name)
+    return statements + [macro for macro in _split(_TRACED) if _asked(macro) <= known]
+
+
+def _split(name: str) -> list[str]:
+    """Statements of a file in `otc/sql/`."""
+    return [statement.strip() for statement in views.sql(name).split(";\n")]
+
+
+def _asked(statement: str) -> set[str]:
+    """The tables that a statement names."""
+    names = {*_NAMES.findall(_SQL_COMMENT.sub("", statement))}
+    return names & {*(table.name for table in TABLES), pins.TABLE.name}
+
+
+def declared_names(lake: Lake) -> list[str]:
+    """Tables in a lake that pipelines declare: all that tell their columns and are not ours."""
+    ours = {*(table.name for table in TABLES), pins.TABLE.name}
+    found = (name for name in lake.entries() if not name.startswith(("_", ".")))
+    return sorted(name for name in found if name not in ours and lake.empty_part(name).exists())
+
+
+def declared_views(lake: Lake) -> list[str]:
+    """CREATE VIEW statements for the tables that pipelines declare, from their own files."""
+    return [
+        f"CREATE OR REPLACE VIEW {identifier(name)} "
+        f"AS {files_of(lake, name, weekly=not lake.is_whole(name))}"
+        for name in declared_names(lake)
+    ]

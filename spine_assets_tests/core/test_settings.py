@@ -1,0 +1,85 @@
+"""Settings come from the environment or a `.env` file, and wrong ones are named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from pydantic import ValidationError
+
+from spine_assets.cli import main
+from spine_assets.core.settings import load_settings
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working folder and no setting in the environment."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("DATA_DIR", "LAKE", "DATABASE_PATH", "LOG_LEVEL"):
+        monkeypatch.delenv(f"SPINE_{name}", raising=False)
+    return tmp_path
+
+
+def test_defaults_lie_below_the_working_folder(elsewhere: Path) -> None:
+    settings = load_settings()
+    assert settings.landing_path == elsewhere / "data/landing"
+    assert settings.lake_place == elsewhere / "data/lake"
+    assert settings.warehouse_path == elsewhere / "data/spine.duckdb"
+
+
+def test_the_lake_and_database_follow_the_data_folder_unless_set(
+    elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SPINE_DATA_DIR", "other")
+    assert load_settings().lake_place == elsewhere / "other/lake"
+    monkeypatch.setenv("SPINE_LAKE", "wet")
+    assert load_settings().lake_place == elsewhere / "wet"
+    assert load_settings().warehouse_path == elsewhere / "other/spine.duckdb"
+
+
+def test_a_dotenv_file_is_read_and_the_environment_wins(
+    elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (elsewhere / ".env").write_text("SPINE_DATA_DIR=written\nSPINE_LOG_LEVEL=ERROR\n")
+    monkeypatch.setenv("SPINE_DATA_DIR", "said")
+    assert load_settings().data_dir == Path("said")
+    assert load_settings().log_level == "ERROR"
+
+
+@pytest.mark.parametrize(
+    ("name", "url", "said"),
+    [
+        ("SPINE_DATA_DIR", "s3://bucket/data", "a local folder is needed"),
+        ("SPINE_DATABASE_PATH", "s3://bucket/spine.duckdb", "a local folder is needed"),
+        ("SPINE_LAKE", "ftp://host/lake", "a lake may be in a bucket (s3://, gs://, az://)"),
+        ("SPINE_LAKE", "s3://", "is not a valid bucket name"),
+        ("SPINE_LAKE", "s3://bucket/a//b", "has an empty folder"),
+        ("SPINE_LAKE", "s3://bucket/../lake", "or one of dots"),
+        ("SPINE_LAKE", "s3://bucket/la*ke", "holds *"),
+        ("SPINE_LAKE", "s3://bucket/it's", "holds '"),
+    ],
+)
+def test_a_url_that_cannot_serve_is_refused_and_no_folder_of_that_name_is_made(
+    name: str, url: str, said: str, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, url)
+    result = CliRunner().invoke(main, ["db", "init"])
+    assert result.exit_code == 1
+    assert name in result.output
+    assert said in result.output
+    assert list(elsewhere.iterdir()) == []
+
+
+@pytest.mark.parametrize("url", ["s3://bucket/lake/", "gs://bucket", "az://container/a/b c"])
+def test_a_lake_may_be_in_a_bucket(
+    url: str, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SPINE_LAKE", url)
+    assert load_settings().lake_place == url.rstrip("/")
+
+
+def test_a_folder_that_no_view_could_name_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPINE_LAKE", "wet\\lake")
+    with pytest.raises(ValidationError, match="backslash"):
+        load_settings()

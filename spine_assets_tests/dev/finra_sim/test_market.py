@@ -1,0 +1,114 @@
+"""The rows of a week: summaries, firms, fractions, memory."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+
+import polars as pl
+import pytest
+
+from spine_assets.core.weeks import Tier
+from spine_assets.dev.finra_sim import Simulator
+from spine_assets.dev.finra_sim.archive import Kept, Partition
+from spine_assets.dev.finra_sim.dataset import FIELDS
+from spine_assets_tests.dev.finra_sim.conftest import OPTIONS, WEEK
+
+SHARES, TRADES, NOTIONAL = (
+    "totalWeeklyShareQuantity",
+    "totalWeeklyTradeCount",
+    "totalNotionalSum",
+)
+KINDS = ("SMBL", "SMBL_FIRM", "FIRM", "VOL_STATS")
+
+
+@pytest.fixture(scope="module")
+def sim() -> Simulator:
+    return Simulator(OPTIONS)
+
+
+@pytest.mark.parametrize("tier", Tier)
+def test_summaries_hold_the_same_shares_again(sim: Simulator, tier: Tier) -> None:
+    rows = sim.rows(WEEK, tier)
+    sums = rows.group_by("summaryTypeCode").agg(pl.col(SHARES, TRADES, NOTIONAL).sum())
+    found = {code: figures for code, *figures in sums.rows()}
+    assert set(found) == {f"{prefix}_W_{kind}" for prefix in ("ATS", "OTC") for kind in KINDS}
+    for prefix in ("ATS", "OTC"):
+        assert len({tuple(found[f"{prefix}_W_{kind}"]) for kind in KINDS}) == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "key"),
+    [
+        ("SMBL", ["issueSymbolIdentifier", "issueName"]),
+        ("SMBL_FIRM", ["issueSymbolIdentifier", "marketParticipantName"]),
+        ("FIRM", ["marketParticipantName"]),
+        ("VOL_STATS", []),
+    ],
+)
+def test_a_summary_has_one_row_for_each_of_its_keys(
+    sim: Simulator, kind: str, key: list[str]
+) -> None:
+    for prefix in ("ATS", "OTC"):
+        rows = sim.rows(WEEK, Tier.NMS_TIER_1, f"{prefix}_W_{kind}")
+        assert rows.unique(["summaryTypeCode", *key]).height == rows.height > 0
+        blank = {"issueSymbolIdentifier", "marketParticipantName"} - set(key)
+        assert all(rows[name].null_count() == rows.height for name in blank)
+
+
+def test_venues_have_an_mpid_and_firms_a_crd_number_or_are_pooled(sim: Simulator) -> None:
+    venues = sim.rows(WEEK, Tier.OTC, "ATS_W_SMBL_FIRM")
+    assert venues["MPID"].null_count() == 0
+    assert venues["firmCRDNumber"].null_count() == 0
+    firms = sim.rows(WEEK, Tier.OTC, "OTC_W_SMBL_FIRM")
+    assert firms["MPID"].null_count() == firms.height
+    pooled = firms.filter(pl.col("firmCRDNumber").is_null())
+    assert set(pooled["marketParticipantName"]) == {"De Minimis Firms"}
+
+
+def test_rows_have_all_fields_of_finra_and_none_else(sim: Simulator) -> None:
+    rows = sim.rows(WEEK, Tier.NMS_TIER_2)
+    assert rows.columns == list(FIELDS)
+    always = ["tierIdentifier", "tierDescription", "summaryTypeCode", SHARES, TRADES, NOTIONAL]
+    always += [name for name in FIELDS if name.endswith("Date")]
+    assert all(rows[name].null_count() == 0 for name in always)
+    assert (rows["weekStartDate"] == rows["summaryStartDate"]).all()
+
+
+def test_shares_are_whole_until_february_2026_and_some_fractional_after(sim: Simulator) -> None:
+    def fractional(week: date) -> float:
+        rows = sim.archive.rows(Partition(week, "T2"), date(2026, 12, 1))
+        shares = rows.filter(pl.col("summaryTypeCode").str.ends_with("SMBL_FIRM"))[SHARES]
+        return float(sum(value % 1 != 0 for value in shares)) / len(shares)
+
+    assert fractional(date(2026, 2, 20)) == 0
+    assert 0.05 < sum(fractional(date(2026, 3, day)) for day in (6, 13, 20, 27)) / 4 < 0.25
+
+
+def test_the_same_seed_makes_the_same_rows_and_another_others(sim: Simulator) -> None:
+    rows = sim.rows(WEEK, Tier.OTC)
+    assert Simulator(OPTIONS).rows(WEEK, Tier.OTC).equals(rows)
+    assert not Simulator(replace(OPTIONS, seed=1)).rows(WEEK, Tier.OTC).equals(rows)
+
+
+def test_generated_weeks_are_kept_within_a_bound() -> None:
+    frame = pl.DataFrame({"x": range(1000)})
+    size = int(frame.estimated_size())
+    kept = Kept(3 * size)
+    for number in range(3):
+        kept.put(number, frame)
+    assert kept.get(0) is frame  # now the last to go
+    kept.put(3, frame)
+    assert [number for number in range(4) if kept.get(number) is not None] == [0, 2, 3]
+    small = Kept(1)
+    small.put("larger than all there is room for", frame)
+    assert small.get("larger than all there is room for") is frame
+    small.put("next", frame)
+    assert small.get("larger than all there is room for") is None
+
+
+def test_rows_are_the_same_when_their_week_was_forgotten() -> None:
+    tight = Simulator(replace(OPTIONS, cache_bytes=1))
+    first = tight.rows(WEEK, Tier.NMS_TIER_1)
+    tight.rows(WEEK, Tier.NMS_TIER_2)
+    assert tight.rows(WEEK, Tier.NMS_TIER_1).equals(first)

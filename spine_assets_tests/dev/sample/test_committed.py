@@ -1,0 +1,178 @@
+"""The committed sample: what the generator writes, with just its intended defects."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import date
+from pathlib import Path
+
+from spine_assets.core.weeks import Tier, publication_day
+from spine_assets.dev import sample
+
+from . import SMALL, WEEK, fields_of, text_of
+
+COMMITTED = Path(__file__).parents[3] / "data" / "sample"
+WORDS = {Tier.NMS_TIER_1: "tier1", Tier.NMS_TIER_2: "tier2", Tier.OTC: "otc"}
+
+
+def committed_files(*suffixes: str) -> dict[str, bytes]:
+    paths = sorted(path for path in COMMITTED.rglob("*") if path.is_file())
+    return {
+        path.relative_to(COMMITTED).as_posix(): path.read_bytes()
+        for path in paths
+        if path.name.endswith(suffixes)
+    }
+
+
+def committed_ats(week_ending: date, tier: Tier, folder: str = "first") -> list[list[str]]:
+    name = f"finra_otc_weekly_{WORDS[tier]}_{publication_day(week_ending, tier):%Y%m%d}.csv"
+    return fields_of((COMMITTED / folder / name).read_bytes())[1:]
+
+
+def first_or_later(week_ending: date, tier: Tier) -> list[list[str]]:
+    late = week_ending == date(2025, 11, 7) and tier is Tier.OTC
+    return committed_ats(week_ending, tier, "later" if late else "first")
+
+
+# --- reproducible -----------------------------------------------------------------------
+
+
+def test_the_committed_folder_is_what_the_generator_writes(tmp_path: Path) -> None:
+    """Zipped files are compared unzipped: zlib builds differ in how they pack."""
+    written = sample.write_committed_sample(tmp_path)
+    regenerated = {path.relative_to(tmp_path).as_posix(): path.read_bytes() for path in written}
+    committed = committed_files("")
+    assert sorted(committed) == sorted(regenerated)
+    changed = [n for n in committed if text_of(committed[n]) != text_of(regenerated[n])]
+    assert changed == []
+
+
+def test_zipped_files_carry_no_time() -> None:
+    generated = sample.generate_week(WEEK, rows=SMALL, include_non_ats=True)
+    contents = [file.content for file in generated if file.path.endswith(".gz")]
+    contents += committed_files(".gz").values()
+    assert {content[4:8] for content in contents} == {bytes(4)}
+
+
+def test_the_committed_folder_is_small_and_says_what_it_is() -> None:
+    files = committed_files("")
+    assert sum(map(len, files.values())) < 900_000
+    assert "Synthetic data made by our own seeded generator, not FINRA's" in text_of(
+        files["README.md"]
+    )
+
+
+# --- files and dates --------------------------------------------------------------------
+
+
+def test_the_committed_folder_holds_the_promised_files() -> None:
+    files = committed_files(".csv", ".gz")
+    counts = Counter((name.split("/")[0], name.endswith(".gz")) for name in files)
+    ats, non_ats = len(sample.COMMITTED_WEEKS) * len(Tier), 4 * len(Tier)
+    assert counts == {
+        ("first", False): ats - 1,
+        ("first", True): non_ats - 1,
+        ("later", False): 2,
+        ("later", True): 1,
+    }
+
+
+def test_all_lines_have_their_fields_but_the_one_cut_on_purpose() -> None:
+    odd = [
+        (name, number)
+        for name, content in committed_files(".csv", ".gz").items()
+        for number, fields in enumerate(fields_of(content), start=1)
+        if len(fields) != (15 if name.endswith(".gz") else 8)
+    ]
+    assert [name for name, _ in odd] == ["first/finra_otc_weekly_tier2_20251020.csv"]
+
+
+# --- awkward symbols and names ----------------------------------------------------------
+
+
+def test_the_committed_sample_has_the_awkward_symbols() -> None:
+    in_tier = {
+        tier: {row[1] for week in sample.COMMITTED_WEEKS for row in first_or_later(week, tier)}
+        for tier in Tier
+    }
+    symbols = {symbol for tier in Tier for symbol in in_tier[tier]}
+    for ending in (".A", ".B", ".WS", ".U", "pD", "pA"):
+        assert any(symbol.endswith(ending) for symbol in symbols), ending
+    assert {1, 2, 3, 4, 5} <= {len(symbol) for symbol in symbols}
+    assert any(s != s.upper() and s.upper() in in_tier[Tier.NMS_TIER_2] for s in symbols)
+    assert in_tier[Tier.NMS_TIER_1] & in_tier[Tier.NMS_TIER_2]
+
+
+def test_the_committed_sample_has_the_awkward_names() -> None:
+    names = {
+        row[2]
+        for week in sample.COMMITTED_WEEKS
+        for tier in Tier
+        for row in first_or_later(week, tier)
+    }
+    for sign in ("'", '"', ",", "#", "$", "%", "&", "!", ":", "  "):
+        assert any(sign in name for name in names), sign
+    assert any(name.count('"') % 2 for name in names)
+    assert max(map(len, names)) == 201
+
+
+# --- intended defects -------------------------------------------------------------------
+
+
+def test_only_the_intended_row_stands_twice() -> None:
+    keys: Counter[tuple[str, str, str]] = Counter()
+    for name, content in committed_files(".csv", ".gz").items():
+        symbol, participant = (2, 5) if name.endswith(".gz") else (1, 4)
+        keys.update((name, row[symbol], row[participant]) for row in fields_of(content)[1:])
+    ((name, *twin), count) = keys.most_common(1)[0]
+    assert sorted(keys.values())[-2:] == [1, 2]
+    assert (name, count) == ("first/finra_otc_weekly_otc_20251103.csv", 2)
+    rows = [row for row in committed_ats(date(2025, 10, 3), Tier.OTC) if [row[1], row[4]] == twin]
+    assert rows[0] == rows[1]
+
+
+def test_the_week_of_rejects_has_five_and_they_are_below_one_percent_of_its_lines() -> None:
+    rows = [row for tier in Tier for row in committed_ats(date(2025, 10, 3), tier)]
+    unreadable = [row[5] for row in rows if not row[5].isdigit()]
+    assert sorted(unreadable) == ["", "-5", "6,753,871"]
+    assert [row[5] for row in rows if not row[1]] == ["1"]
+    assert 5 / len(rows) < 0.01  # these four and the twin
+
+
+def test_the_other_weeks_have_no_odd_figures_but_a_zero_and_one_without_trades() -> None:
+    odd = {
+        (week, tier): (row[5] != "0", row[6] != "0")
+        for week in sample.COMMITTED_WEEKS
+        for tier in Tier
+        for row in first_or_later(week, tier)
+        if week != date(2025, 10, 3) and len(row) == 8 and "0" in {row[5], row[6]}
+    }
+    assert odd == {
+        (date(2025, 10, 24), Tier.NMS_TIER_2): (False, False),
+        (date(2025, 11, 14), Tier.OTC): (True, False),
+    }
+
+
+def test_the_late_tier_comes_later_in_both_classes() -> None:
+    assert committed_ats(date(2025, 11, 7), Tier.OTC, "later")
+    delivered = [
+        name.split("/")[0]
+        for name in committed_files(".csv", ".gz")
+        if "_otc_20251208" in name or ("2025-11-07" in name and "nonats_otc" in name)
+    ]
+    assert delivered == ["later", "later"]
+
+
+def test_the_correction_changes_a_few_rows_drops_one_symbol_and_adds_one() -> None:
+    before = committed_ats(date(2025, 10, 17), Tier.NMS_TIER_1)
+    path = COMMITTED / "later" / "finra_otc_weekly_tier1_20251110_corrected.csv"
+    after = fields_of(path.read_bytes())[1:]
+    old, new = ({(row[1], row[4]): row for row in rows} for rows in (before, after))
+    assert len({row[1] for row in before} - {row[1] for row in after}) == 1
+    assert {row[1] for row in after} - {row[1] for row in before} == {"QZRT"}
+    changed = [key for key in old.keys() & new.keys() if old[key] != new[key]]
+    assert len(changed) == 4
+    assert all(int(new[key][5]) > int(old[key][5]) for key in changed)
+    assert {new[key][7] for key in changed} == {"2025-11-10"}
+    assert sum(row[7] == "2025-11-03" for row in after) > 0.8 * len(after)
+    assert after == sorted(after, key=lambda row: (row[1], row[4]))

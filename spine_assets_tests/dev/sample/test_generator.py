@@ -1,0 +1,254 @@
+"""The generator: reproducible, and of the real data's shape."""
+
+from __future__ import annotations
+
+import io
+from collections import Counter
+from collections.abc import Iterable
+from datetime import date
+from pathlib import Path
+from statistics import median
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spine_assets.core.weeks import Tier, VenueClass, WeekError, publication_day, weeks_between
+from spine_assets.dev import sample
+from spine_assets.dev.sample.market import market_of
+from spine_assets.dev.sample.names import DE_MINIMIS, MAX_SLOTS, issue_name_of, symbol_of
+
+from . import SMALL, WEEK, fields_of, text_of
+
+LABOR_DAY_WEEK, WEEK_AFTER = date(2025, 9, 5), date(2025, 9, 12)
+SHARES, TRADES = "totalWeeklyShareQuantity", "totalWeeklyTradeCount"
+
+
+def frame_of(file: sample.SampleFile) -> pl.DataFrame:
+    rows = io.StringIO(text_of(file.content))
+    frame = pl.read_csv(rows, separator="|", quote_char=None, infer_schema_length=0)
+    return frame.fill_null("").with_columns(
+        pl.col(SHARES, TRADES).cast(pl.Int64),
+        week=pl.lit(file.week_ending),
+        tier=pl.lit(file.tier.value),
+        venue_class=pl.lit(file.venue_class.value),
+        venue=pl.col("MPID").fill_null("") + pl.col("marketParticipantName"),
+    )
+
+
+def frames_of(files: Iterable[sample.SampleFile]) -> pl.DataFrame:
+    return pl.concat([frame_of(file) for file in files], how="diagonal")
+
+
+@pytest.fixture(scope="module")
+def full_week() -> pl.DataFrame:
+    return frames_of(sample.generate_week(WEEK, include_non_ats=True))
+
+
+@pytest.fixture(scope="module")
+def clean_sample() -> pl.DataFrame:
+    """The committed weeks as generated, before defects are put in."""
+    weeks = sample.COMMITTED_WEEKS
+    return frames_of(file for week in weeks for file in sample.committed_week(week))
+
+
+# --- reproducible -----------------------------------------------------------------------
+
+
+def test_the_same_seed_gives_the_same_bytes_also_with_nothing_remembered() -> None:
+    once = list(sample.generate_week(WEEK, seed=7, rows=SMALL, include_non_ats=True))
+    market_of.cache_clear()
+    assert list(sample.generate_week(WEEK, seed=7, rows=SMALL, include_non_ats=True)) == once
+    assert len(once) == len(Tier) * len(VenueClass)
+
+
+def test_another_seed_or_week_gives_other_volumes() -> None:
+    contents = {
+        file.content
+        for seed, week in ((7, WEEK), (8, WEEK), (7, WEEK_AFTER))
+        for file in sample.generate_week(week, seed=seed, rows=SMALL)
+    }
+    assert len(contents) == 3 * len(Tier)
+
+
+def test_a_week_does_not_depend_on_the_other_weeks_written(tmp_path: Path) -> None:
+    weeks = weeks_between(date(2025, 10, 3), WEEK)
+    written = sample.write_sample(tmp_path, weeks, seed=7, rows_per_week=SMALL, workers=3)
+    alone = {f.path: f.content for f in sample.generate_week(WEEK, seed=7, rows=SMALL)}
+    assert {name: (tmp_path / name).read_bytes() for name in alone} == alone
+    assert sorted(written) == sorted(tmp_path.rglob("*"))  # and no half-written file is left
+    assert len(written) == len(weeks) * len(Tier)
+
+
+def test_each_week_is_told_once_it_is_written(tmp_path: Path) -> None:
+    weeks, held = weeks_between(date(2025, 10, 31), WEEK), []
+    sample.write_sample(
+        tmp_path,
+        weeks,
+        rows_per_week=SMALL,
+        workers=1,
+        after_week=lambda: held.append(
+            sum(all((tmp_path / sample.ats_name(w, t)).exists() for t in Tier) for w in weeks)
+        ),
+    )
+    assert len(held) == len(weeks)
+    assert all(found >= told for told, found in enumerate(held, start=1))
+
+
+def test_no_weeks_write_no_files(tmp_path: Path) -> None:
+    assert sample.write_sample(tmp_path, []) == []
+
+
+# --- files and dates --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("week_ending", "tier", "name"),
+    [
+        (date(2025, 12, 12), Tier.NMS_TIER_1, "finra_otc_weekly_tier1_20251229.csv"),
+        (date(2023, 12, 15), Tier.NMS_TIER_1, "finra_otc_weekly_tier1_20240102.csv"),
+        (date(2023, 8, 18), Tier.NMS_TIER_1, "finra_otc_weekly_tier1_20230905.csv"),
+        (date(2019, 11, 1), Tier.NMS_TIER_2, "finra_otc_weekly_tier2_20191202.csv"),
+        (date(2025, 11, 21), Tier.OTC, "finra_otc_weekly_otc_20251222.csv"),
+    ],
+)
+def test_a_file_is_named_and_dated_by_its_publication(
+    week_ending: date, tier: Tier, name: str
+) -> None:
+    (file,) = sample.generate_week(week_ending, rows=SMALL, tiers=[tier])
+    assert file.path == name
+    days = {row[-1] for row in fields_of(file.content)[1:]}
+    assert days == {str(publication_day(week_ending, tier))}
+
+
+def test_revisions_date_a_few_rows_seven_to_ten_days_later() -> None:
+    (file,) = sample.generate_week(WEEK, rows=60_000, tiers=[Tier.NMS_TIER_2], revised_share=0.02)
+    published = publication_day(WEEK, Tier.NMS_TIER_2)
+    days = Counter(date.fromisoformat(row[-1]) for row in fields_of(file.content)[1:])
+    assert {(day - published).days for day in days} == {0, 7, 8, 9, 10}
+    assert 0.01 < 1 - days[published] / days.total() < 0.03
+
+
+def test_non_ats_files_name_firms_by_crd_and_pool_the_small_ones() -> None:
+    files = sample.generate_week(WEEK, rows=SMALL, include_non_ats=True)
+    for file in [file for file in files if file.venue_class is VenueClass.NON_ATS]:
+        frame = frame_of(file)
+        assert frame["MPID"].unique().to_list() == [""]
+        assert frame["summaryTypeCode"].unique().to_list() == ["OTC_W_SMBL_FIRM"]
+        assert frame["weekStartDate"].unique().to_list() == ["2025-11-17"]
+        bucket = pl.col("marketParticipantName") == DE_MINIMIS.name
+        assert frame.filter((pl.col("firmCRDNumber") == "") != bucket).is_empty()
+        in_bucket = frame.filter(bucket)["issueSymbolIdentifier"].n_unique()
+        assert 0.5 < in_bucket / frame["issueSymbolIdentifier"].n_unique() < 0.95
+
+
+# --- the shape of the data --------------------------------------------------------------
+
+
+def test_a_full_week_has_the_rows_asked_for(full_week: pl.DataFrame) -> None:
+    ats = full_week.filter(venue_class="ATS")
+    assert ats.height == pytest.approx(sample.ROWS_PER_WEEK, rel=0.03)
+    otc = ats.filter(tier="OTC")
+    assert 4_600 < otc.height < 5_400
+    assert 2_700 < otc["issueSymbolIdentifier"].n_unique() < 3_200
+
+
+def test_the_top_ten_otc_symbols_and_single_venue_symbols_are_as_in_real_weeks(
+    full_week: pl.DataFrame, clean_sample: pl.DataFrame
+) -> None:
+    for frame in (full_week, clean_sample.filter(week=WEEK)):
+        otc = frame.filter(tier="OTC", venue_class="ATS")
+        symbols = otc.group_by("issueSymbolIdentifier").agg(pl.col(SHARES).sum(), venues=pl.len())
+        volumes = symbols[SHARES].sort(descending=True).to_list()
+        assert 0.50 < sum(volumes[:10]) / sum(volumes) < 0.68
+        assert 0.43 < (symbols["venues"] == 1).sum() / symbols.height < 0.60
+
+
+@pytest.mark.parametrize(
+    ("tier", "shares_pct"),
+    [
+        ("OTC", {"OTCN": 82, "OTCX": 14, "ARCA": 3, "SWCL": 0.3}),
+        ("NMS_TIER_1", {"UBSA": 15, "INCR": 14, "SGMT": 13, "JPMX": 8, "EBXL": 6, "ITGP": 2}),
+        ("NMS_TIER_2", {"UBSA": 15, "INCR": 14, "SGMT": 13, "MLIX": 7, "LATS": 5, "BIDS": 3}),
+    ],
+)
+def test_venues_have_about_their_real_shares(
+    tier: str, shares_pct: dict[str, float], full_week: pl.DataFrame, clean_sample: pl.DataFrame
+) -> None:
+    for frame, tolerance in ((full_week, 0.1), (clean_sample, 0.25)):
+        volumes = frame.filter(tier=tier, venue_class="ATS").group_by("MPID").agg(pl.sum(SHARES))
+        part_pct = pl.col(SHARES) / pl.sum(SHARES) * 100
+        found = dict(volumes.select("MPID", part_pct).iter_rows())
+        for mpid, share_pct in shares_pct.items():
+            assert found[mpid] == pytest.approx(share_pct, rel=tolerance), mpid
+
+
+def test_rows_and_trades_are_of_real_sizes(full_week: pl.DataFrame) -> None:
+    for (tier,), frame in full_week.filter(venue_class="ATS").group_by("tier"):
+        shares, trades = frame[SHARES].to_list(), frame[TRADES].to_list()
+        sizes = [s / t for s, t in zip(shares, trades, strict=True)]
+        assert 150 < median(sizes) < 320, tier
+        assert all(1 <= t <= s for s, t in zip(shares, trades, strict=True))
+        if tier == "OTC":
+            assert min(shares) == 1
+            assert 2_500 < median(shares) < 7_000
+
+
+def test_a_holiday_week_has_clearly_fewer_trades(clean_sample: pl.DataFrame) -> None:
+    trades = clean_sample.group_by("tier", "week").agg(pl.sum(TRADES))
+    for tier in Tier:
+        of_week = dict(trades.filter(tier=tier.value).select("week", TRADES).iter_rows())
+        assert 0.5 < of_week[LABOR_DAY_WEEK] / of_week[WEEK_AFTER] < 0.75
+
+
+def test_weeks_swing_without_tripping_the_continuity_limits(clean_sample: pl.DataFrame) -> None:
+    """Limits of the checks: volume 50%, venues 20% fewer, a venue's share 10 points."""
+    group = ["tier", "venue_class"]
+    weeks = clean_sample.group_by(*group, "week").agg(pl.sum(SHARES), pl.n_unique("venue"))
+    before = pl.col(SHARES).shift().over(group, order_by="week")
+    swings = weeks.select((pl.col(SHARES) / before - 1).abs())[SHARES].drop_nulls()
+    assert swings.filter(swings >= 0.5).is_empty()
+    assert swings.filter(swings > 0.01).len() > swings.len() / 2
+    assert weeks.group_by(group).agg(pl.n_unique("venue"))["venue"].unique().to_list() == [1]
+
+    venues = clean_sample.group_by(*group, "week", "venue").agg(pl.sum(SHARES))
+    parts = venues.with_columns(pl.col(SHARES) / pl.sum(SHARES).over(*group, "week") * 100)
+    move = pl.col(SHARES).diff().over(*group, "venue", order_by="week").abs()
+    moves = parts.select(move)[SHARES].drop_nulls()
+    assert moves.filter(moves >= 10).is_empty()
+    assert not moves.filter(moves > 0.5).is_empty()
+
+
+def test_symbols_come_and_go_but_most_stay() -> None:
+    listed = [
+        set(frame_of(next(sample.generate_week(week, rows=20_000)))["issueSymbolIdentifier"])
+        for week in (date(2025, 8, 29), WEEK)
+    ]
+    stayed = len(listed[0] & listed[1])
+    assert 0.85 < stayed / len(listed[0] | listed[1]) < 1.0
+
+
+@given(tier=st.sampled_from(Tier), slots=st.sets(st.integers(0, MAX_SLOTS - 1), min_size=50))
+def test_symbols_are_unique_and_names_fit_a_pipe_delimited_line(
+    tier: Tier, slots: set[int]
+) -> None:
+    assert len({symbol_of(tier, slot) for slot in slots}) == len(slots)
+    for name in (issue_name_of(tier, slot) for slot in slots):
+        assert 3 <= len(name) <= 201
+        assert name.isascii()
+        assert name.isprintable()
+        assert "|" not in name
+
+
+# --- refusals ---------------------------------------------------------------------------
+
+
+def test_a_week_that_is_no_friday_is_refused() -> None:
+    with pytest.raises(WeekError, match="2025-11-21"):
+        list(sample.generate_week(date(2025, 11, 20), rows=SMALL))
+
+
+def test_more_rows_than_there_are_symbols_for_are_refused() -> None:
+    with pytest.raises(ValueError, match="need more than"):
+        list(sample.generate_week(WEEK, rows={Tier.OTC: 10**6}, tiers=[Tier.OTC]))

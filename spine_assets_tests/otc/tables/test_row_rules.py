@@ -1,0 +1,304 @@
+"""Row rules: which rows count, which are rejects, and that none is lost."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from spine_assets.core.tables import exact_sum, polars_schema
+from spine_assets.core.weeks import VenueClass
+from spine_assets.otc.tables import raw, rejects, row_rules
+from spine_assets_tests.conftest import NOW, WEEK
+
+SOUND: dict[str, Any] = {
+    "capture_id": "c",
+    "week_ending": WEEK,
+    "tier": "OTC",
+    "symbol": "AAAA",
+    "issue_name": "Alpha Corp",
+    "venue_name": "OTCX OTC LINK ECN ATS",
+    "mpid": "OTCX",
+    "firm_crd": None,
+    "venue_class": "ATS",
+    "summary_type": None,
+    "share_volume": Decimal(100),
+    "trade_count": 2,
+    "notional": None,
+    "last_update_date": date(2025, 12, 22),
+    "initial_published_date": None,
+    "last_reported_date": None,
+    "source_file": "a.csv",
+    "captured_at": NOW.replace(tzinfo=None),
+}
+FIRM = {"venue_class": "NON_ATS", "mpid": None, "venue_name": "ACME LLC"}
+HASHED = (
+    "tier",
+    "symbol",
+    "issue_name",
+    "venue_name",
+    "mpid",
+    "share_volume",
+    "trade_count",
+    "last_update_date",
+)
+
+
+def raw_rows(*changes: dict[str, Any]) -> pl.DataFrame:
+    """Raw rows that differ from a sound one; hashes differ where hashed fields do."""
+    rows = []
+    for number, change in enumerate(changes, 2):
+        row = SOUND | {"source_line": number} | change
+        rows.append(row | {"record_hash": repr([row[name] for name in HASHED])})
+    return pl.DataFrame(rows, schema=polars_schema(raw.TABLE), orient="row")
+
+
+def split(*changes: dict[str, Any]) -> tuple[list[int], dict[int, str]]:
+    """Lines accepted, and reasons by rejected line."""
+    accepted, broken = row_rules.split(raw_rows(*changes))
+    reasons = dict(broken.select("source_line", "reason").iter_rows())
+    assert accepted.height + len(reasons) == len(changes)
+    return sorted(accepted["source_line"].to_list()), reasons
+
+
+def broken_row(change: dict[str, Any]) -> dict[str, Any]:
+    accepted, broken = row_rules.split(raw_rows(change))
+    assert accepted.is_empty()
+    (row,) = broken.to_dicts()
+    return row
+
+
+# --- single rows
+
+
+@pytest.mark.parametrize(
+    ("change", "reason", "field"),
+    [
+        ({"summary_type": "ATS_W_SMBL"}, "SUMMARY_TYPE", "summaryTypeCode"),
+        ({"summary_type": "OTC_W_VOL_STATS"}, "SUMMARY_TYPE", "summaryTypeCode"),
+        ({"symbol": ""}, "BLANK_SYMBOL", "issueSymbolIdentifier"),
+        ({"mpid": None}, "BLANK_MPID", "MPID"),
+        ({"share_volume": Decimal(-5)}, "NEGATIVE", "totalWeeklyShareQuantity"),
+        ({"trade_count": -1}, "NEGATIVE", "totalWeeklyTradeCount"),
+    ],
+)
+def test_a_row_that_breaks_a_rule_names_reason_and_field(
+    change: dict[str, Any], reason: str, field: str
+) -> None:
+    row = broken_row(change)
+    assert (row["reason"], row["field"]) == (reason, field)
+    assert row["detail"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"summary_type": "ATS_W_SMBL_FIRM"},
+        {"summary_type": "OTC_W_SMBL_FIRM"} | FIRM,
+        {"share_volume": Decimal(0), "trade_count": 0},
+        {"share_volume": Decimal("0.000001")},
+        {"trade_count": 0},
+        FIRM,
+        FIRM | {"venue_name": "De Minimis Firms"},
+        {"issue_name": "", "venue_name": ""},
+    ],
+)
+def test_rows_that_break_no_rule_are_accepted(change: dict[str, Any]) -> None:
+    assert split(change) == ([2], {})
+
+
+def test_a_row_that_breaks_several_rules_tells_them_all() -> None:
+    row = broken_row({"symbol": "", "mpid": None, "share_volume": Decimal(-5)})
+    assert row["reason"] == "BLANK_SYMBOL"
+    assert "BLANK_MPID" in row["detail"]
+    assert "NEGATIVE" in row["detail"]
+
+
+@pytest.mark.parametrize(
+    ("change", "venue"),
+    [
+        ({}, "OTCX"),
+        (FIRM | {"firm_crd": "7059"}, "CRD7059"),
+        (FIRM, "FIRM:ACME LLC"),
+        (FIRM | {"venue_name": "De Minimis Firms"}, "DE_MINIMIS"),
+        (FIRM | {"venue_name": "DE  MINIMIS FIRMS", "firm_crd": "1"}, "DE_MINIMIS"),
+        (FIRM | {"mpid": "ACME", "firm_crd": "7059"}, "CRD7059"),
+    ],
+)
+def test_identity_of_a_venue(change: dict[str, Any], venue: str) -> None:
+    accepted, _ = row_rules.split(raw_rows(change))
+    assert accepted["venue"].to_list() == [venue]
+
+
+@pytest.mark.parametrize(
+    ("text", "tier"),
+    [
+        ("NMS Tier 1", "NMS_TIER_1"),
+        ("nms  tier 2", "NMS_TIER_2"),
+        ("T2", "NMS_TIER_2"),
+        ("OTCE", "OTC"),
+        ("\u00a0OTC", "OTC"),
+        ("NMS\x1cTier 1", "NMS_TIER_1"),
+        ("\x0bOTC\x0c", "OTC"),
+    ],
+)
+def test_every_tier_text_that_places_a_file_has_a_name(text: str, tier: str) -> None:
+    accepted, _ = row_rules.split(raw_rows({"tier": text}))
+    assert accepted["tier_name"].to_list() == [tier]
+
+
+# --- rows that share a key
+
+
+def test_an_exact_twin_is_a_duplicate_and_the_first_is_kept() -> None:
+    assert split({}, {}, {}) == ([2], {3: "DUPLICATE_ROW", 4: "DUPLICATE_ROW"})
+
+
+def test_rows_of_the_same_figures_are_twins_whatever_the_names_around_them() -> None:
+    renamed = {"issue_name": "Alpha Corporation", "venue_name": "OTCX OTC LINK"}
+    assert split({}, renamed) == ([2], {3: "DUPLICATE_ROW"})
+
+
+def test_the_first_by_file_and_line_is_kept() -> None:
+    later = {"source_file": "b.csv", "source_line": 1}
+    accepted, broken = row_rules.split(raw_rows(later, {"source_line": 9}, {"source_line": 5}))
+    assert accepted.select("source_file", "source_line").rows() == [("a.csv", 5)]
+    assert sorted(broken["source_line"].to_list()) == [1, 9]
+
+
+OTHER = {"share_volume": Decimal(7)}
+THIRD = {"share_volume": Decimal(8)}
+LATER = {"last_update_date": date(2025, 12, 30)}
+LATEST = {"last_update_date": date(2026, 1, 5)}
+CONFLICT, TWIN = "CONFLICTING_KEY", "DUPLICATE_ROW"
+
+
+@pytest.mark.parametrize(
+    ("changes", "kept", "reasons"),
+    [
+        ([{}, OTHER], [], {2: CONFLICT, 3: CONFLICT}),
+        ([{}, OTHER | LATER], [3], {2: CONFLICT}),
+        ([OTHER | LATER, {}], [2], {3: CONFLICT}),
+        ([{}, LATER], [3], {2: CONFLICT}),
+        ([{}, OTHER, THIRD], [], {2: CONFLICT, 3: CONFLICT, 4: CONFLICT}),
+        ([{}, OTHER | LATER, THIRD | LATEST], [4], {2: CONFLICT, 3: CONFLICT}),
+        ([{}, OTHER | LATER, THIRD | LATER], [], {2: CONFLICT, 3: CONFLICT, 4: CONFLICT}),
+        ([{}, OTHER, THIRD | LATER], [4], {2: CONFLICT, 3: CONFLICT}),
+        ([{}, {}, OTHER], [], {2: CONFLICT, 3: TWIN, 4: CONFLICT}),
+        ([{}, {}, OTHER | LATER], [4], {2: CONFLICT, 3: TWIN}),
+        ([{}, OTHER | LATER, OTHER | LATER], [3], {2: CONFLICT, 4: TWIN}),
+    ],
+)
+def test_of_conflicting_figures_only_a_single_latest_stands(
+    changes: list[dict[str, Any]], kept: list[int], reasons: dict[int, str]
+) -> None:
+    assert split(*changes) == (kept, reasons)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"symbol": "AAAa"},
+        {"symbol": "AAA.A"},
+        {"mpid": "OTCN"},
+        {"tier": "NMS Tier 2"},
+        FIRM,
+        {"mpid": "otcx"},
+    ],
+)
+def test_rows_of_different_keys_both_load(change: dict[str, Any]) -> None:
+    assert split({}, OTHER | change) == ([2, 3], {})
+
+
+def test_a_key_is_made_of_identities_and_not_of_spellings() -> None:
+    assert split({}, OTHER | {"tier": "otc"}) == ([], {2: CONFLICT, 3: CONFLICT})
+
+
+def test_a_row_that_breaks_a_rule_is_no_rival_of_a_sound_one() -> None:
+    negative = {"share_volume": Decimal(-5)} | LATER
+    assert split({}, negative) == ([2], {3: "NEGATIVE"})
+    summary = {"summary_type": "ATS_W_SMBL"}
+    assert split({}, summary, OTHER | LATER) == ([4], {2: CONFLICT, 3: "SUMMARY_TYPE"})
+
+
+def test_no_rows_give_no_rows() -> None:
+    accepted, broken = row_rules.split(raw_rows({}).clear())
+    assert (accepted.height, broken.height) == (0, 0)
+    assert {"tier_name", "venue"} <= set(accepted.columns)
+    assert {"reason", "field", "detail"} <= set(broken.columns)
+
+
+# --- rejects of rules
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"symbol": ""}, "OTC||Alpha Corp|OTCX OTC LINK ECN ATS|OTCX|100|2|2025-12-22"),
+        (
+            {"symbol": "", "share_volume": Decimal("12.5"), "mpid": None},
+            "OTC||Alpha Corp|OTCX OTC LINK ECN ATS||12.5|2|2025-12-22",
+        ),
+        (
+            {"symbol": "", "share_volume": Decimal(0)},
+            "OTC||Alpha Corp|OTCX OTC LINK ECN ATS|OTCX|0|2|2025-12-22",
+        ),
+        (
+            {"share_volume": Decimal(-1200)},
+            "OTC|AAAA|Alpha Corp|OTCX OTC LINK ECN ATS|OTCX|-1200|2|2025-12-22",
+        ),
+    ],
+)
+def test_a_rule_reject_is_written_as_finra_writes_lines(change: dict[str, Any], text: str) -> None:
+    _, broken = row_rules.split(raw_rows(change))
+    (found,) = rejects.from_rules(broken).to_dicts()
+    assert (found["stage"], found["raw_line"], found["source_line"]) == ("rule", text, 2)
+    assert found["share_volume"] == (SOUND | change)["share_volume"]
+
+
+# --- property
+
+CHANGE = st.fixed_dictionaries(
+    {},
+    optional={
+        "symbol": st.sampled_from(["AAAA", "AAAa", ""]),
+        "mpid": st.sampled_from(["OTCX", "OTCN", None]),
+        "tier": st.sampled_from(["OTC", "NMS Tier 2"]),
+        "venue_class": st.sampled_from([item.value for item in VenueClass]),
+        "venue_name": st.sampled_from(["ACME LLC", "De Minimis Firms", ""]),
+        "firm_crd": st.sampled_from(["1", None]),
+        "summary_type": st.sampled_from(["ATS_W_SMBL_FIRM", "ATS_W_SMBL", None]),
+        "share_volume": st.sampled_from([Decimal(n) for n in ("100", "7", "0", "-5", "12.5")]),
+        "last_update_date": st.sampled_from([date(2025, 12, 22), date(2025, 12, 30)]),
+    },
+)
+
+
+@given(st.lists(CHANGE, min_size=1, max_size=12))
+@settings(max_examples=150, deadline=None)
+def test_rows_and_shares_are_conserved_and_keys_are_unique(changes: list[dict[str, Any]]) -> None:
+    rows = raw_rows(*changes)
+    accepted, broken = row_rules.split(rows)
+    lines = Counter(accepted["source_line"].to_list() + broken["source_line"].to_list())
+    assert lines == Counter(rows["source_line"].to_list())
+    shares = exact_sum(accepted["share_volume"]) + exact_sum(broken["share_volume"])
+    assert shares == sum((row["share_volume"] for row in rows.to_dicts()), Decimal(0))
+    assert broken["reason"].null_count() == 0
+    assert accepted.select("tier_name", "symbol", "venue_class", "venue").is_duplicated().sum() == 0
+    assert accepted.filter(pl.col("share_volume") < 0).is_empty()
+
+
+@given(st.lists(CHANGE, min_size=1, max_size=12), st.randoms())
+@settings(max_examples=60, deadline=None)
+def test_the_order_of_rows_decides_nothing(changes: list[dict[str, Any]], random: Any) -> None:
+    rows = raw_rows(*changes)
+    order = list(range(rows.height))
+    random.shuffle(order)
+    for one, other in zip(row_rules.split(rows), row_rules.split(rows[order]), strict=True):
+        assert one.sort("source_line").equals(other.sort("source_line"))

@@ -1,0 +1,185 @@
+"""The documents say what is so: every asset, check, command, setting and recipe is named."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+from pathlib import Path
+
+import click
+import dagster as dg
+import pytest
+
+from spine_assets.cli import main
+from spine_assets.core.settings import AlertSettings, FinraSettings, Settings
+from spine_assets.core.tables import Table
+from spine_assets.dev import docs_pages
+from spine_assets.otc.captures import overdue
+from spine_assets.otc.tables.registry import TABLES
+from spine_assets.pipelines.yaml import loader
+from spine_assets_tests.defs import conftest
+from spine_assets_tests.support.pages import commands_in_words, documents
+
+code_location = conftest.code_location  # a fixture
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text("utf-8")
+SETTINGS = (ROOT / "docs/settings.md").read_text("utf-8")
+MOST_README_LINES = 90  # about two screens
+TARGETS = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text("utf-8"), re.M)
+PLANNED: set[str] = set()
+"""Commands that docs/from-market-spine.md calls planned."""
+PLACEHOLDERS = {
+    "WEEK": "2025-10-17",
+    "CAPTURE_ID": "20260120T120000Z-0123456789ab",
+    "MPID": "UBSA",
+}
+"""What stands for something in the commands of `remedy`, as docs/checks.md explains."""
+REMEDIES = {
+    **{f"{table.name}-{check.name}": check.remedy for table in TABLES for check in table.checks},
+    "tiers_arrived": overdue.REMEDY,
+}
+
+
+def commands(group: click.Group, before: str = "spine") -> list[str]:
+    """Every command of the CLI, in full."""
+    found = []
+    for name in group.commands:
+        command = command_of(group, name)
+        full = f"{before} {name}"
+        if not isinstance(command, click.Group) or command.invoke_without_command:
+            found.append(full)
+        if isinstance(command, click.Group):
+            found += commands(command, full)
+    return found
+
+
+def command_of(group: click.Group, name: str) -> click.Command:
+    """A command of a group, imported if the group is lazy."""
+    _, command, _ = group.resolve_command(click.Context(group), [name])
+    assert command is not None
+    return command
+
+
+def resolved(full: str) -> tuple[click.Command, list[str]] | None:
+    """A command of the tree and the words after its name; None where it is not in the tree."""
+    found: click.Command = main
+    words = shlex.split(full)[1:]
+    while words and isinstance(found, click.Group) and words[0] in found.commands:
+        found = command_of(found, words.pop(0))
+    return None if found is main else (found, words)
+
+
+@pytest.mark.parametrize("path", docs_pages.PAGES, ids=str)
+def test_generated_pages_are_what_the_declarations_say(path: Path) -> None:
+    assert (ROOT / path).read_text("utf-8") == docs_pages.PAGES[path]() + "\n"
+
+
+@pytest.mark.parametrize("table", TABLES, ids=[table.name for table in TABLES])
+def test_readme_names_every_table_and_the_dictionary_every_column_and_check(table: Table) -> None:
+    page = (ROOT / docs_pages.PATH).read_text("utf-8")
+    assert f"`{table.name}`" in README
+    section = page.split(f"## `{table.name}`")[1].split("\n## ")[0]
+    for name in [*(c.name for c in table.columns), *(c.name for c in table.checks)]:
+        assert f"| `{name}` |" in section
+
+
+def test_the_page_of_checks_has_each_check_that_dagster_shows_and_what_to_do(
+    code_location: dg.Definitions,
+) -> None:
+    page = (ROOT / docs_pages.CHECKS_PATH).read_text("utf-8")
+    graph = code_location.resolve_asset_graph()
+    own = [key for key in graph.asset_check_keys if "yaml" not in graph.get(key.asset_key).kinds]
+    assert len(own) == len(REMEDIES)
+    for key in own:
+        title = f"## `{key.asset_key.to_user_string()}`: `{key.name}`\n"
+        section = page.split(title)[1].split("\n## ")[0]
+        holds, remedy = (graph.get(key).description or "").split("\n\n**When it fails:** ")
+        assert holds in section
+        assert f"**When it fails:** {remedy}\n" in section
+
+
+@pytest.mark.parametrize("remedy", REMEDIES.values(), ids=REMEDIES)
+def test_what_to_do_is_short_and_its_commands_can_be_typed(remedy: str) -> None:
+    assert remedy.endswith(".")
+    assert 1 <= len(re.findall(r"\.(?= |$)", remedy)) <= 4
+    typed = [text for text in re.findall(r"`([^`]+)`", remedy) if text.startswith("spine ")]
+    assert typed
+    for text in typed:
+        real = re.sub(r"\b[A-Z_]{4,}\b", lambda name: PLACEHOLDERS.get(name[0], name[0]), text)
+        found = resolved(real)
+        assert found is not None, text
+        assert found[0].make_context(text, found[1]).params, text
+
+
+def test_documents_name_every_asset_job_sensor_and_schedule(
+    code_location: dg.Definitions,
+) -> None:
+    repository = code_location.get_repository_def()
+    graph = repository.asset_graph
+    # Pipelines in YAML are their authors', and described where they are declared.
+    own = (key for key in graph.get_all_asset_keys() if "yaml" not in graph.get(key).kinds)
+    declared = {item.pipeline.name for item in loader.declared()}
+    names = {key.to_user_string() for key in own}
+    names |= {job.name for job in repository.get_all_jobs() if not job.name.startswith("__")}
+    names -= declared
+    names |= {item.name for item in repository.schedule_defs}
+    names |= {item.name for item in repository.sensor_defs}
+    declared |= {f"{name}_start_after" for name in declared}
+    said = "".join(page.read_text("utf-8") for page in documents())
+    assert sorted(name for name in names if f"`{name}`" not in said) == []
+
+
+def test_changelog_names_every_command() -> None:
+    changes = (ROOT / "CHANGELOG.md").read_text("utf-8")
+    for command in commands(main):
+        assert f"`{command.removeprefix('spine ')}`" in changes, command
+
+
+@pytest.mark.parametrize("page", documents(), ids=lambda page: str(page.relative_to(ROOT)))
+def test_commands_named_in_a_sentence_exist_with_their_options(page: Path) -> None:
+    for text in commands_in_words(page):
+        words = re.sub(r"[^\w -].*", "", text).split()
+        if text in PLANNED or len(words) < 2 or words[1].startswith("-"):
+            continue
+        if words[1].isupper():  # COMMAND and the like stand for any
+            continue
+        found = resolved(" ".join(words))
+        assert found is not None, text
+        command, rest = found
+        known = {option for item in command.params for option in item.opts} | {"--help", "-h"}
+        assert {word for word in rest if word.startswith("-")} <= known, text
+        if isinstance(command, click.Group) and rest:
+            assert rest[0].startswith("-") or rest[0].isupper(), text
+
+
+def test_the_page_of_settings_names_every_setting_and_readme_leads_to_it() -> None:
+    assert "(docs/settings.md)" in README
+    of = {"SPINE_": (Settings, AlertSettings), "SPINE_FINRA_": (FinraSettings,)}
+    for prefix, kinds in of.items():
+        for name in (name for kind in kinds for name in kind.model_fields):
+            assert f"`{prefix}{name.upper()}`" in SETTINGS
+
+
+def test_documents_name_no_setting_that_does_not_exist() -> None:
+    known = set(re.findall(r"`(SPINE_[A-Z_]+)`", SETTINGS))
+    for page in documents():
+        assert set(re.findall(r"\bSPINE_[A-Z_]+[A-Z]\b", page.read_text("utf-8"))) <= known, page
+
+
+def test_readme_is_two_screens_at_most() -> None:
+    assert len(README.splitlines()) <= MOST_README_LINES
+
+
+def test_every_make_target_is_named_and_every_one_named_exists() -> None:
+    pages = [page.read_text("utf-8") for page in documents()]
+    shown = {name for text in pages for name in re.findall(r"`make ([a-z]+)`", text)}
+    shown |= {name for text in pages for name in re.findall(r"^ *make ([a-z]+)\b", text, re.M)}
+    assert {"demo", "test", "ui"} <= shown
+    assert shown == set(TARGETS)
+
+
+def test_make_help_lists_every_target() -> None:
+    told = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
+    for target in TARGETS:
+        assert re.search(rf"^{target}\s+\S", told.stdout, re.M), target

@@ -1,0 +1,53 @@
+"""Which storage Dagster has in tests: the project's own, or PostgreSQL with `--storage=postgres`.
+
+    pytest --storage=postgres spine_assets_tests/orchestration/history/test_prune.py
+
+Belongs here: writing a test project's `dagster.yaml`. Tests of SQLite's files themselves are marked
+`sqlite` and left out on PostgreSQL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+
+import yaml
+
+from spine_assets.dev.local_cluster import postgres
+
+_ROOT = Path(__file__).parents[2]
+_SOURCE, _DEPLOYED = _ROOT / "dagster.yaml", _ROOT / "deploy" / "dagster-postgres.yaml"
+_servers: list[postgres.Server] = []
+_numbers = count()
+
+
+@contextmanager
+def on_postgres() -> Iterator[None]:
+    """Projects that are laid out meanwhile have a database each in a server of our own."""
+    with postgres.running() as server:
+        _servers.append(server)
+        try:
+            yield
+        finally:
+            _servers.remove(server)
+
+
+def lay_out(root: Path, text: str | None = None) -> None:
+    """Write `dagster.yaml` into a test's project.
+
+    Args:
+        root: The project.
+        text: What stands in it; None for the repository's.
+    """
+    text = _SOURCE.read_text("utf-8") if text is None else text
+    if _servers:
+        config = yaml.safe_load(text)
+        deployed = yaml.safe_load(_DEPLOYED.read_text("utf-8"))["storage"]
+        deployed["custom"]["config"]["postgres_url"] = _servers[-1].database(
+            f"dagster_{next(_numbers)}"
+        )
+        config["storage"] = deployed
+        text = yaml.safe_dump(config, sort_keys=False)
+    (root / "dagster.yaml").write_text(text, "utf-8")
