@@ -44,7 +44,9 @@ def launcher(
         with launching.workers(instance) as workers:
             yield workers
     else:
-        yield launching.Here(instance, log_level)
+        from spine_assets.definitions import defs
+
+        yield launching.Here(instance, defs(), log_level)
 
 
 def start(

@@ -1,8 +1,8 @@
 """How a view upon the tables is declared, and the SQL statements that make it.
 
-A view holds no rows: it is computed from the tables when it is asked. Belongs here: the shape of
-a declaration and its DDL. The declarations stand in `otc/views/registry.py`; each one's SELECT is the file
-of its name in `otc/views/sql/`.
+A view holds no rows: it is computed from the tables when it is queried. Belongs here: the shape of
+a declaration and its DDL. The declarations are in `otc/views/`; the SELECT of each is the file of
+its name in `otc/views/sql/`.
 """
 
 from __future__ import annotations

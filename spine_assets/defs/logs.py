@@ -1,16 +1,11 @@
 """The console logger of our jobs: lines with run, week and table, for people or as JSON."""
 
 import logging
-from typing import Any
 
 import dagster as dg
 
 from spine_assets.core.settings import load_settings
 from spine_assets.orchestration import console_logs
-
-LOGGED: dict[str, Any] = {"loggers": {"console": {"config": {}}}}
-"""Run config that chooses this logger. Dagster's own is used by any run without it, such as
-those of `dagster asset materialize`."""
 
 
 @dg.logger(

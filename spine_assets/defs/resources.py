@@ -7,16 +7,12 @@ from contextlib import closing, contextmanager
 import dagster as dg
 from dagster_duckdb import DuckDBResource
 from duckdb import DuckDBPyConnection
-from duckdb import Error as DuckDBError
 
 from spine_assets.core.settings import load_settings
-from spine_assets.lake.base import Lake, LakeError
-from spine_assets.lake.opening import open_lake
+from spine_assets.orchestration.lake_views import lake_with_views
 from spine_assets.otc.build.week_range import Limits
 from spine_assets.otc.build.workplace import Workplace
 from spine_assets.otc.delivery.scan import Scan, scan
-from spine_assets.otc.tables.registry import TABLES
-from spine_assets.warehouse.view_file import ensure_view_file
 
 
 class Spine(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -56,18 +52,6 @@ class Spine(dg.ConfigurableResource):  # type: ignore[type-arg]
                 yield connection
             finally:
                 connection.close()
-
-
-def lake_with_views() -> Lake:
-    """The lake; the file of views upon it is made where it is missing or out of date."""
-    settings = load_settings()
-    lake = open_lake(settings.lake_place)
-    try:
-        ensure_view_file(settings.warehouse_path, lake, TABLES)
-    except (OSError, LakeError, DuckDBError) as error:
-        # The views are for people; weeks are built without them.
-        dg.get_dagster_logger().warning(f"cannot make {settings.warehouse_path}: {error}")
-    return lake
 
 
 @dg.definitions

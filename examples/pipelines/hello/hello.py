@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from spine_assets.defs.logs import LOGGED
+from spine_assets.orchestration.run_config import LOGGED
 
 
 class Greeting(dg.Config):

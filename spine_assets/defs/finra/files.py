@@ -13,11 +13,12 @@ import dagster as dg
 from spine_assets.core.settings import load_finra_settings, load_settings
 from spine_assets.core.weeks import Tier
 from spine_assets.defs.finra.resource import Finra
-from spine_assets.defs.logs import LOGGED
-from spine_assets.defs.otc.specs import FETCHED, OWNER
+from spine_assets.defs.otc.specs import FETCHED
 from spine_assets.finra.fetching import Fetched, Outcome, Task, Told, Wanted, offered, plan
 from spine_assets.finra.place import fetch_all, not_offered, open_holdings
+from spine_assets.orchestration.asset_specs import OWNER
 from spine_assets.orchestration.partitions import WEEKS
+from spine_assets.orchestration.run_config import LOGGED
 
 GROUP = "finra"
 MAX_RETRIES = 2

@@ -8,9 +8,9 @@ from spine_assets.core.settings import load_finra_settings
 from spine_assets.core.tags import Lane, run_tags
 from spine_assets.defs.finra.files import finra_fetch_job
 from spine_assets.defs.finra.offered_sensor import PIPELINE
-from spine_assets.defs.logs import LOGGED
 from spine_assets.defs.otc.schedules import NEW_YORK
 from spine_assets.finra.fetching import newest, offered
+from spine_assets.orchestration.run_config import LOGGED
 
 # Revisions were seen 7-11 days after publication; twice that and more is looked at.
 WEEKS_OF_A_TIER = 4

@@ -11,9 +11,10 @@ import dagster as dg
 from spine_assets.alerts.ongoing import ARRIVED
 from spine_assets.alerts.wording import weeks_text
 from spine_assets.core.text import counted
-from spine_assets.defs.logs import LOGGED
-from spine_assets.defs.otc.specs import FILES, check_description
+from spine_assets.defs.otc.specs import FILES
 from spine_assets.defs.resources import Spine
+from spine_assets.orchestration.asset_specs import check_description
+from spine_assets.orchestration.run_config import LOGGED
 from spine_assets.otc.captures.overdue import DOWNLOAD, HOLDS, REMEDY, Overdue, overdue
 from spine_assets.otc.checks.context import SAMPLE_ROWS
 

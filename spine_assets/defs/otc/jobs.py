@@ -2,8 +2,8 @@
 
 import dagster as dg
 
-from spine_assets.defs.logs import LOGGED
 from spine_assets.defs.otc.specs import GROUP
+from spine_assets.orchestration.run_config import LOGGED
 from spine_assets.report import NAME as REPORT
 
 INGESTED = ("otc_raw",)

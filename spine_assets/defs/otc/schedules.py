@@ -8,11 +8,11 @@ import dagster as dg
 from spine_assets.core.settings import load_settings
 from spine_assets.core.tags import Lane, run_tags, week_tags
 from spine_assets.core.weeks import stretches
-from spine_assets.defs.logs import LOGGED
 from spine_assets.defs.otc import retry_policy
 from spine_assets.defs.otc.jobs import METRICS, compute_otc_metrics_job, otc_weekly_job
 from spine_assets.defs.scan_limits import a_tick
 from spine_assets.lake.opening import open_lake
+from spine_assets.orchestration.run_config import LOGGED
 from spine_assets.otc.captures import storage as captures
 from spine_assets.otc.captures.pending import uncaptured
 from spine_assets.otc.delivery.scan import scan

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import Any
 
 import dagster as dg
 
 from spine_assets import report
-from spine_assets.core.tables import Column, Table
+from spine_assets.core.tables import Table
 from spine_assets.core.views import View
+from spine_assets.orchestration.asset_specs import (
+    OWNER,
+    TABLE_KINDS,
+    check_description,
+    description_of,
+    table_metadata,
+    weekly_check,
+)
 from spine_assets.orchestration.partitions import WEEKS
 from spine_assets.otc.tables.registry import TABLES, source_of
 from spine_assets.otc.views.registry import VIEWS
@@ -19,10 +26,8 @@ from spine_assets.report.stored import VERSION
 
 GROUP = "otc"
 ANALYSIS = "analysis"
-OWNER = "team:market-structure"
 FILES = "finra_otc_files"
 FETCHED = "finra_weekly_files"
-TABLE_KINDS = {"polars", "parquet", "duckdb"}
 
 
 def files_spec() -> dg.AssetSpec:
@@ -83,11 +88,6 @@ def check_specs() -> list[dg.AssetCheckSpec]:
     ]
 
 
-def check_description(holds: str, remedy: str) -> str:
-    """What a check says of itself: what holds when it passes, and what to do when it fails."""
-    return f"{holds}\n\n**When it fails:** {remedy}"
-
-
 def _table_spec(table: Table) -> dg.AssetSpec:
     return dg.AssetSpec(
         table.name,
@@ -106,36 +106,6 @@ def _table_spec(table: Table) -> dg.AssetSpec:
     )
 
 
-def description_of(table: Table) -> str:
-    """What a table says of itself in Dagster: what it holds, grain, key and units."""
-    return f"{table.description}\n\n**Grain:** {table.grain}.{_key(table)}{_units(table)}"
-
-
-def table_metadata(table: Table) -> dict[str, Any]:
-    """Columns of a table as Dagster shows them."""
-    columns = [_column(column, table) for column in table.columns]
-    return {
-        "dagster/column_schema": dg.TableSchema(columns=columns),
-        **({"dagster/column_lineage": _lineage(table)} if table.lineage else {}),
-        "dagster/table_name": table.name,
-    }
-
-
-def weekly_check(
-    name: str, asset: dg.AssetKey | str, *, description: str, blocking: bool
-) -> dg.AssetCheckSpec:
-    """A check that is partitioned like its weekly asset."""
-    # dagster 1.13.27 marks partitions_def of a check spec as preview. Without it each run
-    # leaves evaluations that stay "planned" and checks have no weeks of their own.
-    with warnings.catch_warnings():
-        warnings.filterwarnings(
-            "ignore", ".*partitions_def on an AssetCheckSpec.*", dg.PreviewWarning
-        )
-        return dg.AssetCheckSpec(
-            name, asset=asset, description=description, blocking=blocking, partitions_def=WEEKS
-        )
-
-
 def _sources(path: Path, label: str) -> dict[str, dg.CodeReferencesMetadataValue]:
     """Where the UI leads who asks for the source: the declaration, and the step that builds it."""
     step = Path(__file__).with_name("weekly.py")
@@ -152,59 +122,14 @@ def _sources(path: Path, label: str) -> dict[str, dg.CodeReferencesMetadataValue
     return {"dagster/code_references": found}
 
 
-def _units(table: Table | View) -> str:
-    """The units of its columns, each once; days and texts have none."""
-    units = dict.fromkeys(column.unit for column in table.columns if column.unit)
-    named = [unit for unit in units if unit != "UTC"]
-    times = ["times in UTC"] if "UTC" in units else []
-    return f" **Units:** {'; '.join([*named, *times])}." if units else ""
-
-
 def _view_spec(view: View) -> dg.AssetSpec:
     return dg.AssetSpec(
         view.name,
         deps=view.deps,
-        description=f"{view.description}\n\n**Grain:** {view.grain}.{_key(view)}{_units(view)}",
+        description=description_of(view),
         group_name=ANALYSIS,
         kinds={"duckdb"},
         owners=[OWNER],
         is_virtual=True,
-        metadata={
-            "dagster/column_schema": dg.TableSchema(
-                columns=[_column(column, view) for column in view.columns]
-            ),
-            **({"dagster/column_lineage": _lineage(view)} if view.lineage else {}),
-            "dagster/table_name": view.name,
-        },
-    )
-
-
-def _key(table: Table | View) -> str:
-    return f" **Unique key:** {', '.join(table.key)}." if table.key else ""
-
-
-def _column(column: Column, table: Table | View) -> dg.TableColumn:
-    unit = f" [{column.unit}]" if column.unit else ""
-    # Dagster's own UI (1.13.27) has no view of column lineage: the columns' texts tell it.
-    sources = [f"{upstream}.{name}" for upstream, name in table.lineage.get(column.name, ())]
-    origin = f" ← {', '.join(sources)}" if sources else ""
-    return dg.TableColumn(
-        column.name,
-        column.type.value,
-        description=f"{column.description}{unit}{origin}",
-        constraints=dg.TableColumnConstraints(
-            nullable=column.nullable, unique=table.key == (column.name,)
-        ),
-    )
-
-
-def _lineage(table: Table | View) -> dg.TableColumnLineage:
-    return dg.TableColumnLineage(
-        {
-            name: [
-                dg.TableColumnDep(asset_key=dg.AssetKey(upstream), column_name=column)
-                for upstream, column in sources
-            ]
-            for name, sources in table.lineage.items()
-        }
+        metadata=table_metadata(view),
     )

@@ -5,10 +5,10 @@ import math
 import dagster as dg
 
 from spine_assets.core.tags import LANE, MAX_RUNTIME, ONCE, PIPELINE, TENANT, Lane
-from spine_assets.defs.logs import LOGGED
 from spine_assets.orchestration.components.partition_lock import executor_of
 from spine_assets.orchestration.components.step_ops import OUTCOME, input_name, op_name, op_of
 from spine_assets.orchestration.partitions import WEEKS
+from spine_assets.orchestration.run_config import LOGGED
 from spine_assets.pipelines.yaml.pipeline import DeclaredPipeline
 
 _SECONDS_A_MINUTE = 60

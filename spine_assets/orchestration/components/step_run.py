@@ -15,9 +15,9 @@ import dagster as dg
 
 from spine_assets.core.settings import load_settings
 from spine_assets.core.tags import DATE, TRIGGER
-from spine_assets.defs.resources import lake_with_views
 from spine_assets.orchestration.asset_events import evaluation, materialization
 from spine_assets.orchestration.components.keys import own_key
+from spine_assets.orchestration.lake_views import lake_with_views
 from spine_assets.otc.state.results import TableBuilt
 from spine_assets.pipelines.steps.engine import StepContext, StepResult
 from spine_assets.pipelines.steps.table_build import Built

@@ -11,7 +11,7 @@ import dagster as dg
 
 from spine_assets.core.tables import Table
 from spine_assets.core.tags import PIPELINE, TENANT
-from spine_assets.defs.otc.specs import (
+from spine_assets.orchestration.asset_specs import (
     OWNER,
     TABLE_KINDS,
     check_description,

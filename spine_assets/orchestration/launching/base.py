@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import dagster as dg
 
 from spine_assets.core.tags import week_tags
-from spine_assets.defs.logs import LOGGED
+from spine_assets.orchestration.run_config import LOGGED
 from spine_assets.pipelines.catalog import RunPlan
 
 

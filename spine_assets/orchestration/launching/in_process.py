@@ -28,14 +28,21 @@ _WATCH_SECONDS = 1.0  # between looks at the own run; each reads one row
 
 
 class Here:
-    """Runs in this process, or in processes that it starts and ends."""
+    """Runs in this process, or in processes that it starts and ends.
 
-    def __init__(self, instance: dg.DagsterInstance, log_level: str | None = None) -> None:
-        from spine_assets.definitions import defs
+    Attributes:
+        definitions: Those of the code location, which hold the jobs.
+    """
 
+    def __init__(
+        self,
+        instance: dg.DagsterInstance,
+        definitions: dg.Definitions,
+        log_level: str | None = None,
+    ) -> None:
         self.instance = instance
         self.log_level = log_level
-        self._definitions = defs()
+        self._definitions = definitions
 
     def launch(self, job: str, plan: RunPlan, tags: Mapping[str, str], run_id: str) -> None:
         """Run to the end.

@@ -61,10 +61,8 @@ class Found:
 
 
 def home() -> Path:
-    """Folder below which pipelines are declared."""
-    import spine_assets.defs
-
-    return Path(spine_assets.defs.__path__[0])
+    """Folder below which pipelines are declared: that of Dagster's definitions."""
+    return Path(__file__).parents[2] / "defs"
 
 
 def files(folder: Path) -> list[Path]:
