@@ -86,9 +86,10 @@ docs: $(if $(filter .uv/bin/uv,$(UV)),.uv/bin/uv) ## Build the documentation sit
 	@build/docs-env/bin/sphinx-build -c docs -b html -n -W --keep-going -q -E -d build/doctrees . build/site
 	@echo "Open build/site/index.html"
 
-lint: setup ## Lint and check the format
+lint: setup ## Lint, check the format and who imports whom
 	@$(RUN) ruff check .
 	@$(RUN) ruff format --check .
+	@$(RUN) lint-imports
 
 types: setup ## Check types
 	@$(RUN) mypy

@@ -1,0 +1,80 @@
+"""The plan of the code: no import circle, few late imports, names that Dagster keeps private.
+
+Who may import whom is checked by `lint-imports`, whose contracts are in pyproject.toml.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import grimp
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "spine_assets"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+MOST_LATE_IMPORTS = 40
+
+
+def test_no_module_imports_itself_on_any_way_round() -> None:
+    """Imports inside functions and for type checkers count too."""
+    graph = grimp.build_graph("spine_assets", cache_dir=None)
+    imports = {module: graph.find_modules_directly_imported_by(module) for module in graph.modules}
+    assert len(imports) > 200
+    TopologicalSorter(imports).prepare()  # raises CycleError, which names the circle
+
+
+def test_only_definitions_stand_beside_the_wings() -> None:
+    assert {path.name for path in PACKAGE.glob("*.py")} == {"__init__.py", "definitions.py"}
+
+
+def test_imports_inside_functions_are_few_and_say_why() -> None:
+    late = [
+        (path, node)
+        for path in MODULES
+        for function in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
+        for node in ast.walk(function)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+    ]
+    assert len(late) < MOST_LATE_IMPORTS
+    without_reason = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path, node in late
+        if not _has_comment(path, node)
+    ]
+    assert without_reason == []
+
+
+def test_what_dagster_keeps_private_is_named_in_orchestration_alone() -> None:
+    found = [
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in MODULES
+        if not path.is_relative_to(PACKAGE / "orchestration")
+        for name in _imported(path)
+        if _is_private(name)
+    ]
+    assert found == []
+
+
+def _has_comment(path: Path, node: ast.stmt) -> bool:
+    """Whether a comment stands on one of its lines or on the line above."""
+    lines = path.read_text("utf-8").splitlines()
+    return any("#" in line for line in lines[node.lineno - 2 : node.end_lineno])
+
+
+def _imported(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+
+
+def _is_private(module: str) -> bool:
+    first, *rest = module.split(".")
+    return first == "dagster_shared" or (
+        first.startswith("dagster") and any(part.startswith("_") for part in rest)
+    )
