@@ -27,7 +27,7 @@ COMMANDS = {
         "Build the weeks FROM..TO that have input; without them, all weeks.",
     ),
     "captures": (
-        "past:captures",
+        "captures:captures",
         "List what arrived when, and which capture of each tier and class is current.",
     ),
     "compare": (
@@ -39,13 +39,13 @@ COMMANDS = {
         "Print the script with which SHELL completes spine's command lines.",
     ),
     "db": ("database:db", "Create the DuckDB views over the lake, or a database file of tables."),
-    "diff": ("past:diff", "Show what each correction of WEEK changed: rows and shares."),
+    "diff": ("captures:diff", "Show what each correction of WEEK changed: rows and shares."),
     "doctor": (
         "doctor:doctor",
         "Examine this installation and list its problems with their remedies.",
     ),
     "export": (
-        "past:export",
+        "captures:export",
         "Write weeks of a table, as they are now or as they were at an earlier time.",
     ),
     "fetch": (
@@ -62,7 +62,7 @@ COMMANDS = {
         "pipelines:pipelines",
         "Validate the pipelines that are declared in YAML, and copy examples.",
     ),
-    "query": ("look:query", "Run one SELECT over the tables, without locks or changes."),
+    "query": ("status:query", "Run one SELECT over the tables, without locks or changes."),
     "report": ("report:report", "Show the report of a WEEK, an HTML page with charts and checks."),
     "run": (
         "run:run",
@@ -72,14 +72,14 @@ COMMANDS = {
     "sample": ("synthetic:sample", "Write synthetic weekly files in FINRA's format."),
     "shell": ("shell:shell", "Open Python with the lake, DuckDB, settings and Dagster at hand."),
     "status": (
-        "look:status",
+        "status:status",
         "Show the arrival board: weeks by tiers and tables, and unusable files.",
     ),
     "trace": (
         "trace:trace",
         "Trace the numbers of SYMBOL in WEEK back to delivered lines, and forward.",
     ),
-    "week": ("look:week", "Summarize a WEEK: top venues, top symbols, restatements, checks."),
+    "week": ("status:week", "Summarize a WEEK: top venues, top symbols, restatements, checks."),
 }
 """By name: where the command is, and the first sentence of its help."""
 

@@ -70,7 +70,11 @@ def _found(table: str | None, week: date | None) -> list[Finding]:
 
     Two lakes may share one Dagster; findings on weeks of the other lake are left out.
     """
-    from spine_assets.orchestration.history import findings, open_instance, table_states
+    from spine_assets.orchestration.history import (  # noqa: PLC0415 - Dagster is slow to import
+        findings,
+        open_instance,
+        table_states,
+    )
 
     with open_instance() as instance:
         found = findings(instance, table=table, week=week)

@@ -50,7 +50,11 @@ def add_named(
 @contextmanager
 def all_pages() -> Iterator[Iterator[run_tables.RunLog] | None]:
     """The log of all runs in pages; without a Dagster storage None, after a message."""
-    from spine_assets.orchestration.history import NoInstance, open_instance, x_meta
+    from spine_assets.orchestration.history import (  # noqa: PLC0415 - Dagster is slow to import
+        NoInstance,
+        open_instance,
+        x_meta,
+    )
 
     with ExitStack() as stack:
         pages = None

@@ -17,6 +17,7 @@ from spine_assets.core.settings import load_settings
 from spine_assets.core.weeks import parse_week
 from spine_assets.lake.base import Lake
 from spine_assets.lake.opening import open_lake
+from spine_assets.otc.delivery.scan import scan
 from spine_assets.otc.past.as_of import table_now
 from spine_assets.otc.tables.registry import TABLES
 from spine_assets.warehouse import run_tables
@@ -54,8 +55,9 @@ class Namespace(dict[str, Any]):
 @contextmanager
 def opened() -> Iterator[Namespace]:
     """A namespace; what it opened is closed at the end."""
-    from spine_assets.orchestration.history import open_instance
-    from spine_assets.otc.delivery.scan import scan
+    from spine_assets.orchestration.history import (  # noqa: PLC0415 - Dagster is slow to import
+        open_instance,
+    )
 
     settings = load_settings()
     lake = open_lake(settings.lake_place)
@@ -97,7 +99,9 @@ def _asker(
         if not is_select(text):
             raise ValueError("sql() takes one SELECT; for others there is warehouse.execute()")
         if named := run_tables.named_in(text):
-            from spine_assets.orchestration.history import x_meta
+            from spine_assets.orchestration.history import (  # noqa: PLC0415 - the same
+                x_meta,
+            )
 
             log = x_meta.read(instance(), tables=named)
             run_tables.create(warehouse, named)

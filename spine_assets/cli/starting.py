@@ -15,6 +15,7 @@ from dagster import DagsterExecutionInterruptedError
 
 from spine_assets.core.progress import Progress
 from spine_assets.core.settings import load_settings
+from spine_assets.definitions import defs
 from spine_assets.orchestration import launching
 from spine_assets.orchestration.history import open_instance, table_states
 from spine_assets.orchestration.history.run_details import RunStory, story
@@ -44,8 +45,6 @@ def launcher(
         with launching.workers(instance) as workers:
             yield workers
     else:
-        from spine_assets.definitions import defs
-
         yield launching.Here(instance, defs(), log_level)
 
 

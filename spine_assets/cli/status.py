@@ -46,7 +46,11 @@ def status(weeks: int, every: bool, due: bool, as_json: bool) -> None:
     A tier is not due, overdue, landed (a file is there), failed (and its run failed), loaded or
     corrected. With --json a check that passed has no summary; `spine week --json` has them.
     """
-    from spine_assets.orchestration.history import check_records_of, open_instance, table_states
+    from spine_assets.orchestration.history import (  # noqa: PLC0415 - Dagster is slow to import
+        check_records_of,
+        open_instance,
+        table_states,
+    )
 
     settings = load_settings()
     landing = scan(settings.landing_path, settings.landing_index_path)

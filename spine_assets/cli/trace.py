@@ -65,7 +65,11 @@ def _runs(
     found: Trace,
 ) -> tuple[dict[str, Origin | None], dict[tuple[str, str], Origin | None]]:
     """The runs that captured and built what was traced; None without a Dagster storage."""
-    from spine_assets.orchestration.history import NoInstance, open_instance, origins
+    from spine_assets.orchestration.history import (  # noqa: PLC0415 - Dagster is slow to import
+        NoInstance,
+        open_instance,
+        origins,
+    )
 
     every: list[Line | Reject] = [*found.lines, *found.rejects]
     times = {item.capture_id: item.captured_at for item in every}

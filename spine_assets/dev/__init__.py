@@ -1,1 +1,1 @@
-"""What developers and tests use: simulator, sample generator, local cluster, comparison, doc pages."""
+"""What developers and tests use: simulator, sample generator, local cluster, doc pages."""

@@ -36,7 +36,7 @@ from spine_assets_tests.support import storages
 
 pytestmark = pytest.mark.sqlite
 
-DATA = Path(__file__).parent / "data"
+DATA = Path(__file__).parents[1] / "data"
 OLD: dict[str, Any] = json.loads((DATA / "old_project.json").read_text("utf-8"))
 RUN_IDS = [run["run_id"] for run in OLD["runs"]]  # the newest first
 CORRECTED, PINNED, REJECTS, FAILED, BY_DAGSTER, BY_SENSOR = (

@@ -58,8 +58,9 @@ def offered_sensor(interval_seconds: int) -> dg.SensorDefinition:
                 waiting += 1
             elif judged.verdict is Verdict.GIVEN_UP:
                 context.log.warning(
-                    f"fetching week {item.week_ending} failed {retry_policy.MAX_ATTEMPTS} times; look "
-                    f"at run {judged.run_id} and then run spine fetch --week {item.week_ending}"
+                    f"fetching week {item.week_ending} failed {retry_policy.MAX_ATTEMPTS} times; "
+                    f"look at run {judged.run_id} and then run "
+                    f"spine fetch --week {item.week_ending}"
                 )
             elif judged.verdict is Verdict.ASK and len(requests) < MOST_REQUESTS:
                 requests.append(_request(item, judged.attempt))

@@ -145,8 +145,8 @@ def _ask(
             memory.asked.pop(str(week), None)
         if judged.verdict is Verdict.GIVEN_UP:
             found.given_up.append(
-                f"week {week} was asked for {retry_policy.MAX_ATTEMPTS} times and failed each time; "
-                f"look at run {judged.run_id} and then run spine backfill {week}"
+                f"week {week} was asked for {retry_policy.MAX_ATTEMPTS} times and failed each "
+                f"time; look at run {judged.run_id} and then run spine backfill {week}"
             )
     return found
 

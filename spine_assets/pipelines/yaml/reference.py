@@ -16,12 +16,12 @@ from spine_assets.pipelines.yaml.validation import AFTER_FAILURE, ALWAYS_KNOWN
 
 _HEAD = """# Reference of YAML pipelines
 
-Written from the schema by `python -m spine_assets.dev.docs_pages`; do not edit. How to write, run and
-watch a pipeline is told in [pipelines](pipelines.md). `spine pipelines schema` prints the whole as
-JSON schema.
+Written from the schema by `python -m spine_assets.dev.docs_pages`; do not edit. How to write, run
+and watch a pipeline is told in [pipelines](pipelines.md). `spine pipelines schema` prints the whole
+as JSON schema.
 
-A `defs.yaml` has `type: spine_assets.orchestration.components.DeclarativePipeline`, and below `attributes` what
-follows. A key that is not named here is refused.
+A `defs.yaml` has `type: spine_assets.orchestration.components.DeclarativePipeline`, and below
+`attributes` what follows. A key that is not named here is refused.
 """
 _PARTS = ("source", "destination", "config")
 _ORIGINS = {
@@ -50,8 +50,8 @@ def text() -> str:
     lines[-1] += ": exact columns and types, ranges, no empty values where none belong, unique key."
     lines += ["", "## Engines", ""]
     lines += [
-        "Found in `spine_assets/pipelines/steps/engines/`, and where a package offers one by an entry "
-        f"point of the group `{GROUP}`.",
+        "Found in `spine_assets/pipelines/steps/engines/`, and where a package offers one by an "
+        f"entry point of the group `{GROUP}`.",
         "",
     ]
     for ps_type, engine in engines().items():

@@ -172,7 +172,7 @@ def test_both_workers_had_runs(backfill: Backfill) -> None:
 
 
 def test_dagsters_own_launcher_takes_the_lost_run_for_running(backfill: Backfill) -> None:
-    """The reason for ours; when this fails, `spine_assets/orchestration/launching/celery_launcher.py` may go."""
+    """The reason for our `celery_launcher.py`; when this test fails, that may go."""
     launcher = backfill.instance.run_launcher
     assert isinstance(launcher, CeleryRunLauncher)
     (lost,) = [run for run in backfill.runs() if run.run_id in backfill.lost]

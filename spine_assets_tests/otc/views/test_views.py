@@ -244,7 +244,8 @@ def test_the_calendar_knows_holidays_and_days_of_mourning(
 def test_a_query_needs_no_package_of_holidays(tmp_path: Path) -> None:
     script = (
         "import sys; from pathlib import Path; from spine_assets.lake.local import LocalLake; "
-        "from spine_assets.otc.tables.registry import TABLES; from spine_assets.warehouse.connection import connect\n"
+        "from spine_assets.otc.tables.registry import TABLES; "
+        "from spine_assets.warehouse.connection import connect\n"
         "with connect(LocalLake(Path('lake')), TABLES) as connection:\n"
         "    found = connection.execute('FROM otc_weeks_calendar').fetchall()\n"
         "print(len(found) > 1000, 'holidays' in sys.modules)"
