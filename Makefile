@@ -53,16 +53,19 @@ cluster: setup ## Start PostgreSQL, Redis, Dagster and two workers on loopback; 
 	@$(RUN) python -m spine_assets.dev.local_cluster
 
 # Tests of operations, which ask Dagster's memory; here it is PostgreSQL.
-ON_POSTGRES := defs/test_prune.py defs/test_cancel.py defs/test_history.py test_run_log.py test_cli.py \
-	alerts/test_sensor.py
+ON_POSTGRES := cli/test_cli.py alerts/test_sensor.py orchestration/history/test_prune.py \
+	orchestration/history/test_cancel.py orchestration/history/test_history.py \
+	warehouse/test_run_tables.py
 # Tests of whatever works on a lake; here it is in a bucket.
-ON_S3 := test_week.py test_many_weeks.py test_as_of.py test_pins.py test_restatements.py \
-	test_as_published.py test_corrections.py abuse/test_conservation.py \
-	abuse/test_injection.py comparison/test_equality.py declarative/test_assets.py \
-	declarative/test_building.py declarative/test_examples.py declarative/test_fitting.py \
-	declarative/test_runs.py declarative/test_tenants.py report/test_figures.py \
-	test_database_file.py test_doctor.py test_landing.py test_overdue.py test_queries_page.py \
-	test_trace.py test_warehouse.py
+ON_S3 := abuse/test_conservation.py abuse/test_injection.py dev/compare_backends/test_equality.py \
+	maintenance/test_doctor.py otc/build/test_corrections.py otc/build/test_week.py \
+	otc/build/test_week_range.py otc/captures/test_overdue.py otc/captures/test_pins.py \
+	otc/delivery/test_deliveries.py otc/past/test_as_of.py otc/past/test_as_published.py \
+	otc/tables/test_restatements.py otc/trace/test_trace.py \
+	pipelines/steps/test_conformance.py pipelines/steps/test_table_build.py \
+	pipelines/test_assets.py pipelines/test_examples.py pipelines/test_runs.py \
+	pipelines/test_tenants.py project/test_queries_page.py report/test_figures.py \
+	warehouse/test_connection.py warehouse/test_database_file.py
 
 cluster-test: setup ## Run the tests that need PostgreSQL, Redis or an S3 server
 	@$(UV) sync --locked --group engines --quiet
