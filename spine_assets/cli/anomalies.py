@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from spine_assets.cli import render_anomalies
 from spine_assets.cli.errors import open_lake, reports_errors
+from spine_assets.cli.render import anomalies as render_anomalies
 from spine_assets.cli.shared import (
     COUNT,
     WeekType,

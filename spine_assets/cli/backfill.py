@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from functools import partial
-from typing import TYPE_CHECKING
 
 import click
 
@@ -24,9 +23,6 @@ from spine_assets.core.weeks import FIRST_WEEK, stretches
 from spine_assets.otc.delivery.scan import scan
 from spine_assets.pipelines import weeks_to_build
 from spine_assets.pipelines.catalog import RunPlan
-
-if TYPE_CHECKING:
-    pass
 
 
 @click.command()
@@ -70,10 +66,8 @@ def backfill(
     Weeks without a file or capture are skipped, and so are unchanged tables. A week that fails
     does not stop the others. Exit code 1: a week failed.
     """
-    from spine_assets.cli import (  # noqa: PLC0415 - both import Dagster, which is slow
-        render_backfill,
-        starting,
-    )
+    from spine_assets.cli import starting  # noqa: PLC0415 - imports Dagster
+    from spine_assets.cli.render import backfill as render_backfill  # noqa: PLC0415 - imports Dagster
 
     most = weeks_per_run or load_settings().weeks_per_run
     config = {"ops": {"otc_week": {"config": {"force": True}}}} if force else {}

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import click
 
-from spine_assets.cli import completion_values, render_captures, render_published
+from spine_assets.cli import completion_values
 from spine_assets.cli.errors import open_lake, reports_errors
+from spine_assets.cli.render import captures as render_captures
+from spine_assets.cli.render import published as render_published
 from spine_assets.cli.shared import (
     COUNT,
     DayType,

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import click
 
-from spine_assets.cli import render_compare
 from spine_assets.cli.errors import reports_errors
+from spine_assets.cli.render import compare as render_compare
 from spine_assets.cli.shared import (
     COUNT,
     WeekType,

@@ -67,7 +67,6 @@ def capture_ids() -> list[str]:
 
 
 def _root() -> Path | str:
-
     return load_settings().lake_place
 
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import click
 
-from spine_assets.cli import render, run_logs
+from spine_assets.cli import run_logs
 from spine_assets.cli.errors import open_lake, reports_errors
+from spine_assets.cli.render.console import progress
 from spine_assets.cli.shared import (
     COUNT,
     NameChoice,
@@ -120,7 +121,7 @@ def db_build(
     steps = len(parts(lake, tables, since))
     with (
         nullcontext() if names else run_logs.all_pages() as logged,
-        render.progress("copying years", steps) as advance,
+        progress("copying years", steps) as advance,
     ):
         built = build_database(
             file, lake, tables, since=since, memory_gb=memory, runs=logged, advance=advance

@@ -6,8 +6,8 @@ from datetime import date
 
 import click
 
-from spine_assets.cli import render_fetch
 from spine_assets.cli.errors import reports_errors
+from spine_assets.cli.render import fetch as render_fetch
 from spine_assets.cli.shared import (
     NameChoice,
     WeekType,

@@ -118,7 +118,6 @@ def _facts(server: Server) -> dict[str, object]:
 
 
 def _greeting(server: Server) -> str:
-
     sim, facts = server.sim, _facts(server)
     counts = ", ".join(f"{name} {count}" for name, count in facts["partitions"].items())  # type: ignore[attr-defined]
     lines = [

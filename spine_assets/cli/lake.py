@@ -7,9 +7,8 @@ from pathlib import Path
 
 import click
 
-from spine_assets.cli import render
 from spine_assets.cli.errors import reports_errors
-from spine_assets.cli.render import CONSOLE, grid
+from spine_assets.cli.render.console import CONSOLE, grid, progress
 from spine_assets.cli.shared import (
     as_json_option,
     print_json,
@@ -60,7 +59,7 @@ def lake_copy(
         _print_plan(work.plan(), from_lake, to_lake, as_json)
         return
     label = "comparing weeks" if verify_only else "copying weeks"
-    with render.progress(label, work.steps) as advance:
+    with progress(label, work.steps) as advance:
         if verify_only:
             found = work.compare(advance=advance)
         else:
@@ -89,7 +88,6 @@ def _open(place: str) -> Lake:
 
 
 def _print_plan(planned: Planned, from_lake: Lake, to_lake: Lake, as_json: bool) -> None:
-
     if as_json:
         print_json(
             {"from": str(from_lake.place), "to": str(to_lake.place), **asdict(planned)}, None
@@ -135,6 +133,5 @@ def _print_names(names: list[str], what: str) -> None:
 
 
 def _as_json(found: Copied, from_lake: Lake, to_lake: Lake) -> dict[str, object]:
-
     facts = asdict(found) | {"seconds": round(found.seconds, 3), "whole": found.is_whole}
     return {"from": str(from_lake.place), "to": str(to_lake.place), **facts}

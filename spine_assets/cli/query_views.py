@@ -34,7 +34,6 @@ def warehouse_of(sql: str, tenant: str | None) -> Iterator[duckdb.DuckDBPyConnec
 
 @contextmanager
 def _tenant_warehouse(tenant: str) -> Iterator[duckdb.DuckDBPyConnection]:
-
     place = Place.of(load_settings(), tenant)
     known = tenants_in(place.shared)
     if tenant not in known:

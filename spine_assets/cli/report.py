@@ -8,8 +8,8 @@ from pathlib import Path
 
 import click
 
-from spine_assets.cli import render_report
 from spine_assets.cli.errors import no_week_built, open_lake, reports_errors
+from spine_assets.cli.render import report as render_report
 from spine_assets.cli.shared import (
     WeekType,
     as_json_option,
@@ -84,10 +84,8 @@ def _newest(lake: Lake) -> date:
 
 def _make_fresh(lake: Lake, week: date) -> None:
     """Build the report by a run, unless it is fresh."""
-    from spine_assets.cli import (  # noqa: PLC0415 - both import Dagster, which is slow
-        render_runs,
-        starting,
-    )
+    from spine_assets.cli import starting  # noqa: PLC0415 - imports Dagster
+    from spine_assets.cli.render import runs as render_runs  # noqa: PLC0415 - imports Dagster
 
     if stored.freshness(lake, week) is Freshness.FRESH:
         return

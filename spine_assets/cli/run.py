@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import click
 
-from spine_assets.cli import render_pipelines
 from spine_assets.cli.errors import reports_errors
+from spine_assets.cli.render import pipelines as render_pipelines
 from spine_assets.cli.shared import (
     LANE,
     as_json_option,
@@ -102,7 +102,6 @@ def split(plans: Sequence[RunPlan]) -> list[RunPlan]:
 
 
 def _named(name: str) -> Pipeline:
-
     known = discover()
     if name not in known:
         raise click.UsageError(f"there is no pipeline {name}; {nearest(name, list(known))}")
@@ -119,10 +118,8 @@ def _launch(
     as_json: bool,
 ) -> None:
     """Start the runs and print the result of each."""
-    from spine_assets.cli import (  # noqa: PLC0415 - both import Dagster, which is slow
-        render_runs,
-        starting,
-    )
+    from spine_assets.cli import starting  # noqa: PLC0415 - imports Dagster
+    from spine_assets.cli.render import runs as render_runs  # noqa: PLC0415 - imports Dagster
 
     tags = run_tags(pipeline.name, lane, "cli", max_runtime)
     with (

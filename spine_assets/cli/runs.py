@@ -9,8 +9,10 @@ from datetime import UTC, date, datetime, timedelta
 import click
 import dagster as dg
 
-from spine_assets.cli import render, render_runs, render_steps
 from spine_assets.cli.errors import reports_errors
+from spine_assets.cli.render import runs as render_runs
+from spine_assets.cli.render import steps as render_steps
+from spine_assets.cli.render.console import progress
 from spine_assets.cli.shared import (
     COUNT,
     WeekType,
@@ -69,7 +71,6 @@ def runs(
 
 
 def _lines(instance: dg.DagsterInstance, found: Sequence[dg.RunRecord], as_json: bool) -> None:
-
     shown = described(instance, found)
     if as_json:
         print_json([render_runs.line_json(item) for item in shown])
@@ -78,7 +79,6 @@ def _lines(instance: dg.DagsterInstance, found: Sequence[dg.RunRecord], as_json:
 
 
 def _with_steps(instance: dg.DagsterInstance, found: Sequence[dg.RunRecord], as_json: bool) -> None:
-
     shown = list(logged(instance, found))
     if as_json:
         click.echo(json.dumps([render_steps.run_json(run) for run in shown], indent=1, default=str))
@@ -167,7 +167,7 @@ def runs_prune(older_than: int, dry_run: bool, yes: bool, as_json: bool) -> None
         if found.delete and not dry_run:
             if not yes:
                 click.confirm(f"Delete {len(found.delete)} runs permanently?", abort=True)
-            with render.progress("deleting runs", len(found.delete)) as advance:
+            with progress("deleting runs", len(found.delete)) as advance:
                 for _ in delete(instance, found):
                     advance()
     deleted = 0 if dry_run else len(found.delete)

@@ -103,7 +103,6 @@ def start_all(
 def _start_here(
     launcher: Here, job: str, plan: RunPlan, tags: Mapping[str, str], show: Show
 ) -> RunStory:
-
     run_id = new_run_id()
     follower = Follower(launcher.instance, run_id)
     with suppress(KeyboardInterrupt, DagsterExecutionInterruptedError), followed(follower, show):
@@ -119,7 +118,6 @@ def _start_remote(
     wait: bool,
     shows: Sequence[Show],
 ) -> list[RunStory]:
-
     instance, ids = launcher.instance, []
     try:
         for plan in plans:
@@ -136,7 +134,6 @@ def _start_remote(
 
 
 def _story(instance: dg.DagsterInstance, run_id: str) -> RunStory:
-
     return story(instance, find(instance, run_id), 0)
 
 

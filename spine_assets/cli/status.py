@@ -9,9 +9,13 @@ from pathlib import Path
 
 import click
 
-from spine_assets.cli import render, render_due, render_restated, run_logs
+from spine_assets.cli import run_logs
 from spine_assets.cli.errors import no_week_built, open_lake, reports_errors
 from spine_assets.cli.query_views import warehouse_of
+from spine_assets.cli.render import due as render_due
+from spine_assets.cli.render import restated as render_restated
+from spine_assets.cli.render import status as render_status
+from spine_assets.cli.render.console import result
 from spine_assets.cli.shared import (
     COUNT,
     DEFAULT_WEEKS,
@@ -76,11 +80,11 @@ def status(weeks: int, every: bool, due: bool, as_json: bool) -> None:
         checks = {row.week_ending: records_of.get(row.week_ending, []) for row in shown}
     later = [item for item in missing if item.week_ending > known[-1]]
     if as_json:
-        found = render.status_json(shown, states, checks, landing)
+        found = render_status.status_json(shown, states, checks, landing)
         # On one line: indenting 650 weeks takes half a second.
         print_json(found | {"later_weeks_due": render_due.json_of(later)}, None)
         return
-    render.status(shown, states, checks, landing, hidden=len(known) - len(shown))
+    render_status.status(shown, states, checks, landing, hidden=len(known) - len(shown))
     render_due.line(later)
 
 
@@ -106,12 +110,12 @@ def week(week: date | None, top: int, as_json: bool) -> None:
     with open_instance() as instance:
         checks = check_records(instance, chosen)
     with connect(lake, TABLES, analysis=False) as warehouse:
-        found = render.week_figures(warehouse, chosen, top)
+        found = render_status.week_figures(warehouse, chosen, top)
         restated = render_restated.restatements(warehouse, chosen)
     if as_json:
-        print_json(render.week_json(chosen, found, checks) | {"restatements": restated})
+        print_json(render_status.week_json(chosen, found, checks) | {"restatements": restated})
         return
-    render.week(chosen, found, checks)
+    render_status.week(chosen, found, checks)
     render_restated.printed(chosen, restated)
 
 
@@ -174,4 +178,4 @@ def query(
     elif as_csv:
         click.echo(csv_text(names, rows), nl=False, color=True)  # keeps escape sequences
     else:
-        render.result(names, rows)
+        result(names, rows)

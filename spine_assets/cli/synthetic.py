@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from spine_assets.cli import render
 from spine_assets.cli.errors import reports_errors
+from spine_assets.cli.render.console import progress
 from spine_assets.cli.shared import (
     COUNT,
     DEFAULT_WEEKS,
@@ -50,7 +50,7 @@ def sample(
     """
     folder = out or load_settings().landing_path
     wanted = weeks_between(ending - timedelta(weeks=weeks - 1), ending)
-    with render.progress("writing weeks", len(wanted)) as advance:
+    with progress("writing weeks", len(wanted)) as advance:
         files = write_sample(
             folder,
             wanted,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Any
 
-from spine_assets.cli.render import CONSOLE, grid
+from spine_assets.cli.render.console import CONSOLE, grid
 from spine_assets.cli.shared import print_json
 from spine_assets.otc.captures.overdue import Overdue
 

@@ -1,27 +1,13 @@
-"""How the `spine` command prints: tables for people, plain values for programs.
-
-Whole shares are printed as whole numbers; nothing here computes.
-"""
+"""How the arrival board and the figures of a week are printed."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import date
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import duckdb
-from rich import box
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table as Grid
 
-from spine_assets.cli.shared import (
-    visible,
-)
+from spine_assets.cli.render.console import CONSOLE, grid, result, safe
 from spine_assets.core.values import plain
 from spine_assets.core.weeks import Tier
 from spine_assets.otc.delivery.deliveries import Landing
@@ -32,8 +18,6 @@ from spine_assets.warehouse.connection import answer
 if TYPE_CHECKING:
     from spine_assets.orchestration.history import CheckRecord
 
-_PIPED_WIDTH = 120  # a log or a pipe has no width of its own
-CONSOLE = Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH)
 _TIER_STYLES = {
     Arrival.NOT_DUE: "dim",
     Arrival.OVERDUE: "red",
@@ -57,53 +41,6 @@ _TOP_SYMBOLS = """
 """
 
 Figures = dict[str, list[dict[str, Any]]]
-
-
-def text(value: Any) -> str:
-    """A value as a cell of a table."""
-    shown = plain(value)
-    if shown is None:
-        return ""
-    if isinstance(shown, bool):
-        return "yes" if shown else "no"
-    if isinstance(shown, int):
-        return f"{shown:,}"
-    if isinstance(shown, float):
-        return f"{shown:,.4f}"
-    return safe(", ".join(shown) if isinstance(shown, list) else str(shown))
-
-
-def safe(delivered: str) -> str:
-    """A delivered text as it is: no markup in it styles, no control character acts."""
-    return escape(visible(delivered).replace("\n", "\\n"))
-
-
-def result(names: list[str], rows: list[tuple[Any, ...]], title: str | None = None) -> None:
-    """Rows as a table."""
-    table = grid(*map(safe, names), title=title)
-    for number, column in enumerate(table.columns):
-        if any(isinstance(row[number], (int, float, Decimal)) for row in rows):
-            column.justify = "right"
-    for row in rows:
-        table.add_row(*(text(value) for value in row))
-    CONSOLE.print(table)
-
-
-def grid(*headers: str, title: str | None = None) -> Grid:
-    """An empty table of the one look that all have."""
-    return Grid(*headers, title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-
-
-@contextmanager
-def progress(label: str, total: int) -> Iterator[Callable[[], None]]:
-    """A progress bar; the yielded function advances it by one."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as bar:
-        task = bar.add_task(label, total=total)
-        yield lambda: bar.advance(task)
-
-
-# --- status
 
 
 def status(
@@ -199,9 +136,6 @@ def _tables_cell(row: WeekStatus, states: dict[tuple[str, date], str | None]) ->
         f"{what}: {'all' if len(names) == every else ', '.join(names)}"
         for what, names in wrong.items()
     )
-
-
-# --- week
 
 
 def checks_summary(checks: list[CheckRecord]) -> str:

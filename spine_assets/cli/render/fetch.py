@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from spine_assets.cli.render import CONSOLE, grid, safe
+from spine_assets.cli.render.console import CONSOLE, grid, safe
 from spine_assets.cli.shared import print_json
 from spine_assets.finra.fetching import Fetched, Outcome, Task, Told
 from spine_assets.finra.holdings import Holdings

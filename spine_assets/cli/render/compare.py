@@ -9,7 +9,7 @@ from typing import Any
 from rich import box
 from rich.table import Table as Grid
 
-from spine_assets.cli.render import CONSOLE, safe
+from spine_assets.cli.render.console import CONSOLE, safe
 from spine_assets.dev.compare_backends.sides import Side
 
 _SHOWN = 10  # differences a backend; --json has all

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from spine_assets.cli.render import CONSOLE, text
+from spine_assets.cli.render.console import CONSOLE, text
 
 
 def printed(place: Path, facts: dict[str, Any]) -> None:

@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from spine_assets.cli.render import CONSOLE, grid, result, safe, text
+from spine_assets.cli.render.console import CONSOLE, grid, result, safe, text
 from spine_assets.core.tags import SHORT_ID
 from spine_assets.core.values import plain
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.table import Table
 
-from spine_assets.cli.render import CONSOLE, grid, safe
+from spine_assets.cli.render.console import CONSOLE, grid, safe
 from spine_assets.core.tags import SHORT_ID
 from spine_assets.orchestration.history.run_rows import LoggedRun
 

@@ -19,8 +19,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from spine_assets.cli.render import CONSOLE, safe, text
-from spine_assets.cli.render_runs import story_json
+from spine_assets.cli.render.console import CONSOLE, safe, text
+from spine_assets.cli.render.runs import story_json
 from spine_assets.cli.starting import Show
 from spine_assets.core.progress import Progress as Reached
 from spine_assets.core.tags import SHORT_ID

@@ -7,7 +7,7 @@ from typing import Any
 
 import duckdb
 
-from spine_assets.cli.render import CONSOLE, text
+from spine_assets.cli.render.console import CONSOLE, text
 from spine_assets.core.values import records
 from spine_assets.warehouse.connection import answer
 

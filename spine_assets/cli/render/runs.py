@@ -9,8 +9,8 @@ from typing import Any
 
 from rich.markup import escape
 
-from spine_assets.cli import render_steps
-from spine_assets.cli.render import CONSOLE, grid, safe, text
+from spine_assets.cli.render import steps as render_steps
+from spine_assets.cli.render.console import CONSOLE, grid, safe, text
 from spine_assets.core.tags import SHORT_ID
 from spine_assets.orchestration.history.cancel import Ending
 from spine_assets.orchestration.history.prune import Plan

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from spine_assets.cli.render import CONSOLE, grid, safe, text
+from spine_assets.cli.render.console import CONSOLE, grid, safe, text
 from spine_assets.core.tags import SHORT_ID
 from spine_assets.core.values import plain
 from spine_assets.otc.trace.model import Contribution, Line, Reject, Trace

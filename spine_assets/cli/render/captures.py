@@ -12,7 +12,7 @@ from typing import Any
 
 import polars as pl
 
-from spine_assets.cli.render import CONSOLE, grid, result, safe, text
+from spine_assets.cli.render.console import CONSOLE, grid, result, safe, text
 from spine_assets.core.values import csv_text, plain, records
 from spine_assets.otc.captures.model import Capture
 from spine_assets.otc.captures.steps import Correction, RowChange

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from spine_assets.cli.render import CONSOLE, grid, safe
+from spine_assets.cli.render.console import CONSOLE, grid, safe
 from spine_assets.pipelines.catalog import Parameter, Pipeline, Plan
 
 
