@@ -6,11 +6,19 @@ Who may import whom is checked by `lint-imports`, whose contracts are in pyproje
 from __future__ import annotations
 
 import ast
+import importlib
+import inspect
+import re
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
 
+import dagster as dg
 import grimp
+import pytest
+from dagster._annotations import is_public
+
+from spine_assets.orchestration import dagster_private
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "spine_assets"
@@ -48,15 +56,47 @@ def test_imports_inside_functions_are_few_and_say_why() -> None:
     assert without_reason == []
 
 
-def test_what_dagster_keeps_private_is_named_in_orchestration_alone() -> None:
+def test_private_names_of_dagster_are_imported_in_one_module() -> None:
     found = [
         f"{path.relative_to(ROOT)}: {name}"
         for path in MODULES
-        if not path.is_relative_to(PACKAGE / "orchestration")
+        if path != Path(dagster_private.__file__)
         for name in _imported(path)
         if _is_private(name)
     ]
     assert found == []
+
+
+def test_the_installed_dagster_has_each_private_name() -> None:
+    tree = ast.parse(Path(dagster_private.__file__).read_text("utf-8"))
+    imported = [
+        (node.module, alias.name)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module and _is_private(node.module)
+        for alias in node.names
+    ]
+    assert len(imported) > 30
+    for module, name in imported:
+        assert getattr(dagster_private, name) is getattr(importlib.import_module(module), name)
+    with pytest.raises(AttributeError, match="no_such_name"):
+        _ = dagster_private.no_such_name  # type: ignore[attr-defined]
+
+
+def test_unmarked_members_of_the_instance_are_listed() -> None:
+    """`dagster_private` names the methods that we call and that Dagster does not mark public."""
+    called = {
+        name
+        for path in MODULES
+        for name in re.findall(r"instance\.(\w+)", path.read_text("utf-8"))
+        if hasattr(dg.DagsterInstance, name)
+    }
+    unmarked = {name for name in called if not _is_marked_public(name)}
+    assert unmarked == dagster_private.INSTANCE_MEMBERS
+
+
+def _is_marked_public(name: str) -> bool:
+    member = inspect.getattr_static(dg.DagsterInstance, name)
+    return is_public(getattr(member, "fget", None) or getattr(member, "__func__", member))
 
 
 def _has_comment(path: Path, node: ast.stmt) -> bool:
@@ -75,6 +115,6 @@ def _imported(path: Path) -> Iterator[str]:
 
 def _is_private(module: str) -> bool:
     first, *rest = module.split(".")
-    return first == "dagster_shared" or (
+    return first in {"dagster_celery", "dagster_postgres", "dagster_shared"} or (
         first.startswith("dagster") and any(part.startswith("_") for part in rest)
     )

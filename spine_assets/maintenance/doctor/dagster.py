@@ -1,9 +1,4 @@
-"""Dagster's memory: where it is, whether it opens, and what works on it.
-
-The names beyond Dagster's public ones were tried on dagster 1.13.27 and stand here alone: the
-storages' `alembic_version`, heartbeats of daemons, states and ticks of sensors, and the
-settings of the run queue.
-"""
+"""Dagster's memory: where it is, whether it opens, and what works on it."""
 
 from __future__ import annotations
 
@@ -19,12 +14,18 @@ from typing import Any
 import dagster as dg
 import yaml
 from alembic.util import CommandError
-from dagster._check import CheckError
 from sqlalchemy.exc import SQLAlchemyError
 
 from spine_assets.core.settings import Settings
 from spine_assets.core.tags import MAX_RUNTIME
 from spine_assets.maintenance.doctor.findings import Finding, fail, listed, ok, warn
+from spine_assets.orchestration import dagster_private
+from spine_assets.orchestration.dagster_private import (
+    CheckError,
+    InstigatorStatus,
+    InstigatorType,
+    TickStatus,
+)
 from spine_assets.orchestration.history import NoInstance, open_instance
 
 SENSOR = "otc_landing"
@@ -188,17 +189,13 @@ def daemon(instance: dg.DagsterInstance) -> Finding:
 
 def _alive(instance: dg.DagsterInstance) -> set[str]:
     """Parts of the daemon that gave a sign of life of late."""
-    from dagster._daemon.controller import get_daemon_statuses
-
     kinds = instance.get_required_daemon_types()
-    found = get_daemon_statuses(instance, kinds, ignore_errors=True)
+    found = dagster_private.get_daemon_statuses(instance, kinds, ignore_errors=True)
     return {kind for kind, status in found.items() if status.healthy}
 
 
 def sensor(instance: dg.DagsterInstance) -> Finding:
     """Whether the sensor of the landing folder is on and its last tick went well."""
-    from dagster._core.scheduler.instigation import InstigatorStatus, InstigatorType, TickStatus
-
     if not _alive(instance):
         return ok("not examined: no daemon is running")
     states = [

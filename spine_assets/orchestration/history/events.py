@@ -7,12 +7,10 @@ table (`one_run`), a step (`steps`) or an alert (`defs.finished_runs`).
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from typing import TYPE_CHECKING
 
 import dagster as dg
 
-if TYPE_CHECKING:
-    from dagster._core.execution.plan.objects import StepFailureData
+from spine_assets.orchestration.dagster_private import StepFailureData
 
 _PAGE = 1_000  # a run of all 653 weeks has 8,500 evaluations
 

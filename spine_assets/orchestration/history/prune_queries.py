@@ -1,7 +1,4 @@
-"""What Dagster still needs of old runs: the queries behind `prune`, and what `delete_run` leaves.
-
-Names beyond Dagster's public ones are told in `storage`.
-"""
+"""Which old runs Dagster still needs: the queries of `prune`, and what `delete_run` leaves."""
 
 from __future__ import annotations
 
@@ -11,7 +8,8 @@ from pathlib import Path
 import dagster as dg
 import sqlalchemy as sa
 
-from spine_assets.orchestration.history.storage import EVALUATED, events_table, of_index
+from spine_assets.orchestration import dagster_private as private
+from spine_assets.orchestration.history.storage import EVALUATED, of_index
 
 _BACKFILLS_UNDER_WAY = ("REQUESTED", "CANCELING", "FAILING")
 _BACKFILL_TAG = "dagster/backfill"
@@ -25,7 +23,7 @@ def latest_events(
     instance: dg.DagsterInstance, kind: dg.DagsterEventType
 ) -> dict[Partition, tuple[int, str]]:
     """By (asset, partition): place in the log and run of the latest event of a kind."""
-    c = events_table().c
+    c = private.SqlEventLogStorageTable.c
     latest = (
         sa.select(sa.func.max(c.id))
         .where(c.dagster_event_type == kind.value, c.asset_key.is_not(None))
@@ -41,7 +39,7 @@ def latest_plans_of(
     instance: dg.DagsterInstance, runs: Iterable[str]
 ) -> dict[Partition, tuple[int, str]]:
     """By (asset, partition): the latest plan among some runs, with its place and run."""
-    c = events_table().c
+    c = private.SqlEventLogStorageTable.c
     planned = dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED.value
     found: dict[Partition, tuple[int, str]] = {}
     for chunk in _chunks(runs):
@@ -59,9 +57,7 @@ def latest_plans_of(
 
 def runs_of_latest_checks(instance: dg.DagsterInstance) -> tuple[set[str], set[str]]:
     """Runs with the latest evaluation of a check's partition; runs with its latest plan."""
-    from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable
-
-    c = AssetCheckExecutionsTable.c
+    c = private.AssetCheckExecutionsTable.c
     found = []
     for only in ([c.execution_status.in_(EVALUATED)], []):
         latest = (
@@ -82,12 +78,9 @@ def last_runs_of_assets(instance: dg.DagsterInstance) -> set[str]:
 
 def runs_of_backfills_under_way(instance: dg.DagsterInstance) -> set[str]:
     """Runs that an unfinished backfill still counts."""
-    from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus
-
-    statuses = [BulkActionStatus(name) for name in _BACKFILLS_UNDER_WAY]
-    ids = [
-        item.backfill_id for item in instance.get_backfills(BulkActionsFilter(statuses=statuses))
-    ]
+    statuses = [private.BulkActionStatus(name) for name in _BACKFILLS_UNDER_WAY]
+    chosen = private.BulkActionsFilter(statuses=statuses)
+    ids = [item.backfill_id for item in instance.get_backfills(chosen)]
     if not ids:
         return set()
     return set(instance.get_run_ids(dg.RunsFilter(tags={_BACKFILL_TAG: ids})))

@@ -15,10 +15,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import dagster as dg
 import sqlalchemy as sa
+
+from spine_assets.orchestration import dagster_private as private
 
 if TYPE_CHECKING:
     from sqlalchemy.sql import ColumnElement, Select
@@ -60,9 +62,7 @@ def latest_evaluations(
         week: Only this partition.
         passed_events: Also read the events of checks that passed, which are most of all bytes.
     """
-    from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable
-
-    c = AssetCheckExecutionsTable.c
+    c = private.AssetCheckExecutionsTable.c
     wanted: list[ColumnElement[bool]] = [
         c.asset_key.in_([dg.AssetKey.from_user_string(name).to_string() for name in tables]),
         c.execution_status.in_(EVALUATED),
@@ -92,16 +92,13 @@ def latest_evaluations(
 
 def evaluation(event: str) -> dg.AssetCheckEvaluation:
     """The evaluation that a stored event tells of."""
-    from dagster._serdes import deserialize_value
-
-    told = deserialize_value(event, dg.EventLogEntry).dagster_event
-    found: dg.AssetCheckEvaluation = told.asset_check_evaluation_data  # type: ignore[union-attr]
-    return found
+    found: Any = _entry(event).dagster_event
+    return cast("dg.AssetCheckEvaluation", found.asset_check_evaluation_data)
 
 
 def built_by(instance: dg.DagsterInstance, runs: Sequence[str]) -> dict[str, tuple[int, int]]:
     """By run: how many materializations it made, and of how many partitions."""
-    c = events_table().c
+    c = private.SqlEventLogStorageTable.c
     query = (
         sa.select(c.run_id, sa.func.count(), sa.func.count(sa.distinct(c.partition)))
         .where(
@@ -115,20 +112,16 @@ def built_by(instance: dg.DagsterInstance, runs: Sequence[str]) -> dict[str, tup
 
 def failures_of(instance: dg.DagsterInstance, runs: Sequence[str]) -> dict[str, dg.EventLogEntry]:
     """By run: the event that says that it failed."""
-    from dagster._serdes import deserialize_value
-
-    c = events_table().c
+    c = private.SqlEventLogStorageTable.c
     query = sa.select(c.run_id, c.event).where(
         c.run_id.in_(runs), c.dagster_event_type == dg.DagsterEventType.RUN_FAILURE.value
     )
-    return {
-        run: deserialize_value(event, dg.EventLogEntry) for run, event in of_index(instance, query)
-    }
+    return {run: _entry(event) for run, event in of_index(instance, query)}
 
 
 def runs_like(instance: dg.DagsterInstance, prefix: str) -> list[str]:
     """Ids of runs that begin with a text, the newest first."""
-    c = _runs().c
+    c = private.RunsTable.c
     query = (
         sa.select(c.run_id)
         .where(c.run_id.startswith(prefix, autoescape=True))
@@ -139,14 +132,15 @@ def runs_like(instance: dg.DagsterInstance, prefix: str) -> list[str]:
 
 def newest_runs(instance: dg.DagsterInstance, limit: int) -> list[str]:
     """Ids of the newest runs."""
-    query = sa.select(_runs().c.run_id).order_by(_runs().c.id.desc()).limit(limit)
+    c = private.RunsTable.c
+    query = sa.select(c.run_id).order_by(c.id.desc()).limit(limit)
     return [run for (run,) in _of_runs(instance, query)]
 
 
 def job_names(instance: dg.DagsterInstance) -> set[str]:
     """Jobs of which there are runs; Dagster's own names for runs without a job left out."""
-    names = {name for (name,) in _of_runs(instance, sa.select(_runs().c.pipeline_name).distinct())}
-    return {name for name in names if not name.startswith("__")}
+    query = sa.select(private.RunsTable.c.pipeline_name).distinct()
+    return {name for (name,) in _of_runs(instance, query) if not name.startswith("__")}
 
 
 def partitions_by_state(
@@ -158,9 +152,7 @@ def partitions_by_state(
     after another and takes ten times as long over the whole history. As there, a partition
     that is in several counts under the first.
     """
-    from dagster._core.storage import partition_status_cache as cache
-
-    told = cache.get_and_update_asset_status_cache_value(instance, dg.AssetKey(table), weeks)
+    told = private.get_and_update_asset_status_cache_value(instance, dg.AssetKey(table), weeks)
     if told is None:
         return {}
     return {
@@ -174,6 +166,10 @@ def partitions_by_state(
     }
 
 
+def _entry(event: str) -> dg.EventLogEntry:
+    return private.deserialize_value(event, dg.EventLogEntry)
+
+
 @cache
 def _name(key: str) -> str:
     """An asset's name; there are a few of them and thousands of rows."""
@@ -183,19 +179,6 @@ def _name(key: str) -> str:
 
 def _utc(moment: datetime) -> datetime:
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-
-
-def events_table() -> sa.Table:
-    """The event log."""
-    from dagster._core.storage.event_log.schema import SqlEventLogStorageTable
-
-    return SqlEventLogStorageTable
-
-
-def _runs() -> sa.Table:
-    from dagster._core.storage.runs.schema import RunsTable
-
-    return RunsTable
 
 
 def of_index(instance: dg.DagsterInstance, query: Select[Any]) -> Sequence[Any]:

@@ -4,9 +4,7 @@ A worker that is killed leaves its task STARTED in the result backend for ever, 
 launcher takes that for a running run until `max_runtime_seconds` (`docs/decisions/0014-*`). This
 one asks the worker that took the task. Dagster's own also ends the task alone when a run is to end:
 the run is then told of as failed, and one that waits in the broker stays STARTING. Belongs here:
-these two alone. The names `check_run_worker_health`, `_instance`,
-`CheckRunHealthResult`, `WorkerStatus` and `DAGSTER_CELERY_TASK_ID_TAG` were tried on dagster
-1.13.27 with dagster-celery 0.29.27.
+these two alone.
 """
 
 from __future__ import annotations
@@ -17,9 +15,13 @@ from typing import Any
 
 import dagster as dg
 from celery.states import READY_STATES
-from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
-from dagster_celery.launcher import CeleryRunLauncher
-from dagster_celery.tags import DAGSTER_CELERY_TASK_ID_TAG
+
+from spine_assets.orchestration.dagster_private import (
+    DAGSTER_CELERY_TASK_ID_TAG,
+    CeleryRunLauncher,
+    CheckRunHealthResult,
+    WorkerStatus,
+)
 
 _ANSWER_SECONDS = 5.0  # a worker answers in hundredths, on a loaded machine in a second or two
 _SILENCES = 2  # polls in a row: one lost answer kills no run

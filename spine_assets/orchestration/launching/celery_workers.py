@@ -4,9 +4,6 @@ Which broker, result backend and queue is said by the `run_launcher` of the inst
 `dagster.yaml`, which the workers read too. Runs begin when a worker is free and pass Dagster's
 queue by. Belongs here: asking whether the workers are there, handing over, ending runs of theirs.
 Does not belong here: starting workers.
-
-Names beyond Dagster's public ones, tried on 1.13.27 (dagster-celery 0.29.27): `run_launcher`,
-`launch_run`, the launcher's app and queue, `check_run_worker_health`.
 """
 
 from __future__ import annotations
@@ -21,11 +18,13 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from spine_assets.orchestration import dagster_private
+from spine_assets.orchestration.dagster_private import WorkerStatus
 from spine_assets.orchestration.launching.queue import created, opened_workspace
 from spine_assets.pipelines.catalog import CannotLaunch, RunPlan
 
 if TYPE_CHECKING:
-    from dagster_celery.launcher import CeleryRunLauncher
+    from spine_assets.orchestration.dagster_private import CeleryRunLauncher
 
 _EXTRA = "cluster"
 _ANSWER_SECONDS = 3.0  # one that is alive answers in some 10 ms, on a busy machine later
@@ -81,7 +80,7 @@ def celery_launcher(instance: dg.DagsterInstance) -> CeleryRunLauncher:
         CannotLaunch: it is another, or its package is not installed.
     """
     try:
-        from dagster_celery.launcher import CeleryRunLauncher
+        launcher_class = dagster_private.CeleryRunLauncher
     except ImportError as error:
         raise CannotLaunch(
             f"SPINE_BACKEND=celery needs the packages of the extra {_EXTRA!r}, and one is not "
@@ -89,7 +88,7 @@ def celery_launcher(instance: dg.DagsterInstance) -> CeleryRunLauncher:
             f"pip install 'spine-assets[{_EXTRA}]'"
         ) from error
     launcher = instance.run_launcher
-    if not isinstance(launcher, CeleryRunLauncher):
+    if not isinstance(launcher, launcher_class):
         raise CannotLaunch(
             "SPINE_BACKEND=celery needs a Dagster instance whose run_launcher is "
             f"CeleryRunLauncher, and this one's is {type(launcher).__name__}: set DAGSTER_HOME to "
@@ -166,8 +165,6 @@ def fail_if_lost(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
     Returns:
         Whether it was lost.
     """
-    from dagster._core.launcher import WorkerStatus
-
     try:
         health = instance.run_launcher.check_run_worker_health(run)
     except KeyError:  # not handed over yet

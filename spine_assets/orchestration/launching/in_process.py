@@ -3,9 +3,6 @@
 A watcher ends them when they are canceled from elsewhere or run too long, as the daemon does for
 its own. Jobs are run by the executor that the code location or their pipeline gives them
 (`SPINE_BACKEND`): in this process, or each step in a process of its own.
-
-Names beyond Dagster's public ones, tried on 1.13.27: running a job by its own executor (what
-`dagster job execute` does), and taking interrupts where Dagster records them.
 """
 
 from __future__ import annotations
@@ -20,6 +17,11 @@ from typing import Any
 import dagster as dg
 
 from spine_assets.core.tags import FRONT, MAX_RUNTIME
+from spine_assets.orchestration.dagster_private import (
+    ReconstructableRepository,
+    capture_interrupts,
+    execute_run,
+)
 from spine_assets.orchestration.launching.base import config_of, tags_of
 from spine_assets.pipelines.catalog import RunPlan
 
@@ -50,8 +52,6 @@ class Here:
         Raises:
             DagsterExecutionInterruptedError: it was interrupted; the run is recorded as canceled.
         """
-        from dagster._utils.interrupts import capture_interrupts
-
         definition = self._definitions.resolve_job_def(job)
         longest = _longest(self.instance, {**definition.tags, **tags})
         given = tags_of(plan, {**tags, FRONT: "cli"})
@@ -87,9 +87,6 @@ def _by_own_executor(
 
     What `dagster job execute` does, with a run id of ours.
     """
-    from dagster._core.definitions.reconstruct import ReconstructableRepository
-    from dagster._core.execution.api import execute_run
-
     repository = ReconstructableRepository.for_module("spine_assets.definitions", "defs")
     job = repository.get_reconstructable_job(definition.name)
     run = instance.create_run_for_job(

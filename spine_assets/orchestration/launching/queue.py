@@ -1,8 +1,4 @@
-"""The queue of a running daemon: it starts the run when the queue's limits allow.
-
-Names beyond Dagster's public ones, tried on 1.13.27: making a run of a job in a workspace (what
-`dagster job launch` does), and the daemon's heartbeat.
-"""
+"""The queue of a running daemon: it starts the run when the queue's limits allow."""
 
 from __future__ import annotations
 
@@ -13,6 +9,7 @@ from typing import Any
 
 import dagster as dg
 
+from spine_assets.orchestration import dagster_private as private
 from spine_assets.orchestration.launching.base import config_of, tags_of
 from spine_assets.pipelines.catalog import CannotLaunch, RunPlan
 
@@ -62,16 +59,14 @@ def opened_workspace(instance: dg.DagsterInstance, root: Path | None = None) -> 
     Raises:
         CannotLaunch: there is none.
     """
-    from dagster import __version__
-    from dagster._cli.workspace.cli_target import get_workspace_from_cli_opts
-    from dagster_shared.cli import WorkspaceOpts
-
     workspace = (root or Path.cwd()) / "workspace.yaml"
     if not workspace.exists():
         raise CannotLaunch(f"there is no {workspace.name} in this folder; go to the project's root")
     with ExitStack() as stack:
-        options = WorkspaceOpts(workspace=[str(workspace)])
-        opened = get_workspace_from_cli_opts(instance, __version__, options, log_level="ERROR")
+        options = private.WorkspaceOpts(workspace=[str(workspace)])
+        opened = private.get_workspace_from_cli_opts(
+            instance, dg.__version__, options, log_level="ERROR"
+        )
         yield stack.enter_context(opened)
 
 
@@ -84,16 +79,13 @@ def created(
     run_id: str,
 ) -> dg.DagsterRun:
     """A run of the workspace's code, recorded and not started."""
-    from dagster._cli.job import _create_run
-    from dagster._cli.workspace import cli_target
-
-    location = cli_target.get_code_location_from_workspace(workspace, None)
-    repository = cli_target.get_remote_repository_from_code_location(location, None)
-    run: dg.DagsterRun = _create_run(
+    location = private.get_code_location_from_workspace(workspace, None)
+    repository = private.get_remote_repository_from_code_location(location, None)
+    run: dg.DagsterRun = private._create_run(
         instance=instance,
         code_location=location,
         remote_repo=repository,
-        remote_job=cli_target.get_remote_job_from_remote_repo(repository, job),
+        remote_job=private.get_remote_job_from_remote_repo(repository, job),
         run_config=config_of(plan),
         tags=tags_of(plan, tags),
         op_selection=None,
@@ -104,10 +96,5 @@ def created(
 
 def daemon_is_alive(instance: dg.DagsterInstance) -> bool:
     """Whether a daemon that takes runs from the queue has given a sign of life of late."""
-    from dagster._daemon.controller import get_daemon_statuses
-    from dagster._daemon.run_coordinator.queued_run_coordinator_daemon import (
-        QueuedRunCoordinatorDaemon,
-    )
-
-    kind = QueuedRunCoordinatorDaemon.daemon_type()
-    return bool(get_daemon_statuses(instance, [kind], ignore_errors=True)[kind].healthy)
+    kind = private.QueuedRunCoordinatorDaemon.daemon_type()
+    return bool(private.get_daemon_statuses(instance, [kind], ignore_errors=True)[kind].healthy)

@@ -14,19 +14,17 @@ import atexit
 import weakref
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
+import dagster as dg
 import sqlalchemy as sa
-from dagster._core.events import DagsterEventType
-from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
-from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable
-from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
 
+from spine_assets.orchestration.dagster_private import (
+    AssetCheckExecutionRecordStatus,
+    AssetCheckExecutionsTable,
+    SqlEventLogStorage,
+)
 from spine_assets.orchestration.storage.batch_writer import Batches
-
-if TYPE_CHECKING:
-    import dagster as dg
-    from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluation
 
 DELAY_SECONDS = 0.25  # who watches a run sees no difference, and the events of a week share it
 MOST_EVENTS = 500  # some 0.1 s of writing, so that nobody else waits long for the database
@@ -47,7 +45,7 @@ class Item:
     number: int = 0
 
     @property
-    def kind(self) -> DagsterEventType | None:
+    def kind(self) -> dg.DagsterEventType | None:
         """None for a log line."""
         return self.event.dagster_event_type
 
@@ -121,7 +119,7 @@ class WaitingEvents(SqlEventLogStorage):
             upsert: Writes rows of executions of checks (`upsert_of`).
             items: Events of one run that are stored, none of them a log line.
         """
-        evaluation = DagsterEventType.ASSET_CHECK_EVALUATION
+        evaluation = dg.DagsterEventType.ASSET_CHECK_EVALUATION
         evaluated = [
             _execution(item, number) for number, item in items.items() if item.kind is evaluation
         ]
@@ -184,19 +182,19 @@ def upsert_of(insert: Any) -> sa.Executable:
 
 def _may_wait(event: dg.EventLogEntry) -> bool:
     """Whether it is of a kind that a range of weeks has thousands of; log lines have none."""
-    if event.dagster_event_type is DagsterEventType.ASSET_CHECK_EVALUATION:
+    if event.dagster_event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION:
         # Only with run and partition it has the unique key that finds what was planned.
         return bool(event.run_id) and _evaluation(event).partition is not None
     return event.dagster_event_type in (
         None,
-        DagsterEventType.ASSET_MATERIALIZATION,
-        DagsterEventType.ASSET_MATERIALIZATION_PLANNED,
+        dg.DagsterEventType.ASSET_MATERIALIZATION,
+        dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED,
     )
 
 
-def _evaluation(event: dg.EventLogEntry) -> AssetCheckEvaluation:
+def _evaluation(event: dg.EventLogEntry) -> dg.AssetCheckEvaluation:
     told = cast("dg.DagsterEvent", event.dagster_event).event_specific_data
-    return cast("AssetCheckEvaluation", told)
+    return cast("dg.AssetCheckEvaluation", told)
 
 
 def _execution(item: Item, number: int) -> dict[str, Any]:

@@ -16,20 +16,23 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
-from dagster._core.storage.event_log.schema import (
-    AssetCheckExecutionsTable,
-    SqlEventLogStorageTable,
-)
-from dagster_postgres import DagsterPostgresStorage, PostgresEventLogStorage
-from dagster_postgres.utils import get_token_provider_from_config, pg_url_from_config
 from sqlalchemy.dialects import postgresql
 
+from spine_assets.orchestration.dagster_private import (
+    AssetCheckExecutionsTable,
+    ConfigurableClassData,
+    DagsterPostgresStorage,
+    PostgresEventLogStorage,
+    SqlEventLogStorageTable,
+    get_token_provider_from_config,
+    pg_url_from_config,
+)
 from spine_assets.orchestration.storage.batched_events import Item, WaitingEvents, upsert_of
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
-    from dagster._serdes import ConfigurableClassData
-    from dagster_postgres.auth import PgTokenProvider
+
+    from spine_assets.orchestration.dagster_private import PgTokenProvider
 
 _UPSERT = upsert_of(postgresql.insert(AssetCheckExecutionsTable))
 _INSERT = SqlEventLogStorageTable.insert().returning(

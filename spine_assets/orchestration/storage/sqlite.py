@@ -21,26 +21,23 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import sqlalchemy as sa
-from dagster._core.storage.event_log.schema import (
-    AssetCheckExecutionsTable,
-    SqlEventLogStorageTable,
-)
-from dagster._core.storage.event_log.sqlite.sqlite_event_log import (
-    INDEX_SHARD_NAME,
-    SqliteEventLogStorage,
-)
-from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
-from dagster._core.storage.sqlite_storage import DagsterSqliteStorage, _event_logs_directory
 from filelock import FileLock
 from sqlalchemy.dialects import sqlite
 
+from spine_assets.orchestration.dagster_private import (
+    INDEX_SHARD_NAME,
+    SQLITE_BUSY_TIMEOUT_SECONDS,
+    AssetCheckExecutionsTable,
+    ConfigurableClassData,
+    DagsterSqliteStorage,
+    SqlEventLogStorageTable,
+    SqliteEventLogStorage,
+    _event_logs_directory,
+)
 from spine_assets.orchestration.storage.batched_events import Item, WaitingEvents, upsert_of
-
-if TYPE_CHECKING:
-    from dagster._serdes import ConfigurableClassData
 
 _UPSERT = upsert_of(sqlite.insert(AssetCheckExecutionsTable))
 
