@@ -1,8 +1,8 @@
 """Writes the generated pages from the declarations: `python -m spine_assets.dev.docs_pages`.
 
 Belongs here: `docs/data-dictionary.md` (tables, columns) and `docs/checks.md` (checks, and what
-to do when one fails); `docs/pipelines-reference.md` comes from `declarative.reference`. Every
-other page is written by hand.
+to do when one fails). `docs/pipelines-reference.md` comes from `pipelines.yaml.reference` and
+`docs/images/wings.svg` from `wings_picture`. Every other page is written by hand.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 from spine_assets.alerts.ongoing import ARRIVED, FILES
 from spine_assets.core.tables import Check, Column, Table
 from spine_assets.core.views import View
+from spine_assets.dev import wings_picture
 from spine_assets.otc.captures import overdue
 from spine_assets.otc.delivery.reasons import ADVICE
 from spine_assets.otc.tables.registry import TABLES
@@ -101,8 +102,9 @@ PAGES: dict[Path, Callable[[], str]] = {
     PATH: text,
     CHECKS_PATH: checks_text,
     PIPELINES_PATH: reference.text,
+    wings_picture.PATH: wings_picture.svg,
 }
-"""The generated pages, and what writes each."""
+"""The generated files, and the function that returns the text of each."""
 
 
 def _anchor(table: str, check: Check) -> str:

@@ -1,6 +1,7 @@
 """The plan of the code: no import circle, few late imports, names that Dagster keeps private.
 
-Who may import whom is checked by `lint-imports`, whose contracts are in pyproject.toml.
+Who may import whom is checked by `lint-imports`, whose contracts are in pyproject.toml; the picture
+of the wings is drawn from them.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import re
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
+from xml.etree import ElementTree
 
 import dagster as dg
 import grimp
@@ -19,6 +21,8 @@ import pytest
 from dagster._annotations import is_public
 
 from spine_assets.orchestration import dagster_private
+
+from spine_assets.dev import wings_picture
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "spine_assets"
@@ -97,6 +101,21 @@ def test_unmarked_members_of_the_instance_are_listed() -> None:
 def _is_marked_public(name: str) -> bool:
     member = inspect.getattr_static(dg.DagsterInstance, name)
     return is_public(getattr(member, "fget", None) or getattr(member, "__func__", member))
+
+
+def test_the_picture_of_the_wings_is_drawn_from_the_contracts() -> None:
+    """When this fails: `uv run python -m spine_assets.dev.docs_pages` draws it again."""
+    committed = (ROOT / wings_picture.PATH).read_text("utf-8")
+    assert committed == wings_picture.svg() + "\n"
+    texts = ElementTree.fromstring(committed).findall("{http://www.w3.org/2000/svg}text")
+    names = [text.text for text in texts if text.get("font-weight")]
+    packages = [path.parent for path in PACKAGE.glob("*/__init__.py")]
+    layers_of_otc = [path.parent for path in PACKAGE.glob("otc/*/__init__.py")]
+    files = ["definitions", "status"]
+    assert sorted(map(str, names)) == sorted(
+        [*files, *(package.name for package in [*packages, *layers_of_otc])]
+    )
+    assert names.index("cli") < names.index("otc") < names.index("delivery") < names.index("core")
 
 
 def _has_comment(path: Path, node: ast.stmt) -> bool:
