@@ -20,9 +20,8 @@ import grimp
 import pytest
 from dagster._annotations import is_public
 
-from spine_assets.orchestration import dagster_private
-
 from spine_assets.dev import wings_picture
+from spine_assets.orchestration import dagster_private
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "spine_assets"
