@@ -78,11 +78,11 @@ def _found(table: str | None, week: date | None) -> list[Finding]:
 
     with open_instance() as instance:
         found = findings(instance, table=table, week=week)
-        held = set(open_lake().weeks(raw.TABLE.name))
-        others = sorted({item.week_ending for item in found} - held)
+        known = set(open_lake().weeks(raw.TABLE.name))
+        others = sorted({item.week_ending for item in found} - known)
         if others:
             settings = load_settings()
             landed = set(scan(settings.landing_path, settings.landing_index_path).weeks())
             states = table_states(instance, others)
-            held |= {w for w in others if w in landed and states[raw.TABLE.name, w] == "failed"}
-    return [item for item in found if item.week_ending in held]
+            known |= {w for w in others if w in landed and states[raw.TABLE.name, w] == "failed"}
+    return [item for item in found if item.week_ending in known]

@@ -104,21 +104,21 @@ def backfill(
 
 
 def _choose(
-    asked: tuple[date, date] | None,
+    weeks: tuple[date, date] | None,
     missing: bool,
     failed: bool,
     states_of: Callable[[list[date]], dict[tuple[str, date], str | None]],
 ) -> tuple[list[date], int]:
     """Weeks to build, and how many weeks with input the options exclude."""
     settings, lake = load_settings(), open_lake()
-    first, last = asked or (FIRST_WEEK, datetime.now(UTC).date())
+    first, last = weeks or (FIRST_WEEK, datetime.now(UTC).date())
     landing = scan(settings.landing_path, settings.landing_index_path)
-    held = weeks_to_build.with_input(landing, lake, first, last)
+    with_input = weeks_to_build.with_input(landing, lake, first, last)
     if not missing and not failed:
-        return held, 0
+        return with_input, 0
     chosen: set[date] = set()
     if missing:
-        chosen |= set(weeks_to_build.missing(landing, lake, held))
+        chosen |= set(weeks_to_build.missing(landing, lake, with_input))
     if failed:
-        chosen |= {week for (_, week), state in states_of(held).items() if state == "failed"}
-    return sorted(chosen), len(held) - len(chosen)
+        chosen |= {week for (_, week), state in states_of(with_input).items() if state == "failed"}
+    return sorted(chosen), len(with_input) - len(chosen)

@@ -86,10 +86,10 @@ def compare(
         raise click.ClickException("; ".join(f"{name}: {why}" for name, why in absent.items()))
     settings = load_settings()
     chosen = _chosen(first, last, weeks or _WEEKS)
-    asked = [name for name in backends or BACKENDS if name not in absent]
+    wanted = [name for name in backends or BACKENDS if name not in absent]
     with tempfile.TemporaryDirectory(prefix="spine-compare-") as name:
         found = sides.measured(
-            asked,
+            wanted,
             chosen,
             settings,
             Path(name),

@@ -78,5 +78,5 @@ def _weeks_in(root: Path) -> list[str]:
 
 def _in_bucket(url: str) -> tuple[list[str], list[str]]:
     """Weeks and names of captures, newest week first, with one request."""
-    held = sorted(open_lake(url).names(_RAW).items(), reverse=True)
-    return [str(week) for week, _ in held], [name for _, names in held for name in names]
+    captured = sorted(open_lake(url).names(_RAW).items(), reverse=True)
+    return [str(week) for week, _ in captured], [name for _, names in captured for name in names]

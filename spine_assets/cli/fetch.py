@@ -64,9 +64,9 @@ def fetch(
     """
     if bool(weeks) + bool(since) + everything != 1:
         raise click.UsageError("give the weeks: --week WEEK, --since WEEK or --all")
-    settings, asked = load_settings(), load_finra_settings()
+    settings, finra = load_settings(), load_finra_settings()
     holdings = open_holdings(settings)
-    with FinraClient(asked) as client:
+    with FinraClient(finra) as client:
         offers = offered(client)
         known = {week for week, _ in offers}
         wanted = Wanted(

@@ -34,7 +34,7 @@ AT_HAND = {
     "sql(text)": "the answer of a query as a Polars frame; runs are tables too (x_meta_...)",
     "table(name, week)": "a table's week as a Polars frame; without a week the newest",
     "weeks": "weeks that are captured, oldest first",
-    "landing": "what stands in the landing folder (looked at when first named)",
+    "landing": "the files in the landing folder (scanned at first use)",
     "instance": "Dagster's instance (opened when first named)",
     "pl, duckdb, date": "Polars, DuckDB, datetime.date",
 }
@@ -43,8 +43,8 @@ AT_HAND = {
 class Namespace(dict[str, Any]):
     """Names of a session; some are made when they are first named, because they cost time."""
 
-    def __init__(self, held: dict[str, Any], later: dict[str, Callable[[], Any]]) -> None:
-        super().__init__(held)
+    def __init__(self, values: dict[str, Any], later: dict[str, Callable[[], Any]]) -> None:
+        super().__init__(values)
         self._later = later
 
     def __missing__(self, name: str) -> Any:
@@ -63,7 +63,7 @@ def opened() -> Iterator[Namespace]:
     lake = open_lake(settings.lake_place)
     with ExitStack() as stack:
         warehouse = stack.enter_context(connect(lake, TABLES))
-        held = {
+        values = {
             "settings": settings,
             "lake": lake,
             "warehouse": warehouse,
@@ -78,7 +78,7 @@ def opened() -> Iterator[Namespace]:
             "landing": lambda: scan(settings.landing_path, settings.landing_index_path),
             "instance": lambda: stack.enter_context(open_instance()),
         }
-        namespace = Namespace(held, later)
+        namespace = Namespace(values, later)
         try:
             yield namespace
         finally:
@@ -116,17 +116,17 @@ def _asker(
 
 def _reader(lake: Lake) -> Callable[..., pl.DataFrame]:
     def table(name: str, week: date | str | None = None) -> pl.DataFrame:
-        """A table's week as it stands in the lake; of otc_raw the rows that count."""
+        """A week of a table as stored in the lake; of otc_raw, the current captures."""
         known = [declared.name for declared in TABLES]
         if name not in known:
             close = difflib.get_close_matches(name, known, n=1)
             meant = f"did you mean {close[0]}?" if close else f"known: {', '.join(known)}"
             raise LookupError(f"there is no table {name}; {meant}")
         if week is None:
-            held = lake.weeks(name)
-            if not held:
+            values = lake.weeks(name)
+            if not values:
                 raise LookupError(f"{name} holds no week yet")
-            week = held[-1]
+            week = values[-1]
         return table_now(lake, name, parse_week(str(week)))
 
     return table

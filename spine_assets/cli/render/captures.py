@@ -19,7 +19,7 @@ from spine_assets.otc.captures.steps import Correction, RowChange
 
 
 def captures(found: list[dict[str, Any]]) -> None:
-    """What arrived when, and what counts."""
+    """Print what arrived when, and which captures are current."""
     if not found:
         CONSOLE.print("No file is captured yet.")
         return
@@ -40,23 +40,23 @@ def captures(found: list[dict[str, Any]]) -> None:
     CONSOLE.print(table)
 
 
-def pin_json(item: Capture, said: str, build: str) -> dict[str, str]:
-    """A pin or its release for programs; `build` is the command that makes it count."""
+def pin_json(item: Capture, done: str, build: str) -> dict[str, str]:
+    """A pin or its release for programs; `build` is the command that applies it."""
     return {
         "week_ending": str(item.week_ending),
         "tier": item.tier.value,
         "venue_class": item.venue_class.value,
         "capture_id": item.capture_id,
-        "done": said,
+        "done": done,
         "build": build,
     }
 
 
 def corrections(week: date, found: list[Correction], limit: int, since: datetime | None) -> None:
-    """What each step changed: totals, then the rows that changed most."""
+    """Print what each step changed: totals, then the rows that changed most."""
     if not found:
-        said = f"since {since:%Y-%m-%d %H:%M:%S %Z} no other capture" if since else "no capture"
-        CONSOLE.print(f"Week ending {week}: {said} came to count in the place of another.")
+        period = f" since {since:%Y-%m-%d %H:%M:%S %Z}" if since else ""
+        CONSOLE.print(f"Week ending {week}: no capture has replaced another{period}.")
         return
     for item in found:
         _one(week, item, limit)
@@ -122,24 +122,24 @@ def correction_json(item: Correction) -> dict[str, Any]:
 
 def as_text(frames: list[pl.DataFrame], kind: str) -> str:
     """Tables as CSV or JSON text."""
-    whole = pl.concat(frames)
+    rows = pl.concat(frames)
     if kind == "json":
-        return json.dumps(records(whole.columns, whole.rows()), indent=1) + "\n"
-    return csv_text(whole.columns, whole.rows())
+        return json.dumps(records(rows.columns, rows.rows()), indent=1) + "\n"
+    return csv_text(rows.columns, rows.rows())
 
 
 def write(frames: list[pl.DataFrame], kind: str, out: Path) -> int:
     """Write tables to a file, in one step; the number of rows."""
     staged = out.with_name(f".{out.name}.{uuid.uuid4().hex}.tmp")
-    whole = pl.concat(frames)
+    rows = pl.concat(frames)
     try:
         if kind == "parquet":
             buffer = io.BytesIO()
-            whole.write_parquet(buffer)
+            rows.write_parquet(buffer)
             staged.write_bytes(buffer.getvalue())
         else:
             staged.write_text(as_text(frames, kind), "utf-8")
         staged.replace(out)
     finally:
         staged.unlink(missing_ok=True)
-    return whole.height
+    return rows.height

@@ -1,4 +1,4 @@
-"""How a comparison of backends is shown."""
+"""How a comparison of backends is printed."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from rich.table import Table as Grid
 from spine_assets.cli.render.console import CONSOLE, safe
 from spine_assets.dev.compare_backends.sides import Side
 
-_SHOWN = 10  # differences a backend; --json has all
+_SHOWN = 10  # differences per backend; --json has all
 
 
 def show(weeks: Sequence[date], sides: Sequence[Side], absent: Mapping[str, str]) -> None:
-    """A line a backend; below it what failed and what differs."""
+    """Print one line per backend, then what failed and what differs."""
     CONSOLE.print(f"{len(weeks)} weeks, {weeks[0]}..{weeks[-1]}", highlight=False)
     grid = Grid(box=box.SIMPLE)
     grid.add_column("backend")
@@ -32,7 +32,7 @@ def show(weeks: Sequence[date], sides: Sequence[Side], absent: Mapping[str, str]
     for name, why in absent.items():
         CONSOLE.print(f"{name} is not available: {why}", highlight=False, soft_wrap=True)
     for side in sides:
-        _faults(side)
+        _problems(side)
 
 
 def _cells(side: Side) -> list[str]:
@@ -52,14 +52,14 @@ def _cells(side: Side) -> list[str]:
     ]
 
 
-def _faults(side: Side) -> None:
+def _problems(side: Side) -> None:
     for trial in side.trials:
         if trial.weeks_failed:
             CONSOLE.print(f"{side.backend}: failed: {', '.join(trial.weeks_failed)}")
-        for said in (trial.error or "").splitlines():
-            CONSOLE.print(f"  {safe(said)}", highlight=False, soft_wrap=True)
-    for said in side.differs[:_SHOWN]:
-        CONSOLE.print(f"{side.backend}: {safe(said)}", highlight=False, soft_wrap=True)
+        for line in (trial.error or "").splitlines():
+            CONSOLE.print(f"  {safe(line)}", highlight=False, soft_wrap=True)
+    for line in side.differs[:_SHOWN]:
+        CONSOLE.print(f"{side.backend}: {safe(line)}", highlight=False, soft_wrap=True)
     if len(side.differs) > _SHOWN:
         CONSOLE.print(f"{side.backend}: and {len(side.differs) - _SHOWN} more")
 
@@ -67,7 +67,7 @@ def _faults(side: Side) -> None:
 def as_json(
     weeks: Sequence[date], sides: Sequence[Side], absent: Mapping[str, str]
 ) -> dict[str, Any]:
-    """The same for programs, each trial by itself."""
+    """The comparison for programs, one entry per trial."""
     return {
         "weeks": [str(week) for week in weeks],
         "backends": [_side_json(side) for side in sides]

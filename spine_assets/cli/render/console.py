@@ -39,12 +39,12 @@ def text(value: Any) -> str:
 
 
 def safe(delivered: str) -> str:
-    """A delivered text as it is: no markup in it styles, no control character acts."""
+    """A delivered text with its markup and control characters escaped."""
     return escape(visible(delivered).replace("\n", "\\n"))
 
 
 def result(names: list[str], rows: list[tuple[Any, ...]], title: str | None = None) -> None:
-    """Rows as a table."""
+    """Print rows as a table."""
     table = grid(*map(safe, names), title=title)
     for number, column in enumerate(table.columns):
         if any(isinstance(row[number], (int, float, Decimal)) for row in rows):
@@ -55,7 +55,7 @@ def result(names: list[str], rows: list[tuple[Any, ...]], title: str | None = No
 
 
 def grid(*headers: str, title: str | None = None) -> Grid:
-    """An empty table of the one look that all have."""
+    """An empty table in the style that all commands use."""
     return Grid(*headers, title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
 
 

@@ -11,16 +11,16 @@ from spine_assets.otc.captures.overdue import Overdue
 
 
 def line(later: list[Overdue]) -> None:
-    """One line under the board on weeks of which nothing has arrived."""
+    """Print one line on weeks that are due and of which nothing has arrived."""
     if not later:
         return
     weeks = sorted({item.week_ending for item in later})
     if len(weeks) == 1:
-        said = f"1 later week is due and nothing of it has arrived: {weeks[0]}"
+        found = f"1 later week is due and nothing of it has arrived: {weeks[0]}"
     else:
-        said = f"{len(weeks)} later weeks are due and nothing of them has arrived: {weeks[0]} …"
+        found = f"{len(weeks)} later weeks are due and nothing of them has arrived: {weeks[0]} …"
     CONSOLE.print(
-        f"[red]{said}[/red]; spine status --due lists {'it' if len(weeks) == 1 else 'them'}"
+        f"[red]{found}[/red]; spine status --due lists {'it' if len(weeks) == 1 else 'them'}"
     )
 
 

@@ -1,4 +1,4 @@
-"""How fetching is shown: what it takes, how far it is, what came of it."""
+"""How a fetch is printed: its plan, its progress, its result."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _LISTED = 30  # answers in the table; --json has all
 
 @contextmanager
 def bar(tasks: list[Task]) -> Iterator[Callable[[Task], Told]]:
-    """A bar of weeks and tiers, with the rows of the one that comes now."""
+    """A progress bar of weeks and tiers, with the rows of the current one."""
     columns = (
         TextColumn("tiers of weeks"),
         BarColumn(),
@@ -50,26 +50,26 @@ def bar(tasks: list[Task]) -> Iterator[Callable[[Task], Told]]:
 
 
 def planned(tasks: list[Task], holdings: Holdings, *, as_json: bool) -> None:
-    """What would be asked for."""
+    """Print what would be fetched."""
     keys = [key for task in tasks for key in task.keys]
     if as_json:
-        told = [
+        answers = [
             {"week_ending": str(week), "tier": tier, "venue_class": venue_class}
             | {"is_here": (week, tier, venue_class) in holdings}
             for week, tier, venue_class in keys
         ]
-        print_json({"dry_run": True, "answers": told})
+        print_json({"dry_run": True, "answers": answers})
         return
     here = sum(key in holdings for key in keys)
     weeks = len({week for week, _, _ in keys})
     CONSOLE.print(
-        f"would fetch {len(keys) - here} answers of {weeks} weeks, and ask whether {here} that "
-        "are here have changed"
+        f"would fetch {len(keys) - here} answers of {weeks} weeks, and check whether {here} "
+        "local ones have changed"
     )
 
 
 def report(found: Report, requests: int, landing: Path) -> None:
-    """What came of it, the new files first."""
+    """Print the result, new files first."""
     counts = Counter(item.outcome for item in found.fetched)
     new = [item for item in found.fetched if item.outcome is Outcome.FETCHED]
     if new:
@@ -81,13 +81,13 @@ def report(found: Report, requests: int, landing: Path) -> None:
         CONSOLE.print(table)
         if len(new) > _LISTED:
             CONSOLE.print(f"and {len(new) - _LISTED} more files; --json has all")
-    told = ", ".join(f"{counts[outcome]} {outcome}" for outcome in Outcome if counts[outcome])
-    CONSOLE.print(f"{told or 'nothing to ask for'}; {requests} requests", highlight=False)
-    for (week, tier), said in found.failures.items():
-        CONSOLE.print(f"[red]week {week}, {tier}:[/red] {safe(said)}", soft_wrap=True)
+    answers = ", ".join(f"{counts[outcome]} {outcome}" for outcome in Outcome if counts[outcome])
+    CONSOLE.print(f"{answers or 'nothing to fetch'}; {requests} requests", highlight=False)
+    for (week, tier), message in found.failures.items():
+        CONSOLE.print(f"[red]week {week}, {tier}:[/red] {safe(message)}", soft_wrap=True)
     if found.not_asked:
         CONSOLE.print(
-            f"{found.not_asked} tiers of weeks were not asked for; the same command goes on"
+            f"{found.not_asked} tiers of weeks were not requested; run the same command to continue"
         )
     if new:
         first, last = min(item.key[0] for item in new), max(item.key[0] for item in new)
@@ -104,8 +104,8 @@ def as_json(found: Report, requests: int) -> dict[str, Any]:
     return {
         "answers": [_answer(item) for item in found.fetched],
         "failures": [
-            {"week_ending": str(week), "tier": tier, "error": said}
-            for (week, tier), said in found.failures.items()
+            {"week_ending": str(week), "tier": tier, "error": message}
+            for (week, tier), message in found.failures.items()
         ],
         "not_asked": found.not_asked,
         "requests": requests,

@@ -56,7 +56,7 @@ def plan(pipeline: Pipeline, found: Plan) -> None:
 
 
 def plan_json(pipeline: Pipeline, found: Plan) -> dict[str, Any]:
-    """The same for programs."""
+    """The plan for programs."""
     return {
         "pipeline": pipeline.name,
         "job": pipeline.job,

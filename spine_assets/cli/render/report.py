@@ -1,4 +1,4 @@
-"""How a report's place and headline are printed."""
+"""How the path and the headline figures of a report are printed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from spine_assets.cli.render.console import CONSOLE, text
 
 
 def printed(place: Path, facts: dict[str, Any]) -> None:
-    """Where the page is, and what it begins with."""
+    """Print the headline figures of the page and its path."""
     complete = facts["is_complete"]
     tiers = ", ".join(facts["tiers_in"])
     note = "all three tiers in" if complete else f"INCOMPLETE, only {tiers} in"
@@ -33,5 +33,5 @@ def printed(place: Path, facts: dict[str, Any]) -> None:
         f"checks that found something: {found}; rejects: {text(facts['rejects'])}; "
         f"restatements: {facts['restatements']}"
     )
-    # The path alone on a line, so that it can be taken whole by eye, mouse or pipe.
+    # The path has a line of its own, so that it is easy to copy.
     CONSOLE.print(str(place), soft_wrap=True, highlight=False, markup=False)

@@ -1,4 +1,4 @@
-"""How a week's restatements are printed, below its figures."""
+"""How the restatements of a week are printed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def restatements(warehouse: duckdb.DuckDBPyConnection, week: date) -> list[dict[
 
 
 def printed(week: date, found: list[dict[str, Any]]) -> None:
-    """One line a restatement, and how to see its rows."""
+    """Print one line per restatement, and the command that lists its rows."""
     for row in found:
         CONSOLE.print(_line(row), soft_wrap=True)
     if found:

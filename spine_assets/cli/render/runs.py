@@ -78,17 +78,17 @@ def story(found: RunStory) -> None:
     _checks(found)
     if found.error:
         CONSOLE.print("[red]Error[/red]")
-        for said in found.error.splitlines():
-            CONSOLE.print(f"  {safe(said)}", soft_wrap=True)
+        for error_line in found.error.splitlines():
+            CONSOLE.print(f"  {safe(error_line)}", soft_wrap=True)
     if found.logs:
         CONSOLE.print("[bold]Last log lines[/bold]")
     for entry in found.logs:
-        said = f"{entry.at:%H:%M:%S} {entry.level:7} {safe(entry.text)}"
-        CONSOLE.print(f"  {said}", soft_wrap=True, highlight=False)
+        line_text = f"{entry.at:%H:%M:%S} {entry.level:7} {safe(entry.text)}"
+        CONSOLE.print(f"  {line_text}", soft_wrap=True, highlight=False)
 
 
 def _parameters(found: RunStory) -> str | None:
-    """What the run was given; how it logs is none of it."""
+    """The run config without its loggers."""
     given = {name: value for name, value in found.config.items() if name != "loggers"}
     return json.dumps(given) if given else None
 
@@ -136,24 +136,24 @@ def story_json(found: RunStory) -> dict[str, Any]:
 
 
 def ending(run_id: str, found: Ending) -> None:
-    """What came of a wish to end a run."""
-    said = f"run {run_id[:SHORT_ID]} is {found.status}: {found.said}"
-    CONSOLE.print(escape(said), soft_wrap=True)
+    """Print the outcome of a request to cancel a run."""
+    line_text = f"run {run_id[:SHORT_ID]} is {found.status}: {found.said}"
+    CONSOLE.print(escape(line_text), soft_wrap=True)
 
 
 def plan(found: Plan, before: datetime) -> None:
-    """What of the old runs goes and what stays, and why."""
+    """Print how many old runs can be deleted, and why others are kept."""
     kept = sum(found.keep.values())
     CONSOLE.print(
         f"{kept + len(found.delete)} finished runs ended before {before:%Y-%m-%d %H:%M} UTC: "
-        f"{len(found.delete)} can go, {kept} are kept"
+        f"{len(found.delete)} can be deleted, {kept} are kept"
     )
     for reason, count in found.keep.items():
         CONSOLE.print(f"  {count:>6,} {reason}")
 
 
 def plan_json(found: Plan, before: datetime, deleted: int) -> dict[str, Any]:
-    """The same for programs."""
+    """The plan for programs."""
     return {
         "ended_before": before.isoformat(),
         "can_go": found.delete,

@@ -50,7 +50,7 @@ def status(
     landing: Landing,
     hidden: int,
 ) -> None:
-    """The arrival board and the unusable files."""
+    """Print the arrival board and the unusable files."""
     if not rows:
         CONSOLE.print("No week has a file or a capture yet: drop files into the landing folder.")
     else:
@@ -107,7 +107,7 @@ def status_json(
 
 
 def _check_json(check: CheckRecord) -> dict[str, Any]:
-    """A check for programs; how bad it is matters only where it failed."""
+    """A check for programs; one that passed has no severity."""
     return vars(check) | {"severity": None if check.passed else check.severity}
 
 
@@ -119,7 +119,7 @@ def _tier_cell(row: WeekStatus, tier: Tier) -> str:
 
 
 def _tables_cell(row: WeekStatus, states: dict[tuple[str, date], str | None]) -> str:
-    """All fresh, or the tables that are not, by what is wrong with them."""
+    """`all fresh`, or the tables that are not, grouped by their state."""
     wrong: dict[str, list[str]] = {}
     for name, freshness in row.tables.items():
         recorded = states[name, row.week_ending]
@@ -174,7 +174,7 @@ def week_json(week: date, found: Figures, checks: list[CheckRecord]) -> dict[str
 
 
 def week(chosen: date, found: Figures, checks: list[CheckRecord]) -> None:
-    """A week at a glance."""
+    """Print a week at a glance."""
     complete = bool(found["venues"]) and found["venues"][0]["is_complete"]
     note = "all three tiers in" if complete else "INCOMPLETE: not all three tiers are in"
     if len(found["classes"]) == 1:

@@ -1,4 +1,4 @@
-"""How runs with their steps are printed, and steps of one run."""
+"""How runs with their steps are printed, and the steps of one run."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _ERROR_CHARS = 100  # about two lines of its column; `spine runs show` has the r
 
 
 def runs(found: Sequence[LoggedRun]) -> None:
-    """Runs, each with a line a step below its own."""
+    """Print runs, each followed by one line per step."""
     if not found:
         CONSOLE.print("No such run.")
         return
@@ -32,7 +32,7 @@ def runs(found: Sequence[LoggedRun]) -> None:
             safe(run.row["pipeline_id"]),
             safe(run.row["tenant_id"] or ""),
             _counted(run.row),
-            # Where a step failed, its own line says why.
+            # The line of a failed step has the reason.
             *_cells(
                 run.row["status"],
                 None,
@@ -83,14 +83,14 @@ def _counted(row: Row) -> str:
 
 def _of_step(step: Row) -> tuple[str, ...]:
     facts = step["execution_metadata"]
-    said = step["error_message"] or facts["reason"]
-    return _cells(step["status"], step["rows_processed"], facts["seconds"], said)
+    message = step["error_message"] or facts["reason"]
+    return _cells(step["status"], step["rows_processed"], facts["seconds"], message)
 
 
 def _cells(
-    status: str, rows: int | None, seconds: float | None, said: str | None
+    status: str, rows: int | None, seconds: float | None, message: str | None
 ) -> tuple[str, ...]:
-    text = " ".join((said or "").split())
+    text = " ".join((message or "").split())
     text = text if len(text) <= _ERROR_CHARS else f"{text[:_ERROR_CHARS]}…"
     return (
         f"[{_STYLES.get(status, 'cyan')}]{status}[/]",

@@ -19,13 +19,13 @@ Captured = dict[str, "Origin | None"]
 Built = dict[tuple[str, str], "Origin | None"]
 """By table and build: the run that built it."""
 
-_NOT_REMEMBERED = "not in Dagster's memory"
+_NOT_RECORDED = "not in Dagster's memory"
 _RIGHT = {"shares", "trades", "line", "value", "part", "%"}
 _CAVEAT = "Shares reported off-exchange, not all trading; an absent row is not zero."
 
 
 def as_json(found: Trace, captured: Captured, built: Built) -> dict[str, Any]:
-    """A trace for programs; whole."""
+    """A complete trace for programs."""
     of_venue = ("shares", "pct")
     return {
         "symbol": found.symbol,
@@ -46,9 +46,9 @@ def as_json(found: Trace, captured: Captured, built: Built) -> dict[str, Any]:
 def printed(found: Trace, captured: Captured, built: Built, limit: int) -> None:
     """A trace for people, on about one screen."""
     names = sorted({safe(item.issue_name) for item in found.lines})
-    said = f": {', '.join(names)}" if names else ""
+    names_text = f": {', '.join(names)}" if names else ""
     week = f"week ending {found.week_ending}"
-    CONSOLE.print(f"\n[bold]{safe(found.symbol) or 'blank symbol'}[/bold], {week}{said}")
+    CONSOLE.print(f"\n[bold]{safe(found.symbol) or 'blank symbol'}[/bold], {week}{names_text}")
     if found.lines:
         _lines(found.lines, limit)
     if found.rejects:
@@ -94,7 +94,7 @@ def _rejects(found: tuple[Reject, ...], limit: int) -> None:
         )
     CONSOLE.print(table)
     for item in shown:
-        if item.stage == "parse":  # of the others the delivered line stands above
+        if item.stage == "parse":  # the delivered lines of the others are listed above
             CONSOLE.print(f"[dim]line {item.source_line}:[/dim] {safe(item.raw_line)}")
 
 
@@ -137,7 +137,7 @@ def _contributions(contributions: tuple[Contribution, ...], limit: int) -> None:
 
 
 def _builds(found: Trace, built: Built) -> None:
-    table = _table("Built", "table", "build", "by run", "stands")
+    table = _table("Built", "table", "build", "by run", "state")
     for name, build in dict.fromkeys((item.table, item.capture_id) for item in found.contributions):
         state = found.freshness[name]
         style = "green" if state == "fresh" else "yellow"
@@ -146,21 +146,21 @@ def _builds(found: Trace, built: Built) -> None:
 
 
 def _sums(found: Trace) -> None:
-    """Whether the lines that count add up to the stored total, by tier."""
+    """Print by tier whether the lines that count add up to the stored total."""
     if not found.sums:
         CONSOLE.print("No line of this symbol counts in this week now.")
     for item in found.sums:
         lines = "1 line counts" if item.lines == 1 else f"{item.lines} lines count"
-        told = f"{item.tier}: {lines}, {text(item.shares)} shares"
+        counted = f"{item.tier}: {lines}, {text(item.shares)} shares"
         if item.agrees:
-            CONSOLE.print(f"{told} = otc_symbol_summary: [green]sums agree[/green]")
+            CONSOLE.print(f"{counted} = otc_symbol_summary: [green]sums agree[/green]")
             continue
         stored = "no row" if item.total_volume is None else text(item.total_volume)
-        CONSOLE.print(f"{told}, otc_symbol_summary has {stored}: [red]SUMS DIFFER[/red]")
+        CONSOLE.print(f"{counted}, otc_symbol_summary has {stored}: [red]SUMS DIFFER[/red]")
     stale = [name for name, state in found.freshness.items() if state != "fresh"]
     if stale:
         CONSOLE.print(
-            f"[yellow]Behind its captures: {', '.join(stale)}[/yellow]; "
+            f"[yellow]Older than its captures: {', '.join(stale)}[/yellow]; "
             f"run spine backfill {found.week_ending}"
         )
 
@@ -177,13 +177,13 @@ def _some(shown: int, every: int) -> str:
 
 
 def _short(origin: Origin | None) -> str:
-    return origin.run_id[:SHORT_ID] if origin else _NOT_REMEMBERED
+    return origin.run_id[:SHORT_ID] if origin else _NOT_RECORDED
 
 
 def _run(origin: Origin | None) -> dict[str, Any]:
     """The run for programs; null where Dagster does not know."""
     if origin is None:
-        return {"run_id": None, "run_told_at": None, "run": _NOT_REMEMBERED}
+        return {"run_id": None, "run_told_at": None, "run": _NOT_RECORDED}
     return {
         "run_id": origin.run_id,
         "run_told_at": origin.at.isoformat(),
