@@ -191,7 +191,8 @@ def test_the_command_asks_counts_and_spares_what_is_younger(site: Site) -> None:
         assert site.runner.week(GOOD).success
     age(site, 10)
     assert site.runner.week(GOOD).success
-    assert "0 can be deleted, 0 are kept" in site.spine("runs", "prune", "--older-than", "11").output
+    shown = site.spine("runs", "prune", "--older-than", "11").output
+    assert "0 can be deleted, 0 are kept" in shown
     dry = json.loads(site.spine("runs", "prune", "--older-than", "9", "--dry-run", "--json").output)
     assert (len(dry["can_go"]), dry["kept"], dry["deleted"]) == (3, {}, 0)
     refused = site.spine("runs", "prune", "--older-than", "9", "--json")
