@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, Self
 import polars as pl
 from typing_extensions import TypeVar
 
-from spine_assets.core.tables import Table, polars_schema
+from spine_assets.core.table_schema import polars_schema
+from spine_assets.core.tables import Table
 from spine_assets.lake.checksum import sealed
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ import duckdb
 import polars as pl
 import pytest
 
-from spine_assets.core.tables import polars_schema
+from spine_assets.core.table_schema import polars_schema
 from spine_assets.lake.base import FileT, Lake, LakeError, LakeFile, LakeUnavailable
 from spine_assets.lake.bucket.lake import ObjectLake
 from spine_assets.lake.local import LocalLake

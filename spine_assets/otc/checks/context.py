@@ -18,7 +18,9 @@ from typing import Any
 import duckdb
 import polars as pl
 
-from spine_assets.core.tables import Table, pandera_schema, polars_schema
+from spine_assets.core.pandera_schema import pandera_schema
+from spine_assets.core.table_schema import polars_schema
+from spine_assets.core.tables import Table
 from spine_assets.core.values import metadata_value
 from spine_assets.lake.base import Lake, LakeError, LakeFile
 from spine_assets.lake.duckdb_errors import told_by_duckdb

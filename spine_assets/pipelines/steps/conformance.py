@@ -9,7 +9,8 @@ from datetime import date
 
 import polars as pl
 
-from spine_assets.core.tables import Table, conform, polars_schema
+from spine_assets.core.table_schema import conform, polars_schema
+from spine_assets.core.tables import Table
 from spine_assets.lake.base import Lake
 from spine_assets.pipelines.steps.engine import EngineExecutionError
 from spine_assets.pipelines.yaml.table_model import WEEK
