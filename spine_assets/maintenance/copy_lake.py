@@ -17,7 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from spine_assets.lake.base import Lake, LakeError, LakeFile
-from spine_assets.lake.checksum import require_whole
+from spine_assets.lake.checksum import verify
+from spine_assets.lake.names import LockName
 from spine_assets.maintenance.copy_results import Copied, Planned
 from spine_assets.maintenance.lake_inventory import LakeName, contents, standing, tables
 from spine_assets.pipelines.steps.workspace import TENANTS, tenants_in
@@ -31,7 +32,7 @@ class _Group:
 
     source: Lake
     target: Lake
-    lock: str
+    lock: LockName
     names: list[LakeName]
     tables: list[str]
     before: str = ""
@@ -200,7 +201,7 @@ def _held(file: LakeFile) -> bytes | None:
 
 def _is_whole(content: bytes) -> bool:
     try:
-        require_whole(content)
+        verify(content)
     except ValueError:
         return False
     return True
@@ -232,7 +233,7 @@ def _all_names(lake: Lake) -> set[str]:
 
 
 def _weeks(groups: Iterable[_Group]) -> int:
-    return len({group.lock for group in groups if group.lock[:1].isdigit()})
+    return len({group.lock for group in groups if group.lock.of_week})
 
 
 def _address(lake: Lake) -> str:

@@ -6,17 +6,15 @@ says. Does not belong here: what is written (`database_file`).
 
 from __future__ import annotations
 
-import glob
-import shutil
-import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
 from filelock import FileLock, Timeout
 
 from spine_assets.core.sql import literal
+from spine_assets.lake.atomic_write import is_full, remove_leftovers, replacing
 from spine_assets.otc.captures import pins
 from spine_assets.otc.tables.registry import TABLES
 from spine_assets.warehouse.run_tables import LOG_TABLES
@@ -49,17 +47,16 @@ def replaced(path: Path) -> Iterator[Path]:
             for writing, or there is no room or memory.
     """
     path = path.resolve()
-    with _alone(path), _told(path):
+    with _alone(path), _explained(path):
         _require_ours(path)
-        _remove_all(path, f".{glob.escape(path.name)}.*.tmp*")
-        staged = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+        remove_leftovers(path)
         try:
-            yield staged
-            _require_ours(path)  # nobody has begun to write into it meanwhile
-            path.with_name(f"{path.name}.wal").unlink(missing_ok=True)  # it is of the old file
-            staged.replace(path)
+            with replacing(path) as staged:
+                yield staged
+                _require_ours(path)  # no other process has begun to write into it meanwhile
+                path.with_name(f"{path.name}.wal").unlink(missing_ok=True)  # of the old file
         finally:
-            _remove_all(path, f"{glob.escape(staged.name)}*")
+            remove_leftovers(path)
 
 
 @contextmanager
@@ -117,13 +114,13 @@ def _require_ours(path: Path) -> None:
 
 
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
+def _explained(path: Path) -> Iterator[None]:
     """Say what a lack of room or memory means here."""
     try:
         yield
     except (duckdb.Error, OSError) as error:
         said = str(error).partition("\n")[0]  # advice on settings follows
-        if any(mark in str(error) for mark in _NO_ROOM) or _is_full(path.parent):
+        if any(mark in str(error) for mark in _NO_ROOM) or is_full(path.parent, _FULL_BYTES):
             raise CannotBuild(
                 f"no room for {path.name} in {path.parent} ({said}); what was there before is "
                 "there still. Free space, choose another folder, or fewer weeks with --since"
@@ -133,20 +130,3 @@ def _told(path: Path) -> Iterator[None]:
                 f"{path} needs more memory ({said}); give it with --memory"
             ) from error
         raise
-
-
-def _is_full(folder: Path) -> bool:
-    try:
-        return shutil.disk_usage(folder).free < _FULL_BYTES
-    except OSError:
-        return False
-
-
-def _remove_all(path: Path, pattern: str) -> None:
-    """Delete files beside a path, and folders of what did not fit into memory."""
-    for found in path.parent.glob(pattern):
-        with suppress(OSError):
-            if found.is_dir():
-                shutil.rmtree(found)
-            else:
-                found.unlink()

@@ -15,7 +15,6 @@ import duckdb
 
 from spine_assets.core.tables import Table
 from spine_assets.lake.base import REPLACED, Lake
-from spine_assets.lake.duckdb_errors import told_by_duckdb
 from spine_assets.otc.captures import pins
 from spine_assets.warehouse.views import view_statements
 
@@ -35,20 +34,6 @@ _READING = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
 Answer = TypeVar("Answer")
 
 
-def create_views(
-    connection: duckdb.DuckDBPyConnection,
-    lake: Lake,
-    tables: tuple[Table, ...],
-    *,
-    analysis: bool = True,
-) -> None:
-    """Create the views in an open database; the lake gets its empty files first."""
-    lake.declare((*tables, pins.TABLE))
-    lake.reach(connection)
-    for statement in view_statements(lake, tables, analysis=analysis):
-        connection.execute(statement)
-
-
 @contextmanager
 def connect(
     lake: Lake, tables: tuple[Table, ...], *, analysis: bool = True
@@ -63,13 +48,11 @@ def connect(
     Raises:
         LakeError: the lake cannot be read, also within the block.
     """
-    connection = duckdb.connect(":memory:")
-    try:
-        with told_by_duckdb():
-            create_views(connection, lake, tables, analysis=analysis)
-            yield connection
-    finally:
-        connection.close()
+    lake.declare((*tables, pins.TABLE))
+    with duckdb.connect(":memory:") as connection, lake.readable_by(connection):
+        for statement in view_statements(lake, tables, analysis=analysis):
+            connection.execute(statement)
+        yield connection
 
 
 def answer(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import glob
-import uuid
 from pathlib import Path
 
 import duckdb
 
+from spine_assets.core.sql import identifier
+from spine_assets.lake.atomic_write import replacing
 from spine_assets.warehouse.connection import asked_again
 
 _WIDE = ("HUGEINT", "UHUGEINT")  # sums of counts are such
@@ -24,9 +25,8 @@ def write_answer(connection: duckdb.DuckDBPyConnection, sql: str, path: Path) ->
         duckdb.Error: the query is wrong, or a number is too great.
         OSError: the file cannot be written.
     """
-    staged = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
 
-    def write() -> int:
+    def write(staged: Path) -> int:
         answered = connection.sql(_without_end(sql))
         types = zip(answered.columns, answered.types, strict=True)
         if nested := [name for name, kind in types if _is_nested_wide(str(kind))]:
@@ -41,13 +41,8 @@ def write_answer(connection: duckdb.DuckDBPyConnection, sql: str, path: Path) ->
         ).fetchone()
         return int(counted[0]) if counted else 0
 
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        rows = asked_again(write)
-        staged.replace(path)
-    finally:
-        staged.unlink(missing_ok=True)
-    return rows
+    with replacing(path) as staged:
+        return asked_again(lambda: write(staged))
 
 
 def _without_end(sql: str) -> str:
@@ -65,16 +60,12 @@ def without_wide(answered: duckdb.DuckDBPyRelation) -> str:
     A number that has more is an error of DuckDB; Arrow and Polars would round it.
     """
     return ", ".join(
-        f"{_quoted(name)}::DECIMAL(38,0) AS {_quoted(name)}"
+        f"{identifier(name)}::DECIMAL(38,0) AS {identifier(name)}"
         if str(kind) in _WIDE
-        else _quoted(name)
+        else identifier(name)
         for name, kind in zip(answered.columns, answered.types, strict=True)
     )
 
 
 def _is_nested_wide(kind: str) -> bool:
     return kind not in _WIDE and any(wide in kind for wide in _WIDE)
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

@@ -7,7 +7,6 @@ disturbing a run: runs never open it. Does not belong here: which views there ar
 
 from __future__ import annotations
 
-import glob
 import hashlib
 import uuid
 from pathlib import Path
@@ -16,8 +15,8 @@ import duckdb
 from filelock import FileLock
 
 from spine_assets.core.tables import Table
+from spine_assets.lake.atomic_write import remove_leftovers, replacing
 from spine_assets.lake.base import Lake
-from spine_assets.lake.duckdb_errors import told_by_duckdb
 from spine_assets.otc.captures import pins
 from spine_assets.warehouse.views import declared_views, view_statements
 
@@ -35,8 +34,7 @@ def ensure_view_file(path: Path, lake: Lake, tables: tuple[Table, ...]) -> bool:
     with FileLock(path.with_name(f".{path.name}.lock")):
         if is_up_to_date(path, lake, tables):
             return False
-        for leftover in path.parent.glob(f".{glob.escape(path.name)}.*.tmp*"):  # and its log
-            leftover.unlink(missing_ok=True)
+        remove_leftovers(path)
         statements = _of_file(lake, tables)
         _build_beside(path, statements, lake)
         _fingerprint(path).write_text(_digest(statements), "utf-8")
@@ -68,23 +66,14 @@ def remove_view_file(path: Path) -> None:
 
 
 def _build_beside(path: Path, statements: list[str], lake: Lake) -> None:
-    staged = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
-    try:
-        connection = duckdb.connect(str(staged))
-        try:
-            lake.reach(connection)
-            with told_by_duckdb():
-                for statement in statements:
-                    connection.execute(statement)
-        finally:
-            connection.close()
-        # A log of the old file must not be replayed upon the new one.
+    with replacing(path) as staged:
+        with duckdb.connect(str(staged)) as connection, lake.readable_by(connection):
+            for statement in statements:
+                connection.execute(statement)
+        # A log of the old file must not be replayed into the new one.
         log = path.with_name(f"{path.name}.wal")
         if log.exists():
             log.replace(path.with_name(f"{path.name}.{uuid.uuid4().hex}.wal.old"))
-        staged.replace(path)
-    finally:
-        staged.unlink(missing_ok=True)
 
 
 def _fingerprint(path: Path) -> Path:

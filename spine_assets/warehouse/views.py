@@ -115,6 +115,6 @@ def declared_views(lake: Lake) -> list[str]:
     """CREATE VIEW statements for the tables that pipelines declare, from their own files."""
     return [
         f"CREATE OR REPLACE VIEW {identifier(name)} "
-        f"AS {files_of(lake, name, weekly=not lake.is_whole(name))}"
+        f"AS {files_of(lake, name, weekly=not lake.is_unpartitioned(name))}"
         for name in declared_names(lake)
     ]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from spine_assets.alerts.channels import destinations
-from spine_assets.core.settings import WrongSetting, load_alert_settings
+from spine_assets.core.alert_settings import load_alert_settings
+from spine_assets.core.settings import WrongSetting
 
 SECRET = "s3cr3t"
 WHOLE = {

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import ExitStack
 from datetime import date, timedelta
 from functools import partial
 from pathlib import Path
@@ -200,9 +201,9 @@ def test_a_lake_within_a_lake_is_apart_from_it(lake: Lake) -> None:
 def test_duckdb_reads_it(lake: Lake) -> None:
     store(lake, OLD)
     store(lake, NEW, WEEK + timedelta(weeks=1))
-    with duckdb.connect(":memory:") as connection:
-        lake.reach(connection)
-        lake.reach(connection.cursor())  # again, of the same database
+    with duckdb.connect(":memory:") as connection, ExitStack() as stack:
+        stack.enter_context(lake.readable_by(connection))
+        stack.enter_context(lake.readable_by(connection.cursor()))  # again, of the same database
         sql = "SELECT week_ending, sum(n) FROM read_parquet($files) GROUP BY ALL ORDER BY ALL"
         found = connection.execute(sql, {"files": f"{lake.root / NAME}/*/*.parquet"}).fetchall()
         assert found == [(WEEK, 1), (WEEK + timedelta(weeks=1), 5)]

@@ -56,7 +56,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> LocalLake:
     ):
         lake.publish(lake.stage_bytes(b"<html>", target), target)
     for own in (lake, lake.within("_tenants", "acme")):
-        for target in (own.whole_part("of_all"), own.part("of_weeks", WEEK)):
+        for target in (own.part("of_all", None), own.part("of_weeks", WEEK)):
             own.publish(own.stage(pl.DataFrame({"n": [1, 2]}), target, {}), target)
     with connect(lake, TABLES):  # makes the empty files
         return lake

@@ -27,7 +27,7 @@ def require_one_kind(lake: Lake, table: str, *, weekly: bool) -> None:
     """
     held = [lake.folder(table, found) for found in lake.weeks(table)]
     if weekly:
-        held = [lake.whole_part(table).parent] if lake.whole_part(table).exists() else []
+        held = [lake.part(table, None).parent] if lake.part(table, None).exists() else []
     if held:
         was, now = ("no weeks", "weekly") if weekly else ("weeks", "without weeks")
         found = held[0] if weekly else held[0].parent
