@@ -21,6 +21,7 @@ from spine_assets.cli import main
 from spine_assets.core.weeks import Tier, VenueClass
 from spine_assets.lake.base import Lake, LakeError
 from spine_assets.lake.local import LocalLake
+from spine_assets.lake.names import LockName
 from spine_assets.lake.opening import open_lake
 from spine_assets.maintenance.copy_lake import LakeCopy
 from spine_assets.maintenance.lake_inventory import LakeName, contents
@@ -88,11 +89,12 @@ def test_all_files_are_known_by_the_lock_they_change_under(made: LocalLake) -> N
     found = contents(made)
     names = {str(name) for names in found.values() for name in names}
     assert names == {name for name in files(made) if not name.startswith("_tenants/")}
-    assert list(found) == ["tables", str(EARLIER), str(WEEK), "of_all-all", "reports"]
-    tables = [name.table for name in found[str(WEEK)]]
+    assert [*map(str, found)] == ["tables", str(EARLIER), str(WEEK), "of_all-all", "reports"]
+    week = found[LockName.week(WEEK)]
+    tables = [name.table for name in week]
     assert tables.index("otc_rejects") < tables.index("otc_raw") < tables.index("otc_pins")
     assert tables.index("otc_pins") < tables.index("otc_venue_volume") < tables.index(REPORTS)
-    kept = {str(name).split("/")[0] for name in found[str(WEEK)] if name.is_never_replaced}
+    kept = {str(name).split("/")[0] for name in week if name.is_never_replaced}
     assert kept == {"otc_raw", "otc_rejects", "otc_pins"}
 
 

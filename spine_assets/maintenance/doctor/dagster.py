@@ -185,12 +185,11 @@ def sensor(instance: dg.DagsterInstance) -> Diagnosis:
     at = f"{datetime.fromtimestamp(last[0].timestamp, UTC):%Y-%m-%d %H:%M:%S} UTC"
     if last[0].status is TickStatus.FAILURE:
         error = last[0].error
-        while (
-            error is not None and error.cause is not None
-        ):  # Dagster's own error has only the place
+        while error is not None and error.cause is not None:  # the outer ones have only the place
             error = error.cause
+        reason = error.message.strip() if error else "no reason is recorded"
         return fail(
-            f"the sensor {SENSOR} failed at {at}: {error.message.strip() if error else 'no reason is recorded'}",
+            f"the sensor {SENSOR} failed at {at}: {reason}",
             "correct what it names; it tries again automatically",
         )
     return ok(f"the sensor {SENSOR} is on; it last looked at {at}")
