@@ -83,7 +83,11 @@ FileT_co = TypeVar("FileT_co", bound=LakeFile, covariant=True, default=LakeFile)
 
 
 class Lake(ABC, Generic[FileT_co]):
-    """Tables by week, wherever they are stored."""
+    """Tables by week, wherever they are stored.
+
+    What reads or writes files raises LakeError: `LakeUnavailable` where the place fails, others
+    where a file is damaged or the place can never work.
+    """
 
     @property
     @abstractmethod
@@ -142,11 +146,7 @@ class Lake(ABC, Generic[FileT_co]):
 
     @abstractmethod
     def stage_bytes(self, content: bytes | bytearray, target: LakeFile) -> Path:
-        """Write a file that readers do not see, and return its temporary local path.
-
-        Raises:
-            LakeError: the disk is full or the folder is not writable.
-        """
+        """Write a file that readers do not see, and return its temporary local path."""
 
     def stage(self, frame: pl.DataFrame, target: LakeFile, metadata: dict[str, Any]) -> Path:
         """Write a frame with its metadata, as `stage_bytes` does."""
@@ -162,11 +162,7 @@ class Lake(ABC, Generic[FileT_co]):
 
     @abstractmethod
     def append(self, staged: Path, target: LakeFile) -> None:
-        """Publish a file that is never replaced: a capture, a pin.
-
-        Raises:
-            LakeError: the place cannot be written.
-        """
+        """Publish a file that is never replaced: a capture, a pin."""
 
     # --- reading
 
@@ -174,19 +170,11 @@ class Lake(ABC, Generic[FileT_co]):
     def read(
         self, path: LakeFile, columns: list[str] | None = None, where: pl.Expr | None = None
     ) -> pl.DataFrame:
-        """The rows of a file, or those that meet a condition.
-
-        Raises:
-            LakeError: the file is damaged or not readable.
-        """
+        """The rows of a file, or those that meet a condition."""
 
     @abstractmethod
     def beginning(self, path: LakeFile, size: int) -> bytes:
-        """The first bytes of a file.
-
-        Raises:
-            LakeError: the file is not readable.
-        """
+        """The first bytes of a file."""
 
     @abstractmethod
     def verify(self, path: LakeFile) -> None:
@@ -198,11 +186,7 @@ class Lake(ABC, Generic[FileT_co]):
 
     @abstractmethod
     def metadata(self, path: LakeFile) -> dict[str, Any]:
-        """The metadata that was written with the rows of a file; empty where there is none.
-
-        Raises:
-            LakeError: the file is damaged or not readable.
-        """
+        """The metadata that was written with the rows of a file; empty where there is none."""
 
     @abstractmethod
     def stamp(self, path: LakeFile) -> object | None:

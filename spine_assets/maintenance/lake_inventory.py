@@ -1,7 +1,7 @@
 """Everything that a lake holds, by the lock under which it is changed.
 
-Belongs here: finding files and their order. Does not belong here: copying them (`lake_copy`).
-Locks, temporary files and what hidden names begin with are no contents.
+Locks, temporary files and whatever has a hidden name do not count. Belongs here: finding files and
+their order. Does not belong here: copying them (`copy_lake`).
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ class LakeName:
     """A file by its place below a lake's root; they sort in the order of writing.
 
     Attributes:
-        rank: When it is written; below `_BUILT` is what is never replaced.
-        folder: Its folder within the table's; empty where it stands right in that.
+        rank: When it is written; files below `_BUILT` are never replaced.
+        folder: Its folder within the table's; empty for a file directly in the table's folder.
     """
 
     rank: int
@@ -60,8 +60,8 @@ class LakeName:
 def contents(lake: Lake) -> dict[LockName, list[LakeName]]:
     """All files by the name of the lock that is held while they change.
 
-    Locks come in the order in which a copy is made: empty files, weeks from the oldest on, then
-    what has no week. One list a table, and one more for each of its folders without a week.
+    Locks are in the order of a copy: empty files, weeks from the oldest on, then what has no week.
+    It takes one list request per table, and one for each of its folders without a week.
     """
     found: dict[LockName, list[LakeName]] = defaultdict(list)
     for table in tables(lake):
@@ -76,19 +76,19 @@ def contents(lake: Lake) -> dict[LockName, list[LakeName]]:
     return {lock: sorted(found[lock]) for lock in sorted(found, key=_order) if found[lock]}
 
 
-def standing(
+def present(
     lake: Lake, lock: LockName, listed: Iterable[LakeName], known: Iterable[str]
 ) -> list[LakeName]:
-    """What of a lock's files is there now, in the order of writing; to be called under it.
+    """The files of a lock that exist now, in the order of writing; to be called under the lock.
 
-    A week's Parquet files are asked for anew, so that none is left out that came after the list
-    was made, or that a list of a bucket does not show yet.
+    A week's Parquet files are listed again, so that none is left out that came after the first
+    list, or that a list of a bucket does not show yet.
 
     Args:
         lake: The lake.
         lock: Name of the lock.
-        listed: What `contents` told of it.
-        known: What `tables` told.
+        listed: Its files according to `contents`.
+        known: The tables according to `tables`.
     """
     week = lock.of_week
     if week is None:

@@ -1,8 +1,8 @@
 """The database file that holds the views: made where it is missing or out of date, and removed.
 
 `spine.duckdb` holds views only, so any number of people may keep it open, read-write too, without
-disturbing a run: runs never open it. Does not belong here: which views there are
-(`warehouse_views`), and queries (`warehouse`).
+disturbing a run: runs never open it. Does not belong here: which views there are (`views`), and
+queries (`connection`).
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from spine_assets.warehouse.views import declared_views, view_statements
 def ensure_view_file(path: Path, lake: Lake, tables: tuple[Table, ...]) -> bool:
     """Make the file of views where it is missing or out of date; True if it was made.
 
-    The present file is never opened: a fingerprint beside it tells what it was made from.
-    Sessions that hold the old file keep it until they close.
+    The present file is never opened: a fingerprint beside it identifies its statements.
+    Sessions with the old file open keep it until they close.
     """
     lake.declare((*tables, pins.TABLE))
     if is_up_to_date(path, lake, tables):
@@ -42,7 +42,7 @@ def ensure_view_file(path: Path, lake: Lake, tables: tuple[Table, ...]) -> bool:
 
 
 def is_up_to_date(path: Path, lake: Lake, tables: tuple[Table, ...]) -> bool:
-    """Whether the file of views is there and was made from these declarations; not opened."""
+    """Whether the file of views was made from these declarations; it is not opened."""
     mark = _fingerprint(path)
     if not (path.exists() and mark.exists()):
         return False
@@ -50,7 +50,7 @@ def is_up_to_date(path: Path, lake: Lake, tables: tuple[Table, ...]) -> bool:
 
 
 def _of_file(lake: Lake, tables: tuple[Table, ...]) -> list[str]:
-    """Statements of the file: our tables and views, and those that pipelines of all declare."""
+    """Statements of the file: our tables and views, and the tables that pipelines declare."""
     return view_statements(lake, tables) + declared_views(lake)
 
 
