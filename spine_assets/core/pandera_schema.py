@@ -19,8 +19,8 @@ def pandera_schema(table: Table, *, at_once: bool = False) -> pa.DataFrameSchema
 
     Args:
         table: The declaration.
-        at_once: Judge all columns in one question instead of several a column. Good data is
-            found good in a quarter of the time; of bad data it does not tell which column.
+        at_once: Test all columns in one expression instead of several per column. It takes a
+            quarter of the time, but does not report which column is bad.
     """
 
     def pandera_rule(rule: Rule) -> pa.Check:
@@ -30,7 +30,7 @@ def pandera_schema(table: Table, *, at_once: bool = False) -> pa.DataFrameSchema
 
     each = list(table.rules)
     if table.is_ordered_by_key:
-        named = f"rows stand in the order of {', '.join(table.sort)}, no two alike"
+        named = f"rows are in the order of {', '.join(table.sort)}, no two alike"
         each.append(Rule(named, lambda: follows(table.sort, strictly=True)))
     all_of_them = Rule("all values are as declared", lambda: _holds(table.columns, each))
     return pa.DataFrameSchema(
@@ -63,16 +63,16 @@ def _column_checks(column: Column) -> list[pa.Check]:
 
 
 def _holds(columns: Iterable[Column], rules: Iterable[Rule]) -> pl.Expr:
-    """By row: all that `_column_checks`, nullability and the rules ask."""
-    held = [rule.holds() for rule in rules]
+    """By row: everything that `_column_checks`, nullability and the rules require."""
+    conditions = [rule.holds() for rule in rules]
     for column in columns:
         value = pl.col(column.name)
         if not column.nullable:
-            held.append(value.is_not_null())
+            conditions.append(value.is_not_null())
         if column.ge is not None:
-            held.append((value >= column.ge).fill_null(True))
+            conditions.append((value >= column.ge).fill_null(True))
         if column.le is not None:
-            held.append((value <= column.le).fill_null(True))
+            conditions.append((value <= column.le).fill_null(True))
         if column.isin is not None:
-            held.append(value.is_in(column.isin).fill_null(True))
-    return pl.all_horizontal(held)
+            conditions.append(value.is_in(column.isin).fill_null(True))
+    return pl.all_horizontal(conditions)

@@ -39,37 +39,39 @@ def conform(frame: pl.DataFrame, table: Table, *, ordered: bool = False) -> pl.D
     Args:
         frame: Has all the columns.
         table: The declaration.
-        ordered: The rows stand in file order already.
+        ordered: The rows are in file order already.
     """
     frame = frame.select(pl.col(name).cast(type_) for name, type_ in polars_schema(table).items())
     return frame if ordered else in_order(frame, table.sort)
 
 
 def in_order(frame: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
-    """The rows in the order of some columns; to see that they are costs a tenth of sorting."""
+    """The rows in the order of some columns; the test for it costs a tenth of sorting."""
     if not names or is_in_order(frame, names):
         return frame
     return frame.sort(names, nulls_last=True, maintain_order=True)
 
 
 def is_in_order(frame: pl.DataFrame, names: Sequence[str], *, strictly: bool = False) -> bool:
-    """Whether rows stand in the order of some columns (`follows`)."""
-    return bool(frame.select(held=follows(names, strictly=strictly).all())["held"].item())
+    """Whether rows are in the order of some columns (`follows`)."""
+    return bool(
+        frame.select(is_ordered=follows(names, strictly=strictly).all())["is_ordered"].item()
+    )
 
 
 def follows(names: Sequence[str], *, strictly: bool = False) -> pl.Expr:
     """By row: whether it comes after the row before it, the first column counting most.
 
-    Strictly means that it is not equal to it in all of them: then rows are unique as well, at
-    a fraction of what it costs to look for twins. A null follows nothing.
+    Strictly means that the two are not equal in all columns: then rows are unique as well, at a
+    fraction of the cost of looking for duplicates. A null follows nothing.
     """
-    held = pl.lit(not strictly)
+    comes_after = pl.lit(not strictly)
     for name in reversed(names):
         value, last = pl.col(name), pl.col(name).shift(1)
-        held = (last < value) | ((last == value) & held)
-    return held.fill_null(False) | (pl.int_range(pl.len()) == 0)
+        comes_after = (last < value) | ((last == value) & comes_after)
+    return comes_after.fill_null(False) | (pl.int_range(pl.len()) == 0)
 
 
 def plain_shares(column: str) -> pl.Expr:
-    """A DECIMAL column as text without end zeros: whole shares print whole."""
+    """A DECIMAL column as text without trailing zeros."""
     return pl.col(column).cast(pl.String).str.strip_chars_end("0").str.strip_chars_end(".")

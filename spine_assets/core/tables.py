@@ -1,4 +1,4 @@
-"""How a table is declared: once, in one value that everything else reads.
+"""How a table is declared: once, as one value from which everything else is derived.
 
 Dagster specs, Pandera schemas, DuckDB views, the data dictionary and the CLI are all derived from
 a `Table`. Belongs here: the shape of a declaration, and exact sums of its decimals. Does not
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 SHARE_PRECISION = 28
-# Python rounds sums of decimals to 28 digits unless told otherwise; a sum of columns has 38.
+# By default Python rounds sums of decimals to 28 digits; a sum of columns has 38.
 EXACT = Context(prec=76)
 SHARE_SCALE = 6  # FINRA reports fractional shares to at most six places
 SUM_PRECISION = 38  # the widest decimal of DuckDB and Polars
@@ -57,13 +57,13 @@ class Column:
 
 @dataclass(frozen=True)
 class Check:
-    """One check of a table's week, without the function that runs it (`otc.checks_registry`).
+    """One check of a table's week, without the function that runs it (`otc.checks.registry`).
 
     A blocking check that fails keeps the week from being published. A check that compares the
     week with earlier ones runs after those are built; it is never blocking.
 
     Attributes:
-        description: What holds when it passes.
+        description: What is true when it passes.
         remedy: What to do when it fails: one to three sentences with the commands to run, in
             which WEEK stands for the week, and CAPTURE_ID and MPID likewise.
     """
@@ -94,12 +94,12 @@ class Table:
         sort: Order of rows in the file; decides what row-group statistics can skip.
         deps: Names of the tables it is made from.
         rules: What holds between columns; part of the Pandera schema.
-        code_version: Raise it when the same inputs would give other rows.
+        code_version: Raise it when the same inputs would give different rows.
         lineage: For each derived column, the upstream columns it comes from.
         depends_on_history: It is made from all captures and pins of a week, not only from the
-            captures that count, so that any of them is an input of its build.
-        figures: What is told of a built week beside its rows: numbers, which Dagster plots
-            over weeks, and short lists of rows, by name with units.
+            current captures, so that any of them is an input of its build.
+        figures: Computes the metadata of a built week: numbers, which Dagster plots over
+            weeks, and short lists of rows, by name with units.
     """
 
     name: str
@@ -122,7 +122,7 @@ class Table:
         return bool(self.sort) and {*self.key} - {"week_ending"} == {*self.sort}
 
     def column(self, name: str) -> Column:
-        """The column called `name`; KeyError names the table."""
+        """The column of this name; KeyError names the table."""
         for column in self.columns:
             if column.name == name:
                 return column
@@ -130,11 +130,11 @@ class Table:
 
 
 def exact_sum(values: pl.Series) -> Decimal:
-    """The sum of a DECIMAL column; 0 of nothing."""
+    """The sum of a DECIMAL column; 0 if it is empty."""
     total = values.sum()
     return total if isinstance(total, Decimal) else Decimal(0)
 
 
 def exact_total(parts: Iterable[Decimal]) -> Decimal:
-    """The sum of quantities that are sums already, without rounding; 0 of nothing."""
+    """The sum of quantities that are sums already, without rounding; 0 if there is none."""
     return reduce(EXACT.add, parts, Decimal(0))

@@ -48,32 +48,25 @@ class LakeFile(Protocol):
     @property
     def name(self) -> str:
         """The last part of its address."""
-        ...
 
     @property
     def parent(self) -> Self:
         """The folder it is in."""
-        ...
 
     def __truediv__(self, name: str, /) -> Self:
         """A place in this folder."""
-        ...
 
     def __hash__(self) -> int:
         """Places are keys of caches."""
-        ...
 
     def exists(self) -> bool:
         """Whether the file exists."""
-        ...
 
     def read_bytes(self) -> bytes:
         """All of the file."""
-        ...
 
     def unlink(self, missing_ok: bool = False) -> None:
         """Delete the file."""
-        ...
 
 
 FileT = TypeVar("FileT", bound=LakeFile)
@@ -224,13 +217,13 @@ class Lake(ABC, Generic[FileT_co]):
             LakeUnavailable: the lock cannot be had, or was not waited for any longer.
         """
 
-    @abstractmethod
     def remove_leftovers(self, week: date) -> int:
-        """Delete temporary files that a killed run left in a week; hold its lock."""
+        """Delete temporary files that a killed run left in a week; only under its lock."""
+        return 0
 
-    @abstractmethod
     def remove_leftovers_beside(self, target: LakeFile) -> int:
-        """Delete temporary files that a killed run left beside a file; hold its lock."""
+        """Delete temporary files that a killed run left beside a file; only under its lock."""
+        return 0
 
     @abstractmethod
     def remove(self) -> None:

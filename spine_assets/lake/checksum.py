@@ -36,10 +36,7 @@ def parquet_bytes(frame: pl.DataFrame, metadata: dict[str, Any]) -> bytearray:
         compression="zstd",
         compression_level=_ZSTD_LEVEL,
         row_group_size=_ROW_GROUP_ROWS,
-        metadata={
-            _METADATA_KEY: json.dumps(metadata, default=str),
-            _CHECKSUM_KEY: _ZEROS.decode(),
-        },
+        metadata={_METADATA_KEY: json.dumps(metadata, default=str), _CHECKSUM_KEY: _ZEROS.decode()},
     )
     content = bytearray(buffer.getbuffer())
     place = content.rindex(_ZEROS)

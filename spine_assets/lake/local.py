@@ -15,12 +15,7 @@ from filelock import FileLock, Timeout
 
 from spine_assets.lake import atomic_write
 from spine_assets.lake.atomic_write import TEMPORARY
-from spine_assets.lake.base import (
-    Lake,
-    LakeError,
-    LakeFile,
-    LakeUnavailable,
-)
+from spine_assets.lake.base import Lake, LakeError, LakeFile, LakeUnavailable
 from spine_assets.lake.checksum import parquet_bytes, read_metadata, verify
 from spine_assets.lake.file_errors import not_a_folder, reading
 from spine_assets.lake.names import LOCKS, LockName, is_complete, week_of

@@ -48,9 +48,7 @@ RUNS = LogTable(
         Column("pipeline_logging_id", Type.TEXT, "Dagster's id of the run"),
         Column("tenant_id", Type.TEXT, "Tag spine/tenant", nullable=True),
         Column(
-            "pipeline_id",
-            Type.TEXT,
-            "Tag spine/pipeline, else the job, else the selected assets",
+            "pipeline_id", Type.TEXT, "Tag spine/pipeline, else the job, else the selected assets"
         ),
         Column("start_time", Type.TIMESTAMP, "When its process began", "UTC", nullable=True),
         Column("end_time", Type.TIMESTAMP, "When it ended", "UTC", nullable=True),
@@ -98,10 +96,7 @@ STEPS = LogTable(
         Column("start_time", Type.TIMESTAMP, "Its first attempt's start", "UTC", nullable=True),
         Column("end_time", Type.TIMESTAMP, "Its last attempt's end", "UTC", nullable=True),
         Column(
-            "status",
-            Type.TEXT,
-            "Its outcome",
-            isin=("RUNNING", "SUCCESS", "FAILED", "SKIPPED"),
+            "status", Type.TEXT, "Its outcome", isin=("RUNNING", "SUCCESS", "FAILED", "SKIPPED")
         ),
         Column(
             "rows_processed",

@@ -3,7 +3,8 @@
 The names are those of a lake in a folder. While a week's lock is held, a file of it is written
 only where the version is still the one that was found, so that of two writers one is refused,
 whatever happened to the lock. Belongs here: what every `Lake` can do. Does not belong here:
-requests (`objects`), and how DuckDB reads objects (`filesystem`).
+requests (`objects`), and how DuckDB reads objects (`filesystem`). An interrupted PUT leaves no
+object, so there are no leftovers to remove.
 """
 
 from __future__ import annotations
@@ -133,14 +134,11 @@ class ObjectLake(Lake[ObjectFile]):
             LakeUnavailable: another process published meanwhile; its file stays.
         """
         file = _object(target)
-        lock = _lock_of(file)
-        lease = self._leases.get(lock) if lock else None
         try:
+            lease = self._lease_to_write(file)
             if lease is None:
                 file.put(staged, "any")
                 return
-            if _week_of(file):
-                lease.record(_table_of(file), file.name)
             before = file.version()
             lease.require()  # so no other process had the lock when `before` was found
             self._put(staged, file, before or "none")
@@ -151,12 +149,24 @@ class ObjectLake(Lake[ObjectFile]):
         """Put a file that is never replaced; its name is recorded in the week's lock first."""
         file = _object(target)
         try:
-            week = _week_of(file)
-            if week and (lease := self._leases.get(LockName.week(week))) is not None:
-                lease.record(_table_of(file), file.name)
+            self._lease_to_write(file)
             self._put(staged, file, "none")
         finally:
             staged.unlink(missing_ok=True)
+
+    def _lease_to_write(self, file: ObjectFile) -> Lease | None:
+        """The held lock of a file, if any; a file of a week is recorded in it."""
+        table, _, rest = file.key.partition("/")
+        week = week_of(file.parent.name)
+        lock = LockName.week(week) if week else None
+        if rest == f"{UNPARTITIONED}/{PART}":
+            lock = LockName.table(table)
+        elif rest == f"{EMPTY_WEEK}/{EMPTY_PART}":
+            lock = LockName.TABLES
+        lease = self._leases.get(lock) if lock else None
+        if week and lease:
+            lease.record(table, file.name)
+        return lease
 
     def _put(self, staged: Path, file: ObjectFile, expected: Version | Literal["none"]) -> None:
         """Put a file where the expected version is still there."""
@@ -228,14 +238,6 @@ class ObjectLake(Lake[ObjectFile]):
             self._leases.pop(name, None)
             lease.release()
 
-    def remove_leftovers(self, week: date) -> int:
-        """Nothing: a PUT that was broken off leaves no object."""
-        return 0
-
-    def remove_leftovers_beside(self, target: LakeFile) -> int:
-        """Nothing, as in `remove_leftovers`."""
-        return 0
-
     def remove(self) -> None:
         """Delete all tables, each week when its lock is free; the locks stay.
 
@@ -244,7 +246,7 @@ class ObjectLake(Lake[ObjectFile]):
         by_lock: dict[LockName, list[str]] = defaultdict(list)
         for key in self._root.below():
             if _OF_TABLES.fullmatch(key):
-                week = _week_of(ObjectFile(self.place, key))
+                week = week_of(ObjectFile(self.place, key).parent.name)
                 by_lock[LockName.week(week) if week else LockName.TABLES].append(key)
         for lock, keys in sorted(by_lock.items(), key=lambda item: item[0].text):
             with self.lock_of(lock):
@@ -268,23 +270,3 @@ def _object(path: LakeFile) -> ObjectFile:
     if not isinstance(path, ObjectFile):
         raise TypeError(f"{path} is not a file of a lake in a bucket")
     return path
-
-
-def _table_of(file: ObjectFile) -> str:
-    return file.key.partition("/")[0]
-
-
-def _week_of(file: ObjectFile) -> date | None:
-    return week_of(file.parent.name)
-
-
-def _lock_of(file: ObjectFile) -> LockName | None:
-    """The lock under which a file is replaced; None for one without, such as a page."""
-    table, _, rest = file.key.partition("/")
-    if week := _week_of(file):
-        return LockName.week(week)
-    locks = {
-        f"{UNPARTITIONED}/{PART}": LockName.table(table),
-        f"{EMPTY_WEEK}/{EMPTY_PART}": LockName.TABLES,
-    }
-    return locks.get(rest)

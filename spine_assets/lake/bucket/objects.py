@@ -135,15 +135,11 @@ class ObjectFile:
         """Some bytes of a known version of the object.
 
         Raises:
-            Replaced: there is another version by now.
-            FileNotFoundError: it was deleted.
-            LakeError: the store refuses the request, or does not answer.
+            Replaced: there is another version by now; others as `read_bytes`.
         """
         with store_errors(self, "read"):
             found = obstore.get(
-                self._store(),
-                self.key,
-                options={"range": (start, end), "if_match": version.e_tag},
+                self._store(), self.key, options={"range": (start, end), "if_match": version.e_tag}
             )
             return bytes(found.bytes())
 
@@ -179,9 +175,7 @@ class ObjectFile:
         harmless; obstore itself does not repeat such a request.
 
         Raises:
-            Replaced: there is neither the expected version nor this content.
-            OutcomeUnknown: the store gives no answer.
-            LakeError: the store refuses.
+            Replaced: there is neither the expected version nor this content; others as `put`.
         """
         for attempt in range(_TRIES):
             try:
@@ -217,23 +211,16 @@ class ObjectFile:
         with store_errors(self, "deleted"):
             obstore.delete(self._store(), self.key)
 
-    def below(self) -> list[str]:
-        """Names of all objects in this folder and its subfolders, by one list, sorted."""
-        return sorted(self.sizes())
-
-    def sizes(self) -> dict[str, int]:
-        """Bytes of all objects in this folder and its subfolders, by name."""
+    def below(self) -> dict[str, int]:
+        """Size in bytes of all objects in this folder and its subfolders by full name, sorted."""
         with store_errors(self, "listed"):
-            return {
-                meta["path"]: meta["size"]
-                for page in obstore.list(self._store(), prefix=self.key or None)
-                for meta in page
-            }
+            pages = [*obstore.list(self._store(), prefix=self.key or None)]
+        return dict(sorted((meta["path"], meta["size"]) for page in pages for meta in page))
 
     def sizes_within(self) -> dict[str, int]:
         """Bytes of the objects directly in this folder, by the last part of their names."""
         before = f"{self.key}/" if self.key else ""
-        within = {key.removeprefix(before): size for key, size in self.sizes().items()}
+        within = {key.removeprefix(before): size for key, size in self.below().items()}
         return {name: size for name, size in within.items() if "/" not in name}
 
     def names(self) -> list[str]:

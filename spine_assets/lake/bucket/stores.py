@@ -58,10 +58,7 @@ def _opened(url: str, tries: int, environment: frozenset[tuple[str, str]]) -> Ob
         url,
         credential_provider=_profile_credentials(variables) if url.startswith("s3:") else None,
         client_options=options,
-        retry_config={
-            "max_retries": tries,
-            "retry_timeout": timedelta(seconds=_TRIED_SECONDS),
-        },
+        retry_config={"max_retries": tries, "retry_timeout": timedelta(seconds=_TRIED_SECONDS)},
     )
 
 
