@@ -155,7 +155,7 @@ def by_place(place: Path, weeks: int, latencies: list[float], rounds: int) -> It
                     asked = dict(front.requests)
                     front.delay(0)
                     os.environ |= front.environment()
-                    size = sum(ObjectLake(url).root.sizes().values())
+                    size = sum(ObjectLake(url).root.below().values())
                     told = f"bucket, {latency:g} ms a request"
                     yield Build(told, _rows(url), weeks, cost, size, asked, load)
 

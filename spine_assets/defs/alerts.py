@@ -15,7 +15,8 @@ from spine_assets.alerts.channels import destinations
 from spine_assets.alerts.outbox import MOST_WAITING, queue, send_waiting
 from spine_assets.alerts.problem import Problem, alerts_of
 from spine_assets.alerts.sensor_state import SensorState
-from spine_assets.core.settings import load_alert_settings, load_settings
+from spine_assets.core.alert_settings import load_alert_settings
+from spine_assets.core.settings import load_settings
 from spine_assets.defs.scan_limits import a_tick
 from spine_assets.lake.base import Lake, LakeError
 from spine_assets.lake.opening import open_lake

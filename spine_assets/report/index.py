@@ -7,6 +7,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from spine_assets.lake.base import Lake
+from spine_assets.lake.names import LockName
 from spine_assets.report import page, stored
 
 
@@ -17,7 +18,7 @@ def write(lake: Lake) -> None:
         LakeError: the lake cannot be written.
     """
     target = stored.index_path(lake)
-    with lake.lock_of("reports"):
+    with lake.lock_of(LockName.REPORTS):
         staged = lake.stage_bytes(html(lake).encode(), target)
         lake.publish(staged, target)
 

@@ -12,7 +12,8 @@ import dagster as dg
 import pytest
 
 from spine_assets.cli import main
-from spine_assets.core.settings import AlertSettings, FinraSettings, Settings
+from spine_assets.core.alert_settings import AlertSettings
+from spine_assets.core.settings import FinraSettings, Settings
 from spine_assets.core.tables import Table
 from spine_assets.dev import docs_pages
 from spine_assets.otc.captures import overdue

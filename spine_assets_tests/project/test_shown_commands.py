@@ -23,7 +23,8 @@ import pytest
 from click.testing import CliRunner
 
 from spine_assets.cli import main
-from spine_assets.core.settings import load_alert_settings, load_settings
+from spine_assets.core.alert_settings import load_alert_settings
+from spine_assets.core.settings import load_settings
 from spine_assets.orchestration.history import open_instance
 from spine_assets_tests.defs import conftest
 from spine_assets_tests.defs.conftest import SOURCE, TABLES

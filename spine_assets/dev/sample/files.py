@@ -35,6 +35,7 @@ from spine_assets.dev.sample.market import (
     normal,
     uniform,
 )
+from spine_assets.lake import atomic_write
 
 SAMPLE_SEED = 2014
 """Seed of the committed sample."""
@@ -146,7 +147,7 @@ def write_sample(  # noqa: PLR0913 - options of one generator, each with its usu
     )
 
     def write_week(week_ending: date) -> list[Path]:
-        return [write_file(out / file.path, file.content) for file in make(week_ending)]
+        return [atomic_write.write(out / file.path, file.content) for file in make(week_ending)]
 
     written: list[Path] = []
 
@@ -161,15 +162,6 @@ def write_sample(  # noqa: PLR0913 - options of one generator, each with its usu
         for paths in pool.map(write_week, remaining):
             add(paths)
     return written
-
-
-def write_file(path: Path, content: bytes) -> Path:
-    """Write a file whole or not at all, with the folders it needs."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")  # hidden: a landing folder ignores it
-    part.write_bytes(content)
-    part.replace(path)
-    return path
 
 
 def _rows_by_tier(rows: Rows) -> Mapping[Tier, int]:

@@ -13,7 +13,8 @@ from typing import Any
 
 import polars as pl
 
-from spine_assets.core.tables import SHARE_PRECISION, SHARE_SCALE, conform, polars_schema
+from spine_assets.core.table_schema import conform, polars_schema
+from spine_assets.core.tables import SHARE_PRECISION, SHARE_SCALE
 from spine_assets.otc.captures.steps import Correction, RowChange
 from spine_assets.otc.tables import restatements
 

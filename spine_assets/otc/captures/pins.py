@@ -12,7 +12,8 @@ from datetime import UTC, date, datetime
 
 import polars as pl
 
-from spine_assets.core.tables import Column, Table, Type, conform
+from spine_assets.core.table_schema import conform
+from spine_assets.core.tables import Column, Table, Type
 from spine_assets.core.weeks import Tier, VenueClass
 from spine_assets.lake.base import Lake
 from spine_assets.otc.tables import columns as c

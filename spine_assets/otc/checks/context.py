@@ -18,10 +18,11 @@ from typing import Any
 import duckdb
 import polars as pl
 
-from spine_assets.core.tables import Table, pandera_schema, polars_schema
+from spine_assets.core.pandera_schema import pandera_schema
+from spine_assets.core.table_schema import polars_schema
+from spine_assets.core.tables import Table
 from spine_assets.core.values import metadata_value
 from spine_assets.lake.base import Lake, LakeError, LakeFile
-from spine_assets.lake.duckdb_errors import told_by_duckdb
 from spine_assets.otc.captures.model import Capture, TierClass
 from spine_assets.otc.captures.pins import Pin
 from spine_assets.otc.delivery.deliveries import Unusable
@@ -90,9 +91,8 @@ class CheckContext:
         # A path is a name: what DuckDB would take for a pattern in it is escaped.
         bound = {key: [glob.escape(str(path)) for path in paths] for key, paths in files.items()}
         with self.connect() as connection:
-            self.lake.reach(connection)
             try:
-                with told_by_duckdb():
+                with self.lake.readable_by(connection):
                     cursor = connection.execute(sql, bound)
                     names = [column[0] for column in cursor.description or ()]
                     return pl.DataFrame(cursor.fetchall(), schema=names, orient="row")

@@ -14,14 +14,8 @@ from decimal import Decimal
 import polars as pl
 import polars_hash as plh
 
-from spine_assets.core.tables import (
-    SHARE_PRECISION,
-    SHARE_SCALE,
-    Type,
-    exact_sum,
-    exact_total,
-    polars_type,
-)
+from spine_assets.core.table_schema import polars_type
+from spine_assets.core.tables import SHARE_PRECISION, SHARE_SCALE, Type, exact_sum, exact_total
 from spine_assets.otc.delivery.reasons import RejectReason
 
 SHARES = "totalWeeklyShareQuantity"

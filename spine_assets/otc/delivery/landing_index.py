@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from contextlib import suppress
 from dataclasses import asdict
 from datetime import date
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import Any
 from filelock import FileLock
 
 from spine_assets.core.weeks import Tier, VenueClass
+from spine_assets.lake import atomic_write
 from spine_assets.otc.delivery.placement import Placement, WeekSource
 
 _VERSION = 3  # raise it when placement would answer differently for the same file
@@ -84,16 +84,12 @@ def save(path: Path, files: dict[str, dict[str, Any]]) -> bool:
     """Replace the index; failing to (False) only makes the next scan cost more."""
     stored = {"version": _VERSION, "digest": _digest(files), "files": files}
     text = json.dumps(stored, default=str)
-    # One name for all: who holds the lock may write over what a killed run left.
-    staged = path.with_name(f".{path.name}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_name(f".{path.name}.lock")):
-            staged.write_text(text, "utf-8")
-            staged.replace(path)
+            atomic_write.remove_leftovers(path)
+            atomic_write.write(path, text.encode())
     except OSError as error:
-        with suppress(OSError):
-            staged.unlink(missing_ok=True)
         _LOG.warning("cannot write the landing index %s: %s", path, error)
         return False
     return True

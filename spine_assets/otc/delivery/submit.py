@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 
 from spine_assets.core.weeks import Tier, VenueClass
+from spine_assets.lake.atomic_write import replacing
 from spine_assets.otc.delivery.archives import MEMBER_MARK, read_contents
 from spine_assets.otc.delivery.file_format import FileRefused, parse
 from spine_assets.otc.delivery.listing import is_data_name
@@ -120,10 +120,5 @@ def _require(placements: tuple[Placement, ...], asserted: Asserted) -> None:
 
 
 def _copy(source: Path, target: Path) -> None:
-    staged = target.with_name(f".{target.name}.{uuid.uuid4().hex}.tmp")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    try:
+    with replacing(target) as staged:
         shutil.copyfile(source, staged)
-        staged.replace(target)
-    finally:
-        staged.unlink(missing_ok=True)

@@ -14,7 +14,7 @@ from datetime import UTC, date, datetime, time
 
 import polars as pl
 
-from spine_assets.core.tables import in_order, polars_schema
+from spine_assets.core.table_schema import in_order, polars_schema
 from spine_assets.core.weeks import Tier, publication_day
 from spine_assets.lake.base import Lake
 from spine_assets.otc.build.builders import BUILDERS, build, build_id

@@ -6,7 +6,8 @@ from typing import Any
 
 import polars as pl
 
-from spine_assets.core.tables import Check, Column, Table, Type, conform, polars_type
+from spine_assets.core.table_schema import conform, polars_type
+from spine_assets.core.tables import Check, Column, Table, Type
 from spine_assets.core.weeks import VenueClass
 from spine_assets.otc.tables import columns as c
 from spine_assets.otc.tables.check_texts import SCHEMA, SCHEMA_REMEDY

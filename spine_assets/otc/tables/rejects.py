@@ -6,7 +6,8 @@ from typing import Any
 
 import polars as pl
 
-from spine_assets.core.tables import Column, Table, Type, conform, plain_shares, polars_schema
+from spine_assets.core.table_schema import conform, plain_shares, polars_schema
+from spine_assets.core.tables import Column, Table, Type
 from spine_assets.otc.delivery.reasons import RejectReason, Stage
 from spine_assets.otc.tables import columns as c
 from spine_assets.otc.tables import run_figures

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from spine_assets.core.tables import is_in_order, plain_shares
+from spine_assets.core.table_schema import is_in_order, plain_shares
 from spine_assets.core.weeks import VenueClass, tier_of
 from spine_assets.otc.delivery.reasons import RejectReason
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import polars as pl
 
-from spine_assets.core.tables import Check, Column, Rule, Table, Type, conform
+from spine_assets.core.table_schema import conform
+from spine_assets.core.tables import Check, Column, Rule, Table, Type
 from spine_assets.core.weeks import VenueClass
 from spine_assets.otc.tables import columns as c
 from spine_assets.otc.tables import run_figures

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import polars as pl
 
-from spine_assets.core.tables import Check, Table, conform
+from spine_assets.core.table_schema import conform
+from spine_assets.core.tables import Check, Table
 from spine_assets.otc.tables import columns as c
 from spine_assets.otc.tables import run_figures
 from spine_assets.otc.tables.check_texts import RECONCILES_REMEDY, SCHEMA, SCHEMA_REMEDY

@@ -19,6 +19,7 @@ import polars as pl
 
 from spine_assets.core.tables import Table
 from spine_assets.lake.base import Lake, LakeError, LakeFile, LakeMissing, LakeUnavailable
+from spine_assets.lake.names import LockName
 from spine_assets.otc.checks.context import sample, validated
 from spine_assets.otc.state.results import CheckResult, Severity, TableBuilt
 from spine_assets.pipelines.steps.conformance import fitted, require_one_kind
@@ -61,7 +62,7 @@ def build(
     frame = fitted(engine.frame(work), table, context.week_ending)
     if not own.empty_part(table.name).exists():
         own.declare((table,))  # what is not there yet cannot hide a shared table from the step
-    target = own.whole_part(table.name)
+    target = own.part(table.name, None)
     if context.week_ending is not None:
         target = own.part(table.name, context.week_ending)
     with _held(own, table, context):
@@ -169,7 +170,7 @@ def _held(own: Lake, table: Table, context: StepContext) -> Any:
     """The lock of the table's week; others may read meanwhile."""
     if context.week_ending is not None:
         return own.lock(context.week_ending)
-    return own.lock_of(f"{table.name}-all")
+    return own.lock_of(LockName.table(table.name))
 
 
 def _version(frame: pl.DataFrame) -> str:

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spine_assets.core.tables import exact_sum, polars_schema
+from spine_assets.core.table_schema import polars_schema
+from spine_assets.core.tables import exact_sum
 from spine_assets.core.weeks import VenueClass
 from spine_assets.otc.tables import raw, rejects, row_rules
 from spine_assets_tests.conftest import NOW, WEEK
