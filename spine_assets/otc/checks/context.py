@@ -7,12 +7,12 @@ themselves in `raw_checks`, `delivery`, `table_checks` and `restatement_checks`.
 from __future__ import annotations
 
 import glob
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -20,61 +20,61 @@ import polars as pl
 
 from spine_assets.core.tables import Table, pandera_schema, polars_schema
 from spine_assets.core.values import metadata_value
-from spine_assets.lake.base import Lake, LakeError, LakeFile
+from spine_assets.lake.base import LakeError, LakeFile
 from spine_assets.lake.duckdb_errors import told_by_duckdb
-from spine_assets.otc.captures.model import Capture, TierClass
-from spine_assets.otc.captures.pins import Pin
-from spine_assets.otc.delivery.deliveries import Unusable
-from spine_assets.otc.state.frames import WeekFrames
+from spine_assets.otc.captures import storage as captures
+from spine_assets.otc.captures.model import WeekCaptures
 from spine_assets.otc.state.results import CheckResult
-from spine_assets.otc.state.venue_totals import VenueTotals
+from spine_assets.otc.state.run_context import RunContext
+from spine_assets.otc.state.versions import part_of
+from spine_assets.otc.state.week_inputs import WeekInputs
+from spine_assets.otc.tables import raw
+from spine_assets.otc.tables.registry import TABLES
 
 SAMPLE_ROWS = 20  # as many as fit a screen
 _MOST_KINDS = 3  # of faults in a summary; the sample shows more
 
-Connect = Callable[[], AbstractContextManager[duckdb.DuckDBPyConnection]]
 
-
-@dataclass
+@dataclass(frozen=True)
 class CheckContext:
-    """All that the checks of one week may look at.
+    """All that the checks of one table's week may look at.
 
     Attributes:
-        frames: Tables of the week by name; otc_raw holds the current captures only.
-        files: The files that hold them, published or staged, for DuckDB to count.
-        captures: All captures of the week; `new` (with their rows) were made by this run.
-        unusable: Files that nothing is loaded from and that this week should name.
-        pins: What persons chose for the week.
-        venue_totals: Totals of the weeks before.
-        in_other_weeks: Files whose content is delivered as another week too, and where.
-        same_content: Files that were passed over: their content is captured from another.
+        run: What is the same for all weeks of the run.
+        inputs: What is known of the week.
+        table: The table being checked.
+        staged: Its file that is about to be published; None where the published one is checked.
     """
 
-    week: date
-    today: date
-    lake: Lake
-    connect: Connect
-    captures: list[Capture]
-    current: dict[TierClass, Capture]
-    new: list[Capture]
-    new_rows: list[pl.DataFrame]
-    unusable: list[Unusable]
-    pins: list[Pin]
-    same_content: dict[str, str]
-    in_other_weeks: dict[str, str]
-    venue_totals: VenueTotals
+    run: RunContext
+    inputs: WeekInputs
     table: Table
-    frames: WeekFrames
-    files: Mapping[str, Sequence[LakeFile]]
+    staged: Path | None = None
 
-    @cached_property
+    @property
+    def week(self) -> date:
+        """Week ending."""
+        return self.inputs.week
+
+    @property
+    def known(self) -> WeekCaptures:
+        """All captures and pins of the week."""
+        return self.inputs.known
+
+    @property
     def frame(self) -> pl.DataFrame:
         """The frame of the table being checked."""
-        return self.frames[self.table.name]
+        return self.inputs.frames[self.table.name]
 
-    def after_the_build(self) -> CheckContext:
-        """The same for checks that look back, without the rows of the week."""
-        return replace(self, frames=self.frames.totals_alone(), new_rows=[])
+    @cached_property
+    def files(self) -> Mapping[str, Sequence[LakeFile]]:
+        """The files of the week by table, published or staged, for DuckDB to count."""
+        lake, current = self.run.lake, self.known.current.values()
+        published: dict[str, Sequence[LakeFile]] = {
+            table.name: [part_of(lake, table.name, self.week)] for table in TABLES
+        }
+        published[raw.TABLE.name] = [captures.raw_path(lake, item) for item in current]
+        return published if self.staged is None else published | {self.table.name: [self.staged]}
 
     def result(self, check: str, passed: bool, summary: str, **more: Any) -> CheckResult:
         """A result of this table and week."""
@@ -89,8 +89,8 @@ class CheckContext:
         )
         # A path is a name: what DuckDB would take for a pattern in it is escaped.
         bound = {key: [glob.escape(str(path)) for path in paths] for key, paths in files.items()}
-        with self.connect() as connection:
-            self.lake.reach(connection)
+        with self.run.connect() as connection:
+            self.run.lake.reach(connection)
             try:
                 with told_by_duckdb():
                     cursor = connection.execute(sql, bound)

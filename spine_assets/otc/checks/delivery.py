@@ -36,13 +36,13 @@ def delivery(context: CheckContext) -> CheckResult:
     ]
     findings += [
         {"finding": "unusable_file", "what": item.name, "detail": item.reason}
-        for item in context.unusable
+        for item in context.inputs.unusable
     ]
-    tiers = sorted({tier.value for tier, _ in context.current})
+    tiers = sorted({tier.value for tier, _ in context.known.current})
     facts = {
         "tiers_in": ", ".join(tiers),
         "findings": len(findings),
-        "same_content": len(context.same_content),
+        "same_content": len(context.inputs.same_content),
     }
     if not findings:
         return context.result(
@@ -65,7 +65,7 @@ def delivery(context: CheckContext) -> CheckResult:
 
 
 def _overdue(context: CheckContext) -> list[dict[str, Any]]:
-    arrived = {tier for tier, _ in context.current}
+    arrived = {tier for tier, _ in context.known.current}
     due = {tier: publication_day(context.week, tier) for tier in Tier}
     return [
         {
@@ -74,7 +74,7 @@ def _overdue(context: CheckContext) -> list[dict[str, Any]]:
             "detail": f"was due on {day}; download it and drop it into the landing folder",
         }
         for tier, day in due.items()
-        if tier not in arrived and day < context.today
+        if tier not in arrived and day < context.run.today
     ]
 
 
@@ -82,7 +82,7 @@ def _missing_classes(
     context: CheckContext, recent: list[dict[TierClass, Capture]]
 ) -> list[dict[str, Any]]:
     """Classes of an arrived tier that recent weeks had and this one lacks."""
-    arrived = {tier for tier, _ in context.current}
+    arrived = {tier for tier, _ in context.known.current}
     usual = sorted({key for held in recent for key in held})
     return [
         {
@@ -92,7 +92,7 @@ def _missing_classes(
             "download it and drop it into the landing folder",
         }
         for tier, venue_class in usual
-        if tier in arrived and (tier, venue_class) not in context.current
+        if tier in arrived and (tier, venue_class) not in context.known.current
     ]
 
 
@@ -105,7 +105,7 @@ def _truncated(
             capture.source_file,
             _cut(context, capture, [held[key].rows for held in recent if key in held]),
         )
-        for key, capture in context.current.items()
+        for key, capture in context.known.current.items()
     ]
     return [
         {
@@ -138,9 +138,11 @@ def _cut(context: CheckContext, capture: Capture, rows: list[int]) -> str | None
 def _rows_lost(context: CheckContext, capture: Capture) -> str | None:
     """How many rows of the displaced capture this one lacks, where those are many."""
     displaced = [
-        item for item in context.captures if item.key == capture.key and item.rank < capture.rank
+        item
+        for item in context.known.captures
+        if item.key == capture.key and item.rank < capture.rank
     ]
-    accepted = any(pin.capture_id == capture.capture_id for pin in context.pins)
+    accepted = any(pin.capture_id == capture.capture_id for pin in context.known.pins)
     if not displaced or accepted:
         return None
     before = _row_keys(context, max(displaced, key=lambda item: item.rank))
@@ -152,25 +154,25 @@ def _rows_lost(context: CheckContext, capture: Capture) -> str | None:
 
 def _row_keys(context: CheckContext, capture: Capture) -> pl.DataFrame:
     """Symbol and venue of each row of a capture, however the venue is called now."""
-    ids = [item.capture_id for item in context.new]
-    rows = dict(zip(ids, context.new_rows, strict=True)).get(capture.capture_id)
+    captured = {item.capture.capture_id: item.rows for item in context.inputs.captured}
+    rows = captured.get(capture.capture_id)
     if rows is None:
-        rows = context.lake.read(captures.raw_path(context.lake, capture))
+        rows = context.run.lake.read(captures.raw_path(context.run.lake, capture))
     return rows.select("symbol", venue=raw.participant()).unique()
 
 
 def _recent(context: CheckContext) -> list[dict[TierClass, Capture]]:
     """The captures that count of up to four earlier weeks within reach, the latest last."""
-    earlier = [week for week in context.lake.weeks("otc_raw") if week < context.week]
+    earlier = [week for week in context.run.lake.weeks("otc_raw") if week < context.week]
     held = []
     for week in earlier[-_RECENT_WEEKS:]:
         with suppress(LakeError):  # that week's own build names its damaged file
-            held.append(captures.current_of(context.lake, week))
+            held.append(captures.current_of(context.run.lake, week))
     return held
 
 
 def _last_line_rejected(context: CheckContext, capture: Capture) -> bool:
-    turned_away = context.frames["otc_rejects"].filter(
+    turned_away = context.inputs.frames["otc_rejects"].filter(
         (pl.col("capture_id") == capture.capture_id)
         & (pl.col("source_line") == capture.lines_counted)
     )
@@ -184,8 +186,8 @@ def _not_current(context: CheckContext) -> list[dict[str, Any]]:
     somebody must see as well.
     """
     found = []
-    for item in context.captures:
-        winner = context.current[item.key]
+    for item in context.known.captures:
+        winner = context.known.current[item.key]
         later = item.captured_at > winner.captured_at
         tied = (item.captured_at, item.last_update_date) == (
             winner.captured_at,
@@ -215,7 +217,7 @@ def _in_doubt(context: CheckContext) -> list[dict[str, Any]]:
             f"updated on the publication day of week ending {item.alternative_week}; compare it "
             f"with the source. If it is right: spine captures use {item.capture_id}",
         }
-        for item in context.current.values()
+        for item in context.known.current.values()
         if item.alternative_week and not _decided(context, item)
     ]
 
@@ -229,9 +231,11 @@ def _in_other_weeks(context: CheckContext) -> list[dict[str, Any]]:
             "detail": f"the same content is also delivered as {other}; one of the two is in the "
             "wrong place",
         }
-        for name, other in sorted(context.in_other_weeks.items())
+        for name, other in sorted(context.inputs.in_other_weeks.items())
     ]
 
 
 def _decided(context: CheckContext, item: Capture) -> bool:
-    return any(pin.key == item.key and pin.pinned_at >= item.captured_at for pin in context.pins)
+    return any(
+        pin.key == item.key and pin.pinned_at >= item.captured_at for pin in context.known.pins
+    )

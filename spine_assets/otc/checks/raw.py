@@ -20,17 +20,16 @@ _MOST_REJECTS_PCT = 1.0  # above it the delivery itself is in doubt
 
 def schema(context: CheckContext) -> CheckResult:
     """Validate the captures that this run made; earlier ones passed before their commit."""
-    if not context.new:
-        rows = sum(capture.rows for capture in context.current.values())
+    if not context.inputs.captured:
+        rows = sum(capture.rows for capture in context.known.current.values())
         return context.result("schema", True, f"{rows:,} rows, validated when captured")
-    made = zip(context.new, context.new_rows, strict=True)
-    ordered = sorted(made, key=lambda item: item[0].capture_id)
-    return checking.validate(context, pl.concat(frame for _, frame in ordered))
+    ordered = sorted(context.inputs.captured, key=lambda item: item.capture.capture_id)
+    return checking.validate(context, pl.concat(item.rows for item in ordered))
 
 
 def conservation(context: CheckContext) -> CheckResult:
     """Lines = header + blank + rows + parse rejects; shares likewise, file by file."""
-    accounts = [_account(capture) for capture in context.captures]
+    accounts = [_account(capture) for capture in context.known.captures]
     accounts.sort(key=lambda row: str(row["source_file"]))
     wrong = [row for row in accounts if row["lines_missing"] or row["shares_missing"] != "0"]
     facts = {
@@ -74,8 +73,8 @@ def _account(capture: Capture) -> dict[str, Any]:
 
 def rejects(context: CheckContext) -> CheckResult:
     """Counts by reason over the current captures."""
-    turned_away = context.frames["otc_rejects"]
-    lines = sum(capture.lines_counted for capture in context.current.values())
+    turned_away = context.inputs.frames["otc_rejects"]
+    lines = sum(capture.lines_counted for capture in context.known.current.values())
     part = 100 * turned_away.height / lines if lines else 0.0
     counts = dict(turned_away.group_by("reason").len().sort("reason").iter_rows())
     facts = {

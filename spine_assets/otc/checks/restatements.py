@@ -74,13 +74,13 @@ def _astray(context: CheckContext) -> list[dict[str, Any]]:
     Without a step what counts is what came first. Captures of one moment are taken by rank.
     """
     first: dict[TierClass, str] = {}
-    for item in sorted(context.captures, key=lambda item: (item.captured_at, item.rank)):
+    for item in sorted(context.known.captures, key=lambda item: (item.captured_at, item.rank)):
         first.setdefault(item.key, item.capture_id)
     begun = context.frame.filter(pl.col("step") == 1).select(
         "tier", "venue_class", "from_capture_id"
     )
     began = {(tier, cls): capture_id for tier, cls, capture_id in begun.iter_rows()}
-    found = {key: began.get(key, item.capture_id) for key, item in context.current.items()}
+    found = {key: began.get(key, item.capture_id) for key, item in context.known.current.items()}
     return [
         {
             "tier": key[0].value,

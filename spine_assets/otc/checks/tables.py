@@ -209,7 +209,7 @@ def _like_for_like(
     if earlier is None:
         return None
     against, before = earlier
-    now = context.frames.venue_totals
+    now = context.inputs.frames.venue_totals
     group = ["tier", "venue_class"]
     like = now.select(group).unique().join(before.select(group).unique(), on=group)
     if like.is_empty():
@@ -224,6 +224,6 @@ def _nearest_earlier(context: CheckContext) -> tuple[date, pl.DataFrame] | None:
     for back in range(1, _LOOK_BACK_WEEKS + 1):
         week = context.week - timedelta(weeks=back)
         with suppress(LakeError):  # that week's own build names its damaged file
-            if (found := context.venue_totals.of(context.lake, week)) is not None:
+            if (found := context.run.venue_totals.of(context.run.lake, week)) is not None:
                 return week, found
     return None

@@ -20,13 +20,13 @@ from spine_assets.dev.sample import generate_week
 from spine_assets.otc.build import week_range
 from spine_assets.otc.build.week import begin_week
 from spine_assets.otc.build.week_range import Limits, ManyWeeks
-from spine_assets.otc.build.workplace import Workplace
 from spine_assets.otc.captures import storage as captures
 from spine_assets.otc.captures.pending import uncaptured
 from spine_assets.otc.delivery import archives, deliveries
 from spine_assets.otc.delivery.scan import Scan
 from spine_assets.otc.delivery.week_guess import guess_week
 from spine_assets.otc.state.results import NoInput, WeekResult
+from spine_assets.otc.state.run_context import RunContext
 from spine_assets_tests.conftest import ALL, WEEK, House, check_of, delivered, line
 
 WEEKS = [WEEK - timedelta(weeks=n) for n in range(5, -1, -1)]
@@ -43,7 +43,7 @@ def deliver(house: House, weeks: list[date]) -> None:
 
 def open_run(house: House, weeks: list[date], limits: Limits = THREE) -> ManyWeeks:
     scan = Scan(house.landing, house.index)
-    place = Workplace(house.lake, scan.landing(), lambda: closing(duckdb.connect(":memory:")))
+    place = RunContext(house.lake, scan.landing(), lambda: closing(duckdb.connect(":memory:")))
     return ManyWeeks(weeks, ALL, place, scan, limits=limits)
 
 
