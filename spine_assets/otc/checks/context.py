@@ -24,7 +24,7 @@ from spine_assets.lake.base import LakeError, LakeFile
 from spine_assets.lake.duckdb_errors import told_by_duckdb
 from spine_assets.otc.captures import storage as captures
 from spine_assets.otc.captures.model import WeekCaptures
-from spine_assets.otc.state.results import CheckResult
+from spine_assets.otc.state.results import CheckResult, Severity
 from spine_assets.otc.state.run_context import RunContext
 from spine_assets.otc.state.versions import part_of
 from spine_assets.otc.state.week_inputs import WeekInputs
@@ -76,9 +76,18 @@ class CheckContext:
         published[raw.TABLE.name] = [captures.raw_path(lake, item) for item in current]
         return published if self.staged is None else published | {self.table.name: [self.staged]}
 
-    def result(self, check: str, passed: bool, summary: str, **more: Any) -> CheckResult:
-        """A result of this table and week."""
-        return CheckResult(self.table.name, check, passed, summary, **more)
+    def result(
+        self,
+        check: str,
+        passed: bool,
+        summary: str,
+        *,
+        failure: Severity = Severity.ERROR,
+        **more: Any,
+    ) -> CheckResult:
+        """A result of this table and week; `failure` is its severity if it did not pass."""
+        severity = Severity.ERROR if passed else failure
+        return CheckResult(self.table.name, check, passed, summary, severity, **more)
 
     def query(self, name: str, **files: Sequence[LakeFile]) -> pl.DataFrame:
         """Run `sql/<name>.sql` with file lists as bound parameters."""

@@ -38,22 +38,14 @@ def conservation(context: CheckContext) -> CheckResult:
         "rows": sum(row["rows"] for row in accounts),
         "parse_rejects": sum(row["parse_rejects"] for row in accounts),
     }
+    summary = f"all {facts['lines']:,} lines of {len(accounts)} captures are accounted for"
     if wrong:
-        return context.result(
-            "conservation",
-            False,
+        summary = (
             f"{len(wrong)} of {len(accounts)} files do not add up; nothing was published. "
-            "Keep the file and report it: the parser lost or invented a line.",
-            facts=facts,
-            samples=wrong[: checking.SAMPLE_ROWS],
+            "Keep the file and report it: the parser lost or invented a line."
         )
-    return context.result(
-        "conservation",
-        True,
-        f"all {facts['lines']:,} lines of {len(accounts)} captures are accounted for",
-        facts=facts,
-        samples=accounts[: checking.SAMPLE_ROWS],
-    )
+    samples = (wrong or accounts)[: checking.SAMPLE_ROWS]
+    return context.result("conservation", not wrong, summary, facts=facts, samples=samples)
 
 
 def _account(capture: Capture) -> dict[str, Any]:
@@ -73,15 +65,15 @@ def _account(capture: Capture) -> dict[str, Any]:
 
 def rejects(context: CheckContext) -> CheckResult:
     """Counts by reason over the current captures."""
-    turned_away = context.inputs.frames["otc_rejects"]
+    rejected = context.inputs.frames["otc_rejects"]
     lines = sum(capture.lines_counted for capture in context.known.current.values())
-    part = 100 * turned_away.height / lines if lines else 0.0
-    counts = dict(turned_away.group_by("reason").len().sort("reason").iter_rows())
+    part = 100 * rejected.height / lines if lines else 0.0
+    counts = dict(rejected.group_by("reason").len().sort("reason").iter_rows())
     facts = {
-        "rejects": turned_away.height,
+        "rejects": rejected.height,
         "lines": lines,
         "rejects_pct": round(part, 4),
-        "shares": metadata_value(turned_away["share_volume"].sum()),
+        "shares": metadata_value(rejected["share_volume"].sum()),
         **counts,
     }
     if not counts:
@@ -89,16 +81,12 @@ def rejects(context: CheckContext) -> CheckResult:
     advice = "; ".join(
         f"{reason} x{count}: {ADVICE[RejectReason(reason)]}" for reason, count in counts.items()
     )
-    severe = part > _MOST_REJECTS_PCT
+    shown = rejected.select("reason", "field", "detail", "source_file", "source_line", "raw_line")
     return context.result(
         "rejects",
         False,
-        f"{turned_away.height:,} of {lines:,} lines ({part:.2f}%) were turned away. {advice}",
-        severity=Severity.ERROR if severe else Severity.WARN,
+        f"{rejected.height:,} of {lines:,} lines ({part:.2f}%) were turned away. {advice}",
+        failure=Severity.ERROR if part > _MOST_REJECTS_PCT else Severity.WARN,
         facts=facts,
-        samples=sample(
-            turned_away.select(
-                "reason", "field", "detail", "source_file", "source_line", "raw_line"
-            )
-        ),
+        samples=sample(shown),
     )
