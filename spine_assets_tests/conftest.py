@@ -208,7 +208,9 @@ class House:
     ) -> WeekResult:
         """Scan and build, as a run does."""
         place = self.workplace(now)
-        return build_week(week, wanted, place, unusable=list(place.landing.unusable), force=force)
+        return build_week(
+            week, wanted, place, unusable=list(place.landing.unusable), force=force
+        ).finish()
 
     def built(
         self,

@@ -64,6 +64,22 @@ def replace_file(
         staged.unlink(missing_ok=True)
 
 
+def stored_metadata(lake: Lake, file: LakeFile) -> dict[str, Any] | None:
+    """The metadata of a file, by one request; None where it is missing, empty where damaged.
+
+    Raises:
+        LakeUnavailable: the lake does not answer, which says nothing about the file.
+    """
+    try:
+        return lake.metadata(file)
+    except LakeMissing:
+        return None
+    except LakeUnavailable:
+        raise
+    except LakeError:
+        return {}
+
+
 def metadata_of_version(lake: Lake, target: LakeFile, key: str, version: str) -> dict[str, Any]:
     """The metadata of the stored file if it is intact and has a version; else empty.
 
@@ -76,15 +92,8 @@ def metadata_of_version(lake: Lake, target: LakeFile, key: str, version: str) ->
     Raises:
         LakeUnavailable: the lake does not answer, which says nothing about the file.
     """
-    try:
-        metadata = lake.metadata(target)
-    except LakeMissing:
-        return {}
-    except LakeUnavailable:
-        raise
-    except LakeError:
-        return {}
-    if metadata.get(key) != version:
+    metadata = stored_metadata(lake, target)
+    if not metadata or metadata.get(key) != version:
         return {}
     try:
         lake.verify(target)

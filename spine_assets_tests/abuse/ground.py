@@ -79,7 +79,7 @@ class Ground:
         ensure_view_file(self.views, self.lake, TABLES)
         for week in weeks:
             place = RunContext(self.lake, scan(self.landing, self.index), duckdb.connect)
-            result = build_week(week, ALL, place, unusable=list(place.landing.unusable))
+            result = build_week(week, ALL, place, unusable=list(place.landing.unusable)).finish()
             if result.error is not None:
                 raise result.error
 

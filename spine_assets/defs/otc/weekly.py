@@ -60,7 +60,7 @@ class _Tally:
             self.passing.discard(result.week)
         if result.error is not None:
             self.failures[result.week] = str(result.error)
-            if result.is_passing:
+            if result.is_transient:
                 self.passing.add(result.week)
         seconds = time.perf_counter() - self.started
         return Progress(len(self.done), self.total, self.rows, len(self.failures), seconds)

@@ -32,19 +32,7 @@ def build_week(
     unusable: list[Unusable],
     force: bool = False,
 ) -> WeekResult:
-    """Build the wanted tables of a week, with all its checks."""
-    return begin_week(week, wanted, run, unusable=unusable, force=force).finish()
-
-
-def begin_week(
-    week: date,
-    wanted: Collection[str],
-    run: RunContext,
-    *,
-    unusable: list[Unusable],
-    force: bool = False,
-) -> WeekResult:
-    """Build the wanted tables of a week; checks that compare weeks wait for `finish`.
+    """Build the wanted tables of a week; checks that compare weeks wait for `WeekResult.finish`.
 
     Args:
         week: Week ending.

@@ -1,8 +1,8 @@
 """Builds many weeks: in threads, each file read when its week is built, in bounded memory.
 
-Polars, DuckDB and hashing leave Python's lock alone, so a thread a core keeps the cores busy.
+Polars, DuckDB and hashing release Python's lock, so that one thread per core keeps the cores busy.
 Results come in the order of the weeks. Belongs here: which files are read when, and how many
-weeks are under way at once. Does not belong here: how a week is built (`otc.week`).
+weeks are built at once. Does not belong here: how a week is built (`build.week`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
-from spine_assets.otc.build.week import begin_week, check_week
+from spine_assets.otc.build.week import build_week, check_week
 from spine_assets.otc.captures import storage as captures
 from spine_assets.otc.captures.pending import input_of
 from spine_assets.otc.delivery.deliveries import Delivery, Landing, Unusable
@@ -53,13 +53,13 @@ class ManyWeeks:
     """One run over some weeks.
 
     Attributes:
-        weeks: Those that are built: of several asked for, the ones with input; one asked for
-            alone in any case.
+        weeks: Those that are built: of several requested, the ones with input; a single one in
+            any case.
     """
 
     def __init__(
         self,
-        asked: Sequence[date],
+        requested: Sequence[date],
         wanted: Collection[str],
         run: RunContext,
         scan: Scan,
@@ -67,25 +67,24 @@ class ManyWeeks:
         force: bool = False,
         limits: Limits | None = None,
     ) -> None:
-        self._asked, self._alone = {*asked}, len(asked) == 1
+        self._requested, self._alone = {*requested}, len(requested) == 1
         self._wanted, self._run, self._scan, self._force = wanted, run, scan, force
         self._limits = limits or Limits()
-        self._unread = self._put_off(asked)
+        self._unread = self._put_off(requested)
         self._put_off_weeks = {*self._unread}
         known = scan.landing()
         self._text_bytes = _text_by_week(known)
-        held = {*known.weeks(), *run.lake.weeks("otc_raw"), *self._unread}
-        self.weeks = [week for week in asked if self._alone or week in held]
+        with_input = {*known.weeks(), *run.lake.weeks("otc_raw"), *self._unread}
+        self.weeks = [week for week in requested if self._alone or week in with_input]
         self._begun: set[date] = set()
         self._elsewhere: set[date] = set()
         self._saved_at = time.monotonic()
         self._ended = threading.Event()
 
     def results(self) -> Iterator[WeekResult]:
-        """Build the weeks; what became of each, oldest first.
+        """Build the weeks and return their results, oldest first.
 
-        A week is told again, after all others, where a file read later turned out to belong
-        to it.
+        A week has a second result, after all others, if a file that was read later belongs to it.
         """
         try:
             # The last week names the unusable files that claim no week, so all are read by then.
@@ -97,7 +96,7 @@ class ManyWeeks:
             self._scan.save()
 
     def checked(self, wanted: Collection[tuple[str, str]]) -> Iterator[WeekResult]:
-        """Run checks, by (table, check), on the weeks as they stand; nothing is built."""
+        """Run checks, by (table, check), on the stored weeks; nothing is built."""
         self._scan.examine(self._scan.pending)
         run = self.context
         for week in self.weeks:
@@ -105,15 +104,15 @@ class ManyWeeks:
 
     @property
     def context(self) -> RunContext:
-        """Where weeks are built, with all that is known of the landing folder by now."""
+        """The run, with all that is known of the landing folder by now."""
         return replace(self._run, landing=self._scan.landing())
 
     # --- which files are read when
 
-    def _put_off(self, asked: Sequence[date]) -> dict[date, list[Listed]]:
-        """Leave files of the weeks asked for until those are built; read all others now."""
+    def _put_off(self, requested: Sequence[date]) -> dict[date, list[Listed]]:
+        """Leave files of the requested weeks until those are built; read all others now."""
         later: dict[date, list[Listed]] = {}
-        wanted = {*asked}
+        wanted = {*requested}
         for item in self._scan.settled():
             week = guess_week(item.name, item.path)
             if week in wanted:
@@ -124,13 +123,13 @@ class ManyWeeks:
 
     def _overtaken(self) -> list[date]:
         """Weeks with a file that was read only when another week, or none, was built."""
-        held = captures.names(self._run.lake) if self._elsewhere else {}
+        captured = captures.names(self._run.lake) if self._elsewhere else {}
         landing = self._scan.landing()
-        asked = sorted(self._elsewhere & self._asked)
-        return [week for week in asked if input_of(week, landing, held).left]
+        weeks = sorted(self._elsewhere & self._requested)
+        return [week for week in weeks if input_of(week, landing, captured).left]
 
     def _delivered_twice(self) -> Iterator[WeekResult]:
-        """Weeks of whose content the same was found, later, to be delivered as another."""
+        """Weeks whose content was found, later, to be delivered as another week too."""
         run = self.context
         by_content: dict[str, list[Delivery]] = {}
         for item in run.landing.deliveries:
@@ -177,7 +176,7 @@ class ManyWeeks:
         self._elsewhere |= {found[name] for name in parsed if found.get(name, week) != week}
         run = replace(self._run, landing=landing, given_up=self._ended.is_set)
         named = self._to_name(run, week)
-        return begin_week(week, self._wanted, run, unusable=named, force=self._force)
+        return build_week(week, self._wanted, run, unusable=named, force=self._force)
 
     def _is_nothing(self, result: WeekResult) -> bool:
         """Whether a week of many turned out to have no file after all."""
@@ -228,10 +227,10 @@ class ManyWeeks:
 
 
 def _text_by_week(landing: Landing) -> dict[date, int]:
-    """Bytes of the files that are known already; an archive counts whole for each member."""
+    """Bytes of the files that are known already; an archive counts in full for each member."""
     found: dict[date, int] = {}
     for item in landing.deliveries:
-        with suppress(OSError):  # taken away since it was listed
+        with suppress(OSError):  # removed since it was listed
             size = _text_bytes(item.path, item.path.stat().st_size)
             week = item.placement.week_ending
             found[week] = found.get(week, 0) + size

@@ -1,7 +1,7 @@
-"""What a check sees, and the schema check that every table has.
+"""What a check may look at, and the schema check that every table has.
 
-Belongs here: the context and Pandera. What a check answers stands in `outcome`, the checks
-themselves in `raw_checks`, `delivery`, `table_checks` and `restatement_checks`.
+Does not belong here: the other checks (`checks.raw`, `delivery`, `tables`, `restatements`), and
+their results (`state.results`).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from spine_assets.otc.tables import raw
 from spine_assets.otc.tables.registry import TABLES
 
 SAMPLE_ROWS = 20  # as many as fit a screen
-_MOST_KINDS = 3  # of faults in a summary; the sample shows more
+_MOST_KINDS = 3  # of problems in a summary; the sample shows more
 
 
 @dataclass(frozen=True)
@@ -110,69 +110,66 @@ class CheckContext:
 
 
 def schema(context: CheckContext) -> CheckResult:
-    """Validate the frame against its declaration; all faults at once."""
+    """Validate the frame against its declaration; all problems at once."""
     return validate(context, context.frame)
 
 
 def validate(context: CheckContext, frame: pl.DataFrame) -> CheckResult:
     """The schema check on a given frame of the context's table."""
     of = f"{context.table.name} of {context.week}"
-    return validated(
-        context.table,
-        frame,
-        of,
-        remedy="This is a fault of the code or its declaration: report it.",
-    )
+    remedy = "This is an error in the code or in the declaration: report it."
+    return validated(context.table, frame, of, remedy=remedy)
 
 
 def validated(table: Table, frame: pl.DataFrame, of: str, *, remedy: str) -> CheckResult:
-    """A frame against its declaration, by Pandera; all faults at once.
+    """A frame against its declaration, by Pandera; all problems at once.
 
     Args:
         table: The declaration.
         frame: What is about to be published.
         of: What it is, for people.
-        remedy: What to do where it does not hold.
+        remedy: What to do about problems.
     """
-    import pandera.errors
-
     facts: dict[str, Any] = {"rows": frame.height, "columns": frame.width}
     if frame.is_empty() and [*frame.schema.items()] == [*polars_schema(table).items()]:
-        # Of no rows there is no more to ask, and Pandera takes 15 ms of every week to say so.
+        # No rows leave nothing to validate, and Pandera would take 15 ms of every week for it.
         return CheckResult(table.name, "schema", True, "no rows", facts=facts)
-    # Pandera asks a frame dozens of small questions; Polars' other engine takes five times
-    # as long to begin with each.
-    pl.Config.set_engine_affinity("in-memory")
-    try:
-        pandera_schema(table, at_once=True).validate(frame)
-        said = f"{frame.height:,} rows as declared"
-        return CheckResult(table.name, "schema", True, said, facts=facts)
-    except (pandera.errors.SchemaErrors, pandera.errors.SchemaError):
-        cases = _faults(table, frame)
+    cases = _problems(table, frame)
+    if not cases:
+        summary = f"{frame.height:,} rows as declared"
+        return CheckResult(table.name, "schema", True, summary, facts=facts)
     return CheckResult(
         table.name,
         "schema",
         False,
-        f"{len(cases)} faults in {of} ({_kinds(cases)}); nothing was published. {remedy}",
+        f"{len(cases)} problems in {of} ({_kinds(cases)}); nothing was published. {remedy}",
         facts=facts | {"faults": len(cases)},
         samples=cases[:SAMPLE_ROWS],
     )
 
 
 def _kinds(cases: list[dict[str, Any]]) -> str:
-    """The first kinds of faults, each with its column."""
-    told = [f"{case.get('column') or 'rows'}: {case.get('check')}" for case in cases]
-    kinds = list(dict.fromkeys(told))
+    """The first kinds of problems, each with its column."""
+    kinds = list(dict.fromkeys(f"{c.get('column') or 'rows'}: {c.get('check')}" for c in cases))
     return ", ".join(kinds[:_MOST_KINDS]) + (", ..." if len(kinds) > _MOST_KINDS else "")
 
 
-def _faults(table: Table, frame: pl.DataFrame) -> list[dict[str, Any]]:
-    """All that is wrong with a frame that does not hold to its declaration."""
-    import pandera.errors
+def _problems(table: Table, frame: pl.DataFrame) -> list[dict[str, Any]]:
+    """All that is wrong with a frame; nothing where it is as declared."""
+    import pandera.errors  # pandera is slow to import
 
+    failures = (pandera.errors.SchemaErrors, pandera.errors.SchemaError)
+    # Pandera sends a frame dozens of small queries; Polars' other engine takes five times as
+    # long to begin with each.
+    pl.Config.set_engine_affinity("in-memory")
+    try:
+        pandera_schema(table, at_once=True).validate(frame)
+        return []
+    except failures:
+        pass
     try:
         pandera_schema(table).validate(frame, lazy=True)
-    except (pandera.errors.SchemaErrors, pandera.errors.SchemaError) as error:
+    except failures as error:
         return _cases(error)
     raise AssertionError(f"{table.name}: the short and the long form of its schema disagree")
 

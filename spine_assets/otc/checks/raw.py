@@ -50,8 +50,8 @@ def conservation(context: CheckContext) -> CheckResult:
 
 def _account(capture: Capture) -> dict[str, Any]:
     known = _HEADER_LINES + capture.blank_lines + capture.rows + capture.reject_lines
-    held = exact_total([capture.row_shares, capture.reject_shares])
-    lost = EXACT.subtract(capture.file_shares, held)
+    found = exact_total([capture.row_shares, capture.reject_shares])
+    lost = EXACT.subtract(capture.file_shares, found)
     return {
         "source_file": capture.source_file,
         "lines": capture.lines_counted,

@@ -38,7 +38,7 @@ class WeekFrames(dict[str, pl.DataFrame]):
     def __missing__(self, name: str) -> pl.DataFrame:
         """Load a stored table of the week."""
         if name == raw.TABLE.name:
-            frame = self._raw()
+            frame = self._current_parts(lambda item: item.rows, captures.raw_path)
         elif name == rejects.TABLE.name:
             frame = pl.concat([self.parse_rejects(), self._rule_rejects()])
         else:
@@ -68,9 +68,6 @@ class WeekFrames(dict[str, pl.DataFrame]):
     def parse_rejects(self) -> pl.DataFrame:
         """Parse rejects of the current captures."""
         return self._current_parts(lambda item: item.rejects, captures.rejects_path)
-
-    def _raw(self) -> pl.DataFrame:
-        return self._current_parts(lambda item: item.rows, captures.raw_path)
 
     def _current_parts(
         self,

@@ -1,7 +1,7 @@
 """What came of a week's build and of its checks.
 
-Belongs here: the results as values. How they come about stands in `week` and in the modules of
-checks.
+Belongs here: the results as values. Does not belong here: the build (`otc.build`) and the checks
+(`otc.checks`) that return them.
 """
 
 from __future__ import annotations
@@ -108,6 +108,6 @@ class WeekResult:
         return self
 
     @property
-    def is_passing(self) -> bool:
-        """Whether the same week may succeed a little later with nothing changed."""
+    def is_transient(self) -> bool:
+        """Whether the week may succeed a little later with nothing changed."""
         return isinstance(self.error, LakeUnavailable)

@@ -12,7 +12,8 @@ from enum import StrEnum
 from typing import Any
 
 from spine_assets.core.tables import Table
-from spine_assets.lake.base import FileT, Lake, LakeError, LakeFile, LakeMissing, LakeUnavailable
+from spine_assets.lake.base import FileT, Lake, LakeFile
+from spine_assets.lake.replace import stored_metadata
 from spine_assets.otc.captures.model import WeekCaptures
 from spine_assets.otc.tables import raw, rejects
 from spine_assets.otc.tables.registry import table, upstream
@@ -74,7 +75,7 @@ def freshness(lake: Lake, name: str, week: date, known: WeekCaptures) -> Freshne
     """Whether a stored week is there and made from the current inputs by the current code."""
     if name == raw.TABLE.name:
         return Freshness.FRESH if known.current else Freshness.MISSING
-    stored = _metadata(lake, part_of(lake, name, week))
+    stored = stored_metadata(lake, part_of(lake, name, week))
     if stored is None:
         return Freshness.MISSING
     is_fresh = stored.get("build") == build_hash(table(name), known)
@@ -89,19 +90,7 @@ def build_facts(lake: Lake, part: LakeFile) -> dict[str, Any]:
     Raises:
         LakeUnavailable: the lake does not answer, which says nothing about the file.
     """
-    return _metadata(lake, part) or {}
-
-
-def _metadata(lake: Lake, part: LakeFile) -> dict[str, Any] | None:
-    """The metadata of a file, by one request; None where it is missing, empty where damaged."""
-    try:
-        return lake.metadata(part)
-    except LakeMissing:
-        return None
-    except LakeUnavailable:
-        raise
-    except LakeError:
-        return {}
+    return stored_metadata(lake, part) or {}
 
 
 def _codes(declared: Table) -> list[str]:
