@@ -11,8 +11,8 @@ from duckdb import DuckDBPyConnection
 from spine_assets.core.settings import load_settings
 from spine_assets.orchestration.lake_views import lake_with_views
 from spine_assets.otc.build.week_range import Limits
-from spine_assets.otc.build.workplace import Workplace
 from spine_assets.otc.delivery.scan import Scan, scan
+from spine_assets.otc.state.run_context import RunContext
 
 
 class Spine(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -20,20 +20,20 @@ class Spine(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     duckdb: DuckDBResource
 
-    def workplace(self) -> Workplace:
+    def workplace(self) -> RunContext:
         """Scan the landing folder and make the file of views if it is missing."""
         settings = load_settings()
         landing = scan(settings.landing_path, settings.landing_index_path)
-        return Workplace(lake_with_views(), landing, self._connect)
+        return RunContext(lake_with_views(), landing, self._connect)
 
     @contextmanager
-    def opened(self) -> Iterator[tuple[Workplace, Scan]]:
+    def opened(self) -> Iterator[tuple[RunContext, Scan]]:
         """The same with new files still unread, and one DuckDB for all weeks of a run."""
         settings = load_settings()
         opened = Scan(settings.landing_path, settings.landing_index_path)
         # To make a database costs more than most of the questions that it is asked.
         with self._connect() as database:
-            place = Workplace(
+            place = RunContext(
                 lake_with_views(), opened.landing(), lambda: closing(database.cursor())
             )
             yield place, opened

@@ -15,10 +15,11 @@ from typing import Any
 from spine_assets.core.tables import exact_sum
 from spine_assets.core.values import number
 from spine_assets.lake.base import LakeError, LakeFile
+from spine_assets.lake.replace import replace_file
 from spine_assets.otc.build.week import check_week
-from spine_assets.otc.build.workplace import Workplace
 from spine_assets.otc.captures import storage as captures
 from spine_assets.otc.state.results import BuildFailed, CheckResult, TableBuilt, WeekResult
+from spine_assets.otc.state.run_context import RunContext
 from spine_assets.otc.state.versions import Freshness, build_facts, freshness, part_of
 from spine_assets.otc.status import tiers_of
 from spine_assets.otc.tables.registry import TABLES
@@ -40,13 +41,13 @@ class Reports:
         force: Make also what would tell the same.
     """
 
-    def __init__(self, place: Workplace, *, force: bool = False) -> None:
+    def __init__(self, place: RunContext, *, force: bool = False) -> None:
         self._place, self._force = place, force
         self._built: list[date] = []
         self._points = Points()
         self._facts: dict[LakeFile, tuple[object, dict[str, Any]]] = {}
 
-    def add(self, result: WeekResult, place: Workplace) -> None:
+    def add(self, result: WeekResult, place: RunContext) -> None:
         """Make the report of a week that was built or checked, and tell it in the result.
 
         Args:
@@ -125,7 +126,7 @@ class Reports:
             [item.table, item.check, notes.outcome(item), "" if item.passed else item.summary]
             for item in results
         ]
-        today = self._place.now().astimezone(UTC).date()
+        today = self._place.today
         known = captures.known_of(self._place.lake, week)
         tiers = tiers_of(week, known, self._place.landing, today).items()
         return stored.digest([inputs, outcomes, [f"{name}={tier.state}" for name, tier in tiers]])
@@ -149,7 +150,7 @@ class Reports:
             (charts.coloured(drawn, charts.LIGHT), stored.chart_path(lake, week)),
             (html, stored.page_path(lake, week)),
         ):
-            lake.publish(lake.stage_bytes(content.encode(), target), target)
+            replace_file(lake, target, content.encode())
         return stamp.facts
 
     def _places(self, week: date, seconds: float) -> dict[str, Any]:
@@ -172,7 +173,7 @@ class Reports:
         return held[1]
 
 
-def _values(place: Workplace, told: Source, results: Sequence[CheckResult]) -> dict[str, Any]:
+def _values(place: RunContext, told: Source, results: Sequence[CheckResult]) -> dict[str, Any]:
     """All that the page tells, as its template names it."""
     now = place.now().astimezone(UTC)
     totals = told.pair.now.frame
@@ -214,7 +215,7 @@ def _values(place: Workplace, told: Source, results: Sequence[CheckResult]) -> d
     }
 
 
-def _builds(place: Workplace, week: date) -> dict[str, str]:
+def _builds(place: RunContext, week: date) -> dict[str, str]:
     """The build of each derived table that the page tells."""
     held = {t.name: build_facts(place.lake, part_of(place.lake, t.name, week)) for t in TABLES[1:]}
     return {name: facts["facts"]["build_id"] for name, facts in held.items()}

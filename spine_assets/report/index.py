@@ -8,6 +8,7 @@ from typing import Any
 
 from spine_assets.lake.base import Lake
 from spine_assets.lake.names import LockName
+from spine_assets.lake.replace import replace_file
 from spine_assets.report import page, stored
 
 
@@ -17,10 +18,8 @@ def write(lake: Lake) -> None:
     Raises:
         LakeError: the lake cannot be written.
     """
-    target = stored.index_path(lake)
     with lake.lock_of(LockName.REPORTS):
-        staged = lake.stage_bytes(html(lake).encode(), target)
-        lake.publish(staged, target)
+        replace_file(lake, stored.index_path(lake), html(lake).encode())
 
 
 def html(lake: Lake) -> str:

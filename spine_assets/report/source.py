@@ -12,10 +12,10 @@ from datetime import date, timedelta
 import polars as pl
 
 from spine_assets.lake.base import Lake, LakeError
-from spine_assets.otc.build.workplace import Workplace
 from spine_assets.otc.captures import storage as captures
 from spine_assets.otc.captures.model import WeekCaptures
 from spine_assets.otc.state.frames import WeekFrames
+from spine_assets.otc.state.run_context import RunContext
 from spine_assets.report import symbols, trend
 from spine_assets.report.pair import LOOK_BACK_WEEKS, Pair, Totals, pair
 from spine_assets.report.trend import WeekPoint
@@ -72,7 +72,7 @@ class Points:
         return held[1]
 
 
-def read(place: Workplace, week: date, points: Points | None = None) -> Source:
+def read(place: RunContext, week: date, points: Points | None = None) -> Source:
     """Read what is stored.
 
     Args:
@@ -115,7 +115,7 @@ def issue_names(lake: Lake, week: date, wanted: list[str]) -> dict[str, str]:
     return dict(named.select("symbol", "issue_name").iter_rows())
 
 
-def _pair(place: Workplace, week: date) -> Pair:
+def _pair(place: RunContext, week: date) -> Pair:
     now = place.venue_totals.of(place.lake, week)
     if now is None:
         raise LakeError(f"{week}: otc_venue_volume is missing; run the week")

@@ -18,10 +18,10 @@ from spine_assets.defs.otc.specs import check_specs, files_spec, report_spec, ta
 from spine_assets.defs.resources import Spine
 from spine_assets.orchestration.asset_events import evaluation, materialization
 from spine_assets.otc.build.week_range import ManyWeeks
-from spine_assets.otc.build.workplace import Workplace
 from spine_assets.otc.captures import storage as captures
 from spine_assets.otc.captures.pending import input_of
 from spine_assets.otc.state.results import CheckResult, NoInput, TableBuilt, WeekResult
+from spine_assets.otc.state.run_context import RunContext
 from spine_assets.report import NAME as REPORT
 from spine_assets.report.building import Reports
 
@@ -60,7 +60,7 @@ class _Tally:
             self.passing.discard(result.week)
         if result.error is not None:
             self.failures[result.week] = str(result.error)
-            if result.is_passing:
+            if result.is_transient:
                 self.passing.add(result.week)
         seconds = time.perf_counter() - self.started
         return Progress(len(self.done), self.total, self.rows, len(self.failures), seconds)
@@ -115,15 +115,15 @@ def otc_week(
             missing = len(asked) - len(run.weeks)
             context.log.info(f"{missing} of {len(asked)} weeks have no input")
         tally = _Tally(len(run.weeks))
-        reports = Reports(run.place, force=config.force) if REPORT in assets else None
+        reports = Reports(run.context, force=config.force) if REPORT in assets else None
         for result in run.results() if assets else run.checked(checks):
             if reports:
-                reports.add(result, run.place)
+                reports.add(result, run.context)
             yield from _events(result, assets, checks)
             _log(context.log, result, tally.add(result))
         if reports:
             yield from _told_again(context.log, reports)
-        _leave_word(context, run.place, asked, tally)
+        _leave_word(context, run.context, asked, tally)
     if tally.passing and context.retry_number < MAX_RETRIES:
         wait = FIRST_WAIT_SECONDS * 2**context.retry_number
         raise dg.RetryRequested(MAX_RETRIES, wait) from tally.failure()
@@ -163,7 +163,7 @@ def _log(log: dg.DagsterLogManager, result: WeekResult, now: Progress) -> None:
 
 
 def _leave_word(
-    context: dg.AssetExecutionContext, place: Workplace, asked: list[date], tally: _Tally
+    context: dg.AssetExecutionContext, place: RunContext, asked: list[date], tally: _Tally
 ) -> None:
     """Tell who asks for runs what this one left, so that it asks again only where that helps."""
     if len(asked) != 1:

@@ -1,6 +1,6 @@
 """What corrections changed, row by row.
 
-The two captures of a step (`otc.captures_steps`) are compared by what the tables make of them:
+The two captures of a step (`captures.steps`) are compared by what the tables make of them:
 their `otc_venue_volume` rows, and how many lines each left in the rejects.
 """
 
