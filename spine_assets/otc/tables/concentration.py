@@ -13,7 +13,7 @@ from decimal import Decimal
 import polars as pl
 
 from spine_assets.core.tables import exact_sum
-from spine_assets.otc.tables.row_rules import DE_MINIMIS
+from spine_assets.otc.tables.venue_id import DE_MINIMIS
 
 
 @dataclass(frozen=True)

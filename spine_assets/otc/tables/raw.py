@@ -122,10 +122,5 @@ def build(rows: pl.DataFrame, venue_class: VenueClass, stamp: dict[str, Any]) ->
     return conform(frame, TABLE)
 
 
-def participant() -> pl.Expr:
-    """Who executed a raw row, however it is called: MPID, else CRD, else name."""
-    return pl.coalesce("mpid", "firm_crd", "venue_name")
-
-
 def _null(name: str) -> pl.Expr:
     return pl.lit(None, polars_type(TABLE.column(name).type))

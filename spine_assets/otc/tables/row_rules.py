@@ -9,15 +9,11 @@ from __future__ import annotations
 import polars as pl
 
 from spine_assets.core.tables import is_in_order, plain_shares
-from spine_assets.core.weeks import VenueClass, tier_of
 from spine_assets.otc.delivery.reasons import RejectReason
+from spine_assets.otc.tables.venue_id import identified
 
-DE_MINIMIS = "DE_MINIMIS"
-"""Identity of FINRA's pool of firms below the reporting threshold; not a venue."""
-
-_DE_MINIMIS_NAME = "de minimis firms"
 _VENUE_GRAIN = ("ATS_W_SMBL_FIRM", "OTC_W_SMBL_FIRM")  # all other summary types repeat it
-ORDER = ("symbol", "tier_name", "venue_class", "venue")
+ORDER = ("symbol", "tier_name", "venue_class", "venue_id")
 """What identifies an accepted row within its week, in the order of `otc_venue_volume`."""
 
 _FIGURES = ("share_volume", "trade_count", "last_update_date")
@@ -26,8 +22,8 @@ _FIGURES = ("share_volume", "trade_count", "last_update_date")
 def split(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Part current raw rows of a week into (accepted, broken).
 
-    Accepted rows gain `tier_name` (ours) and `venue` (identity) and stand in the order of
-    `ORDER`; broken rows gain `reason`, `field` and `detail`. Heights add up to the input's.
+    Both gain `tier_name` and `venue_id`. Accepted rows are in the order of `ORDER`; broken rows
+    gain `reason`, `field` and `detail`. Heights add up to the input's.
     """
     judged = _judged(identified(rows))
     unsound = judged["reason"].is_not_null()
@@ -43,27 +39,6 @@ def split(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
         broken = pl.concat([broken, losers])
         sound = pl.concat([alone, settled]).sort(ORDER)
     return sound.drop("reason", "field", "detail"), broken
-
-
-def identified(rows: pl.DataFrame) -> pl.DataFrame:
-    """Add our tier name (`tier_name`) and the identity of the venue (`venue`) to raw rows."""
-    firm = pl.col("venue_name")
-    pooled = firm.str.to_lowercase().str.replace_all(r"\s+", " ") == _DE_MINIMIS_NAME
-    venue = (
-        pl.when(pl.col("venue_class") == VenueClass.ATS.value)
-        .then(pl.col("mpid"))
-        .when(pooled)
-        .then(pl.lit(DE_MINIMIS))
-        .when(pl.col("firm_crd").is_not_null())
-        .then(pl.lit("CRD") + pl.col("firm_crd"))
-        .when(firm != "")
-        .then(pl.lit("FIRM:") + firm)
-    )
-    # Few texts in many rows: ask the one place that knows how a tier may be spelled.
-    texts = rows["tier"].unique().to_list()
-    names = {text: tier.value for text in texts if (tier := tier_of(text)) is not None}
-    tier_name = pl.col("tier").replace_strict(names, return_dtype=pl.String)
-    return rows.with_columns(venue=venue, tier_name=tier_name)
 
 
 def _broken_rules() -> dict[RejectReason, tuple[pl.Expr, pl.Expr, pl.Expr]]:
@@ -82,7 +57,7 @@ def _broken_rules() -> dict[RejectReason, tuple[pl.Expr, pl.Expr, pl.Expr]]:
             pl.lit("blank"),
         ),
         RejectReason.BLANK_MPID: (
-            pl.col("venue").is_null(),
+            pl.col("venue_id").is_null(),
             pl.lit("MPID"),
             pl.lit("names no venue"),
         ),

@@ -14,7 +14,7 @@ from spine_assets.core.weeks import VenueClass
 from spine_assets.otc.tables import columns as c
 from spine_assets.otc.tables import run_figures
 from spine_assets.otc.tables.check_texts import RECONCILES_REMEDY, SCHEMA, SCHEMA_REMEDY
-from spine_assets.otc.tables.row_rules import DE_MINIMIS
+from spine_assets.otc.tables.venue_id import DE_MINIMIS
 from spine_assets.otc.tables.venue_volume import average_trade_size
 
 _HHI_CEILING = 1 + 1e-12  # sums of squared fractions may exceed 1 by rounding

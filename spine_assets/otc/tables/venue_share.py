@@ -12,7 +12,7 @@ from spine_assets.core.weeks import Tier
 from spine_assets.otc.tables import columns as c
 from spine_assets.otc.tables import run_figures
 from spine_assets.otc.tables.check_texts import RECONCILES_REMEDY, SCHEMA, SCHEMA_REMEDY
-from spine_assets.otc.tables.row_rules import DE_MINIMIS
+from spine_assets.otc.tables.venue_id import DE_MINIMIS
 
 _ROUNDING_POINTS = 1e-6  # thousands of DOUBLE parts add up to 100 within far less
 _VOLUME = (("otc_venue_volume", "share_volume"),)

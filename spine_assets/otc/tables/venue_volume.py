@@ -83,7 +83,7 @@ TABLE = Table(
 
 
 def build(accepted: pl.DataFrame, build_id: str) -> pl.DataFrame:
-    """Accepted raw rows of a week (`rules.split`) -> `otc_venue_volume`, one row each."""
+    """Accepted raw rows of a week (`row_rules.split`) -> `otc_venue_volume`, one row each."""
     name = pl.col("venue_name")
     prefix = (pl.col("mpid") + " ").fill_null("")
     frame = accepted.select(
@@ -96,13 +96,13 @@ def build(accepted: pl.DataFrame, build_id: str) -> pl.DataFrame:
         "last_update_date",
         "record_hash",
         tier="tier_name",
-        mpid="venue",
+        mpid="venue_id",
         # FINRA's participant name repeats the MPID in front: "OTCX OTC LINK ECN ATS".
         venue_name=name.str.strip_prefix(prefix).str.strip_chars_start(" "),
         avg_trade_size=average_trade_size("share_volume", "trade_count"),
         capture_id=pl.lit(build_id),
     )
-    return conform(frame, TABLE, ordered=True)  # as `rules.split` leaves them
+    return conform(frame, TABLE, ordered=True)  # as `row_rules.split` leaves them
 
 
 def average_trade_size(shares: str, trades: str) -> pl.Expr:

@@ -128,7 +128,7 @@ def _worded(looked: _Week, capture: Capture, judged: pl.DataFrame) -> Iterable[L
     for row, (text, text_is) in zip(judged.to_dicts(), texts, strict=True):
         made: dict[str, Any] = {
             "tier": row["tier_name"],
-            "mpid": row["venue"],
+            "mpid": row["venue_id"],
             "counts": counts and row.get("reason") is None,
             "capture_counts": looked.why(capture),
             "reason": row.get("reason"),

@@ -3,7 +3,7 @@
 
 -- A week's lines of a symbol, of every capture. `counts`: its capture counts now and it broke no
 -- rule. `reason`: the rule that it broke when the week was last built. `mpid`: as in
--- otc_venue_volume (`otc.rules`).
+-- otc_venue_volume (`otc.tables.venue_id`).
 CREATE OR REPLACE MACRO otc_trace(of_symbol, of_week) AS TABLE
 WITH greatest_capture AS (
     -- The rule of otc_raw_as_of for one week: through otc_raw_current DuckDB would open every
