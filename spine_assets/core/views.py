@@ -1,18 +1,15 @@
 """How a view upon the tables is declared, and the SQL statements that make it.
 
 A view holds no rows: it is computed from the tables when it is queried. Belongs here: the shape of
-a declaration and its DDL. The declarations are in `otc/views/`; the SELECT of each is the file of
-its name in `otc/views/sql/`.
+a declaration and its DDL. The declarations and their SELECTs are in `otc/views/`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from importlib import resources
 
 from spine_assets.core.tables import Column
 
-_SQL = "spine_assets.otc.views"
 # The macro looks back from the first one, which DuckDB's dates allow by some million years.
 _EVER = "DATE '0001-01-01', DATE '9999-12-31'"
 
@@ -54,15 +51,15 @@ class View:
         return f"{self.name}_all"
 
 
-def statements(view: View) -> list[str]:
-    """DDL of a view; what it reads must be there.
+def statements(view: View, select: str) -> list[str]:
+    """DDL of a view over its SELECT; what it reads must be there.
 
     DuckDB works out what a view reads when it is made, some milliseconds each. So the two views
     are made over a macro without rows, and the real one takes its place.
     """
     if not view.by_week:
         return [
-            f"CREATE OR REPLACE VIEW {view.name} AS {sql(view.name)}",
+            f"CREATE OR REPLACE VIEW {view.name} AS {select}",
             _comment("VIEW", view.name, view.grain),
         ]
     weeks = "all weeks; is_complete tells those with all three tiers"
@@ -71,7 +68,7 @@ def statements(view: View) -> list[str]:
         f"{macro} SELECT {without_rows(view.columns)}",
         f"CREATE OR REPLACE VIEW {view.every_week} AS FROM {view.macro}({_EVER})",
         f"CREATE OR REPLACE VIEW {view.name} AS FROM {view.every_week} WHERE is_complete",
-        f"{macro} {sql(view.name)}",
+        f"{macro} {select}",
         _comment("MACRO TABLE", view.macro, f"{view.grain}; Fridays, both included; {weeks}"),
         _comment("VIEW", view.every_week, f"{view.grain}; {weeks}"),
         _comment(
@@ -87,12 +84,6 @@ def without_rows(columns: tuple[Column, ...]) -> str:
     """What follows SELECT to have these columns and no row."""
     nulls = ", ".join(f'NULL::{column.type.value} AS "{column.name}"' for column in columns)
     return f"{nulls} WHERE false"
-
-
-def sql(name: str) -> str:
-    """The text of a file in `otc/views/sql/`."""
-    text = resources.files(_SQL).joinpath("sql", f"{name}.sql").read_text("utf-8")
-    return text.strip().removesuffix(";")
 
 
 def _comment(kind: str, name: str, text: str) -> str:

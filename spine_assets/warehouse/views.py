@@ -17,12 +17,12 @@ from spine_assets.core.sql import identifier, literal
 from spine_assets.core.tables import Table
 from spine_assets.lake.base import Lake
 from spine_assets.otc.captures import pins
-from spine_assets.otc.tables import raw, venue_volume
+from spine_assets.otc.tables import raw
 from spine_assets.otc.tables.registry import TABLES
-from spine_assets.otc.views.registry import VIEWS
+from spine_assets.otc.views.registry import VIEWS, statements_in
 
 _AS_DELIVERED = "views"  # the file of what is upon `otc_raw` and `otc_pins`
-_LOADED = "otc_loaded_in"
+_SHARED = ("hhi", "otc_loaded_in")  # files of macros that the declared views use
 _TRACED = "trace"  # the file of the macros that lead from a number to its lines
 _SQL_COMMENT = re.compile(r"--.*")
 _NAMES = re.compile(r"otc_\w*")
@@ -81,21 +81,16 @@ def derived_views(tables: Collection[str], *, analysis: bool = True) -> list[str
     """Statements of the views and macros upon these tables; what needs another is left out."""
     known, statements = {*tables}, []
     if {raw.TABLE.name, pins.TABLE.name} <= known:
-        statements += _split(_AS_DELIVERED)
+        statements += statements_in(_AS_DELIVERED)
     if not analysis:
         return statements
-    if venue_volume.TABLE.name in known:
-        statements.append(views.sql(_LOADED))
+    macros = [macro for name in _SHARED for macro in statements_in(name)]
+    statements += [macro for macro in macros if _asked(macro) <= known]
     for declared in VIEWS:
         if known >= {*declared.deps}:
-            statements += views.statements(declared)
+            statements += views.statements(declared, *statements_in(declared.name))
             known.add(declared.name)
-    return statements + [macro for macro in _split(_TRACED) if _asked(macro) <= known]
-
-
-def _split(name: str) -> list[str]:
-    """Statements of a file in `otc/sql/`."""
-    return [statement.strip() for statement in views.sql(name).split(";\n")]
+    return statements + [macro for macro in statements_in(_TRACED) if _asked(macro) <= known]
 
 
 def _asked(statement: str) -> set[str]:

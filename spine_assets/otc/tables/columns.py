@@ -6,6 +6,7 @@ from spine_assets.core.tables import Column, Type
 from spine_assets.core.weeks import Tier, VenueClass
 
 _LEAST_SHARES = 0  # a volume below it is a reject, never a row
+_HHI_CEILING = 1 + 1e-12  # sums of squared fractions may exceed 1 by rounding
 
 WEEK_ENDING = Column(
     "week_ending", Type.DATE, "Friday that names the Monday-to-Sunday trading week"
@@ -62,6 +63,10 @@ def percentage(name: str, description: str) -> Column:
     return Column(name, Type.RATIO, description, "percent, 0-100", nullable=True, ge=0, le=100)
 
 
+def _hhi(name: str, description: str) -> Column:
+    return Column(name, Type.RATIO, description, "0-1", nullable=True, ge=0, le=_HHI_CEILING)
+
+
 def average_trade_size() -> Column:
     """Shares per trade; null when there is no trade."""
     return Column(
@@ -99,6 +104,15 @@ def trading_days(name: str = "trading_days", *, nullable: bool = False) -> Colum
     )
 
 
+VENUE_COUNT = Column(
+    "venue_count", Type.COUNT, "Identified venues, bucket not counted", "venues", ge=0
+)
+TOP_MPID = Column(
+    "top_mpid", Type.TEXT, "Identified venue of the largest volume, ties by mpid", nullable=True
+)
+TOP_SHARE = percentage("top_share_pct", "That venue's part of total_volume")
+HHI = _hhi("hhi", "Sum of squared shares of identified venues in total_volume")
+HHI_HIGH = _hhi("hhi_high", "hhi plus the squared share of the De Minimis bucket")
 IS_COMPLETE = Column("is_complete", Type.FLAG, "All three tiers of the week are loaded")
 IS_COMPARABLE = Column(
     "is_comparable",

@@ -12,6 +12,7 @@ from spine_assets.core.weeks import Tier
 from spine_assets.otc.tables import columns as c
 from spine_assets.otc.tables import run_figures
 from spine_assets.otc.tables.check_texts import RECONCILES_REMEDY, SCHEMA, SCHEMA_REMEDY
+from spine_assets.otc.tables.concentration import percent
 from spine_assets.otc.tables.venue_id import DE_MINIMIS
 
 _ROUNDING_POINTS = 1e-6  # thousands of DOUBLE parts add up to 100 within far less
@@ -147,8 +148,8 @@ def build(venues: pl.DataFrame, inputs: pl.DataFrame, build_id: str) -> pl.DataF
     volume = pl.col("total_volume")
     ranked = pl.when(pl.col("mpid") != DE_MINIMIS).then(volume)
     frame = shares.with_columns(
-        market_share_pct=_percent(volume, volume.sum()),
-        class_share_pct=_percent(volume, volume.sum().over("venue_class")),
+        market_share_pct=percent(volume, volume.sum()),
+        class_share_pct=percent(volume, volume.sum().over("venue_class")),
         rank=ranked.rank("min", descending=True).cast(pl.Int64),
         tiers=pl.lit(tiers, pl.List(pl.String)),
         is_complete=pl.lit(len(tiers) == len(Tier)),
@@ -163,7 +164,3 @@ def _adds_up(part: pl.Expr, over: str | None = None) -> pl.Expr:
     if over is not None:
         total, known = total.over(over), known.over(over)
     return ((total - 100).abs() < _ROUNDING_POINTS) | (known == 0)
-
-
-def _percent(part: pl.Expr, total: pl.Expr) -> pl.Expr:
-    return pl.when(total > 0).then(part.cast(pl.Float64) / total.cast(pl.Float64) * 100)

@@ -1,8 +1,6 @@
 """`otc_market_structure`: how a week's off-exchange volume is spread over classes and venues.
 
-HHI is the Herfindahl-Hirschman index, the sum of squared venue shares. As in `otc_symbol_summary`
-the De Minimis bucket is left out of the squares of `hhi` (a lower bound) and is one firm in
-`hhi_high` (an upper bound).
+`hhi` and `hhi_high` are those of `otc_symbol_summary` (`otc.tables.concentration`).
 """
 
 from __future__ import annotations
@@ -18,13 +16,7 @@ _SUMMARY, _VENUES = "otc_symbol_summary", "otc_venue_volume"
 _VOLUME = ((_VENUES, "share_volume"),)
 _BY_CLASS = (*_VOLUME, (_VENUES, "venue_class"))
 _BY_VENUE = (*_VOLUME, (_VENUES, "mpid"))
-_HHI_CEILING = 1 + 1e-12  # sums of squared fractions may exceed 1 by rounding
 _ALL = "ALL"
-
-
-def _hhi(name: str, description: str) -> Column:
-    return Column(name, Type.RATIO, description, "0-1", nullable=True, ge=0, le=_HHI_CEILING)
-
 
 STRUCTURE = View(
     name="otc_market_structure",
@@ -52,7 +44,7 @@ STRUCTURE = View(
         Column(
             "classes", Type.TEXT_LIST, "Classes loaded, sorted; of ALL those of every loaded tier"
         ),
-        Column("venue_count", Type.COUNT, "Identified venues, bucket not counted", "venues", ge=0),
+        c.VENUE_COUNT,
         Column(
             "symbol_count",
             Type.COUNT,
@@ -62,8 +54,8 @@ STRUCTURE = View(
             nullable=True,
             ge=1,
         ),
-        _hhi("hhi", "Sum of squared shares of identified venues in total_volume"),
-        _hhi("hhi_high", "hhi plus the squared share of the De Minimis bucket"),
+        c.HHI,
+        c.HHI_HIGH,
         Column(
             "effective_venues",
             Type.RATIO,
@@ -81,13 +73,8 @@ STRUCTURE = View(
             ge=0,
         ),
         c.percentage("single_venue_symbols_pct", "Symbols with exactly one identified venue"),
-        Column(
-            "top_mpid",
-            Type.TEXT,
-            "Identified venue of the largest volume, ties by mpid",
-            nullable=True,
-        ),
-        c.percentage("top_share_pct", "That venue's part of total_volume"),
+        c.TOP_MPID,
+        c.TOP_SHARE,
         c.average_trade_size(),
         c.trading_days(),
         c.IS_COMPLETE,

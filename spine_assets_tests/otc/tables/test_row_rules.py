@@ -290,7 +290,9 @@ def test_rows_and_shares_are_conserved_and_keys_are_unique(changes: list[dict[st
     shares = exact_sum(accepted["share_volume"]) + exact_sum(broken["share_volume"])
     assert shares == sum((row["share_volume"] for row in rows.to_dicts()), Decimal(0))
     assert broken["reason"].null_count() == 0
-    assert accepted.select("tier_name", "symbol", "venue_class", "venue_id").is_duplicated().sum() == 0
+    assert (
+        accepted.select("tier_name", "symbol", "venue_class", "venue_id").is_duplicated().sum() == 0
+    )
     assert accepted.filter(pl.col("share_volume") < 0).is_empty()
 
 

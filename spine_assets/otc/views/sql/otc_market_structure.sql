@@ -63,8 +63,8 @@ totals AS (
         count(*) FILTER (mpid <> 'DE_MINIMIS') AS venue_count,
         min_by(mpid, (-volume, mpid)) FILTER (mpid <> 'DE_MINIMIS') AS top_mpid,
         max(volume) FILTER (mpid <> 'DE_MINIMIS') AS top_volume,
-        coalesce(sum(volume::DOUBLE ** 2) FILTER (mpid <> 'DE_MINIMIS'), 0) AS known_squares,
-        sum(volume::DOUBLE ** 2) AS all_squares
+        otc_hhi(volume, mpid) AS hhi,
+        otc_hhi_high(volume) AS hhi_high
     FROM firms
     GROUP BY week_ending, tier
 ),
@@ -122,15 +122,9 @@ SELECT
     scopes.classes,
     t.venue_count,
     symbols.symbol_count,
-    CASE WHEN t.total_volume > 0
-        THEN t.known_squares / t.total_volume::DOUBLE ** 2
-    END AS hhi,
-    CASE WHEN t.total_volume > 0
-        THEN t.all_squares / t.total_volume::DOUBLE ** 2
-    END AS hhi_high,
-    CASE WHEN t.known_squares > 0
-        THEN t.total_volume::DOUBLE ** 2 / t.known_squares
-    END AS effective_venues,
+    t.hhi,
+    t.hhi_high,
+    CASE WHEN t.hhi > 0 THEN 1 / t.hhi END AS effective_venues,
     symbols.venues_per_symbol,
     symbols.single_venue_symbols_pct,
     t.top_mpid,
