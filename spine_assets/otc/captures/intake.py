@@ -12,8 +12,8 @@ from spine_assets.lake.base import Lake
 from spine_assets.otc.captures import storage as captures
 from spine_assets.otc.captures.model import Capture, CapturedFrames
 from spine_assets.otc.delivery.deliveries import Delivery, Unusable, read_parsed
-from spine_assets.otc.delivery.file_format import FileRefused
 from spine_assets.otc.delivery.placement import WeekSource
+from spine_assets.otc.delivery.reasons import FileRefused
 from spine_assets.otc.tables.venue_id import participant
 
 # A correction changes few figures; another week's file has nearly none in common.

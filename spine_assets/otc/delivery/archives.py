@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from spine_assets.otc.delivery.file_format import FileRefused
+from spine_assets.otc.delivery.reasons import FileRefused
 
 DATA_SUFFIXES = (".csv", ".psv", ".txt")
 SUFFIXES = (*(data + pack for data in DATA_SUFFIXES for pack in ("", ".gz")), ".zip")

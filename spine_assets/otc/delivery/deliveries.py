@@ -17,8 +17,11 @@ from typing import Any
 
 from spine_assets.otc.delivery import landing_index
 from spine_assets.otc.delivery.archives import MEMBER_MARK, read_contents
-from spine_assets.otc.delivery.file_format import FileRefused, ParsedFile, count_lines, parse
-from spine_assets.otc.delivery.placement import Placement, path_week, place
+from spine_assets.otc.delivery.file_format import ParsedFile, parse
+from spine_assets.otc.delivery.line_split import count_lines
+from spine_assets.otc.delivery.path_claims import path_week
+from spine_assets.otc.delivery.placement import Placement, place
+from spine_assets.otc.delivery.reasons import FileRefused
 
 # Larger contents are parsed one at a time: the memory of one bounds that of a scan.
 _LARGE_BYTES = 16_000_000

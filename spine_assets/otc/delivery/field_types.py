@@ -12,7 +12,6 @@ from datetime import date
 from decimal import Decimal
 
 import polars as pl
-import polars_hash as plh
 
 from spine_assets.core.tables import (
     SHARE_PRECISION,
@@ -103,17 +102,6 @@ def line_rejects(
     return frame.with_columns(
         share_volume=text.select(readable.cast(polars_type(Type.SHARES)))[SHARES]
     )
-
-
-def record_hash(texts: pl.DataFrame) -> pl.Series:
-    """The hash of each line: xxh3-128, as 32 hex digits, of the delivered fields joined by `|`.
-
-    Args:
-        texts: One text column a delivered name, untrimmed; or one column of lines that hold
-            exactly those fields in that order.
-    """
-    text = pl.concat_str(DELIVERED, separator="|") if texts.width > 1 else pl.first()
-    return texts.select(record_hash=_hex_hash(text))["record_hash"]
 
 
 def apply(
@@ -212,12 +200,6 @@ def _judged(
     raw = fields.filter(failed).select(raw_line=pl.concat_str(header, separator="|"))["raw_line"]
     rejects = _rejects(judged.filter(failed), raw, list(reasons))
     return TypedRows(rows, rejects, exact_sum(judged["_shares"]))
-
-
-def _hex_hash(text: pl.Expr) -> pl.Expr:
-    """xxh3-128 of a text column as 32 hex digits."""
-    namespace = plh.NonCryptographicHashingNameSpace(text)
-    return namespace.xxh3_128(return_binary=True, byte_order="big").bin.encode("hex")
 
 
 def _number_reason(name: str, *, required: bool, integer: bool) -> pl.Expr:

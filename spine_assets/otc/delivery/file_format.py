@@ -14,17 +14,20 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
-import numpy as np
 import polars as pl
 
 from spine_assets.core.tables import exact_sum, exact_total
 from spine_assets.otc.delivery import field_types
 from spine_assets.otc.delivery.field_types import DELIVERED
-from spine_assets.otc.delivery.reasons import RejectReason
+from spine_assets.otc.delivery.line_split import (
+    BOM,
+    SEPARATOR,
+    count_lines,
+    split_by_line,
+    split_fast,
+)
+from spine_assets.otc.delivery.reasons import FileRefused
 
-SEPARATOR = "|"
-_NO_SEPARATOR = "\x1f"  # cuts no line: with one column, more fields would be an error
-_LINE_FEED = 10
 API_COLUMNS = (
     "tierIdentifier",
     "firmCRDNumber",
@@ -36,16 +39,11 @@ API_COLUMNS = (
     "initialPublishedDate",
     "lastReportedDate",
 )
-_BOM = b"\xef\xbb\xbf"
 MAX_HEADER_BYTES = 10_000  # the longest legal header has about 300
 MAX_LINE_BYTES = 1_000_000  # no real line passes 1,000
 # Five times the largest week of all tiers together. A line that becomes a reject costs up to
 # 800 bytes of memory however short it is, so bytes alone bound nothing.
 MAX_LINES = 1_000_000
-
-
-class FileRefused(Exception):
-    """A whole file cannot be used; the message says what is wrong and what to do."""
 
 
 @dataclass(frozen=True)
@@ -75,19 +73,6 @@ class ParsedFile:
     ends_mid_line: bool
     lines_counted: int
     captured_on: date
-
-
-@dataclass(frozen=True)
-class _Split:
-    """Lines cut into fields of text, before any typing; each with its record hash.
-
-    `spaces` holds the characters of white space that stand in the fields.
-    """
-
-    fields: pl.DataFrame
-    rejects: pl.DataFrame
-    blank_lines: int
-    spaces: str = field_types.SPACES
 
 
 def parse(content: bytes, captured_on: date) -> ParsedFile:
@@ -128,18 +113,8 @@ def opened(content: bytes) -> tuple[bytes, int, tuple[str, ...], bytes]:
     Raises:
         FileRefused: it has no header of this feed.
     """
-    text = _with_plain_line_ends(content.removeprefix(_BOM))
+    text = _with_plain_line_ends(content.removeprefix(BOM))
     return text, *_read_header(text)
-
-
-def count_lines(content: bytes) -> int:
-    """Physical lines of a content, counted on the bytes and not by the parser."""
-    return _line_ends(content) + (not content.endswith(b"\n") if content else 0)
-
-
-def _line_ends(content: bytes) -> int:
-    """Line feeds; with NumPy, which takes a third of the time of `bytes.count` for many."""
-    return int(np.count_nonzero(np.frombuffer(content, np.uint8) == _LINE_FEED))
 
 
 def _require_bounded(content: bytes, lines: int) -> None:
@@ -203,93 +178,3 @@ def _check_header(names: tuple[str, ...]) -> None:
     if faults:
         stands = ", ".join(repr(name) for name in names[:20])
         raise FileRefused(f"wrong header: {'; '.join(faults)}; the header has {stands}")
-
-
-def split_fast(body: bytes, header: tuple[str, ...], first_line: int) -> _Split | None:
-    """Cut all lines at once with Polars' CSV reader, or None where that is not certain.
-
-    It is certain when each line holds exactly the separators of the header. Blank lines at
-    the end are allowed, everything else irregular goes to `split_by_line`.
-    """
-    trimmed = body.rstrip(b"\n")
-    blank = max(len(body) - len(trimmed) - 1, 0)
-    # The reader would drop a byte order mark and single carriage returns, which are text.
-    if trimmed.startswith(_BOM) or b"\r" in trimmed:
-        return None
-    lines = _line_ends(trimmed) + 1
-    fields = _read_csv(trimmed, SEPARATOR, header)
-    # A line with too many fields is an error there, one with too few has a blank last one.
-    if fields is None or fields.height != lines:
-        return None
-    if (fields[header[-1]] == "").any() and not _is_regular(trimmed, len(header) - 1):
-        return None
-    whole = _read_csv(trimmed, _NO_SEPARATOR, ("line",)) if header == DELIVERED else None
-    hashed = field_types.record_hash(fields if whole is None else whole)
-    numbered = fields.with_columns(
-        hashed, source_line=pl.int_range(first_line, first_line + lines, dtype=pl.Int64)
-    )
-    spaces = "".join(char for char in field_types.SPACES if char.encode() in trimmed)
-    return _Split(numbered, field_types.no_rejects(), blank, spaces)
-
-
-def _read_csv(body: bytes, separator: str, names: tuple[str, ...]) -> pl.DataFrame | None:
-    """Fields of text without any quoting, or None where a line has too many or is no UTF-8."""
-    try:
-        return pl.read_csv(
-            body,
-            has_header=False,
-            separator=separator,
-            quote_char=None,
-            schema=dict.fromkeys(names, pl.String),
-            empty_string_is_null=False,
-        )
-    except (pl.exceptions.ComputeError, pl.exceptions.SchemaError):
-        return None
-
-
-def _is_regular(body: bytes, separators: int) -> bool:
-    """Whether each line of a body has that number of separators."""
-    data = np.frombuffer(body, np.uint8)
-    ends = np.flatnonzero(data == ord("\n"))
-    bars = np.flatnonzero(data == ord(SEPARATOR))
-    if bars.size != separators * (ends.size + 1):
-        return False
-    by_line = bars.reshape(-1, separators)
-    return bool((by_line[:-1, -1] < ends).all() and (by_line[1:, 0] > ends).all())
-
-
-def split_by_line(body: bytes, header: tuple[str, ...], first_line: int) -> _Split:
-    """Cut a body line by line; lines that cannot be cut become rejects."""
-    lines = body.split(b"\n")
-    if lines[-1] == b"":
-        lines.pop()
-    blank = 0
-    good: list[list[str]] = []
-    good_lines: list[int] = []
-    rejects: list[tuple[RejectReason, str, str | None, bytes, int]] = []
-    quantity = header.index(field_types.SHARES)
-    for number, line in enumerate(lines, first_line):
-        if not line.strip(b" \t\r"):
-            blank += 1
-            continue
-        try:
-            fields = line.decode("utf-8").split(SEPARATOR)
-        except UnicodeDecodeError as error:
-            detail = f"byte {error.object[error.start]:#04x} at position {error.start + 1}"
-            # Where the fields are all there, a bad byte in a name leaves the quantity readable.
-            parts = line.split(SEPARATOR.encode())
-            whole = len(parts) == len(header)
-            shares = parts[quantity].decode("utf-8", "replace") if whole else None
-            rejects.append((RejectReason.BAD_ENCODING, detail, shares, line, number))
-            continue
-        if len(fields) == len(header):
-            good.append(fields)
-            good_lines.append(number)
-        else:
-            detail = f"{len(fields)} fields where the header has {len(header)}"
-            rejects.append((RejectReason.FIELD_COUNT, detail, None, line, number))
-    frame = pl.DataFrame(good, schema=dict.fromkeys(header, pl.String), orient="row")
-    numbered = frame.with_columns(
-        field_types.record_hash(frame), source_line=pl.Series(good_lines, dtype=pl.Int64)
-    )
-    return _Split(numbered, field_types.line_rejects(rejects), blank)

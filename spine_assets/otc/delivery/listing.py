@@ -46,7 +46,7 @@ def listing(folder: Path) -> list[Listed]:
     Hidden and temporary names are passed over. Links to folders are not followed, so what
     they hold is not read; the link itself is listed, to be told.
     """
-    return list(_below(folder, folder.resolve(), "", 0))
+    return list(_below(os.fspath(folder), folder.resolve(), "", 0))
 
 
 @dataclass(frozen=True)
@@ -67,14 +67,18 @@ def glance(folder: Path) -> Glance:
     return Glance(files, digest.hexdigest())
 
 
-def _glance(folder: str, update: Callable[[bytes], object]) -> int:
+def _entries(folder: str) -> list[os.DirEntry[str]]:
+    """A folder's entries by name; none of one that does not exist (yet, or any more)."""
     try:
         with os.scandir(folder) as entries:
-            found = sorted(entries, key=lambda entry: entry.name)
-    except OSError:  # not there yet, or taken away since it was listed
-        return 0
+            return sorted(entries, key=lambda entry: entry.name)
+    except OSError:
+        return []
+
+
+def _glance(folder: str, update: Callable[[bytes], object]) -> int:
     files = 0
-    for entry in found:
+    for entry in _entries(folder):
         if entry.name.startswith("."):
             continue
         if entry.is_dir(follow_symlinks=False):
@@ -83,26 +87,21 @@ def _glance(folder: str, update: Callable[[bytes], object]) -> int:
             continue
         try:
             status = entry.stat(follow_symlinks=False)
-        except OSError:  # taken away since it was listed
+        except OSError:  # removed since it was listed
             continue
         update(os.fsencode(f"{entry.name} {status.st_size} {status.st_mtime_ns}\n"))
         files += 1
     return files
 
 
-def _below(folder: Path, top: Path, prefix: str, depth: int) -> Iterator[Listed]:
-    try:
-        with os.scandir(folder) as entries:
-            found = sorted(entries, key=lambda entry: entry.name)
-    except OSError:  # not there yet, or taken away since it was listed
-        return
-    for entry in found:
+def _below(folder: str, top: Path, prefix: str, depth: int) -> Iterator[Listed]:
+    for entry in _entries(folder):
         name = f"{prefix}{entry.name}"
         is_folder = _is_folder(entry)
         if is_folder and entry.name.startswith("."):
             continue
         if is_folder and not _is_odd(entry, depth):
-            yield from _below(Path(entry.path), top, f"{name}/", depth + 1)
+            yield from _below(entry.path, top, f"{name}/", depth + 1)
         elif is_folder or is_data_name(entry.name):
             yield _listed(entry, name, top, depth)
 

@@ -7,7 +7,6 @@ Anything unknown or contradictory refuses the file: a wrong week is worse than n
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
@@ -19,22 +18,18 @@ from spine_assets.core.weeks import (
     Tier,
     VenueClass,
     last_plausible_day,
-    monday_of,
     publication_day,
     tier_of,
     week_ending_of,
     week_published_on,
 )
-from spine_assets.otc.delivery.file_format import FileRefused, ParsedFile
+from spine_assets.otc.delivery.file_format import ParsedFile
+from spine_assets.otc.delivery.path_claims import path_class, path_week
+from spine_assets.otc.delivery.reasons import FileRefused, listed
 
 _LEAST_SHARE = 0.2  # of rows that must carry a publication date for it to tell the week
 _MOST_OF_ANOTHER_WEEK = 0.5  # of rows: a few later dates are revisions, half a file is not
-_SAMPLE = 5  # how many offending values or lines a message names
-_CHARS = 100  # of each; a value may be as long as a line
-_PATH_WEEK = re.compile(
-    r"(?<![A-Za-z0-9])(week_ending=|week_start=|week_)(\d{4}-\d{2}-\d{2})", re.IGNORECASE
-)
-_PATH_CLASS = re.compile(r"(?<![A-Za-z0-9])class=([A-Za-z_\-]+)", re.IGNORECASE)
+_DAYS_NAMED = 5  # in a message, with their counts
 WEEK_COLUMNS = ("weekStartDate", "summaryStartDate")
 
 
@@ -99,40 +94,6 @@ def place(parsed: ParsedFile, name: str) -> Placement:
     return Placement(week, tier, venue_class, source, _another_week(parsed.rows, week, tier))
 
 
-def path_week(name: str) -> date | None:
-    """The week ending that a path asserts, or None where it asserts none.
-
-    Raises:
-        FileRefused: the asserted day is no Friday (or Monday where that is meant), or two
-            parts of the path assert different weeks.
-    """
-    found = {_asserted_week(kind.lower(), text) for kind, text in _PATH_WEEK.findall(name)}
-    if len(found) > 1:
-        raise FileRefused(f"its path names several weeks: {_list(found)}")
-    return found.pop() if found else None
-
-
-def _asserted_week(kind: str, text: str) -> date:
-    try:
-        day = date.fromisoformat(text)
-    except ValueError:
-        raise FileRefused(f"its path says {kind}{text}, which is not a date") from None
-    if not FIRST_WEEK - timedelta(days=6) <= day <= last_plausible_day():
-        raise FileRefused(
-            f"its path says {kind}{text}: outside of FINRA's history, whose first is week "
-            f"ending {FIRST_WEEK}"
-        )
-    friday = week_ending_of(day)
-    monday = monday_of(friday)
-    allowed = {"week_ending=": (friday,), "week_start=": (monday,)}.get(kind, (friday, monday))
-    if day not in allowed:
-        raise FileRefused(
-            f"its path says {kind}{text}, which is a {day:%A}; that week starts on Monday "
-            f"{monday} and ends on Friday {friday}"
-        )
-    return friday
-
-
 def _tier(rows: pl.DataFrame) -> Tier:
     """The one tier that all rows name, in both columns where both are there."""
     tier = _tier_in(rows, "tierDescription")
@@ -147,24 +108,24 @@ def _tier(rows: pl.DataFrame) -> Tier:
 
 def _tier_in(rows: pl.DataFrame, column: str) -> Tier:
     """The one tier that a column names."""
-    texts = rows[column].unique().sort().to_list()
+    texts = rows[column].unique().sort().tolisted()
     tiers = {text: tier_of(text) for text in texts}
     unknown = [text for text, tier in tiers.items() if tier is None]
     if unknown:
         lines = rows.filter(pl.col(column).is_in(unknown))["source_line"]
         raise FileRefused(
-            f"unknown tier in {column}: {_list(unknown)} on line {_list(lines.to_list())}; "
-            f"known are {_list(tier.description for tier in Tier)}"
+            f"unknown tier in {column}: {listed(unknown)} on line {listed(lines.tolisted())}; "
+            f"known are {listed(tier.description for tier in Tier)}"
         )
     found = {tier for tier in tiers.values() if tier is not None}
     if len(found) > 1:
-        raise FileRefused(f"rows of several tiers: {_list(found)}; give each tier its own file")
+        raise FileRefused(f"rows of several tiers: {listed(found)}; give each tier its own file")
     return found.pop()
 
 
 def _venue_class(rows: pl.DataFrame, name: str) -> VenueClass:
     """By summary type, else by the path, else by whether MPIDs are blank."""
-    told_by_path = _path_class(name)
+    told_by_path = path_class(name)
     told_by_code = _code_class(rows)
     if told_by_code and told_by_path and told_by_code != told_by_path:
         raise FileRefused(
@@ -175,23 +136,15 @@ def _venue_class(rows: pl.DataFrame, name: str) -> VenueClass:
     return VenueClass.NON_ATS if (rows["MPID"] == "").all() else VenueClass.ATS
 
 
-def _path_class(name: str) -> VenueClass | None:
-    found = {text.upper().replace("-", "_") for text in _PATH_CLASS.findall(name)}
-    known = {text for text in found if text in VenueClass.__members__}
-    if found - known or len(known) > 1:
-        raise FileRefused(f"its path says class {_list(found)}; use class=ats or class=non_ats")
-    return VenueClass[known.pop()] if known else None
-
-
 def _code_class(rows: pl.DataFrame) -> VenueClass | None:
     if "summaryTypeCode" not in rows.columns:
         return None
-    codes = rows["summaryTypeCode"].unique().sort().to_list()
+    codes = rows["summaryTypeCode"].unique().sort().tolisted()
     prefixes = {"ATS_W_": VenueClass.ATS, "OTC_W_": VenueClass.NON_ATS}
     found = {prefixes.get(code[:6]) for code in codes if code}
     if None in found or len(found) > 1:
         raise FileRefused(
-            f"summaryTypeCode holds {_list(codes)}; a file is ATS_W_* or OTC_W_*, not both"
+            f"summaryTypeCode holds {listed(codes)}; a file is ATS_W_* or OTC_W_*, not both"
         )
     return found.pop() if found else None
 
@@ -215,9 +168,9 @@ def _monday_of(rows: pl.DataFrame, name: str) -> date | None:
         return None
     if days.null_count():
         raise FileRefused(f"{name} is blank in {days.null_count()} rows but not in all")
-    found = days.unique().sort().to_list()
+    found = days.unique().sort().tolisted()
     if len(found) > 1:
-        raise FileRefused(f"{name} names several weeks: {_list(found)}; one file, one week")
+        raise FileRefused(f"{name} names several weeks: {listed(found)}; one file, one week")
     day: date = found[0]
     if not FIRST_WEEK - timedelta(days=6) <= day <= last_plausible_day():
         raise FileRefused(f"{name} is {day}, outside of FINRA's history since {FIRST_WEEK}")
@@ -241,7 +194,9 @@ def _published_week(rows: pl.DataFrame, tier: Tier) -> date:
         if week is not None and week >= FIRST_WEEK and count >= _LEAST_SHARE * rows.height:
             _require_published(rows, week, tier)
             return week
-    dates = ", ".join(f"{day} ({count} rows)" for day, count in counts.head(_SAMPLE).iter_rows())
+    dates = ", ".join(
+        f"{day} ({count} rows)" for day, count in counts.head(_DAYS_NAMED).iter_rows()
+    )
     raise FileRefused(
         f"its week is unknown: no update date is a publication day of {tier}: {dates}; "
         "name the week in the path, for example week_ending=2025-11-21/"
@@ -256,7 +211,7 @@ def _require_published(rows: pl.DataFrame, week: date, tier: Tier) -> None:
     early = rows.filter(pl.col("lastUpdateDate") < published)
     if early.is_empty():
         return
-    first: date = early["lastUpdateDate"].to_list()[0]
+    first: date = early["lastUpdateDate"].tolisted()[0]
     likely = week_published_on(first, tier)
     hint = f"; that date is the publication day of week ending {likely}" if likely else ""
     raise FileRefused(
@@ -277,10 +232,3 @@ def _another_week(rows: pl.DataFrame, week: date, tier: Tier) -> date | None:
 def _why(parsed: ParsedFile) -> str:
     counts = parsed.rejects.group_by("reason").len().sort("reason")
     return ", ".join(f"{reason} {count}" for reason, count in counts.iter_rows())
-
-
-def _list(values: object) -> str:
-    """The first few values of an iterable, for a message."""
-    texts = sorted(str(value)[:_CHARS] if value != "" else "''" for value in values)  # type: ignore[attr-defined]
-    more = f" and {len(texts) - _SAMPLE} more" if len(texts) > _SAMPLE else ""
-    return ", ".join(texts[:_SAMPLE]) + more

@@ -17,9 +17,10 @@ from pathlib import Path
 
 from spine_assets.core.weeks import Tier, VenueClass
 from spine_assets.otc.delivery.archives import MEMBER_MARK, read_contents
-from spine_assets.otc.delivery.file_format import FileRefused, parse
+from spine_assets.otc.delivery.file_format import parse
 from spine_assets.otc.delivery.listing import is_data_name
 from spine_assets.otc.delivery.placement import Placement, place
+from spine_assets.otc.delivery.reasons import FileRefused
 
 _HASH_DIGITS = 12
 

@@ -13,8 +13,10 @@ from datetime import date
 from pathlib import Path
 
 from spine_assets.core.weeks import tier_of, week_ending_of, week_published_on
-from spine_assets.otc.delivery.file_format import SEPARATOR, FileRefused
-from spine_assets.otc.delivery.placement import WEEK_COLUMNS, path_week
+from spine_assets.otc.delivery.line_split import SEPARATOR
+from spine_assets.otc.delivery.path_claims import path_week
+from spine_assets.otc.delivery.placement import WEEK_COLUMNS
+from spine_assets.otc.delivery.reasons import FileRefused
 
 _HEAD_BYTES = 4_096  # a header has about 300, a line about 100
 

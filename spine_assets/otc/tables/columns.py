@@ -79,6 +79,16 @@ def average_trade_size() -> Column:
     )
 
 
+def rank(name: str, description: str) -> Column:
+    """A rank, 1 = first; null for what has none."""
+    return Column(name, Type.COUNT, description, nullable=True, ge=1)
+
+
+def window_weeks(name: str, description: str) -> Column:
+    """Some of the six weeks of a window, of which at least one counts."""
+    return Column(name, Type.COUNT, description, "weeks", ge=1, le=6)
+
+
 def shares_sum(name: str, description: str, *, nullable: bool = False) -> Column:
     """An exact sum of shares."""
     return Column(name, Type.SHARES_SUM, description, "shares", nullable=nullable, ge=_LEAST_SHARES)

@@ -9,7 +9,7 @@ import polars as pl
 from spine_assets.core.tables import Check, Column, Table, Type, conform, polars_type
 from spine_assets.core.weeks import VenueClass
 from spine_assets.otc.tables import columns as c
-from spine_assets.otc.tables.check_texts import SCHEMA, SCHEMA_REMEDY
+from spine_assets.otc.tables.common_checks import schema_check
 
 TABLE = Table(
     name="otc_raw",
@@ -53,7 +53,7 @@ TABLE = Table(
             "published before stays.",
             blocking=True,
         ),
-        Check("schema", SCHEMA, remedy=SCHEMA_REMEDY, blocking=True),
+        schema_check(),
         Check(
             "delivery",
             "Every tier and usual class arrived by its publication day, no file looks cut or "

@@ -11,7 +11,7 @@ import polars as pl
 from spine_assets.core.tables import Check, Column, Rule, Table, Type
 from spine_assets.otc.tables import columns as c
 from spine_assets.otc.tables import run_figures
-from spine_assets.otc.tables.check_texts import RECONCILES_REMEDY, SCHEMA, SCHEMA_REMEDY
+from spine_assets.otc.tables.common_checks import reconciles_check, schema_check
 
 
 def _time(name: str, description: str) -> Column:
@@ -72,19 +72,11 @@ TABLE = Table(
         c.BUILD_ID,
     ),
     checks=(
-        Check(
-            "schema",
-            SCHEMA + " No capture displaces itself.",
-            remedy=SCHEMA_REMEDY,
-            blocking=True,
-        ),
-        Check(
-            "reconciles",
+        schema_check("No capture displaces itself."),
+        reconciles_check(
             "Rows after - rows before = added - removed; each step begins where the one before it "
             "ended; the last one ends in the current otc_raw without its rule rejects, in rows "
-            "and in shares, counted by DuckDB on the files to be published.",
-            remedy=RECONCILES_REMEDY,
-            blocking=True,
+            "and in shares"
         ),
         Check(
             "size",
@@ -109,15 +101,9 @@ TABLE = Table(
         "to_capture_id": (("otc_raw", "capture_id"),),
         "captured_from": (("otc_raw", "captured_at"),),
         "captured_to": (("otc_raw", "captured_at"),),
-        "rows_before": _COUNTED,
-        "rows_after": _COUNTED,
-        "rows_added": _COUNTED,
-        "rows_removed": _COUNTED,
-        "rows_changed": (*_COUNTED, *_FIGURES),
-        "rows_relabelled": (*_COUNTED, *_FIGURES),
-        "shares_before": _SHARES,
-        "shares_after": _SHARES,
-        "share_change_pct": _SHARES,
+        **dict.fromkeys(("rows_before", "rows_after", "rows_added", "rows_removed"), _COUNTED),
+        **dict.fromkeys(("rows_changed", "rows_relabelled"), (*_COUNTED, *_FIGURES)),
+        **dict.fromkeys(("shares_before", "shares_after", "share_change_pct"), _SHARES),
         "last_update_date": (("otc_raw", "last_update_date"),),
     },
 )

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import polars as pl
 
-from spine_assets.core.tables import Check, Rule, Table, conform
+from spine_assets.core.tables import Rule, Table, conform
 from spine_assets.core.weeks import VenueClass
 from spine_assets.otc.tables import columns as c
 from spine_assets.otc.tables import run_figures
-from spine_assets.otc.tables.check_texts import RECONCILES_REMEDY, SCHEMA, SCHEMA_REMEDY
+from spine_assets.otc.tables.common_checks import reconciles_check, schema_check
 from spine_assets.otc.tables.concentration import hhi, percent, square
 from spine_assets.otc.tables.venue_id import DE_MINIMIS
 from spine_assets.otc.tables.venue_volume import average_trade_size
@@ -55,19 +55,8 @@ TABLE = Table(
         c.INPUT_MAX,
     ),
     checks=(
-        Check(
-            "schema",
-            SCHEMA + " HHI is in 0-1, percentages in 0-100, ATS and non-ATS add up.",
-            remedy=SCHEMA_REMEDY,
-            blocking=True,
-        ),
-        Check(
-            "reconciles",
-            "Totals by tier and symbol equal those of otc_venue_volume, counted by DuckDB on "
-            "the files to be published.",
-            remedy=RECONCILES_REMEDY,
-            blocking=True,
-        ),
+        schema_check("HHI is in 0-1, percentages in 0-100, ATS and non-ATS add up."),
+        reconciles_check("Totals by tier and symbol equal those of otc_venue_volume"),
     ),
     rules=(
         Rule(
@@ -86,10 +75,7 @@ TABLE = Table(
         "avg_trade_size": (*_VOLUME, ("otc_venue_volume", "trade_count")),
         "ats_volume": (*_VOLUME, ("otc_venue_volume", "venue_class")),
         "non_ats_volume": (*_VOLUME, ("otc_venue_volume", "venue_class")),
-        "top_mpid": _BY_VENUE,
-        "top_share_pct": _BY_VENUE,
-        "hhi": _BY_VENUE,
-        "hhi_high": _BY_VENUE,
+        **dict.fromkeys(("top_mpid", "top_share_pct", "hhi", "hhi_high"), _BY_VENUE),
     },
 )
 

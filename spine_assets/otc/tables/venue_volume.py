@@ -7,7 +7,7 @@ import polars as pl
 from spine_assets.core.tables import Check, Table, conform
 from spine_assets.otc.tables import columns as c
 from spine_assets.otc.tables import run_figures
-from spine_assets.otc.tables.check_texts import RECONCILES_REMEDY, SCHEMA, SCHEMA_REMEDY
+from spine_assets.otc.tables.common_checks import reconciles_check, schema_check
 
 TABLE = Table(
     name="otc_venue_volume",
@@ -35,13 +35,9 @@ TABLE = Table(
         c.BUILD_ID,
     ),
     checks=(
-        Check("schema", SCHEMA, remedy=SCHEMA_REMEDY, blocking=True),
-        Check(
-            "reconciles",
-            "Current otc_raw = otc_venue_volume + rule rejects, in rows and in shares, counted "
-            "by DuckDB on the files to be published.",
-            remedy=RECONCILES_REMEDY,
-            blocking=True,
+        schema_check(),
+        reconciles_check(
+            "Current otc_raw = otc_venue_volume + rule rejects, in rows and in shares"
         ),
         Check(
             "volumes",

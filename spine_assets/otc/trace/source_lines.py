@@ -20,7 +20,9 @@ from spine_assets.otc.captures.model import Capture
 from spine_assets.otc.delivery import field_types
 from spine_assets.otc.delivery.archives import MEMBER_MARK, read_contents
 from spine_assets.otc.delivery.field_types import DELIVERED
-from spine_assets.otc.delivery.file_format import SEPARATOR, FileRefused, opened
+from spine_assets.otc.delivery.file_format import opened
+from spine_assets.otc.delivery.line_split import SEPARATOR, record_hash
+from spine_assets.otc.delivery.reasons import FileRefused
 from spine_assets.otc.tables import rejects
 
 _FIRST_LINE = 2  # of a file whose header is its first line
@@ -105,9 +107,9 @@ def texts(delivered: Delivered, rows: pl.DataFrame) -> list[tuple[str | None, Te
     numbers, hashes = rows["source_line"].to_list(), rows["record_hash"].to_list()
     found = [delivered.line(number) for number in numbers]
     fields = [_fields(text, delivered.header) for text in found]
-    in_file = field_types.record_hash(_frame(fields)).to_list()
+    in_file = record_hash(_frame(fields)).to_list()
     again = rows.select(line=rejects.written_again())
-    rebuilt = field_types.record_hash(again).to_list()
+    rebuilt = record_hash(again).to_list()
     told: list[tuple[str | None, TextIs]] = []
     for place, wanted in enumerate(hashes):
         if found[place] is not None and in_file[place] == wanted:

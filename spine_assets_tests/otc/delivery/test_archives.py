@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from spine_assets.otc.delivery import archives
 from spine_assets.otc.delivery.archives import read_contents
-from spine_assets.otc.delivery.file_format import FileRefused
+from spine_assets.otc.delivery.reasons import FileRefused
 from spine_assets_tests.conftest import delivered, line
 
 ONE, TWO = delivered(line("AAAA")), delivered(line("BBBB"))

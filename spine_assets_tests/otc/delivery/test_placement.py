@@ -9,8 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spine_assets.core.weeks import Tier, VenueClass
-from spine_assets.otc.delivery.file_format import FileRefused, ParsedFile
-from spine_assets.otc.delivery.placement import Placement, WeekSource, path_week, place
+from spine_assets.otc.delivery.file_format import ParsedFile
+from spine_assets.otc.delivery.path_claims import path_week
+from spine_assets.otc.delivery.placement import Placement, WeekSource, place
+from spine_assets.otc.delivery.reasons import FileRefused
 from spine_assets_tests.conftest import PUBLISHED, REVISED, WEEK, line, parsed, with_columns
 
 ATS, NON_ATS = VenueClass.ATS, VenueClass.NON_ATS

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from spine_assets.core.weeks import Tier, VenueClass
-from spine_assets.otc.delivery.file_format import FileRefused
+from spine_assets.otc.delivery.reasons import FileRefused
 from spine_assets.otc.delivery.submit import Asserted, hand_in
 from spine_assets_tests.conftest import WEEK, House, delivered, line, with_columns
 
