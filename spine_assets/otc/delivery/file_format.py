@@ -1,8 +1,8 @@
 """Bytes of a delivered file -> typed rows, rejects and facts of the file.
 
-Belongs here: lines, fields, number and date text. Does not belong here: which week,
-tier and class a file is (`placement`), archives and folders (`landing`), and rules
-about the meaning of a typed row (`rules`).
+Belongs here: limits, line ends and the header of a file, and the order of the steps. Does not
+belong here: cutting lines (`line_split`), types of fields (`field_types`), which week, tier and
+class a file holds (`placement`), archives (`archives`), and rules for typed rows (`row_rules`).
 
 Source: FINRA's download file is pipe-delimited UTF-8 without quoting, one header line.
 """
@@ -42,7 +42,7 @@ API_COLUMNS = (
 MAX_HEADER_BYTES = 10_000  # the longest legal header has about 300
 MAX_LINE_BYTES = 1_000_000  # no real line passes 1,000
 # Five times the largest week of all tiers together. A line that becomes a reject costs up to
-# 800 bytes of memory however short it is, so bytes alone bound nothing.
+# 800 bytes of memory however short it is, so a limit of bytes alone would not bound memory.
 MAX_LINES = 1_000_000
 
 
@@ -52,12 +52,12 @@ class ParsedFile:
 
     Attributes:
         rows: Typed rows under the delivered names, `source_line` and `record_hash` added.
-        rejects: `reason, field, detail, share_volume, raw_line, source_line`, a line each.
+        rejects: `reason, field, detail, share_volume, raw_line, source_line`, one per line.
         header: Column names in delivered order.
         lines: Physical lines, header and blank ones included.
         lines_counted: The same, counted on the bytes and not by the parser.
-        blank_lines: Lines of nothing but white space.
-        shares: Sum of all quantities that can be read, before rows and rejects part.
+        blank_lines: Lines of white space alone.
+        shares: Sum of all readable share quantities, of rows and rejects.
         sha256: Hash of the content as delivered, decompressed.
         ends_mid_line: The last line has no line end.
         captured_on: Later dates in the file are rejects.
@@ -90,7 +90,7 @@ def parse(content: bytes, captured_on: date) -> ParsedFile:
     text, lead, header, body = opened(content)
     split = split_fast(body, header, lead + 2) or split_by_line(body, header, lead + 2)
     if split.fields.is_empty() and split.rejects.is_empty():
-        raise FileRefused("the file has a header but no rows; ask for it again")
+        raise FileRefused("the file has a header but no rows; download it again")
     typed = field_types.apply(split.fields, header, captured_on, split.spaces)
     rejects = pl.concat([split.rejects, typed.rejects]).sort("source_line")
     return ParsedFile(
@@ -120,23 +120,26 @@ def opened(content: bytes) -> tuple[bytes, int, tuple[str, ...], bytes]:
 def _require_bounded(content: bytes, lines: int) -> None:
     """Refuse a content with too many lines, or a line too long to be one."""
     if lines > MAX_LINES:
-        raise FileRefused(f"it has {lines:,} lines, more than {MAX_LINES:,}; no week has so many")
+        raise FileRefused(
+            f"it has {lines:,} lines, more than {MAX_LINES:,}; no week has so many: deliver the "
+            "files of FINRA as they are, one per week, tier and class"
+        )
     start = 0
     while len(content) - start > MAX_LINE_BYTES:
-        # The last line end within reach: one search a million bytes and not one a line.
+        # The last line end within reach: one search per million bytes instead of one per line.
         end = content.rfind(b"\n", start, start + MAX_LINE_BYTES + 1)
         if end < 0:
             number = content.count(b"\n", 0, start) + 1
             length = (content.find(b"\n", start) + 1 or len(content) + 1) - start - 1
             raise FileRefused(
                 f"line {number:,} has {length:,} bytes, more than {MAX_LINE_BYTES:,}; "
-                "no real line passes 1,000"
+                "no real line passes 1,000: download the file again"
             )
         start = end + 1
 
 
 def _with_plain_line_ends(content: bytes) -> bytes:
-    """CR LF becomes LF; a CR that ends the file is dropped where its line holds more."""
+    """CR LF becomes LF; a CR at the end of the file is dropped unless it is all of its line."""
     if b"\r" not in content:
         return content
     text = content.replace(b"\r\n", b"\n")
@@ -149,32 +152,39 @@ def _read_header(text: bytes) -> tuple[int, tuple[str, ...], bytes]:
     """Blank lines before the header, its column names, and what follows it."""
     stripped = text.lstrip(b" \t\r\n")
     if not stripped:
-        raise FileRefused("the file is empty; ask for it again")
+        raise FileRefused("the file is empty; download it again")
     if stripped[:1] == b"<":
         raise FileRefused("this is an HTML or XML page, not a data file; download it again")
     lead = text[: len(text) - len(stripped)].count(b"\n")
     line, _, body = stripped.partition(b"\n")
     if len(line) > MAX_HEADER_BYTES:
-        raise FileRefused(f"the first line has {len(line)} bytes; that is no header")
+        raise FileRefused(
+            f"the first line has {len(line):,} bytes and is no header of FINRA; download it again"
+        )
     names = tuple(name.strip() for name in line.decode("utf-8", "replace").split(SEPARATOR))
     _check_header(names)
     return lead, names, body
 
 
 def _check_header(names: tuple[str, ...]) -> None:
-    """Refuse a header that is not the feed's, saying how it differs."""
+    """Refuse a header that is not FINRA's; the message says how it differs."""
     if len(names) == 1:
         for other, label in ((",", "comma"), ("\t", "tab"), (";", "semicolon")):
             if other in names[0]:
-                raise FileRefused(f"the file is {label}-delimited; FINRA's is pipe-delimited (|)")
+                raise FileRefused(
+                    f"the file is {label}-delimited; deliver FINRA's, which is pipe-delimited (|)"
+                )
     missing = [name for name in DELIVERED if name not in names]
     unknown = [name for name in names if name not in DELIVERED + API_COLUMNS]
     twice = sorted({name for name in names if names.count(name) > 1})
-    faults = [
+    problems = [
         f"{label}: {', '.join(repr(name) for name in found[:20])}"
         for label, found in (("missing", missing), ("unknown", unknown), ("repeated", twice))
         if found
     ]
-    if faults:
-        stands = ", ".join(repr(name) for name in names[:20])
-        raise FileRefused(f"wrong header: {'; '.join(faults)}; the header has {stands}")
+    if problems:
+        found = ", ".join(repr(name) for name in names[:20])
+        raise FileRefused(
+            f"wrong header: {'; '.join(problems)}; the header has {found}; deliver the file as "
+            "FINRA publishes it"
+        )

@@ -25,9 +25,9 @@ _LINE_FEED = 10
 
 @dataclass(frozen=True)
 class Split:
-    """Lines cut into fields of text, before any typing; each with its record hash.
+    """Lines cut into fields of text, each with its record hash, and rejects of the others.
 
-    `spaces` holds the characters of white space that stand in the fields.
+    `spaces` has the characters of white space that occur in the fields.
     """
 
     fields: pl.DataFrame
@@ -40,7 +40,7 @@ def record_hash(texts: pl.DataFrame) -> pl.Series:
     """The hash of each line: xxh3-128, as 32 hex digits, of the delivered fields joined by `|`.
 
     Args:
-        texts: One text column a delivered name, untrimmed; or one column of lines that hold
+        texts: One text column per delivered name, untrimmed; or one column of lines that have
             exactly those fields in that order.
     """
     text = pl.concat_str(DELIVERED, separator="|") if texts.width > 1 else pl.first()
@@ -53,15 +53,15 @@ def count_lines(content: bytes) -> int:
 
 
 def _line_ends(content: bytes) -> int:
-    """Line feeds; with NumPy, which takes a third of the time of `bytes.count` for many."""
+    """Line feeds, counted with NumPy, which needs a third of the time of `bytes.count`."""
     return int(np.count_nonzero(np.frombuffer(content, np.uint8) == _LINE_FEED))
 
 
 def split_fast(body: bytes, header: tuple[str, ...], first_line: int) -> Split | None:
-    """Cut all lines at once with Polars' CSV reader, or None where that is not certain.
+    """Cut all lines at once with Polars' CSV reader, or None if it may read some wrongly.
 
-    It is certain when each line holds exactly the separators of the header. Blank lines at
-    the end are allowed, everything else irregular goes to `split_by_line`.
+    Each line must have exactly as many separators as the header. Blank lines are allowed at the
+    end only. `split_by_line` cuts everything else.
     """
     trimmed = body.rstrip(b"\n")
     blank = max(len(body) - len(trimmed) - 1, 0)
@@ -70,13 +70,13 @@ def split_fast(body: bytes, header: tuple[str, ...], first_line: int) -> Split |
         return None
     lines = _line_ends(trimmed) + 1
     fields = _read_csv(trimmed, SEPARATOR, header)
-    # A line with too many fields is an error there, one with too few has a blank last one.
+    # The reader refuses a line with too many fields; of one with too few, the last is blank.
     if fields is None or fields.height != lines:
         return None
     if (fields[header[-1]] == "").any() and not _is_regular(trimmed, len(header) - 1):
         return None
-    whole = _read_csv(trimmed, _NO_SEPARATOR, ("line",)) if header == DELIVERED else None
-    hashed = record_hash(fields if whole is None else whole)
+    uncut = _read_csv(trimmed, _NO_SEPARATOR, ("line",)) if header == DELIVERED else None
+    hashed = record_hash(fields if uncut is None else uncut)
     numbered = fields.with_columns(
         hashed, source_line=pl.int_range(first_line, first_line + lines, dtype=pl.Int64)
     )
@@ -85,7 +85,7 @@ def split_fast(body: bytes, header: tuple[str, ...], first_line: int) -> Split |
 
 
 def _read_csv(body: bytes, separator: str, names: tuple[str, ...]) -> pl.DataFrame | None:
-    """Fields of text without any quoting, or None where a line has too many or is no UTF-8."""
+    """Fields of text without quoting, or None if a line has too many or is not UTF-8."""
     try:
         return pl.read_csv(
             body,
@@ -128,10 +128,10 @@ def split_by_line(body: bytes, header: tuple[str, ...], first_line: int) -> Spli
             fields = line.decode("utf-8").split(SEPARATOR)
         except UnicodeDecodeError as error:
             detail = f"byte {error.object[error.start]:#04x} at position {error.start + 1}"
-            # Where the fields are all there, a bad byte in a name leaves the quantity readable.
+            # If all fields are there, the quantity is readable in spite of a bad byte elsewhere.
             parts = line.split(SEPARATOR.encode())
-            whole = len(parts) == len(header)
-            shares = parts[quantity].decode("utf-8", "replace") if whole else None
+            complete = len(parts) == len(header)
+            shares = parts[quantity].decode("utf-8", "replace") if complete else None
             rejects.append((RejectReason.BAD_ENCODING, detail, shares, line, number))
             continue
         if len(fields) == len(header):

@@ -28,12 +28,12 @@ def path_week(name: str) -> date | None:
     """The week ending that a path claims, or None where it claims none.
 
     Raises:
-        FileRefused: the claimed day is no Friday (or Monday where that is meant), or two
-            parts of the path claim different weeks.
+        FileRefused: the claimed day is no Friday (or Monday where that is meant), or two parts of
+            the path claim different weeks.
     """
     found = {_claimed_week(kind.lower(), text) for kind, text in _WEEK.findall(name)}
     if len(found) > 1:
-        raise FileRefused(f"its path names several weeks: {listed(found)}")
+        raise FileRefused(f"its path names several weeks: {listed(found)}; leave one")
     return found.pop() if found else None
 
 
@@ -41,7 +41,9 @@ def _claimed_week(kind: str, text: str) -> date:
     try:
         day = date.fromisoformat(text)
     except ValueError:
-        raise FileRefused(f"its path says {kind}{text}, which is not a date") from None
+        raise FileRefused(
+            f"its path says {kind}{text}, which is not a date; write it as 2025-11-21"
+        ) from None
     if not FIRST_WEEK - timedelta(days=6) <= day <= last_plausible_day():
         raise FileRefused(
             f"its path says {kind}{text}: outside of FINRA's history, whose first is week "

@@ -21,14 +21,14 @@ def listed(values: Iterable[object]) -> str:
 
 
 class Stage(StrEnum):
-    """Where a line was turned away."""
+    """Where a line was rejected."""
 
     PARSE = "parse"
     RULE = "rule"
 
 
 class RejectReason(StrEnum):
-    """Primary reason of a reject; further ones stand in the reject's `detail`."""
+    """Primary reason of a reject; its `detail` has all of them."""
 
     # parse: the line cannot be typed
     FIELD_COUNT = "FIELD_COUNT"

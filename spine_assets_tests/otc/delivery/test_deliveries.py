@@ -87,7 +87,7 @@ def test_each_member_of_an_archive_is_a_delivery(house: House) -> None:
         "publication",
     ]
     assert [read(item) for item in found.deliveries] == [OTC_FILE, TIER_1_FILE]
-    assert reasons(found) == {"both.zip!bad.csv": "the file is empty; ask for it again"}
+    assert reasons(found) == {"both.zip!bad.csv": "the file is empty; download it again"}
 
 
 @pytest.mark.parametrize(
