@@ -109,13 +109,13 @@ def _tier(rows: pl.DataFrame) -> Tier:
 
 def _tier_in(rows: pl.DataFrame, column: str) -> Tier:
     """The one tier that a column names."""
-    texts = rows[column].unique().sort().tolisted()
+    texts = rows[column].unique().sort().to_list()
     tiers = {text: tier_of(text) for text in texts}
     unknown = [text for text, tier in tiers.items() if tier is None]
     if unknown:
         lines = rows.filter(pl.col(column).is_in(unknown))["source_line"]
         raise FileRefused(
-            f"unknown tier in {column}: {listed(unknown)} on line {listed(lines.tolisted())}; "
+            f"unknown tier in {column}: {listed(unknown)} on line {listed(lines.to_list())}; "
             f"known are {listed(tier.description for tier in Tier)}"
         )
     found = {tier for tier in tiers.values() if tier is not None}
@@ -139,7 +139,7 @@ def _venue_class(rows: pl.DataFrame, name: str) -> VenueClass:
 def _code_class(rows: pl.DataFrame) -> VenueClass | None:
     if "summaryTypeCode" not in rows.columns:
         return None
-    codes = rows["summaryTypeCode"].unique().sort().tolisted()
+    codes = rows["summaryTypeCode"].unique().sort().to_list()
     prefixes = {"ATS_W_": VenueClass.ATS, "OTC_W_": VenueClass.NON_ATS}
     found = {prefixes.get(code[:6]) for code in codes if code}
     if None in found or len(found) > 1:
@@ -169,7 +169,7 @@ def _monday_of(rows: pl.DataFrame, name: str) -> date | None:
         raise FileRefused(
             f"{name} is blank in {days.null_count()} rows, not in all; download it again"
         )
-    found = days.unique().sort().tolisted()
+    found = days.unique().sort().to_list()
     if len(found) > 1:
         raise FileRefused(f"{name} names several weeks: {listed(found)}; one file, one week")
     day: date = found[0]
@@ -215,7 +215,7 @@ def _require_published(rows: pl.DataFrame, week: date, tier: Tier) -> None:
     early = rows.filter(pl.col("lastUpdateDate") < published)
     if early.is_empty():
         return
-    first: date = early["lastUpdateDate"].tolisted()[0]
+    first: date = early["lastUpdateDate"].to_list()[0]
     likely = week_published_on(first, tier)
     hint = f"; that date is the publication day of week ending {likely}" if likely else ""
     raise FileRefused(

@@ -1,7 +1,7 @@
 """Row rules: which typed rows count as volume of a venue, and which are rejects.
 
-A row either passes all rules or becomes one reject with one primary reason; nothing is
-dropped. Frames hold the current captures of one week.
+A row either passes all rules or becomes one reject with one primary reason; none is lost. Frames
+have the current captures of one week. Does not belong here: what identifies a venue (`venue_id`).
 """
 
 from __future__ import annotations
@@ -20,29 +20,29 @@ _FIGURES = ("share_volume", "trade_count", "last_update_date")
 
 
 def split(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Part current raw rows of a week into (accepted, broken).
+    """Current raw rows of a week -> (accepted, broken).
 
     Both gain `tier_name` and `venue_id`. Accepted rows are in the order of `ORDER`; broken rows
     gain `reason`, `field` and `detail`. Heights add up to the input's.
     """
     judged = _judged(identified(rows))
-    unsound = judged["reason"].is_not_null()
-    broken = judged.filter(unsound)
-    # Files come in the order of tier and class, and their rows by symbol and venue: then a
-    # stable sort by symbol alone makes the whole order, in a quarter of the time.
-    sound = (judged.filter(~unsound) if broken.height else judged).sort(
+    is_broken = judged["reason"].is_not_null()
+    broken = judged.filter(is_broken)
+    # Files come in the order of tier and class, and their rows by symbol and venue. A stable sort
+    # by symbol alone then gives the full order in a quarter of the time.
+    sound = (judged.filter(~is_broken) if broken.height else judged).sort(
         ORDER[0], maintain_order=True
     )
     if not is_in_order(sound, ORDER, strictly=True):
-        alone, twins = _part_twins(sound)
-        settled, losers = _settle(twins)
+        repeated = sound.select(pl.len().over(ORDER) > 1).to_series()
+        settled, losers = _settle(sound.filter(repeated))
         broken = pl.concat([broken, losers])
-        sound = pl.concat([alone, settled]).sort(ORDER)
+        sound = pl.concat([sound.filter(~repeated), settled]).sort(ORDER)
     return sound.drop("reason", "field", "detail"), broken
 
 
 def _broken_rules() -> dict[RejectReason, tuple[pl.Expr, pl.Expr, pl.Expr]]:
-    """The rules of a single row, most telling first: (broken, field at fault, what was found)."""
+    """The rules of a single row, primary reason first: (broken, field, what was found)."""
     shares, trades = pl.col("share_volume"), pl.col("trade_count")
     summary = pl.col("summary_type")
     return {
@@ -72,9 +72,9 @@ def _broken_rules() -> dict[RejectReason, tuple[pl.Expr, pl.Expr, pl.Expr]]:
 
 
 def _judged(rows: pl.DataFrame) -> pl.DataFrame:
-    """Add the primary reason, its field, and all that was found; null for sound rows."""
+    """Add the primary reason, its field, and all that was found; null for accepted rows."""
     rules = _broken_rules()
-    told = [
+    details = [
         pl.when(broken).then(pl.format("{}: {}", pl.lit(reason.value), found))
         for reason, (broken, _, found) in rules.items()
     ]
@@ -88,51 +88,35 @@ def _judged(rows: pl.DataFrame) -> pl.DataFrame:
     bad = sound["reason"].is_not_null()
     if not bad.any():
         return sound
-    # The texts are written for broken rows only: there are few, and texts are dear.
+    # Texts cost much, so they are made for the few broken rows alone.
     worded = sound.filter(bad).with_columns(
-        field=pl.coalesce(fields), detail=pl.concat_str(told, separator="; ", ignore_nulls=True)
+        field=pl.coalesce(fields), detail=pl.concat_str(details, separator="; ", ignore_nulls=True)
     )
     return pl.concat([sound.filter(~bad), worded])
 
 
-def _part_twins(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Rows whose key stands once, and the others."""
-    repeated = pl.len().over(ORDER) > 1
-    flagged = rows.with_columns(_repeated=repeated)
-    return (
-        flagged.filter(~pl.col("_repeated")).drop("_repeated"),
-        flagged.filter(pl.col("_repeated")).drop("_repeated"),
-    )
-
-
 def _settle(twins: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Part rows that share a key into (kept, rejected).
+    """Rows that share a key -> (kept, rejected).
 
-    Rows of the same figures and update date are twins, whatever the blanks or names around
-    them: those after the first are duplicates. Of different figures the one with the
-    latest update date wins, and without a single latest none does.
+    Rows of the same figures and update date are duplicates, whatever else differs: the first is
+    kept. Of different figures the one with the latest update date is kept; if several have that
+    date, none is.
     """
-    order = twins.sort("source_file", "source_line")
-    first = pl.int_range(pl.len()).over([*ORDER, *_FIGURES]) == 0
-    newest = pl.col("last_update_date").max().over(ORDER)
-    distinct = order.with_columns(_first=first)
-    duplicates = distinct.filter(~pl.col("_first"))
-    rivals = distinct.filter("_first").with_columns(_newest=pl.col("last_update_date") == newest)
-    alone_newest = pl.col("_newest") & (pl.col("_newest").sum().over(ORDER) == 1)
-    rivals = rivals.with_columns(_wins=alone_newest)
-    settled = rivals.filter("_wins").drop("_first", "_newest", "_wins")
-    losers = pl.concat(
-        [
-            duplicates.drop("_first").with_columns(
-                reason=pl.lit(RejectReason.DUPLICATE_ROW.value),
-                detail=pl.lit("the same figures stand before"),
+    ordered = twins.sort("source_file", "source_line")
+    first = ordered.select(pl.int_range(pl.len()).over([*ORDER, *_FIGURES]) == 0).to_series()
+    newest = pl.col("last_update_date") == pl.col("last_update_date").max().over(ORDER)
+    rivals = ordered.filter(first).with_columns(_newest=newest)
+    wins = rivals.select(pl.col("_newest") & (pl.col("_newest").sum().over(ORDER) == 1)).to_series()
+    rivals = rivals.drop("_newest")
+    losers = [
+        rows.with_columns(reason=pl.lit(reason.value), detail=pl.lit(detail))
+        for rows, reason, detail in (
+            (ordered.filter(~first), RejectReason.DUPLICATE_ROW, "the same figures stand before"),
+            (
+                rivals.filter(~wins),
+                RejectReason.CONFLICTING_KEY,
+                "the same key has other figures",
             ),
-            rivals.filter(~pl.col("_wins"))
-            .drop("_first", "_newest", "_wins")
-            .with_columns(
-                reason=pl.lit(RejectReason.CONFLICTING_KEY.value),
-                detail=pl.lit("the same key has other figures"),
-            ),
-        ]
-    )
-    return settled, losers
+        )
+    ]
+    return rivals.filter(wins), pl.concat(losers)
