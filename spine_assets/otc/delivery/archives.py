@@ -52,7 +52,10 @@ def read_contents(
     """
     suffix = path.suffix.lower()
     with path.open("rb") as stream:
-        _require_size(stream, MAX_ARCHIVE_BYTES if suffix == ".zip" else MAX_CONTENT_BYTES)
+        most = MAX_ARCHIVE_BYTES if suffix == ".zip" else MAX_CONTENT_BYTES
+        size = os.fstat(stream.fileno()).st_size
+        if size > most:
+            raise _too_large(most, size)
         if suffix == ".zip":
             yield from _read_zip(stream, only)
         elif suffix == ".gz":
@@ -65,13 +68,6 @@ def read_contents(
                 ) from error
         else:
             yield None, _read_plain(stream)
-
-
-def _require_size(stream: IO[bytes], most: int) -> None:
-    """Refuse by the size that the file system reports, before anything is read."""
-    size = os.fstat(stream.fileno()).st_size
-    if size > most:
-        raise _too_large(most, size)
 
 
 def _too_large(most: int, size: int | None = None) -> FileRefused:

@@ -114,7 +114,20 @@ def opened(content: bytes) -> tuple[bytes, int, tuple[str, ...], bytes]:
         FileRefused: it has no header of this feed.
     """
     text = _with_plain_line_ends(content.removeprefix(BOM))
-    return text, *_read_header(text)
+    stripped = text.lstrip(b" \t\r\n")
+    if not stripped:
+        raise FileRefused("the file is empty; download it again")
+    if stripped[:1] == b"<":
+        raise FileRefused("this is an HTML or XML page, not a data file; download it again")
+    lead = text[: len(text) - len(stripped)].count(b"\n")
+    line, _, body = stripped.partition(b"\n")
+    if len(line) > MAX_HEADER_BYTES:
+        raise FileRefused(
+            f"the first line has {len(line):,} bytes and is no header of FINRA; download it again"
+        )
+    names = tuple(name.strip() for name in line.decode("utf-8", "replace").split(SEPARATOR))
+    _check_header(names)
+    return text, lead, names, body
 
 
 def _require_bounded(content: bytes, lines: int) -> None:
@@ -146,24 +159,6 @@ def _with_plain_line_ends(content: bytes) -> bytes:
     if text.endswith(b"\r") and text != b"\r" and not text.endswith(b"\n\r"):
         return text[:-1]
     return text
-
-
-def _read_header(text: bytes) -> tuple[int, tuple[str, ...], bytes]:
-    """Blank lines before the header, its column names, and what follows it."""
-    stripped = text.lstrip(b" \t\r\n")
-    if not stripped:
-        raise FileRefused("the file is empty; download it again")
-    if stripped[:1] == b"<":
-        raise FileRefused("this is an HTML or XML page, not a data file; download it again")
-    lead = text[: len(text) - len(stripped)].count(b"\n")
-    line, _, body = stripped.partition(b"\n")
-    if len(line) > MAX_HEADER_BYTES:
-        raise FileRefused(
-            f"the first line has {len(line):,} bytes and is no header of FINRA; download it again"
-        )
-    names = tuple(name.strip() for name in line.decode("utf-8", "replace").split(SEPARATOR))
-    _check_header(names)
-    return lead, names, body
 
 
 def _check_header(names: tuple[str, ...]) -> None:

@@ -26,7 +26,7 @@ _LOG = logging.getLogger(__name__)
 
 
 def load(path: Path) -> dict[str, dict[str, Any]]:
-    """The valid entries of the index."""
+    """The entries of the index; none if it is missing, damaged or of another version."""
     try:
         stored = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError):
@@ -34,32 +34,14 @@ def load(path: Path) -> dict[str, dict[str, Any]]:
     if not isinstance(stored, dict) or stored.get("version") != _VERSION:
         return {}
     files = stored.get("files")
-    # A changed digit may leave a valid entry with another week or hash.
-    if not isinstance(files, dict) or stored.get("digest") != _digest(files):
-        return {}
-    return {k: v for k, v in files.items() if _is_valid(v)}
+    # What has the checksum was written by `save`, so entries need no check of their own.
+    intact = isinstance(files, dict) and stored.get("digest") == _digest(files)
+    return files if intact else {}
 
 
 def _digest(files: dict[str, Any]) -> str:
     """The checksum of all entries."""
     return hashlib.sha256(json.dumps(files, default=str).encode()).hexdigest()
-
-
-def _is_valid(entry: Any) -> bool:
-    """Whether an index entry has all that is read from it."""
-    try:
-        return bool(
-            isinstance(entry["size"], int)
-            and isinstance(entry["mtime_ns"], int)
-            and isinstance(entry["examined_on"], str)
-            and all(
-                isinstance(content.get("refused"), str)
-                or (isinstance(content["sha256"], str) and placement_of(content["placement"]))
-                for content in entry["contents"]
-            )
-        )
-    except (AttributeError, KeyError, TypeError, ValueError):
-        return False
 
 
 def placement_of(stored: dict[str, Any]) -> Placement:

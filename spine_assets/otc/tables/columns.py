@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from spine_assets.core.tables import Column, Type
-from spine_assets.core.weeks import Tier, VenueClass
+from spine_assets.core.weeks import SESSIONS, Tier, VenueClass
 
 _LEAST_SHARES = 0  # a volume below it is a reject, never a row
 _HHI_CEILING = 1 + 1e-12  # sums of squared fractions may exceed 1 by rounding
@@ -67,18 +69,6 @@ def _hhi(name: str, description: str) -> Column:
     return Column(name, Type.RATIO, description, "0-1", nullable=True, ge=0, le=_HHI_CEILING)
 
 
-def average_trade_size() -> Column:
-    """Shares per trade; null when there is no trade."""
-    return Column(
-        "avg_trade_size",
-        Type.RATIO,
-        "Shares per trade, null without trades",
-        "shares/trade",
-        nullable=True,
-        ge=0,
-    )
-
-
 def rank(name: str, description: str) -> Column:
     """A rank, 1 = first; null for what has none."""
     return Column(name, Type.COUNT, description, nullable=True, ge=1)
@@ -99,21 +89,28 @@ def change(name: str, description: str, unit: str = "percent") -> Column:
     return Column(name, Type.RATIO, description, unit, nullable=True)
 
 
-def trading_days(name: str = "trading_days", *, nullable: bool = False) -> Column:
-    """Days of a week on which the exchanges were open."""
-    return Column(
-        name,
-        Type.COUNT,
-        "Days of the week on which the New York exchanges were open, 5 but for holidays"
-        if name == "trading_days"
-        else "The same of the prior week",
-        "days",
-        nullable=nullable,
-        ge=0,
-        le=5,  # Monday to Friday
-    )
-
-
+TRADING_DAYS = Column(
+    "trading_days",
+    Type.COUNT,
+    f"Days of the week on which the New York exchanges were open, {SESSIONS} but for holidays",
+    "days",
+    ge=0,
+    le=SESSIONS,
+)
+PRIOR_TRADING_DAYS = replace(
+    TRADING_DAYS,
+    name="prior_trading_days",
+    description="The same of the prior week",
+    nullable=True,
+)
+AVG_TRADE_SIZE = Column(
+    "avg_trade_size",
+    Type.RATIO,
+    "Shares per trade, null without trades",
+    "shares/trade",
+    nullable=True,
+    ge=0,
+)
 VENUE_COUNT = Column(
     "venue_count", Type.COUNT, "Identified venues, bucket not counted", "venues", ge=0
 )

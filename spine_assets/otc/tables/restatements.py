@@ -1,7 +1,7 @@
-"""`otc_restatements`: what FINRA restated, and what persons chose, as rows that can be queried.
+"""`otc_restatements`: what FINRA restated, and what persons pinned, as rows that can be queried.
 
-Belongs here: the declaration. The rows are made in `otc.restatement_rows`; how two captures are
-compared stands in `otc.corrections`, and what is checked in `otc.restatement_checks`.
+Belongs here: the declaration. The rows are made in `build.restatement_rows`, two captures are
+compared in `build.corrections`, and the checks are in `checks.restatements`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _SHARES = (("otc_raw", "share_volume"), ("otc_raw", "capture_id"))
 
 TABLE = Table(
     name="otc_restatements",
-    description="Each time another capture of a tier and class came to count, by its later update "
+    description="Each time another capture of a tier and class became current, by its later update "
     "or by a pin: what that changed in the rows of otc_venue_volume. A week that was never "
     "restated has none. `spine diff WEEK` lists the rows.",
     grain="one step by which a capture displaced another: week x tier x venue class x step",
@@ -45,15 +45,15 @@ TABLE = Table(
         c.TIER,
         c.VENUE_CLASS,
         Column("step", Type.COUNT, "1 = the first of its week, tier and class", ge=1),
-        Column("from_capture_id", Type.TEXT, "The capture that counted until then"),
-        Column("to_capture_id", Type.TEXT, "The capture that counts from then on"),
+        Column("from_capture_id", Type.TEXT, "The capture that was current until then"),
+        Column("to_capture_id", Type.TEXT, "The capture that is current from then on"),
         _time("captured_from", "When the earlier one was captured"),
         _time("captured_to", "When the later one was captured"),
         _time("displaced_at", "When the one displaced the other: a capture or a pin"),
         _rows("rows_before", "Rows of otc_venue_volume until then"),
         _rows("rows_after", "Rows of otc_venue_volume from then on"),
         _rows("rows_added", "Rows that were not there before"),
-        _rows("rows_removed", "Rows that are gone"),
+        _rows("rows_removed", "Rows that are no longer there"),
         _rows("rows_changed", "Rows with other shares or trades"),
         _rows("rows_relabelled", "Rows with the same figures and another name or update date"),
         c.shares("shares_before", f"Shares until then; {_BEYOND}", nullable=True),
@@ -66,9 +66,7 @@ TABLE = Table(
             nullable=True,
             ge=-100,
         ),
-        Column(
-            "last_update_date", Type.DATE, "Latest update by FINRA in the capture that counts then"
-        ),
+        Column("last_update_date", Type.DATE, "Latest update by FINRA in the later capture"),
         c.BUILD_ID,
     ),
     checks=(

@@ -108,15 +108,12 @@ def _settle(twins: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     rivals = ordered.filter(first).with_columns(_newest=newest)
     wins = rivals.select(pl.col("_newest") & (pl.col("_newest").sum().over(ORDER) == 1)).to_series()
     rivals = rivals.drop("_newest")
-    losers = [
-        rows.with_columns(reason=pl.lit(reason.value), detail=pl.lit(detail))
-        for rows, reason, detail in (
-            (ordered.filter(~first), RejectReason.DUPLICATE_ROW, "the same figures stand before"),
-            (
-                rivals.filter(~wins),
-                RejectReason.CONFLICTING_KEY,
-                "the same key has other figures",
-            ),
-        )
-    ]
-    return rivals.filter(wins), pl.concat(losers)
+    duplicates = ordered.filter(~first).with_columns(
+        reason=pl.lit(RejectReason.DUPLICATE_ROW.value),
+        detail=pl.lit("the same figures stand before"),
+    )
+    conflicting = rivals.filter(~wins).with_columns(
+        reason=pl.lit(RejectReason.CONFLICTING_KEY.value),
+        detail=pl.lit("the same key has other figures"),
+    )
+    return rivals.filter(wins), pl.concat([duplicates, conflicting])

@@ -36,7 +36,7 @@ TABLE = Table(
         c.shares("total_volume", "Shares over all venues, bucket included"),
         c.trades("total_trades", "Trades over all venues, bucket included"),
         c.VENUE_COUNT,
-        c.average_trade_size(),
+        c.AVG_TRADE_SIZE,
         c.shares(
             "ats_volume",
             "Shares on alternative trading systems; 0 also where no ATS file of the tier is loaded",

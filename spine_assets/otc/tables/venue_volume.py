@@ -29,7 +29,7 @@ TABLE = Table(
         c.ISSUE_NAME,
         c.shares("share_volume", "Shares executed by the venue in the week"),
         c.trades("trade_count", "Trades executed by the venue in the week"),
-        c.average_trade_size(),
+        c.AVG_TRADE_SIZE,
         c.LAST_UPDATE_DATE,
         c.RECORD_HASH,
         c.BUILD_ID,
@@ -43,16 +43,16 @@ TABLE = Table(
             "volumes",
             "No row has zero volume, volume without trades, or an outlying trade size.",
             remedy="`spine anomalies --week WEEK` shows the rows, which are in the tables as "
-            "delivered: leave them out of a question that they would bend. "
+            "delivered: leave them out of a query that they would distort. "
             "`spine fetch --week WEEK --recheck` asks whether FINRA has corrected them.",
         ),
         Check(
             "continuity",
             "Against the nearest earlier week within four, like tiers and classes only: not "
             "over 20% fewer venues, no volume swing over 50%.",
-            remedy="`spine captures --week WEEK` tells the rows of each tier and class: compare "
-            "them with the week before. Where a file is cut, `spine fetch --week WEEK --recheck` "
-            "or a new download mends it; after a week with a holiday there is nothing to do.",
+            remedy="`spine captures --week WEEK` shows the rows of each tier and class: compare "
+            "them with the week before. If a file is cut, `spine fetch --week WEEK --recheck` "
+            "or a new download replaces it; after a week with a holiday there is nothing to do.",
             compares_weeks=True,
         ),
     ),
@@ -98,7 +98,7 @@ def build(accepted: pl.DataFrame, build_id: str) -> pl.DataFrame:
         avg_trade_size=average_trade_size("share_volume", "trade_count"),
         capture_id=pl.lit(build_id),
     )
-    return conform(frame, TABLE, ordered=True)  # as `row_rules.split` leaves them
+    return conform(frame, TABLE, ordered=True)  # the order of `row_rules.split`
 
 
 def average_trade_size(shares: str, trades: str) -> pl.Expr:

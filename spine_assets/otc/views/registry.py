@@ -22,7 +22,7 @@ CALENDAR = View(
     deps=(),
     columns=(
         c.WEEK_ENDING,
-        c.trading_days(),
+        c.TRADING_DAYS,
         Column("holidays", Type.TEXT, "Why days are missing, null of a full week", nullable=True),
     ),
     by_week=False,

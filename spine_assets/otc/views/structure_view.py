@@ -75,8 +75,8 @@ STRUCTURE = View(
         c.percentage("single_venue_symbols_pct", "Symbols with exactly one identified venue"),
         c.TOP_MPID,
         c.TOP_SHARE,
-        c.average_trade_size(),
-        c.trading_days(),
+        c.AVG_TRADE_SIZE,
+        c.TRADING_DAYS,
         c.IS_COMPLETE,
     ),
     formulas={

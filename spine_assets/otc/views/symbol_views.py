@@ -1,8 +1,8 @@
 """Views of symbols over the weeks: `otc_symbol_trend` and `otc_movers`.
 
 Absence is not zero: a symbol without a row in a loaded week has no figure there, and a week that
-is not loaded is a gap. Both are told, neither is filled. Weeks are compared where the same
-classes (ATS, NON_ATS) of the tier are loaded in both.
+is not loaded is a gap. The views show both and fill neither. Weeks are compared if the same classes
+(ATS, NON_ATS) of the tier are loaded in both.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ TREND = View(
         ),
         Column("absent_weeks", Type.DATE_LIST, "Weeks that are loaded without a row of the symbol"),
         Column("holiday_weeks", Type.DATE_LIST, "Weeks of the window of fewer than 5 trading days"),
-        c.trading_days(),
+        c.TRADING_DAYS,
         c.IS_COMPLETE,
     ),
     formulas={
@@ -127,8 +127,8 @@ MOVERS = View(
             "1 = largest change, up or down, of the week and tier, ties share a rank (1-1-3); "
             "null without a change",
         ),
-        c.trading_days(),
-        c.trading_days("prior_trading_days", nullable=True),
+        c.TRADING_DAYS,
+        c.PRIOR_TRADING_DAYS,
         c.change(
             "volume_change_per_day_pct",
             "Change of the volume a trading day, so that a holiday is no fall; null of 0",

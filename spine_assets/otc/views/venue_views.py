@@ -57,7 +57,7 @@ TREND = View(
         c.percentage("avg_6w_class_share_pct", "Mean of class_share_pct over the weeks with a row"),
         _is_new("No row in the prior week; null where that is not comparable"),
         c.IS_COMPARABLE,
-        c.trading_days(),
+        c.TRADING_DAYS,
         c.IS_COMPLETE,
     ),
     formulas={
@@ -115,7 +115,7 @@ TIER_SHARE = View(
             "1 = largest share_volume of its class in the tier, ties share a rank (1-1-3); null "
             "for the bucket",
         ),
-        c.average_trade_size(),
+        c.AVG_TRADE_SIZE,
         Column(
             "prior_week_ending",
             Type.DATE,
@@ -133,7 +133,7 @@ TIER_SHARE = View(
         _RANK_CHANGE,
         _is_new("No row in the prior week; null where there is none"),
         Column("is_comparable", Type.FLAG, "There is a prior week of this class of the tier"),
-        c.trading_days(),
+        c.TRADING_DAYS,
         c.IS_COMPLETE,
     ),
     formulas={

@@ -24,7 +24,7 @@ loaded AS (
 scopes AS (
     SELECT week_ending, tier, classes FROM loaded
     UNION ALL
-    -- A class that one tier lacks is not that of the whole.
+    -- Classes that every loaded tier has.
     SELECT
         week_ending,
         'ALL' AS tier,
@@ -69,7 +69,7 @@ totals AS (
     GROUP BY week_ending, tier
 ),
 
-whole AS (
+by_symbol AS (
     SELECT week_ending, symbol, count(*) AS tier_count, max(venue_count) AS venue_count
     FROM otc_symbol_summary
     WHERE week_ending BETWEEN first_week::DATE AND last_week::DATE
@@ -83,7 +83,7 @@ shared AS (
         symbol,
         count(DISTINCT mpid) FILTER (mpid <> 'DE_MINIMIS') AS venue_count
     FROM otc_venue_volume
-    SEMI JOIN (FROM whole WHERE tier_count > 1) USING (week_ending, symbol)
+    SEMI JOIN (FROM by_symbol WHERE tier_count > 1) USING (week_ending, symbol)
     WHERE week_ending BETWEEN first_week::DATE AND last_week::DATE
     GROUP BY week_ending, symbol
 ),
@@ -93,8 +93,8 @@ issues AS (
     FROM otc_symbol_summary
     WHERE week_ending BETWEEN first_week::DATE AND last_week::DATE
     UNION ALL
-    SELECT week_ending, 'ALL' AS tier, coalesce(shared.venue_count, whole.venue_count)
-    FROM whole
+    SELECT week_ending, 'ALL' AS tier, coalesce(shared.venue_count, by_symbol.venue_count)
+    FROM by_symbol
     LEFT JOIN shared USING (week_ending, symbol)
 ),
 
