@@ -64,7 +64,7 @@ def test_a_week_column_must_agree_over_all_rows() -> None:
     file = parsed(f"{line('A')}|2025-11-10", f"{line('B')}|2025-11-17", header=header)
     assert "several weeks" in refusal(file)
     file = parsed(f"{line('A')}|2025-11-10", f"{line('B')}|", header=header)
-    assert "blank in 1 rows but not in all" in refusal(file)
+    assert "blank in 1 rows, not in all" in refusal(file)
 
 
 def test_a_week_column_must_be_a_monday() -> None:

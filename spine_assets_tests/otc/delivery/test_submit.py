@@ -102,7 +102,7 @@ def test_a_name_that_is_never_looked_at_is_not_taken(house: House, file: Path) -
     for name in ("_otc.csv", "otc.xlsx"):
         renamed = file.with_name(name)
         renamed.write_bytes(GOOD)
-        with pytest.raises(FileRefused, match="no name that is looked at"):
+        with pytest.raises(FileRefused, match="would be ignored in the landing folder"):
             submit(renamed, house.landing, Asserted(WEEK))
 
 
