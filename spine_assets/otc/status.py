@@ -120,7 +120,8 @@ def _week(week: date, lake: Lake, deliveries: list[Delivery], today: date) -> We
     if pending and tables[raw.TABLE.name] is Freshness.FRESH:
         stale = {Freshness.FRESH: Freshness.STALE}
         tables = {name: stale.get(state, state) for name, state in tables.items()}
-    return WeekStatus(week, _tiers(week, stored, pending, today), tables)
+    tiers = {tier: _tier(tier, week, stored, pending, today) for tier in Tier}
+    return WeekStatus(week, tiers, tables)
 
 
 def tiers_of(
@@ -128,12 +129,7 @@ def tiers_of(
 ) -> dict[Tier, TierStatus]:
     """How far each tier of a week has come, by its captures and deliveries."""
     stored = list(known.captures)
-    return _tiers(week, stored, intake.uncaptured(landing.of_week(week), stored), today)
-
-
-def _tiers(
-    week: date, stored: list[Capture], pending: list[Delivery], today: date
-) -> dict[Tier, TierStatus]:
+    pending = intake.uncaptured(landing.of_week(week), stored)
     return {tier: _tier(tier, week, stored, pending, today) for tier in Tier}
 
 

@@ -86,11 +86,9 @@ def of_lines(
 def _summary(lake: Lake, week: date, row: _Row, lines: Sequence[Line]) -> Contribution:
     same = (pl.col("symbol") == row["symbol"]) & (pl.col("tier") == row["tier"])
     venues = _stored(lake, venue_volume.TABLE.name, week, same)
-    total = exact_total(item["share_volume"] for item in venues)
-    agrees = total == row["total_volume"]
-    return _figure(
-        symbol_summary.TABLE.name, row, "total_volume", _counted(lines, row, "tier"), agrees
-    )
+    agrees = exact_total(item["share_volume"] for item in venues) == row["total_volume"]
+    parts = _counted(lines, row, "tier")
+    return _figure(symbol_summary.TABLE.name, row, "total_volume", parts, agrees)
 
 
 def _venue_row(row: _Row, lines: Sequence[Line]) -> Contribution:
