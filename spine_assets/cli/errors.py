@@ -21,7 +21,7 @@ from spine_assets.core.weeks import WeekError
 from spine_assets.finra.errors import FinraError
 from spine_assets.lake import opening as lakes
 from spine_assets.lake.base import Lake, LakeError
-from spine_assets.otc.delivery.file_format import FileRefused
+from spine_assets.otc.delivery.reasons import FileRefused
 from spine_assets.otc.past.as_of import NotKnown
 from spine_assets.pipelines.catalog import CannotLaunch
 from spine_assets.pipelines.steps.registry import EngineNotUsable

@@ -1,8 +1,8 @@
 """How a view on the tables is declared.
 
 A view holds no rows: it is computed from the tables when it is queried. Belongs here: the shape of
-a declaration. The declarations are in `otc/views/`, with the SELECT of each in the file of its name
-in `otc/views/sql/`; `warehouse.views` makes the DDL.
+a declaration. The declarations and their SELECTs are in `otc/views/`; `warehouse.views` makes the
+DDL.
 """
 
 from __future__ import annotations

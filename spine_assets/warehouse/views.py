@@ -10,19 +10,18 @@ from __future__ import annotations
 import glob
 import re
 from collections.abc import Collection
-from importlib import resources
 
 from spine_assets.core.sql import identifier, literal, without_rows
 from spine_assets.core.tables import Table
 from spine_assets.core.views import View
 from spine_assets.lake.base import Lake
 from spine_assets.otc.captures import pins
-from spine_assets.otc.tables import raw, venue_volume
+from spine_assets.otc.tables import raw
 from spine_assets.otc.tables.registry import TABLES
-from spine_assets.otc.views.registry import VIEWS
+from spine_assets.otc.views.registry import VIEWS, statements_in
 
 _AS_DELIVERED = "views"  # the file of views on `otc_raw` and `otc_pins`
-_LOADED = "otc_loaded_in"
+_SHARED = ("hhi", "otc_loaded_in")  # files of macros that the declared views use
 _TRACED = "trace"  # the file of the macros that lead from a number to its lines
 # The macros start at the first day, which DuckDB's dates allow by some million years.
 _EVER = "DATE '0001-01-01', DATE '9999-12-31'"
@@ -82,27 +81,27 @@ def derived_views(tables: Collection[str], *, analysis: bool = True) -> list[str
     """Statements of the views and macros on these tables; what needs another is left out."""
     known, statements = {*tables}, []
     if {raw.TABLE.name, pins.TABLE.name} <= known:
-        statements += _split(_AS_DELIVERED)
+        statements += statements_in(_AS_DELIVERED)
     if not analysis:
         return statements
-    if venue_volume.TABLE.name in known:
-        statements.append(_sql(_LOADED))
+    macros = [macro for name in _SHARED for macro in statements_in(name)]
+    statements += [macro for macro in macros if _tables_in(macro) <= known]
     for declared in VIEWS:
         if known >= {*declared.deps}:
-            statements += _declared(declared)
+            statements += _declared(declared, *statements_in(declared.name))
             known.add(declared.name)
-    return statements + [macro for macro in _split(_TRACED) if _tables_in(macro) <= known]
+    return statements + [macro for macro in statements_in(_TRACED) if _tables_in(macro) <= known]
 
 
-def _declared(view: View) -> list[str]:
-    """DDL of a view; what it reads must exist.
+def _declared(view: View, select: str) -> list[str]:
+    """DDL of a view over its SELECT; what it reads must exist.
 
     DuckDB resolves what a view reads when it is made, which takes some milliseconds. So the two
     views are made over a macro without rows, which the real one then replaces.
     """
     if not view.by_week:
         return [
-            f"CREATE OR REPLACE VIEW {view.name} AS {_sql(view.name)}",
+            f"CREATE OR REPLACE VIEW {view.name} AS {select}",
             _comment("VIEW", view.name, view.grain),
         ]
     weeks = "all weeks; is_complete marks those with all three tiers"
@@ -111,7 +110,7 @@ def _declared(view: View) -> list[str]:
         f"{macro} {without_rows(view.columns)}",
         f"CREATE OR REPLACE VIEW {view.every_week} AS FROM {view.macro}({_EVER})",
         f"CREATE OR REPLACE VIEW {view.name} AS FROM {view.every_week} WHERE is_complete",
-        f"{macro} {_sql(view.name)}",
+        f"{macro} {select}",
         _comment("MACRO TABLE", view.macro, f"{view.grain}; Fridays, both included; {weeks}"),
         _comment("VIEW", view.every_week, f"{view.grain}; {weeks}"),
         _comment(
@@ -123,21 +122,8 @@ def _declared(view: View) -> list[str]:
     ]
 
 
-def _sql(name: str) -> str:
-    """The text of a file in `otc/views/sql/`."""
-    text = (
-        resources.files("spine_assets.otc.views").joinpath("sql", f"{name}.sql").read_text("utf-8")
-    )
-    return text.strip().removesuffix(";")
-
-
 def _comment(kind: str, name: str, text: str) -> str:
     return f"COMMENT ON {kind} {name} IS {literal(text)}"
-
-
-def _split(name: str) -> list[str]:
-    """Statements of a file in `otc/views/sql/`."""
-    return [statement.strip() for statement in _sql(name).split(";\n")]
 
 
 def _tables_in(statement: str) -> set[str]:

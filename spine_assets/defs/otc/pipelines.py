@@ -9,7 +9,7 @@ from spine_assets.core.settings import load_settings
 from spine_assets.core.weeks import stretches
 from spine_assets.defs.otc.jobs import METRICS, NORMALIZED, SUMMARIZED
 from spine_assets.lake.opening import open_lake
-from spine_assets.otc.delivery.submit import Asserted, hand_in
+from spine_assets.otc.delivery.submit import Asserted, submit
 from spine_assets.pipelines.catalog import Kind, Parameter, Pipeline, Plan, RunPlan
 from spine_assets.pipelines.weeks_to_build import stale_weeks
 from spine_assets.report import NAME as REPORT
@@ -56,7 +56,7 @@ def _of_behind(tables: Collection[str]) -> Any:
 def _handed_in(values: Mapping[str, Any], dry_run: bool) -> tuple[list[Any], list[str]]:
     asserted = Asserted(values.get("week_ending"), values["tier"], values["venue_class"])
     landing = load_settings().landing_path
-    done = hand_in(values["file_path"], landing, asserted, dry_run=dry_run)
+    done = submit(values["file_path"], landing, asserted, dry_run=dry_run)
     where = done.path.relative_to(landing.resolve())
     said = f"{'would copy' if dry_run else 'copied'}" if done.copied else "stands already"
     return done.weeks, [f"{said}: {where}"]

@@ -12,9 +12,9 @@ from spine_assets.lake.base import Lake
 from spine_assets.otc.captures import storage as captures
 from spine_assets.otc.captures.model import Capture, CapturedFrames
 from spine_assets.otc.delivery.deliveries import Delivery, Unusable, read_parsed
-from spine_assets.otc.delivery.file_format import FileRefused
 from spine_assets.otc.delivery.placement import WeekSource
-from spine_assets.otc.tables import raw
+from spine_assets.otc.delivery.reasons import FileRefused
+from spine_assets.otc.tables.venue_id import participant
 
 # A correction changes few figures; another week's file has nearly none in common.
 _MOST_OF_SHARED = 0.5
@@ -123,10 +123,10 @@ def _with_certain_week(
 
 
 def _alike(rows: pl.DataFrame, others: pl.DataFrame) -> tuple[int, int]:
-    """How many symbols and venues two files share, and how many with the same figures."""
-    key, figures = ["symbol", "venue"], ["share_volume", "trade_count"]
+    """How many symbols and participants two files share, and how many with the same figures."""
+    key, figures = ["symbol", "participant"], ["share_volume", "trade_count"]
     one, other = (
-        frame.select("symbol", *figures, venue=raw.participant()).unique()
+        frame.select("symbol", *figures, participant=participant()).unique()
         for frame in (rows, others)
     )
     shared = one.join(other, on=key, how="semi").height

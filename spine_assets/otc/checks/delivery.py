@@ -15,7 +15,7 @@ from spine_assets.otc.captures.model import Capture, TierClass
 from spine_assets.otc.checks import context as checking
 from spine_assets.otc.checks.context import CheckContext
 from spine_assets.otc.state.results import CheckResult, Severity
-from spine_assets.otc.tables import raw
+from spine_assets.otc.tables.venue_id import participant
 
 _LEAST_PART_OF_RECENT = 0.5  # a file with fewer rows than half the recent weeks' looks cut
 # A correction changes single rows; one that lacks a tenth of them is more likely cut.
@@ -130,12 +130,12 @@ def _rows_lost(context: CheckContext, capture: Capture) -> str | None:
 
 
 def _row_keys(context: CheckContext, capture: Capture) -> pl.DataFrame:
-    """Symbol and venue of each row of a capture, however the venue is called now."""
+    """Symbol and participant, as delivered, of each row of a capture."""
     captured = {item.capture.capture_id: item.rows for item in context.inputs.captured}
     rows = captured.get(capture.capture_id)
     if rows is None:
         rows = context.run.lake.read(captures.raw_path(context.run.lake, capture))
-    return rows.select("symbol", venue=raw.participant()).unique()
+    return rows.select("symbol", participant=participant()).unique()
 
 
 def _recent(context: CheckContext) -> list[dict[TierClass, Capture]]:

@@ -15,7 +15,7 @@ from spine_assets.otc.tables import (
 )
 
 _MODULES = (raw, rejects, venue_volume, symbol_summary, venue_share, restatements)
-"""A new table is a module with its declaration and builder, and a name here (`otc.building`)."""
+"""A new table is a module with its declaration and builder, and a name here (`build.builders`)."""
 
 TABLES: tuple[Table, ...] = tuple(module.TABLE for module in _MODULES)
 
@@ -33,11 +33,8 @@ def source_of(name: str) -> Path:
 
 def upstream(name: str) -> list[str]:
     """Names of all tables that `name` is made from, directly or not, in build order."""
-    wanted: set[str] = set()
-    todo = [name]
-    while todo:
-        for dep in table(todo.pop()).deps:
-            if dep not in wanted:
-                wanted.add(dep)
-                todo.append(dep)
+    wanted = {*table(name).deps}
+    for found in reversed(TABLES):
+        if found.name in wanted:
+            wanted |= {*found.deps}
     return [found.name for found in TABLES if found.name in wanted]
