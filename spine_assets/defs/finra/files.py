@@ -11,6 +11,7 @@ from datetime import date
 import dagster as dg
 
 from spine_assets.core.settings import load_finra_settings, load_settings
+from spine_assets.core.tags import AssetGroup
 from spine_assets.core.weeks import Tier
 from spine_assets.defs.finra.resource import Finra
 from spine_assets.defs.otc.specs import FETCHED
@@ -20,7 +21,6 @@ from spine_assets.orchestration.asset_specs import OWNER
 from spine_assets.orchestration.partitions import WEEKS
 from spine_assets.orchestration.run_config import LOGGED
 
-GROUP = "finra"
 MAX_RETRIES = 2
 FIRST_WAIT_SECONDS = 60  # the client itself waited for minutes; then twice as long
 
@@ -39,7 +39,7 @@ class FetchConfig(dg.Config):
         dg.AssetSpec(
             FETCHED,
             partitions_def=WEEKS,
-            group_name=GROUP,
+            group_name=AssetGroup.FINRA.value,
             kinds={"api", "file"},
             owners=[OWNER],
             description="A week's answers of FINRA's query API, as files in the landing folder. "

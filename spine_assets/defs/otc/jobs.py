@@ -2,18 +2,20 @@
 
 import dagster as dg
 
-from spine_assets.defs.otc.specs import GROUP
+from spine_assets.core.tables import BuildStage
+from spine_assets.core.tags import AssetGroup
 from spine_assets.orchestration.run_config import LOGGED
+from spine_assets.otc.tables.registry import names_of
 from spine_assets.report import NAME as REPORT
 
-INGESTED = ("otc_raw",)
-NORMALIZED = ("otc_rejects", "otc_venue_volume")
-SUMMARIZED = ("otc_symbol_summary", "otc_venue_share", "otc_restatements")
+INGESTED = names_of(BuildStage.INGEST)
+NORMALIZED = names_of(BuildStage.NORMALIZE)
+SUMMARIZED = names_of(BuildStage.SUMMARIZE)
 METRICS = (*NORMALIZED, *SUMMARIZED, REPORT)
 
 otc_weekly_job = dg.define_asset_job(
     "otc_weekly",
-    selection=dg.AssetSelection.groups(GROUP),
+    selection=dg.AssetSelection.groups(AssetGroup.OTC.value),
     config=LOGGED,
     description="All tables of the OTC domain and the report, for one week or a range of weeks.",
 )
@@ -33,7 +35,7 @@ otc_summarize_job = dg.define_asset_job(
     "otc_summarize",
     selection=dg.AssetSelection.assets(*SUMMARIZED),
     config=LOGGED,
-    description="Symbol summaries, venue shares and restatements of a week.",
+    description=f"The summaries of a week: {', '.join(SUMMARIZED)}.",
 )
 compute_otc_metrics_job = dg.define_asset_job(
     "compute_otc_metrics",

@@ -9,6 +9,7 @@ import dagster as dg
 
 from spine_assets import report
 from spine_assets.core.tables import Table
+from spine_assets.core.tags import AssetGroup
 from spine_assets.core.views import View
 from spine_assets.orchestration.asset_specs import (
     OWNER,
@@ -24,8 +25,6 @@ from spine_assets.otc.views.registry import VIEWS
 from spine_assets.report import building
 from spine_assets.report.stored import VERSION
 
-GROUP = "otc"
-ANALYSIS = "analysis"
 FILES = "finra_otc_files"
 FETCHED = "finra_weekly_files"
 
@@ -37,7 +36,7 @@ def files_spec() -> dg.AssetSpec:
         description="FINRA weekly OTC Transparency files in the landing folder (pipe-delimited "
         "text, also .gz and .zip). Never modified.\n\n**Grain:** one file a week, tier and class; "
         "one line a symbol and venue, with shares and trades of the week.",
-        group_name="landing",
+        group_name=AssetGroup.LANDING.value,
         kinds={"file"},
         owners=[OWNER],
         metadata={"source": dg.MetadataValue.url("https://otctransparency.finra.org")},
@@ -55,7 +54,7 @@ def report_spec() -> dg.AssetSpec:
         report.NAME,
         deps=[table.name for table in TABLES],
         description=f"{report.DESCRIPTION}\n\n**Grain:** {report.GRAIN}.",
-        group_name=GROUP,
+        group_name=AssetGroup.OTC.value,
         kinds={"html", "vega"},
         owners=[OWNER],
         code_version=VERSION,
@@ -93,7 +92,7 @@ def _table_spec(table: Table) -> dg.AssetSpec:
         table.name,
         deps=table.deps or (FILES, FETCHED),
         description=description_of(table),
-        group_name=GROUP,
+        group_name=AssetGroup.OTC.value,
         kinds=TABLE_KINDS,
         owners=[OWNER],
         code_version=table.code_version,
@@ -127,7 +126,7 @@ def _view_spec(view: View) -> dg.AssetSpec:
         view.name,
         deps=view.deps,
         description=description_of(view),
-        group_name=ANALYSIS,
+        group_name=AssetGroup.ANALYSIS.value,
         kinds={"duckdb"},
         owners=[OWNER],
         is_virtual=True,

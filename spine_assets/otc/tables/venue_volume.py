@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from spine_assets.core.tables import Check, Table, conform
+from spine_assets.core.tables import BuildStage, Check, Table, conform
 from spine_assets.otc.tables import columns as c
 from spine_assets.otc.tables import run_figures
 from spine_assets.otc.tables.check_texts import RECONCILES_REMEDY, SCHEMA, SCHEMA_REMEDY
@@ -17,6 +17,7 @@ TABLE = Table(
     key=("week_ending", "tier", "symbol", "venue_class", "mpid"),
     sort=("symbol", "tier", "venue_class", "mpid"),
     deps=("otc_raw", "otc_rejects"),
+    stage=BuildStage.NORMALIZE,
     code_version="1",
     figures=run_figures.of_venue_volume,
     columns=(
