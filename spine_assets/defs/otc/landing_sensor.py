@@ -10,6 +10,7 @@ import hashlib
 import json
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from logging import Logger
 
 import dagster as dg
 
@@ -60,7 +61,7 @@ class LandingCursor:
         """The text that Dagster stores."""
         return json.dumps(vars(self))
 
-    def warn_once(self, log: dg.DagsterLogManager, warnings: dict[str, str]) -> None:
+    def warn_once(self, log: Logger, warnings: dict[str, str]) -> None:
         """Log each warning that is new, of all that apply now (text to log, by problem)."""
         hashed = {_digest(problem): text for problem, text in warnings.items()}
         for key, text in hashed.items():
