@@ -88,7 +88,7 @@ def judge(instance: dg.DagsterInstance, wanted: WeekInput, now: datetime) -> Jud
     if _answered(newest, wanted):
         return Judgement(Verdict.ANSWERED, number, newest.run_id)
     statuses = (record.dagster_run.status for record in records)
-    failed = sum(1 for _ in takewhile(dg.DagsterRunStatus.FAILURE.__eq__, statuses))
+    failed = len([*takewhile(lambda status: status is dg.DagsterRunStatus.FAILURE, statuses)])
     if failed >= MAX_ATTEMPTS:
         return Judgement(Verdict.GIVEN_UP, number, newest.run_id)
     ended = records[0].end_time or records[0].update_timestamp.replace(tzinfo=UTC).timestamp()
