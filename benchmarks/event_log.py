@@ -42,13 +42,13 @@ MORE = ("cpu", "events/s", "run MB", "index MB")
 @dg.definitions
 def defs() -> dg.Definitions:
     """One step of our tables, checks and weeks that yields what the working folder holds."""
-    from spine_assets.defs.otc.specs import check_specs, table_specs
+    from spine_assets.defs.otc.specs import check_specs, weekly_specs
     from spine_assets.orchestration.asset_events import evaluation, materialization
     from spine_assets.otc.state.results import CheckResult
 
     @dg.multi_asset(
         name="otc_week",
-        specs=table_specs(),
+        specs=weekly_specs(),
         check_specs=check_specs(),
         can_subset=True,
         backfill_policy=dg.BackfillPolicy.single_run(),

@@ -83,6 +83,14 @@ class Rule:
     holds: Callable[[], pl.Expr]
 
 
+class BuildStage(StrEnum):
+    """What is done to make a table; each stage has a job that builds its tables."""
+
+    INGEST = "ingest"
+    NORMALIZE = "normalize"
+    SUMMARIZE = "summarize"
+
+
 @dataclass(frozen=True)
 class Table:
     """One weekly table of the lake.
@@ -95,6 +103,7 @@ class Table:
         deps: Names of the tables it is made from.
         rules: What holds between columns; part of the Pandera schema.
         code_version: Raise it when the same inputs would give different rows.
+        stage: Whose job builds it; None of a table that no job of the domain builds.
         lineage: For each derived column, the upstream columns it comes from.
         depends_on_history: It is made from all captures and pins of a week, not only from the
             current captures, so that any of them is an input of its build.
@@ -108,6 +117,7 @@ class Table:
     key: tuple[str, ...]
     columns: tuple[Column, ...]
     code_version: str
+    stage: BuildStage | None = None
     sort: tuple[str, ...] = ()
     deps: tuple[str, ...] = ()
     checks: tuple[Check, ...] = ()

@@ -1,4 +1,4 @@
-"""Tags by which runs are found, limited and explained, whoever starts them."""
+"""Tags by which runs are found, limited and explained, whoever starts them; groups of assets."""
 
 from __future__ import annotations
 
@@ -21,6 +21,15 @@ MAX_RUNTIME = "dagster/max_runtime"
 """Seconds after which Dagster's run monitoring ends a run."""
 
 SHORT_ID = 8  # letters of a run id that are shown; two of 10,000 runs share them once in 100 stores
+
+
+class AssetGroup(StrEnum):
+    """Groups of the platform's own assets; a YAML pipeline's tables are in a group of its name."""
+
+    OTC = "otc"
+    ANALYSIS = "analysis"
+    LANDING = "landing"
+    FINRA = "finra"
 
 
 class Lane(StrEnum):

@@ -20,7 +20,7 @@ from spine_assets.otc.captures import storage as captures
 from spine_assets.otc.captures.model import Capture, WeekCaptures, why_current
 from spine_assets.otc.delivery.deliveries import Delivery, Landing, Unusable
 from spine_assets.otc.state.versions import Freshness, freshness
-from spine_assets.otc.tables import raw
+from spine_assets.otc.tables import raw, venue_share
 from spine_assets.otc.tables.registry import TABLES
 
 
@@ -61,8 +61,8 @@ def board_weeks(lake: Lake, landing: Landing) -> list[date]:
 
 def newest_complete(lake: Lake) -> date | None:
     """The newest week in which all three tiers are built."""
-    for week in reversed(lake.weeks("otc_venue_share")):
-        rows = lake.read(lake.part("otc_venue_share", week), ["is_complete"])
+    for week in reversed(lake.weeks(venue_share.TABLE.name)):
+        rows = lake.read(lake.part(venue_share.TABLE.name, week), ["is_complete"])
         if rows.height and rows["is_complete"].all():
             return week
     return None

@@ -26,6 +26,7 @@ from spine_assets.otc.delivery.scan import Scan
 from spine_assets.otc.delivery.week_guess import guess_week
 from spine_assets.otc.state.results import NoInput, WeekResult
 from spine_assets.otc.state.run_context import RunContext
+from spine_assets.otc.tables import raw
 
 # Measured (`benchmarks/history.py`): what a process has at rest, and what a week's frames,
 # files and hash tables take at their peak for each byte of its text.
@@ -33,7 +34,7 @@ _AT_REST_BYTES = 450_000_000
 _BYTES_PER_BYTE = 12
 _PACKED = 10  # bytes of text in one of a packed file
 _SAVE_SECONDS = 15.0  # between two savings of the landing index: what a killed run reads again
-_DELIVERY = [("otc_raw", "delivery")]
+_DELIVERY = [(raw.TABLE.name, "delivery")]
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,7 @@ class ManyWeeks:
             for item in items
             if len({other.placement.week_ending for other in items}) > 1
         }
-        if "otc_raw" in self._wanted and not self._alone:
+        if raw.TABLE.name in self._wanted and not self._alone:
             for week in sorted(twice & self._begun & self._put_off_weeks):
                 yield check_week(week, _DELIVERY, run)
 

@@ -12,6 +12,7 @@ import polars as pl
 from spine_assets.otc.captures.model import TierClass
 from spine_assets.otc.checks.context import SAMPLE_ROWS, CheckContext, sample
 from spine_assets.otc.state.results import CheckResult, Severity
+from spine_assets.otc.tables import raw, rejects
 
 # FINRA's usual revisions are a few aggregates of thousands, well below a percent of the shares;
 # a move of this size changes ranks and shares of a week's venues.
@@ -60,8 +61,8 @@ def _differing(context: CheckContext) -> list[dict[str, Any]]:
     return sample(
         context.query(
             "reconcile_restatements",
-            raw=context.files["otc_raw"],
-            rejects=context.files["otc_rejects"],
+            raw=context.files[raw.TABLE.name],
+            rejects=context.files[rejects.TABLE.name],
             derived=context.files[context.table.name],
         )
     )

@@ -16,8 +16,9 @@ from spine_assets.core.values import number
 from spine_assets.lake.base import LakeError
 from spine_assets.otc.checks.context import CheckContext, sample
 from spine_assets.otc.state.results import CheckResult, Severity
+from spine_assets.otc.tables import raw, rejects, venue_volume
 
-_VENUES = "otc_venue_volume"
+_VENUES = venue_volume.TABLE.name
 _LOOK_BACK_WEEKS = 4  # further back, venues and symbols differ for good reasons
 _MOST_VENUE_LOSS = 0.20
 _MOST_VOLUME_SWING = 0.50
@@ -32,8 +33,8 @@ def venue_volume_reconciles(context: CheckContext) -> CheckResult:
     """Current raw rows = venue rows + rule rejects, in rows and shares."""
     counts = context.query(
         "reconcile_venue_volume",
-        raw=context.files["otc_raw"],
-        rejects=context.files["otc_rejects"],
+        raw=context.files[raw.TABLE.name],
+        rejects=context.files[rejects.TABLE.name],
         venue_volume=context.files[_VENUES],
     ).row(0, named=True)
     facts = {name: number(value) for name, value in counts.items()}

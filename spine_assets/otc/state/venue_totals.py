@@ -12,10 +12,11 @@ from datetime import date
 import polars as pl
 
 from spine_assets.lake.base import Lake, LakeFile
+from spine_assets.otc.tables import venue_volume
 
 COLUMNS = ["tier", "venue_class", "mpid", "share_volume"]
 """The columns that totals need."""
-_VENUES = "otc_venue_volume"
+_VENUES = venue_volume.TABLE.name
 _KEPT_WEEKS = 32  # more than weeks are looked back and built at once; one has a few hundred rows
 
 

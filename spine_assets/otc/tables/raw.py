@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 
 from spine_assets.core.table_schema import conform, polars_type
-from spine_assets.core.tables import Check, Column, Table, Type
+from spine_assets.core.tables import BuildStage, Check, Column, Table, Type
 from spine_assets.core.weeks import VenueClass
 from spine_assets.otc.tables import columns as c
 from spine_assets.otc.tables.common_checks import schema_check
@@ -20,6 +20,7 @@ TABLE = Table(
     grain="one accepted line of one capture (a delivered file's content)",
     key=("capture_id", "source_line"),
     sort=("capture_id", "source_line"),
+    stage=BuildStage.INGEST,
     code_version="1",
     columns=(
         c.CAPTURE_ID,

@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 
 from spine_assets.core.table_schema import conform, plain_shares, polars_schema
-from spine_assets.core.tables import Column, Table, Type
+from spine_assets.core.tables import BuildStage, Column, Table, Type
 from spine_assets.otc.delivery.reasons import RejectReason, Stage
 from spine_assets.otc.tables import columns as c
 from spine_assets.otc.tables import run_figures
@@ -19,6 +19,7 @@ TABLE = Table(
     "of the feed; replaced with each build from the current captures.",
     grain="one rejected line of one capture",
     key=(),
+    stage=BuildStage.NORMALIZE,
     code_version="1",
     figures=run_figures.of_rejects,
     deps=("otc_raw",),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from spine_assets.core.tables import Check, Column, Rule, Table, Type
+from spine_assets.core.tables import BuildStage, Check, Column, Rule, Table, Type
 from spine_assets.otc.tables import columns as c
 from spine_assets.otc.tables import run_figures
 from spine_assets.otc.tables.common_checks import reconciles_check, schema_check
@@ -37,6 +37,7 @@ TABLE = Table(
     key=("week_ending", "tier", "venue_class", "step"),
     sort=("tier", "venue_class", "step"),
     deps=("otc_raw", "otc_rejects"),
+    stage=BuildStage.SUMMARIZE,
     code_version="1",  # goes up with that of otc_venue_volume too, whose rows are compared
     figures=run_figures.of_restatements,
     depends_on_history=True,

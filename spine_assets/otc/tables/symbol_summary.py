@@ -8,7 +8,7 @@ from __future__ import annotations
 import polars as pl
 
 from spine_assets.core.table_schema import conform
-from spine_assets.core.tables import Rule, Table
+from spine_assets.core.tables import BuildStage, Rule, Table
 from spine_assets.core.weeks import VenueClass
 from spine_assets.otc.tables import columns as c
 from spine_assets.otc.tables import run_figures
@@ -28,6 +28,7 @@ TABLE = Table(
     key=("week_ending", "tier", "symbol"),
     sort=("symbol", "tier"),
     deps=("otc_venue_volume",),
+    stage=BuildStage.SUMMARIZE,
     code_version="2",  # 2: squares of the HHI are added in another order
     figures=run_figures.of_symbol_summary,
     columns=(

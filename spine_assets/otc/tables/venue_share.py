@@ -8,7 +8,7 @@ from __future__ import annotations
 import polars as pl
 
 from spine_assets.core.table_schema import conform
-from spine_assets.core.tables import Check, Column, Rule, Table, Type
+from spine_assets.core.tables import BuildStage, Check, Column, Rule, Table, Type
 from spine_assets.core.weeks import Tier
 from spine_assets.otc.tables import columns as c
 from spine_assets.otc.tables import run_figures
@@ -30,6 +30,7 @@ TABLE = Table(
     key=("week_ending", "mpid"),
     sort=("mpid",),
     deps=("otc_venue_volume",),
+    stage=BuildStage.SUMMARIZE,
     code_version="1",
     figures=run_figures.of_venue_share,
     columns=(

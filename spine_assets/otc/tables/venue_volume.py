@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from spine_assets.core.table_schema import conform
-from spine_assets.core.tables import Check, Table
+from spine_assets.core.tables import BuildStage, Check, Table
 from spine_assets.otc.tables import columns as c
 from spine_assets.otc.tables import run_figures
 from spine_assets.otc.tables.common_checks import reconciles_check, schema_check
@@ -18,6 +18,7 @@ TABLE = Table(
     key=("week_ending", "tier", "symbol", "venue_class", "mpid"),
     sort=("symbol", "tier", "venue_class", "mpid"),
     deps=("otc_raw", "otc_rejects"),
+    stage=BuildStage.NORMALIZE,
     code_version="1",
     figures=run_figures.of_venue_volume,
     columns=(

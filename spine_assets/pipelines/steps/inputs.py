@@ -139,7 +139,7 @@ def _known(context: StepContext) -> set[str]:
 
 
 def _state(lake: Lake, name: str, week: date) -> Freshness:
-    if week not in lake.weeks("otc_raw"):
+    if week not in lake.weeks(raw.TABLE.name):
         return Freshness.MISSING
     return freshness(lake, name, week, captures.known_of(lake, week))
 
