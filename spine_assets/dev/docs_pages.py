@@ -46,7 +46,7 @@ of `spine captures`, MPID for a venue. `spine anomalies` lists what failed or wa
 or by `spine backfill WEEK`.
 """
 
-_CHECKS_TAIL = """More on [findings of `delivery`](nothing-lost.md#what-the-check-delivery-tells),
+_CHECKS_TAIL = """More on [findings of `delivery`](nothing-lost.md#what-the-check-delivery-reports),
 [reasons of rejects](data-dictionary.md#reasons-of-rejects) and [alerts](alerts.md)."""
 
 

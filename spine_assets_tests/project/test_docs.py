@@ -27,17 +27,8 @@ ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
 SETTINGS = (ROOT / "docs/settings.md").read_text("utf-8")
 MOST_README_LINES = 90  # about two screens
-FILES = [
-    path.relative_to(ROOT).as_posix()
-    for folder in (
-        "spine_assets",
-        "spine_assets_tests",
-        "benchmarks",
-        "examples",
-        "notebooks",
-    )
-    for path in (ROOT / folder).rglob("*.py")
-]
+CODE = ("spine_assets", "spine_assets_tests", "benchmarks", "docs", "examples", "notebooks")
+FILES = [path.relative_to(ROOT).as_posix() for name in CODE for path in (ROOT / name).rglob("*.py")]
 TARGETS = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text("utf-8"), re.M)
 PLANNED: set[str] = set()
 """Commands that docs/from-market-spine.md calls planned."""
@@ -50,7 +41,7 @@ PLACEHOLDERS = {
 NOT_IN_THE_PROJECT = {
     "spine_assets/defs/pipelines/large_venues/mine.py",  # a reader of docs/pipelines.md writes it
     "spine_assets.defs.pipelines.large_venues.mine",
-    "spine_assets.defs.pipelines.symbol_swings.symbol_swings",  # an example, once copied in
+    "spine_assets.defs.pipelines.symbol_swings.functions",  # an example, once copied in
     "notebooks/mine.py",  # a reader of docs/notebook.md copies it
     "spine_assets/blocks/",  # a feed that docs/finra.md describes and nobody has built
     "spine_assets.engines",  # an entry point, no module
