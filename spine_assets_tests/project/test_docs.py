@@ -42,6 +42,7 @@ NOT_IN_THE_PROJECT = {
     "spine_assets/defs/pipelines/large_venues/mine.py",  # a reader of docs/pipelines.md writes it
     "spine_assets.defs.pipelines.large_venues.mine",
     "spine_assets.defs.pipelines.symbol_swings.functions",  # an example, once copied in
+    "tier_total.py",  # the example of CONTRIBUTING
     "notebooks/mine.py",  # a reader of docs/notebook.md copies it
     "spine_assets/blocks/",  # a feed that docs/finra.md describes and nobody has built
     "spine_assets.engines",  # an entry point, no module
