@@ -28,7 +28,7 @@ _HEAD = """# Data dictionary
 
 Written from the table declarations by `python -m spine_assets.dev.docs_pages`; do not edit.
 Times are UTC. Shares are exact to six places. Every "share" is a share of reported
-off-exchange volume, never of all trading. Words are explained in [concepts](concepts.md), and
+off-exchange volume, never of all trading. Words are explained in the [glossary](glossary.md), and
 what to do about a failed check in [checks](checks.md).
 """
 
@@ -46,7 +46,7 @@ of `spine captures`, MPID for a venue. `spine anomalies` lists what failed or wa
 or by `spine backfill WEEK`.
 """
 
-_CHECKS_TAIL = """More on [findings of `delivery`](nothing-lost.md#what-the-check-delivery-tells),
+_CHECKS_TAIL = """More on [findings of `delivery`](nothing-lost.md#what-the-check-delivery-reports),
 [reasons of rejects](data-dictionary.md#reasons-of-rejects) and [alerts](alerts.md)."""
 
 
