@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import re
 
-from pydantic import SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic import SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from spine_assets.core.settings import WrongSetting, http_url, setting_problems
+from spine_assets.core.settings import http_url, validated
 from spine_assets.core.smtp_url import SmtpServer, parse_smtp
 
 # Good enough to catch a mistake; the mail server knows which addresses exist.
@@ -45,7 +45,6 @@ class AlertSettings(BaseSettings):
     @field_validator("alert_webhook", "alert_smtp", mode="before")
     @classmethod
     def _unset(cls, value: object) -> object:
-        """An empty variable counts as not set."""
         return None if isinstance(value, str) and not value.strip() else value
 
     @field_validator("ui_url")
@@ -92,19 +91,14 @@ class AlertSettings(BaseSettings):
 
 
 def load_alert_settings(alert_to: str | None = None) -> AlertSettings:
-    """Read the settings of alerts now.
+    """Read the settings of alerts now; raises as `settings.validated`.
 
     Args:
         alert_to: Recipients of mails in place of those that are set.
-
-    Raises:
-        WrongSetting: names every setting that is wrong.
     """
-    try:
-        return AlertSettings() if alert_to is None else AlertSettings(alert_to=alert_to)
-    except ValidationError as error:
-        problems = setting_problems(error)
-    raise WrongSetting("; ".join(problems))  # outside, so that no value is in the traceback
+    if alert_to is None:
+        return validated(AlertSettings)
+    return validated(lambda: AlertSettings(alert_to=alert_to))
 
 
 def address_problem(text: str) -> str | None:

@@ -5,8 +5,9 @@ Nothing is read at import: call `load_settings()`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -21,6 +22,8 @@ from pydantic import (
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from spine_assets.core.bucket_url import SCHEMES, bucket_name_problem, is_bucket_url, prefix_problem
+
+SettingsT = TypeVar("SettingsT", bound=BaseSettings)
 
 
 class WrongSetting(ValueError):
@@ -133,7 +136,6 @@ class FinraSettings(BaseSettings):
     @field_validator("client_id", "client_secret", mode="before")
     @classmethod
     def _unset(cls, value: object) -> object:
-        """An empty variable counts as not set."""
         return None if isinstance(value, str) and not value.strip() else value
 
     @field_validator("url", "token_url")
@@ -172,15 +174,20 @@ def load_settings() -> Settings:
 
 
 def load_finra_settings() -> FinraSettings:
-    """Read the settings of FINRA's API now.
+    """Read the settings of FINRA's API now; raises as `validated`."""
+    return validated(FinraSettings, "SPINE_FINRA_")
+
+
+def validated(read: Callable[[], SettingsT], prefix: str = "SPINE_") -> SettingsT:
+    """Read settings.
 
     Raises:
         WrongSetting: names every setting that is wrong.
     """
     try:
-        return FinraSettings()
+        return read()
     except ValidationError as error:
-        problems = setting_problems(error, "SPINE_FINRA_")
+        problems = setting_problems(error, prefix)
     raise WrongSetting("; ".join(problems))  # outside, so that no value is in the traceback
 
 

@@ -35,6 +35,11 @@ def cut(text: str, limit: int, written: Callable[[str], str] = str) -> str:
     return "".join(kept) + CUT
 
 
+def first_line(error: BaseException) -> str:
+    """The first line of an error; further ones are mostly advice or links."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
 def counted(number: int, noun: str) -> str:
     """`1 week`, `3 weeks`."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

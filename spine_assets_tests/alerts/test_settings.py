@@ -56,9 +56,9 @@ def test_both_channels_may_be_set(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"SMTP": f"smtp://olga:{SECRET}@mail.example.org"}, "unencrypted"),
         ({"SMTP": f"smtps://:{SECRET}@mail.example.org"}, "a user without a password"),
         ({"SMTP": f"smtps://olga:{SECRET}%C3%BC@mail.example.org"}, "not plain ASCII"),
-        ({"WEBHOOK": f"hooks.example.org/{SECRET}"}, "SPINE_ALERT_WEBHOOK: is no URL"),
-        ({"WEBHOOK": f"https:///{SECRET}"}, "SPINE_ALERT_WEBHOOK: is no URL"),
-        ({"WEBHOOK": f"https://h.example.org:{SECRET}/"}, "SPINE_ALERT_WEBHOOK: is no URL"),
+        ({"WEBHOOK": f"hooks.example.org/{SECRET}"}, "SPINE_ALERT_WEBHOOK: is not a URL"),
+        ({"WEBHOOK": f"https:///{SECRET}"}, "SPINE_ALERT_WEBHOOK: is not a URL"),
+        ({"WEBHOOK": f"https://h.example.org:{SECRET}/"}, "SPINE_ALERT_WEBHOOK: is not a URL"),
         ({"ON_SUCCESS": "perhaps"}, "SPINE_ALERT_ON_SUCCESS"),
     ],
 )

@@ -18,7 +18,7 @@ from obstore.exceptions import (
     UnauthenticatedError,
 )
 
-from spine_assets.core.text import cut, one_line
+from spine_assets.core.text import cut, first_line, one_line
 from spine_assets.lake.base import LakeError, LakeUnavailable
 
 _REFUSED = re.compile(r"status code: 4(?!08|29)\d\d")  # another try would get the same answer
@@ -35,10 +35,9 @@ class OutcomeUnknown(LakeUnavailable):
     """The store gave no answer: it may have executed the request."""
 
 
-def first_line(error: Exception) -> str:
+def short_message(error: Exception) -> str:
     """The first line of an error, without what may hold a signature."""
-    first = (str(error).splitlines() or [""])[0]
-    return cut(one_line(_QUERY.sub("", first)), _SHOWN_CHARS)
+    return cut(one_line(_QUERY.sub("", first_line(error))), _SHOWN_CHARS)
 
 
 @contextmanager
@@ -65,14 +64,14 @@ def store_errors(file: object, done: str) -> Iterator[None]:
         raise FileNotFoundError(f"{file} does not exist") from None
     except (PermissionDeniedError, UnauthenticatedError) as error:
         raise LakeError(
-            f"{file} cannot be {done}: not allowed ({first_line(error)}); look at the credentials "
-            "in the environment"
+            f"{file} cannot be {done}: not allowed ({short_message(error)}); look at the "
+            "credentials in the environment"
         ) from None
     except GenericError as error:
         if _REFUSED.search(str(error)):
-            raise LakeError(f"{file} cannot be {done}: {first_line(error)}") from None
+            raise LakeError(f"{file} cannot be {done}: {short_message(error)}") from None
         raise OutcomeUnknown(
-            f"{file} cannot be {done} now ({first_line(error)}); run the week again"
+            f"{file} cannot be {done} now ({short_message(error)}); run the week again"
         ) from None
     except (BaseError, ValueError) as error:
-        raise LakeError(f"{file} cannot be {done}: {first_line(error)}") from None
+        raise LakeError(f"{file} cannot be {done}: {short_message(error)}") from None

@@ -16,6 +16,7 @@ from alembic.util import CommandError
 from sqlalchemy.exc import SQLAlchemyError
 
 from spine_assets.core.tags import MAX_RUNTIME
+from spine_assets.core.text import first_line
 from spine_assets.maintenance.doctor.configuration import sqlite_folder
 from spine_assets.maintenance.doctor.diagnosis import Diagnosis, fail, listed, ok, warn
 from spine_assets.orchestration.dagster_private import (
@@ -73,7 +74,7 @@ def opened(root: Path) -> Iterator[tuple[dg.DagsterInstance | None, Diagnosis]]:
         except _BROKEN as error:
             instance = None
             mend = _RESTORE.format(place=place or "the database")
-            diagnosis = fail(f"Dagster's history cannot be opened: {_first_line(error)}", mend)
+            diagnosis = fail(f"Dagster's history cannot be opened: {first_line(error)}", mend)
         yield instance, diagnosis
 
 
@@ -83,7 +84,7 @@ def readable(instance: dg.DagsterInstance, examine: Any) -> Diagnosis:
         diagnosis: Diagnosis = examine(instance)
     except _BROKEN as error:
         return fail(
-            f"Dagster's history cannot be read: {_first_line(error)}",
+            f"Dagster's history cannot be read: {first_line(error)}",
             _RESTORE.format(place="Dagster's storage"),
         )
     return diagnosis
@@ -214,8 +215,3 @@ def long_runs(instance: dg.DagsterInstance) -> Diagnosis:
             "(Runs)",
         )
     return ok(f"{len(running)} runs are running, none for too long")
-
-
-def _first_line(error: BaseException) -> str:
-    """The first line of an error; SQLAlchemy's second is a link."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

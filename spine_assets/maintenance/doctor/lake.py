@@ -14,6 +14,7 @@ import duckdb
 import polars as pl
 
 from spine_assets.core.settings import Settings
+from spine_assets.core.text import first_line
 from spine_assets.lake.base import Lake, LakeError, LakeFile
 from spine_assets.lake.names import EMPTY_WEEK, week_of
 from spine_assets.lake.opening import open_lake
@@ -192,12 +193,12 @@ def view_file(settings: Settings) -> Diagnosis:
                 f"somebody has {path} open for writing, so nobody else can open it",
                 "close that session, or open it read-only; runs do not need the file",
             )
-        return fail(f"{path} cannot be opened: {_first_line(error)}", remake)
+        return fail(f"{path} cannot be opened: {first_line(error)}", remake)
     try:
         with lake.readable_by(connection):
             problem = _problem_of_views(connection, lake)
     except (duckdb.Error, LakeError) as error:
-        problem = _first_line(error)
+        problem = first_line(error)
     finally:
         connection.close()
     if problem:
@@ -224,9 +225,5 @@ def _problem_of_views(connection: duckdb.DuckDBPyConnection, lake: Lake) -> str 
             # A row of `otc_raw_current` would be chosen from all captures.
             connection.view(name).limit(int(name != _VIEWS[-1])).fetchall()
         except duckdb.Error as error:
-            return f"its view {name} does not answer: {_first_line(error)}"
+            return f"its view {name} does not answer: {first_line(error)}"
     return None
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0]

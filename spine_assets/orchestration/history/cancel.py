@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import dagster as dg
 
 from spine_assets.core.tags import FRONT, SHORT_ID
+from spine_assets.core.text import first_line
 from spine_assets.orchestration.history.storage import GRPC_INFO_TAG
 from spine_assets.orchestration.launching import celery_workers
 
@@ -84,7 +85,7 @@ def _ask(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str | None:
         if is_told:
             return None
     except dg.DagsterError as error:
-        return f"no code server answers for it ({_first_line(error)}): its process is gone"
+        return f"no code server answers for it ({first_line(error)}): its process is gone"
     return "its code server does not know it (it was started again since): its process is gone"
 
 
@@ -104,7 +105,3 @@ def _ending(instance: dg.DagsterInstance, run: dg.DagsterRun, said: str) -> Endi
     status = (now.status if now else run.status).value.lower()
     changed = status != run.status.value.lower()
     return Ending(changed and status == "canceled", status, said)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

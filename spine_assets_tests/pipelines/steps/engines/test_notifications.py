@@ -223,7 +223,7 @@ def test_a_webhook_may_have_a_variable_of_its_own(
     act(SLACK, one, context_of(root))
     assert webhook.texts == ["Week 2025-11-21"]
     monkeypatch.setenv("DESK_WEBHOOK", f"no-url-{TOKEN}")
-    with pytest.raises(EngineExecutionError, match="DESK_WEBHOOK is no URL") as told:
+    with pytest.raises(EngineExecutionError, match="DESK_WEBHOOK is not a URL") as told:
         act(SLACK, one, context_of(root))
     assert TOKEN not in str(told.value)
 
