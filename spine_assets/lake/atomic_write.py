@@ -8,22 +8,18 @@ the temporary files that a killed process left. Does not belong here: what is wr
 
 from __future__ import annotations
 
-import errno
 import glob
 import os
 import shutil
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-
-import polars as pl
 
 from spine_assets.lake.base import LakeError, LakeUnavailable
 from spine_assets.lake.file_errors import not_a_folder
 
 TEMPORARY = ".tmp"
-_FULL_BYTES = 65_536  # less than this is not worth a file
 
 
 @contextmanager
@@ -61,8 +57,8 @@ def write(target: Path, content: bytes) -> Path:
     return target
 
 
-def stage(target: Path, made: Callable[[], bytes | bytearray]) -> Path:
-    """Write what is made beside its target, synced to disk, and return the temporary path.
+def stage(target: Path, content: bytes | bytearray) -> Path:
+    """Write bytes beside their target, synced to disk, and return the temporary path.
 
     For those who look at the file before they `publish` it; others use `replacing`.
 
@@ -73,25 +69,18 @@ def stage(target: Path, made: Callable[[], bytes | bytearray]) -> Path:
     staged = _temporary(target)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        staged.write_bytes(made())
+        staged.write_bytes(content)
         _sync(staged)
-    except (OSError, pl.exceptions.ComputeError) as error:
-        # Polars may call a full disk a transport error; so look at the disk itself.
-        full = is_full(target.parent)
+    except OSError as error:
         with suppress(OSError):
             staged.unlink(missing_ok=True)
         if problem := not_a_folder(target):
             raise LakeError(f"cannot write {target}: {problem}") from error
         raise LakeUnavailable(
-            f"cannot write {target}: {os.strerror(errno.ENOSPC) if full else error}; the earlier "
-            "file is unchanged. Free space or correct the permissions, then run the week again"
+            f"cannot write {target}: {error}; the earlier file is unchanged. Free space or correct "
+            "the permissions, then run the week again"
         ) from error
     return staged
-
-
-def stage_bytes(content: bytes, target: Path) -> Path:
-    """Write bytes beside their target, as `stage` does."""
-    return stage(target, lambda: content)
 
 
 def publish(staged: Path, target: Path) -> None:
@@ -125,14 +114,6 @@ def remove_all(leftovers: Iterable[Path]) -> int:
         else:
             path.unlink(missing_ok=True)
     return len(found)
-
-
-def is_full(folder: Path, least_bytes: int = _FULL_BYTES) -> bool:
-    """Whether a folder's disk has next to no space left."""
-    try:
-        return shutil.disk_usage(folder).free < least_bytes
-    except OSError:
-        return False
 
 
 def _temporary(target: Path) -> Path:

@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 from spine_assets.lake import atomic_write
 from spine_assets.lake.atomic_write import TEMPORARY
 from spine_assets.lake.base import Lake, LakeError, LakeFile, LakeUnavailable
-from spine_assets.lake.checksum import parquet_bytes, read_metadata, verify
+from spine_assets.lake.checksum import read_metadata, verify
 from spine_assets.lake.file_errors import not_a_folder, reading
 from spine_assets.lake.names import LOCKS, LockName, is_complete, week_of
 
@@ -66,13 +66,9 @@ class LocalLake(Lake[Path]):
                     found[week] = complete
         return found
 
-    def stage(self, frame: pl.DataFrame, target: LakeFile, metadata: dict[str, Any]) -> Path:
-        """Write a frame beside its target; an error of Polars is reported as a full disk is."""
-        return atomic_write.stage(_local(target), lambda: parquet_bytes(frame, metadata))
-
     def stage_bytes(self, content: bytes | bytearray, target: LakeFile) -> Path:
         """Write a file beside its target, synced to disk, and return the temporary path."""
-        return atomic_write.stage(_local(target), lambda: content)
+        return atomic_write.stage(_local(target), content)
 
     def publish(self, staged: Path, target: LakeFile) -> None:
         """Rename a staged file to its target."""

@@ -6,6 +6,7 @@ not belong here: what is written (`database_file`), and the rename itself (`lake
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +15,7 @@ import duckdb
 from filelock import FileLock, Timeout
 
 from spine_assets.core.sql import literal
-from spine_assets.lake.atomic_write import is_full, remove_leftovers, replacing
+from spine_assets.lake.atomic_write import remove_leftovers, replacing
 from spine_assets.otc.captures import pins
 from spine_assets.otc.tables.registry import TABLES
 from spine_assets.warehouse.run_tables import LOG_TABLES
@@ -121,7 +122,7 @@ def _explained(path: Path) -> Iterator[None]:
         yield
     except (duckdb.Error, OSError) as error:
         reason = str(error).partition("\n")[0]  # advice on settings follows
-        if any(mark in str(error) for mark in _NO_ROOM) or is_full(path.parent, _FULL_BYTES):
+        if any(mark in str(error) for mark in _NO_ROOM) or _is_full(path.parent):
             raise CannotBuild(
                 f"no space for {path.name} in {path.parent} ({reason}); the earlier file "
                 "is unchanged. Free space, choose another folder, or fewer weeks with --since"
@@ -131,3 +132,10 @@ def _explained(path: Path) -> Iterator[None]:
                 f"{path} needs more memory ({reason}); give it with --memory"
             ) from error
         raise
+
+
+def _is_full(folder: Path) -> bool:
+    try:
+        return shutil.disk_usage(folder).free < _FULL_BYTES
+    except OSError:
+        return False

@@ -125,7 +125,7 @@ class ObjectLake(Lake[ObjectFile]):
             path = scratch.new_path(target.name)
         except OSError as error:
             raise LakeUnavailable(f"no temporary file can be written: {error}") from error
-        return atomic_write.stage(path, lambda: content)
+        return atomic_write.stage(path, content)
 
     def publish(self, staged: Path, target: LakeFile) -> None:
         """Put a staged file in its target's place by one PUT.

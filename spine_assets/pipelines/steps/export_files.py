@@ -43,7 +43,7 @@ def put_files(contents: Mapping[Path, bytes], lake: Lake, *, overwrite: bool) ->
             )
         for path in other:
             _remove_left(path.parent, path.name, 0.0)
-        staged = {path: atomic_write.stage_bytes(content, path) for path, content in other.items()}
+        staged = {path: atomic_write.stage(path, content) for path, content in other.items()}
         for path, written in staged.items():
             atomic_write.publish(written, path)
     return {path: path in other for path in contents}

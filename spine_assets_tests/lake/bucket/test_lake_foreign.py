@@ -227,7 +227,7 @@ class TestLocalFilesOfALakeInABucket:
         export, landed = tmp_path / "exports" / "a.csv", tmp_path / "landing" / "b.csv"
         assert put_files({export: b"rows"}, lake, overwrite=False) == {export: True}
         assert export.read_bytes() == b"rows"
-        staged = atomic_write.stage_bytes(b"lines", landed)
+        staged = atomic_write.stage(landed, b"lines")
         hashed = sha256_of(staged)
         assert put_beside_others(staged, landed, hashed, lake) == (landed, True)
         assert landed.read_bytes() == b"lines"
