@@ -52,14 +52,8 @@ def pandera_schema(table: Table, *, at_once: bool = False) -> pa.DataFrameSchema
 
 
 def _column_checks(column: Column) -> list[pa.Check]:
-    found = []
-    if column.ge is not None:
-        found.append(pa.Check.ge(column.ge))
-    if column.le is not None:
-        found.append(pa.Check.le(column.le))
-    if column.isin is not None:
-        found.append(pa.Check.isin(column.isin))
-    return found
+    bounds = ((pa.Check.ge, column.ge), (pa.Check.le, column.le), (pa.Check.isin, column.isin))
+    return [check(bound) for check, bound in bounds if bound is not None]
 
 
 def _holds(columns: Iterable[Column], rules: Iterable[Rule]) -> pl.Expr:

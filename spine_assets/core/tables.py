@@ -128,7 +128,7 @@ class Table:
 
     @property
     def is_ordered_by_key(self) -> bool:
-        """Whether two rows of one key would stand next to each other in a week's file."""
+        """Whether two rows of one key would be adjacent in a week's file."""
         return bool(self.sort) and {*self.key} - {"week_ending"} == {*self.sort}
 
     def column(self, name: str) -> Column:

@@ -1,4 +1,4 @@
-"""Errors of files as errors of the lake: which are transient, and which file or folder to mend."""
+"""Errors of files as errors of the lake: which are transient, and what to do."""
 
 from __future__ import annotations
 

@@ -152,7 +152,7 @@ class RunLog:
 
 
 def named_in(sql: str) -> tuple[LogTable, ...]:
-    """The tables that a query may read: those whose names stand anywhere in it."""
+    """The tables that a query may read: those whose names are anywhere in it."""
     text = sql.casefold()
     return tuple(table for table in LOG_TABLES if table.name in text)
 

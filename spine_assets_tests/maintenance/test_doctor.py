@@ -400,7 +400,7 @@ class TestViews:
             found = stored.view_file(settings)
             holder.communicate("\n")
         assert found.outcome is WARN
-        assert "somebody has" in found.found
+        assert "another process has" in found.found
 
 
 @pytest.mark.long

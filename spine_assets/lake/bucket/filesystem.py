@@ -33,7 +33,7 @@ from spine_assets.lake.bucket.store_errors import Replaced
 _END_BYTES = 262_144
 _AHEAD_BYTES = 131_072  # a request takes as long as some hundred kilobytes
 _WILD = "*?["
-# Of all connections: a message names its object, so it cannot be taken for another's. More errors
+# Of all connections: a message names its object, so it cannot be confused with another's. More errors
 # than DuckDB has threads, because one query may meet one in each of them.
 _MET: deque[LakeError | FileNotFoundError] = deque(maxlen=256)
 
@@ -44,7 +44,7 @@ def register(connection: duckdb.DuckDBPyConnection, url: str) -> None:
     if scheme in connection.list_filesystems():
         return
     connection.register_filesystem(BucketFiles(scheme))
-    # It tells files apart by their time in seconds, and two builds may be of one second.
+    # It identifies files by their time in seconds, and two builds may fall in one second.
     connection.execute("SET enable_external_file_cache = false")
 
 

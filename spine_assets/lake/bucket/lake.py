@@ -55,10 +55,9 @@ class ObjectLake(Lake[ObjectFile]):
     """A lake in a bucket of S3, Google Cloud Storage or Azure."""
 
     def __init__(self, url: str, lease_seconds: float = LEASE_SECONDS) -> None:
-        """A lake at a URL.
+        """A lake at a URL such as `s3://bucket/lake`.
 
         Args:
-            url: Bucket and prefix, such as `s3://bucket/lake`.
             lease_seconds: How long a killed run's lock stays; the same for all who use the lake.
         """
         self._root = ObjectFile(url.rstrip("/"))
@@ -128,11 +127,7 @@ class ObjectLake(Lake[ObjectFile]):
         return atomic_write.stage(path, content)
 
     def publish(self, staged: Path, target: LakeFile) -> None:
-        """Put a staged file in its target's place by one PUT.
-
-        Raises:
-            LakeUnavailable: another process published meanwhile; its file stays.
-        """
+        """Put a staged file in its target's place by one PUT."""
         file = _object(target)
         try:
             lease = self._lease_to_write(file)

@@ -146,7 +146,7 @@ def clock(settings: Settings) -> Diagnosis:
 
 
 def judge_clock(settings: Settings, now: datetime) -> Diagnosis:
-    """Compare a moment with the newest capture, which its file name tells."""
+    """Compare a moment with the time in the newest capture's file name."""
     lake = open_lake(settings.lake_place)
     newest = max(
         (
@@ -190,7 +190,7 @@ def view_file(settings: Settings) -> Diagnosis:
     except duckdb.Error as error:
         if "lock" in str(error):
             return warn(
-                f"somebody has {path} open for writing, so nobody else can open it",
+                f"another process has {path} open for writing, so it cannot be opened",
                 "close that session, or open it read-only; runs do not need the file",
             )
         return fail(f"{path} cannot be opened: {first_line(error)}", remake)
