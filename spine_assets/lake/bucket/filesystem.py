@@ -33,8 +33,8 @@ from spine_assets.lake.bucket.store_errors import Replaced
 _END_BYTES = 262_144
 _AHEAD_BYTES = 131_072  # a request takes as long as some hundred kilobytes
 _WILD = "*?["
-# Of all connections: a message names its object, so it cannot be confused with another's. More errors
-# than DuckDB has threads, because one query may meet one in each of them.
+# Of all connections: a message names its object, so it cannot be confused with another's. More
+# errors than DuckDB has threads, because one query may meet one in each of them.
 _MET: deque[LakeError | FileNotFoundError] = deque(maxlen=256)
 
 

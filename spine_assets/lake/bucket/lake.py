@@ -55,9 +55,10 @@ class ObjectLake(Lake[ObjectFile]):
     """A lake in a bucket of S3, Google Cloud Storage or Azure."""
 
     def __init__(self, url: str, lease_seconds: float = LEASE_SECONDS) -> None:
-        """A lake at a URL such as `s3://bucket/lake`.
+        """A lake at a URL.
 
         Args:
+            url: Bucket and prefix, such as `s3://bucket/lake`.
             lease_seconds: How long a killed run's lock stays; the same for all who use the lake.
         """
         self._root = ObjectFile(url.rstrip("/"))
