@@ -35,7 +35,7 @@ _AHEAD_BYTES = 131_072  # a request takes as long as some hundred kilobytes
 _WILD = "*?["
 # Of all connections: a message names its object, so it cannot be confused with another's. More
 # errors than DuckDB has threads, because one query may meet one in each of them.
-_MET: deque[LakeError | FileNotFoundError] = deque(maxlen=256)
+_MET: deque[tuple[type[LakeError], str]] = deque(maxlen=256)
 
 
 def register(connection: duckdb.DuckDBPyConnection, url: str) -> None:
@@ -59,20 +59,20 @@ def errors_of_objects() -> Iterator[None]:
     try:
         yield
     except duckdb.Error as error:
-        for met in [*_MET]:
-            if str(met) and str(met) in str(error):
-                kind = type(met) if isinstance(met, LakeError) else LakeUnavailable
-                raise kind(str(met)) from error
+        for kind, message in [*_MET]:
+            if message and message in str(error):
+                raise kind(message) from error
         raise
 
 
 @contextmanager
 def _keeping_errors() -> Iterator[None]:
-    """Keep an error that is about to be raised into DuckDB, for `errors_of_objects`."""
+    """Keep class and message of an error that is raised into DuckDB, for `errors_of_objects`."""
     try:
         yield
     except (LakeError, FileNotFoundError) as error:
-        _MET.append(error)
+        kind = type(error) if isinstance(error, LakeError) else LakeUnavailable
+        _MET.append((kind, str(error)))
         raise
 
 
