@@ -35,8 +35,9 @@ def load(path: Path) -> dict[str, dict[str, Any]]:
         return {}
     files = stored.get("files")
     # What has the checksum was written by `save`, so entries need no check of their own.
-    intact = isinstance(files, dict) and stored.get("digest") == _digest(files)
-    return files if intact else {}
+    if not isinstance(files, dict) or stored.get("digest") != _digest(files):
+        return {}
+    return files
 
 
 def _digest(files: dict[str, Any]) -> str:
