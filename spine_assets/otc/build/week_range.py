@@ -75,7 +75,7 @@ class ManyWeeks:
         self._put_off_weeks = {*self._unread}
         known = scan.landing()
         self._text_bytes = _text_by_week(known)
-        with_input = {*known.weeks(), *run.lake.weeks("otc_raw"), *self._unread}
+        with_input = {*known.weeks(), *run.lake.weeks(raw.TABLE.name), *self._unread}
         self.weeks = [week for week in requested if self._alone or week in with_input]
         self._begun: set[date] = set()
         self._elsewhere: set[date] = set()
@@ -218,7 +218,7 @@ class ManyWeeks:
         unread = sum(_text_bytes(item.path, item.size) for item in self._unread.get(week, ()))
         text = unread + self._text_bytes.get(week, 0)
         if not text:
-            text = _PACKED * self._run.lake.stored_bytes("otc_raw", week)
+            text = _PACKED * self._run.lake.stored_bytes(raw.TABLE.name, week)
         return _BYTES_PER_BYTE * text
 
     def _save_now_and_then(self) -> None:

@@ -15,6 +15,8 @@ from spine_assets.otc.captures.model import Capture, TierClass
 from spine_assets.otc.checks import context as checking
 from spine_assets.otc.checks.context import CheckContext
 from spine_assets.otc.state.results import CheckResult, Severity
+from spine_assets.otc.tables import raw
+from spine_assets.otc.tables import rejects as rejects_table
 from spine_assets.otc.tables.venue_id import participant
 
 _LEAST_PART_OF_RECENT = 0.5  # a file with fewer rows than half the recent weeks' looks cut
@@ -140,7 +142,7 @@ def _row_keys(context: CheckContext, capture: Capture) -> pl.DataFrame:
 
 def _recent(context: CheckContext) -> list[dict[TierClass, Capture]]:
     """The current captures of up to four earlier weeks, the latest last."""
-    earlier = [week for week in context.run.lake.weeks("otc_raw") if week < context.week]
+    earlier = [week for week in context.run.lake.weeks(raw.TABLE.name) if week < context.week]
     found = []
     for week in earlier[-_RECENT_WEEKS:]:
         with suppress(LakeError):  # that week's own build names its damaged file
@@ -150,7 +152,7 @@ def _recent(context: CheckContext) -> list[dict[TierClass, Capture]]:
 
 def _last_line_rejected(context: CheckContext, capture: Capture) -> bool:
     is_last = pl.col("source_line") == capture.lines_counted
-    rejects = context.inputs.frames["otc_rejects"]
+    rejects = context.inputs.frames[rejects_table.TABLE.name]
     return not rejects.filter(is_last, pl.col("capture_id") == capture.capture_id).is_empty()
 
 

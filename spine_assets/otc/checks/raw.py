@@ -13,6 +13,7 @@ from spine_assets.otc.checks import context as checking
 from spine_assets.otc.checks.context import CheckContext, sample
 from spine_assets.otc.delivery.reasons import ADVICE, RejectReason
 from spine_assets.otc.state.results import CheckResult, Severity
+from spine_assets.otc.tables import rejects as rejects_table
 
 _HEADER_LINES = 1
 _MOST_REJECTS_PCT = 1.0  # above it the delivery itself is in doubt
@@ -65,7 +66,7 @@ def _account(capture: Capture) -> dict[str, Any]:
 
 def rejects(context: CheckContext) -> CheckResult:
     """Counts by reason over the current captures."""
-    rejected = context.inputs.frames["otc_rejects"]
+    rejected = context.inputs.frames[rejects_table.TABLE.name]
     lines = sum(capture.lines_counted for capture in context.known.current.values())
     part = 100 * rejected.height / lines if lines else 0.0
     counts = dict(rejected.group_by("reason").len().sort("reason").iter_rows())
