@@ -2,7 +2,7 @@
 
 The source folder is the project's, so that every link of README and `docs/` leads to the same
 page on the site as on GitHub, and README is the first page. Pages are plain Markdown: the order
-of the navigation stands here, and a page that is not named here is taken up under *More*.
+of the navigation is defined here; a page that is not named appears under *More*.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ html_theme = "furo"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_copy_source = False
-html_show_copyright = False  # LICENSE says it
+html_show_copyright = False  # it is in LICENSE
 html_show_sphinx = False
 myst_heading_anchors = 4  # by GitHub's rule; as deep as our pages go
 suppress_warnings = ["misc.highlighting_failure"]  # DuckDB's SQL is not all known to Pygments
 
 SECTIONS = {
-    "Begin": ("docs/start", "docs/concepts", "docs/glossary", "docs/commands", "docs/settings"),
-    "Ask": (
+    "Start": ("docs/start", "docs/concepts", "docs/glossary", "docs/commands", "docs/settings"),
+    "Query": (
         "docs/queries",
         "docs/reading",
         "docs/analysis",
@@ -44,13 +44,13 @@ SECTIONS = {
         "docs/report",
         "docs/nothing-lost",
     ),
-    "Look up": (
+    "Reference": (
         "docs/data-dictionary",
         "docs/checks",
         "docs/pipelines-reference",
         "docs/finra-facts",
     ),
-    "Run": (
+    "Operate": (
         "docs/operations",
         "docs/cluster",
         "docs/scale",

@@ -12,7 +12,7 @@ from spine_assets_tests.project.test_docs import ROOT, commands, resolved
 
 PAGE = (ROOT / "docs/commands.md").read_text("utf-8")
 SILENT = {"spine shell", "spine completion"}
-"""Commands that tell nothing a program could read."""
+"""Commands without output that a program could read."""
 
 
 def shown() -> list[str]:

@@ -1,4 +1,4 @@
-"""The documents say what is so: every asset, check, command, setting and recipe is named."""
+"""The documents name every asset, check, command and setting, and nothing that is missing."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import pkgutil
 import re
 import shlex
 import subprocess
+import tomllib
 from pathlib import Path
 
 import click
@@ -87,7 +88,7 @@ def resolved(full: str) -> tuple[click.Command, list[str]] | None:
 
 
 @pytest.mark.parametrize("path", docs_pages.PAGES, ids=str)
-def test_generated_pages_are_what_the_declarations_say(path: Path) -> None:
+def test_generated_pages_follow_from_the_declarations(path: Path) -> None:
     assert (ROOT / path).read_text("utf-8") == docs_pages.PAGES[path]() + "\n"
 
 
@@ -142,8 +143,8 @@ def test_documents_name_every_asset_job_sensor_and_schedule(
     names |= {item.name for item in repository.schedule_defs}
     names |= {item.name for item in repository.sensor_defs}
     declared |= {f"{name}_start_after" for name in declared}
-    said = "".join(page.read_text("utf-8") for page in documents())
-    assert sorted(name for name in names if f"`{name}`" not in said) == []
+    text = "".join(page.read_text("utf-8") for page in documents())
+    assert sorted(name for name in names if f"`{name}`" not in text) == []
 
 
 def test_changelog_names_every_command() -> None:
@@ -196,9 +197,20 @@ def test_every_make_target_is_named_and_every_one_named_exists() -> None:
 
 
 def test_make_help_lists_every_target() -> None:
-    told = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
+    help_ = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
     for target in TARGETS:
-        assert re.search(rf"^{target}\s+\S", told.stdout, re.M), target
+        assert re.search(rf"^{target}\s+\S", help_.stdout, re.M), target
+
+
+def test_the_page_of_architecture_lists_the_layers_that_lint_checks() -> None:
+    page = (ROOT / "docs/architecture.md").read_text("utf-8")
+    config = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    contracts = config["tool"]["importlinter"]["contracts"]
+    layers = [contract["layers"] for contract in contracts if contract["type"] == "layers"]
+    assert len(layers) == 2
+    for names in layers:
+        block = "\n".join(names)
+        assert f"```text\n{block}\n```" in page
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""No page leads to a place that is not there, and every picture can be shown."""
+"""No link of a page is dead, and every picture can be shown."""
 
 from __future__ import annotations
 
@@ -27,18 +27,16 @@ def test_no_link_of_a_page_is_dead(page: Path) -> None:
         ("there.md", False),
         ("there.md#a-heading", False),
         ("#here", False),
-        ("gone.md", True),
-        ("there.md#gone", True),
-        ("#gone", True),
+        ("missing.md", True),
+        ("there.md#missing", True),
+        ("#missing", True),
         ("there.md#in-code", True),
     ],
 )
-def test_a_dead_link_is_told_from_one_that_leads_somewhere(
-    tmp_path: Path, target: str, is_dead: bool
-) -> None:
+def test_dead_links_are_recognised(tmp_path: Path, target: str, is_dead: bool) -> None:
     (tmp_path / "there.md").write_text("# A *heading*\n\n```\n# In code\n```\n")
     page = tmp_path / "page.md"
-    page.write_text(f"## Here\n\nSee\n[there]({target}), not `[this](gone.md)`.\n")
+    page.write_text(f"## Here\n\nSee\n[there]({target}), not `[this](missing.md)`.\n")
     assert [(link.line, link.is_dead) for link in links(page)] == [(4, is_dead)]
 
 
@@ -47,9 +45,9 @@ def test_a_dead_link_is_told_from_one_that_leads_somewhere(
     [
         ("## What it does", "what-it-does"),
         ("## `otc_raw`: `schema`", "otc_raw-schema"),
-        ("# 9. Fast questions: a copy", "9-fast-questions-a-copy"),
+        ("# 9. Fast queries: a copy", "9-fast-queries-a-copy"),
         ("### [Linked](x.md) & more", "linked--more"),
-        ("## What the check `delivery` tells ##", "what-the-check-delivery-tells"),
+        ("## What the check `delivery` reports ##", "what-the-check-delivery-reports"),
     ],
 )
 def test_anchors_follow_the_rule_of_github(heading: str, anchor: str) -> None:
@@ -68,7 +66,7 @@ def test_every_picture_is_shown_by_a_page() -> None:
 
 
 @pytest.mark.parametrize("image", IMAGES, ids=lambda image: image.name)
-def test_pictures_are_small_and_whole(image: Path) -> None:
+def test_pictures_are_small_and_complete(image: Path) -> None:
     content = image.read_bytes()
     assert len(content) < _MOST_IMAGE_BYTES
     if image.suffix == ".svg":
@@ -94,5 +92,5 @@ def test_the_index_of_decisions_leads_to_each() -> None:
     assert {page.name for page in folder.glob("0*.md")} <= led
 
 
-def test_a_link_says_where_it_stands() -> None:
-    assert str(Link(SOURCE / "README.md", 3, "gone.md")) == "README.md:3: gone.md"
+def test_a_link_is_shown_with_its_page_and_line() -> None:
+    assert str(Link(SOURCE / "README.md", 3, "missing.md")) == "README.md:3: missing.md"

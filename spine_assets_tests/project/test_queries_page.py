@@ -1,4 +1,4 @@
-"""The four queries of the page are those that are measured, and all answer what they say."""
+"""The four queries of the page are those that are measured, and all return what the page states."""
 
 from __future__ import annotations
 

@@ -53,8 +53,8 @@ def unit(name: str) -> configparser.SectionProxy:
 @contextmanager
 def service(project: Project, name: str, port: int) -> Iterator[None]:
     """What systemd would start, in the project's folder and as this user; stopped by its signal."""
-    told = unit(name)
-    here = {key: text.replace(INSTALLED, str(project.root)) for key, text in told.items()}
+    installed = unit(name)
+    here = {key: text.replace(INSTALLED, str(project.root)) for key, text in installed.items()}
     words = [str(port) if word == SHOWN_PORT else word for word in shlex.split(here["ExecStart"])]
     given = [text.split("=", 1) for key, text in here.items() if key.startswith("Environment")]
     with (project.root / f"{name}.log").open("w") as log:
@@ -95,8 +95,8 @@ def test_a_delivered_file_is_built_and_the_queue_takes_a_run(project: Project) -
             done = project.run(*shlex.split(command))
             assert done.returncode == 0, done.stdout + done.stderr
     lines = (project.root / "spine-daemon.log").read_text("utf-8").splitlines()
-    told = [json.loads(line) for line in lines if line.startswith('{"time"')]
-    assert [item["pipeline"] for item in told if f"week {WEEK}: " in item["message"]] == [
+    logged = [json.loads(line) for line in lines if line.startswith('{"time"')]
+    assert [item["pipeline"] for item in logged if f"week {WEEK}: " in item["message"]] == [
         "otc.weekly"
     ] * 2
 
@@ -120,11 +120,11 @@ def test_a_unit_is_one_that_systemd_takes(name: str, project: Project) -> None:
 
 @pytest.mark.parametrize("name", UNITS)
 def test_a_unit_runs_as_its_own_user_beside_the_projects_settings(name: str) -> None:
-    told = unit(name)
-    assert told["User"] == "spine"
-    assert told["WorkingDirectory"] == INSTALLED
-    assert f"DAGSTER_HOME={INSTALLED}" in told.values()
-    assert told["UMask"] == "0027"  # docs/security.md
+    settings = unit(name)
+    assert settings["User"] == "spine"
+    assert settings["WorkingDirectory"] == INSTALLED
+    assert f"DAGSTER_HOME={INSTALLED}" in settings.values()
+    assert settings["UMask"] == "0027"  # docs/security.md
 
 
 def test_the_ui_is_served_on_loopback() -> None:
