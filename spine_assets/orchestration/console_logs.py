@@ -12,6 +12,8 @@ import sys
 from datetime import UTC, datetime
 from typing import Any
 
+from spine_assets.orchestration.progress_events import progress_of
+
 # What callers add to a record (`extra=`), beyond what Dagster knows of it.
 EXTRAS = ("week", "table", "check", "rows", "seconds", "percent", "rows_per_second")
 _RUN_DIGITS = 8  # enough to tell runs apart on a screen, and what Dagster's pages show
@@ -44,7 +46,7 @@ def fields(record: logging.LogRecord) -> dict[str, Any]:
 
 def _of_event(event: Any) -> dict[str, Any]:
     """What a Dagster event tells of week, table and check."""
-    if event is None:
+    if event is None or progress_of(event) is not None:  # a log line of ours
         return {}
     found: dict[str, Any] = {"event": event.event_type_value}
     if event.asset_key is not None:

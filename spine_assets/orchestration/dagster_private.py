@@ -21,6 +21,10 @@ from dagster._check import CheckError
 # A job run by its own executor under our run id, as `dagster job execute` runs it;
 # `execute_in_process` ignores the executor.
 from dagster._core.definitions.reconstruct import ReconstructableRepository
+
+# What an engine event holds: our progress is metadata of one, and a record of the log carries an
+# event under this attribute. The public log has no way to write metadata.
+from dagster._core.events import EngineEventData
 from dagster._core.execution.api import execute_run
 
 # The filter of `get_backfills`: which runs an unfinished backfill still counts.
@@ -31,6 +35,7 @@ from dagster._core.execution.plan.objects import StepFailureData
 
 # What a launcher reports about the worker of a run.
 from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
+from dagster._core.log_manager import LOG_RECORD_EVENT_ATTR
 
 # Whether a sensor is on, and how its last tick ended.
 from dagster._core.scheduler.instigation import InstigatorStatus, InstigatorType, TickStatus

@@ -16,6 +16,7 @@ from spine_assets.orchestration.history.checks import plain_facts
 from spine_assets.orchestration.history.run_rows import logged
 from spine_assets.orchestration.history.runs import RunLine, described, error_of, tags_of_ours
 from spine_assets.orchestration.history.step_rows import ROW_COUNT
+from spine_assets.orchestration.progress_events import progress_of
 
 
 @dataclass
@@ -172,7 +173,7 @@ def _logs(instance: dg.DagsterInstance, run_id: str, limit: int) -> list[LogLine
 
 def _log(entry: dg.EventLogEntry) -> LogLine:
     event = entry.dagster_event
-    kind = f"{event.event_type_value} " if event else ""
+    kind = f"{event.event_type_value} " if event and progress_of(event) is None else ""
     said = (event.message if event else None) or entry.user_message
     return LogLine(
         datetime.fromtimestamp(entry.timestamp, UTC),

@@ -9,11 +9,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from spine_assets.core import progress
 from spine_assets.core.progress import Progress
+from spine_assets.orchestration.progress_events import progress_of
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -29,13 +29,11 @@ class Follower:
 
     Attributes:
         latest: How far the run has come; None before its first week.
-        messages: Log messages of the run's own code, oldest first.
     """
 
     instance: dg.DagsterInstance
     run_id: str
     latest: Progress | None = None
-    messages: list[str] = field(default_factory=list)
     _cursor: str | None = None
 
     def look(self) -> None:
@@ -45,28 +43,10 @@ class Follower:
                 self.run_id, cursor=self._cursor, limit=_EVENTS_A_LOOK
             )
             for record in found.records:
-                entry = record.event_log_entry
-                if not entry.is_dagster_event:
-                    self.messages.append(entry.user_message)
-                    self.latest = progress.read(entry.user_message) or self.latest
+                self.latest = progress_of(record.event_log_entry.dagster_event) or self.latest
             self._cursor = found.cursor
             if not found.has_more:
                 return
-
-    def status(self) -> dg.DagsterRunStatus | None:
-        """The run's status; None where it is not recorded yet."""
-        run = self.instance.get_run_by_id(self.run_id)
-        return run.status if run else None
-
-    def until_the_end(self, told: Callable[[Progress | None], None]) -> dg.DagsterRunStatus:
-        """Follow a run of another process until it has ended."""
-        while True:
-            run = self.instance.get_run_by_id(self.run_id)
-            self.look()
-            told(self.latest)
-            if run is not None and run.is_finished:
-                return run.status
-            time.sleep(_POLL_SECONDS)
 
 
 def all_until_the_end(

@@ -46,15 +46,16 @@ class Item:
 
     @property
     def kind(self) -> dg.DagsterEventType | None:
-        """None for a log line."""
-        return self.event.dagster_event_type
+        """None where Dagster derives nothing from it: log lines and engine events."""
+        kind = self.event.dagster_event_type
+        return None if kind is dg.DagsterEventType.ENGINE_EVENT else kind
 
 
 class WaitingEvents(SqlEventLogStorage):
     """An event log of Dagster, in which the kinds of events that ranges have thousands of may wait.
 
-    Materializations, planned ones, evaluations of checks of a partition, and log lines are
-    written together: after `DELAY_SECONDS`, when `MOST_EVENTS` wait, or before anything else is
+    Materializations, planned ones, evaluations of checks of a partition, log lines and progress
+    are written together: after `DELAY_SECONDS`, when `MOST_EVENTS` wait, or before anything else is
     written or read through this object, whichever comes first. So every process reads all in
     the order in which it was stored.
 
@@ -187,6 +188,7 @@ def _may_wait(event: dg.EventLogEntry) -> bool:
         return bool(event.run_id) and _evaluation(event).partition is not None
     return event.dagster_event_type in (
         None,
+        dg.DagsterEventType.ENGINE_EVENT,  # the progress of a run
         dg.DagsterEventType.ASSET_MATERIALIZATION,
         dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED,
     )
