@@ -20,7 +20,7 @@ from spine_assets.orchestration import launching
 from spine_assets.orchestration.history import open_instance, table_states
 from spine_assets.orchestration.history.run_details import RunStory, story
 from spine_assets.orchestration.history.runs import find
-from spine_assets.orchestration.launching import Elsewhere, Here, new_run_id
+from spine_assets.orchestration.launching import InProcessLauncher, RemoteLauncher, new_run_id
 from spine_assets.orchestration.launching.progress_follower import (
     Follower,
     all_until_the_end,
@@ -36,7 +36,7 @@ Show = Callable[[Progress | None], None]
 @contextmanager
 def launcher(
     instance: dg.DagsterInstance, queued: bool, log_level: str | None
-) -> Iterator[Here | Elsewhere]:
+) -> Iterator[InProcessLauncher | RemoteLauncher]:
     """Where runs are started: the daemon's queue, or the backend of `SPINE_BACKEND`."""
     if queued:
         with launching.queue(instance) as queue:
@@ -49,7 +49,7 @@ def launcher(
 
 
 def start(
-    launcher: Here | Elsewhere,
+    launcher: InProcessLauncher | RemoteLauncher,
     job: str,
     plan: RunPlan,
     tags: Mapping[str, str],
@@ -70,7 +70,7 @@ def start(
 
 
 def start_all(
-    launcher: Here | Elsewhere,
+    launcher: InProcessLauncher | RemoteLauncher,
     job: str,
     plans: Sequence[RunPlan],
     tags: Mapping[str, str],
@@ -90,7 +90,7 @@ def start_all(
     Returns:
         A story for each that was started; none is started after an interrupted one.
     """
-    if not isinstance(launcher, Here):
+    if not isinstance(launcher, InProcessLauncher):
         return _start_remote(launcher, job, plans, tags, wait, shows)
     stories = []
     for plan, show in zip(plans, shows, strict=True):
@@ -101,7 +101,7 @@ def start_all(
 
 
 def _start_here(
-    launcher: Here, job: str, plan: RunPlan, tags: Mapping[str, str], show: Show
+    launcher: InProcessLauncher, job: str, plan: RunPlan, tags: Mapping[str, str], show: Show
 ) -> RunStory:
     run_id = new_run_id()
     follower = Follower(launcher.instance, run_id)
@@ -111,7 +111,7 @@ def _start_here(
 
 
 def _start_remote(
-    launcher: Elsewhere,
+    launcher: RemoteLauncher,
     job: str,
     plans: Sequence[RunPlan],
     tags: Mapping[str, str],

@@ -13,7 +13,7 @@ from spine_assets.cli.render import steps as render_steps
 from spine_assets.cli.render.console import CONSOLE, grid, safe, text
 from spine_assets.core.tags import SHORT_ID
 from spine_assets.orchestration.history.cancel import Ending
-from spine_assets.orchestration.history.prune import Plan
+from spine_assets.orchestration.history.prune import PrunePlan
 from spine_assets.orchestration.history.run_details import RunStory
 from spine_assets.orchestration.history.runs import RunLine
 
@@ -141,7 +141,7 @@ def ending(run_id: str, found: Ending) -> None:
     CONSOLE.print(escape(line_text), soft_wrap=True)
 
 
-def plan(found: Plan, before: datetime) -> None:
+def plan(found: PrunePlan, before: datetime) -> None:
     """Print how many old runs can be deleted, and why others are kept."""
     kept = sum(found.keep.values())
     CONSOLE.print(
@@ -152,7 +152,7 @@ def plan(found: Plan, before: datetime) -> None:
         CONSOLE.print(f"  {count:>6,} {reason}")
 
 
-def plan_json(found: Plan, before: datetime, deleted: int) -> dict[str, Any]:
+def plan_json(found: PrunePlan, before: datetime, deleted: int) -> dict[str, Any]:
     """The plan for programs."""
     return {
         "ended_before": before.isoformat(),

@@ -25,7 +25,7 @@ class Status(StrEnum):
 
 
 @dataclass(frozen=True)
-class Outcome:
+class StepOutcome:
     """How a step ended, with what came before it.
 
     Attributes:
@@ -45,16 +45,16 @@ class Outcome:
         return asdict(self) | {"status": self.status.value}
 
     @classmethod
-    def from_plain(cls, plain: Mapping[str, Any]) -> Outcome:
+    def from_plain(cls, plain: Mapping[str, Any]) -> StepOutcome:
         """Read it again."""
         return cls(**{**plain, "status": Status(plain["status"])})
 
 
 @dataclass(frozen=True)
-class Before:
+class UpstreamOutcomes:
     """What came of the steps that a step waits for."""
 
-    outcomes: Sequence[Outcome]
+    outcomes: Sequence[StepOutcome]
 
     @property
     def rows(self) -> dict[str, int | None]:
@@ -84,11 +84,13 @@ class Before:
         told = [f"{item.step_id} {_VERBS[item.status]}" for item in behind]
         return ", ".join(told)
 
-    def then(self, step_id: str, status: Status, rows: int | None, reason: str = "") -> Outcome:
+    def then(self, step_id: str, status: Status, rows: int | None, reason: str = "") -> StepOutcome:
         """The outcome of the step itself."""
         failed = {step_id: reason} if status is Status.FAILED else {}
         known = {step_id: rows} if status is Status.SUCCESS else {}
-        return Outcome(step_id, status, {**self.rows, **known}, {**self.failures, **failed}, reason)
+        return StepOutcome(
+            step_id, status, {**self.rows, **known}, {**self.failures, **failed}, reason
+        )
 
 
 _VERBS = {Status.FAILED: "failed", Status.SKIPPED: "was skipped"}

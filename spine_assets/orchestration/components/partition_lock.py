@@ -44,7 +44,7 @@ def turn(
     return own.lock_of(LockName.pipeline(pipeline.name, week), given_up)
 
 
-class InTurn(dg.Executor):
+class LockedExecutor(dg.Executor):
     """One of Dagster's executors, behind the turn of the run's pipeline and partition."""
 
     def __init__(self, pipeline: DeclaredPipeline, inner: dg.Executor) -> None:
@@ -105,6 +105,6 @@ def executor_of(pipeline: DeclaredPipeline) -> dg.ExecutorDefinition:
         )
         made = inner.executor_creation_fn
         assert made is not None  # noqa: S101 - both of Dagster's have one
-        return InTurn(pipeline, made(asked))
+        return LockedExecutor(pipeline, made(asked))
 
     return in_turn

@@ -23,7 +23,7 @@ _VERSION = "dagster/data_version"
 
 
 @dataclass
-class Memory:
+class ReadPositions:
     """What one tick tells the next: how far each table's materializations were read."""
 
     read: dict[str, int] = field(default_factory=dict)
@@ -58,13 +58,13 @@ def sensor_of(pipeline: DeclaredPipeline, job: dg.JobDefinition) -> dg.SensorDef
     )
     def start_after(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         """Ask for a run of each week with new rows."""
-        memory = Memory.load(context.cursor)
+        memory = ReadPositions.load(context.cursor)
         if memory is None:  # what is there already was there before anybody wanted this
-            context.update_cursor(Memory(_newest(context.instance, keys)).text())
+            context.update_cursor(ReadPositions(_newest(context.instance, keys)).text())
             return dg.SkipReason("looks at what is built from now on")
         found = _news(context.instance, keys, memory)
         requests = [_request(context.instance, pipeline, keys, week) for week in found.weeks]
-        cursor = Memory(found.read).text()
+        cursor = ReadPositions(found.read).text()
         if requests:
             return dg.SensorResult(run_requests=requests, cursor=cursor)
         waiting = "; a run that builds them goes on" if found.waits else ""
@@ -82,7 +82,7 @@ class _News:
     waits: bool = False
 
 
-def _news(instance: dg.DagsterInstance, keys: list[dg.AssetKey], memory: Memory) -> _News:
+def _news(instance: dg.DagsterInstance, keys: list[dg.AssetKey], memory: ReadPositions) -> _News:
     found = _News(dict(memory.read))
     for key in keys:
         name = key.to_user_string()

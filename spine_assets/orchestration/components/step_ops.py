@@ -11,11 +11,11 @@ from typing import Any
 
 import dagster as dg
 
-from spine_assets.orchestration.components.outcomes import Before, Outcome, Status
+from spine_assets.orchestration.components.outcomes import Status, StepOutcome, UpstreamOutcomes
 from spine_assets.orchestration.components.step_run import (
-    Doing,
     Event,
-    Told,
+    RunInfo,
+    StepRun,
     events_of,
     kept_back,
     links,
@@ -80,7 +80,7 @@ class _Run:
         before: dict[str, dict[str, Any]],
     ) -> None:
         self.context, self.pipeline, self.step = context, pipeline, step
-        self.before = Before([Outcome.from_plain(item) for item in before.values()])
+        self.before = UpstreamOutcomes([StepOutcome.from_plain(item) for item in before.values()])
         self.week = date.fromisoformat(context.partition_key) if pipeline.is_weekly else None
         self.attempt = context.retry_number + 1
 
@@ -110,9 +110,9 @@ class _Run:
             yield from self._built(found)
 
     def _done(self) -> StepResult | Built | Failed:
-        told = Told.of(self.context.run, self.context.instance)
+        told = RunInfo.of(self.context.run, self.context.instance)
         with worker() as hands:
-            doing = Doing(self.pipeline, self.step, told, hands)
+            doing = StepRun(self.pipeline, self.step, told, hands)
             try:
                 return doing.once(self.week, self.before.failure, self.attempt)
             except TemplateError as error:

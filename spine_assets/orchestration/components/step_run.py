@@ -30,7 +30,7 @@ Event = dg.AssetMaterialization | dg.AssetCheckEvaluation
 
 
 @dataclass(frozen=True)
-class Told:
+class RunInfo:
     """What a run knows that its steps are told."""
 
     run_id: str
@@ -38,7 +38,7 @@ class Told:
     trigger_by: str
 
     @classmethod
-    def of(cls, run: dg.DagsterRun, instance: dg.DagsterInstance) -> Told:
+    def of(cls, run: dg.DagsterRun, instance: dg.DagsterInstance) -> RunInfo:
         """Read it from the run's tags; without a date it is about the day of its creation (UTC)."""
         given = run.tags.get(DATE)
         if given:
@@ -51,12 +51,12 @@ class Told:
 
 
 @dataclass
-class Doing:
+class StepRun:
     """A step of a pipeline, as a run does it."""
 
     pipeline: DeclaredPipeline
     step: Step
-    told: Told
+    told: RunInfo
     worker: Worker
     force: bool = False
 

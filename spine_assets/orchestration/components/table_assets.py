@@ -22,9 +22,9 @@ from spine_assets.orchestration.asset_specs import (
 from spine_assets.orchestration.components.keys import key_of, own_key
 from spine_assets.orchestration.components.partition_lock import turn
 from spine_assets.orchestration.components.step_run import (
-    Doing,
     Event,
-    Told,
+    RunInfo,
+    StepRun,
     events_of,
     kept_back,
     seconds_to_wait,
@@ -40,7 +40,7 @@ from spine_assets.pipelines.yaml.pipeline import DeclaredPipeline, table_made
 _REMEDY = "Mend the step's YAML or what it reads, and run it again; the earlier rows stay."
 
 
-class BuildConfig(dg.Config):
+class TableBuildConfig(dg.Config):
     """Options of a run."""
 
     force: bool = False
@@ -62,7 +62,7 @@ def assets_of(pipeline: DeclaredPipeline) -> dg.AssetsDefinition | None:
         description=pipeline.description,
         op_tags={"dagster/compute_kind": "spine"},
     )
-    def tables(context: dg.AssetExecutionContext, config: BuildConfig) -> Iterator[Event]:
+    def tables(context: dg.AssetExecutionContext, config: TableBuildConfig) -> Iterator[Event]:
         chosen = [step for key, step in made.items() if key in context.selected_asset_keys]
         if not chosen:
             raise dg.Failure(
@@ -167,8 +167,8 @@ class _Weeks:
 
     def _week(self, week: date | None, hands: Worker) -> Iterator[Event]:
         for step in self.steps:
-            told = Told.of(self.context.run, self.context.instance)
-            doing = Doing(self.pipeline, step, told, hands, self.force)
+            told = RunInfo.of(self.context.run, self.context.instance)
+            doing = StepRun(self.pipeline, step, told, hands, self.force)
             attempt = self.context.retry_number + 1
             found = doing.once(week, attempt=attempt)
             fault = found if isinstance(found, Failed) else None

@@ -7,7 +7,7 @@ from datetime import date
 import dagster as dg
 
 from spine_assets.orchestration.components.keys import key_of
-from spine_assets.orchestration.components.outcomes import Before
+from spine_assets.orchestration.components.outcomes import UpstreamOutcomes
 from spine_assets.orchestration.history.storage import latest_evaluations
 from spine_assets.pipelines.steps.engine import EngineExecutionError
 from spine_assets.pipelines.yaml.model import Outcome, When
@@ -16,7 +16,7 @@ from spine_assets.pipelines.yaml.pipeline import DeclaredPipeline
 
 def why_not(
     when: When | None,
-    before: Before,
+    before: UpstreamOutcomes,
     pipeline: DeclaredPipeline,
     instance: dg.DagsterInstance,
     week: date | None,
@@ -33,7 +33,7 @@ def why_not(
     return _of_check(when, pipeline, instance, str(week))
 
 
-def _of_rows(step_id: str, wanted: str, before: Before) -> str | None:
+def _of_rows(step_id: str, wanted: str, before: UpstreamOutcomes) -> str | None:
     from spine_assets.pipelines.steps.table_build import holds
 
     rows = before.rows.get(step_id)

@@ -38,7 +38,7 @@ class Reason(StrEnum):
 
 
 @dataclass(frozen=True)
-class Plan:
+class PrunePlan:
     """Which old runs go and which stay.
 
     Attributes:
@@ -50,18 +50,18 @@ class Plan:
     keep: dict[Reason, int]
 
 
-def plan(instance: dg.DagsterInstance, before: datetime) -> Plan:
+def plan(instance: dg.DagsterInstance, before: datetime) -> PrunePlan:
     """What of the runs that ended before a moment can go; nothing is deleted."""
     old = instance.get_run_ids(dg.RunsFilter(statuses=_FINISHED, updated_before=before))
     reasons = _needed(instance)
     kept = Counter(reasons[run_id] for run_id in old if run_id in reasons)
-    return Plan(
+    return PrunePlan(
         [run_id for run_id in old if run_id not in reasons],
         {reason: kept[reason] for reason in Reason if kept[reason]},
     )
 
 
-def delete(instance: dg.DagsterInstance, chosen: Plan) -> Iterator[str]:
+def delete(instance: dg.DagsterInstance, chosen: PrunePlan) -> Iterator[str]:
     """Delete the runs of a plan, one after another; each is yielded when it is gone.
 
     Each deletion alone leaves everything shown as it was, so it may be stopped at any time.

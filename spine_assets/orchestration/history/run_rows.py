@@ -37,7 +37,7 @@ from spine_assets.orchestration.history.step_rows import (
     RUNNING,
     STEP_KINDS,
     SUCCESS,
-    Step,
+    StepRow,
     missing,
     steps_of,
 )
@@ -141,7 +141,7 @@ def _logged(
     return LoggedRun(row, [_step(run, step) for step in steps])
 
 
-def _step(run: dg.DagsterRun, step: Step) -> dict[str, Any]:
+def _step(run: dg.DagsterRun, step: StepRow) -> dict[str, Any]:
     return {
         "log_id": f"{run.run_id}.{step.step_id}",
         "pipeline_logging_id": run.run_id,

@@ -41,7 +41,7 @@ _UNRESOLVED = "[?]"  # how a plan writes the keys of steps that a dynamic output
 
 
 @dataclass(frozen=True)
-class Step:
+class StepRow:
     """One step.
 
     Attributes:
@@ -90,7 +90,7 @@ def steps_of(
     events: Iterable[tuple[float, dg.DagsterEvent]],
     plan: Sequence[str],
     run_ended: float | bool,
-) -> list[Step]:
+) -> list[StepRow]:
     """Steps in the order in which they began; those of an ended run that never did come last.
 
     Args:
@@ -106,7 +106,7 @@ def steps_of(
     found = [_step(key, one, run_ended) for key, one in seen.items()]
     found.sort(key=lambda step: (step.started is None, step.started or 0.0))
     if run_ended:
-        found += [Step(key, _name(key), SKIPPED) for key in missing(plan, seen)]
+        found += [StepRow(key, _name(key), SKIPPED) for key in missing(plan, seen)]
     return found
 
 
@@ -155,7 +155,7 @@ def _is(facts: dict[str, Any], name: str, kind: type) -> bool:
     return isinstance(facts.get(name), kind) and not isinstance(facts.get(name), bool)
 
 
-def _step(key: str, seen: _Seen, run_ended: float | bool) -> Step:
+def _step(key: str, seen: _Seen, run_ended: float | bool) -> StepRow:
     told = seen.told
     status = _status(seen, bool(run_ended))
     is_broken_off = status == FAILED and seen.end is None
@@ -167,7 +167,7 @@ def _step(key: str, seen: _Seen, run_ended: float | bool) -> Step:
         error = told.get("reason") if told.get("status") == FAILED else None
         error = error or seen.error
         error = error or ("its run ended while it was under way" if is_broken_off else None)
-    return Step(
+    return StepRow(
         key,
         told.get("step_name") or _name(key),
         status,

@@ -8,9 +8,9 @@ the `spine` command uses (`cli.starting`). Belongs here: the launchers, a module
 
 from __future__ import annotations
 
-from spine_assets.orchestration.launching.base import Elsewhere, new_run_id
+from spine_assets.orchestration.launching.base import RemoteLauncher, new_run_id
 from spine_assets.orchestration.launching.celery_workers import Workers, workers
-from spine_assets.orchestration.launching.in_process import Here
+from spine_assets.orchestration.launching.in_process import InProcessLauncher
 from spine_assets.orchestration.launching.queue import Queue, queue
 
 __all__ = [

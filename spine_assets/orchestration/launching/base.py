@@ -16,7 +16,7 @@ from spine_assets.orchestration.run_config import LOGGED
 from spine_assets.pipelines.catalog import RunPlan
 
 
-class Elsewhere(Protocol):
+class RemoteLauncher(Protocol):
     """Starts runs that other processes execute.
 
     Attributes:

@@ -29,7 +29,7 @@ _FAILURE_REASON, _INTERRUPTED = "dagster/failure_reason", "UNEXPECTED_TERMINATIO
 _WATCH_SECONDS = 1.0  # between looks at the own run; each reads one row
 
 
-class Here:
+class InProcessLauncher:
     """Runs in this process, or in processes that it starts and ends.
 
     Attributes:

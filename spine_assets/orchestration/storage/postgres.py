@@ -51,7 +51,7 @@ class BatchingPostgresStorage(DagsterPostgresStorage):
         token_provider: PgTokenProvider | None = None,
     ) -> None:
         super().__init__(postgres_url, should_autocreate_tables, inst_data, token_provider)
-        self._event_log_storage = BatchingEventLog(
+        self._event_log_storage = BatchingPostgresEventLog(
             postgres_url, should_autocreate_tables, token_provider=token_provider
         )
 
@@ -69,7 +69,7 @@ class BatchingPostgresStorage(DagsterPostgresStorage):
         )
 
 
-class BatchingEventLog(WaitingEvents, PostgresEventLogStorage):
+class BatchingPostgresEventLog(WaitingEvents, PostgresEventLogStorage):
     """Dagster's event log in PostgreSQL; the events of a range wait for one another."""
 
     def __init__(self, *args: Any, **named: Any) -> None:

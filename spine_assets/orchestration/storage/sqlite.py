@@ -61,10 +61,10 @@ class BatchingSqliteStorage(LockedSqliteStorage):
 
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
         super().__init__(base_dir, inst_data=inst_data)
-        self._event_log_storage = BatchingEventLog(_event_logs_directory(base_dir))
+        self._event_log_storage = BatchingSqliteEventLog(_event_logs_directory(base_dir))
 
 
-class BatchingEventLog(WaitingEvents, SqliteEventLogStorage):
+class BatchingSqliteEventLog(WaitingEvents, SqliteEventLogStorage):
     """Dagster's event log in SQLite files; the events of a range wait for one another."""
 
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
