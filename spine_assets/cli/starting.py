@@ -45,7 +45,7 @@ def launcher(
         with launching.workers(instance) as workers:
             yield workers
     else:
-        yield launching.Here(instance, defs(), log_level)
+        yield launching.InProcessLauncher(instance, defs(), log_level)
 
 
 def start(
@@ -123,7 +123,7 @@ def _start_remote(
         for plan in plans:
             ids.append(new_run_id())
             launcher.launch(job, plan, tags, ids[-1])
-            click.echo(f"{launcher.handed} {ids[-1]} ({plan.said})", err=True)
+            click.echo(f"{launcher.started_as} {ids[-1]} ({plan.said})", err=True)
         if wait:
             followers = [Follower(instance, run_id) for run_id in ids]
             all_until_the_end(followers, shows, launcher.is_lost)

@@ -29,7 +29,7 @@ class ReadPositions:
     read: dict[str, int] = field(default_factory=dict)
 
     @classmethod
-    def load(cls, cursor: str | None) -> "Memory | None":
+    def load(cls, cursor: str | None) -> "ReadPositions | None":
         """Read a cursor; None at the first tick."""
         try:
             return cls(**json.loads(cursor)) if cursor else None

@@ -7,8 +7,8 @@ package reads both.
 from __future__ import annotations
 
 from spine_assets.orchestration.history.checks import (
+    CheckFinding,
     CheckRecord,
-    Finding,
     check_records,
     check_records_of,
     findings,
@@ -21,8 +21,8 @@ from spine_assets.orchestration.history.instance import (
 )
 
 __all__ = [
+    "CheckFinding",
     "CheckRecord",
-    "Finding",
     "NoInstance",
     "NoSuchRun",
     "check_records",

@@ -33,7 +33,7 @@ class CheckRecord:
 
 
 @dataclass(frozen=True)
-class Finding:
+class CheckFinding:
     """The latest evaluation of a check, which failed or warned.
 
     Attributes:
@@ -86,7 +86,7 @@ def check_records_of(
 
 def findings(
     instance: dg.DagsterInstance, *, table: str | None = None, week: date | None = None
-) -> list[Finding]:
+) -> list[CheckFinding]:
     """Checks whose latest evaluation failed or warned, the newest week first.
 
     Args:
@@ -130,11 +130,11 @@ def _record(item: storage.Evaluated) -> CheckRecord:
     )
 
 
-def _finding(item: storage.Evaluated) -> Finding:
+def _finding(item: storage.Evaluated) -> CheckFinding:
     told = storage.evaluation(item.event or "")
     sample = told.metadata.get(SAMPLE)
     rows = sample.records if isinstance(sample, dg.TableMetadataValue) else []
-    return Finding(
+    return CheckFinding(
         week_ending=date.fromisoformat(item.partition or ""),
         table=item.table,
         check=item.check,

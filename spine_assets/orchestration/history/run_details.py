@@ -13,7 +13,7 @@ import dagster as dg
 
 from spine_assets.orchestration.history import storage
 from spine_assets.orchestration.history.checks import plain_facts
-from spine_assets.orchestration.history.run_rows import logged
+from spine_assets.orchestration.history.run_rows import read_runs
 from spine_assets.orchestration.history.runs import RunLine, described, error_of, tags_of_ours
 from spine_assets.orchestration.history.step_rows import ROW_COUNT
 from spine_assets.orchestration.progress_events import progress_of
@@ -99,7 +99,7 @@ def story(instance: dg.DagsterInstance, record: dg.RunRecord, logs: int) -> RunS
         tables=tables,
         weeks_done=done,
         weeks_failed=_failed_weeks(failed),
-        steps=[step for found in logged(instance, [record]) for step in found.steps],
+        steps=[step for found in read_runs(instance, [record]) for step in found.steps],
         checks=_checks(_records(instance, run.run_id, {kinds.ASSET_CHECK_EVALUATION})),
         error=error_of(failed),
         logs=_logs(instance, run.run_id, logs),

@@ -65,16 +65,16 @@ _HIDDEN = "."  # how Dagster's tags begin that are for itself, such as a code se
 
 
 @dataclass(frozen=True)
-class LoggedRun:
+class RunRows:
     """A run and its steps: values by column; JSON as plain values, times in UTC without a zone."""
 
     row: dict[str, Any]
     steps: list[dict[str, Any]]
 
 
-def logged(
+def read_runs(
     instance: dg.DagsterInstance, records: Sequence[dg.RunRecord], *, rows: bool = True
-) -> Iterator[LoggedRun]:
+) -> Iterator[RunRows]:
     """Runs with their steps; one that was deleted meanwhile is left out.
 
     Args:
@@ -115,7 +115,7 @@ class _Plans:
 
 def _logged(
     record: dg.RunRecord, events: list[tuple[float, dg.DagsterEvent]], plan: Sequence[str]
-) -> LoggedRun:
+) -> RunRows:
     run = record.dagster_run
     ended: float | bool = (record.end_time or True) if run.is_finished else False
     steps = steps_of(events, plan, ended)
@@ -138,7 +138,7 @@ def _logged(
         "error_message": _cut(error, run.run_id),
         "metadata": _finite(_metadata(record)),
     }
-    return LoggedRun(row, [_step(run, step) for step in steps])
+    return RunRows(row, [_step(run, step) for step in steps])
 
 
 def _step(run: dg.DagsterRun, step: StepRow) -> dict[str, Any]:

@@ -67,7 +67,7 @@ class RunLine:
 
 
 @dataclass(frozen=True)
-class Asked:
+class RunQuery:
     """Which runs to list; None means any."""
 
     status: str | None = None
@@ -76,15 +76,15 @@ class Asked:
     tenant: str | None = None
 
 
-def lines(instance: dg.DagsterInstance, asked: Asked, limit: int) -> list[RunLine]:
+def lines(instance: dg.DagsterInstance, query: RunQuery, limit: int) -> list[RunLine]:
     """The newest runs that were asked for, newest first."""
-    return described(instance, newest(instance, asked, limit))
+    return described(instance, newest(instance, query, limit))
 
 
-def newest(instance: dg.DagsterInstance, asked: Asked, limit: int) -> list[dg.RunRecord]:
+def newest(instance: dg.DagsterInstance, query: RunQuery, limit: int) -> list[dg.RunRecord]:
     """The same as Dagster holds them."""
     found: dict[str, dg.RunRecord] = {}
-    for chosen in _filters(asked):
+    for chosen in _filters(query):
         for record in instance.get_run_records(chosen, limit=limit):
             found[record.dagster_run.run_id] = record
     return sorted(found.values(), key=lambda record: record.storage_id, reverse=True)[:limit]
@@ -138,19 +138,19 @@ def _nearest(instance: dg.DagsterInstance, prefix: str) -> str | None:
     return begins[near[0]] if near else None
 
 
-def _filters(asked: Asked) -> list[dg.RunsFilter]:
+def _filters(query: RunQuery) -> list[dg.RunsFilter]:
     """The queries whose union is what was asked for."""
-    tenant = {TENANT: asked.tenant} if asked.tenant else {}
-    statuses = [dg.DagsterRunStatus(asked.status.upper())] if asked.status else None
+    tenant = {TENANT: query.tenant} if query.tenant else {}
+    statuses = [dg.DagsterRunStatus(query.status.upper())] if query.status else None
     names: list[tuple[str | None, dict[str, Any]]] = [(None, {})]
-    if asked.pipeline:
-        names = [(None, {PIPELINE: asked.pipeline}), (asked.pipeline, {})]
+    if query.pipeline:
+        names = [(None, {PIPELINE: query.pipeline}), (query.pipeline, {})]
     weeks: list[dict[str, Any]] = [{}]
-    if asked.week:
-        last = max(asked.week, week_ending_of(datetime.now(UTC).date()))
-        until = [str(week) for week in weeks_between(FIRST_WEEK, asked.week)]
-        since = [str(week) for week in weeks_between(asked.week, last)]
-        weeks = [{PARTITION: str(asked.week)}, {RANGE_START: until, RANGE_END: since}]
+    if query.week:
+        last = max(query.week, week_ending_of(datetime.now(UTC).date()))
+        until = [str(week) for week in weeks_between(FIRST_WEEK, query.week)]
+        since = [str(week) for week in weeks_between(query.week, last)]
+        weeks = [{PARTITION: str(query.week)}, {RANGE_START: until, RANGE_END: since}]
     return [
         dg.RunsFilter(job_name=job, statuses=statuses, tags={**tags, **more, **tenant})
         for job, tags in names

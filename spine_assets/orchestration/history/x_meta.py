@@ -25,7 +25,7 @@ import polars as pl
 from spine_assets.core.table_schema import polars_type
 from spine_assets.core.tables import Type
 from spine_assets.core.tags import TENANT
-from spine_assets.orchestration.history.run_rows import LoggedRun, logged
+from spine_assets.orchestration.history.run_rows import RunRows, read_runs
 from spine_assets.warehouse.run_tables import LOG_TABLES, NEWEST, RUNS, STEPS, LogTable, RunLog
 
 PAGE = 500
@@ -53,7 +53,7 @@ def read(
     chosen = dg.RunsFilter(created_after=since, tags=tags)
     records = instance.get_run_records(chosen, limit=limit)
     older = instance.get_runs_count(chosen) - len(records) if len(records) == limit else 0
-    found = list(logged(instance, records, rows=STEPS in tables))
+    found = list(read_runs(instance, records, rows=STEPS in tables))
     return RunLog(frames(found, tables), max(older, 0))
 
 
@@ -61,11 +61,11 @@ def pages(instance: dg.DagsterInstance) -> Iterator[RunLog]:
     """All runs there are, `PAGE` at a time, the newest first."""
     records = instance.get_run_records()
     for start in range(0, len(records), PAGE):
-        page = logged(instance, records[start : start + PAGE])
+        page = read_runs(instance, records[start : start + PAGE])
         yield RunLog(frames(list(page), LOG_TABLES))
 
 
-def frames(found: Sequence[LoggedRun], tables: Sequence[LogTable]) -> dict[str, pl.DataFrame]:
+def frames(found: Sequence[RunRows], tables: Sequence[LogTable]) -> dict[str, pl.DataFrame]:
     """Runs and steps in the declared types, by the name of their table."""
     rows = {
         RUNS.name: [run.row for run in found],

@@ -14,9 +14,9 @@ from spine_assets.orchestration.launching.in_process import InProcessLauncher
 from spine_assets.orchestration.launching.queue import Queue, queue
 
 __all__ = [
-    "Elsewhere",
-    "Here",
+    "InProcessLauncher",
     "Queue",
+    "RemoteLauncher",
     "Workers",
     "new_run_id",
     "queue",

@@ -21,11 +21,11 @@ class RemoteLauncher(Protocol):
 
     Attributes:
         instance: Where the runs are recorded.
-        handed: What a person is told of a run that was started, before its id.
+        started_as: What a person is told of a run that was started, before its id.
     """
 
     instance: dg.DagsterInstance
-    handed: str
+    started_as: str
 
     def launch(self, job: str, plan: RunPlan, tags: Mapping[str, str], run_id: str) -> None:
         """Start one run."""

@@ -37,7 +37,7 @@ _LOOK_SECONDS = 0.2
 class Workers:
     """Hands runs to the Celery workers of this instance."""
 
-    handed = "handed to the workers as run"
+    started_as = "handed to the workers as run"
 
     def __init__(self, instance: dg.DagsterInstance, workspace: Any) -> None:
         self.instance = instance

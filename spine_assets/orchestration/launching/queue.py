@@ -17,7 +17,7 @@ from spine_assets.pipelines.catalog import CannotLaunch, RunPlan
 class Queue:
     """Puts runs into the queue of the daemon that works on this instance."""
 
-    handed = "queued as run"
+    started_as = "queued as run"
 
     def __init__(self, instance: dg.DagsterInstance, workspace: Any) -> None:
         self.instance = instance
