@@ -143,7 +143,14 @@ def runs_cancel(run_id: str, force: bool, wait: float, as_json: bool) -> None:
         run = find(instance, run_id).dagster_run
         ending = cancel(instance, run, force=force, wait_seconds=wait)
     if as_json:
-        print_json({"run_id": run.run_id, **vars(ending)})
+        print_json(
+            {
+                "run_id": run.run_id,
+                "canceled": ending.canceled,
+                "status": ending.status,
+                "said": ending.reason,
+            }
+        )
     else:
         render_runs.ending(run.run_id, ending)
     if not ending.canceled:

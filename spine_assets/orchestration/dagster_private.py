@@ -121,40 +121,6 @@ _LOADED_ON_USE = {
     "dagster_celery.tags": ("DAGSTER_CELERY_TASK_ID_TAG",),
 }
 
-INSTANCE_MEMBERS = frozenset(
-    {
-        "add_run_tags",
-        "all_instigator_state",
-        "compute_log_manager",
-        "create_run_for_job",
-        "event_log_storage",
-        "get_backfills",
-        "get_concurrency_config",
-        "get_execution_plan_snapshot",
-        "get_records_for_run",
-        "get_required_daemon_types",
-        "get_run_ids",
-        "get_run_tags",
-        "get_runs",
-        "get_runs_count",
-        "get_ticks",
-        "has_run",
-        "launch_run",
-        "report_run_canceled",
-        "report_run_canceling",
-        "report_run_failed",
-        "run_coordinator",
-        "run_launcher",
-        "run_monitoring_enabled",
-        "run_monitoring_max_runtime_seconds",
-        "run_retries_enabled",
-        "run_storage",
-        "schedule_storage",
-        "submit_run",
-    }
-)
-"""Members of the public class `DagsterInstance` that are not marked public, and that we use."""
-
 if not TYPE_CHECKING:  # a type checker reads the imports above
 
     def __getattr__(name: str) -> Any:

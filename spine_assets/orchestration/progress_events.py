@@ -45,6 +45,6 @@ def progress_of(event: dg.DagsterEvent | None) -> Progress | None:
     """The progress that an event carries; None where it carries none."""
     if event is None or event.event_type is not dg.DagsterEventType.ENGINE_EVENT:
         return None
-    metadata = getattr(event.event_specific_data, "metadata", {})
-    found = metadata.get(_KEY)
-    return Progress(**found.value) if isinstance(found, dg.JsonMetadataValue) else None
+    found = getattr(event.event_specific_data, "metadata", {}).get(_KEY)
+    values: Any = found.value if isinstance(found, dg.JsonMetadataValue) else None
+    return Progress(**values) if values else None

@@ -3,6 +3,7 @@
 import json
 import logging
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -51,13 +52,13 @@ def run(instance: dg.DagsterInstance, handler: logging.Handler) -> str:
     job = dg.Definitions(
         assets=[weeks], jobs=[dg.define_asset_job("job", [weeks])], loggers={"console": console}
     ).resolve_job_def("job")
-    config = {"loggers": {"console": {"config": {}}}}
+    config: dict[str, Any] = {"loggers": {"console": {"config": {}}}}
     return job.execute_in_process(run_config=config, instance=instance).run_id
 
 
 def test_the_latest_progress_is_read_as_values(instance: dg.DagsterInstance) -> None:
     follower = Follower(instance, run(instance, logging.NullHandler()))
-    follower.look()
+    follower.poll()
     assert follower.latest == SECOND
     entries = [
         record.event_log_entry for record in instance.get_records_for_run(follower.run_id).records

@@ -174,7 +174,7 @@ class TestRuns:
         assert said.startswith("ValueError: xxx")
         told = logged_runs.HUGE + len("ValueError: ")
         assert said.endswith(
-            f"(cut: {told:,} characters; spine runs show {made.ids['plain']} tells the run's)"
+            f"(cut: {told:,} characters; spine runs show {made.ids['plain']} shows the run's)"
         )
 
     def test_a_killed_run_says_what_dagster_says(self, made: Made, log: RunLog) -> None:
@@ -260,7 +260,7 @@ class TestSteps:
         run, steps = run_of(made, log, "killed"), steps_of(made, log, "killed")
         assert statuses(made, log, "killed") == {"extract": "FAILED", "guarded": "SKIPPED"}
         assert steps["extract"]["end_time"] == run["end_time"]
-        assert steps["extract"]["error_message"] == "its run ended while it was under way"
+        assert steps["extract"]["error_message"] == "its run ended while it was running"
 
     @pytest.mark.parametrize("name", ["queued", "not_started", "elsewhere"])
     def test_what_waits_or_has_no_plan_has_no_steps(

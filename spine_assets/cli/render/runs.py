@@ -12,7 +12,7 @@ from rich.markup import escape
 from spine_assets.cli.render import steps as render_steps
 from spine_assets.cli.render.console import CONSOLE, grid, safe, text
 from spine_assets.core.tags import SHORT_ID
-from spine_assets.orchestration.history.cancel import Ending
+from spine_assets.orchestration.history.cancel import CancelResult
 from spine_assets.orchestration.history.prune import PrunePlan
 from spine_assets.orchestration.history.run_details import RunStory
 from spine_assets.orchestration.history.runs import RunLine
@@ -135,9 +135,9 @@ def story_json(found: RunStory) -> dict[str, Any]:
     }
 
 
-def ending(run_id: str, found: Ending) -> None:
+def ending(run_id: str, found: CancelResult) -> None:
     """Print the outcome of a request to cancel a run."""
-    line_text = f"run {run_id[:SHORT_ID]} is {found.status}: {found.said}"
+    line_text = f"run {run_id[:SHORT_ID]} is {found.status}: {found.reason}"
     CONSOLE.print(escape(line_text), soft_wrap=True)
 
 

@@ -1,4 +1,4 @@
-"""Dagster's memory, read for people: what was materialized, what failed, what checks said.
+"""Dagster's history, read for people: what was materialized, what failed, what checks found.
 
 Dagster's run storage is the manifest and its check evaluations are the anomalies; this
 package reads both.

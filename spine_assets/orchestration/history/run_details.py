@@ -1,4 +1,4 @@
-"""All that is known of one run: parameters, figures, check outcomes, error, last log lines."""
+"""The details of one run: parameters, figures, check outcomes, error, last log lines."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from spine_assets.orchestration.progress_events import progress_of
 
 @dataclass
 class TableFigures:
-    """What a run made of one table: weeks built and found unchanged, rows, shares, seconds."""
+    """A run's work on one table: weeks built and found unchanged, rows, shares, seconds."""
 
     built: int = 0
     unchanged: int = 0
@@ -57,10 +57,10 @@ class RunStory:
 
     Attributes:
         config: Run configuration as Dagster holds it.
-        weeks_failed: Weeks that the step's failure names.
+        weeks_failed: Weeks named by the step's failure.
         steps: By column of `x_meta_step_logs`, in the order in which they began.
         checks: Evaluations in the order in which they were made.
-        error: What the failure says; None where there was none.
+        error: Text of the failure; None without one.
         logs: The last lines, oldest first.
     """
 
@@ -77,7 +77,7 @@ class RunStory:
 
 
 def story(instance: dg.DagsterInstance, record: dg.RunRecord, logs: int) -> RunStory:
-    """All that is known of a run.
+    """The details of a run.
 
     Args:
         instance: Dagster's instance.
@@ -148,20 +148,18 @@ def _failed_weeks(failed: dg.EventLogEntry | None) -> list[str]:
 
 
 def _checks(records: Iterable[Any]) -> list[CheckOutcome]:
-    found = []
-    for item in records:
-        told = item.event_log_entry.dagster_event.asset_check_evaluation_data
-        found.append(
-            CheckOutcome(
-                told.partition,
-                told.asset_key.to_user_string(),
-                told.check_name,
-                told.passed,
-                told.severity.value,
-                told.description or "",
-            )
+    events = (item.event_log_entry.dagster_event for item in records)
+    return [
+        CheckOutcome(
+            item.partition,
+            item.asset_key.to_user_string(),
+            item.check_name,
+            item.passed,
+            item.severity.value,
+            item.description or "",
         )
-    return found
+        for item in (event.asset_check_evaluation_data for event in events)
+    ]
 
 
 def _logs(instance: dg.DagsterInstance, run_id: str, limit: int) -> list[LogLine]:
@@ -174,9 +172,9 @@ def _logs(instance: dg.DagsterInstance, run_id: str, limit: int) -> list[LogLine
 def _log(entry: dg.EventLogEntry) -> LogLine:
     event = entry.dagster_event
     kind = f"{event.event_type_value} " if event and progress_of(event) is None else ""
-    said = (event.message if event else None) or entry.user_message
+    message = (event.message if event else None) or entry.user_message
     return LogLine(
         datetime.fromtimestamp(entry.timestamp, UTC),
         logging.getLevelName(entry.level),
-        f"{kind}{said}".strip(),
+        f"{kind}{message}".strip(),
     )

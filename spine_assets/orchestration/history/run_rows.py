@@ -1,7 +1,7 @@
 """A run and its steps as values by column of `x_meta_pipeline_runs` and `x_meta_step_logs`.
 
-Belongs here: what of Dagster's run becomes which column. Does not belong here: what events say of
-a step (`steps`), frames (`x_meta`), and what the columns mean (`run_log`).
+Belongs here: making the columns from Dagster's run. Does not belong here: reading steps from events
+(`step_rows`), frames (`x_meta`), and the columns' meaning (`warehouse.run_tables`).
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ STATUSES = {
 """By each status of Dagster's the one that is shown."""
 _RUN_FAILURE = dg.DagsterEventType.RUN_FAILURE
 _SHOWN_TAGS = {PIPELINE, TENANT, TRIGGER, DATE, PARTITION, RANGE_START, RANGE_END}
-_HIDDEN = "."  # how Dagster's tags begin that are for itself, such as a code server's address
+_HIDDEN = "."  # begins Dagster's internal tags, such as a code server's address
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def read_runs(
     Args:
         instance: Dagster's instance.
         records: The runs, in the order wanted.
-        rows: Also read what steps materialized, which is most of the events of a long run.
+        rows: Also read what steps materialized, which is most events of a long run.
     """
     kinds = STEP_KINDS | {_RUN_FAILURE} | (ASSET_KINDS if rows else set())
     plans = _Plans(instance)
@@ -95,7 +95,7 @@ def read_runs(
 
 
 class _Plans:
-    """The steps that runs set out to do; runs of one job share a plan."""
+    """The planned steps of runs; runs of one job share a plan."""
 
     def __init__(self, instance: dg.DagsterInstance) -> None:
         self._instance = instance
@@ -108,7 +108,7 @@ class _Plans:
             return ()
         if name not in self._known:
             plan = self._instance.get_execution_plan_snapshot(name)
-            # None where the plan was deleted with another run; the annotation does not say it.
+            # None where the plan was deleted with another run, in spite of its annotation.
             self._known[name] = tuple(plan.step_keys_to_execute) if plan else ()
         return self._known[name]
 
@@ -211,16 +211,16 @@ def _time(stamp: float | None) -> datetime | None:
     return at.replace(tzinfo=None) if at else None
 
 
-def _cut(said: str | None, run_id: str) -> str | None:
-    """A text of at most `MOST_CHARS`, its end saying that there is more and where."""
-    if said is None or len(said) <= MOST_CHARS:
-        return said
-    rest = f"… (cut: {len(said):,} characters; spine runs show {run_id} tells the run's)"
-    return said[: MOST_CHARS - len(rest)] + rest
+def _cut(text: str | None, run_id: str) -> str | None:
+    """A text of at most `MOST_CHARS`, ending with where to read the rest."""
+    if text is None or len(text) <= MOST_CHARS:
+        return text
+    rest = f"… (cut: {len(text):,} characters; spine runs show {run_id} shows the run's)"
+    return text[: MOST_CHARS - len(rest)] + rest
 
 
 def _finite(value: Any) -> Any:
-    """The same JSON with null for NaN and infinities, which JSON has no words for."""
+    """The same JSON with null for NaN and infinities, which JSON cannot hold."""
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, dict):

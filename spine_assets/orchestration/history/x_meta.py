@@ -6,10 +6,10 @@
         log = x_meta.read(instance, limit=100)
     print(log.steps.filter(status="FAILED"))
 
-One query tells the runs; each run costs one more for its events, each plan of steps one more. Only
-methods of the instance are called, so that SQLite and PostgreSQL tell the same. Belongs here:
-frames in the declared types. Does not belong here: what becomes which column (`logged`), and the
-declarations (`run_log`).
+One query reads the runs; each run costs one more for its events, each plan of steps one more. Only
+methods of the instance are called, so SQLite and PostgreSQL give the same. Belongs here: frames in
+the declared types. Does not belong here: the values of the columns (`run_rows`), and the
+declarations (`warehouse.run_tables`).
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ def read(
 
     Args:
         instance: Dagster's instance.
-        limit: So many runs at most.
+        limit: Number of runs at most.
         since: Only runs created at that time or later, with its zone.
         tenant: Only runs of this tenant.
-        tables: What is asked for; runs alone cost less, as materializations are not read.
+        tables: Tables to read; runs alone cost less, as materializations are not read.
     """
     tags = {TENANT: tenant} if tenant else None
     chosen = dg.RunsFilter(created_after=since, tags=tags)
@@ -89,7 +89,7 @@ def _frame(rows: Sequence[dict[str, Any]], table: LogTable) -> pl.DataFrame:
 
 
 def _stored(value: Any, kind: Type) -> Any:
-    """A value as its column holds it; what UTF-8 cannot hold is replaced."""
+    """A value as its column stores it; characters that UTF-8 cannot encode are replaced."""
     if value is not None and kind is Type.JSON:
         value = json.dumps(value, ensure_ascii=False, default=str)
     return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
