@@ -16,11 +16,12 @@ from dagster import DagsterExecutionInterruptedError
 from spine_assets.core.progress import Progress
 from spine_assets.core.settings import load_settings
 from spine_assets.definitions import defs
-from spine_assets.orchestration import launching
 from spine_assets.orchestration.history import open_instance, table_states
 from spine_assets.orchestration.history.run_details import RunStory, story
 from spine_assets.orchestration.history.runs import find
-from spine_assets.orchestration.launching import InProcessLauncher, RemoteLauncher, new_run_id
+from spine_assets.orchestration.launching import celery_workers, queue
+from spine_assets.orchestration.launching.base import RemoteLauncher, new_run_id
+from spine_assets.orchestration.launching.in_process import InProcessLauncher
 from spine_assets.orchestration.launching.progress_follower import (
     Follower,
     all_until_the_end,
@@ -39,13 +40,13 @@ def launcher(
 ) -> Iterator[InProcessLauncher | RemoteLauncher]:
     """Where runs are started: the daemon's queue, or the backend of `SPINE_BACKEND`."""
     if queued:
-        with launching.queue(instance) as queue:
-            yield queue
+        with queue.queue(instance) as remote:
+            yield remote
     elif load_settings().backend == "celery":
-        with launching.workers(instance) as workers:
-            yield workers
+        with celery_workers.workers(instance) as remote:
+            yield remote
     else:
-        yield launching.InProcessLauncher(instance, defs(), log_level)
+        yield InProcessLauncher(instance, defs(), log_level)
 
 
 def start(
