@@ -5,6 +5,7 @@ only; the pipeline's job also runs the steps that fetch, export or notify.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from datetime import date
 
 import dagster as dg
@@ -70,7 +71,7 @@ def assets_of(pipeline: DeclaredPipeline) -> dg.AssetsDefinition | None:
                 "with their table: materialize it",
                 allow_retries=False,
             )
-        yield from _Weeks(context, pipeline, chosen, force=config.force).events()
+        yield from _Weeks(context, pipeline, chosen, config.force).events()
 
     return tables
 
@@ -126,21 +127,17 @@ def _checks(pipeline: DeclaredPipeline, step: Step) -> list[dg.AssetCheckSpec]:
     ]
 
 
+@dataclass
 class _Weeks:
     """The weeks of a run, one after another; a failed week does not stop the others."""
 
-    def __init__(
-        self,
-        context: dg.AssetExecutionContext,
-        pipeline: DeclaredPipeline,
-        steps: list[Step],
-        *,
-        force: bool,
-    ) -> None:
-        self.context, self.pipeline, self.steps, self.force = context, pipeline, steps, force
-        self.failures: dict[str, str] = {}
-        self.waits: list[tuple[int, float]] = []
-        self.final = False
+    context: dg.AssetExecutionContext
+    pipeline: DeclaredPipeline
+    steps: list[Step]
+    force: bool
+    failures: dict[str, str] = field(default_factory=dict)
+    waits: list[tuple[int, float]] = field(default_factory=list)
+    final: bool = False
 
     def events(self) -> Iterator[Event]:
         """Build all, then fail if one failed."""

@@ -28,6 +28,13 @@ def events_of(
         cursor, more = page.cursor, page.has_more
 
 
+def first_step_failure(event: dg.DagsterEvent | None) -> StepFailureData | None:
+    """The failure of the step that failed first, in the event that a run failed."""
+    data = event.job_failure_data if event else None
+    first = data.first_step_failure_event if data else None
+    return first.step_failure_data if first else None
+
+
 def failure_text(data: StepFailureData) -> str | None:
     """The error of a failed step: the description of its `dg.Failure`, else its innermost error."""
     if data.user_failure_data and data.user_failure_data.description:

@@ -13,6 +13,7 @@ import dagster as dg
 
 from spine_assets.orchestration.history import storage
 from spine_assets.orchestration.history.checks import plain_facts
+from spine_assets.orchestration.history.events import first_step_failure
 from spine_assets.orchestration.history.run_rows import read_runs
 from spine_assets.orchestration.history.runs import RunLine, described, error_of, tags_of_ours
 from spine_assets.orchestration.history.step_rows import ROW_COUNT
@@ -137,10 +138,7 @@ def _figures(entries: Iterable[dg.EventLogEntry]) -> tuple[dict[str, TableFigure
 
 def _failed_weeks(failed: dg.EventLogEntry | None) -> list[str]:
     """Weeks that the step's failure names."""
-    event = failed.dagster_event if failed else None
-    data = event.job_failure_data if event else None
-    first = data.first_step_failure_event if data else None
-    step = first.step_failure_data if first else None
+    step = first_step_failure(failed.dagster_event if failed else None)
     if step is None or step.user_failure_data is None:
         return []
     named = plain_facts(step.user_failure_data.metadata).get("failed_weeks")

@@ -26,7 +26,7 @@ from spine_assets.core.tags import (
 )
 from spine_assets.core.weeks import FIRST_WEEK, week_ending_of, weeks_between
 from spine_assets.orchestration.history import storage
-from spine_assets.orchestration.history.events import failure_text
+from spine_assets.orchestration.history.events import failure_text, first_step_failure
 from spine_assets.orchestration.history.instance import NoSuchRun
 
 _OURS = "spine/"
@@ -197,9 +197,8 @@ def error_of(failed: dg.EventLogEntry | None) -> str | None:
 
 def run_failure_text(event: dg.DagsterEvent) -> str | None:
     """The error of a failed run: that of the first failed step, else its own."""
-    data = event.job_failure_data
-    first = data.first_step_failure_event if data else None
-    if text := failure_text(first.step_failure_data) if first else None:
+    step, data = first_step_failure(event), event.job_failure_data
+    if step and (text := failure_text(step)):
         return text
     error = data.error if data else None
     return str(error.message).strip() if error else event.message

@@ -152,15 +152,12 @@ def partitions_by_state(
     status = private.get_and_update_asset_status_cache_value(instance, dg.AssetKey(table), weeks)
     if status is None:
         return {}
-    return {
-        "in_progress": set(
-            status.deserialize_in_progress_partition_subsets(weeks).get_partition_keys()
-        ),
-        "failed": set(status.deserialize_failed_partition_subsets(weeks).get_partition_keys()),
-        "materialized": set(
-            status.deserialize_materialized_partition_subsets(weeks).get_partition_keys()
-        ),
+    subsets = {
+        "in_progress": status.deserialize_in_progress_partition_subsets(weeks),
+        "failed": status.deserialize_failed_partition_subsets(weeks),
+        "materialized": status.deserialize_materialized_partition_subsets(weeks),
     }
+    return {state: set(subset.get_partition_keys()) for state, subset in subsets.items()}
 
 
 def _entry(event: str) -> dg.EventLogEntry:
