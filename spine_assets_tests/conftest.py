@@ -12,10 +12,12 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import cast
 
+import dagster as dg
 import duckdb
 import polars as pl
 import pytest
 
+from spine_assets.definitions import defs
 from spine_assets.defs import scan_limits
 from spine_assets.defs.otc import weekly
 from spine_assets.dev.local_cluster import postgres
@@ -115,6 +117,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for item in items:
             if postgres.missing() or item.get_closest_marker("sqlite"):
                 item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.fixture(scope="session")
+def code_location() -> dg.Definitions:
+    """What Dagster loads."""
+    return defs()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -21,7 +21,7 @@ from spine_assets.otc.tables import raw
 from spine_assets.otc.tables.registry import TABLES
 
 if TYPE_CHECKING:
-    from spine_assets.orchestration.history import Finding
+    from spine_assets.orchestration.history import CheckFinding
 
 _LISTED = 50  # a few screens; the rest is counted
 
@@ -65,7 +65,7 @@ def anomalies(
     render_anomalies.listed(shown, more, samples=samples or week is not None)
 
 
-def _found(table: str | None, week: date | None) -> list[Finding]:
+def _found(table: str | None, week: date | None) -> list[CheckFinding]:
     """Findings on weeks of this lake: captured in it, or landed here and then failed.
 
     Two lakes may share one Dagster; findings on weeks of the other lake are left out.

@@ -24,8 +24,14 @@ from spine_assets.orchestration.history import open_instance
 from spine_assets.orchestration.history.cancel import cancel
 from spine_assets.orchestration.history.prune import delete, plan
 from spine_assets.orchestration.history.run_details import story
-from spine_assets.orchestration.history.run_rows import logged
-from spine_assets.orchestration.history.runs import Asked, described, find, newest, pipeline_names
+from spine_assets.orchestration.history.run_rows import read_runs
+from spine_assets.orchestration.history.runs import (
+    RunQuery,
+    described,
+    find,
+    newest,
+    pipeline_names,
+)
 
 _LISTED = 20  # a screen
 _LOG_LINES = 10  # the end of a run; --logs prints more
@@ -63,7 +69,7 @@ def runs(
     if context.invoked_subcommand is not None:
         return
     with open_instance() as instance:
-        found = newest(instance, Asked(status, pipeline, week, tenant), limit)
+        found = newest(instance, RunQuery(status, pipeline, week, tenant), limit)
         if pipeline and not found:
             _require_known(pipeline, pipeline_names(instance))
         show = _with_steps if steps else _lines
@@ -79,7 +85,7 @@ def _lines(instance: dg.DagsterInstance, found: Sequence[dg.RunRecord], as_json:
 
 
 def _with_steps(instance: dg.DagsterInstance, found: Sequence[dg.RunRecord], as_json: bool) -> None:
-    shown = list(logged(instance, found))
+    shown = list(read_runs(instance, found))
     if as_json:
         click.echo(json.dumps([render_steps.run_json(run) for run in shown], indent=1, default=str))
         return
@@ -137,7 +143,14 @@ def runs_cancel(run_id: str, force: bool, wait: float, as_json: bool) -> None:
         run = find(instance, run_id).dagster_run
         ending = cancel(instance, run, force=force, wait_seconds=wait)
     if as_json:
-        print_json({"run_id": run.run_id, **vars(ending)})
+        print_json(
+            {
+                "run_id": run.run_id,
+                "canceled": ending.canceled,
+                "status": ending.status,
+                "said": ending.reason,
+            }
+        )
     else:
         render_runs.ending(run.run_id, ending)
     if not ending.canceled:

@@ -16,11 +16,12 @@ from dagster import DagsterExecutionInterruptedError
 from spine_assets.core.progress import Progress
 from spine_assets.core.settings import load_settings
 from spine_assets.definitions import defs
-from spine_assets.orchestration import launching
 from spine_assets.orchestration.history import open_instance, table_states
 from spine_assets.orchestration.history.run_details import RunStory, story
 from spine_assets.orchestration.history.runs import find
-from spine_assets.orchestration.launching import Elsewhere, Here, new_run_id
+from spine_assets.orchestration.launching import celery_workers, queue
+from spine_assets.orchestration.launching.base import RemoteLauncher, new_run_id
+from spine_assets.orchestration.launching.in_process import InProcessLauncher
 from spine_assets.orchestration.launching.progress_follower import (
     Follower,
     all_until_the_end,
@@ -36,20 +37,20 @@ Show = Callable[[Progress | None], None]
 @contextmanager
 def launcher(
     instance: dg.DagsterInstance, queued: bool, log_level: str | None
-) -> Iterator[Here | Elsewhere]:
+) -> Iterator[InProcessLauncher | RemoteLauncher]:
     """Where runs are started: the daemon's queue, or the backend of `SPINE_BACKEND`."""
     if queued:
-        with launching.queue(instance) as queue:
-            yield queue
+        with queue.queue(instance) as remote:
+            yield remote
     elif load_settings().backend == "celery":
-        with launching.workers(instance) as workers:
-            yield workers
+        with celery_workers.workers(instance) as remote:
+            yield remote
     else:
-        yield launching.Here(instance, defs(), log_level)
+        yield InProcessLauncher(instance, defs(), log_level)
 
 
 def start(
-    launcher: Here | Elsewhere,
+    launcher: InProcessLauncher | RemoteLauncher,
     job: str,
     plan: RunPlan,
     tags: Mapping[str, str],
@@ -70,7 +71,7 @@ def start(
 
 
 def start_all(
-    launcher: Here | Elsewhere,
+    launcher: InProcessLauncher | RemoteLauncher,
     job: str,
     plans: Sequence[RunPlan],
     tags: Mapping[str, str],
@@ -90,7 +91,7 @@ def start_all(
     Returns:
         A story for each that was started; none is started after an interrupted one.
     """
-    if not isinstance(launcher, Here):
+    if not isinstance(launcher, InProcessLauncher):
         return _start_remote(launcher, job, plans, tags, wait, shows)
     stories = []
     for plan, show in zip(plans, shows, strict=True):
@@ -101,7 +102,7 @@ def start_all(
 
 
 def _start_here(
-    launcher: Here, job: str, plan: RunPlan, tags: Mapping[str, str], show: Show
+    launcher: InProcessLauncher, job: str, plan: RunPlan, tags: Mapping[str, str], show: Show
 ) -> RunStory:
     run_id = new_run_id()
     follower = Follower(launcher.instance, run_id)
@@ -111,7 +112,7 @@ def _start_here(
 
 
 def _start_remote(
-    launcher: Elsewhere,
+    launcher: RemoteLauncher,
     job: str,
     plans: Sequence[RunPlan],
     tags: Mapping[str, str],
@@ -123,7 +124,7 @@ def _start_remote(
         for plan in plans:
             ids.append(new_run_id())
             launcher.launch(job, plan, tags, ids[-1])
-            click.echo(f"{launcher.handed} {ids[-1]} ({plan.said})", err=True)
+            click.echo(f"{launcher.started_as} {ids[-1]} ({plan.said})", err=True)
         if wait:
             followers = [Follower(instance, run_id) for run_id in ids]
             all_until_the_end(followers, shows, launcher.is_lost)

@@ -1,18 +1,9 @@
-"""Progress of a range of weeks: a text in the run's log, which a progress bar reads back.
-
-A run may be in this process, in the daemon's or on another machine; its event log is the one
-place that can be read everywhere.
-"""
+"""How far a run over a range of weeks has come, in figures and as a text for people."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
-_TEXT = re.compile(
-    r"\((\d+)/(\d+) weeks, \d+%, ([\d,]+) rows(?:, [\d,]+ rows/s)?(?:, ([\d,]+) failed)?"
-    r"(?:, about \d+ s left)?\)$"
-)
 _LEAST_SECONDS = 1e-6  # a rate over less time is noise
 
 
@@ -55,15 +46,3 @@ class Progress:
         if self.seconds_left is not None and self.done < self.total:
             parts.append(f"about {self.seconds_left:.0f} s left")
         return f"({', '.join(parts)})"
-
-
-def read(message: str) -> Progress | None:
-    """The progress in a log message; None where it has none.
-
-    Times are not read back: the reader has its own clock.
-    """
-    found = _TEXT.search(message)
-    if found is None:
-        return None
-    done, total, rows, failed = (int((text or "0").replace(",", "")) for text in found.groups())
-    return Progress(done, total, rows, failed)

@@ -1,4 +1,4 @@
-"""What happened in the domain -> Dagster events."""
+"""Results of the domain as Dagster events."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What a declaration of ours is in Dagster: descriptions, columns, lineage, weekly checks.
+"""Declarations of tables and views as Dagster shows them: text, columns, lineage, weekly checks.
 
-Belongs here: what the tables of the domain and those of pipelines have in common. The specs of the
-domain's own assets stand in `defs/otc/specs.py`.
+Belongs here: what the tables of the domain and of YAML pipelines share. Does not belong here: the
+specs of the domain's own assets (`defs/otc/specs.py`).
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def weekly_check(
 
 
 def check_description(holds: str, remedy: str) -> str:
-    """What a check says of itself: what holds when it passes, and what to do when it fails."""
+    """The description of a check: what holds when it passes, and what to do when it fails."""
     return f"{holds}\n\n**When it fails:** {remedy}"
 
 
@@ -68,7 +68,7 @@ def _key(table: Table | View) -> str:
 
 def _column(column: Column, table: Table | View) -> dg.TableColumn:
     unit = f" [{column.unit}]" if column.unit else ""
-    # Dagster's own UI (1.13.27) has no view of column lineage: the columns' texts tell it.
+    # Dagster's own UI (1.13.27) does not show column lineage, so the columns' descriptions do.
     sources = [f"{upstream}.{name}" for upstream, name in table.lineage.get(column.name, ())]
     origin = f" ← {', '.join(sources)}" if sources else ""
     return dg.TableColumn(

@@ -1,7 +1,6 @@
-"""Log lines: one line a record, for people or as JSON, each with its run, week and table.
+"""Log lines: one per record, for people or as JSON, each with its run, week and table.
 
-Our jobs log through `console`. Belongs here: what stands in a line. Does not belong here: what
-is logged and when.
+Our jobs log through `console`. Does not belong here: what is logged, and when.
 """
 
 from __future__ import annotations
@@ -12,13 +11,15 @@ import sys
 from datetime import UTC, datetime
 from typing import Any
 
+from spine_assets.orchestration.progress_events import progress_of
+
 # What callers add to a record (`extra=`), beyond what Dagster knows of it.
 EXTRAS = ("week", "table", "check", "rows", "seconds", "percent", "rows_per_second")
 _RUN_DIGITS = 8  # enough to tell runs apart on a screen, and what Dagster's pages show
 
 
 def fields(record: logging.LogRecord) -> dict[str, Any]:
-    """What a record says, by name; absent where it does not apply.
+    """The fields of a record by name, without those that do not apply.
 
     Always there: `time` (UTC), `level`, `logger`, `message`. Of a run also `run_id`, `job`,
     `pipeline`, `event`, `week` and `table`.
@@ -43,23 +44,23 @@ def fields(record: logging.LogRecord) -> dict[str, Any]:
 
 
 def _of_event(event: Any) -> dict[str, Any]:
-    """What a Dagster event tells of week, table and check."""
-    if event is None:
+    """Week, table and check of a Dagster event."""
+    if event is None or progress_of(event) is not None:  # a log line of ours
         return {}
     found: dict[str, Any] = {"event": event.event_type_value}
     if event.asset_key is not None:
         found["table"] = event.asset_key.to_user_string()
     if event.partition is not None:
         found["week"] = event.partition
-    told = event.event_specific_data
-    error = getattr(told, "error", None)
+    data = event.event_specific_data
+    error = getattr(data, "error", None)
     if error is not None:
         found["exception"] = error.to_string().rstrip()
     if event.event_type_value == "ASSET_CHECK_EVALUATION":
         found |= {
-            "table": told.asset_key.to_user_string(),
-            "check": told.check_name,
-            "week": told.partition,
+            "table": data.asset_key.to_user_string(),
+            "check": data.check_name,
+            "week": data.partition,
         }
     return found
 
@@ -77,18 +78,18 @@ class HumanFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Local time of day; only the beginning of the run's id."""
-        told = fields(record)
+        found = fields(record)
         at = datetime.fromtimestamp(record.created).astimezone()
-        where = [str(told[name]) for name in ("week", "table") if name in told]
-        message = told["message"]
-        if told.get("week") and message.startswith(f"week {told['week']}: "):
+        where = [str(found[name]) for name in ("week", "table") if name in found]
+        message = found["message"]
+        if found.get("week") and message.startswith(f"week {found['week']}: "):
             message = message.partition(": ")[2]
-        run = str(told.get("run_id", ""))[:_RUN_DIGITS]
+        run = str(found.get("run_id", ""))[:_RUN_DIGITS]
         line = " ".join(part for part in (f"{at:%H:%M:%S}", f"{record.levelname:7}", run) if part)
         if where:
             line += f" [{' '.join(where)}]"
         line += f" {message}"
-        return f"{line}\n{told['exception']}" if "exception" in told else line
+        return f"{line}\n{found['exception']}" if "exception" in found else line
 
 
 def console(level: str, kind: str) -> logging.Logger:

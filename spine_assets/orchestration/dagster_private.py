@@ -21,6 +21,10 @@ from dagster._check import CheckError
 # A job run by its own executor under our run id, as `dagster job execute` runs it;
 # `execute_in_process` ignores the executor.
 from dagster._core.definitions.reconstruct import ReconstructableRepository
+
+# What an engine event holds: our progress is metadata of one, and a record of the log carries an
+# event under this attribute. The public log has no way to write metadata.
+from dagster._core.events import EngineEventData
 from dagster._core.execution.api import execute_run
 
 # The filter of `get_backfills`: which runs an unfinished backfill still counts.
@@ -31,6 +35,7 @@ from dagster._core.execution.plan.objects import StepFailureData
 
 # What a launcher reports about the worker of a run.
 from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
+from dagster._core.log_manager import LOG_RECORD_EVENT_ATTR
 
 # Whether a sensor is on, and how its last tick ended.
 from dagster._core.scheduler.instigation import InstigatorStatus, InstigatorType, TickStatus
@@ -115,40 +120,6 @@ _LOADED_ON_USE = {
     "dagster_celery.launcher": ("CeleryRunLauncher",),
     "dagster_celery.tags": ("DAGSTER_CELERY_TASK_ID_TAG",),
 }
-
-INSTANCE_MEMBERS = frozenset(
-    {
-        "add_run_tags",
-        "all_instigator_state",
-        "compute_log_manager",
-        "create_run_for_job",
-        "event_log_storage",
-        "get_backfills",
-        "get_concurrency_config",
-        "get_execution_plan_snapshot",
-        "get_records_for_run",
-        "get_required_daemon_types",
-        "get_run_ids",
-        "get_run_tags",
-        "get_runs",
-        "get_runs_count",
-        "get_ticks",
-        "has_run",
-        "launch_run",
-        "report_run_canceled",
-        "report_run_canceling",
-        "report_run_failed",
-        "run_coordinator",
-        "run_launcher",
-        "run_monitoring_enabled",
-        "run_monitoring_max_runtime_seconds",
-        "run_retries_enabled",
-        "run_storage",
-        "schedule_storage",
-        "submit_run",
-    }
-)
-"""Members of the public class `DagsterInstance` that are not marked public, and that we use."""
 
 if not TYPE_CHECKING:  # a type checker reads the imports above
 

@@ -1,9 +1,7 @@
-"""Dagster's finished runs, read for the alerts: which have ended, and what each said.
+"""Dagster's finished runs, read for the alerts: which have ended, and the results of each.
 
-Besides Dagster's public names this uses, tried on dagster 1.13.27 and here alone:
-the fields of events, `remote_job_origin`, `code_location_origin` and
-`run_retries_enabled`. Two things no public call tells: why a step or a run failed, and
-whether Dagster is going to run it again.
+No public call returns why a step or a run failed, or whether Dagster will run it again. For that
+this reads fields of events, `remote_job_origin` and `code_location_origin` (tried on 1.13.27).
 """
 
 from __future__ import annotations
@@ -23,27 +21,27 @@ from spine_assets.orchestration.history.events import events_of, failure_text
 from spine_assets.otc.tables import venue_volume
 
 BUILT_TABLE = venue_volume.TABLE.name
-"""Its rows and shares tell how much a built week holds."""
+"""The table whose rows and shares measure a built week."""
 
 _EVENT = dg.DagsterEventType
-_ENDS: tuple[Any, ...] = (_EVENT.RUN_SUCCESS, _EVENT.RUN_FAILURE)  # who cancels a run knows it
+_ENDS: tuple[Any, ...] = (_EVENT.RUN_SUCCESS, _EVENT.RUN_FAILURE)  # whoever cancels a run knows it
 _WILL_RETRY = "dagster/will_retry"
 _RANGE = (RANGE_START, RANGE_END)
-# Status and tags of a run are written just after its last event. A run whose process died
-# in between must not hold up the others for longer.
+# Status and tags of a run are written just after its last event. If its process died in between,
+# it must not delay the others for longer.
 _PATIENCE_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
 class Finished:
-    """The end of a run and its place among all such events."""
+    """A finished run and the position of its last event in the log."""
 
     position: int
     run: dg.DagsterRun
 
 
 def newest(instance: dg.DagsterInstance) -> int:
-    """Place of the newest end of a run; 0 where there is none."""
+    """Position of the newest end of a run; 0 if there is none."""
     found = [instance.fetch_run_status_changes(kind, limit=1).records for kind in _ENDS]
     return max((record.storage_id for records in found for record in records), default=0)
 
@@ -53,8 +51,8 @@ def finished_after(
 ) -> tuple[list[Finished], int]:
     """Runs of this project that ended after a position, at most `limit`, and the new position.
 
-    Passed over are deleted runs, those of other code locations on the same instance, and
-    failed ones that Dagster runs again: the last attempt counts.
+    Left out are deleted runs, those of other code locations on the same instance, and failed ones
+    that Dagster runs again.
     """
     instance = context.instance
     records: list[dg.EventLogRecord] = []
@@ -68,18 +66,18 @@ def finished_after(
         if run is not None and not late and not _is_complete(run, instance):
             break
         position = record.storage_id
-        if run is not None and _is_ours(run, context) and not _is_passed_over(run):
+        if run is not None and _is_ours(run, context) and not _is_left_out(run):
             found.append(Finished(position, run))
     return found, position
 
 
-def _is_passed_over(run: dg.DagsterRun) -> bool:
-    """Whether a run is tried again, or was interrupted by who started it."""
+def _is_left_out(run: dg.DagsterRun) -> bool:
+    """Whether a run is tried again, or was canceled."""
     return run.tags.get(_WILL_RETRY) == "true" or run.status is dg.DagsterRunStatus.CANCELED
 
 
 def report(instance: dg.DagsterInstance, run: dg.DagsterRun, *, with_built: bool) -> RunReport:
-    """What a finished run said.
+    """The results of a finished run.
 
     Args:
         instance: Where its events are.
@@ -97,15 +95,15 @@ def report(instance: dg.DagsterInstance, run: dg.DagsterRun, *, with_built: bool
     for _, event in events_of(instance, run.run_id, kinds):
         match event.event_type:
             case _EVENT.STEP_FAILURE:
-                told = _failures_by_week(event)
-                failures |= told
-                errors += [] if told else [_step_error(event)]
+                by_week = _failures_by_week(event)
+                failures |= by_week
+                errors += [] if by_week else [_step_error(event)]
             case _EVENT.RUN_FAILURE:
                 ends.append(_run_error(event))
             case _EVENT.ASSET_CHECK_EVALUATION:
                 found = event.asset_check_evaluation_data
                 key = found.asset_key.to_user_string(), found.check_name, found.partition
-                checks[key] = found  # of a check that ran twice the later counts
+                checks[key] = found  # the later one replaces the earlier
             case _EVENT.ASSET_MATERIALIZATION:
                 made = event.step_materialization_data.materialization
                 if made.asset_key.to_user_string() == BUILT_TABLE and made.partition:
@@ -127,14 +125,14 @@ def report(instance: dg.DagsterInstance, run: dg.DagsterRun, *, with_built: bool
 
 
 def _is_complete(run: dg.DagsterRun, instance: dg.DagsterInstance) -> bool:
-    """Whether all is written that is written of an ended run."""
+    """Whether Dagster has written the final status and tags of an ended run."""
     if run.status is dg.DagsterRunStatus.FAILURE and instance.run_retries_enabled:
         return _WILL_RETRY in run.tags
     return run.is_finished
 
 
 def _is_ours(run: dg.DagsterRun, context: dg.SensorEvaluationContext) -> bool:
-    """Whether a run is of this code location; runs of the command line tell none."""
+    """Whether a run is of this code location; runs of the command line name none."""
     here, origin = context.code_location_origin, run.remote_job_origin
     if here is None or origin is None:
         return True
@@ -144,24 +142,24 @@ def _is_ours(run: dg.DagsterRun, context: dg.SensorEvaluationContext) -> bool:
 
 def _failures_by_week(event: dg.DagsterEvent) -> dict[date, str]:
     """The metadata `failures` of our own `dg.Failure`: texts by week."""
-    told = event.step_failure_data.user_failure_data
-    held = told.metadata.get("failures") if told else None
-    texts = held.value if isinstance(held, dg.JsonMetadataValue) else None
+    failure = event.step_failure_data.user_failure_data
+    entry = failure.metadata.get("failures") if failure else None
+    texts = entry.value if isinstance(entry, dg.JsonMetadataValue) else None
     if not isinstance(texts, dict):
         return {}
     return {week: str(text) for key, text in texts.items() if (week := _week(key))}
 
 
 def _step_error(event: dg.DagsterEvent) -> str:
-    """What a step said last."""
+    """The error of a failed step."""
     return f"{event.step_key}: {failure_text(event.step_failure_data) or 'failed'}"
 
 
 def _run_error(event: dg.DagsterEvent) -> str:
     data = event.event_specific_data
     error = getattr(data, "error", None)  # a run that was killed has no data
-    said = event.message or "the run failed"
-    return f"{said} {error.message.strip()}" if error else said
+    message = event.message or "the run failed"
+    return f"{message} {error.message.strip()}" if error else message
 
 
 def _failed(found: dg.AssetCheckEvaluation) -> bool:
@@ -200,7 +198,7 @@ def _numbers(metadata: Any) -> dict[str, Number]:
 
 
 def _weeks(run: dg.DagsterRun) -> tuple[date, ...]:
-    """The weeks that a run was asked for; none where its partitions are no weeks of ours."""
+    """The weeks of a run; none if its partitions are not our weeks."""
     first, last = (_week(run.tags.get(name)) for name in _RANGE)
     if first and last:
         return tuple(weeks_between(first, last))

@@ -1,4 +1,4 @@
-"""The lake as runs open it: with the file of views kept up to date."""
+"""The lake as runs open it: with an up-to-date file of DuckDB views."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from spine_assets.warehouse.view_file import ensure_view_file
 
 
 def lake_with_views() -> Lake:
-    """The lake; the file of views upon it is made where it is missing or out of date."""
+    """The lake; its file of views is written if it is missing or out of date."""
     settings = load_settings()
     lake = open_lake(settings.lake_place)
     try:

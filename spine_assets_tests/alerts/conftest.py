@@ -22,7 +22,6 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 from spine_assets_tests.defs import conftest
 
-code_location = conftest.code_location  # fixtures
 project = conftest.project
 runner = conftest.runner
 

@@ -16,7 +16,6 @@ import dagster as dg
 import pytest
 
 from spine_assets.core.weeks import Tier, publication_day
-from spine_assets.definitions import defs
 from spine_assets.orchestration.history import table_states
 from spine_assets.otc.delivery.field_types import DELIVERED
 from spine_assets.otc.tables.registry import TABLES as DECLARED
@@ -120,12 +119,6 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     made = Project(root)
     made.landing.mkdir(parents=True)
     return made
-
-
-@pytest.fixture(scope="session")
-def code_location() -> dg.Definitions:
-    """What Dagster loads."""
-    return defs()
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,6 @@ from spine_assets_tests.finra.conftest import SMALL, TODAY
 from spine_assets_tests.finra.tables import differences, held_by
 
 project, runner = project_fixtures.project, project_fixtures.runner  # fixtures
-code_location = project_fixtures.code_location
 WEEK = date(2025, 11, 21)
 AT = datetime(2025, 12, 31, 11, 0, tzinfo=UTC)
 FETCH = dg.AssetSelection.assets(FETCHED)

@@ -11,7 +11,7 @@ from datetime import date, timedelta
 import dagster as dg
 import pytest
 
-from spine_assets.orchestration.components.partition_lock import turn
+from spine_assets.orchestration.components.partition_lock import hold_partition
 from spine_assets_tests.conftest import WEEK
 from spine_assets_tests.pipelines.flows import Flows, pipelines_of
 from spine_assets_tests.pipelines.steps.test_worker_process import is_alive, until
@@ -117,7 +117,7 @@ def test_the_turn_of_a_killed_run_is_free_and_its_work_ends(flows: Flows) -> Non
     pid = int(flows.lines("work")[0]["pid"])
     (pipeline,) = pipelines_of((flows.root / "flow.yaml").read_text())
     begun = time.monotonic()
-    with turn(pipeline, WEEK):
+    with hold_partition(pipeline, WEEK):
         assert time.monotonic() - begun < _WAIT_SECONDS
     until(lambda: not is_alive(pid))
     (run,) = flows.instance.get_runs()
@@ -128,7 +128,7 @@ def test_the_turn_of_a_killed_run_is_free_and_its_work_ends(flows: Flows) -> Non
 def test_a_run_that_waits_for_its_turn_can_be_canceled(flows: Flows) -> None:
     flows.declare(flow(act("work"), weekly=True))
     (pipeline,) = pipelines_of((flows.root / "flow.yaml").read_text())
-    with turn(pipeline, WEEK):
+    with hold_partition(pipeline, WEEK):
         process = started(flows, WEEK)
         try:
             until(lambda: _waits(flows))

@@ -181,7 +181,12 @@ def test_what_is_no_yaml_is_told_with_its_line(tmp_path: Path) -> None:
     [
         ("", 1, "the file is empty"),
         (f"type: {COMPONENT}\n", 1, "there are no `attributes`"),
-        (f"type: {COMPONENT}s\nattributes: {{}}\n", 1, "there is no component"),
+        (f"type: {COMPONENT}s\nattributes: {{}}\n", 1, "does not exist"),
+        (
+            "type: spine_assets.components.DeclarativePipeline\nattributes: {}\n",
+            1,
+            f"has moved; write type: {COMPONENT}",
+        ),
         (f"type: {COMPONENT}\nattributes:\n  a: 1\n  a: 2\n", 4, "stands here a second time"),
     ],
 )

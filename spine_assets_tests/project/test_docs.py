@@ -21,10 +21,8 @@ from spine_assets.dev import docs_pages
 from spine_assets.otc.captures import overdue
 from spine_assets.otc.tables.registry import TABLES
 from spine_assets.pipelines.yaml import loader
-from spine_assets_tests.defs import conftest
 from spine_assets_tests.support.pages import commands_in_words, documents
 
-code_location = conftest.code_location  # a fixture
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
 SETTINGS = (ROOT / "docs/settings.md").read_text("utf-8")

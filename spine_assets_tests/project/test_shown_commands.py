@@ -26,7 +26,6 @@ from spine_assets.cli import main
 from spine_assets.core.alert_settings import load_alert_settings
 from spine_assets.core.settings import load_settings
 from spine_assets.orchestration.history import open_instance
-from spine_assets_tests.defs import conftest
 from spine_assets_tests.defs.conftest import SOURCE, TABLES
 from spine_assets_tests.support.project_copy import copy_code
 from spine_assets_tests.support.shown import (
@@ -38,7 +37,6 @@ from spine_assets_tests.support.shown import (
     shell_blocks,
 )
 
-code_location = conftest.code_location  # a fixture
 SAMPLE = SOURCE / "data" / "sample"
 EXAMPLE = "examples/pipelines/hello"
 A_FILE = SAMPLE / "first" / "finra_otc_weekly_otc_20251222.csv"  # of the week 2025-11-21

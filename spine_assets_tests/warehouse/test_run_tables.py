@@ -22,7 +22,7 @@ from spine_assets.cli import main
 from spine_assets.core.tables import Type
 from spine_assets.dev.local_cluster import postgres
 from spine_assets.orchestration.history import open_instance, x_meta
-from spine_assets.orchestration.history.run_rows import MOST_CHARS, STATUSES, LoggedRun, logged
+from spine_assets.orchestration.history.run_rows import MOST_CHARS, STATUSES, RunRows, read_runs
 from spine_assets.orchestration.history.step_rows import missing
 from spine_assets.warehouse import run_tables
 from spine_assets.warehouse.run_tables import LOG_TABLES, RUNS, STEPS, LogTable, RunLog
@@ -174,7 +174,7 @@ class TestRuns:
         assert said.startswith("ValueError: xxx")
         told = logged_runs.HUGE + len("ValueError: ")
         assert said.endswith(
-            f"(cut: {told:,} characters; spine runs show {made.ids['plain']} tells the run's)"
+            f"(cut: {told:,} characters; spine runs show {made.ids['plain']} shows the run's)"
         )
 
     def test_a_killed_run_says_what_dagster_says(self, made: Made, log: RunLog) -> None:
@@ -260,7 +260,7 @@ class TestSteps:
         run, steps = run_of(made, log, "killed"), steps_of(made, log, "killed")
         assert statuses(made, log, "killed") == {"extract": "FAILED", "guarded": "SKIPPED"}
         assert steps["extract"]["end_time"] == run["end_time"]
-        assert steps["extract"]["error_message"] == "its run ended while it was under way"
+        assert steps["extract"]["error_message"] == "its run ended while it was running"
 
     @pytest.mark.parametrize("name", ["queued", "not_started", "elsewhere"])
     def test_what_waits_or_has_no_plan_has_no_steps(
@@ -305,7 +305,7 @@ class TestReading:
         gone = logged_runs.good.execute_in_process(instance=made.instance).run_id
         records = made.instance.get_run_records(limit=2)
         made.instance.delete_run(gone)
-        told = [run.row["pipeline_logging_id"] for run in logged(made.instance, records)]
+        told = [run.row["pipeline_logging_id"] for run in read_runs(made.instance, records)]
         assert told == [records[1].dagster_run.run_id]
         made.instance.delete_run(gone)  # SQLite made a file for its events again
 
@@ -346,7 +346,7 @@ class TestInDuckDB:
         step = empty | texts | {"step_result": {"said": said}, "execution_metadata": {}}
         with in_memory() as connection:
             run_tables.create(connection, [STEPS])
-            run_tables.append(connection, RunLog(x_meta.frames([LoggedRun({}, [step])], [STEPS])))
+            run_tables.append(connection, RunLog(x_meta.frames([RunRows({}, [step])], [STEPS])))
             ((error, told),) = connection.sql(
                 "SELECT error_message, step_result ->> 'said' FROM x_meta_step_logs"
             ).fetchall()

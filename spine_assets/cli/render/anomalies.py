@@ -11,13 +11,13 @@ from spine_assets.core.tags import SHORT_ID
 from spine_assets.core.values import plain
 
 if TYPE_CHECKING:
-    from spine_assets.orchestration.history import Finding
+    from spine_assets.orchestration.history import CheckFinding
 
 _STYLES = {"WARN": "yellow", "ERROR": "red"}
 _SHOWN_SAMPLES = 5  # in the terminal; --json has all that the check recorded
 
 
-def as_json(item: Finding) -> dict[str, Any]:
+def as_json(item: CheckFinding) -> dict[str, Any]:
     """A finding for programs, with all its sample rows."""
     found = asdict(item)
     return found | {
@@ -30,7 +30,7 @@ def as_json(item: Finding) -> dict[str, Any]:
     }
 
 
-def listed(found: list[Finding], more: int, *, samples: bool) -> None:
+def listed(found: list[CheckFinding], more: int, *, samples: bool) -> None:
     """Findings as a table, or one by one with their sample rows."""
     if not found:
         CONSOLE.print("No check of any week failed or warned at its latest evaluation.")
@@ -58,7 +58,7 @@ def _fact(value: Any) -> str:
     return safe(json.dumps(value)) if isinstance(value, (dict, list)) else text(value)
 
 
-def _one(item: Finding) -> None:
+def _one(item: CheckFinding) -> None:
     style = _STYLES[item.severity]
     CONSOLE.print(
         f"\n[bold]{item.week_ending} {item.table} {item.check}[/bold] "

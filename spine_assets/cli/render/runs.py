@@ -12,8 +12,8 @@ from rich.markup import escape
 from spine_assets.cli.render import steps as render_steps
 from spine_assets.cli.render.console import CONSOLE, grid, safe, text
 from spine_assets.core.tags import SHORT_ID
-from spine_assets.orchestration.history.cancel import Ending
-from spine_assets.orchestration.history.prune import Plan
+from spine_assets.orchestration.history.cancel import CancelResult
+from spine_assets.orchestration.history.prune import PrunePlan
 from spine_assets.orchestration.history.run_details import RunStory
 from spine_assets.orchestration.history.runs import RunLine
 
@@ -135,13 +135,13 @@ def story_json(found: RunStory) -> dict[str, Any]:
     }
 
 
-def ending(run_id: str, found: Ending) -> None:
+def ending(run_id: str, found: CancelResult) -> None:
     """Print the outcome of a request to cancel a run."""
-    line_text = f"run {run_id[:SHORT_ID]} is {found.status}: {found.said}"
+    line_text = f"run {run_id[:SHORT_ID]} is {found.status}: {found.reason}"
     CONSOLE.print(escape(line_text), soft_wrap=True)
 
 
-def plan(found: Plan, before: datetime) -> None:
+def plan(found: PrunePlan, before: datetime) -> None:
     """Print how many old runs can be deleted, and why others are kept."""
     kept = sum(found.keep.values())
     CONSOLE.print(
@@ -152,7 +152,7 @@ def plan(found: Plan, before: datetime) -> None:
         CONSOLE.print(f"  {count:>6,} {reason}")
 
 
-def plan_json(found: Plan, before: datetime, deleted: int) -> dict[str, Any]:
+def plan_json(found: PrunePlan, before: datetime, deleted: int) -> dict[str, Any]:
     """The plan for programs."""
     return {
         "ended_before": before.isoformat(),

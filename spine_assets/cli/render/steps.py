@@ -10,7 +10,7 @@ from rich.table import Table
 
 from spine_assets.cli.render.console import CONSOLE, grid, safe
 from spine_assets.core.tags import SHORT_ID
-from spine_assets.orchestration.history.run_rows import LoggedRun
+from spine_assets.orchestration.history.run_rows import RunRows
 
 Row = dict[str, Any]
 
@@ -18,7 +18,7 @@ _STYLES = {"SUCCESS": "green", "FAILED": "red", "CANCELED": "yellow", "SKIPPED":
 _ERROR_CHARS = 100  # about two lines of its column; `spine runs show` has the rest
 
 
-def runs(found: Sequence[LoggedRun]) -> None:
+def runs(found: Sequence[RunRows]) -> None:
     """Print runs, each followed by one line per step."""
     if not found:
         CONSOLE.print("No such run.")
@@ -53,7 +53,7 @@ def steps(found: Iterable[Row]) -> None:
     CONSOLE.print(table)
 
 
-def run_json(found: LoggedRun) -> Row:
+def run_json(found: RunRows) -> Row:
     """A run for programs, all columns of it and of its steps; times in ISO 8601 with their zone."""
     return as_json(found.row) | {"steps": [as_json(step) for step in found.steps]}
 

@@ -18,6 +18,7 @@ from spine_assets.defs.otc.retry_policy import FailureCause
 from spine_assets.defs.otc.specs import check_specs, outside_specs, weekly_specs
 from spine_assets.defs.resources import Spine
 from spine_assets.orchestration.asset_events import evaluation, materialization
+from spine_assets.orchestration.progress_events import log_progress
 from spine_assets.otc.build.week_range import ManyWeeks
 from spine_assets.otc.captures import storage as captures
 from spine_assets.otc.captures.pending import input_of
@@ -121,7 +122,7 @@ def otc_week(
             if reports:
                 reports.add(result, run.context)
             yield from _events(result, assets, checks)
-            _log(context.log, result, tally.add(result))
+            _log(context, result, tally.add(result))
         if reports:
             yield from _later_reports(context.log, reports)
         if len(weeks) == 1:
@@ -148,7 +149,7 @@ def _later_reports(log: dg.DagsterLogManager, reports: Reports) -> Iterator[Even
     reports.close()
 
 
-def _log(log: dg.DagsterLogManager, result: WeekResult, now: Progress) -> None:
+def _log(context: dg.AssetExecutionContext, result: WeekResult, now: Progress) -> None:
     """One line per week, the same in the event log and on the console."""
     about = {
         "week": str(result.week),
@@ -158,9 +159,9 @@ def _log(log: dg.DagsterLogManager, result: WeekResult, now: Progress) -> None:
         "rows_per_second": now.rows_per_second,
     }
     if result.error is not None:
-        log.error(str(result.error), extra=about)
-    text = f"week {result.week}: {_outcome(result)} in {result.seconds:.2f} s {now.text()}"
-    log.info(text, extra=about)
+        context.log.error(str(result.error), extra=about)
+    message = f"week {result.week}: {_outcome(result)} in {result.seconds:.2f} s"
+    log_progress(context, message, now, about)
 
 
 def _tag_run(context: dg.AssetExecutionContext, run: RunContext, week: date, tally: _Tally) -> None:

@@ -1,8 +1,7 @@
-"""What became of a step, as it is handed to the steps after it; and whether these run.
+"""How a step ended, as the steps after it receive it, and whether they run then.
 
-Every step answers with an outcome, also one that fails or is skipped, so that steps which run
-after a failure can be told of it. Belongs here: triggers. Does not belong here: conditions
-(`conditions`) and the work.
+Every step yields an outcome, also one that fails or is skipped, so that steps which run after a
+failure know about it. Belongs here: triggers. Does not belong here: conditions (`when`) and work.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ class Status(StrEnum):
 
 
 @dataclass(frozen=True)
-class Outcome:
+class StepOutcome:
     """How a step ended, with what came before it.
 
     Attributes:
@@ -41,20 +40,20 @@ class Outcome:
     reason: str = ""
 
     def as_plain(self) -> dict[str, Any]:
-        """As Dagster hands it from step to step."""
+        """As Dagster passes it from step to step."""
         return asdict(self) | {"status": self.status.value}
 
     @classmethod
-    def from_plain(cls, plain: Mapping[str, Any]) -> Outcome:
-        """Read it again."""
+    def from_plain(cls, plain: Mapping[str, Any]) -> StepOutcome:
+        """The outcome that `as_plain` wrote."""
         return cls(**{**plain, "status": Status(plain["status"])})
 
 
 @dataclass(frozen=True)
-class Before:
-    """What came of the steps that a step waits for."""
+class UpstreamOutcomes:
+    """How the steps ended that a step waits for."""
 
-    outcomes: Sequence[Outcome]
+    outcomes: Sequence[StepOutcome]
 
     @property
     def rows(self) -> dict[str, int | None]:
@@ -64,13 +63,13 @@ class Before:
     @property
     def failures(self) -> dict[str, str]:
         """What went wrong in all steps before, by step."""
-        return {name: said for item in self.outcomes for name, said in item.failures.items()}
+        return {name: text for item in self.outcomes for name, text in item.failures.items()}
 
     @property
     def failure(self) -> Failure:
         """The same for templates."""
-        said = "; ".join(f"{name}: {text}" for name, text in self.failures.items())
-        return Failure(said, tuple(self.failures))
+        summary = "; ".join(f"{name}: {text}" for name, text in self.failures.items())
+        return Failure(summary, tuple(self.failures))
 
     def why_not(self, trigger: Trigger) -> str | None:
         """Why a step with this trigger does not run; None where it does."""
@@ -78,17 +77,16 @@ class Before:
             return None
         if trigger is Trigger.ON_FAILURE:
             return None if self.failures else "nothing before it has failed"
-        behind = [item for item in self.outcomes if item.status is not Status.SUCCESS]
-        if not behind:
-            return None
-        told = [f"{item.step_id} {_VERBS[item.status]}" for item in behind]
-        return ", ".join(told)
+        unsuccessful = [item for item in self.outcomes if item.status is not Status.SUCCESS]
+        return ", ".join(f"{item.step_id} {_VERBS[item.status]}" for item in unsuccessful) or None
 
-    def then(self, step_id: str, status: Status, rows: int | None, reason: str = "") -> Outcome:
+    def then(self, step_id: str, status: Status, rows: int | None, reason: str = "") -> StepOutcome:
         """The outcome of the step itself."""
         failed = {step_id: reason} if status is Status.FAILED else {}
         known = {step_id: rows} if status is Status.SUCCESS else {}
-        return Outcome(step_id, status, {**self.rows, **known}, {**self.failures, **failed}, reason)
+        return StepOutcome(
+            step_id, status, {**self.rows, **known}, {**self.failures, **failed}, reason
+        )
 
 
 _VERBS = {Status.FAILED: "failed", Status.SKIPPED: "was skipped"}

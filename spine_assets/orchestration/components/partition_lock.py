@@ -1,12 +1,12 @@
 """A pipeline runs once at a time per tenant and partition, whoever starts it.
 
 The run queue's limits (`dagster.yaml`) let a second run wait in the queue, but `spine run` and
-`dagster job execute` pass the queue by. So the run's own process holds a lock of the pipeline's
-lake, which the operating system frees when the process dies. A second run waits for its turn: what
-asked for it may know of newer data than the first one read.
+`dagster job execute` bypass the queue. So the run's own process holds a lock of the pipeline's
+lake, which the operating system frees when the process dies. A second run waits for the lock and
+then runs, because there may be newer data than the first one read.
 
-Names beyond Dagster's public ones, tried on 1.13.27: the fields of executors and of the plan's
-context, and the configuration of Dagster's executors, which do all the work.
+Not public in Dagster, tried on 1.13.27: the fields of executors and of the plan's context, and the
+configuration of Dagster's executors, which do all the work.
 """
 
 import time
@@ -23,7 +23,7 @@ from spine_assets.lake.names import LockName
 from spine_assets.pipelines.steps.workspace import Place
 from spine_assets.pipelines.yaml.pipeline import DeclaredPipeline
 
-_LOOK_SECONDS = 1.0  # between looks whether a run that waits was canceled
+_LOOK_SECONDS = 1.0  # between checks whether a waiting run was canceled
 _PARALLEL_STEPS = 8  # of a group; they mostly wait for servers, and each is a process
 # A step begins when it has the outcomes of what it waits for, also of steps that fail then.
 _CONFIG: dict[str, Any] = {
@@ -31,58 +31,57 @@ _CONFIG: dict[str, Any] = {
     "step_dependency_config": {"require_upstream_step_success": False},
 }
 
-
 OWN_EXECUTORS = ("in_process_in_turn", "multiprocess_in_turn")
 """Names of the executors of pipelines' jobs."""
 
 
-def turn(
-    pipeline: DeclaredPipeline, week: date | str | None, given_up: Callable[[], bool] | None = None
+def hold_partition(
+    pipeline: DeclaredPipeline, week: date | str | None, canceled: Callable[[], bool] | None = None
 ) -> AbstractContextManager[None]:
-    """Hold a pipeline's partition: no other process runs it meanwhile."""
+    """Hold the lock of a pipeline's partition, so that no other process runs it meanwhile."""
     own = Place.of(load_settings(), pipeline.tenant_id).own
-    return own.lock_of(LockName.pipeline(pipeline.name, week), given_up)
+    return own.lock_of(LockName.pipeline(pipeline.name, week), canceled)
 
 
-class InTurn(dg.Executor):
-    """One of Dagster's executors, behind the turn of the run's pipeline and partition."""
+class LockedExecutor(dg.Executor):
+    """One of Dagster's executors, which holds the lock of the run's partition while it runs."""
 
     def __init__(self, pipeline: DeclaredPipeline, inner: dg.Executor) -> None:
         self._pipeline, self._inner = pipeline, inner
 
     @property
     def retries(self) -> Any:
-        """As the inner one."""
+        """That of Dagster's executor."""
         return self._inner.retries
 
     @property
     def step_dependency_config(self) -> Any:
-        """As the inner one."""
+        """That of Dagster's executor."""
         return self._inner.step_dependency_config
 
     def execute(self, plan_context: Any, execution_plan: Any) -> Iterator[dg.DagsterEvent]:
-        """Wait for the turn, then run."""
+        """Wait for the lock, then run."""
         run: dg.DagsterRun = plan_context.dagster_run
         instance: dg.DagsterInstance = plan_context.instance
-        watch = _Watch(instance, run, plan_context.log)
-        with turn(self._pipeline, run.tags.get(PARTITION), watch.is_over):
+        watch = _CancelWatch(instance, run, plan_context.log)
+        with hold_partition(self._pipeline, run.tags.get(PARTITION), watch.is_canceled):
             yield from self._inner.execute(plan_context, execution_plan)
 
 
-class _Watch:
-    """While a run waits for its turn: tells so once, and sees whether it was canceled."""
+class _CancelWatch:
+    """Logs once that a run waits for the lock, and notices that it was canceled."""
 
     def __init__(self, instance: dg.DagsterInstance, run: dg.DagsterRun, log: Any) -> None:
         self._instance, self._run, self._log = instance, run, log
         self._looked = 0.0
 
-    def is_over(self) -> bool:
-        """Whether to wait no longer."""
+    def is_canceled(self) -> bool:
+        """Whether to stop waiting."""
         now = time.monotonic()
         if now - self._looked < _LOOK_SECONDS:
             return False
         if not self._looked:
-            self._log.info("waits for its turn: another run of this pipeline and partition goes on")
+            self._log.info("waits for another run of this pipeline and partition")
         self._looked = now
         found = self._instance.get_run_by_id(self._run.run_id)
         return found is None or found.status is dg.DagsterRunStatus.CANCELING
@@ -97,7 +96,7 @@ def executor_of(pipeline: DeclaredPipeline) -> dg.ExecutorDefinition:
 
     @dg.executor(name=name, requirements=needs)
     def in_turn(init_context: dg.InitExecutorContext) -> dg.Executor:
-        asked = dg.InitExecutorContext(
+        context = dg.InitExecutorContext(
             job=init_context.job,
             executor_def=inner,
             executor_config=config,
@@ -105,6 +104,6 @@ def executor_of(pipeline: DeclaredPipeline) -> dg.ExecutorDefinition:
         )
         made = inner.executor_creation_fn
         assert made is not None  # noqa: S101 - both of Dagster's have one
-        return InTurn(pipeline, made(asked))
+        return LockedExecutor(pipeline, made(context))
 
     return in_turn

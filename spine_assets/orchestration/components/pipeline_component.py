@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Self, cast
 import dagster as dg
 from pydantic import BaseModel, ValidationError
 
+from spine_assets.orchestration.components.pipeline_job import job_of
 from spine_assets.orchestration.components.scaffolding import PipelineScaffolder
+from spine_assets.orchestration.components.start_after import sensor_of
+from spine_assets.orchestration.components.table_assets import assets_of
 from spine_assets.pipelines.yaml.loader import BadDeclaration, files, read
 from spine_assets.pipelines.yaml.model import Declaration
 from spine_assets.pipelines.yaml.pipeline import of_all_tenants
@@ -21,7 +24,7 @@ if TYPE_CHECKING:
 @dg.scaffold_with(PipelineScaffolder)
 @dataclass
 class DeclarativePipeline(dg.Component):
-    """A pipeline declared in YAML: steps that make weekly tables, fetch, export and tell."""
+    """A pipeline declared in YAML: steps that make weekly tables, fetch, export and notify."""
 
     declaration: Declaration
 
@@ -32,15 +35,15 @@ class DeclarativePipeline(dg.Component):
 
     @classmethod
     def get_spec(cls) -> ComponentTypeSpec:
-        """What tools say of it."""
+        """Its description for Dagster's tools."""
         return dg.ComponentTypeSpec(description=cls.__doc__, produces=["asset", "job", "sensor"])
 
     @classmethod
     def load(cls, attributes: BaseModel | None, context: dg.ComponentLoadContext) -> Self:
-        """Hold the parts against each other.
+        """Validate the parts of a declaration against each other.
 
         Raises:
-            BadDeclaration: what does not fit, with file and line.
+            BadDeclaration: the problems, with file and line.
         """
         try:
             return cls(checked(cast(Declaration, attributes)))
@@ -50,11 +53,7 @@ class DeclarativePipeline(dg.Component):
             raise (BadDeclaration(faults) if faults else error) from None
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
-        """A job a tenant, the assets of its tables, and a sensor where it starts by itself."""
-        from spine_assets.orchestration.components.pipeline_job import job_of
-        from spine_assets.orchestration.components.start_after import sensor_of
-        from spine_assets.orchestration.components.table_assets import assets_of
-
+        """A job per tenant, the assets of its tables, and a sensor for `start_after`."""
         found = of_all_tenants(self.declaration)
         jobs = {pipeline.name: job_of(pipeline) for pipeline in found}
         return dg.Definitions(

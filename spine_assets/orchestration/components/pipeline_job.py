@@ -12,11 +12,11 @@ from spine_assets.orchestration.run_config import LOGGED
 from spine_assets.pipelines.yaml.pipeline import DeclaredPipeline
 
 _SECONDS_A_MINUTE = 60
-_WAITING_SECONDS = 3_600  # for its turn, and for locks; as long as other runs may take
+_WAITING_SECONDS = 3_600  # for locks, as long as other runs may take
 
 
 def job_of(pipeline: DeclaredPipeline) -> dg.JobDefinition:
-    """All steps of a pipeline; runs of one partition take turns."""
+    """All steps of a pipeline; of each partition one run at a time."""
     wired = {
         dg.NodeInvocation(op_name(pipeline, step), alias=step.step_id): {
             input_name(name): dg.DependencyDefinition(name, OUTCOME)
@@ -41,9 +41,9 @@ def job_of(pipeline: DeclaredPipeline) -> dg.JobDefinition:
 
 
 def longest_seconds(pipeline: DeclaredPipeline) -> int:
-    """How long a run may take: as its steps may, one after another, and an hour more.
+    """Seconds that a run may take: the limits of its steps in a row, and an hour more.
 
-    Dagster's limit of all runs would end a step before its `timeout_minutes`.
+    Dagster's limit for all runs would end a step before its `timeout_minutes`.
     """
     seconds = float(_WAITING_SECONDS)
     for step in pipeline.steps:
@@ -57,12 +57,12 @@ def longest_seconds(pipeline: DeclaredPipeline) -> int:
 
 
 def tags_of(pipeline: DeclaredPipeline) -> dict[str, str]:
-    """What each run of it says of itself, whoever starts it."""
+    """Tags of each of its runs, whoever starts them."""
     return {
         PIPELINE: pipeline.pipeline_id,
         LANE: Lane.NORMAL.value,
         MAX_RUNTIME: str(longest_seconds(pipeline)),
         **({TENANT: pipeline.tenant_id} if pipeline.tenant_id else {}),
-        # Runs of a week take turns by their partition; those of no week by this.
+        # The queue limits runs of a week by their partition, and runs without weeks by this tag.
         **({} if pipeline.is_weekly else {ONCE: pipeline.pipeline_id}),
     }

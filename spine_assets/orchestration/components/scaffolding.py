@@ -1,4 +1,4 @@
-"""What `dg scaffold defs` writes: a pipeline that runs as it stands, to be changed."""
+"""What `dg scaffold defs` writes: a pipeline that runs unchanged, as a start."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Starting a pipeline when tables that it names have new rows: a sensor a pipeline.
+"""Starting a pipeline when tables that it names have new rows: one sensor per pipeline.
 
-A run that builds a week is awaited, so that a pipeline never reads a week half built. A week whose
-rows are what they were starts nothing: Dagster makes one run of a run key, and the key changes
-with the data versions of the week.
+The sensor waits for a run that builds a week, so that no pipeline reads a half-built week. A week
+with unchanged rows starts nothing: Dagster makes one run per run key, and the key changes with the
+data versions of the week.
 """
 
 import hashlib
@@ -16,20 +16,20 @@ from spine_assets.orchestration.components.keys import key_of
 from spine_assets.pipelines.yaml.pipeline import DeclaredPipeline
 
 INTERVAL_SECONDS = 30  # weeks come once a week; a correction can wait half a minute
-_MOST_REQUESTS = 20  # a tick; each takes the daemon some tenths of a second
-_READ = 500  # materializations of a table a tick; a backfill of all weeks has some 650
+_MOST_REQUESTS = 20  # per tick; each takes the daemon some tenths of a second
+_READ = 500  # materializations of a table per tick; a backfill of all weeks has some 650
 _DIGITS = 12
 _VERSION = "dagster/data_version"
 
 
 @dataclass
-class Memory:
-    """What one tick tells the next: how far each table's materializations were read."""
+class ReadPositions:
+    """The sensor's cursor: up to where each table's materializations were read."""
 
     read: dict[str, int] = field(default_factory=dict)
 
     @classmethod
-    def load(cls, cursor: str | None) -> "Memory | None":
+    def load(cls, cursor: str | None) -> "ReadPositions | None":
         """Read a cursor; None at the first tick."""
         try:
             return cls(**json.loads(cursor)) if cursor else None
@@ -54,27 +54,27 @@ def sensor_of(pipeline: DeclaredPipeline, job: dg.JobDefinition) -> dg.SensorDef
         minimum_interval_seconds=INTERVAL_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description=f"Runs {pipeline.pipeline_id} for each week in which "
-        f"{', '.join(names)} got other rows.",
+        f"{', '.join(names)} got new rows.",
     )
     def start_after(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         """Ask for a run of each week with new rows."""
-        memory = Memory.load(context.cursor)
-        if memory is None:  # what is there already was there before anybody wanted this
-            context.update_cursor(Memory(_newest(context.instance, keys)).text())
-            return dg.SkipReason("looks at what is built from now on")
-        found = _news(context.instance, keys, memory)
+        positions = ReadPositions.load(context.cursor)
+        if positions is None:  # tables built before the sensor's first tick start nothing
+            context.update_cursor(ReadPositions(_newest(context.instance, keys)).text())
+            return dg.SkipReason("reads what is built from now on")
+        found = _new_weeks(context.instance, keys, positions)
         requests = [_request(context.instance, pipeline, keys, week) for week in found.weeks]
-        cursor = Memory(found.read).text()
+        cursor = ReadPositions(found.read).text()
         if requests:
             return dg.SensorResult(run_requests=requests, cursor=cursor)
-        waiting = "; a run that builds them goes on" if found.waits else ""
-        return dg.SensorResult(skip_reason=f"no week has other rows{waiting}", cursor=cursor)
+        waiting = "; a run that builds them is still running" if found.waits else ""
+        return dg.SensorResult(skip_reason=f"no week has new rows{waiting}", cursor=cursor)
 
     return start_after
 
 
 @dataclass
-class _News:
+class _NewWeeks:
     """Weeks with materializations that were not read yet, and how far these were read."""
 
     read: dict[str, int]
@@ -82,8 +82,10 @@ class _News:
     waits: bool = False
 
 
-def _news(instance: dg.DagsterInstance, keys: list[dg.AssetKey], memory: Memory) -> _News:
-    found = _News(dict(memory.read))
+def _new_weeks(
+    instance: dg.DagsterInstance, keys: list[dg.AssetKey], before: ReadPositions
+) -> _NewWeeks:
+    found = _NewWeeks(dict(before.read))
     for key in keys:
         name = key.to_user_string()
         wanted = dg.AssetRecordsFilter(key, after_storage_id=found.read.get(name, 0))
@@ -105,7 +107,7 @@ def _news(instance: dg.DagsterInstance, keys: list[dg.AssetKey], memory: Memory)
 def _request(
     instance: dg.DagsterInstance, pipeline: DeclaredPipeline, keys: list[dg.AssetKey], week: str
 ) -> dg.RunRequest:
-    """A run of a week; of each content of the week there is one at most."""
+    """A run of a week, at most one for each content of the week."""
     versions = [_version(instance, key, week) for key in keys]
     content = hashlib.sha256("|".join(versions).encode()).hexdigest()[:_DIGITS]
     return dg.RunRequest(

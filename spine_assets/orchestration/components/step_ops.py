@@ -1,8 +1,8 @@
 """Steps as ops of their pipeline's job.
 
-Every op yields its `outcome` before it fails, and the job's executor lets the steps after it
-begin when they have the outcomes of all they wait for. So steps that run on failure are part of
-the same run, and the run still fails. The metadata of `outcome` is what `x_meta_step_logs` tells.
+Every op yields its `outcome` before it fails, and the job's executor starts a step when it has the
+outcomes of all steps that it waits for. So steps that run on failure are part of the same run, and
+the run still fails. `x_meta_step_logs` is read from the metadata of `outcome`.
 """
 
 from collections.abc import Iterator
@@ -11,13 +11,13 @@ from typing import Any
 
 import dagster as dg
 
-from spine_assets.orchestration.components.outcomes import Before, Outcome, Status
+from spine_assets.orchestration.components.outcomes import Status, StepOutcome, UpstreamOutcomes
 from spine_assets.orchestration.components.step_run import (
-    Doing,
     Event,
-    Told,
+    RunInfo,
+    StepRun,
     events_of,
-    kept_back,
+    failed_checks,
     links,
     result_json,
     seconds_to_wait,
@@ -41,7 +41,7 @@ def op_name(pipeline: DeclaredPipeline, step: Step) -> str:
 
 
 def input_name(step_id: str) -> str:
-    """Name of the input that hands over the outcome of a step."""
+    """Name of the input that receives the outcome of a step."""
     return f"{_AFTER}{step_id}"
 
 
@@ -59,18 +59,18 @@ def op_of(pipeline: DeclaredPipeline, step: Step) -> dg.OpDefinition:
     def run_step(
         context: dg.OpExecutionContext, **before: dict[str, Any]
     ) -> Iterator[Event | dg.Output[dict[str, Any]]]:
-        yield from _Run(context, pipeline, step, before).events()
+        yield from _Attempt(context, pipeline, step, before).events()
 
     return run_step
 
 
 def _family(step: Step) -> str:
-    told = (type(engines()[step.ps_type]).__doc__ or "").split("\n\n")[0]
-    return f"`{step.ps_type}`: {told}"
+    summary = (type(engines()[step.ps_type]).__doc__ or "").split("\n\n")[0]
+    return f"`{step.ps_type}`: {summary}"
 
 
-class _Run:
-    """One try of a step within a run."""
+class _Attempt:
+    """One attempt of a step within a run."""
 
     def __init__(
         self,
@@ -80,12 +80,12 @@ class _Run:
         before: dict[str, dict[str, Any]],
     ) -> None:
         self.context, self.pipeline, self.step = context, pipeline, step
-        self.before = Before([Outcome.from_plain(item) for item in before.values()])
+        self.before = UpstreamOutcomes([StepOutcome.from_plain(item) for item in before.values()])
         self.week = date.fromisoformat(context.partition_key) if pipeline.is_weekly else None
         self.attempt = context.retry_number + 1
 
     def events(self) -> Iterator[Event | dg.Output[dict[str, Any]]]:
-        """Skip it, or do it."""
+        """Skip the step or run it."""
         try:
             reason = self.before.why_not(self.step.trigger) or why_not(
                 self.step.when, self.before, self.pipeline, self.context.instance, self.week
@@ -97,7 +97,7 @@ class _Run:
             self.context.log.info(f"skipped: {reason}")
             yield self._outcome(Status.SKIPPED, reason=reason)
             return
-        found = self._done()
+        found = self._run()
         if isinstance(found, Failed):
             yield from self._fail(found)
         elif isinstance(found, StepResult):
@@ -109,36 +109,38 @@ class _Run:
         else:
             yield from self._built(found)
 
-    def _done(self) -> StepResult | Built | Failed:
-        told = Told.of(self.context.run, self.context.instance)
-        with worker() as hands:
-            doing = Doing(self.pipeline, self.step, told, hands)
+    def _run(self) -> StepResult | Built | Failed:
+        info = RunInfo.of(self.context.run, self.context.instance)
+        with worker() as process:
+            step_run = StepRun(self.pipeline, self.step, info, process)
             try:
-                return doing.once(self.week, self.before.failure, self.attempt)
+                return step_run.once(self.week, self.before.failure, self.attempt)
             except TemplateError as error:
                 return failed(error)
 
     def _built(self, built: Built) -> Iterator[Event | dg.Output[dict[str, Any]]]:
         yield from events_of(built, self.pipeline, self.week)
-        kept = kept_back(built)
-        if kept is not None:
-            yield from self._fail(kept)
+        failure = failed_checks(built)
+        if failure is not None:
+            yield from self._fail(failure)
             return
         yield self._outcome(Status.SUCCESS, built.rows, {"table": built.table, "rows": built.rows})
 
-    def _fail(self, fault: Failed) -> Iterator[dg.Output[dict[str, Any]]]:
-        """Ask for another try, or tell the steps after it and fail."""
-        wait = seconds_to_wait(self.step.retry, fault, self.attempt)
+    def _fail(self, failure: Failed) -> Iterator[dg.Output[dict[str, Any]]]:
+        """Request a retry, or yield the outcome for the steps after it and fail."""
+        wait = seconds_to_wait(self.step.retry, failure, self.attempt)
         if wait is not None and self.step.retry is not None:
             self.context.log.warning(
-                f"{fault.kind}: {fault.said}; try {self.attempt + 1} of "
+                f"{failure.kind}: {failure.said}; try {self.attempt + 1} of "
                 f"{self.step.retry.max_attempts} in {wait:g} s"
             )
             raise dg.RetryRequested(self.step.retry.max_attempts - 1, wait)
-        said = f"{fault.kind}: {fault.said}"
-        yield self._outcome(Status.FAILED, reason=said)
-        trace = {"trace": dg.MetadataValue.md(f"```\n{fault.trace}\n```")} if fault.trace else {}
-        raise dg.Failure(said, metadata=trace, allow_retries=False)
+        reason = f"{failure.kind}: {failure.said}"
+        yield self._outcome(Status.FAILED, reason=reason)
+        trace = (
+            {"trace": dg.MetadataValue.md(f"```\n{failure.trace}\n```")} if failure.trace else {}
+        )
+        raise dg.Failure(reason, metadata=trace, allow_retries=False)
 
     def _outcome(
         self,

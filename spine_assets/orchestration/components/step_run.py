@@ -1,6 +1,6 @@
-"""One step's work within a Dagster run: what it is told, how often it is tried, what is recorded.
+"""One step within a Dagster run: its context, its retries, and the events that it records.
 
-Ops of a pipeline's job and the assets of its tables both do their work here.
+Shared by the ops of a pipeline's job and the assets of its tables.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ Event = dg.AssetMaterialization | dg.AssetCheckEvaluation
 
 
 @dataclass(frozen=True)
-class Told:
-    """What a run knows that its steps are told."""
+class RunInfo:
+    """Facts of a run that its steps receive."""
 
     run_id: str
     run_date: date
     trigger_by: str
 
     @classmethod
-    def of(cls, run: dg.DagsterRun, instance: dg.DagsterInstance) -> Told:
-        """Read it from the run's tags; without a date it is about the day of its creation (UTC)."""
+    def of(cls, run: dg.DagsterRun, instance: dg.DagsterInstance) -> RunInfo:
+        """Read them from the run's tags; the date defaults to the day of its creation (UTC)."""
         given = run.tags.get(DATE)
         if given:
             day = date.fromisoformat(given)
@@ -51,38 +51,38 @@ class Told:
 
 
 @dataclass
-class Doing:
-    """A step of a pipeline, as a run does it."""
+class StepRun:
+    """A step of a pipeline within a run."""
 
     pipeline: DeclaredPipeline
     step: Step
-    told: Told
+    run: RunInfo
     worker: Worker
     force: bool = False
 
     def once(
         self, week: date | None, failure: Failure = NO_FAILURE, attempt: int = 1
     ) -> StepResult | Built | Failed:
-        """Try it once.
+        """Run it once.
 
         Args:
             week: The partition.
             failure: What went wrong before it.
-            attempt: Which try it is.
+            attempt: Number of the attempt, from 1.
         """
         values = self.pipeline.values(
-            run_date=self.told.run_date,
-            run_id=self.told.run_id,
+            run_date=self.run.run_date,
+            run_id=self.run.run_id,
             week_ending=week,
             failure=failure,
         )
         context = StepContext(
             pipeline_id=self.pipeline.pipeline_id,
-            pipeline_logging_id=self.told.run_id,
+            pipeline_logging_id=self.run.run_id,
             step_id=self.step.step_id,
             step_name=self.step.title,
-            run_date=self.told.run_date,
-            trigger_by=self.told.trigger_by,
+            run_date=self.run.run_date,
+            trigger_by=self.run.trigger_by,
             tenant_id=self.pipeline.tenant_id,
             week_ending=week,
             pipeline_status="FAILED" if failure.failed_steps else "RUNNING",
@@ -95,7 +95,7 @@ class Doing:
 
 
 def events_of(built: Built, pipeline: DeclaredPipeline, week: date | None) -> Iterator[Event]:
-    """What happened to a table's week, as Dagster records it."""
+    """Dagster's events of what happened to a table's week."""
     if pipeline.tenant_id is None and not built.failed:
         lake_with_views()
     key = own_key(pipeline, built.table)
@@ -106,34 +106,34 @@ def events_of(built: Built, pipeline: DeclaredPipeline, week: date | None) -> It
             yield evaluation(event, week, key)
 
 
-def kept_back(built: Built) -> Failed | None:
-    """The failure of a table whose checks keep its rows from being published."""
+def failed_checks(built: Built) -> Failed | None:
+    """The failure of a table whose blocking checks failed; None where it was published."""
     if not built.failed:
         return None
-    said = [
+    reasons = [
         f"{event.check}: {event.summary}"
         for event in built.events
         if not isinstance(event, TableBuilt) and event.check in built.failed
     ]
-    text = f"{built.table} is not published, its earlier rows stay; {'; '.join(said)}"
+    text = f"{built.table} is not published, its earlier rows stay; {'; '.join(reasons)}"
     return Failed(("CheckFailed",), text)
 
 
 def seconds_to_wait(retry: Retry | None, failed: Failed, attempt: int) -> float | None:
-    """How long to wait before a step is tried again; None where it is not."""
+    """Seconds to wait before a step is tried again; None where it is not."""
     if retry is None or attempt >= retry.max_attempts or not failed.is_one_of(retry.retry_on):
         return None
     return retry.wait_seconds * float(retry.backoff_multiplier ** (attempt - 1))
 
 
 def result_json(result: StepResult) -> dict[str, Any]:
-    """What an action did, for the step's log."""
+    """The result of an action, for the step's log."""
     files = [str(item) for item in result.files]
     return {**result.result, **({"files": files} if files else {})}
 
 
 def links(result: StepResult) -> dict[str, dg.MetadataValue]:
-    """Links to what was written, for the UI."""
+    """Links to the files that a step wrote, for the UI."""
     found: dict[str, dg.MetadataValue] = {}
     for number, item in enumerate(result.files, start=1):
         name = "file" if len(result.files) == 1 else f"file_{number}"

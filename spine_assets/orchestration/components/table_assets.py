@@ -1,10 +1,11 @@
 """The tables of a pipeline as assets: a multi-asset that builds one week or a range of weeks.
 
-They stand in the group of their pipeline, so that `group:otc` is free of them. To materialize them
-makes tables alone; what fetches, exports or tells is done by the pipeline's job.
+Their group is their pipeline, so `group:otc` does not include them. Materializing them makes tables
+only; the pipeline's job also runs the steps that fetch, export or notify.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from datetime import date
 
 import dagster as dg
@@ -20,13 +21,13 @@ from spine_assets.orchestration.asset_specs import (
     weekly_check,
 )
 from spine_assets.orchestration.components.keys import key_of, own_key
-from spine_assets.orchestration.components.partition_lock import turn
+from spine_assets.orchestration.components.partition_lock import hold_partition
 from spine_assets.orchestration.components.step_run import (
-    Doing,
     Event,
-    Told,
+    RunInfo,
+    StepRun,
     events_of,
-    kept_back,
+    failed_checks,
     seconds_to_wait,
 )
 from spine_assets.orchestration.partitions import WEEKS
@@ -37,14 +38,14 @@ from spine_assets.pipelines.steps.worker_process import Failed, Worker, worker
 from spine_assets.pipelines.yaml.model import Step
 from spine_assets.pipelines.yaml.pipeline import DeclaredPipeline, table_made
 
-_REMEDY = "Mend the step's YAML or what it reads, and run it again; the earlier rows stay."
+_REMEDY = "Correct the step's YAML or its input and run it again; the earlier rows stay."
 
 
-class BuildConfig(dg.Config):
+class TableBuildConfig(dg.Config):
     """Options of a run."""
 
     force: bool = False
-    """Write also weeks whose rows are what is stored."""
+    """Write weeks again whose rows are unchanged."""
 
 
 def assets_of(pipeline: DeclaredPipeline) -> dg.AssetsDefinition | None:
@@ -54,7 +55,7 @@ def assets_of(pipeline: DeclaredPipeline) -> dg.AssetsDefinition | None:
     made = {own_key(pipeline, step.destination.table): step for step in pipeline.table_steps}
 
     @dg.multi_asset(
-        name=f"{pipeline.name}__TABLES",  # no step is named in capitals,
+        name=f"{pipeline.name}__TABLES",  # no step has a name in capitals
         specs=[_spec(pipeline, step) for step in pipeline.table_steps],
         check_specs=[check for step in pipeline.table_steps for check in _checks(pipeline, step)],
         can_subset=True,
@@ -62,15 +63,15 @@ def assets_of(pipeline: DeclaredPipeline) -> dg.AssetsDefinition | None:
         description=pipeline.description,
         op_tags={"dagster/compute_kind": "spine"},
     )
-    def tables(context: dg.AssetExecutionContext, config: BuildConfig) -> Iterator[Event]:
+    def tables(context: dg.AssetExecutionContext, config: TableBuildConfig) -> Iterator[Event]:
         chosen = [step for key, step in made.items() if key in context.selected_asset_keys]
         if not chosen:
             raise dg.Failure(
-                "these checks are of rows before they are published, so they are made with their "
-                "table alone: materialize it",
+                "these checks examine rows before they are published, so they run only together "
+                "with their table: materialize it",
                 allow_retries=False,
             )
-        yield from _Weeks(context, pipeline, chosen, force=config.force).events()
+        yield from _Weeks(context, pipeline, chosen, config.force).events()
 
     return tables
 
@@ -106,8 +107,8 @@ def _declared(pipeline: DeclaredPipeline, step: Step) -> Table:
 
 def _checks(pipeline: DeclaredPipeline, step: Step) -> list[dg.AssetCheckSpec]:
     key = own_key(pipeline, step.destination.table)
-    told = [("schema", check_description(SCHEMA, _REMEDY), True)]
-    told += [
+    texts = [("schema", check_description(SCHEMA, _REMEDY), True)]
+    texts += [
         (
             check.name,
             check_description(check.description, check.todo or _REMEDY),
@@ -118,39 +119,35 @@ def _checks(pipeline: DeclaredPipeline, step: Step) -> list[dg.AssetCheckSpec]:
     if pipeline.is_weekly:
         return [
             weekly_check(name, key, description=text, blocking=blocking)
-            for name, text, blocking in told
+            for name, text, blocking in texts
         ]
     return [
         dg.AssetCheckSpec(name, asset=key, description=text, blocking=blocking)
-        for name, text, blocking in told
+        for name, text, blocking in texts
     ]
 
 
+@dataclass
 class _Weeks:
-    """The weeks of a run, one after another; a bad one stops itself and no other."""
+    """The weeks of a run, one after another; a failed week does not stop the others."""
 
-    def __init__(
-        self,
-        context: dg.AssetExecutionContext,
-        pipeline: DeclaredPipeline,
-        steps: list[Step],
-        *,
-        force: bool,
-    ) -> None:
-        self.context, self.pipeline, self.steps, self.force = context, pipeline, steps, force
-        self.failures: dict[str, str] = {}
-        self.waits: list[tuple[int, float]] = []
-        self.final = False
+    context: dg.AssetExecutionContext
+    pipeline: DeclaredPipeline
+    steps: list[Step]
+    force: bool
+    failures: dict[str, str] = field(default_factory=dict)
+    waits: list[tuple[int, float]] = field(default_factory=list)
+    final: bool = False
 
     def events(self) -> Iterator[Event]:
         """Build all, then fail if one failed."""
         weeks: list[date | None] = [None]
         if self.pipeline.is_weekly:
             weeks = [date.fromisoformat(key) for key in self.context.partition_keys]
-        with worker() as hands:
+        with worker() as process:
             for week in weeks:
-                with turn(self.pipeline, week):
-                    yield from self._week(week, hands)
+                with hold_partition(self.pipeline, week):
+                    yield from self._week(week, process)
         if not self.failures:
             return
         failure = dg.Failure(
@@ -165,37 +162,36 @@ class _Weeks:
             raise dg.RetryRequested(most, seconds) from failure
         raise failure
 
-    def _week(self, week: date | None, hands: Worker) -> Iterator[Event]:
+    def _week(self, week: date | None, process: Worker) -> Iterator[Event]:
         for step in self.steps:
-            told = Told.of(self.context.run, self.context.instance)
-            doing = Doing(self.pipeline, step, told, hands, self.force)
+            info = RunInfo.of(self.context.run, self.context.instance)
             attempt = self.context.retry_number + 1
-            found = doing.once(week, attempt=attempt)
-            fault = found if isinstance(found, Failed) else None
+            step_run = StepRun(self.pipeline, step, info, process, self.force)
+            found = step_run.once(week, attempt=attempt)
+            failure = found if isinstance(found, Failed) else None
             if isinstance(found, Built):
                 yield from self._chosen(events_of(found, self.pipeline, week))
-                fault = kept_back(found)
-            if fault is not None:
-                self._failed(step, week, fault, attempt)
-                return  # the tables after it would be made of its earlier rows
+                failure = failed_checks(found)
+            if failure is not None:
+                self._failed(step, week, failure, attempt)
+                return  # the tables after it would be built from its earlier rows
         self.context.log.info(f"week {week}: built" if week else "built")
 
     def _chosen(self, events: Iterator[Event]) -> Iterator[Event]:
-        """Events but for checks that the run leaves out."""
+        """The events without those of checks that the run does not select."""
         checks = {(key.asset_key, key.name) for key in self.context.selected_asset_check_keys}
         for event in events:
-            match event:
-                case dg.AssetCheckEvaluation(asset_key=key, check_name=name):
-                    if (key, name) in checks:
-                        yield event
-                case _:
-                    yield event
+            if (
+                isinstance(event, dg.AssetMaterialization)
+                or (event.asset_key, event.check_name) in checks
+            ):
+                yield event
 
-    def _failed(self, step: Step, week: date | None, fault: Failed, attempt: int) -> None:
-        said = f"{week or 'all'}: {step.step_id}: {fault.kind}: {fault.said}"
-        self.context.log.error(said)
-        self.failures[str(week or "all")] = said
-        wait = seconds_to_wait(step.retry, fault, attempt)
+    def _failed(self, step: Step, week: date | None, failure: Failed, attempt: int) -> None:
+        text = f"{week or 'all'}: {step.step_id}: {failure.kind}: {failure.said}"
+        self.context.log.error(text)
+        self.failures[str(week or "all")] = text
+        wait = seconds_to_wait(step.retry, failure, attempt)
         if wait is None or step.retry is None:
             self.final = True
         else:

@@ -1,4 +1,4 @@
-"""The `when` of a step: rows of an earlier step, or the newest outcome of a check."""
+"""The `when` of a step: the rows of an earlier step, or the latest outcome of a check."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ from datetime import date
 import dagster as dg
 
 from spine_assets.orchestration.components.keys import key_of
-from spine_assets.orchestration.components.outcomes import Before
+from spine_assets.orchestration.components.outcomes import UpstreamOutcomes
 from spine_assets.orchestration.history.storage import latest_evaluations
 from spine_assets.pipelines.steps.engine import EngineExecutionError
+from spine_assets.pipelines.steps.table_build import holds
 from spine_assets.pipelines.yaml.model import Outcome, When
 from spine_assets.pipelines.yaml.pipeline import DeclaredPipeline
 
 
 def why_not(
     when: When | None,
-    before: Before,
+    before: UpstreamOutcomes,
     pipeline: DeclaredPipeline,
     instance: dg.DagsterInstance,
     week: date | None,
@@ -24,7 +25,7 @@ def why_not(
     """Why the condition does not hold; None where it does, or there is none.
 
     Raises:
-        EngineExecutionError: it asks for a check that has no outcome.
+        EngineExecutionError: the condition names a check that has no outcome.
     """
     if when is None:
         return None
@@ -33,9 +34,7 @@ def why_not(
     return _of_check(when, pipeline, instance, str(week))
 
 
-def _of_rows(step_id: str, wanted: str, before: Before) -> str | None:
-    from spine_assets.pipelines.steps.table_build import holds
-
+def _of_rows(step_id: str, wanted: str, before: UpstreamOutcomes) -> str | None:
     rows = before.rows.get(step_id)
     if rows is None:
         return f"{step_id} has processed no rows"

@@ -1,4 +1,4 @@
-"""Dagster's memory, read for people: what was materialized, what failed, what checks said.
+"""Dagster's history, read for people: what was materialized, what failed, what checks found.
 
 Dagster's run storage is the manifest and its check evaluations are the anomalies; this
 package reads both.
@@ -7,8 +7,8 @@ package reads both.
 from __future__ import annotations
 
 from spine_assets.orchestration.history.checks import (
+    CheckFinding,
     CheckRecord,
-    Finding,
     check_records,
     check_records_of,
     findings,
@@ -21,8 +21,8 @@ from spine_assets.orchestration.history.instance import (
 )
 
 __all__ = [
+    "CheckFinding",
     "CheckRecord",
-    "Finding",
     "NoInstance",
     "NoSuchRun",
     "check_records",

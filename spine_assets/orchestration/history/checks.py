@@ -1,6 +1,6 @@
-"""What checks said: the latest evaluation of every check of every week.
+"""The latest evaluation of every check of every week, as plain values.
 
-Belongs here: evaluations as plain values. Does not belong here: the queries (`storage`).
+Does not belong here: the queries (`storage`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from spine_assets.otc.tables.registry import TABLES
 SAMPLE = "sample"
 """Name of the metadata that holds a check's sample rows (`defs.otc.events`)."""
 
-_UNREAD = "ERROR"  # Dagster's default; of a check that passed it says nothing
+_UNREAD = "ERROR"  # Dagster's default; it means nothing for a check that passed
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class CheckRecord:
 
 
 @dataclass(frozen=True)
-class Finding:
+class CheckFinding:
     """The latest evaluation of a check, which failed or warned.
 
     Attributes:
@@ -62,13 +62,13 @@ def check_records(instance: dg.DagsterInstance, week: date) -> list[CheckRecord]
 def check_records_of(
     instance: dg.DagsterInstance, weeks: Collection[date], *, passed_summaries: bool
 ) -> dict[date, list[CheckRecord]]:
-    """The same by week, each week asked for with an entry; one query, however many weeks.
+    """The same by week, with an entry for each week asked for, in one query.
 
     Args:
         instance: Dagster's instance.
         weeks: Weeks.
-        passed_summaries: Also read what checks that passed say, which takes a second for 650
-            weeks; without, their `summary` is None.
+        passed_summaries: Also read the summaries of checks that passed, which takes a second for
+            650 weeks; otherwise they are None.
     """
     place = _declared()
     found: dict[date, list[CheckRecord]] = {week: [] for week in weeks}
@@ -86,7 +86,7 @@ def check_records_of(
 
 def findings(
     instance: dg.DagsterInstance, *, table: str | None = None, week: date | None = None
-) -> list[Finding]:
+) -> list[CheckFinding]:
     """Checks whose latest evaluation failed or warned, the newest week first.
 
     Args:
@@ -124,23 +124,23 @@ def _declared() -> dict[tuple[str, str], int]:
 def _record(item: storage.Evaluated) -> CheckRecord:
     if item.event is None:
         return CheckRecord(item.table, item.check, item.passed, _UNREAD, None)
-    told = storage.evaluation(item.event)
+    evaluation = storage.evaluation(item.event)
     return CheckRecord(
-        item.table, item.check, item.passed, told.severity.value, told.description or ""
+        item.table, item.check, item.passed, evaluation.severity.value, evaluation.description or ""
     )
 
 
-def _finding(item: storage.Evaluated) -> Finding:
-    told = storage.evaluation(item.event or "")
-    sample = told.metadata.get(SAMPLE)
+def _finding(item: storage.Evaluated) -> CheckFinding:
+    evaluation = storage.evaluation(item.event or "")
+    sample = evaluation.metadata.get(SAMPLE)
     rows = sample.records if isinstance(sample, dg.TableMetadataValue) else []
-    return Finding(
+    return CheckFinding(
         week_ending=date.fromisoformat(item.partition or ""),
         table=item.table,
         check=item.check,
-        severity=told.severity.value,
-        summary=told.description or "",
-        facts=plain_facts(told.metadata),
+        severity=evaluation.severity.value,
+        summary=evaluation.description or "",
+        facts=plain_facts(evaluation.metadata),
         samples=[dict(row.data) for row in rows],
         run_id=item.run_id,
         at=item.at,

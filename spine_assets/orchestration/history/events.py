@@ -1,7 +1,7 @@
-"""Events of one run, page by page, and what a failure among them says.
+"""Events of one run, page by page, and the text of a failure.
 
-Belongs here: what several readers of a run share. Does not belong here: what events mean for a
-table (`one_run`), a step (`steps`) or an alert (`defs.finished_runs`).
+Belongs here: what the readers of a run share. Does not belong here: what events mean for a table
+(`run_details`), a step (`step_rows`) or an alert (`finished_runs`).
 """
 
 from __future__ import annotations
@@ -28,8 +28,15 @@ def events_of(
         cursor, more = page.cursor, page.has_more
 
 
+def first_step_failure(event: dg.DagsterEvent | None) -> StepFailureData | None:
+    """The failure of the step that failed first, in the event that a run failed."""
+    data = event.job_failure_data if event else None
+    first = data.first_step_failure_event if data else None
+    return first.step_failure_data if first else None
+
+
 def failure_text(data: StepFailureData) -> str | None:
-    """What a failed step says: the description of its `dg.Failure`, else its innermost error."""
+    """The error of a failed step: the description of its `dg.Failure`, else its innermost error."""
     if data.user_failure_data and data.user_failure_data.description:
         return str(data.user_failure_data.description)
     error = data.error

@@ -1,4 +1,4 @@
-"""Which Dagster instance is asked, and what it says of each table's weeks."""
+"""Which Dagster instance is read, and the states of each table's weeks."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def open_instance(root: Path | None = None) -> Iterator[dg.DagsterInstance]:
     """Dagster's instance: `DAGSTER_HOME` where it is set, else `dagster.yaml` here.
 
     Raises:
-        NoInstance: neither is there.
+        NoInstance: there is neither.
     """
     root = root or Path.cwd()
     if os.environ.get("DAGSTER_HOME"):
@@ -52,6 +52,6 @@ def table_states(
     for table in TABLES:
         found = storage.partitions_by_state(instance, table.name, WEEKS)
         for week in weeks:
-            among = (state for state, held in found.items() if str(week) in held)
+            among = (state for state, keys in found.items() if str(week) in keys)
             states[table.name, week] = next(among, None)
     return states

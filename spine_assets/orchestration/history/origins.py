@@ -1,8 +1,8 @@
-"""Which run captured a content and which run built a row, told by what materializations say.
+"""Which run made a capture and which run built a row, read from materializations.
 
 A run names the captures of `otc_raw` (`capture_ids`) and the build of every other table
-(`build_id`) in the metadata of its materializations (`otc.week`). Where the run was forgotten
-(`prune`), or ran in another Dagster, nothing here guesses: there is no answer then.
+(`build_id`) in the metadata of its materializations. There is no answer if the run was pruned or
+belongs to another Dagster instance.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _SECOND = 1.0  # captured_at has whole seconds, so it may lie before the start o
 
 @dataclass(frozen=True)
 class Origin:
-    """A run that made something, and when Dagster was told."""
+    """A run that made something, and when Dagster recorded it."""
 
     run_id: str
     at: datetime
@@ -43,9 +43,9 @@ def captured_by(
 ) -> dict[str, Origin | None]:
     """By capture id: the run that captured it, None where Dagster does not know.
 
-    It is the first one that named it and was under way at `captured_at`. A capture that
-    never counted is named by none: then it is the first that captured anything of the week
-    and was under way.
+    It is the first run that names the capture and was running at `captured_at`. No run names a
+    capture that was never current: then it is the first run that captured anything of the week
+    and was running.
 
     Args:
         instance: Dagster's instance.
@@ -70,7 +70,7 @@ def built_by(
 ) -> dict[tuple[str, str], Origin | None]:
     """By (table, build): the run that made that build, None where Dagster does not know.
 
-    A run that found the build unchanged and told it again did not make it.
+    A run that found the build unchanged did not make it.
 
     Args:
         instance: Dagster's instance.
@@ -93,14 +93,14 @@ def _origin(item: _Made) -> Origin:
 
 def _made(instance: dg.DagsterInstance, table: str, week: date) -> Iterator[_Made]:
     """Materializations of a table's week that made something, the earliest first."""
-    asked = dg.AssetRecordsFilter(asset_key=dg.AssetKey(table), asset_partitions=[str(week)])
+    chosen = dg.AssetRecordsFilter(asset_key=dg.AssetKey(table), asset_partitions=[str(week)])
     cursor: str | None = None
     while True:
-        page = instance.fetch_materializations(asked, _PAGE, cursor, ascending=True)
+        page = instance.fetch_materializations(chosen, _PAGE, cursor, ascending=True)
         for record in page.records:
-            told = record.asset_materialization
-            facts = plain_facts(told.metadata) if told else {}
-            if told and not facts.get("unchanged"):
+            made = record.asset_materialization
+            facts = plain_facts(made.metadata) if made else {}
+            if made and not facts.get("unchanged"):
                 yield _Made(record.run_id, record.timestamp, facts)
         if not page.has_more:
             return
@@ -108,7 +108,7 @@ def _made(instance: dg.DagsterInstance, table: str, week: date) -> Iterator[_Mad
 
 
 def _begun(instance: dg.DagsterInstance, runs: set[str]) -> dict[str, float]:
-    """When runs began, as far as they are remembered."""
+    """When runs began, as far as they are still recorded."""
     if not runs:
         return {}
     records = instance.get_run_records(dg.RunsFilter(run_ids=sorted(runs)))

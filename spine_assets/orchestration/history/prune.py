@@ -1,11 +1,11 @@
-"""Forgetting old runs without forgetting what they left.
+"""Deleting old runs without changing what is shown of the tables.
 
-Dagster's `delete_run` (1.13.27) deletes the run, its tags and **all events that it wrote**,
-its materializations among them: an asset whose latest materialization goes turns missing, and
-a failed week whose plan goes turns green or missing. It leaves the rows of check evaluations,
-whose run is then unknown, the run's log file in SQLite (empty, but as large as before) and its
-compute logs. So here a run is kept as long as anything that is shown comes from it, and what
-`delete_run` leaves of a run is removed too, but for the evaluations: they are the record.
+Dagster's `delete_run` (1.13.27) deletes the run, its tags and **all events that it wrote**, its
+materializations among them: an asset without its latest materialization becomes missing, and a
+failed week without its plan becomes green or missing. It leaves the check evaluations, whose run is
+then unknown, the run's log file in SQLite (empty, but as large as before) and its compute logs. So
+a run is kept as long as anything shown comes from it, and the files that `delete_run` leaves are
+removed too. The evaluations stay: they are the record of quality.
 """
 
 from __future__ import annotations
@@ -38,33 +38,28 @@ class Reason(StrEnum):
 
 
 @dataclass(frozen=True)
-class Plan:
-    """Which old runs go and which stay.
-
-    Attributes:
-        delete: Ids of runs that nothing shown comes from.
-        keep: Old runs that stay, by reason.
-    """
+class PrunePlan:
+    """Old runs to delete, by id, and the number of old runs to keep, by reason."""
 
     delete: list[str]
     keep: dict[Reason, int]
 
 
-def plan(instance: dg.DagsterInstance, before: datetime) -> Plan:
-    """What of the runs that ended before a moment can go; nothing is deleted."""
+def plan(instance: dg.DagsterInstance, before: datetime) -> PrunePlan:
+    """Which of the runs that ended before a time can be deleted; nothing is deleted yet."""
     old = instance.get_run_ids(dg.RunsFilter(statuses=_FINISHED, updated_before=before))
     reasons = _needed(instance)
     kept = Counter(reasons[run_id] for run_id in old if run_id in reasons)
-    return Plan(
+    return PrunePlan(
         [run_id for run_id in old if run_id not in reasons],
         {reason: kept[reason] for reason in Reason if kept[reason]},
     )
 
 
-def delete(instance: dg.DagsterInstance, chosen: Plan) -> Iterator[str]:
-    """Delete the runs of a plan, one after another; each is yielded when it is gone.
+def delete(instance: dg.DagsterInstance, chosen: PrunePlan) -> Iterator[str]:
+    """Delete the runs of a plan, one after another, yielding the id of each.
 
-    Each deletion alone leaves everything shown as it was, so it may be stopped at any time.
+    No deletion changes what is shown, so the caller may stop at any time.
     """
     for run_id in chosen.delete:
         instance.delete_run(run_id)

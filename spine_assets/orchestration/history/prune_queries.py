@@ -1,4 +1,4 @@
-"""Which old runs Dagster still needs: the queries of `prune`, and what `delete_run` leaves."""
+"""Which runs Dagster still needs: queries of `prune`, and the file that `delete_run` leaves."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ def latest_plans_of(
             .group_by(c.asset_key, c.partition, c.run_id)
         )
         for key, partition, place, run in of_index(instance, query):
-            held = found.get((key, partition))
-            if held is None or place > held[0]:
+            known = found.get((key, partition))
+            if known is None or place > known[0]:
                 found[key, partition] = (place, run)
     return found
 

@@ -1,4 +1,4 @@
-"""All that is known of one run: parameters, figures, check outcomes, error, last log lines."""
+"""The details of one run: parameters, figures, check outcomes, error, last log lines."""
 
 from __future__ import annotations
 
@@ -13,14 +13,16 @@ import dagster as dg
 
 from spine_assets.orchestration.history import storage
 from spine_assets.orchestration.history.checks import plain_facts
-from spine_assets.orchestration.history.run_rows import logged
+from spine_assets.orchestration.history.events import first_step_failure
+from spine_assets.orchestration.history.run_rows import read_runs
 from spine_assets.orchestration.history.runs import RunLine, described, error_of, tags_of_ours
 from spine_assets.orchestration.history.step_rows import ROW_COUNT
+from spine_assets.orchestration.progress_events import progress_of
 
 
 @dataclass
 class TableFigures:
-    """What a run made of one table: weeks built and found unchanged, rows, shares, seconds."""
+    """A run's work on one table: weeks built and found unchanged, rows, shares, seconds."""
 
     built: int = 0
     unchanged: int = 0
@@ -56,10 +58,10 @@ class RunStory:
 
     Attributes:
         config: Run configuration as Dagster holds it.
-        weeks_failed: Weeks that the step's failure names.
+        weeks_failed: Weeks named by the step's failure.
         steps: By column of `x_meta_step_logs`, in the order in which they began.
         checks: Evaluations in the order in which they were made.
-        error: What the failure says; None where there was none.
+        error: Text of the failure; None without one.
         logs: The last lines, oldest first.
     """
 
@@ -76,7 +78,7 @@ class RunStory:
 
 
 def story(instance: dg.DagsterInstance, record: dg.RunRecord, logs: int) -> RunStory:
-    """All that is known of a run.
+    """The details of a run.
 
     Args:
         instance: Dagster's instance.
@@ -98,7 +100,7 @@ def story(instance: dg.DagsterInstance, record: dg.RunRecord, logs: int) -> RunS
         tables=tables,
         weeks_done=done,
         weeks_failed=_failed_weeks(failed),
-        steps=[step for found in logged(instance, [record]) for step in found.steps],
+        steps=[step for found in read_runs(instance, [record]) for step in found.steps],
         checks=_checks(_records(instance, run.run_id, {kinds.ASSET_CHECK_EVALUATION})),
         error=error_of(failed),
         logs=_logs(instance, run.run_id, logs),
@@ -136,10 +138,7 @@ def _figures(entries: Iterable[dg.EventLogEntry]) -> tuple[dict[str, TableFigure
 
 def _failed_weeks(failed: dg.EventLogEntry | None) -> list[str]:
     """Weeks that the step's failure names."""
-    event = failed.dagster_event if failed else None
-    data = event.job_failure_data if event else None
-    first = data.first_step_failure_event if data else None
-    step = first.step_failure_data if first else None
+    step = first_step_failure(failed.dagster_event if failed else None)
     if step is None or step.user_failure_data is None:
         return []
     named = plain_facts(step.user_failure_data.metadata).get("failed_weeks")
@@ -147,20 +146,18 @@ def _failed_weeks(failed: dg.EventLogEntry | None) -> list[str]:
 
 
 def _checks(records: Iterable[Any]) -> list[CheckOutcome]:
-    found = []
-    for item in records:
-        told = item.event_log_entry.dagster_event.asset_check_evaluation_data
-        found.append(
-            CheckOutcome(
-                told.partition,
-                told.asset_key.to_user_string(),
-                told.check_name,
-                told.passed,
-                told.severity.value,
-                told.description or "",
-            )
+    events = (item.event_log_entry.dagster_event for item in records)
+    return [
+        CheckOutcome(
+            item.partition,
+            item.asset_key.to_user_string(),
+            item.check_name,
+            item.passed,
+            item.severity.value,
+            item.description or "",
         )
-    return found
+        for item in (event.asset_check_evaluation_data for event in events)
+    ]
 
 
 def _logs(instance: dg.DagsterInstance, run_id: str, limit: int) -> list[LogLine]:
@@ -172,10 +169,10 @@ def _logs(instance: dg.DagsterInstance, run_id: str, limit: int) -> list[LogLine
 
 def _log(entry: dg.EventLogEntry) -> LogLine:
     event = entry.dagster_event
-    kind = f"{event.event_type_value} " if event else ""
-    said = (event.message if event else None) or entry.user_message
+    kind = f"{event.event_type_value} " if event and progress_of(event) is None else ""
+    message = (event.message if event else None) or entry.user_message
     return LogLine(
         datetime.fromtimestamp(entry.timestamp, UTC),
         logging.getLevelName(entry.level),
-        f"{kind}{said}".strip(),
+        f"{kind}{message}".strip(),
     )

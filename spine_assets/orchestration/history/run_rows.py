@@ -1,7 +1,7 @@
 """A run and its steps as values by column of `x_meta_pipeline_runs` and `x_meta_step_logs`.
 
-Belongs here: what of Dagster's run becomes which column. Does not belong here: what events say of
-a step (`steps`), frames (`x_meta`), and what the columns mean (`run_log`).
+Belongs here: making the columns from Dagster's run. Does not belong here: reading steps from events
+(`step_rows`), frames (`x_meta`), and the columns' meaning (`warehouse.run_tables`).
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from spine_assets.orchestration.history.step_rows import (
     RUNNING,
     STEP_KINDS,
     SUCCESS,
-    Step,
+    StepRow,
     missing,
     steps_of,
 )
@@ -47,12 +47,8 @@ MOST_CHARS = 2_000  # an error of Dagster's may hold a page of configuration; a 
 _STATUS = dg.DagsterRunStatus
 _PENDING = "PENDING"
 STATUSES = {
-    _STATUS.QUEUED: _PENDING,
-    _STATUS.NOT_STARTED: _PENDING,
-    _STATUS.MANAGED: _PENDING,
-    _STATUS.STARTING: RUNNING,
-    _STATUS.STARTED: RUNNING,
-    _STATUS.SUSPENDED: RUNNING,
+    **dict.fromkeys((_STATUS.QUEUED, _STATUS.NOT_STARTED, _STATUS.MANAGED), _PENDING),
+    **dict.fromkeys((_STATUS.STARTING, _STATUS.STARTED, _STATUS.SUSPENDED), RUNNING),
     _STATUS.CANCELING: RUNNING,
     _STATUS.SUCCESS: SUCCESS,
     _STATUS.FAILURE: FAILED,
@@ -61,26 +57,26 @@ STATUSES = {
 """By each status of Dagster's the one that is shown."""
 _RUN_FAILURE = dg.DagsterEventType.RUN_FAILURE
 _SHOWN_TAGS = {PIPELINE, TENANT, TRIGGER, DATE, PARTITION, RANGE_START, RANGE_END}
-_HIDDEN = "."  # how Dagster's tags begin that are for itself, such as a code server's address
+_HIDDEN = "."  # begins Dagster's internal tags, such as a code server's address
 
 
 @dataclass(frozen=True)
-class LoggedRun:
+class RunRows:
     """A run and its steps: values by column; JSON as plain values, times in UTC without a zone."""
 
     row: dict[str, Any]
     steps: list[dict[str, Any]]
 
 
-def logged(
+def read_runs(
     instance: dg.DagsterInstance, records: Sequence[dg.RunRecord], *, rows: bool = True
-) -> Iterator[LoggedRun]:
+) -> Iterator[RunRows]:
     """Runs with their steps; one that was deleted meanwhile is left out.
 
     Args:
         instance: Dagster's instance.
         records: The runs, in the order wanted.
-        rows: Also read what steps materialized, which is most of the events of a long run.
+        rows: Also read what steps materialized, which is most events of a long run.
     """
     kinds = STEP_KINDS | {_RUN_FAILURE} | (ASSET_KINDS if rows else set())
     plans = _Plans(instance)
@@ -95,7 +91,7 @@ def logged(
 
 
 class _Plans:
-    """The steps that runs set out to do; runs of one job share a plan."""
+    """The planned steps of runs; runs of one job share a plan."""
 
     def __init__(self, instance: dg.DagsterInstance) -> None:
         self._instance = instance
@@ -108,14 +104,14 @@ class _Plans:
             return ()
         if name not in self._known:
             plan = self._instance.get_execution_plan_snapshot(name)
-            # None where the plan was deleted with another run; the annotation does not say it.
+            # None where the plan was deleted with another run, in spite of its annotation.
             self._known[name] = tuple(plan.step_keys_to_execute) if plan else ()
         return self._known[name]
 
 
 def _logged(
     record: dg.RunRecord, events: list[tuple[float, dg.DagsterEvent]], plan: Sequence[str]
-) -> LoggedRun:
+) -> RunRows:
     run = record.dagster_run
     ended: float | bool = (record.end_time or True) if run.is_finished else False
     steps = steps_of(events, plan, ended)
@@ -138,10 +134,10 @@ def _logged(
         "error_message": _cut(error, run.run_id),
         "metadata": _finite(_metadata(record)),
     }
-    return LoggedRun(row, [_step(run, step) for step in steps])
+    return RunRows(row, [_step(run, step) for step in steps])
 
 
-def _step(run: dg.DagsterRun, step: Step) -> dict[str, Any]:
+def _step(run: dg.DagsterRun, step: StepRow) -> dict[str, Any]:
     return {
         "log_id": f"{run.run_id}.{step.step_id}",
         "pipeline_logging_id": run.run_id,
@@ -211,16 +207,16 @@ def _time(stamp: float | None) -> datetime | None:
     return at.replace(tzinfo=None) if at else None
 
 
-def _cut(said: str | None, run_id: str) -> str | None:
-    """A text of at most `MOST_CHARS`, its end saying that there is more and where."""
-    if said is None or len(said) <= MOST_CHARS:
-        return said
-    rest = f"… (cut: {len(said):,} characters; spine runs show {run_id} tells the run's)"
-    return said[: MOST_CHARS - len(rest)] + rest
+def _cut(text: str | None, run_id: str) -> str | None:
+    """A text of at most `MOST_CHARS`, ending with where to read the rest."""
+    if text is None or len(text) <= MOST_CHARS:
+        return text
+    rest = f"… (cut: {len(text):,} characters; spine runs show {run_id} shows the run's)"
+    return text[: MOST_CHARS - len(rest)] + rest
 
 
 def _finite(value: Any) -> Any:
-    """The same JSON with null for NaN and infinities, which JSON has no words for."""
+    """The same JSON with null for NaN and infinities, which JSON cannot hold."""
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, dict):

@@ -1,7 +1,6 @@
-"""Runs as people ask for them: which there were, and what one of them did.
+"""Lists of runs: which there were, and what each did, as plain values.
 
-Belongs here: Dagster's runs, tags and events as plain values. Does not belong here: ending a
-run (`cancel`), forgetting it (`prune`), queries (`storage`).
+Does not belong here: canceling a run (`cancel`), deleting it (`prune`), queries (`storage`).
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ from spine_assets.core.tags import (
 )
 from spine_assets.core.weeks import FIRST_WEEK, week_ending_of, weeks_between
 from spine_assets.orchestration.history import storage
-from spine_assets.orchestration.history.events import failure_text
+from spine_assets.orchestration.history.events import failure_text, first_step_failure
 from spine_assets.orchestration.history.instance import NoSuchRun
 
 _OURS = "spine/"
@@ -50,7 +49,7 @@ class RunLine:
         trigger: Who started it: our tag, else Dagster's schedule, sensor or backfill.
         status: Dagster's, in small letters.
         seconds: From its start to its end, or to now.
-        did: What came of it, in a few words; empty where nothing did yet.
+        did: Its result in a few words; empty while there is none.
     """
 
     run_id: str
@@ -67,7 +66,7 @@ class RunLine:
 
 
 @dataclass(frozen=True)
-class Asked:
+class RunQuery:
     """Which runs to list; None means any."""
 
     status: str | None = None
@@ -76,15 +75,10 @@ class Asked:
     tenant: str | None = None
 
 
-def lines(instance: dg.DagsterInstance, asked: Asked, limit: int) -> list[RunLine]:
-    """The newest runs that were asked for, newest first."""
-    return described(instance, newest(instance, asked, limit))
-
-
-def newest(instance: dg.DagsterInstance, asked: Asked, limit: int) -> list[dg.RunRecord]:
-    """The same as Dagster holds them."""
+def newest(instance: dg.DagsterInstance, query: RunQuery, limit: int) -> list[dg.RunRecord]:
+    """The newest runs that match a query, newest first."""
     found: dict[str, dg.RunRecord] = {}
-    for chosen in _filters(asked):
+    for chosen in _filters(query):
         for record in instance.get_run_records(chosen, limit=limit):
             found[record.dagster_run.run_id] = record
     return sorted(found.values(), key=lambda record: record.storage_id, reverse=True)[:limit]
@@ -101,27 +95,27 @@ def described(instance: dg.DagsterInstance, records: Sequence[dg.RunRecord]) -> 
     ]
 
 
-def find(instance: dg.DagsterInstance, asked: str) -> dg.RunRecord:
+def find(instance: dg.DagsterInstance, given: str) -> dg.RunRecord:
     """The run whose id begins with a text.
 
     Raises:
         NoSuchRun: none or several do.
     """
-    prefix = asked.strip().lower()
+    prefix = given.strip().lower()
     found = storage.runs_like(instance, prefix) if _ID.fullmatch(prefix) else []
     if len(found) == 1 or prefix in found:
         chosen = prefix if prefix in found else found[0]
         return instance.get_run_records(dg.RunsFilter(run_ids=[chosen]), limit=1)[0]
     if found:
         named = ", ".join(found[:3])
-        raise NoSuchRun(f"{len(found)} runs begin with {asked}: {named}; give more of the id")
+        raise NoSuchRun(f"{len(found)} runs begin with {given}: {named}; give more of the id")
     near = _nearest(instance, prefix)
     hint = f"did you mean {near}? " if near else ""
-    raise NoSuchRun(f"there is no run {asked!r}; {hint}`spine runs` lists them")
+    raise NoSuchRun(f"there is no run {given!r}; {hint}`spine runs` lists them")
 
 
 def pipeline_names(instance: dg.DagsterInstance) -> list[str]:
-    """Every name that `Asked.pipeline` finds a run by, sorted."""
+    """Every name that `RunQuery.pipeline` finds a run by, sorted."""
     tagged = {text for _, texts in instance.get_run_tags([PIPELINE]) for text in texts}
     return sorted(tagged | storage.job_names(instance))
 
@@ -138,19 +132,19 @@ def _nearest(instance: dg.DagsterInstance, prefix: str) -> str | None:
     return begins[near[0]] if near else None
 
 
-def _filters(asked: Asked) -> list[dg.RunsFilter]:
-    """The queries whose union is what was asked for."""
-    tenant = {TENANT: asked.tenant} if asked.tenant else {}
-    statuses = [dg.DagsterRunStatus(asked.status.upper())] if asked.status else None
+def _filters(query: RunQuery) -> list[dg.RunsFilter]:
+    """The filters whose union is the query."""
+    tenant = {TENANT: query.tenant} if query.tenant else {}
+    statuses = [dg.DagsterRunStatus(query.status.upper())] if query.status else None
     names: list[tuple[str | None, dict[str, Any]]] = [(None, {})]
-    if asked.pipeline:
-        names = [(None, {PIPELINE: asked.pipeline}), (asked.pipeline, {})]
+    if query.pipeline:
+        names = [(None, {PIPELINE: query.pipeline}), (query.pipeline, {})]
     weeks: list[dict[str, Any]] = [{}]
-    if asked.week:
-        last = max(asked.week, week_ending_of(datetime.now(UTC).date()))
-        until = [str(week) for week in weeks_between(FIRST_WEEK, asked.week)]
-        since = [str(week) for week in weeks_between(asked.week, last)]
-        weeks = [{PARTITION: str(asked.week)}, {RANGE_START: until, RANGE_END: since}]
+    if query.week:
+        last = max(query.week, week_ending_of(datetime.now(UTC).date()))
+        until = [str(week) for week in weeks_between(FIRST_WEEK, query.week)]
+        since = [str(week) for week in weeks_between(query.week, last)]
+        weeks = [{PARTITION: str(query.week)}, {RANGE_START: until, RANGE_END: since}]
     return [
         dg.RunsFilter(job_name=job, statuses=statuses, tags={**tags, **more, **tenant})
         for job, tags in names
@@ -196,18 +190,16 @@ def weeks_of(run: dg.DagsterRun) -> tuple[str, str] | None:
 
 
 def error_of(failed: dg.EventLogEntry | None) -> str | None:
-    """What a failed run says of its failure, whole."""
+    """The complete text of a run's failure."""
     event = failed.dagster_event if failed else None
     return run_failure_text(event) if event else None
 
 
 def run_failure_text(event: dg.DagsterEvent) -> str | None:
-    """What the event that a run failed says: its first step's failure, else its own."""
-    data = event.job_failure_data
-    first = data.first_step_failure_event if data else None
-    said = failure_text(first.step_failure_data) if first else None
-    if said:
-        return said
+    """The error of a failed run: that of the first failed step, else its own."""
+    step, data = first_step_failure(event), event.job_failure_data
+    if step and (text := failure_text(step)):
+        return text
     error = data.error if data else None
     return str(error.message).strip() if error else event.message
 
@@ -215,12 +207,10 @@ def run_failure_text(event: dg.DagsterEvent) -> str | None:
 def _did(built: tuple[int, int], failed: dg.EventLogEntry | None) -> str:
     assets, weeks = built
     many = f"{assets} asset{'s' if assets != 1 else ''}"
-    said = [f"{many} of {weeks} weeks"] if weeks > 1 else []
-    said = said or ([many] if assets else [])
-    error = error_of(failed)
-    if error:
-        said.append(error.splitlines()[0])
-    return "; ".join(said)
+    parts = [f"{many} of {weeks} weeks" if weeks > 1 else many] if assets else []
+    if error := error_of(failed):
+        parts.append(error.splitlines()[0])
+    return "; ".join(parts)
 
 
 def trigger_of(run: dg.DagsterRun) -> str | None:

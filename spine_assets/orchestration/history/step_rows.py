@@ -1,8 +1,8 @@
-"""Steps of one run, told by its events: when each ran, how often, and what came of it.
+"""The steps of one run, read from its events: when each ran, how often, and its result.
 
-A step of a YAML pipeline says of itself what came of it: in the metadata of its output
-`outcome`. Of any other step Dagster's events tell it, and its materializations what it made.
-Belongs here: from events to steps. Does not belong here: rows and columns (`x_meta`).
+A step of a YAML pipeline records its result in the metadata of its output `outcome`. For any other
+step the result is that of Dagster's events, with what its materializations made. Does not belong
+here: rows and columns (`run_rows`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from spine_assets.orchestration.history.checks import plain_facts
 from spine_assets.orchestration.history.events import failure_text
 
 OUTCOME = "outcome"
-"""Name of the output in whose metadata a step says what came of it."""
+"""Name of the output whose metadata has the result of a step."""
 ROW_COUNT = "dagster/partition_row_count"
 """Metadata of a materialization: rows of its partition."""
 SUCCESS, FAILED, SKIPPED, RUNNING = "SUCCESS", "FAILED", "SKIPPED", "RUNNING"
@@ -33,24 +33,24 @@ STEP_KINDS = frozenset(
         _KIND.STEP_OUTPUT,
     }
 )
-"""What tells when steps ran and what came of them."""
+"""Events of when steps ran and how they ended."""
 ASSET_KINDS = frozenset({_KIND.ASSET_MATERIALIZATION})
-"""What tells the rows of steps that materialize: some thousands in a run of many weeks."""
+"""Events with the rows of steps that materialize: thousands in a run of many weeks."""
 _ENDS = {_KIND.STEP_SUCCESS: SUCCESS, _KIND.STEP_FAILURE: FAILED, _KIND.STEP_SKIPPED: SKIPPED}
 _UNRESOLVED = "[?]"  # how a plan writes the keys of steps that a dynamic output will make
 
 
 @dataclass(frozen=True)
-class Step:
+class StepRow:
     """One step.
 
     Attributes:
         step_id: Dagster's key, `op[key]` where a dynamic output made it.
         started: Start of its first attempt, seconds since 1970; None where it never began.
         ended: End of its last attempt; None also while it runs.
-        rows: What it says, else the rows of what it materialized, each partition once.
+        rows: Those that it reports, else those of what it materialized, each partition once.
         result: Plain JSON.
-        reason: Why it was skipped or failed, in its own words.
+        reason: Why it was skipped or failed, as it reports.
         attempts: How often it was begun.
     """
 
@@ -75,14 +75,14 @@ class Step:
 
 @dataclass
 class _Seen:
-    """What the events told of a step so far."""
+    """What the events so far show of a step."""
 
     started: float | None = None
     ended: float | None = None
     attempts: int = 0
     end: str | None = None
     error: str | None = None
-    told: dict[str, Any] = field(default_factory=dict)
+    reported: dict[str, Any] = field(default_factory=dict)
     made: dict[tuple[str, str | None], int | None] = field(default_factory=dict)
 
 
@@ -90,13 +90,13 @@ def steps_of(
     events: Iterable[tuple[float, dg.DagsterEvent]],
     plan: Sequence[str],
     run_ended: float | bool,
-) -> list[Step]:
-    """Steps in the order in which they began; those of an ended run that never did come last.
+) -> list[StepRow]:
+    """Steps in the order in which they began; steps of an ended run that never began come last.
 
     Args:
-        events: `STEP_KINDS`, and `ASSET_KINDS` where rows are wanted; others are passed over.
-        plan: Keys of the steps that the run set out to do.
-        run_ended: When the run ended, seconds since 1970; True where nobody knows, False where
+        events: `STEP_KINDS`, and `ASSET_KINDS` where rows are wanted; others are ignored.
+        plan: Keys of the planned steps.
+        run_ended: When the run ended, seconds since 1970; True if that is unknown, False if
             it has not.
     """
     seen: dict[str, _Seen] = {}
@@ -106,7 +106,7 @@ def steps_of(
     found = [_step(key, one, run_ended) for key, one in seen.items()]
     found.sort(key=lambda step: (step.started is None, step.started or 0.0))
     if run_ended:
-        found += [Step(key, _name(key), SKIPPED) for key in missing(plan, seen)]
+        found += [StepRow(key, _name(key), SKIPPED) for key in missing(plan, seen)]
     return found
 
 
@@ -123,7 +123,7 @@ def _take(seen: _Seen, at: float, event: dg.DagsterEvent) -> None:
         case _KIND.STEP_START | _KIND.STEP_RESTARTED:
             seen.started = at if seen.started is None else seen.started
             seen.attempts += 1
-            seen.end, seen.ended, seen.error, seen.told = None, None, None, {}
+            seen.end, seen.ended, seen.error, seen.reported = None, None, None, {}
         case _KIND.STEP_SUCCESS | _KIND.STEP_FAILURE | _KIND.STEP_SKIPPED:
             seen.end = _ENDS[event.event_type]
             seen.ended = None if seen.end == SKIPPED else at
@@ -132,20 +132,20 @@ def _take(seen: _Seen, at: float, event: dg.DagsterEvent) -> None:
         case _KIND.STEP_OUTPUT:
             data = event.step_output_data
             if data.step_output_handle.output_name == OUTCOME:
-                seen.told = _told(data.metadata)
+                seen.reported = _reported(data.metadata)
         case _KIND.ASSET_MATERIALIZATION:
             made = event.step_materialization_data.materialization
             rows = plain_facts(made.metadata).get(ROW_COUNT)
             key = made.asset_key.to_user_string(), made.partition
-            if rows is not None or key not in seen.made:  # an output may tell it once more, bare
+            if rows is not None or key not in seen.made:  # an output may repeat it without rows
                 seen.made[key] = rows
 
 
-def _told(metadata: Any) -> dict[str, Any]:
-    """What an outcome says, without what is of another type than it ought to be."""
+def _reported(metadata: Any) -> dict[str, Any]:
+    """The values of an outcome, without those of a wrong type."""
     facts = plain_facts(metadata)
     if facts.get("status") not in (SUCCESS, FAILED, SKIPPED):
-        return {}  # an output of somebody else's that has this name
+        return {}  # an output of foreign code with this name
     texts = {name: facts[name] for name in ("step_name", "reason") if _is(facts, name, str)}
     counts = {name: facts[name] for name in ("rows_processed", "attempts") if _is(facts, name, int)}
     return {"status": facts["status"], "result": facts.get("result"), **texts, **counts}
@@ -155,39 +155,39 @@ def _is(facts: dict[str, Any], name: str, kind: type) -> bool:
     return isinstance(facts.get(name), kind) and not isinstance(facts.get(name), bool)
 
 
-def _step(key: str, seen: _Seen, run_ended: float | bool) -> Step:
-    told = seen.told
+def _step(key: str, seen: _Seen, run_ended: float | bool) -> StepRow:
+    reported = seen.reported
     status = _status(seen, bool(run_ended))
-    is_broken_off = status == FAILED and seen.end is None
+    is_interrupted = status == FAILED and seen.end is None
     ended = seen.ended
-    if is_broken_off and not isinstance(run_ended, bool):
+    if is_interrupted and not isinstance(run_ended, bool):
         ended = run_ended
     error = None
     if status == FAILED:
-        error = told.get("reason") if told.get("status") == FAILED else None
+        error = reported.get("reason") if reported.get("status") == FAILED else None
         error = error or seen.error
-        error = error or ("its run ended while it was under way" if is_broken_off else None)
-    return Step(
+        error = error or ("its run ended while it was running" if is_interrupted else None)
+    return StepRow(
         key,
-        told.get("step_name") or _name(key),
+        reported.get("step_name") or _name(key),
         status,
         started=seen.started,
         ended=ended,
-        rows=told.get("rows_processed", _rows(seen)),
+        rows=reported.get("rows_processed", _rows(seen)),
         error=error,
-        result=_made(seen) if told.get("result") is None else told["result"],
-        reason=told.get("reason"),
-        attempts=max(told.get("attempts", 0), seen.attempts),
+        result=_made(seen) if reported.get("result") is None else reported["result"],
+        reason=reported.get("reason"),
+        attempts=max(reported.get("attempts", 0), seen.attempts),
     )
 
 
 def _status(seen: _Seen, run_ended: bool) -> str:
-    """Dagster's failure outweighs what the step said before; its success does not."""
+    """Dagster's failure overrides what the step reported; its success does not."""
     if seen.end in (FAILED, SKIPPED):
         return seen.end
     if seen.end is None and not run_ended:
         return RUNNING
-    return str(seen.told.get("status") or seen.end or FAILED)
+    return str(seen.reported.get("status") or seen.end or FAILED)
 
 
 def _rows(seen: _Seen) -> int | None:

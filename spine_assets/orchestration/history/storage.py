@@ -1,12 +1,9 @@
-"""What is asked of Dagster's storage beyond its public interface, each in one query.
+"""Queries of Dagster's tables, each for many partitions or runs at once.
 
-Dagster's own calls answer for one partition or one run at a time; over 650 weeks or 10,000
-runs that takes seconds to minutes. Tried on dagster 1.13.27 with its SQLite storage; the
-tables and the SQL are those that its PostgreSQL storage shares. Names used here and in
-`remembered`: the tables `AssetCheckExecutionsTable`, `SqlEventLogStorageTable` and
-`RunsTable`, `index_connection`, `connect`, `path_for_shard`, `deserialize_value`,
-`get_and_update_asset_status_cache_value`, the tag `.dagster/grpc_info` and the statuses of
-backfills. Belongs here: queries that tell; nothing that gives the rows a meaning.
+Dagster's own calls return one partition or one run at a time; over 650 weeks or 10,000 runs that
+takes seconds to minutes. SQLite and PostgreSQL have the same tables. Also not public, tried on
+1.13.27: `index_connection`, `connect`, `path_for_shard`, and the tag `.dagster/grpc_info`. Belongs
+here: queries. Does not belong here: what the rows mean.
 """
 
 from __future__ import annotations
@@ -54,7 +51,7 @@ def latest_evaluations(
     """The latest evaluation of each check and partition of some tables, in no order.
 
     A check that a later run planned and never evaluated keeps its earlier evaluation, as
-    the earlier file stands.
+    the earlier file stays.
 
     Args:
         instance: Dagster's instance.
@@ -91,7 +88,7 @@ def latest_evaluations(
 
 
 def evaluation(event: str) -> dg.AssetCheckEvaluation:
-    """The evaluation that a stored event tells of."""
+    """The evaluation in a stored event."""
     found: Any = _entry(event).dagster_event
     return cast("dg.AssetCheckEvaluation", found.asset_check_evaluation_data)
 
@@ -111,7 +108,7 @@ def built_by(instance: dg.DagsterInstance, runs: Sequence[str]) -> dict[str, tup
 
 
 def failures_of(instance: dg.DagsterInstance, runs: Sequence[str]) -> dict[str, dg.EventLogEntry]:
-    """By run: the event that says that it failed."""
+    """By run: the event of its failure."""
     c = private.SqlEventLogStorageTable.c
     query = sa.select(c.run_id, c.event).where(
         c.run_id.in_(runs), c.dagster_event_type == dg.DagsterEventType.RUN_FAILURE.value
@@ -152,18 +149,15 @@ def partitions_by_state(
     after another and takes ten times as long over the whole history. As there, a partition
     that is in several counts under the first.
     """
-    told = private.get_and_update_asset_status_cache_value(instance, dg.AssetKey(table), weeks)
-    if told is None:
+    status = private.get_and_update_asset_status_cache_value(instance, dg.AssetKey(table), weeks)
+    if status is None:
         return {}
-    return {
-        "in_progress": set(
-            told.deserialize_in_progress_partition_subsets(weeks).get_partition_keys()
-        ),
-        "failed": set(told.deserialize_failed_partition_subsets(weeks).get_partition_keys()),
-        "materialized": set(
-            told.deserialize_materialized_partition_subsets(weeks).get_partition_keys()
-        ),
+    subsets = {
+        "in_progress": status.deserialize_in_progress_partition_subsets(weeks),
+        "failed": status.deserialize_failed_partition_subsets(weeks),
+        "materialized": status.deserialize_materialized_partition_subsets(weeks),
     }
+    return {state: set(subset.get_partition_keys()) for state, subset in subsets.items()}
 
 
 def _entry(event: str) -> dg.EventLogEntry:

@@ -6,10 +6,10 @@
         log = x_meta.read(instance, limit=100)
     print(log.steps.filter(status="FAILED"))
 
-One query tells the runs; each run costs one more for its events, each plan of steps one more. Only
-methods of the instance are called, so that SQLite and PostgreSQL tell the same. Belongs here:
-frames in the declared types. Does not belong here: what becomes which column (`logged`), and the
-declarations (`run_log`).
+One query reads the runs; each run costs one more for its events, each plan of steps one more. Only
+methods of the instance are called, so SQLite and PostgreSQL give the same. Belongs here: frames in
+the declared types. Does not belong here: the values of the columns (`run_rows`), and the
+declarations (`warehouse.run_tables`).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import polars as pl
 from spine_assets.core.table_schema import polars_type
 from spine_assets.core.tables import Type
 from spine_assets.core.tags import TENANT
-from spine_assets.orchestration.history.run_rows import LoggedRun, logged
+from spine_assets.orchestration.history.run_rows import RunRows, read_runs
 from spine_assets.warehouse.run_tables import LOG_TABLES, NEWEST, RUNS, STEPS, LogTable, RunLog
 
 PAGE = 500
@@ -44,16 +44,16 @@ def read(
 
     Args:
         instance: Dagster's instance.
-        limit: So many runs at most.
+        limit: Number of runs at most.
         since: Only runs created at that time or later, with its zone.
         tenant: Only runs of this tenant.
-        tables: What is asked for; runs alone cost less, as materializations are not read.
+        tables: Tables to read; runs alone cost less, as materializations are not read.
     """
     tags = {TENANT: tenant} if tenant else None
     chosen = dg.RunsFilter(created_after=since, tags=tags)
     records = instance.get_run_records(chosen, limit=limit)
     older = instance.get_runs_count(chosen) - len(records) if len(records) == limit else 0
-    found = list(logged(instance, records, rows=STEPS in tables))
+    found = list(read_runs(instance, records, rows=STEPS in tables))
     return RunLog(frames(found, tables), max(older, 0))
 
 
@@ -61,11 +61,11 @@ def pages(instance: dg.DagsterInstance) -> Iterator[RunLog]:
     """All runs there are, `PAGE` at a time, the newest first."""
     records = instance.get_run_records()
     for start in range(0, len(records), PAGE):
-        page = logged(instance, records[start : start + PAGE])
+        page = read_runs(instance, records[start : start + PAGE])
         yield RunLog(frames(list(page), LOG_TABLES))
 
 
-def frames(found: Sequence[LoggedRun], tables: Sequence[LogTable]) -> dict[str, pl.DataFrame]:
+def frames(found: Sequence[RunRows], tables: Sequence[LogTable]) -> dict[str, pl.DataFrame]:
     """Runs and steps in the declared types, by the name of their table."""
     rows = {
         RUNS.name: [run.row for run in found],
@@ -89,7 +89,7 @@ def _frame(rows: Sequence[dict[str, Any]], table: LogTable) -> pl.DataFrame:
 
 
 def _stored(value: Any, kind: Type) -> Any:
-    """A value as its column holds it; what UTF-8 cannot hold is replaced."""
+    """A value as its column stores it; characters that UTF-8 cannot encode are replaced."""
     if value is not None and kind is Type.JSON:
         value = json.dumps(value, ensure_ascii=False, default=str)
     return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value

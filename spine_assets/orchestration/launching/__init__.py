@@ -1,24 +1,6 @@
 """Starting runs: in this process, on Celery workers, or in the queue of a running daemon.
 
-Whichever way, it is a Dagster run with an id, events and tags. `SPINE_BACKEND` says which of them
-the `spine` command uses (`cli.starting`). Belongs here: the launchers, a module each (`here`,
-`celery_workers`, `queued`), and what they share (`asked`). Does not belong here: what is run
-(`pipelines`) and how it is followed (`following`).
+Each way makes a Dagster run with an id, events and tags; `cli.starting` chooses one. Belongs here:
+a module for each launcher, what they share (`base`), and following the progress of runs. Does not
+belong here: what is run (`pipelines`).
 """
-
-from __future__ import annotations
-
-from spine_assets.orchestration.launching.base import Elsewhere, new_run_id
-from spine_assets.orchestration.launching.celery_workers import Workers, workers
-from spine_assets.orchestration.launching.in_process import Here
-from spine_assets.orchestration.launching.queue import Queue, queue
-
-__all__ = [
-    "Elsewhere",
-    "Here",
-    "Queue",
-    "Workers",
-    "new_run_id",
-    "queue",
-    "workers",
-]

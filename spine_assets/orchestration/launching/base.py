@@ -1,7 +1,4 @@
-"""What is asked of a launcher whose runs are elsewhere, and what every run is given.
-
-Belongs here: the interface, run ids, configuration and tags. Does not belong here: a launcher.
-"""
+"""What launchers share: an interface, and a run's id, configuration and tags."""
 
 from __future__ import annotations
 
@@ -12,45 +9,42 @@ from typing import Any, Protocol
 import dagster as dg
 
 from spine_assets.core.tags import week_tags
-from spine_assets.orchestration.run_config import LOGGED
 from spine_assets.pipelines.catalog import RunPlan
 
 
-class Elsewhere(Protocol):
+class RemoteLauncher(Protocol):
     """Starts runs that other processes execute.
 
     Attributes:
         instance: Where the runs are recorded.
-        handed: What a person is told of a run that was started, before its id.
+        started_as: How the run was started, printed before its id.
     """
 
     instance: dg.DagsterInstance
-    handed: str
+    started_as: str
 
     def launch(self, job: str, plan: RunPlan, tags: Mapping[str, str], run_id: str) -> None:
         """Start one run."""
         ...
 
     def is_lost(self, run: dg.DagsterRun) -> bool:
-        """Whether nothing runs it any more, which is recorded then."""
+        """Whether no process executes the run any more; the run is then recorded as failed."""
         ...
 
     def give_up(self, run_ids: Sequence[str]) -> None:
-        """The user waits no longer."""
+        """The user does not wait any longer."""
         ...
 
 
 def new_run_id() -> str:
-    """An id for a run that is about to be started, so that it can be followed from the start."""
+    """The id of a new run, known before its start so that the run can be followed."""
     return str(uuid.uuid4())
 
 
 def config_of(plan: RunPlan, log_level: str | None = None) -> dict[str, Any]:
     """Run config: the pipeline's own, and our console logger."""
-    logged: dict[str, Any] = {"loggers": {"console": {"config": {}}}}
-    if log_level is not None:
-        logged["loggers"]["console"]["config"]["level"] = log_level
-    return {**LOGGED, **logged, **plan.run_config}
+    level = {} if log_level is None else {"level": log_level}
+    return {"loggers": {"console": {"config": level}}, **plan.run_config}
 
 
 def tags_of(plan: RunPlan, tags: Mapping[str, str]) -> dict[str, str]:

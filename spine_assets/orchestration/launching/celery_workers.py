@@ -1,9 +1,8 @@
-"""Runs on Celery workers: the instance's `CeleryRunLauncher` hands each to the broker.
+"""Runs on Celery workers: the instance's `CeleryRunLauncher` sends each run to the broker.
 
-Which broker, result backend and queue is said by the `run_launcher` of the instance's
-`dagster.yaml`, which the workers read too. Runs begin when a worker is free and pass Dagster's
-queue by. Belongs here: asking whether the workers are there, handing over, ending runs of theirs.
-Does not belong here: starting workers.
+The `run_launcher` in the instance's `dagster.yaml`, which the workers read too, names the broker,
+result backend and queue. Runs start when a worker is free and bypass Dagster's queue. Belongs here:
+finding workers, and starting and canceling their runs. Does not belong here: starting workers.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ import dagster as dg
 
 from spine_assets.orchestration import dagster_private
 from spine_assets.orchestration.dagster_private import WorkerStatus
-from spine_assets.orchestration.launching.queue import created, opened_workspace
+from spine_assets.orchestration.launching.queue import create_run, opened_workspace
 from spine_assets.pipelines.catalog import CannotLaunch, RunPlan
 
 if TYPE_CHECKING:
@@ -30,14 +29,14 @@ _EXTRA = "cluster"
 _ANSWER_SECONDS = 3.0  # one that is alive answers in some 10 ms, on a busy machine later
 _ASK_TIMES = 4  # a worker that has just connected, or is on a busy machine, may miss the first
 _CONNECT_SECONDS = 3.0
-_END_SECONDS = 15.0  # a run that is told to stop does so at its next event
+_END_SECONDS = 15.0  # a run that is asked to stop does so at its next event
 _LOOK_SECONDS = 0.2
 
 
 class Workers:
     """Hands runs to the Celery workers of this instance."""
 
-    handed = "handed to the workers as run"
+    started_as = "handed to the workers as run"
 
     def __init__(self, instance: dg.DagsterInstance, workspace: Any) -> None:
         self.instance = instance
@@ -45,14 +44,14 @@ class Workers:
 
     def launch(self, job: str, plan: RunPlan, tags: Mapping[str, str], run_id: str) -> None:
         """Hand a run to the broker."""
-        run = created(self.instance, self._workspace, job, plan, tags, run_id)
+        run = create_run(self.instance, self._workspace, job, plan, tags, run_id)
         with warnings.catch_warnings():
-            # The launcher makes its task anew for each run, which celery 5.7 warns of.
+            # The launcher makes its task again for each run, and celery 5.7 warns about it.
             warnings.filterwarnings("ignore", "Task name .* is already registered")
             self.instance.launch_run(run.run_id, self._workspace)
 
     def is_lost(self, run: dg.DagsterRun) -> bool:
-        """Whether its task has ended without it."""
+        """Whether its task has ended and the run has not."""
         return fail_if_lost(self.instance, run)
 
     def give_up(self, run_ids: Sequence[str]) -> None:
@@ -74,7 +73,7 @@ def workers(instance: dg.DagsterInstance, root: Path | None = None) -> Iterator[
 
 
 def celery_launcher(instance: dg.DagsterInstance) -> CeleryRunLauncher:
-    """The instance's launcher, which must be Celery's.
+    """The instance's launcher, which must be a `CeleryRunLauncher`.
 
     Raises:
         CannotLaunch: it is another, or its package is not installed.
@@ -103,8 +102,8 @@ def require_workers(launcher: CeleryRunLauncher) -> list[str]:
     Raises:
         CannotLaunch: the broker does not answer, or no worker does.
     """
-    from celery.exceptions import CeleryError
-    from kombu.exceptions import KombuError
+    from celery.exceptions import CeleryError  # optional: the extra `cluster`
+    from kombu.exceptions import KombuError  # optional: the extra `cluster`
 
     broker = launcher.celery.connection_for_write()
     address = broker.as_uri()  # its password is masked
@@ -112,10 +111,10 @@ def require_workers(launcher: CeleryRunLauncher) -> list[str]:
         with broker:
             broker.ensure_connection(max_retries=1, timeout=_CONNECT_SECONDS)
         for number in range(_ASK_TIMES):
-            # All are waited for until the end of the time; one that listens is mostly the first.
+            # Without a limit it waits the whole time; the first answer mostly suffices.
             most = None if number else 1
-            asked = launcher.celery.control.inspect(timeout=_ANSWER_SECONDS, limit=most)
-            found = asked.active_queues() or {}
+            inspect = launcher.celery.control.inspect(timeout=_ANSWER_SECONDS, limit=most)
+            found = inspect.active_queues() or {}
             listening = [
                 worker
                 for worker, queues in found.items()
@@ -135,23 +134,23 @@ def require_workers(launcher: CeleryRunLauncher) -> list[str]:
 
 
 def is_on_workers(instance: dg.DagsterInstance) -> bool:
-    """Whether the instance hands its runs to Celery; imports nothing of it to tell."""
+    """Whether the instance starts its runs with Celery; Celery is not imported to find out."""
     module = sys.modules.get("dagster_celery.launcher")
     return module is not None and isinstance(instance.run_launcher, module.CeleryRunLauncher)
 
 
 def ask_to_end(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
-    """Tell the worker to end a run; whether there was a task to tell of."""
-    from spine_assets.orchestration.launching.celery_launcher import end_run
+    """Ask the worker to end a run; return whether there was a task."""
+    from spine_assets.orchestration.launching.celery_launcher import end_run  # optional: `cluster`
 
     return end_run(celery_launcher(instance), instance, run.run_id)
 
 
 def end_all(instance: dg.DagsterInstance, run_ids: Sequence[str]) -> None:
-    """End runs of the workers; those that no worker ends are marked canceled."""
+    """Cancel runs of the workers; mark those that no worker ends in time as canceled."""
     for run in reversed(_unfinished(instance, run_ids)):  # first those that still wait
         if not ask_to_end(instance, run):
-            instance.report_run_canceled(run, "no worker was told of it yet")
+            instance.report_run_canceled(run, "no worker had received it yet")
     end = time.monotonic() + _END_SECONDS
     while _unfinished(instance, run_ids) and time.monotonic() < end:
         time.sleep(_LOOK_SECONDS)
@@ -160,24 +159,20 @@ def end_all(instance: dg.DagsterInstance, run_ids: Sequence[str]) -> None:
 
 
 def fail_if_lost(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
-    """Record a run as failed whose task has ended without it, as Dagster's monitoring does.
-
-    Returns:
-        Whether it was lost.
-    """
+    """Record a run as failed if its task ended and the run did not; return whether it was so."""
     try:
         health = instance.run_launcher.check_run_worker_health(run)
-    except KeyError:  # not handed over yet
+    except KeyError:  # it has no task yet
         return False
     now = instance.get_run_by_id(run.run_id)
-    gone = {WorkerStatus.FAILED, WorkerStatus.SUCCESS, WorkerStatus.NOT_FOUND}
-    if health.status not in gone or now is None or now.is_finished:
+    ended = {WorkerStatus.FAILED, WorkerStatus.SUCCESS, WorkerStatus.NOT_FOUND}
+    if health.status not in ended or now is None or now.is_finished:
         return False
-    said = f"the worker of this run is gone: {health.msg or health.status.value}"
+    reason = f"the worker of this run is lost: {health.msg or health.status.value}"
     if now.status is dg.DagsterRunStatus.CANCELING:
-        instance.report_run_canceled(now, said)
+        instance.report_run_canceled(now, reason)
     else:
-        instance.report_run_failed(now, said)
+        instance.report_run_failed(now, reason)
     return True
 
 

@@ -1,8 +1,7 @@
-"""Runs of this process: they begin at once and pass the queue by.
+"""Runs of this process, which start at once and bypass the queue.
 
-A watcher ends them when they are canceled from elsewhere or run too long, as the daemon does for
-its own. Jobs are run by the executor that the code location or their pipeline gives them
-(`SPINE_BACKEND`): in this process, or each step in a process of its own.
+A watcher thread ends a run that is canceled by another process or runs too long, as the daemon does
+for its own runs. A job's executor runs it: in this process, or each step in a process of its own.
 """
 
 from __future__ import annotations
@@ -26,10 +25,10 @@ from spine_assets.orchestration.launching.base import config_of, tags_of
 from spine_assets.pipelines.catalog import RunPlan
 
 _FAILURE_REASON, _INTERRUPTED = "dagster/failure_reason", "UNEXPECTED_TERMINATION"
-_WATCH_SECONDS = 1.0  # between looks at the own run; each reads one row
+_WATCH_SECONDS = 1.0  # between polls of the run; each reads one row
 
 
-class Here:
+class InProcessLauncher:
     """Runs in this process, or in processes that it starts and ends.
 
     Attributes:
@@ -67,10 +66,10 @@ class Here:
                 )
             else:
                 _by_own_executor(self.instance, definition, config, given, run_id)
-        self._say_who_ended(run_id)
+        self._record_interruption(run_id)
 
-    def _say_who_ended(self, run_id: str) -> None:
-        """Record a run that its user interrupted as canceled; Dagster takes it for a failure."""
+    def _record_interruption(self, run_id: str) -> None:
+        """Record a run that its user interrupted as canceled; Dagster records a failure."""
         run = self.instance.get_run_by_id(run_id)
         if run is not None and run.tags.get(_FAILURE_REASON) == _INTERRUPTED:
             self.instance.report_run_canceled(run, "interrupted where it was started")
@@ -83,10 +82,7 @@ def _by_own_executor(
     tags: Mapping[str, str],
     run_id: str,
 ) -> None:
-    """Run a job to its end as its executor does it, which `execute_in_process` does not ask.
-
-    What `dagster job execute` does, with a run id of ours.
-    """
+    """Run a job by its own executor, as `dagster job execute` does, under our run id."""
     repository = ReconstructableRepository.for_module("spine_assets.definitions", "defs")
     job = repository.get_reconstructable_job(definition.name)
     run = instance.create_run_for_job(
@@ -106,7 +102,7 @@ def _longest(instance: dg.DagsterInstance, tags: Mapping[str, str]) -> float:
 
 @contextmanager
 def _watched(instance: dg.DagsterInstance, run_id: str, longest: float) -> Iterator[None]:
-    """Interrupt this process's run when it is canceled from elsewhere or takes too long."""
+    """Interrupt this process's run when another process cancels it or it takes too long."""
     over = threading.Event()
 
     def watch() -> None:

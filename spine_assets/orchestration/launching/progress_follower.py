@@ -1,7 +1,4 @@
-"""Following runs by their event log, wherever they are executed.
-
-Belongs here: reading what a run says while it runs. Does not belong here: how it is shown.
-"""
+"""Following the progress of runs in their event log, whichever process executes them."""
 
 from __future__ import annotations
 
@@ -9,18 +6,18 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from spine_assets.core import progress
 from spine_assets.core.progress import Progress
+from spine_assets.orchestration.progress_events import progress_of
 
 if TYPE_CHECKING:
     import dagster as dg
 
-_POLL_SECONDS = 0.5  # a person sees no faster, and each look is one query
-_EVENTS_A_LOOK = 1_000
-_HEALTH_SECONDS = 10.0  # between looks whether a run still has a worker; each asks a server
+_POLL_SECONDS = 0.5  # fast enough for a person, and each poll is one query
+_EVENTS_PER_QUERY = 1_000
+_HEALTH_SECONDS = 10.0  # between checks that a run still has a worker; each asks a server
 
 
 @dataclass
@@ -29,69 +26,49 @@ class Follower:
 
     Attributes:
         latest: How far the run has come; None before its first week.
-        messages: Log messages of the run's own code, oldest first.
     """
 
     instance: dg.DagsterInstance
     run_id: str
     latest: Progress | None = None
-    messages: list[str] = field(default_factory=list)
     _cursor: str | None = None
 
-    def look(self) -> None:
-        """Read what came since the last look."""
+    def poll(self) -> None:
+        """Read the events since the last poll."""
         while True:
             found = self.instance.get_records_for_run(
-                self.run_id, cursor=self._cursor, limit=_EVENTS_A_LOOK
+                self.run_id, cursor=self._cursor, limit=_EVENTS_PER_QUERY
             )
             for record in found.records:
-                entry = record.event_log_entry
-                if not entry.is_dagster_event:
-                    self.messages.append(entry.user_message)
-                    self.latest = progress.read(entry.user_message) or self.latest
+                self.latest = progress_of(record.event_log_entry.dagster_event) or self.latest
             self._cursor = found.cursor
             if not found.has_more:
                 return
 
-    def status(self) -> dg.DagsterRunStatus | None:
-        """The run's status; None where it is not recorded yet."""
-        run = self.instance.get_run_by_id(self.run_id)
-        return run.status if run else None
-
-    def until_the_end(self, told: Callable[[Progress | None], None]) -> dg.DagsterRunStatus:
-        """Follow a run of another process until it has ended."""
-        while True:
-            run = self.instance.get_run_by_id(self.run_id)
-            self.look()
-            told(self.latest)
-            if run is not None and run.is_finished:
-                return run.status
-            time.sleep(_POLL_SECONDS)
-
 
 def all_until_the_end(
     followers: Sequence[Follower],
-    tells: Sequence[Callable[[Progress | None], None]],
+    shows: Sequence[Callable[[Progress | None], None]],
     is_lost: Callable[[dg.DagsterRun], bool],
 ) -> None:
     """Follow runs of other processes, side by side, until each has ended.
 
     Args:
-        followers: One a run.
-        tells: For each, what is told how far its run has come.
-        is_lost: Asked now and then of each that has not ended: whether nothing runs it any
-            more, which it records.
+        followers: One per run.
+        shows: For each follower, the function that shows the progress of its run.
+        is_lost: Called now and then for each unfinished run; returns whether no process executes it
+            any more, and records it.
     """
-    going = list(zip(followers, tells, strict=True))
+    going = list(zip(followers, shows, strict=True))
     looked = time.monotonic()
     while going:
         is_due = time.monotonic() - looked > _HEALTH_SECONDS
         looked = time.monotonic() if is_due else looked
         ended = []
-        for follower, told in going:
+        for follower, show in going:
             run = follower.instance.get_run_by_id(follower.run_id)
-            follower.look()
-            told(follower.latest)
+            follower.poll()
+            show(follower.latest)
             if run is not None and (run.is_finished or (is_due and is_lost(run))):
                 ended.append(follower)
         going = [item for item in going if item[0] not in ended]
@@ -100,14 +77,14 @@ def all_until_the_end(
 
 
 @contextmanager
-def followed(follower: Follower, told: Callable[[Progress | None], None]) -> Iterator[None]:
+def followed(follower: Follower, show: Callable[[Progress | None], None]) -> Iterator[None]:
     """Follow a run of this process while the body executes it."""
     over = threading.Event()
 
     def follow() -> None:
         while not over.wait(_POLL_SECONDS):
-            follower.look()
-            told(follower.latest)
+            follower.poll()
+            show(follower.latest)
 
     thread = threading.Thread(target=follow, daemon=True)
     thread.start()
@@ -116,5 +93,5 @@ def followed(follower: Follower, told: Callable[[Progress | None], None]) -> Ite
     finally:
         over.set()
         thread.join()
-        follower.look()
-        told(follower.latest)
+        follower.poll()
+        show(follower.latest)

@@ -1,4 +1,4 @@
-"""The queue of a running daemon: it starts the run when the queue's limits allow."""
+"""The queue of a running daemon, which starts a run when the queue's limits allow."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from spine_assets.pipelines.catalog import CannotLaunch, RunPlan
 class Queue:
     """Puts runs into the queue of the daemon that works on this instance."""
 
-    handed = "queued as run"
+    started_as = "queued as run"
 
     def __init__(self, instance: dg.DagsterInstance, workspace: Any) -> None:
         self.instance = instance
@@ -25,11 +25,11 @@ class Queue:
 
     def launch(self, job: str, plan: RunPlan, tags: Mapping[str, str], run_id: str) -> None:
         """Put a run into the queue."""
-        run = created(self.instance, self._workspace, job, plan, tags, run_id)
+        run = create_run(self.instance, self._workspace, job, plan, tags, run_id)
         self.instance.submit_run(run.run_id, self._workspace)
 
     def is_lost(self, run: dg.DagsterRun) -> bool:
-        """Never: the daemon watches over its runs."""
+        """Never: the daemon monitors its runs."""
         return False
 
     def give_up(self, run_ids: Sequence[str]) -> None:
@@ -46,7 +46,7 @@ def queue(instance: dg.DagsterInstance, root: Path | None = None) -> Iterator[Qu
     if not daemon_is_alive(instance):
         raise CannotLaunch(
             "no daemon is running, so nothing would take the run from the queue: start one with "
-            "make ui (or dagster dev), or leave out --queue to run it here and now"
+            "make ui (or dagster dev), or leave out --queue to run it in this process"
         )
     with opened_workspace(instance, root) as workspace:
         yield Queue(instance, workspace)
@@ -70,7 +70,7 @@ def opened_workspace(instance: dg.DagsterInstance, root: Path | None = None) -> 
         yield stack.enter_context(opened)
 
 
-def created(
+def create_run(
     instance: dg.DagsterInstance,
     workspace: Any,
     job: str,
@@ -95,6 +95,6 @@ def created(
 
 
 def daemon_is_alive(instance: dg.DagsterInstance) -> bool:
-    """Whether a daemon that takes runs from the queue has given a sign of life of late."""
+    """Whether a daemon that takes runs from the queue has sent a heartbeat lately."""
     kind = private.QueuedRunCoordinatorDaemon.daemon_type()
     return bool(private.get_daemon_statuses(instance, [kind], ignore_errors=True)[kind].healthy)

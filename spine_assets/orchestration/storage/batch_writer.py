@@ -1,6 +1,6 @@
-"""Items that wait for one another, so that many are written at the price of one.
+"""Collects items and writes many of them at the cost of one.
 
-Belongs here: waiting, order, and whose error it is. Does not belong here: what is written.
+Belongs here: waiting, order, and which caller gets an error. Does not belong here: what is written.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ T = TypeVar("T")
 class Batches(Generic[T]):
     """Writes items in the order in which they were added, in a thread that lives while any wait.
 
-    A thread of its own, because Ctrl-C breaks off the main thread anywhere, also between two
-    commits. What could not be written keeps waiting and is tried again with the next item,
-    whose caller gets the error if it fails again; so nothing is lost in silence.
+    It has its own thread, because Ctrl-C interrupts the main thread anywhere, also between two
+    commits. Items that could not be written stay, and are tried again with the next item; its
+    caller gets the error if they fail again, so no loss is silent.
 
     Args:
         write: Writes a batch, all or nothing.
-        key: Only adjoining items of the same key make a batch.
+        key: Only adjacent items with the same key make a batch.
         delay_seconds: How long the first item of a batch waits at most.
-        most: So many items are written at once.
+        most: Most items in a batch.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class Batches(Generic[T]):
         self._changed = threading.Condition()
 
     def add(self, item: T) -> None:
-        """Let an item wait, or write it where many wait or the last could not be written."""
+        """Add an item; write at once if many wait or the last batch could not be written."""
         with self._changed:
             self._waiting.append(item)
             if self._error is None and len(self._waiting) < self._most:
@@ -56,7 +56,7 @@ class Batches(Generic[T]):
         self.flush()
 
     def flush(self) -> None:
-        """Return when all that waits now is written.
+        """Return when all items that wait now are written.
 
         Raises:
             Exception: What `write` raised; the items keep waiting.
@@ -82,7 +82,7 @@ class Batches(Generic[T]):
             error = None
             try:
                 self._write(batch)
-            except Exception as failed:  # kept for whoever asks next, as a future keeps it
+            except Exception as failed:  # kept for the next caller, as in a future
                 error = failed
             with self._changed:
                 self._error = error
@@ -96,7 +96,7 @@ class Batches(Generic[T]):
                 return
 
     def _next(self) -> list[T]:
-        """The next batch when it is time; none, and the thread's end, where nothing waits."""
+        """The next batch when it is due; an empty one, and the thread's end, if nothing waits."""
         with self._changed:
             if not self._waiting:
                 self._thread = None

@@ -1,11 +1,9 @@
-"""Dagster's event log in which events wait for one another, whatever database it is in.
+"""Dagster's event log with events written in batches, in any database.
 
-The kinds of events that a range of weeks has thousands of are written together. Belongs here:
-which events may wait, until when, and the rows that Dagster derives from them. Does not belong
-here: the databases (`dagster_storage` for SQLite, `dagster_postgres`).
-
-None of Dagster's classes below is public; tried on 1.13.27. What was measured and what a killed
-process loses: `docs/decisions/0007-*`.
+The kinds of events that a range of weeks has thousands of are written together. Belongs here: which
+events may wait, until when, and the rows that Dagster derives from them. Does not belong here: the
+databases (`sqlite`, `postgres`). Measurements, and what a killed process loses:
+`docs/decisions/0007-*`.
 """
 
 from __future__ import annotations
@@ -26,8 +24,8 @@ from spine_assets.orchestration.dagster_private import (
 )
 from spine_assets.orchestration.storage.batch_writer import Batches
 
-DELAY_SECONDS = 0.25  # who watches a run sees no difference, and the events of a week share it
-MOST_EVENTS = 500  # some 0.1 s of writing, so that nobody else waits long for the database
+DELAY_SECONDS = 0.25  # short enough for a person, long enough for the events of a week
+MOST_EVENTS = 500  # some 0.1 s of writing, so that no other process waits long
 
 
 @dataclass
@@ -35,8 +33,8 @@ class Item:
     """An event and its row of the log, which may be stored before what Dagster derives from it.
 
     Attributes:
-        is_stored: Whether the row stands in the log (SQLite: in the run's file).
-        number: Its id, where the log's own table gave one.
+        is_stored: Whether the row is in the log (SQLite: in the run's file).
+        number: Its id, if the log's table gave one.
     """
 
     event: dg.EventLogEntry
@@ -46,20 +44,21 @@ class Item:
 
     @property
     def kind(self) -> dg.DagsterEventType | None:
-        """None for a log line."""
-        return self.event.dagster_event_type
+        """None where Dagster derives nothing from it: log lines and engine events."""
+        kind = self.event.dagster_event_type
+        return None if kind is dg.DagsterEventType.ENGINE_EVENT else kind
 
 
 class WaitingEvents(SqlEventLogStorage):
-    """An event log of Dagster, in which the kinds of events that ranges have thousands of may wait.
+    """An event log of Dagster that collects the kinds of events that ranges have thousands of.
 
-    Materializations, planned ones, evaluations of checks of a partition, and log lines are
-    written together: after `DELAY_SECONDS`, when `MOST_EVENTS` wait, or before anything else is
-    written or read through this object, whichever comes first. So every process reads all in
-    the order in which it was stored.
+    Materializations, planned ones, evaluations of checks of a partition, log lines and progress
+    are written together: after `DELAY_SECONDS`, when `MOST_EVENTS` wait, or before anything else is
+    written or read through this object, whichever comes first. So every process reads all events
+    in the order in which they were stored.
 
-    A subclass says how a batch is written (`_write`), lets what waits go before each of its
-    connections (`_batches.flush`), and calls `_begin_waiting` before Dagster's `__init__`.
+    A subclass writes a batch (`_write`), flushes `_batches` before each of its connections, and
+    calls `_begin_waiting` before Dagster's `__init__`.
     """
 
     def _begin_waiting(self) -> None:
@@ -81,8 +80,8 @@ class WaitingEvents(SqlEventLogStorage):
         """Store an event, now or within `DELAY_SECONDS`.
 
         Raises:
-            sqlalchemy.exc.DBAPIError: This event or one that waits cannot be written. Those
-                that wait go on waiting.
+            sqlalchemy.exc.DBAPIError: This event or a waiting one cannot be written. The
+                waiting ones stay.
         """
         if _may_wait(event) and not self._is_exiting:
             self._batches.add(Item(event, self._event_to_row(event)))
@@ -91,14 +90,14 @@ class WaitingEvents(SqlEventLogStorage):
             super().store_event(event)
 
     def dispose(self) -> None:
-        """Write what waits, and end."""
+        """Write the waiting events, and close."""
         try:
             self._batches.flush()
         finally:
             super().dispose()
 
     def prepare_exit(self) -> None:
-        """The process ends: write what waits, and from now on everything at once."""
+        """Write the waiting events, and from now on each event at once: the process ends."""
         self._is_exiting = True
         self._batches.flush()
 
@@ -128,7 +127,7 @@ class WaitingEvents(SqlEventLogStorage):
         assets = {number: item for number, item in items.items() if item.kind is not evaluation}
         events = [item.event for item in assets.values()]
         self._store_asset_event_tags(connection, events, list(assets))
-        # A kind sets the same columns of the asset's row each time: its last event says all.
+        # Events of a kind set the same columns of the asset's row, so the last one suffices.
         last = {(item.row["asset_key"], item.kind): number for number, item in assets.items()}
         for number in sorted(last.values()):
             self._store_asset_event(connection, assets[number].event, number)
@@ -136,7 +135,7 @@ class WaitingEvents(SqlEventLogStorage):
     def _store_asset_check_evaluation_planned(
         self, event: dg.EventLogEntry, event_id: int | None
     ) -> None:
-        """As Dagster, which serializes one and the same event for each of 650 partitions."""
+        """As in Dagster, but the event is serialized once and not for each of 650 partitions."""
         planned = cast("dg.DagsterEvent", event.dagster_event).asset_check_planned_data
         if planned.partitions_subset is None:
             super()._store_asset_check_evaluation_planned(event, event_id)
@@ -159,7 +158,7 @@ class WaitingEvents(SqlEventLogStorage):
 
 
 def upsert_of(insert: Any) -> sa.Executable:
-    """An evaluation takes the place of what was planned.
+    """An evaluation replaces the planned one.
 
     Args:
         insert: The dialect's INSERT into the executions of checks.
@@ -187,27 +186,27 @@ def _may_wait(event: dg.EventLogEntry) -> bool:
         return bool(event.run_id) and _evaluation(event).partition is not None
     return event.dagster_event_type in (
         None,
+        dg.DagsterEventType.ENGINE_EVENT,  # the progress of a run
         dg.DagsterEventType.ASSET_MATERIALIZATION,
         dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED,
     )
 
 
 def _evaluation(event: dg.EventLogEntry) -> dg.AssetCheckEvaluation:
-    told = cast("dg.DagsterEvent", event.dagster_event).event_specific_data
-    return cast("dg.AssetCheckEvaluation", told)
+    return cast("dg.DagsterEvent", event.dagster_event).asset_check_evaluation_data
 
 
 def _execution(item: Item, number: int) -> dict[str, Any]:
     """An evaluation's row among the executions of its check."""
-    told = _evaluation(item.event)
+    evaluation = _evaluation(item.event)
     status = AssetCheckExecutionRecordStatus
-    target = told.target_materialization_data
+    target = evaluation.target_materialization_data
     return {
-        "asset_key": told.asset_key.to_string(),
-        "check_name": told.check_name,
-        "partition": told.partition,
+        "asset_key": evaluation.asset_key.to_string(),
+        "check_name": evaluation.check_name,
+        "partition": evaluation.partition,
         "run_id": item.event.run_id,
-        "execution_status": (status.SUCCEEDED if told.passed else status.FAILED).value,
+        "execution_status": (status.SUCCEEDED if evaluation.passed else status.FAILED).value,
         "evaluation_event": item.row["event"],
         "evaluation_event_timestamp": item.row["timestamp"],
         "evaluation_event_storage_id": number,

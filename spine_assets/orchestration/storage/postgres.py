@@ -2,11 +2,8 @@
 
 Dagster (dagster-postgres 0.29.27) opens three connections for most events and commits each of
 their statements, which is most of what a range of weeks costs. Here the kinds of events that
-a range has thousands of wait for one another (`dagster_events`); tables and rows are the same,
-and Dagster's own storage opens them.
-
-Belongs here: this alone, since Dagster's classes below are not all public. What was measured:
-`docs/decisions/0007-*`.
+a range has thousands of are written in batches (`batched_events`). Tables and rows are the same, so
+Dagster's own storage can open them. Measurements: `docs/decisions/0007-*`.
 """
 
 from __future__ import annotations
@@ -51,7 +48,7 @@ class BatchingPostgresStorage(DagsterPostgresStorage):
         token_provider: PgTokenProvider | None = None,
     ) -> None:
         super().__init__(postgres_url, should_autocreate_tables, inst_data, token_provider)
-        self._event_log_storage = BatchingEventLog(
+        self._event_log_storage = BatchingPostgresEventLog(
             postgres_url, should_autocreate_tables, token_provider=token_provider
         )
 
@@ -59,7 +56,7 @@ class BatchingPostgresStorage(DagsterPostgresStorage):
     def from_config_value(
         cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
     ) -> BatchingPostgresStorage:
-        """Open the storage as `dagster.yaml` configures it, making its tables if need be."""
+        """Open the storage that `dagster.yaml` configures; create its tables if need be."""
         config = cast("Any", config_value)
         return cls(
             pg_url_from_config(config),
@@ -69,8 +66,8 @@ class BatchingPostgresStorage(DagsterPostgresStorage):
         )
 
 
-class BatchingEventLog(WaitingEvents, PostgresEventLogStorage):
-    """Dagster's event log in PostgreSQL; the events of a range wait for one another."""
+class BatchingPostgresEventLog(WaitingEvents, PostgresEventLogStorage):
+    """Dagster's event log in PostgreSQL; events are written in batches."""
 
     def __init__(self, *args: Any, **named: Any) -> None:
         self._begin_waiting()
@@ -79,7 +76,7 @@ class BatchingEventLog(WaitingEvents, PostgresEventLogStorage):
 
     @contextmanager
     def _connect(self) -> Iterator[sa.Connection]:
-        """Every read and every other write: what waits goes before it."""
+        """Flush waiting events before every read and every other write."""
         if not getattr(self._own, "is_writing", False):
             self._batches.flush()
         with super()._connect() as connection:
@@ -89,8 +86,8 @@ class BatchingEventLog(WaitingEvents, PostgresEventLogStorage):
         """Write events of one run, as Dagster's `store_event_batch` does: rows, then what follows.
 
         The rows are one statement that commits itself, so that their ids, which PostgreSQL gives
-        without a lock, are seen as soon as they are given. Where the second part fails, only
-        that is tried again.
+        without a lock, are visible at once. If the second part fails, only that part
+        is tried again.
         """
         self._own.is_writing = True  # this thread's connections must not wait for the thread
         with self._connect() as connection:
@@ -99,7 +96,7 @@ class BatchingEventLog(WaitingEvents, PostgresEventLogStorage):
                 numbers = connection.execute(_INSERT, [item.row for item in new]).scalars()
                 for item, number in zip(new, numbers, strict=True):
                     item.number, item.is_stored = number, True
-                connection.commit()  # done by now; SQLAlchemy wants to hear it
+                connection.commit()  # already done; SQLAlchemy needs the call
             indexed = {item.number: item for item in batch if item.kind is not None}
             if indexed:
                 settled = connection.execution_options(isolation_level="READ COMMITTED")

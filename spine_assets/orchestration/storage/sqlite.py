@@ -7,11 +7,9 @@ table 'alembic_version' has more than one head present`).
 Opening takes milliseconds once the databases are made.
 
 Events: Dagster opens, commits and closes two databases for each event, which is most of what a
-range of weeks costs. Here the kinds of events that a range has thousands of wait for one another
-(`dagster_events`), for a quarter of a second at most. Files and rows are the same.
-
-Belongs here: these two alone, since none of Dagster's classes below is public. What was
-measured and what a killed process loses: `docs/decisions/0005-*` and `0007-*`.
+range of weeks costs. Here the kinds of events that a range has thousands of are written in batches
+(`batched_events`), within a quarter of a second. Files and rows are the same. Measurements, and
+what a killed process loses: `docs/decisions/0005-*` and `0007-*`.
 """
 
 from __future__ import annotations
@@ -49,7 +47,7 @@ class LockedSqliteStorage(DagsterSqliteStorage):
     def from_config_value(
         cls, inst_data: ConfigurableClassData, config_value: Mapping[str, Any]
     ) -> Self:
-        """Open the storage as `dagster.yaml` configures it, making it where it is missing."""
+        """Open the storage that `dagster.yaml` configures; create it if it is missing."""
         base = Path(config_value["base_dir"])
         base.mkdir(parents=True, exist_ok=True)
         with FileLock(base / ".opening.lock"):
@@ -61,11 +59,11 @@ class BatchingSqliteStorage(LockedSqliteStorage):
 
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
         super().__init__(base_dir, inst_data=inst_data)
-        self._event_log_storage = BatchingEventLog(_event_logs_directory(base_dir))
+        self._event_log_storage = BatchingSqliteEventLog(_event_logs_directory(base_dir))
 
 
-class BatchingEventLog(WaitingEvents, SqliteEventLogStorage):
-    """Dagster's event log in SQLite files; the events of a range wait for one another."""
+class BatchingSqliteEventLog(WaitingEvents, SqliteEventLogStorage):
+    """Dagster's event log in SQLite files; events are written in batches."""
 
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
         self._begin_waiting()
@@ -73,16 +71,16 @@ class BatchingEventLog(WaitingEvents, SqliteEventLogStorage):
 
     @contextmanager
     def _connect(self, shard: str) -> Iterator[sa.Connection]:
-        """Every read and every other write: what waits goes before it."""
+        """Flush waiting events before every read and every other write."""
         self._batches.flush()
         with super()._connect(shard) as connection:
             yield connection
 
     def _initdb(self, engine: sa.Engine, for_index_shard: bool = False) -> None:
-        """Make a database where it is not made yet, as Dagster does.
+        """Create a database that does not exist yet, as Dagster does.
 
-        Dagster reads all its migrations to see that, once for each run's file: 45 ms a run, most
-        of a minute over 1,000 runs. It then asks only whether there is a version; so does this.
+        To find out, Dagster reads all its migrations, for each run's file: 45 ms per run, most of a
+        minute over 1,000 runs. It then only asks whether there is a version, and so does this.
         """
         if not _is_made(engine):
             super()._initdb(engine, for_index_shard)
@@ -90,14 +88,14 @@ class BatchingEventLog(WaitingEvents, SqliteEventLogStorage):
     def _write(self, batch: list[Item]) -> None:
         """Write events of one run, as Dagster's `store_event` does one after another.
 
-        Ids are given under the index's write lock, which the commit ends: who reads by ids
-        sees none after a greater one. Nothing is done between the two commits, so that a kill
-        seldom parts them; where the second one fails, only that is tried again.
+        Ids are given under the index's write lock, which the commit ends, so a reader never sees
+        an id after a greater one. Nothing happens between the two commits, so that a kill seldom
+        separates them; if the second one fails, only that is tried again.
         """
         run_id = batch[0].event.run_id
         if run_id not in self._initialized_dbs:
             with super()._connect(run_id):
-                pass  # makes the run's file
+                pass  # creates the run's file
         run_engine, index_engine = (
             _engine(self.conn_string_for_shard(shard)) for shard in (run_id, INDEX_SHARD_NAME)
         )
@@ -119,7 +117,7 @@ class BatchingEventLog(WaitingEvents, SqliteEventLogStorage):
 
 
 def _is_made(engine: sa.Engine) -> bool:
-    """Whether a database has a version; Dagster looks closer where it cannot be told."""
+    """Whether a database has a version; if that is unclear, Dagster itself examines it."""
     path = Path(engine.url.database or "").absolute()
     try:
         with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
@@ -131,7 +129,7 @@ def _is_made(engine: sa.Engine) -> bool:
 
 @lru_cache(maxsize=4)  # an engine keeps the statements it compiled: the index's, a run's or two
 def _engine(url: str) -> sa.Engine:
-    """Opens a connection for each batch and keeps none, as others may delete a run's file."""
+    """An engine that keeps no connections, since another process may delete a run's file."""
     return sa.create_engine(
         url, poolclass=sa.NullPool, connect_args={"timeout": SQLITE_BUSY_TIMEOUT_SECONDS}
     )

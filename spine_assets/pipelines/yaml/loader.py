@@ -19,6 +19,7 @@ from spine_assets.pipelines.yaml.validation import checked
 from spine_assets.pipelines.yaml.yaml_lines import keys_twice, line_of, value_of
 
 COMPONENT = "spine_assets.orchestration.components.DeclarativePipeline"
+_FORMER_COMPONENT = "spine_assets.components.DeclarativePipeline"
 _NAMES = ("defs.yaml", "defs.yml")
 
 
@@ -109,7 +110,8 @@ def read(paths: list[Path]) -> Found:
                 _read(path, node, found)
             elif kind is not None and kind != COMPONENT and kind.startswith("spine_assets."):
                 line = line_of(node, ("type",))
-                said = f"there is no component {kind}; the type of a pipeline is {COMPONENT}"
+                problem = "has moved" if kind == _FORMER_COMPONENT else "does not exist"
+                said = f"the component {kind} {problem}; write type: {COMPONENT}"
                 found.faults.append(FaultAt(path, line, "type", said))
     return found
 

@@ -1,4 +1,4 @@
-"""Ending runs: of the queue, of a daemon, of a process of its own, of processes that are gone."""
+"""Canceling runs: in the queue, of a daemon, of an own process, of processes that have ended."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_a_run_whose_process_was_killed_is_told_and_then_marked(site: Site) -> N
         process.wait()
     code, told = canceled(site, run, "--wait", "0.5")
     assert (code, told["status"]) == (1, "canceling")
-    assert "its process is gone" in told["said"]
+    assert "its process has ended" in told["said"]
     assert f"spine runs cancel {run.run_id[:8]} --force" in told["said"]
     code, told = canceled(site, run, "--wait", "0", "--force")
     assert (code, told["status"]) == (0, "canceled")
@@ -153,7 +153,7 @@ def test_runs_of_the_queue_and_of_a_real_daemon_end(project: Project) -> None:
         assert status(queued) == "QUEUED"
         done = project.run("spine", "runs", "cancel", queued[:8])
         assert (done.returncode, status(queued)) == (0, "CANCELED"), done.stderr
-        assert "taken out of the queue" in done.stdout
+        assert "removed from the queue" in done.stdout
         begun = launched(server, WEEK)
         # The week is held, so that the run waits for it and does not end by itself.
         with (

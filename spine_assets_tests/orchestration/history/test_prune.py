@@ -14,7 +14,7 @@ import pytest
 
 from spine_assets.core.weeks import Tier
 from spine_assets.orchestration.history import table_states
-from spine_assets.orchestration.history.prune import Plan, Reason, delete, plan
+from spine_assets.orchestration.history.prune import PrunePlan, Reason, delete, plan
 from spine_assets_tests.defs.conftest import CHECKS, TABLES, Row
 from spine_assets_tests.support.sites import Site, opened
 
@@ -111,7 +111,7 @@ def shown(site: Site, *, afresh: bool) -> dict[Any, Any]:
     return found
 
 
-def everything_old(site: Site) -> Plan:
+def everything_old(site: Site) -> PrunePlan:
     """What could go if all runs were old."""
     return plan(site.runner.instance, datetime.now(UTC) + timedelta(days=1))
 
