@@ -10,45 +10,47 @@ from spine_assets.core.weeks import stretches
 from spine_assets.defs.otc.jobs import METRICS, NORMALIZED, SUMMARIZED
 from spine_assets.lake.opening import open_lake
 from spine_assets.otc.delivery.submit import Asserted, hand_in
-from spine_assets.pipelines.catalog import Kind, Parameter, Pipeline, Plan, RunPlan
+from spine_assets.pipelines.catalog import Parameter, ParameterKind, Pipeline, PipelinePlan, RunPlan
 from spine_assets.pipelines.weeks_to_build import stale_weeks
 from spine_assets.report import NAME as REPORT
 
-_FILE = Parameter("file_path", Kind.FILE, "FINRA's file; copied into the landing folder")
+_FILE = Parameter("file_path", ParameterKind.FILE, "FINRA's file; copied into the landing folder")
 _ASSERTED = (
-    Parameter("tier", Kind.TIER, "tier that the file is said to hold"),
-    Parameter("venue_class", Kind.VENUE_CLASS, "class that the file is said to hold"),
+    Parameter("tier", ParameterKind.TIER, "tier that the file is said to hold"),
+    Parameter("venue_class", ParameterKind.VENUE_CLASS, "class that the file is said to hold"),
 )
-_FORCE = Parameter("force", Kind.FLAG, "build also what is unchanged", default=False)
-_WEEK = Parameter("week_ending", Kind.WEEK, "the week's Friday", required=True)
+_FORCE = Parameter("force", ParameterKind.FLAG, "build also what is unchanged", default=False)
+_WEEK = Parameter("week_ending", ParameterKind.WEEK, "the week's Friday", required=True)
 _WEEK_OR_BEHIND = Parameter(
-    "week_ending", Kind.WEEK, "the week's Friday; default: every week that is behind its captures"
+    "week_ending",
+    ParameterKind.WEEK,
+    "the week's Friday; default: every week that is behind its captures",
 )
 
 
-def _of_week(values: Mapping[str, Any], dry_run: bool) -> Plan:
+def _of_week(values: Mapping[str, Any], dry_run: bool) -> PipelinePlan:
     """The asserted week, after its file is handed in where one is given."""
     notes = _handed_in(values, dry_run)[1] if values.get("file_path") else []
     week = values["week_ending"]
-    return Plan([RunPlan(week, week, _config(values))], notes)
+    return PipelinePlan([RunPlan(week, week, _config(values))], notes)
 
 
-def _of_file(values: Mapping[str, Any], dry_run: bool) -> Plan:
+def _of_file(values: Mapping[str, Any], dry_run: bool) -> PipelinePlan:
     """The weeks that a file turns out to hold."""
     weeks, notes = _handed_in(values, dry_run)
-    return Plan([RunPlan(*part, _config(values)) for part in stretches(weeks)], notes)
+    return PipelinePlan([RunPlan(*part, _config(values)) for part in stretches(weeks)], notes)
 
 
 def _of_behind(tables: Collection[str]) -> Any:
     """A plan of the given week, or of all weeks in which these tables are behind."""
 
-    def plan(values: Mapping[str, Any], dry_run: bool) -> Plan:
+    def plan(values: Mapping[str, Any], dry_run: bool) -> PipelinePlan:
         week = values["week_ending"]
         if week is not None:
-            return Plan([RunPlan(week, week, _config(values))])
+            return PipelinePlan([RunPlan(week, week, _config(values))])
         weeks = stale_weeks(open_lake(load_settings().lake_place), tables)
         notes = [] if weeks else [f"nothing is behind: {', '.join(tables)} are up to date"]
-        return Plan([RunPlan(*part, _config(values)) for part in stretches(weeks)], notes)
+        return PipelinePlan([RunPlan(*part, _config(values)) for part in stretches(weeks)], notes)
 
     return plan
 

@@ -19,7 +19,7 @@ import dagster as dg
 
 from spine_assets.core.settings import load_settings
 from spine_assets.core.tags import PARTITION
-from spine_assets.pipelines.steps.workspace import Place
+from spine_assets.pipelines.steps.workspace import Workspace
 from spine_assets.pipelines.yaml.pipeline import DeclaredPipeline
 
 _LOOK_SECONDS = 1.0  # between looks whether a run that waits was canceled
@@ -39,7 +39,7 @@ def turn(
     pipeline: DeclaredPipeline, week: date | str | None, given_up: Callable[[], bool] | None = None
 ) -> AbstractContextManager[None]:
     """Hold a pipeline's partition: no other process runs it meanwhile."""
-    own = Place.of(load_settings(), pipeline.tenant_id).own
+    own = Workspace.of(load_settings(), pipeline.tenant_id).own
     return own.lock_of(f"pipeline-{pipeline.name}-{week or 'all'}", given_up)
 
 

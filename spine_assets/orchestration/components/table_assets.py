@@ -32,7 +32,7 @@ from spine_assets.orchestration.components.step_run import (
 from spine_assets.orchestration.partitions import WEEKS
 from spine_assets.otc.state.results import Severity
 from spine_assets.otc.tables.check_texts import SCHEMA
-from spine_assets.pipelines.steps.table_build import Built
+from spine_assets.pipelines.steps.table_build import TableStepResult
 from spine_assets.pipelines.steps.worker_process import Failed, Worker, worker
 from spine_assets.pipelines.yaml.model import Step
 from spine_assets.pipelines.yaml.pipeline import DeclaredPipeline, table_made
@@ -172,7 +172,7 @@ class _Weeks:
             attempt = self.context.retry_number + 1
             found = doing.once(week, attempt=attempt)
             fault = found if isinstance(found, Failed) else None
-            if isinstance(found, Built):
+            if isinstance(found, TableStepResult):
                 yield from self._chosen(events_of(found, self.pipeline, week))
                 fault = kept_back(found)
             if fault is not None:
@@ -192,7 +192,7 @@ class _Weeks:
                     yield event
 
     def _failed(self, step: Step, week: date | None, fault: Failed, attempt: int) -> None:
-        said = f"{week or 'all'}: {step.step_id}: {fault.kind}: {fault.said}"
+        said = f"{week or 'all'}: {step.step_id}: {fault.kind}: {fault.message}"
         self.context.log.error(said)
         self.failures[str(week or "all")] = said
         wait = seconds_to_wait(step.retry, fault, attempt)

@@ -9,38 +9,44 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Collection
-from typing import TYPE_CHECKING
+
+import obstore
+from obstore.exceptions import (
+    AlreadyExistsError,
+    BaseError,
+    GenericError,
+    PermissionDeniedError,
+    UnauthenticatedError,
+)
+from obstore.store import ObjectStore
 
 from spine_assets.core.bucket_url import bucket_name_problem
 from spine_assets.core.text import one_line
 from spine_assets.lake.bucket.stores import opened, said
 from spine_assets.pipelines.steps.engine import EngineExecutionError, TransientError
-from spine_assets.pipelines.steps.safe_names import as_sample, folder_fault
-
-if TYPE_CHECKING:
-    from obstore.store import ObjectStore
+from spine_assets.pipelines.steps.safe_names import as_sample, folder_problem
 
 # Retries of its own has the step.
 _TRIES = 2
 _REFUSED = re.compile(r"status code: 4(?!08|29)\d\d")  # what a later try would meet again
 
 
-def url_fault(url: str) -> str | None:
+def url_problem(url: str) -> str | None:
     """Why a text is no bucket with a prefix, or None."""
     if problem := bucket_name_problem(url):
         return problem
     prefix = url.partition("://")[2].partition("/")[2]
     if odd := sorted({char for char in "?#%*" if char in prefix}):
         return f"{one_line(prefix)!r} holds {' '.join(odd)}, which a URL may read otherwise"
-    return folder_fault(prefix)
+    return folder_problem(prefix)
 
 
-def url_faults(url: str, known: Collection[str]) -> list[str]:
+def url_problems(url: str, known: Collection[str]) -> list[str]:
     """What is wrong with a URL as declared; with tenants, each must have a folder of its own."""
     found = []
     sample = None if url.startswith("{") else as_sample(url)  # a name may hold its beginning
-    if sample is not None and (fault := url_fault(sample)):
-        found.append(f"destination.url: {fault}")
+    if sample is not None and (problem := url_problem(sample)):
+        found.append(f"destination.url: {problem}")
     if "tenant_id" in known and "{tenant_id}" not in url.split("/")[3:]:
         found.append(
             "destination.url: needs {tenant_id} as a folder of its path, as in "
@@ -55,8 +61,10 @@ def require_url(url: str, tenant_id: str | None) -> None:
     Raises:
         EngineExecutionError: the values led elsewhere.
     """
-    if fault := url_fault(url):
-        raise EngineExecutionError(f"destination.url: {fault}; look at the values of its {{names}}")
+    if problem := url_problem(url):
+        raise EngineExecutionError(
+            f"destination.url: {problem}; look at the values of its {{names}}"
+        )
     if tenant_id is not None and tenant_id not in url.split("/")[3:]:
         raise EngineExecutionError(f"destination.url: no folder of its path is {tenant_id}")
 
@@ -75,15 +83,6 @@ def put_object(url: str, content: bytes, kind: str, *, overwrite: bool) -> bool:
             refused; says which of both.
         TransientError: the store cannot be reached now.
     """
-    import obstore
-    from obstore.exceptions import (
-        AlreadyExistsError,
-        BaseError,
-        GenericError,
-        PermissionDeniedError,
-        UnauthenticatedError,
-    )
-
     prefix, _, name = url.rpartition("/")
     try:
         store = opened(prefix, _TRIES)
@@ -109,8 +108,8 @@ def put_object(url: str, content: bytes, kind: str, *, overwrite: bool) -> bool:
             f"{url}: not allowed ({said(error)}); look at the credentials in the environment"
         ) from None
     except GenericError as error:
-        fault = EngineExecutionError if _REFUSED.search(str(error)) else TransientError
-        raise fault(f"{url}: {said(error)}") from None
+        problem = EngineExecutionError if _REFUSED.search(str(error)) else TransientError
+        raise problem(f"{url}: {said(error)}") from None
     except (BaseError, ValueError) as error:
         raise EngineExecutionError(f"{url}: {said(error)}") from None
     return True
@@ -118,9 +117,6 @@ def put_object(url: str, content: bytes, kind: str, *, overwrite: bool) -> bool:
 
 def _holds(store: ObjectStore, name: str, content: bytes) -> bool:
     """Whether an object has this content; where it may not be read, that is not known."""
-    import obstore
-    from obstore.exceptions import PermissionDeniedError
-
     try:
         found = obstore.get(store, name)
         if found.meta["size"] != len(content):

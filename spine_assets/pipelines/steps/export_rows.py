@@ -9,16 +9,16 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import TYPE_CHECKING
+
+import polars as pl
 
 from spine_assets.core.sql import identifier
 from spine_assets.core.text import nearest
 from spine_assets.core.values import csv_text
+from spine_assets.otc.tables.registry import TABLES
+from spine_assets.otc.views.registry import VIEWS
 from spine_assets.pipelines.steps import queries
 from spine_assets.pipelines.steps.engine import EngineExecutionError, StepContext
-
-if TYPE_CHECKING:
-    import polars as pl
 
 
 class Format(StrEnum):
@@ -45,15 +45,15 @@ def table_frame(context: StepContext, table: str, columns: Sequence[str]) -> pl.
         EngineExecutionError: there is no such table or column.
         TransientError: the lake cannot be read now.
     """
-    with queries.asked(context) as place:
-        found = _columns_of(table, place.readable())
+    with queries.open_database(context) as database:
+        found = _columns_of(table, database.readable())
         _require_columns(table, found, columns)
         chosen = ", ".join(identifier(name) for name in columns or found)
         weekly = context.week_ending is not None and "week_ending" in found
         condition = "WHERE week_ending = $week_ending" if weekly else ""
         values = {"week_ending": context.week_ending} if weekly else {}
         sql = f"FROM {identifier(table)} SELECT {chosen} {condition} ORDER BY ALL"
-        return place.frame(sql, values)
+        return database.frame(sql, values)
 
 
 def query_frame(context: StepContext, query: str) -> pl.DataFrame:
@@ -63,8 +63,8 @@ def query_frame(context: StepContext, query: str) -> pl.DataFrame:
         EngineExecutionError: the query is wrong.
         TransientError: the lake cannot be read now.
     """
-    with queries.asked(context) as place:
-        return place.frame(*context.bind(query))
+    with queries.open_database(context) as database:
+        return database.frame(*context.bind(query))
 
 
 def none_found(context: StepContext, table: str) -> str:
@@ -93,9 +93,6 @@ def content_of(frame: pl.DataFrame, kind: Format) -> bytes:
 
 def _remedy(context: StepContext, table: str) -> str:
     """The command that makes rows of a table."""
-    from spine_assets.otc.tables.registry import TABLES
-    from spine_assets.otc.views.registry import VIEWS
-
     ours = {item.name for item in TABLES}
     views = {name for view in VIEWS for name in (view.name, view.every_week)}
     if table not in ours | views:

@@ -39,7 +39,7 @@ def require_inputs(context: StepContext, reads: Collection[str]) -> None:
         )
     if week is None or context.pipeline_status != "RUNNING":
         return
-    shared = context.place.shared
+    shared = context.workspace.shared
     states = {
         name: state
         for name in sorted(names & _TABLES)
@@ -72,7 +72,7 @@ def made_from(context: StepContext, reads: Collection[str]) -> dict[str, str]:
 
 def _version_of(context: StepContext, name: str) -> str:
     """Changes when the week of a table is made of something else."""
-    week, shared = context.week_ending, context.place.shared
+    week, shared = context.week_ending, context.workspace.shared
     if week is None:
         return ""
     if name in _ALWAYS_THERE | {raw.TABLE.name}:
@@ -105,7 +105,7 @@ def _require_complete(context: StepContext, reads: Collection[str]) -> None:
     if not hiding:
         return
     week = {"week": context.week_ending}
-    with context.place.connect() as connection:
+    with context.workspace.connect() as connection:
         for view in hiding:
             sql = f"SELECT 1 FROM {view.macro}($week, $week) WHERE NOT is_complete LIMIT 1"  # noqa: S608
             if connection.execute(sql, week).fetchone():
@@ -133,7 +133,7 @@ def _stored(reads: Collection[str]) -> set[str]:
 
 
 def _known(context: StepContext) -> set[str]:
-    own, shared = context.place.own, context.place.shared
+    own, shared = context.workspace.own, context.workspace.shared
     declared = {*declared_names(own), *declared_names(shared)}
     return _TABLES | _ALWAYS_THERE | declared | {*_VIEWS}
 
@@ -152,5 +152,5 @@ def _lacks(context: StepContext, name: str) -> bool:
 
 def _lake_of(context: StepContext, name: str) -> Lake:
     """The lake that holds a table which a pipeline made: the tenant's own comes first."""
-    own = context.place.own
-    return own if own.empty_part(name).exists() else context.place.shared
+    own = context.workspace.own
+    return own if own.empty_part(name).exists() else context.workspace.shared

@@ -12,19 +12,19 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import duckdb
+import polars as pl
 
 from spine_assets.core.sql import identifier, literal
 from spine_assets.core.text import cut, one_line
 from spine_assets.lake.base import LakeError, LakeFile, LakeUnavailable
 from spine_assets.pipelines.steps.engine import EngineExecutionError, StepContext, TransientError
-from spine_assets.pipelines.yaml.sql_inspection import sql_faults, tables_read
+from spine_assets.pipelines.yaml.sql_inspection import sql_problems, tables_read
 from spine_assets.pipelines.yaml.templates import TemplateError, Value, names_in_sql
-
-if TYPE_CHECKING:
-    import polars as pl
+from spine_assets.warehouse.connection import asked_again
+from spine_assets.warehouse.query_result_file import without_wide
 
 _WEEK = "week_ending"
 _OTHER_COLUMNS = (
@@ -60,9 +60,9 @@ class Answer:
     total: int
 
 
-def query_faults(sql: str, known: Collection[str]) -> list[str]:
+def query_problems(sql: str, known: Collection[str]) -> list[str]:
     """What is wrong with a query as declared."""
-    found = [f"source.query: {fault}" for fault in sql_faults(sql, known)]
+    found = [f"source.query: {problem}" for problem in sql_problems(sql, known)]
     if not found and _WEEK in known and _WEEK not in names_in_sql(sql) and tables_read(sql):
         found.append(
             f"source.query: does not ask for {{{_WEEK}}}, so its rows would be of all weeks and "
@@ -71,7 +71,7 @@ def query_faults(sql: str, known: Collection[str]) -> list[str]:
     return found
 
 
-class Asked:
+class StepDatabase:
     """The place's database, open for questions."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
@@ -94,10 +94,6 @@ class Asked:
         Raises:
             EngineExecutionError: a column has no counterpart in Parquet.
         """
-        import polars as pl
-
-        from spine_assets.warehouse.connection import asked_again
-        from spine_assets.warehouse.query_result_file import without_wide
 
         def ask() -> pl.DataFrame:
             relation = self._connection.sql(sql, params=dict(values) or None)
@@ -118,7 +114,6 @@ class Asked:
 
     def answer(self, sql: str, values: Mapping[str, Value], most: int) -> Answer:
         """The first rows of a query, and how many there are."""
-        from spine_assets.warehouse.connection import asked_again
 
         def ask() -> Answer:
             cursor = self._connection.execute(sql, dict(values) or None)
@@ -138,7 +133,7 @@ def _one_file(path: LakeFile) -> str:
 
 
 @contextmanager
-def asked(context: StepContext, staged: Path | None = None) -> Iterator[Asked]:
+def open_database(context: StepContext, staged: Path | None = None) -> Iterator[StepDatabase]:
     """The place's database for the questions of a block.
 
     Args:
@@ -150,8 +145,8 @@ def asked(context: StepContext, staged: Path | None = None) -> Iterator[Asked]:
         TransientError: the lake cannot be read now.
     """
     try:
-        with context.place.connect(staged) as connection:
-            yield Asked(connection)
+        with context.workspace.connect(staged) as connection:
+            yield StepDatabase(connection)
     except (duckdb.IOException, LakeUnavailable) as error:
         raise TransientError(f"the lake cannot be read now: {_said(error)}") from error
     except TemplateError as error:

@@ -12,6 +12,7 @@ from functools import cache
 from importlib.metadata import entry_points
 from typing import Any
 
+from spine_assets.pipelines.steps import engines as folder
 from spine_assets.pipelines.steps.engine import ActionEngine, Engine, TableEngine
 
 GROUP = "spine_assets.engines"
@@ -28,8 +29,6 @@ def engines() -> dict[str, Engine[Any, Any, Any]]:
     Raises:
         EngineNotUsable: something offered is no engine, or two have one `ps_type`.
     """
-    import spine_assets.pipelines.steps.engines as folder
-
     offered = [
         (f"{folder.__name__}.{module.name}", _of_module(f"{folder.__name__}.{module.name}"))
         for module in pkgutil.iter_modules(folder.__path__)

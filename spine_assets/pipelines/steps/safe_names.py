@@ -24,7 +24,7 @@ def as_sample(template: str) -> str | None:
         return None
 
 
-def name_fault(name: str) -> str | None:
+def name_problem(name: str) -> str | None:
     """Why a text is no name of a file or folder, or None."""
     shown = one_line(name)
     if not name or name != name.strip():
@@ -40,21 +40,21 @@ def name_fault(name: str) -> str | None:
     return None
 
 
-def folder_fault(folder: str) -> str | None:
+def folder_problem(folder: str) -> str | None:
     """Why a text is no relative path downwards, or None; an empty one is the folder itself."""
     if folder.startswith(("/", "~")) or "\\" in folder:
         return f"{one_line(folder)!r} is no relative path with / between its folders"
-    faults = (name_fault(part) for part in folder.rstrip("/").split("/") if folder)
-    return next((fault for fault in faults if fault), None)
+    problems = (name_problem(part) for part in folder.rstrip("/").split("/") if folder)
+    return next((problem for problem in problems if problem), None)
 
 
-def template_faults(field: str, template: str, *, is_folder: bool = False) -> list[str]:
+def template_problems(field: str, template: str, *, is_folder: bool = False) -> list[str]:
     """What is wrong with a name as declared, whatever the values of its names are."""
     sample = as_sample(template)
     if sample is None:
         return []
-    fault = folder_fault(sample) if is_folder else name_fault(sample)
-    return [f"{field}: {fault}"] if fault else []
+    problem = folder_problem(sample) if is_folder else name_problem(sample)
+    return [f"{field}: {problem}"] if problem else []
 
 
 def path_below(root: Path, folder: str, name: str) -> Path:
@@ -63,10 +63,10 @@ def path_below(root: Path, folder: str, name: str) -> Path:
     Raises:
         EngineExecutionError: it would lie elsewhere, also by a link, or is no ordinary file.
     """
-    for field, fault in (("folder", folder_fault(folder)), ("name", name_fault(name))):
-        if fault:
+    for field, problem in (("folder", folder_problem(folder)), ("name", name_problem(name))):
+        if problem:
             raise EngineExecutionError(
-                f"destination.{field}: {fault}; look at the values of its {{names}}"
+                f"destination.{field}: {problem}; look at the values of its {{names}}"
             )
     top, path = root.resolve(), root.joinpath(*folder.split("/"), name)
     if not path.parent.resolve().is_relative_to(top):

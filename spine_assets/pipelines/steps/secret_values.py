@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 
+from dotenv import dotenv_values
 from pydantic import SecretStr
 
 from spine_assets.pipelines.steps.engine import EngineExecutionError
@@ -15,7 +16,7 @@ from spine_assets.pipelines.steps.engine import EngineExecutionError
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
-def variable_faults(field: str, name: str) -> list[str]:
+def variable_problems(field: str, name: str) -> list[str]:
     """What is wrong with the name of a variable; a secret itself is often no such name."""
     if _NAME.fullmatch(name):
         return []
@@ -33,8 +34,8 @@ def secret_of(field: str, name: str) -> SecretStr:
     Raises:
         EngineExecutionError: it is not set, or empty.
     """
-    if faults := variable_faults(field, name):
-        raise EngineExecutionError(faults[0])
+    if problems := variable_problems(field, name):
+        raise EngineExecutionError(problems[0])
     value = _value(name)
     if not value:
         raise EngineExecutionError(
@@ -45,6 +46,4 @@ def secret_of(field: str, name: str) -> SecretStr:
 
 
 def _value(name: str) -> str:
-    from dotenv import dotenv_values
-
     return (os.environ.get(name) or dotenv_values(".env").get(name) or "").strip()

@@ -24,7 +24,7 @@ from spine_assets.otc.state.results import CheckResult, Severity, TableBuilt
 from spine_assets.pipelines.steps.conformance import fitted, require_one_kind
 from spine_assets.pipelines.steps.engine import EngineExecutionError, StepContext, TableEngine, Work
 from spine_assets.pipelines.steps.inputs import made_from, require_inputs
-from spine_assets.pipelines.steps.queries import asked
+from spine_assets.pipelines.steps.queries import open_database
 from spine_assets.pipelines.yaml.sql_inspection import tables_read
 from spine_assets.pipelines.yaml.table_model import ROWS, CheckPart, TableDestination, table_of
 
@@ -33,7 +33,7 @@ _REMEDY = "Mend the step's YAML or what it reads, then run it again; the earlier
 
 
 @dataclass
-class Built:
+class TableStepResult:
     """What became of a table's week; `failed` names the blocking checks that keep it back."""
 
     table: str
@@ -44,7 +44,7 @@ class Built:
 
 def build(
     engine: TableEngine[Any, Any, Any], work: Work[Any, TableDestination, Any], force: bool
-) -> Built:
+) -> TableStepResult:
     """Make, check and publish.
 
     Raises:
@@ -55,7 +55,7 @@ def build(
     reads = engine.reads(work.source)
     table = table_of(work.destination, weekly=context.week_ending is not None, deps=reads, code="")
     require_inputs(context, reads)
-    own = context.place.own
+    own = context.workspace.own
     require_one_kind(own, table.name, weekly=context.week_ending is not None)
     inputs = made_from(context, reads)  # before the rows: what changes meanwhile shows later
     frame = fitted(engine.frame(work), table, context.week_ending)
@@ -79,7 +79,7 @@ def _published(
     begun: float,
     *,
     force: bool,
-) -> Built:
+) -> TableStepResult:
     """Check the rows, and put them in the place of the earlier ones if they may be.
 
     `own` is the very lake that holds the lock, which a lake in a bucket looks at to publish.
@@ -99,8 +99,8 @@ def _published(
             seconds = round(time.perf_counter() - begun, 3)
             facts: dict[str, Any] = {"rows": frame.height, "path": target, "seconds": seconds}
             built = TableBuilt(table.name, version, unchanged, facts)
-            return Built(table.name, frame.height, [built, *results])
-        return Built(table.name, frame.height, [*results], failed)
+            return TableStepResult(table.name, frame.height, [built, *results])
+        return TableStepResult(table.name, frame.height, [*results], failed)
     finally:
         staged.unlink(missing_ok=True)
 
@@ -134,9 +134,9 @@ def _of_sql(check: CheckPart, table: Table, staged: Path, context: StepContext) 
     # Of a table that is not there the check would find no wrong rows, and pass.
     require_inputs(context, tables_read(check.sql or "") - {ROWS, table.name})
     try:
-        with asked(context, staged) as place:
-            place.view_of(staged, ROWS)
-            wrong = place.frame(*context.bind(check.sql or ""))
+        with open_database(context, staged) as database:
+            database.view_of(staged, ROWS)
+            wrong = database.frame(*context.bind(check.sql or ""))
     except EngineExecutionError as error:
         raise EngineExecutionError(f"check {check.name} of {table.name}: {error}") from error
     said = check.description

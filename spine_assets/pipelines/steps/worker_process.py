@@ -23,10 +23,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.queues import SimpleQueue
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pebble import ProcessExpired, ProcessPool
-from pydantic import BaseModel
 
 from spine_assets.lake.base import LakeUnavailable
 from spine_assets.pipelines.steps.engine import (
@@ -39,13 +38,11 @@ from spine_assets.pipelines.steps.engine import (
     TransientError,
     Work,
 )
+from spine_assets.pipelines.steps.inputs import require_inputs
 from spine_assets.pipelines.steps.registry import engines
+from spine_assets.pipelines.steps.table_build import TableStepResult, build
 from spine_assets.pipelines.yaml.model import Step
-from spine_assets.pipelines.yaml.templates import render
-from spine_assets.pipelines.yaml.validation import texts
-
-if TYPE_CHECKING:
-    from spine_assets.pipelines.steps.table_build import Built
+from spine_assets.pipelines.yaml.step_texts import rendered
 
 _SECONDS_A_MINUTE = 60
 _LOOK_SECONDS = 0.5  # between looks whether the run still lives
@@ -63,12 +60,12 @@ class Failed:
 
     Attributes:
         names: Its class and those above it, for `retry_on`.
-        said: What it says.
+        message: Its text.
         trace: Where it came from; empty of errors that engines raise on purpose.
     """
 
     names: tuple[str, ...]
-    said: str
+    message: str
     trace: str = ""
 
     @property
@@ -82,7 +79,7 @@ class Failed:
 
 
 @dataclass(frozen=True)
-class Task:
+class StepTask:
     """What a process is to do; all of it can be passed to another process."""
 
     ps_type: str
@@ -91,13 +88,13 @@ class Task:
     force: bool = False
 
 
-def task_of(step: Step, context: StepContext, *, force: bool = False) -> Task:
+def task_of(step: Step, context: StepContext, *, force: bool = False) -> StepTask:
     """The task of a step."""
     parts = {
         name: getattr(step, name).model_dump(mode="json", exclude_unset=True)
         for name in ("source", "destination", "config")
     }
-    return Task(step.ps_type, parts, context, force)
+    return StepTask(step.ps_type, parts, context, force)
 
 
 class Worker:
@@ -106,7 +103,7 @@ class Worker:
     def __init__(self, pool: ProcessPool) -> None:
         self._pool = pool
 
-    def do(self, task: Task, timeout_minutes: float) -> StepResult | Built | Failed:
+    def do(self, task: StepTask, timeout_minutes: float) -> StepResult | TableStepResult | Failed:
         """Have a task done."""
         seconds = timeout_minutes * _SECONDS_A_MINUTE
         future = self._pool.schedule(_answered, args=[task], timeout=seconds)
@@ -145,7 +142,7 @@ def worker() -> Iterator[Worker]:
                 os.killpg(begun.get(), signal.SIGKILL)
 
 
-def do(task: Task) -> StepResult | Built:
+def do(task: StepTask) -> StepResult | TableStepResult:
     """Do a task here and now.
 
     Raises:
@@ -154,47 +151,22 @@ def do(task: Task) -> StepResult | Built:
     engine = engines()[task.ps_type]
     made = _work_of(engine, task)
     if isinstance(engine, TableEngine):
-        from spine_assets.pipelines.steps.table_build import build  # it needs Polars and Pandera
-
         return build(engine, made, task.force)
     if isinstance(engine, ActionEngine):
         if reads := engine.reads(made.source):
-            from spine_assets.pipelines.steps.inputs import require_inputs
-
             require_inputs(task.context, reads)
         found: StepResult = engine.act(made)
         return found
     raise TypeError(f"{task.ps_type} neither acts nor makes a table")
 
 
-def _work_of(engine: Engine[Any, Any, Any], task: Task) -> Work[Any, Any, Any]:
+def _work_of(engine: Engine[Any, Any, Any], task: StepTask) -> Work[Any, Any, Any]:
     """The parts of a step with the names in their texts replaced, but for SQL."""
     made = {
         name: rendered(getattr(engine, name).model_validate(task.parts[name]), task.context.values)
         for name in ("source", "destination", "config")
     }
     return Work(**made, context=task.context)
-
-
-def rendered(part: BaseModel, values: Any) -> BaseModel:
-    """A part with the names in its texts replaced; SQL stays, its names are bound."""
-    told: dict[tuple[str | int, ...], str] = {
-        loc: render(text, values) for loc, text, is_sql in texts(part) if not is_sql
-    }
-    raw = part.model_dump(mode="json", exclude_unset=True)
-    for loc, text in told.items():
-        _put(raw, loc, text)
-    return type(part).model_validate(raw)
-
-
-def _put(raw: Any, loc: tuple[str | int, ...], text: str) -> None:
-    """Set a text deep in plain values, where it is set at all."""
-    for key in loc[:-1]:
-        if isinstance(raw, dict) and key not in raw:
-            return  # a default, which holds no names
-        raw = raw[key]
-    if not isinstance(raw, dict) or loc[-1] in raw:
-        raw[loc[-1]] = text
 
 
 def _begin(parent: int, begun: SimpleQueue[int]) -> None:
@@ -206,7 +178,7 @@ def _begin(parent: int, begun: SimpleQueue[int]) -> None:
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(message)s")
 
 
-def _answered(task: Task) -> StepResult | Built | Failed:
+def _answered(task: StepTask) -> StepResult | TableStepResult | Failed:
     """What the process does of a task; it answers also when it fails.
 
     Also to `sys.exit` in a function and to a panic of Polars, which are no `Exception`: the steps
@@ -237,8 +209,8 @@ def failed(error: BaseException) -> Failed:
 def _text_of(error: BaseException) -> str:
     try:
         return str(error)
-    except Exception as fault:  # of somebody's own class of errors
-        return f"its text cannot be had: {type(fault).__name__}"
+    except Exception as problem:  # of somebody's own class of errors
+        return f"its text cannot be had: {type(problem).__name__}"
 
 
 def _shortened(text: str) -> str:

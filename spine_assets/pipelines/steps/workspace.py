@@ -33,7 +33,7 @@ _SHARED = "_shared"  # exports of pipelines without tenants; no tenant's id begi
 
 
 @dataclass(frozen=True)
-class Place:
+class Workspace:
     """The folders of one pipeline's work.
 
     Attributes:
@@ -47,7 +47,7 @@ class Place:
     tenant_id: str | None = None
 
     @classmethod
-    def of(cls, settings: Settings, tenant_id: str | None) -> Place:
+    def of(cls, settings: Settings, tenant_id: str | None) -> Workspace:
         """The place that the settings name."""
         return cls(settings.lake_place, settings.data_dir.absolute(), tenant_id)
 

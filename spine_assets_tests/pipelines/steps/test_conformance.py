@@ -9,8 +9,8 @@ from decimal import Decimal
 import pytest
 
 from spine_assets.otc.state.results import TableBuilt
-from spine_assets.pipelines.steps.engine import EngineExecutionError
-from spine_assets.pipelines.steps.workspace import Place
+from spine_assets.pipelines import EngineExecutionError
+from spine_assets.pipelines.steps.workspace import Workspace
 from spine_assets_tests.conftest import WEEK, House
 from spine_assets_tests.pipelines.places import COLUMNS, built, table_flow
 
@@ -22,7 +22,7 @@ EARLIER = WEEK - timedelta(days=7)
 
 def viewed(house: House, table: str = "volumes") -> list[object]:
     """Volumes as the view of a table shows them."""
-    with Place(house.lake.root, house.root).connect() as connection:
+    with Workspace(house.lake.root, house.root).connect() as connection:
         rows = connection.execute(f'SELECT total_volume FROM "{table}" ORDER BY 1').fetchall()
     return [value for (value,) in rows]
 

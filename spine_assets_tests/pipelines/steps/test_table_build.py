@@ -10,8 +10,8 @@ from pydantic import ValidationError
 
 from spine_assets.lake.base import PART
 from spine_assets.otc.state.results import CheckResult, TableBuilt
-from spine_assets.pipelines.steps.engine import EngineExecutionError
-from spine_assets.pipelines.steps.table_build import Built
+from spine_assets.pipelines import EngineExecutionError
+from spine_assets.pipelines.steps.table_build import TableStepResult
 from spine_assets_tests.conftest import WEEK, House, delivered, line
 from spine_assets_tests.pipelines.places import COLUMNS, built, table_flow
 
@@ -26,11 +26,11 @@ def rows(house: House, table: str = "volumes") -> dict[str, Decimal]:
     return dict(zip(found["symbol"], found["total_volume"], strict=True))
 
 
-def checks(found: Built) -> dict[str, CheckResult]:
+def checks(found: TableStepResult) -> dict[str, CheckResult]:
     return {event.check: event for event in found.events if isinstance(event, CheckResult)}
 
 
-def table_built(found: Built) -> TableBuilt | None:
+def table_built(found: TableStepResult) -> TableBuilt | None:
     return next((event for event in found.events if isinstance(event, TableBuilt)), None)
 
 

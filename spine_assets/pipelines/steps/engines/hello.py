@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from spine_assets.pipelines.steps.engine import ActionEngine, Nothing, Part, StepResult, Work
+from spine_assets.pipelines import ActionEngine, Nothing, StepPart, StepResult, Work
 
 
-class Greeting(Part):
+class Greeting(StepPart):
     """Whom to greet."""
 
     name: str = Field(default="World", description="Whom to greet.")
@@ -30,7 +30,7 @@ class Hello(ActionEngine[Nothing, Nothing, Greeting]):
     def act(self, work: Work[Nothing, Nothing, Greeting]) -> StepResult:
         """Greet once."""
         said = f"Hello, {work.config.name}!"
-        return StepResult(result={"greeting": said}, said=(said,))
+        return StepResult(result={"greeting": said}, log_lines=(said,))
 
 
 ENGINE = Hello()

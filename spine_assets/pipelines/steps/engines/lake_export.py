@@ -9,15 +9,16 @@ from typing import Any
 
 from pydantic import Field
 
-from spine_assets.pipelines.steps.bucket_upload import put_object, require_url, url_faults
-from spine_assets.pipelines.steps.engine import (
+from spine_assets.pipelines import (
     ActionEngine,
     EngineExecutionError,
-    Part,
+    Parts,
     Sql,
+    StepPart,
     StepResult,
     Work,
 )
+from spine_assets.pipelines.steps.bucket_upload import put_object, require_url, url_problems
 from spine_assets.pipelines.steps.export_files import put_files
 from spine_assets.pipelines.steps.export_rows import (
     Format,
@@ -26,12 +27,12 @@ from spine_assets.pipelines.steps.export_rows import (
     query_frame,
     table_frame,
 )
-from spine_assets.pipelines.steps.queries import query_faults
-from spine_assets.pipelines.steps.safe_names import name_fault, path_below, template_faults
+from spine_assets.pipelines.steps.queries import query_problems
+from spine_assets.pipelines.steps.safe_names import name_problem, path_below, template_problems
 from spine_assets.pipelines.yaml.sql_inspection import tables_read
 
 
-class ExportSource(Part):
+class ExportSource(StepPart):
     """What is exported: a table or a query."""
 
     table: str = Field(
@@ -49,7 +50,7 @@ class ExportSource(Part):
     )
 
 
-class ExportDestination(Part):
+class ExportDestination(StepPart):
     """Where files go: a folder or a bucket."""
 
     folder: str = Field(
@@ -67,7 +68,7 @@ class ExportDestination(Part):
     name: str = Field(description="The files' name without its ending.")
 
 
-class ExportConfig(Part):
+class ExportConfig(StepPart):
     """How files are written."""
 
     formats: list[Format] = Field(
@@ -111,27 +112,25 @@ class LakeExport(ActionEngine[ExportSource, ExportDestination, ExportConfig]):
     destination = ExportDestination
     config = ExportConfig
 
-    def faults(
-        self,
-        source: ExportSource,
-        destination: ExportDestination,
-        config: ExportConfig,
-        known: Collection[str],
+    def problems(
+        self, parts: Parts[ExportSource, ExportDestination, ExportConfig], known: Collection[str]
     ) -> list[str]:
         """Both or none of table and query, of folder and URL; names that lead elsewhere."""
-        found = template_faults("destination.name", destination.name)
-        if bool(source.table) == bool(source.query.strip()):
+        found = template_problems("destination.name", parts.destination.name)
+        if bool(parts.source.table) == bool(parts.source.query.strip()):
             found.append("source: give either table or query")
-        if source.columns and not source.table:
+        if parts.source.columns and not parts.source.table:
             found.append("source.columns: belong to a table; a query names its own")
-        if source.query.strip():
-            found += query_faults(source.query, known)
-        if bool(destination.folder) == bool(destination.url):
+        if parts.source.query.strip():
+            found += query_problems(parts.source.query, known)
+        if bool(parts.destination.folder) == bool(parts.destination.url):
             found.append("destination: give either folder or url")
-        elif destination.url:
-            found += url_faults(destination.url, known)
+        elif parts.destination.url:
+            found += url_problems(parts.destination.url, known)
         else:
-            found += template_faults("destination.folder", destination.folder, is_folder=True)
+            found += template_problems(
+                "destination.folder", parts.destination.folder, is_folder=True
+            )
         return found
 
     def reads(self, source: ExportSource) -> set[str]:
@@ -165,13 +164,13 @@ class LakeExport(ActionEngine[ExportSource, ExportDestination, ExportConfig]):
                 "files": files,
             },
             files=tuple(item[0] for item in placed),
-            said=tuple(_said(file, frame.height) for file in files),
+            log_lines=tuple(_said(file, frame.height) for file in files),
         )
 
 
 def _paths(work: _Work) -> dict[Format, str | Path]:
     """Where each kind of file goes; no value led elsewhere."""
-    to, exports = work.destination, work.context.place.exports
+    to, exports = work.destination, work.context.workspace.exports
     return {
         kind: path_below(exports, to.folder, f"{to.name}.{kind}") for kind in work.config.formats
     }
@@ -181,9 +180,9 @@ def _urls(work: _Work) -> dict[Format, str | Path]:
     """The URL of each object; no value led elsewhere."""
     to = work.destination
     require_url(to.url, work.context.tenant_id)
-    if fault := name_fault(to.name):
+    if problem := name_problem(to.name):
         raise EngineExecutionError(
-            f"destination.name: {fault}; look at the values of its {{names}}"
+            f"destination.name: {problem}; look at the values of its {{names}}"
         )
     return {kind: f"{to.url.rstrip('/')}/{to.name}.{kind}" for kind in work.config.formats}
 
@@ -194,7 +193,7 @@ def _placed(
     """Write the files; the last tells whether each was written now."""
     overwrite = work.config.overwrite
     files = {to: content for to, (_, content) in contents.items() if isinstance(to, Path)}
-    put = put_files(files, work.context.place.own, overwrite=overwrite) if files else {}
+    put = put_files(files, work.context.workspace.own, overwrite=overwrite) if files else {}
     return [
         (
             to,

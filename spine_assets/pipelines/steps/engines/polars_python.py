@@ -5,27 +5,25 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Collection
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
+import polars as pl
 from pydantic import Field, StringConstraints
 
 from spine_assets.core.sql import identifier
-from spine_assets.pipelines.steps.engine import EngineExecutionError, Part, TableEngine, Work
-from spine_assets.pipelines.steps.queries import asked
-from spine_assets.pipelines.yaml.table_model import TableDestination, faults_of
-
-if TYPE_CHECKING:
-    import polars as pl
+from spine_assets.pipelines import EngineExecutionError, Parts, StepPart, TableEngine, Work
+from spine_assets.pipelines.steps.queries import open_database
+from spine_assets.pipelines.yaml.table_model import TableDestination, destination_problems
 
 _DAYS_A_WEEK = 7
 _MOST_WEEKS_BACK = 104  # two years; more is a table of its own
 
 
-class Tables(Part):
+class FunctionSource(StepPart):
     """What the function is given."""
 
     tables: list[Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]] = Field(
-        min_length=1, description="Tables and views; the function gets a LazyFrame of each."
+        min_length=1, description="FunctionSource and views; the function gets a LazyFrame of each."
     )
     weeks_back: int = Field(
         default=0,
@@ -35,7 +33,7 @@ class Tables(Part):
     )
 
 
-class Function(Part):
+class FunctionConfig(StepPart):
     """What is called."""
 
     function: Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")] = Field(
@@ -44,7 +42,7 @@ class Function(Part):
     )
 
 
-class PolarsPython(TableEngine[Tables, TableDestination, Function]):
+class PolarsPython(TableEngine[FunctionSource, TableDestination, FunctionConfig]):
     """A Python function over Polars frames; the frame that it returns becomes a table's week.
 
     ```yaml
@@ -68,33 +66,27 @@ class PolarsPython(TableEngine[Tables, TableDestination, Function]):
     """
 
     ps_type = "polars.python"
-    source = Tables
+    source = FunctionSource
     destination = TableDestination
-    config = Function
+    config = FunctionConfig
 
-    def faults(
-        self,
-        source: Tables,
-        destination: TableDestination,
-        config: Function,
-        known: Collection[str],
+    def problems(
+        self, parts: Parts[FunctionSource, TableDestination, FunctionConfig], known: Collection[str]
     ) -> list[str]:
         """Columns, key and checks that do not fit; a function that cannot be found."""
-        found = faults_of(destination, known)
+        found = destination_problems(parts.destination, known)
         try:
-            _function(config.function)
+            _function(parts.config.function)
         except EngineExecutionError as error:
             found.append(str(error))
         return found
 
-    def reads(self, source: Tables) -> set[str]:
+    def reads(self, source: FunctionSource) -> set[str]:
         """The tables that it names."""
         return {*source.tables}
 
-    def frame(self, work: Work[Tables, TableDestination, Function]) -> pl.DataFrame:
+    def frame(self, work: Work[FunctionSource, TableDestination, FunctionConfig]) -> pl.DataFrame:
         """What the function returns."""
-        import polars as pl
-
         frames = _frames(work)
         found = _function(work.config.function)(frames, work.context)
         if isinstance(found, pl.LazyFrame):
@@ -107,10 +99,12 @@ class PolarsPython(TableEngine[Tables, TableDestination, Function]):
         return found
 
 
-def _frames(work: Work[Tables, TableDestination, Function]) -> dict[str, pl.LazyFrame]:
+def _frames(
+    work: Work[FunctionSource, TableDestination, FunctionConfig],
+) -> dict[str, pl.LazyFrame]:
     """The rows of each table: of the run's week and those before it, or all."""
     week, found = work.context.week_ending, {}
-    with asked(work.context) as place:
+    with open_database(work.context) as database:
         for table in work.source.tables:
             sql: str = f"FROM {identifier(table)}"
             bound: dict[str, date] = {}
@@ -118,7 +112,7 @@ def _frames(work: Work[Tables, TableDestination, Function]) -> dict[str, pl.Lazy
                 first = week - timedelta(days=_DAYS_A_WEEK * work.source.weeks_back)
                 sql = f"{sql} WHERE week_ending BETWEEN $first AND $last"
                 bound = {"first": first, "last": week}
-            found[table] = place.frame(sql, bound).lazy()
+            found[table] = database.frame(sql, bound).lazy()
     return found
 
 

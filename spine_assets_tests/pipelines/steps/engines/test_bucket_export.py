@@ -19,7 +19,7 @@ import obstore
 import pytest
 from obstore.store import S3Store
 
-from spine_assets.pipelines.steps.engine import EngineExecutionError, TransientError
+from spine_assets.pipelines import EngineExecutionError, TransientError
 from spine_assets.pipelines.steps.engines.lake_export import ENGINE
 from spine_assets_tests.alerts.conftest import free_port
 from spine_assets_tests.pipelines.steps.engines.steps import act, context_of
