@@ -14,7 +14,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from spine_assets.pipelines.yaml.templates import Value, bound
 
@@ -44,10 +44,8 @@ PARTS = ("source", "destination", "config")
 """The parts of a step, whose schemas its engine declares."""
 
 
-class StepPart(BaseModel):
+class StepPart(BaseModel, extra="forbid", frozen=True):
     """Base of the schemas of `source`, `destination` and `config`; unknown keys are refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Nothing(StepPart):

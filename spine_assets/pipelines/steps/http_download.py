@@ -75,22 +75,24 @@ def download(request: Request, path: Path) -> Downloaded:
     ):
         _require_wanted(response, request, source)
         size, sha256 = _write(response, request, path, source)
+        sent = response.headers
         return Downloaded(
             shown(str(response.url)),
-            one_line(response.headers.get("content-type", "")),
+            one_line(sent.get("content-type", "")),
             size,
             sha256,
-            _tells_length(response),
+            "content-length" in sent or "chunked" in sent.get("transfer-encoding", ""),
         )
 
 
 @contextmanager
 def _response(client: httpx.Client, request: Request) -> Iterator[httpx.Response]:
     """The response after redirects; its body is not read yet."""
-    url, headers = httpx.URL(request.url), _headers(request)
+    url = httpx.URL(request.url)
     first = _origin(url)
+    given = {name.lower(): value.get_secret_value() for name, value in request.headers.items()}
     for _ in range(_MOST_REDIRECTS + 1):
-        own = headers if _origin(url) == first else _default_headers()
+        own = _default_headers() | (given if _origin(url) == first else {})
         with client.stream("GET", url, headers=own) as response:
             if response.status_code not in _REDIRECTS:
                 yield response
@@ -113,13 +115,6 @@ def _next(response: httpx.Response) -> httpx.URL:
     if response.url.scheme == "https" and url.scheme != "https":
         raise EngineExecutionError(f"{problem} from https to http, where the file could be altered")
     return url
-
-
-def _headers(request: Request) -> dict[str, str]:
-    return {
-        **_default_headers(),
-        **{name.lower(): value.get_secret_value() for name, value in request.headers.items()},
-    }
 
 
 def _default_headers() -> dict[str, str]:
@@ -185,11 +180,6 @@ def _write(response: httpx.Response, request: Request, path: Path, source: str) 
     if _HTML.match(start) and not _is_accepted("text/html", request.content_types):
         raise _web_page(source)
     return size, digest.hexdigest()
-
-
-def _tells_length(response: httpx.Response) -> bool:
-    headers = response.headers
-    return "content-length" in headers or "chunked" in headers.get("transfer-encoding", "")
 
 
 def _web_page(source: str) -> EngineExecutionError:

@@ -1,7 +1,7 @@
-"""Names of files and folders that a template filled in: they never lead out of their folder.
+"""Names of files and folders that come from templates: they never lead out of their folder.
 
-Belongs here: what a name may be, as declared and as rendered. Does not belong here: writing
-(`whole_files`, `object_store`).
+What a name may be, as declared and as rendered, belongs here; writing belongs to `export_files` and
+`bucket_upload`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _MOST_NAME_BYTES = 190
 
 
 def as_sample(template: str) -> str | None:
-    """A template with a harmless word for each name; None where it is none, as the loader tells."""
+    """A template with a harmless word for each name; None if it is not a valid template."""
     try:
         return render(template, dict.fromkeys(names_in(template), "sample"))
     except TemplateError:
@@ -25,31 +25,31 @@ def as_sample(template: str) -> str | None:
 
 
 def name_problem(name: str) -> str | None:
-    """Why a text is no name of a file or folder, or None."""
+    """Why a text is not a valid name of a file or folder, or None."""
     shown = one_line(name)
     if not name or name != name.strip():
         return f"{shown!r} is empty or has spaces around it"
     if "/" in name or "\\" in name:
-        return f"{shown!r} holds a / or a backslash, which would lead to another folder"
+        return f"{shown!r} contains a / or a backslash, which would lead to another folder"
     if name.startswith("."):
-        return f"{shown!r} begins with a dot: it would be hidden, or lead upwards"
+        return f"{shown!r} begins with a dot: it would be hidden, or lead to a parent folder"
     if not name.isprintable():
-        return f"{shown!r} holds characters that cannot be seen"
+        return f"{shown!r} contains characters that cannot be seen"
     if len(name.encode()) > _MOST_NAME_BYTES:
         return f"{shown[:40]!r}... is longer than {_MOST_NAME_BYTES} bytes"
     return None
 
 
 def folder_problem(folder: str) -> str | None:
-    """Why a text is no relative path downwards, or None; an empty one is the folder itself."""
+    """Why a text is not a relative path below a folder, or None; empty is the folder itself."""
     if folder.startswith(("/", "~")) or "\\" in folder:
-        return f"{one_line(folder)!r} is no relative path with / between its folders"
+        return f"{one_line(folder)!r} is not a relative path with / between its folders"
     problems = (name_problem(part) for part in folder.rstrip("/").split("/") if folder)
     return next((problem for problem in problems if problem), None)
 
 
 def template_problems(field: str, template: str, *, is_folder: bool = False) -> list[str]:
-    """What is wrong with a name as declared, whatever the values of its names are."""
+    """Problems of a declared name that do not depend on the values of its `{names}`."""
     sample = as_sample(template)
     if sample is None:
         return []
@@ -57,17 +57,26 @@ def template_problems(field: str, template: str, *, is_folder: bool = False) -> 
     return [f"{field}: {problem}"] if problem else []
 
 
-def path_below(root: Path, folder: str, name: str) -> Path:
-    """The path of a file in a folder below `root`, as both were rendered; nothing is made.
+def require_valid(field: str, problem: str | None) -> None:
+    """Refuse a rendered `destination.<field>` that has a problem.
 
     Raises:
-        EngineExecutionError: it would lie elsewhere, also by a link, or is no ordinary file.
+        EngineExecutionError: it has one.
     """
-    for field, problem in (("folder", folder_problem(folder)), ("name", name_problem(name))):
-        if problem:
-            raise EngineExecutionError(
-                f"destination.{field}: {problem}; look at the values of its {{names}}"
-            )
+    if problem:
+        raise EngineExecutionError(
+            f"destination.{field}: {problem}; check the values of its {{names}}"
+        )
+
+
+def path_below(root: Path, folder: str, name: str) -> Path:
+    """The path of a file in a folder below `root`, from rendered texts; nothing is created.
+
+    Raises:
+        EngineExecutionError: it is outside `root`, perhaps by a link, or not an ordinary file.
+    """
+    require_valid("folder", folder_problem(folder))
+    require_valid("name", name_problem(name))
     top, path = root.resolve(), root.joinpath(*folder.split("/"), name)
     if not path.parent.resolve().is_relative_to(top):
         raise EngineExecutionError(
@@ -75,6 +84,6 @@ def path_below(root: Path, folder: str, name: str) -> Path:
         )
     if path.is_symlink() or (path.exists() and not path.is_file()):
         raise EngineExecutionError(
-            f"{path} is there and no ordinary file; remove it or give another name"
+            f"{path} exists and is not an ordinary file; remove it or give another name"
         )
     return path

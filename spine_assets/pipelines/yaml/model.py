@@ -7,11 +7,11 @@ the parts belong to `validation`, what a declaration means for one tenant to `pi
 from __future__ import annotations
 
 from enum import StrEnum
+from functools import cache
 from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
-    ConfigDict,
     Field,
     GetJsonSchemaHandler,
     StringConstraints,
@@ -25,7 +25,7 @@ from spine_assets.pipelines.steps.workspace import TENANT_ID
 from spine_assets.pipelines.yaml.templates import Value
 
 DEFAULT_TIMEOUT_MINUTES = 30  # as in Market Spine
-_LONGEST_MINUTES = 24 * 60  # a step of more than a day is a mistake
+_MOST_MINUTES = 24 * 60  # a step of more than a day is a mistake
 _MOST_ATTEMPTS = 10
 _FIRST_WAIT_SECONDS = 5.0  # a busy server may recover within seconds
 
@@ -35,8 +35,8 @@ Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,59}$")]
 ErrorName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][\w.]*$")]
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class _Model(BaseModel, extra="forbid", frozen=True):
+    """A mapping of the YAML; unknown keys are refused."""
 
 
 class Partitions(StrEnum):
@@ -60,7 +60,7 @@ class Retry(_Model):
     max_attempts: int = Field(
         ge=2,
         le=_MOST_ATTEMPTS,
-        description="How often the step runs at most, the first time included.",
+        description="How often the step runs at most, with the first run.",
     )
     retry_on: list[ErrorName] = Field(
         min_length=1,
@@ -72,7 +72,7 @@ class Retry(_Model):
         default=2.0,
         ge=1,
         le=10,
-        description="The factor by which each wait is longer than the last.",
+        description="How many times longer each wait is.",
     )
     wait_seconds: float = Field(
         default=_FIRST_WAIT_SECONDS, ge=0, le=3600, description="The first wait, seconds."
@@ -127,7 +127,7 @@ class Step(_Model):
     timeout_minutes: float = Field(
         default=DEFAULT_TIMEOUT_MINUTES,
         gt=0,
-        le=_LONGEST_MINUTES,
+        le=_MOST_MINUTES,
         description="After this time its work is ended and the step fails with TimeoutError.",
     )
     retry: Retry | None = Field(default=None, description="Default: it is not retried.")
@@ -190,14 +190,10 @@ def _then(ps_type: str, handler: GetJsonSchemaHandler) -> dict[str, Any]:
     }
 
 
+@cache
 def _step_models() -> dict[str, type[Step]]:
     """One model of a step per engine."""
-    if not _MODELS:
-        _MODELS.update({name: _model_of(engine) for name, engine in engines().items()})
-    return _MODELS
-
-
-_MODELS: dict[str, type[Step]] = {}
+    return {name: _model_of(engine) for name, engine in engines().items()}
 
 
 def _model_of(engine: Engine[Any, Any, Any]) -> type[Step]:

@@ -160,9 +160,7 @@ def resolved(variables: Mapping[str, Value], builtin: Mapping[str, Value]) -> di
             if not isinstance(value, str) or not {*names_in(value)} & {*waiting}
         }
         if not ready:
-            raise TemplateError(
-                f"these variables refer to one another: {', '.join(sorted(waiting))}"
-            )
+            raise TemplateError(f"variables refer to one another: {', '.join(sorted(waiting))}")
         for name, value in ready.items():
             found[name] = render(value, found) if isinstance(value, str) else value
             del waiting[name]

@@ -21,8 +21,15 @@ and watch a pipeline is in [pipelines](pipelines.md). `spine pipelines schema` p
 schema as JSON.
 
 A `defs.yaml` has `type: spine_assets.orchestration.components.DeclarativePipeline`, and below
-`attributes` the keys below. Unknown keys are refused.
-"""
+`attributes` the keys of this page. Unknown keys are refused."""
+_SCHEMA_CHECK = (
+    "Each table also has the check `schema`: exact columns and types, ranges, no empty values "
+    "unless nullable, unique key."
+)
+_ENGINES = (
+    "Found in `spine_assets/pipelines/steps/engines/`, and where a package offers one by an entry "
+    f"point of the group `{GROUP}`."
+)
 _ORIGINS = {
     "pipeline_id": "this pipeline's name, with the names in it replaced",
     "provider": "`provider`",
@@ -38,75 +45,54 @@ _ORIGINS = {
 
 def text() -> str:
     """The page in Markdown."""
-    lines = [_HEAD, "## A pipeline", "", *_fields(Declaration), "", "## Names in texts", ""]
-    lines += _names()
-    lines += ["## A step", "", *_fields(Step, leave_out=PARTS)]
-    lines += ["", "`source`, `destination` and `config` are those of its engine.", ""]
-    lines += ["### `retry`", "", *_fields(Retry), "", "### `when`", "", *_fields(When), ""]
-    lines += ["## A table", "", (inspect.getdoc(TableDestination) or ""), ""]
-    lines += [*_fields(TableDestination), "", "### A column", "", *_fields(ColumnPart), ""]
-    lines += ["### A check", "", *_fields(CheckPart), "", "Each table also has the check `schema`"]
-    lines[-1] += ": exact columns and types, ranges, no empty values unless nullable, unique key."
-    lines += ["", "## Engines", ""]
-    lines += [
-        "Found in `spine_assets/pipelines/steps/engines/`, and where a package offers one by an "
-        f"entry point of the group `{GROUP}`.",
-        "",
-    ]
+    found = [_HEAD, "## A pipeline", _fields(Declaration), "## Names in texts", *_names()]
+    found += ["## A step", _fields(Step, leave_out=PARTS)]
+    found += ["`source`, `destination` and `config` are those of its engine."]
+    found += ["### `retry`", _fields(Retry), "### `when`", _fields(When)]
+    found += ["## A table", inspect.getdoc(TableDestination) or "", _fields(TableDestination)]
+    found += ["### A column", _fields(ColumnPart), "### A check", _fields(CheckPart), _SCHEMA_CHECK]
+    found += ["## Engines", _ENGINES]
     for ps_type, engine in engines().items():
         if type(engine).__module__.startswith("spine_assets."):
-            lines += [f"### `{ps_type}`", "", *_engine(engine)]
-    return "\n".join(lines).rstrip()
+            found += [f"### `{ps_type}`", *_engine(engine)]
+    return "\n\n".join(found)
 
 
 def example_of(engine: Engine[Any, Any, Any]) -> str | None:
     """The step in YAML that an engine's docstring shows."""
-    text = inspect.getdoc(engine) or ""
-    begin, end = text.find("```yaml\n"), text.rfind("```")
-    return text[begin + len("```yaml\n") : end] if 0 <= begin < end else None
+    doc = inspect.getdoc(engine) or ""
+    begin, end = doc.find("```yaml\n"), doc.rfind("```")
+    return doc[begin + len("```yaml\n") : end] if 0 <= begin < end else None
 
 
 def _names() -> Iterator[str]:
-    yield "| name | value |"
-    yield "|---|---|"
-    for name in (*ALWAYS_KNOWN, "tenant_id", "week_ending", *AFTER_FAILURE):
-        yield f"| `{{{name}}}` | {_ORIGINS[name]} |"
-    yield "| `{name}` | a name of `variables`, as the tenant sets it |"
-    yield ""
+    names = (*ALWAYS_KNOWN, "tenant_id", "week_ending", *AFTER_FAILURE)
+    rows = [f"| `{{{name}}}` | {_ORIGINS[name]} |" for name in names]
+    head = ("| name | value |", "|---|---|")
+    yield "\n".join([*head, *rows, "| `{name}` | a name of `variables`, as the tenant sets it |"])
     yield (
         "Days are written YYYY-MM-DD, lists with commas between. `{{` and `}}` are braces. In SQL "
         "a name is bound as a parameter with its type: write it without quotes."
     )
-    yield ""
 
 
 def _engine(engine: Engine[Any, Any, Any]) -> Iterator[str]:
     yield (inspect.getdoc(engine) or "").split("```yaml", maxsplit=1)[0].strip()
-    yield ""
     yield "Its steps are ops." if isinstance(engine, ActionEngine) else "Its steps make a table."
-    yield ""
     for part in PARTS:
         shape = getattr(engine, part)
         if shape is TableDestination:
             yield f"`{part}`: [a table](#a-table)."
-            yield ""
         elif shape.model_fields:
-            yield f"`{part}`:"
-            yield ""
-            yield from _fields(shape)
-            yield ""
-    example = example_of(engine)
-    if example:
-        yield "```yaml"
-        yield example.rstrip()
-        yield "```"
-        yield ""
+            yield from (f"`{part}`:", _fields(shape))
+    if example := example_of(engine):
+        yield f"```yaml\n{example.rstrip()}\n```"
 
 
-def _fields(model: type[BaseModel], leave_out: tuple[str, ...] = ()) -> Iterator[str]:
+def _fields(model: type[BaseModel], leave_out: tuple[str, ...] = ()) -> str:
+    """The table of a model's keys."""
     schema = model.model_json_schema()
-    yield "| key | type | default | meaning |"
-    yield "|---|---|---|---|"
+    rows = ["| key | type | default | meaning |", "|---|---|---|---|"]
     for name, info in model.model_fields.items():
         if name in leave_out:
             continue
@@ -114,7 +100,8 @@ def _fields(model: type[BaseModel], leave_out: tuple[str, ...] = ()) -> Iterator
             call_default_factory=True, validated_data={}))  # fmt: skip
         meaning = " ".join((info.description or "").split()).replace("|", "\\|")
         kind = _type(schema["properties"][name], schema.get("$defs", {}))
-        yield f"| `{name}` | {kind} | {default} | {meaning} |"
+        rows.append(f"| `{name}` | {kind} | {default} | {meaning} |")
+    return "\n".join(rows)
 
 
 def _plain(value: Any) -> str:

@@ -127,9 +127,7 @@ def destination_problems(part: TableDestination, known: Collection[str]) -> list
     found = []
     names = [column.name for column in part.columns]
     if _RESERVED.match(part.table) or part.table == ROWS:
-        found.append(
-            f"table {part.table}: names that begin with otc_, finra_ or x_meta_ are reserved"
-        )
+        found.append(f"table {part.table}: otc_, finra_ and x_meta_ are reserved beginnings")
     found += [f"two columns are named {name}" for name in _twice(names)]
     found += [
         f"key names {name}, which is not one of the columns: {', '.join(names)}"

@@ -14,7 +14,11 @@ from spine_assets.pipelines import (
     StepResult,
     Work,
 )
-from spine_assets.pipelines.steps.export_files import passing, put_beside_others, temporary_beside
+from spine_assets.pipelines.steps.export_files import (
+    put_beside_others,
+    temporary_beside,
+    transient_if_io,
+)
 from spine_assets.pipelines.steps.http_request import (
     Downloaded,
     Request,
@@ -74,6 +78,10 @@ class HttpFetchConfig(StepPart):
     )
 
 
+_Work = Work[HttpFetchSource, HttpFetchDestination, HttpFetchConfig]
+_Parts = Parts[HttpFetchSource, HttpFetchDestination, HttpFetchConfig]
+
+
 class HttpFetch(ActionEngine[HttpFetchSource, HttpFetchDestination, HttpFetchConfig]):
     """Fetches a file by HTTP into the landing folder, where it appears when it is complete.
 
@@ -101,11 +109,7 @@ class HttpFetch(ActionEngine[HttpFetchSource, HttpFetchDestination, HttpFetchCon
     destination = HttpFetchDestination
     config = HttpFetchConfig
 
-    def problems(
-        self,
-        parts: Parts[HttpFetchSource, HttpFetchDestination, HttpFetchConfig],
-        known: Collection[str],
-    ) -> list[str]:
+    def problems(self, parts: _Parts, known: Collection[str]) -> list[str]:
         """Addresses that are not HTTP, headers that cannot be sent, names outside the folder."""
         from spine_assets.pipelines.steps.http_download import url_problem  # httpx: 0.2 s to import
 
@@ -119,7 +123,7 @@ class HttpFetch(ActionEngine[HttpFetchSource, HttpFetchDestination, HttpFetchCon
             found.append("destination.name: begins with ~ or _, as unfinished files do")
         return found
 
-    def act(self, work: Work[HttpFetchSource, HttpFetchDestination, HttpFetchConfig]) -> StepResult:
+    def act(self, work: _Work) -> StepResult:
         """Fetch the file.
 
         Raises:
@@ -140,7 +144,7 @@ class HttpFetch(ActionEngine[HttpFetchSource, HttpFetchDestination, HttpFetchCon
         target = path_below(workspace.landing, to.folder, to.name)
         request = _request(work)
         with temporary_beside(target) as staged:
-            with passing():
+            with transient_if_io():
                 file = http_download.download(request, staged)
             path_below(workspace.landing, to.folder, to.name)  # the folder may have been made since
             path, written = put_beside_others(staged, target, file.sha256, workspace.shared)
@@ -158,7 +162,7 @@ class HttpFetch(ActionEngine[HttpFetchSource, HttpFetchDestination, HttpFetchCon
         )
 
 
-def _request(work: Work[HttpFetchSource, HttpFetchDestination, HttpFetchConfig]) -> Request:
+def _request(work: _Work) -> Request:
     """The request, with its secrets."""
     source, config = work.source, work.config
     return Request(

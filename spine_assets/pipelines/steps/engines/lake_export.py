@@ -23,12 +23,17 @@ from spine_assets.pipelines.steps.export_files import put_files
 from spine_assets.pipelines.steps.export_rows import (
     Format,
     content_of,
-    none_found,
+    no_rows_message,
     query_frame,
     table_frame,
 )
 from spine_assets.pipelines.steps.queries import query_problems
-from spine_assets.pipelines.steps.safe_names import name_problem, path_below, template_problems
+from spine_assets.pipelines.steps.safe_names import (
+    name_problem,
+    path_below,
+    require_valid,
+    template_problems,
+)
 from spine_assets.pipelines.yaml.sql_inspection import tables_read
 
 
@@ -46,7 +51,7 @@ class ExportSource(StepPart):
     query: Sql = Field(
         default="",
         description="One SELECT instead of a table; {names} in it are bound as parameters. "
-        "Give it an ORDER BY: the order of rows is kept, and counts as content.",
+        "Give it an ORDER BY: the order of rows is kept and is part of the content.",
     )
 
 
@@ -76,21 +81,22 @@ class ExportConfig(StepPart):
     )
     overwrite: bool = Field(
         default=True,
-        description="Replace a file that has another content; false: that is an error, and it "
-        "stays.",
+        description="Replace a file that has other content; false: that is an error, and the "
+        "file is unchanged.",
     )
     allow_empty: bool = Field(
-        default=False, description="Also export no rows; false: that is an error."
+        default=False, description="Write files even without rows; false: that is an error."
     )
 
 
 _Work = Work[ExportSource, ExportDestination, ExportConfig]
+_Parts = Parts[ExportSource, ExportDestination, ExportConfig]
 
 
 class LakeExport(ActionEngine[ExportSource, ExportDestination, ExportConfig]):
-    """Exports a table, the run's week of it, or a query as Parquet or CSV files, each whole.
+    """Exports a table, the run's week of it, or a query as complete Parquet or CSV files.
 
-    A file that has the content already is left alone. Rows are held in memory.
+    A file that already has the content is not written again. Rows are held in memory.
 
     ```yaml
     step_id: export_shares
@@ -112,15 +118,13 @@ class LakeExport(ActionEngine[ExportSource, ExportDestination, ExportConfig]):
     destination = ExportDestination
     config = ExportConfig
 
-    def problems(
-        self, parts: Parts[ExportSource, ExportDestination, ExportConfig], known: Collection[str]
-    ) -> list[str]:
-        """Both or none of table and query, of folder and URL; names that lead elsewhere."""
+    def problems(self, parts: _Parts, known: Collection[str]) -> list[str]:
+        """Both or neither of table and query, of folder and URL; names outside the folder."""
         found = template_problems("destination.name", parts.destination.name)
         if bool(parts.source.table) == bool(parts.source.query.strip()):
             found.append("source: give either table or query")
         if parts.source.columns and not parts.source.table:
-            found.append("source.columns: belong to a table; a query names its own")
+            found.append("source.columns: give them with a table only; a query names its own")
         if parts.source.query.strip():
             found += query_problems(parts.source.query, known)
         if bool(parts.destination.folder) == bool(parts.destination.url):
@@ -141,8 +145,9 @@ class LakeExport(ActionEngine[ExportSource, ExportDestination, ExportConfig]):
         """Export the rows.
 
         Raises:
-            EngineExecutionError: no rows, a wrong query or name, a file that must stay, a refusal.
-            TransientError: the lake, the disk or the store fails now.
+            EngineExecutionError: no rows, a wrong query or name, a file that must not be
+                overwritten, or a bucket that refuses it.
+            TransientError: the lake, the disk or the bucket fails now.
         """
         source, context = work.source, work.context
         targets = _urls(work) if work.destination.url else _paths(work)
@@ -151,11 +156,19 @@ class LakeExport(ActionEngine[ExportSource, ExportDestination, ExportConfig]):
         else:
             frame = table_frame(context, source.table, source.columns)
         if frame.is_empty() and not work.config.allow_empty:
-            raise EngineExecutionError(none_found(context, source.table))
-        placed = _placed(
-            work, {to: (kind, content_of(frame, kind)) for kind, to in targets.items()}
-        )
-        files = [_told(*item) for item in placed]
+            raise EngineExecutionError(no_rows_message(context, source.table))
+        contents = {to: content_of(frame, kind) for kind, to in targets.items()}
+        written = _write(work, contents, {to: kind for kind, to in targets.items()})
+        files = [
+            {
+                "path" if isinstance(to, Path) else "url": str(to),
+                "format": str(kind),
+                "bytes": len(contents[to]),
+                "sha256": hashlib.sha256(contents[to]).hexdigest(),
+                "unchanged": not written[to],
+            }
+            for kind, to in targets.items()
+        ]
         return StepResult(
             rows_processed=frame.height,
             result={
@@ -163,13 +176,13 @@ class LakeExport(ActionEngine[ExportSource, ExportDestination, ExportConfig]):
                 "unchanged": all(file["unchanged"] for file in files),
                 "files": files,
             },
-            files=tuple(item[0] for item in placed),
-            log_lines=tuple(_said(file, frame.height) for file in files),
+            files=tuple(targets.values()),
+            log_lines=tuple(_log_line(file, frame.height) for file in files),
         )
 
 
 def _paths(work: _Work) -> dict[Format, str | Path]:
-    """Where each kind of file goes; no value led elsewhere."""
+    """The path of each format's file, below the exports of the workspace."""
     to, exports = work.destination, work.context.workspace.exports
     return {
         kind: path_below(exports, to.folder, f"{to.name}.{kind}") for kind in work.config.formats
@@ -177,53 +190,32 @@ def _paths(work: _Work) -> dict[Format, str | Path]:
 
 
 def _urls(work: _Work) -> dict[Format, str | Path]:
-    """The URL of each object; no value led elsewhere."""
+    """The URL of each format's object, checked again with the values of its names."""
     to = work.destination
     require_url(to.url, work.context.tenant_id)
-    if problem := name_problem(to.name):
-        raise EngineExecutionError(
-            f"destination.name: {problem}; look at the values of its {{names}}"
-        )
+    require_valid("name", name_problem(to.name))
     return {kind: f"{to.url.rstrip('/')}/{to.name}.{kind}" for kind in work.config.formats}
 
 
-def _placed(
-    work: _Work, contents: dict[str | Path, tuple[Format, bytes]]
-) -> list[tuple[str | Path, Format, bytes, bool]]:
-    """Write the files; the last tells whether each was written now."""
+def _write(
+    work: _Work, contents: dict[str | Path, bytes], kinds: dict[str | Path, Format]
+) -> dict[str | Path, bool]:
+    """Write the files or objects; for each, whether it was written or already had this content."""
     overwrite = work.config.overwrite
-    files = {to: content for to, (_, content) in contents.items() if isinstance(to, Path)}
-    put = put_files(files, work.context.workspace.own, overwrite=overwrite) if files else {}
-    return [
-        (
-            to,
-            kind,
-            content,
-            put[to]
-            if isinstance(to, Path)
-            else put_object(to, content, kind.content_type, overwrite=overwrite),
-        )
-        for to, (kind, content) in contents.items()
-    ]
-
-
-def _told(place: str | Path, kind: Format, content: bytes, written: bool) -> dict[str, Any]:
-    """A file for the step's log."""
+    files = {to: content for to, content in contents.items() if isinstance(to, Path)}
+    if files:
+        return {**put_files(files, work.context.workspace.own, overwrite=overwrite)}
     return {
-        "path" if isinstance(place, Path) else "url": str(place),
-        "format": str(kind),
-        "bytes": len(content),
-        "sha256": hashlib.sha256(content).hexdigest(),
-        "unchanged": not written,
+        to: put_object(str(to), content, kinds[to].content_type, overwrite=overwrite)
+        for to, content in contents.items()
     }
 
 
-def _said(file: dict[str, Any], rows: int) -> str:
-    """A file for the run's log."""
-    place = file.get("path") or file["url"]
+def _log_line(file: dict[str, Any], rows: int) -> str:
+    target = file.get("path") or file["url"]
     if file["unchanged"]:
-        return f"{place} holds these {rows:,} rows already"
-    return f"wrote {rows:,} rows ({file['bytes']:,} bytes) to {place}"
+        return f"{target} already has these {rows:,} rows"
+    return f"wrote {rows:,} rows ({file['bytes']:,} bytes) to {target}"
 
 
 ENGINE = LakeExport()

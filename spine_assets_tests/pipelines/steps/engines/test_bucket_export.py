@@ -70,7 +70,7 @@ def test_the_same_content_is_not_put_again(bucket: str, root: Path) -> None:
 
 def test_another_content_replaces_the_object_unless_it_must_stay(bucket: str, root: Path) -> None:
     act(ENGINE, step(bucket), context_of(root))
-    with pytest.raises(EngineExecutionError, match="there with another content"):
+    with pytest.raises(EngineExecutionError, match="exists with other content"):
         act(ENGINE, step(bucket, "SELECT 2 AS n", overwrite=False), context_of(root))
     assert list(held(bucket).values()) == [b"n\r\n1\r\n"]
     act(ENGINE, step(bucket, "SELECT 2 AS n"), context_of(root))

@@ -111,7 +111,7 @@ def test_the_same_content_is_not_written_again(root: Path) -> None:
 
 def test_another_content_replaces_the_file_unless_it_must_stay(root: Path) -> None:
     act(ENGINE, asked("SELECT 1 AS n"), context_of(root))
-    with pytest.raises(EngineExecutionError, match=r"answer\.csv: there with another content"):
+    with pytest.raises(EngineExecutionError, match=r"answer\.csv: exists with other content"):
         act(ENGINE, asked("SELECT 2 AS n", overwrite=False), context_of(root))
     assert exported(root) == "n\r\n1\r\n"
     act(ENGINE, asked("SELECT 2 AS n"), context_of(root))
@@ -148,7 +148,7 @@ def test_no_rows_are_an_error_that_says_what_to_do(root: Path, week: date) -> No
 
 
 def test_a_query_without_rows_is_an_error_too(root: Path) -> None:
-    with pytest.raises(EngineExecutionError, match="query of source gave no rows"):
+    with pytest.raises(EngineExecutionError, match="query of source returned no rows"):
         act(ENGINE, asked("SELECT 1 AS n WHERE false"), context_of(root))
 
 
@@ -212,7 +212,7 @@ def test_no_link_leads_out_of_the_folder(root: Path) -> None:
     (root / "exports/_shared/asked").unlink()
     (root / "exports/_shared/asked").mkdir()
     (root / "exports/_shared/asked/answer.csv").symlink_to(root / "exports/other/answer.csv")
-    with pytest.raises(EngineExecutionError, match="no ordinary file"):
+    with pytest.raises(EngineExecutionError, match="not an ordinary file"):
         act(ENGINE, asked("SELECT 1 AS n"), context_of(root))
     assert names_in(root / "exports/other") == []
 
