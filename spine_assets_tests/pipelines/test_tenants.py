@@ -86,7 +86,7 @@ def test_a_step_says_which_table_its_tenant_cannot_read(loaded: House) -> None:
         name="mine",
         tenants=TENANTS,
     )
-    with pytest.raises(EngineExecutionError, match="reads secrets, which is no table or view"):
+    with pytest.raises(EngineExecutionError, match="reads secrets, which is not a table or view"):
         built(flow, loaded, tenant=ACME)
 
 

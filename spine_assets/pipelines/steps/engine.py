@@ -14,7 +14,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, TypeVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 from spine_assets.pipelines.yaml.templates import Value, bound
 
@@ -44,8 +44,10 @@ PARTS = ("source", "destination", "config")
 """The parts of a step, whose schemas its engine declares."""
 
 
-class StepPart(BaseModel, extra="forbid", frozen=True):
+class StepPart(BaseModel):
     """Base of the schemas of `source`, `destination` and `config`; unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Nothing(StepPart):

@@ -1,7 +1,7 @@
-"""Finds engines: those of the folder `engines/`, and those that other packages offer.
+"""Finds engines: those of the folder `engines/`, and those of other packages.
 
-A module of the folder ends with `ENGINE = ...`. A package offers its own by the entry point group
-`spine_assets.engines`, whose values lead to an instance of `Engine`.
+A module of the folder ends with `ENGINE = ...`. Another package declares entry points of the group
+`spine_assets.engines`, whose values are instances of `Engine`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ GROUP = "spine_assets.engines"
 
 
 class EngineNotUsable(TypeError):
-    """What a folder or an entry point offers is no engine; says where it comes from."""
+    """A module or an entry point has no usable engine; the message says which one."""
 
 
 @cache
@@ -27,7 +27,7 @@ def engines() -> dict[str, Engine[Any, Any, Any]]:
     """All engines by `ps_type`, in that order.
 
     Raises:
-        EngineNotUsable: something offered is no engine, or two have one `ps_type`.
+        EngineNotUsable: something is not an engine, or two have the same `ps_type`.
     """
     offered = [
         (f"{folder.__name__}.{module.name}", _of_module(f"{folder.__name__}.{module.name}"))
@@ -39,12 +39,12 @@ def engines() -> dict[str, Engine[Any, Any, Any]]:
         except (ImportError, AttributeError) as error:
             raise EngineNotUsable(
                 f"the entry point {point.name} = {point.value} of group {GROUP} cannot be "
-                f"loaded: {error}; mend or uninstall the package that offers it"
+                f"loaded: {error}; repair or uninstall its package"
             ) from error
     found: dict[str, tuple[str, Engine[Any, Any, Any]]] = {}
     for origin, engine in offered:
         if not isinstance(engine, (ActionEngine, TableEngine)):
-            raise EngineNotUsable(f"{origin} is no ActionEngine and no TableEngine: {engine!r}")
+            raise EngineNotUsable(f"{origin} is not an ActionEngine or TableEngine: {engine!r}")
         if engine.ps_type in found:
             first = found[engine.ps_type][0]
             raise EngineNotUsable(f"{first} and {origin} both have the ps_type {engine.ps_type}")

@@ -1,4 +1,4 @@
-"""Secrets of steps: YAML names an environment variable, and its value is read when it is used.
+"""Secrets of steps: YAML names an environment variable, whose value is read when it is used.
 
 A value never becomes part of a message, a result or a log.
 """
@@ -17,10 +17,9 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def variable_problems(field: str, name: str) -> list[str]:
-    """What is wrong with the name of a variable; a secret itself is often no such name."""
-    if _NAME.fullmatch(name):
-        return []
-    return [f"{field}: give the name of an environment variable, not its value"]
+    """Whether a text cannot be the name of a variable; that often finds a secret itself."""
+    problem = f"{field}: give the name of an environment variable, not its value"
+    return [] if _NAME.fullmatch(name) else [problem]
 
 
 def is_set(name: str) -> bool:
@@ -32,7 +31,7 @@ def secret_of(field: str, name: str) -> SecretStr:
     """The value of a variable of the environment, or else of `.env` in the working folder.
 
     Raises:
-        EngineExecutionError: it is not set, or empty.
+        EngineExecutionError: the variable is not set, or empty.
     """
     if problems := variable_problems(field, name):
         raise EngineExecutionError(problems[0])

@@ -19,7 +19,7 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, core_schema
 
-from spine_assets.pipelines.steps.engine import PARTS, Engine, TableEngine
+from spine_assets.pipelines.steps.engine import PARTS, Engine, StepPart, TableEngine
 from spine_assets.pipelines.steps.registry import engines
 from spine_assets.pipelines.steps.workspace import TENANT_ID
 from spine_assets.pipelines.yaml.templates import Value
@@ -33,10 +33,6 @@ Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,59}$")]
 """A name in YAML that is also valid in Dagster, SQL and the lake."""
 
 ErrorName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][\w.]*$")]
-
-
-class _Model(BaseModel, extra="forbid", frozen=True):
-    """A mapping of the YAML; unknown keys are refused."""
 
 
 class Partitions(StrEnum):
@@ -54,7 +50,7 @@ class Trigger(StrEnum):
     ALWAYS = "always"
 
 
-class Retry(_Model):
+class Retry(StepPart):
     """When a failed step is retried."""
 
     max_attempts: int = Field(
@@ -86,7 +82,7 @@ class CheckOutcome(StrEnum):
     FAILED = "failed"
 
 
-class When(_Model):
+class When(StepPart):
     """A condition; if it is false, the step is skipped. Give `rows` or `check`."""
 
     step_id: Name | None = Field(
@@ -107,7 +103,7 @@ class When(_Model):
     )
 
 
-class Step(_Model):
+class Step(StepPart):
     """One step; its `ps_type` determines the schema of `source`, `destination` and `config`."""
 
     step_id: Name = Field(description="Its name within the pipeline, and in Dagster.")
@@ -222,7 +218,7 @@ TenantId = Annotated[str, StringConstraints(pattern=f"^{TENANT_ID.pattern}$")]
 VariableName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 
 
-class Declaration(_Model):
+class Declaration(StepPart):
     """A pipeline: steps that make tables, fetch, export and notify, per week or without weeks."""
 
     pipeline_id: str = Field(

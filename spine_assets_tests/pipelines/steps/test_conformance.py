@@ -47,7 +47,7 @@ def one_value(sql: str, type_: str) -> str:
     ],
 )
 def test_no_cast_loses_a_part_of_a_value(loaded: House, sql: str, type_: str, lost: str) -> None:
-    with pytest.raises(EngineExecutionError, match=f"1 values of figure are no .*{lost}; round"):
+    with pytest.raises(EngineExecutionError, match=f"1 values of figure are not .*{lost}; round"):
         built(one_value(sql, type_), loaded)
 
 
@@ -69,12 +69,12 @@ def test_whole_values_and_rounded_decimals_are_taken(
 
 def test_weeks_and_rows_without_weeks_of_one_table_are_never_mixed(loaded: House) -> None:
     built(table_flow(QUERY), loaded)
-    with pytest.raises(EngineExecutionError, match="was made with weeks before, and is without"):
+    with pytest.raises(EngineExecutionError, match="was built with weeks before and is without"):
         built(table_flow(WHOLE, partitions="none"), loaded, week=None)
     assert viewed(loaded) == [Decimal(5), Decimal("100.5")]
     whole = table_flow(WHOLE, name="whole", partitions="none")
     built(whole, loaded, week=None)
-    with pytest.raises(EngineExecutionError, match="was made with no weeks before"):
+    with pytest.raises(EngineExecutionError, match="was built with no weeks before"):
         built(table_flow(QUERY, name="whole"), loaded)
     assert viewed(loaded, "whole") == [Decimal(5), Decimal("100.5")]
 
@@ -111,7 +111,7 @@ def test_the_week_alone_may_be_the_key(loaded: House) -> None:
 
 def test_a_week_that_is_no_date_is_told_so(loaded: House) -> None:
     flow = table_flow("SELECT '2025-11-21' AS week_ending, 'A' AS symbol, 1 AS total_volume")
-    with pytest.raises(EngineExecutionError, match="week_ending of the step's answer is String"):
+    with pytest.raises(EngineExecutionError, match="week_ending in the step's rows is String"):
         built(flow, loaded)
 
 

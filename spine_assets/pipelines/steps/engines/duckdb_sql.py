@@ -14,12 +14,12 @@ from spine_assets.pipelines.yaml.table_model import TableDestination, destinatio
 
 
 class QuerySource(StepPart):
-    """What is asked."""
+    """The query."""
 
     query: Sql = Field(
         description="One SELECT over tables and views. `{names}` are bound as parameters: write "
-        "them without quotes; a list is asked by `symbol IN {symbols}`. In a weekly pipeline ask "
-        "for `week_ending = {week_ending}`."
+        "them without quotes, and a list as in `symbol IN {symbols}`. In a weekly pipeline, add "
+        "`WHERE week_ending = {week_ending}`."
     )
 
 
@@ -51,7 +51,7 @@ class DuckDbSql(TableEngine[QuerySource, TableDestination, Nothing]):
     def problems(
         self, parts: Parts[QuerySource, TableDestination, Nothing], known: Collection[str]
     ) -> list[str]:
-        """SQL that is none, or changes something; columns, key and checks that do not fit."""
+        """SQL that is not one SELECT; columns, key and checks that do not fit."""
         return query_problems(parts.source.query, known) + destination_problems(
             parts.destination, known
         )

@@ -14,7 +14,7 @@ class Greeting(StepPart):
 
 
 class Hello(ActionEngine[Nothing, Nothing, Greeting]):
-    """Says hello, to show that everything is in its place.
+    """Says hello, to show that pipelines work.
 
     ```yaml
     step_id: greet
@@ -29,8 +29,8 @@ class Hello(ActionEngine[Nothing, Nothing, Greeting]):
 
     def act(self, work: Work[Nothing, Nothing, Greeting]) -> StepResult:
         """Greet once."""
-        said = f"Hello, {work.config.name}!"
-        return StepResult(result={"greeting": said}, log_lines=(said,))
+        greeting = f"Hello, {work.config.name}!"
+        return StepResult(result={"greeting": greeting}, log_lines=(greeting,))
 
 
 ENGINE = Hello()

@@ -16,11 +16,11 @@ from spine_assets.pipelines.steps.queries import open_database
 from spine_assets.pipelines.yaml.table_model import TableDestination, destination_problems
 
 _DAYS_A_WEEK = 7
-_MOST_WEEKS_BACK = 104  # two years; more is a table of its own
+_MOST_WEEKS_BACK = 104  # two years; more should be a table of its own
 
 
 class FunctionSource(StepPart):
-    """What the function is given."""
+    """The tables that the function gets."""
 
     tables: list[Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]] = Field(
         min_length=1, description="FunctionSource and views; the function gets a LazyFrame of each."
@@ -29,12 +29,12 @@ class FunctionSource(StepPart):
         default=0,
         ge=0,
         le=_MOST_WEEKS_BACK,
-        description="Weeks before the run's own that it gets too; 0 is the run's week alone.",
+        description="Weeks before the run's own that it gets too; 0: only the run's week.",
     )
 
 
 class FunctionConfig(StepPart):
-    """What is called."""
+    """The function."""
 
     function: Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")] = Field(
         description="`module:function`. It takes a dictionary of LazyFrames by table and the "
@@ -52,7 +52,7 @@ class PolarsPython(TableEngine[FunctionSource, TableDestination, FunctionConfig]
     config: {function: "spine_assets.defs.pipelines.symbol_swings.functions:swings"}
     destination:
       table: swings
-      description: The week's volume of a symbol against its greatest of five weeks.
+      description: The week's volume of a symbol against its largest of five weeks.
       grain: a symbol a week
       key: [symbol]
       columns:
@@ -61,7 +61,7 @@ class PolarsPython(TableEngine[FunctionSource, TableDestination, FunctionConfig]
           type: DOUBLE
           unit: percent
           nullable: true
-          description: Null where the greatest is 0.
+          description: Null where the largest is 0.
     ```
     """
 
@@ -73,7 +73,7 @@ class PolarsPython(TableEngine[FunctionSource, TableDestination, FunctionConfig]
     def problems(
         self, parts: Parts[FunctionSource, TableDestination, FunctionConfig], known: Collection[str]
     ) -> list[str]:
-        """Columns, key and checks that do not fit; a function that cannot be found."""
+        """Columns, key and checks that do not fit; a function that cannot be imported."""
         found = destination_problems(parts.destination, known)
         try:
             _function(parts.config.function)
@@ -86,7 +86,7 @@ class PolarsPython(TableEngine[FunctionSource, TableDestination, FunctionConfig]
         return {*source.tables}
 
     def frame(self, work: Work[FunctionSource, TableDestination, FunctionConfig]) -> pl.DataFrame:
-        """What the function returns."""
+        """The frame that the function returns."""
         frames = _frames(work)
         found = _function(work.config.function)(frames, work.context)
         if isinstance(found, pl.LazyFrame):
@@ -102,7 +102,7 @@ class PolarsPython(TableEngine[FunctionSource, TableDestination, FunctionConfig]
 def _frames(
     work: Work[FunctionSource, TableDestination, FunctionConfig],
 ) -> dict[str, pl.LazyFrame]:
-    """The rows of each table: of the run's week and those before it, or all."""
+    """The rows of each table, of the run's week and the weeks before it, or all."""
     week, found = work.context.week_ending, {}
     with open_database(work.context) as database:
         for table in work.source.tables:
