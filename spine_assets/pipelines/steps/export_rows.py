@@ -7,7 +7,7 @@ files go belongs to `export_files` and `bucket_upload`.
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from enum import StrEnum
 
 import polars as pl
@@ -46,8 +46,17 @@ def table_frame(context: StepContext, table: str, columns: Sequence[str]) -> pl.
         TransientError: the lake cannot be read now.
     """
     with queries.open_database(context) as database:
-        found = _columns_of(table, database.readable())
-        _require_columns(table, found, columns)
+        readable = database.readable()
+        if table not in readable:
+            raise EngineExecutionError(
+                f"source.table: there is no {table!r} that this pipeline may read; "
+                f"{nearest(table, sorted(readable))}"
+            )
+        found = readable[table]
+        if unknown := [name for name in columns if name not in found]:
+            raise EngineExecutionError(
+                f"source.columns: {table} has no {', '.join(unknown)}; it has {', '.join(found)}"
+            )
         chosen = ", ".join(identifier(name) for name in columns or found)
         weekly = context.week_ending is not None and "week_ending" in found
         condition = "WHERE week_ending = $week_ending" if weekly else ""
@@ -105,19 +114,3 @@ def _remedy(context: StepContext, table: str) -> str:
     build = f"`spine backfill {context.week_ending}` builds it"
     shown = "" if table in ours else ", `spine status` shows whether the week is complete"
     return build + shown
-
-
-def _columns_of(table: str, readable: Mapping[str, list[str]]) -> list[str]:
-    if table not in readable:
-        raise EngineExecutionError(
-            f"source.table: there is no {table!r} that this pipeline may read; "
-            f"{nearest(table, sorted(readable))}"
-        )
-    return readable[table]
-
-
-def _require_columns(table: str, found: list[str], columns: Sequence[str]) -> None:
-    if unknown := [name for name in columns if name not in found]:
-        raise EngineExecutionError(
-            f"source.columns: {table} has no {', '.join(unknown)}; it has {', '.join(found)}"
-        )

@@ -127,8 +127,9 @@ def _read(path: Path, node: yaml.MappingNode, found: LoadResult, *, is_clear: bo
         report("there are no `attributes`")
     if attributes is None or not is_clear:
         return
+    values = yaml.SafeLoader("").construct_document(attributes)
     try:
-        pipelines = of_all_tenants(checked(Declaration.model_validate(_plain(attributes))))
+        pipelines = of_all_tenants(checked(Declaration.model_validate(values)))
     except ValidationError as error:
         for item in error.errors():
             report(item["msg"].removeprefix("Value error, "), item["loc"], attributes)
@@ -183,11 +184,3 @@ def _below(node: yaml.Node, part: str | int) -> tuple[yaml.Node, yaml.Node] | No
     elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
         return node.value[part], node.value[part]
     return None
-
-
-def _plain(node: yaml.Node) -> Any:
-    loader = yaml.SafeLoader("")
-    try:
-        return loader.construct_document(node)
-    finally:
-        loader.dispose()

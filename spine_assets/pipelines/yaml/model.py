@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
+    ConfigDict,
     Field,
     GetJsonSchemaHandler,
     StringConstraints,
@@ -19,7 +20,7 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, core_schema
 
-from spine_assets.pipelines.steps.engine import PARTS, Engine, StepPart, TableEngine
+from spine_assets.pipelines.steps.engine import PARTS, Engine, TableEngine
 from spine_assets.pipelines.steps.registry import engines
 from spine_assets.pipelines.steps.workspace import TENANT_ID
 from spine_assets.pipelines.yaml.templates import Value
@@ -33,6 +34,10 @@ Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,59}$")]
 """A name in YAML that is also valid in Dagster, SQL and the lake."""
 
 ErrorName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][\w.]*$")]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Partitions(StrEnum):
@@ -50,7 +55,7 @@ class Trigger(StrEnum):
     ALWAYS = "always"
 
 
-class Retry(StepPart):
+class Retry(_Model):
     """When a failed step is retried."""
 
     max_attempts: int = Field(
@@ -82,7 +87,7 @@ class CheckOutcome(StrEnum):
     FAILED = "failed"
 
 
-class When(StepPart):
+class When(_Model):
     """A condition; if it is false, the step is skipped. Give `rows` or `check`."""
 
     step_id: Name | None = Field(
@@ -103,7 +108,7 @@ class When(StepPart):
     )
 
 
-class Step(StepPart):
+class Step(_Model):
     """One step; its `ps_type` determines the schema of `source`, `destination` and `config`."""
 
     step_id: Name = Field(description="Its name within the pipeline, and in Dagster.")
@@ -150,8 +155,11 @@ def _typed(value: Any) -> Step:
     if isinstance(value, Step):
         return value
     ps_type = value.get("ps_type") if isinstance(value, dict) else None
-    step_model = _step_models().get(ps_type) if isinstance(ps_type, str) else None
-    return (step_model or _unknown()).model_validate(value)
+    model = _step_models().get(ps_type) if isinstance(ps_type, str) else None
+    if model is None:  # a model whose error about the `ps_type` lists the known ones
+        known: Any = Literal[tuple(engines())]
+        model = create_model("Step", __base__=Step, ps_type=(known, ...))
+    return model.model_validate(value)
 
 
 class _StepSchema:
@@ -202,13 +210,6 @@ def _model_of(engine: Engine[Any, Any, Any]) -> type[Step]:
     return found
 
 
-def _unknown() -> type[Step]:
-    """A model whose error about the `ps_type` lists the known ones."""
-    known: Any = Literal[tuple(engines())]
-    found: type[Step] = create_model("Step", __base__=Step, ps_type=(known, ...))
-    return found
-
-
 def _is_needed(shape: type[BaseModel]) -> bool:
     """Whether a part has a field without a default."""
     return any(item.is_required() for item in shape.model_fields.values())
@@ -218,7 +219,7 @@ TenantId = Annotated[str, StringConstraints(pattern=f"^{TENANT_ID.pattern}$")]
 VariableName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 
 
-class Declaration(StepPart):
+class Declaration(_Model):
     """A pipeline: steps that make tables, fetch, export and notify, per week or without weeks."""
 
     pipeline_id: str = Field(

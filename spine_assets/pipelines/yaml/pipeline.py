@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
-from typing import Any
 
 from spine_assets.core.tables import Table
 from spine_assets.pipelines.steps.engine import TableEngine
@@ -141,7 +140,9 @@ def table_made(step: Step, *, weekly: bool, values: Mapping[str, Value] | None =
     assert isinstance(engine, TableEngine)  # noqa: S101 - callers check `makes_table`
     destination: TableDestination = step.destination
     parts = [step.model_dump(mode="json", include={"source", "config", "destination"})]
-    code = _digest([*parts, {name: str(value) for name, value in sorted((values or {}).items())}])
+    named = {name: str(value) for name, value in sorted((values or {}).items())}
+    text = json.dumps([*parts, named], sort_keys=True, default=str)
+    code = hashlib.sha256(text.encode()).hexdigest()[:_CODE_DIGITS]
     return table_of(destination, weekly=weekly, deps=engine.reads(step.source), code=code)
 
 
@@ -165,8 +166,3 @@ def resolved(variables: Mapping[str, Value], builtin: Mapping[str, Value]) -> di
             found[name] = render(value, found) if isinstance(value, str) else value
             del waiting[name]
     return found
-
-
-def _digest(value: Any) -> str:
-    text = json.dumps(value, sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:_CODE_DIGITS]

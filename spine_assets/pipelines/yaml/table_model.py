@@ -52,6 +52,12 @@ class ColumnPart(StepPart):
     le: float | None = Field(default=None, description="The largest value.")
     isin: list[str] | None = Field(default=None, description="The permitted values.")
 
+    def column(self) -> Column:
+        """The column of a `Table`."""
+        facts = self.model_dump(exclude={"type", "isin"})
+        isin = None if self.isin is None else tuple(self.isin)
+        return Column(type=Type(self.type.value), isin=isin, **facts)
+
 
 class CheckPart(StepPart):
     """A check of the rows before they are published. Give `rows` or `sql`."""
@@ -114,7 +120,7 @@ def table_of(part: TableDestination, *, weekly: bool, deps: Collection[str], cod
         key=key,
         columns=(
             *week,
-            *(_column(item) for item in part.columns if not weekly or item.name != WEEK),
+            *(item.column() for item in part.columns if not weekly or item.name != WEEK),
         ),
         code_version=code,
         sort=tuple(name for name in key if name != WEEK),
@@ -150,19 +156,6 @@ def destination_problems(part: TableDestination, known: Collection[str]) -> list
                 f"check {check.name}: {problem}" for problem in sql_problems(check.sql, known)
             ]
     return found
-
-
-def _column(part: ColumnPart) -> Column:
-    return Column(
-        part.name,
-        Type(part.type.value),
-        part.description,
-        part.unit,
-        part.nullable,
-        part.ge,
-        part.le,
-        tuple(part.isin) if part.isin is not None else None,
-    )
 
 
 def _twice(names: Collection[str]) -> list[str]:

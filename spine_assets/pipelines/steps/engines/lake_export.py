@@ -158,7 +158,7 @@ class LakeExport(ActionEngine[ExportSource, ExportDestination, ExportConfig]):
         if frame.is_empty() and not work.config.allow_empty:
             raise EngineExecutionError(no_rows_message(context, source.table))
         contents = {to: content_of(frame, kind) for kind, to in targets.items()}
-        written = _write(work, contents, {to: kind for kind, to in targets.items()})
+        written = _write(work, targets, contents)
         files = [
             {
                 "path" if isinstance(to, Path) else "url": str(to),
@@ -198,17 +198,18 @@ def _urls(work: _Work) -> dict[Format, str | Path]:
 
 
 def _write(
-    work: _Work, contents: dict[str | Path, bytes], kinds: dict[str | Path, Format]
+    work: _Work, targets: dict[Format, str | Path], contents: dict[str | Path, bytes]
 ) -> dict[str | Path, bool]:
     """Write the files or objects; for each, whether it was written or already had this content."""
     overwrite = work.config.overwrite
     files = {to: content for to, content in contents.items() if isinstance(to, Path)}
+    found: dict[str | Path, bool] = {}
     if files:
-        return {**put_files(files, work.context.workspace.own, overwrite=overwrite)}
-    return {
-        to: put_object(str(to), content, kinds[to].content_type, overwrite=overwrite)
-        for to, content in contents.items()
-    }
+        found |= put_files(files, work.context.workspace.own, overwrite=overwrite)
+    for kind, to in targets.items():
+        if isinstance(to, str):
+            found[to] = put_object(to, contents[to], kind.content_type, overwrite=overwrite)
+    return found
 
 
 def _log_line(file: dict[str, Any], rows: int) -> str:

@@ -15,7 +15,6 @@ from spine_assets.pipelines import EngineExecutionError, Parts, StepPart, TableE
 from spine_assets.pipelines.steps.queries import open_database
 from spine_assets.pipelines.yaml.table_model import TableDestination, destination_problems
 
-_DAYS_A_WEEK = 7
 _MOST_WEEKS_BACK = 104  # two years; more should be a table of its own
 
 
@@ -109,7 +108,7 @@ def _frames(
             sql: str = f"FROM {identifier(table)}"
             bound: dict[str, date] = {}
             if week is not None:
-                first = week - timedelta(days=_DAYS_A_WEEK * work.source.weeks_back)
+                first = week - timedelta(weeks=work.source.weeks_back)
                 sql = f"{sql} WHERE week_ending BETWEEN $first AND $last"
                 bound = {"first": first, "last": week}
             found[table] = database.frame(sql, bound).lazy()

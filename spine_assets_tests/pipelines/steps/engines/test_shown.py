@@ -15,7 +15,6 @@ from spine_assets.pipelines import ActionEngine
 from spine_assets.pipelines.examples import examples
 from spine_assets.pipelines.steps.engines.hello import ENGINE as HELLO
 from spine_assets_tests.pipelines.steps.engines.steps import (
-    PARTS,
     AnyEngine,
     act,
     context_of,
