@@ -16,13 +16,7 @@ from functools import partial
 from typing import Any
 
 from spine_assets.core.tags import DATE, TENANT
-from spine_assets.pipelines.catalog import (
-    Parameter,
-    ParameterKind,
-    Pipeline,
-    PipelinePlan,
-    RunPlan,
-)
+from spine_assets.pipelines.catalog import Parameter, ParameterKind, Pipeline, PipelinePlan, RunPlan
 from spine_assets.pipelines.yaml.loader import declared
 from spine_assets.pipelines.yaml.pipeline import DeclaredPipeline
 

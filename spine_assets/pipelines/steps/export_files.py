@@ -37,7 +37,11 @@ def put_files(contents: Mapping[Path, bytes], lake: Lake, *, overwrite: bool) ->
         TransientError: the disk is full or fails.
     """
     with transient_if_io(), lake.lock_of("exports"):
-        other = {path: content for path, content in contents.items() if not _holds(path, content)}
+        other = {
+            path: content
+            for path, content in contents.items()
+            if not path.exists() or path.read_bytes() != content
+        }
         if existing := [str(path) for path in other if path.exists() and not overwrite]:
             raise EngineExecutionError(
                 f"{', '.join(existing)}: exists with other content, and config.overwrite is "
@@ -106,12 +110,6 @@ def transient_if_io() -> Iterator[None]:
             f"{error.filename or 'a file'}: {error.strerror or error}; earlier files are "
             "unchanged. Free space or correct the permissions"
         ) from error
-
-
-def _holds(path: Path, content: bytes) -> bool:
-    if not path.exists() or path.stat().st_size != len(content):
-        return False
-    return path.read_bytes() == content
 
 
 def _with_hash(target: Path, sha256: str) -> Path:

@@ -75,7 +75,8 @@ def aligned(names: list[str], rows: list[tuple[Any, ...]]) -> list[str]:
     shown = names[:_MOST_COLUMNS]
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="")
     for number, name in enumerate(shown):
-        is_number = any(_is_number(row[number]) for row in rows)
+        values = [row[number] for row in rows if not isinstance(row[number], bool)]
+        is_number = any(isinstance(value, (int, float, Decimal)) for value in values)
         table.add_column(Text(_cell(name)), justify="right" if is_number else "left", no_wrap=True)
     for row in rows:
         table.add_row(*(Text(_cell(value)) for value in row[: len(shown)]))
@@ -96,10 +97,6 @@ def _cell(value: Any) -> str:
         return f"{found:,}" if isinstance(found, int) else f"{found:,.4f}"
     text = ", ".join(map(str, found)) if isinstance(found, list) else str(found)
     return cut(one_line(text), _MOST_CELL)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float, Decimal)) and not isinstance(value, bool)
 
 
 def _fitting(lines: Iterable[str]) -> tuple[list[str], int]:

@@ -29,10 +29,8 @@ def engines() -> dict[str, Engine[Any, Any, Any]]:
     Raises:
         EngineNotUsable: something is not an engine, or two have the same `ps_type`.
     """
-    offered = [
-        (f"{folder.__name__}.{module.name}", _of_module(f"{folder.__name__}.{module.name}"))
-        for module in pkgutil.iter_modules(folder.__path__)
-    ]
+    modules = [f"{folder.__name__}.{item.name}" for item in pkgutil.iter_modules(folder.__path__)]
+    offered = [(name, getattr(importlib.import_module(name), "ENGINE", None)) for name in modules]
     for point in sorted(entry_points(group=GROUP), key=lambda point: point.value):
         try:
             offered.append((f"entry point {point.name} = {point.value}", point.load()))
@@ -50,7 +48,3 @@ def engines() -> dict[str, Engine[Any, Any, Any]]:
             raise EngineNotUsable(f"{first} and {origin} both have the ps_type {engine.ps_type}")
         found[engine.ps_type] = (origin, engine)
     return {ps_type: engine for ps_type, (_, engine) in sorted(found.items())}
-
-
-def _of_module(name: str) -> Any:
-    return getattr(importlib.import_module(name), "ENGINE", None)

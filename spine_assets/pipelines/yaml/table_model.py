@@ -158,6 +158,5 @@ def destination_problems(part: TableDestination, known: Collection[str]) -> list
     return found
 
 
-def _twice(names: Collection[str]) -> list[str]:
-    seen = list(names)
-    return sorted({name for name in seen if seen.count(name) > 1})
+def _twice(names: list[str]) -> list[str]:
+    return sorted({name for name in names if names.count(name) > 1})

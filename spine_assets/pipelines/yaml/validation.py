@@ -204,7 +204,8 @@ def _of_texts(declaration: Declaration) -> Iterator[Problem]:
     """Texts of the parts, the engine's own rules, and tables that two steps make."""
     tables: dict[str, str] = {}
     for number, step in enumerate(declaration.steps):
-        known, loc = known_names(declaration, step), ("steps", number)
+        known = known_names(declaration, step)
+        loc: Loc = ("steps", number)
         engine: Engine[Any, Any, Any] = engines()[step.ps_type]
         parts = {name: getattr(step, name) for name in PARTS}
         problems = [

@@ -16,7 +16,7 @@ from spine_assets.core.settings import (
     address_fault,
     load_alert_settings,
 )
-from spine_assets.pipelines import EngineExecutionError, StepContext
+from spine_assets.pipelines import EngineExecutionError
 from spine_assets.pipelines.steps.notification import (
     NoticeConfig,
     NoticeParts,
@@ -87,8 +87,10 @@ class EmailNotification(NotificationEngine[EmailConfig]):
 
         def send(notice: Notice) -> tuple[str, dict[str, Any]]:
             sender, subject = settings.alert_from, work.config.subject
-            known_by = _message_id(work.context)
-            message = plain_mail(subject, notice.lines(), sender, recipients, known_by)
+            known_by = f"{work.context.pipeline_logging_id}.{work.context.step_id}"
+            # The same for each attempt, so that a mail that came twice is shown once.
+            message_id = hashlib.sha256(known_by.encode()).hexdigest()[:_ID_DIGITS]
+            message = plain_mail(subject, notice.lines(), sender, recipients, message_id)
             accepted = len(recipients) - hand_over(message, server, sender, recipients)
             return f"{accepted} of {len(recipients)} recipients", {"recipients": accepted}
 
@@ -101,12 +103,6 @@ def _settings(to: str) -> AlertSettings:
     except WrongSetting as error:
         given = " (SPINE_ALERT_TO is config.to here)" if to.strip() else ""
         raise EngineExecutionError(f"{error}{given}") from None
-
-
-def _message_id(context: StepContext) -> str:
-    """The same for each attempt of a step, so that a mail that came twice is shown once."""
-    known_by = f"{context.pipeline_logging_id}.{context.step_id}"
-    return hashlib.sha256(known_by.encode()).hexdigest()[:_ID_DIGITS]
 
 
 ENGINE = EmailNotification()

@@ -124,25 +124,26 @@ class HttpFetch(ActionEngine[HttpFetchSource, HttpFetchDestination, HttpFetchCon
         return found
 
     def act(self, work: _Work) -> StepResult:
-        """Fetch the file.
-
-        Raises:
-            EngineExecutionError: the file is missing, refused, not a data file, or too large.
-            TransientError: the server, the network or the disk fails now.
-        """
+        """Fetch the file; a response that is not a complete data file is an error."""
         from spine_assets.pipelines.steps import http_download  # httpx: 0.2 s to import
 
-        to, workspace = work.destination, work.context.workspace
+        source, to, config = work.source, work.destination, work.config
+        workspace = work.context.workspace
         if to.name.startswith(_UNFINISHED):
             raise EngineExecutionError(
                 f"destination.name: {to.name!r} begins like unfinished files"
             )
-        if problem := http_download.url_problem(work.source.url):
-            raise EngineExecutionError(
-                f"source.url: {problem}; look at the values of its {{names}}"
-            )
+        if problem := http_download.url_problem(source.url):
+            raise EngineExecutionError(f"source.url: {problem}; check the values of its {{names}}")
         target = path_below(workspace.landing, to.folder, to.name)
-        request = _request(work)
+        request = Request(
+            source.url,
+            headers_of(source.headers, source.header_env),
+            config.timeout_seconds,
+            config.max_bytes,
+            tuple(config.content_types),
+            packed=to.name.lower().endswith(".gz"),
+        )
         with temporary_beside(target) as staged:
             with transient_if_io():
                 file = http_download.download(request, staged)
@@ -160,19 +161,6 @@ class HttpFetch(ActionEngine[HttpFetchSource, HttpFetchDestination, HttpFetchCon
             files=(path,),
             log_lines=_log_lines(file, str(path), written=written, beside=path != target),
         )
-
-
-def _request(work: _Work) -> Request:
-    """The request, with its secrets."""
-    source, config = work.source, work.config
-    return Request(
-        source.url,
-        headers_of(source.headers, source.header_env),
-        config.timeout_seconds,
-        config.max_bytes,
-        tuple(config.content_types),
-        packed=work.destination.name.lower().endswith(".gz"),
-    )
 
 
 def _log_lines(file: Downloaded, path: str, *, written: bool, beside: bool) -> tuple[str, ...]:

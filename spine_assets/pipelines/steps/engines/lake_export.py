@@ -142,15 +142,9 @@ class LakeExport(ActionEngine[ExportSource, ExportDestination, ExportConfig]):
         return tables_read(source.query) if source.query.strip() else {source.table}
 
     def act(self, work: _Work) -> StepResult:
-        """Export the rows.
-
-        Raises:
-            EngineExecutionError: no rows, a wrong query or name, a file that must not be
-                overwritten, or a bucket that refuses it.
-            TransientError: the lake, the disk or the bucket fails now.
-        """
+        """Export the rows; without rows, or over a file that must stay, that is an error."""
         source, context = work.source, work.context
-        targets = _urls(work) if work.destination.url else _paths(work)
+        targets = _targets(work)
         if source.query.strip():
             frame = query_frame(context, source.query)
         else:
@@ -181,20 +175,14 @@ class LakeExport(ActionEngine[ExportSource, ExportDestination, ExportConfig]):
         )
 
 
-def _paths(work: _Work) -> dict[Format, str | Path]:
-    """The path of each format's file, below the exports of the workspace."""
-    to, exports = work.destination, work.context.workspace.exports
-    return {
-        kind: path_below(exports, to.folder, f"{to.name}.{kind}") for kind in work.config.formats
-    }
-
-
-def _urls(work: _Work) -> dict[Format, str | Path]:
-    """The URL of each format's object, checked again with the values of its names."""
-    to = work.destination
+def _targets(work: _Work) -> dict[Format, str | Path]:
+    """The path or URL of each format, checked again with the values of its names."""
+    to, formats, exports = work.destination, work.config.formats, work.context.workspace.exports
+    if not to.url:
+        return {kind: path_below(exports, to.folder, f"{to.name}.{kind}") for kind in formats}
     require_url(to.url, work.context.tenant_id)
     require_valid("name", name_problem(to.name))
-    return {kind: f"{to.url.rstrip('/')}/{to.name}.{kind}" for kind in work.config.formats}
+    return {kind: f"{to.url.rstrip('/')}/{to.name}.{kind}" for kind in formats}
 
 
 def _write(
@@ -203,9 +191,8 @@ def _write(
     """Write the files or objects; for each, whether it was written or already had this content."""
     overwrite = work.config.overwrite
     files = {to: content for to, content in contents.items() if isinstance(to, Path)}
-    found: dict[str | Path, bool] = {}
-    if files:
-        found |= put_files(files, work.context.workspace.own, overwrite=overwrite)
+    written = put_files(files, work.context.workspace.own, overwrite=overwrite) if files else {}
+    found: dict[str | Path, bool] = {to: written[to] for to in files}
     for kind, to in targets.items():
         if isinstance(to, str):
             found[to] = put_object(to, contents[to], kind.content_type, overwrite=overwrite)

@@ -13,6 +13,7 @@ import spine_assets.defs.pipelines
 from spine_assets.otc.delivery.archives import MAX_CONTENT_BYTES
 from spine_assets.pipelines import ActionEngine
 from spine_assets.pipelines.examples import examples
+from spine_assets.pipelines.steps.engine import PARTS
 from spine_assets.pipelines.steps.engines.hello import ENGINE as HELLO
 from spine_assets_tests.pipelines.steps.engines.steps import (
     AnyEngine,
