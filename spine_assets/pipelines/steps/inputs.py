@@ -56,10 +56,12 @@ def require_inputs(context: StepContext, reads: Collection[str]) -> None:
         )
     _require_complete(context, reads)
     declared = sorted(names - _TABLES - _ALWAYS_THERE - {*_VIEWS})
-    missing = [name for name in declared if _lacks(context, name)]
+    lakes = {name: _lake_of(context, name) for name in declared}
+    weekly = [name for name, lake in lakes.items() if not lake.is_whole(name)]
+    missing = [name for name in weekly if week not in lakes[name].weeks(name)]
     if missing:
         raise EngineExecutionError(
-            f"week {week} of {', '.join(missing)} is not built; first run the pipeline of it"
+            f"week {week} of {', '.join(missing)} is not built: run its pipeline first"
         )
     for name in declared:
         _require_fresh(context, name)
@@ -145,12 +147,6 @@ def _state(lake: Lake, name: str, week: date) -> Freshness:
     if week not in lake.weeks("otc_raw"):
         return Freshness.MISSING
     return freshness(lake, name, week, captures.known_of(lake, week))
-
-
-def _lacks(context: StepContext, name: str) -> bool:
-    """Whether a table that a pipeline made has no such week."""
-    lake = _lake_of(context, name)
-    return not lake.is_whole(name) and context.week_ending not in lake.weeks(name)
 
 
 def _lake_of(context: StepContext, name: str) -> Lake:
