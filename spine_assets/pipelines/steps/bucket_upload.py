@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Collection
 
 import obstore
 from obstore.exceptions import (
@@ -20,44 +19,11 @@ from obstore.exceptions import (
 )
 from obstore.store import ObjectStore
 
-from spine_assets.core.bucket_url import bucket_name_problem, prefix_problem
 from spine_assets.lake.bucket.stores import opened, said
 from spine_assets.pipelines.steps.engine import EngineExecutionError, TransientError
-from spine_assets.pipelines.steps.safe_names import as_sample, folder_problem, require_valid
 
 _TRIES = 2  # the step has retries of its own
 _REFUSED = re.compile(r"status code: 4(?!08|29)\d\d")  # a retry would fail in the same way
-
-
-def url_problem(url: str) -> str | None:
-    """Why a text is not a bucket with a prefix, or None."""
-    prefix = url.partition("://")[2].partition("/")[2]
-    return bucket_name_problem(url) or prefix_problem(url, "?#%*") or folder_problem(prefix)
-
-
-def url_problems(url: str, known: Collection[str]) -> list[str]:
-    """Problems of a declared URL; with tenants, each must have a folder of its own."""
-    found = []
-    sample = None if url.startswith("{") else as_sample(url)  # a variable may have its beginning
-    if sample is not None and (problem := url_problem(sample)):
-        found.append(f"destination.url: {problem}")
-    if "tenant_id" in known and "{tenant_id}" not in url.split("/")[3:]:
-        found.append(
-            "destination.url: needs {tenant_id} as a folder of its path, as in "
-            "s3://bucket/{tenant_id}/weekly, so that tenants do not overwrite each other's files"
-        )
-    return found
-
-
-def require_url(url: str, tenant_id: str | None) -> None:
-    """Check a rendered URL as it was checked when it was declared.
-
-    Raises:
-        EngineExecutionError: the values of its names make it invalid.
-    """
-    require_valid("url", url_problem(url))
-    if tenant_id is not None and tenant_id not in url.split("/")[3:]:
-        raise EngineExecutionError(f"destination.url: no folder of its path is {tenant_id}")
 
 
 def put_object(url: str, content: bytes, kind: str, *, overwrite: bool) -> bool:

@@ -1,4 +1,4 @@
-"""Names of files and folders that come from templates: they never lead out of their folder.
+"""Names of files, folders and buckets that come from templates: they lead to nowhere else.
 
 What a name may be, as declared and as rendered, belongs here; writing belongs to `export_files` and
 `bucket_upload`.
@@ -6,8 +6,10 @@ What a name may be, as declared and as rendered, belongs here; writing belongs t
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
+from spine_assets.core.bucket_url import bucket_name_problem, prefix_problem
 from spine_assets.core.text import one_line
 from spine_assets.pipelines.steps.engine import EngineExecutionError
 from spine_assets.pipelines.yaml.templates import TemplateError, names_in, render
@@ -87,3 +89,34 @@ def path_below(root: Path, folder: str, name: str) -> Path:
             f"{path} exists and is not an ordinary file; remove it or give another name"
         )
     return path
+
+
+def url_problem(url: str) -> str | None:
+    """Why a text is not a bucket with a prefix, or None."""
+    prefix = url.partition("://")[2].partition("/")[2]
+    return bucket_name_problem(url) or prefix_problem(url, "?#%*") or folder_problem(prefix)
+
+
+def url_problems(url: str, known: Collection[str]) -> list[str]:
+    """Problems of a declared URL; with tenants, each must have a folder of its own."""
+    found = []
+    sample = None if url.startswith("{") else as_sample(url)  # a variable may have its beginning
+    if sample is not None and (problem := url_problem(sample)):
+        found.append(f"destination.url: {problem}")
+    if "tenant_id" in known and "{tenant_id}" not in url.split("/")[3:]:
+        found.append(
+            "destination.url: needs {tenant_id} as a folder of its path, as in "
+            "s3://bucket/{tenant_id}/weekly, so that tenants do not overwrite each other's files"
+        )
+    return found
+
+
+def require_url(url: str, tenant_id: str | None) -> None:
+    """Check a rendered URL as it was checked when it was declared.
+
+    Raises:
+        EngineExecutionError: the values of its names make it invalid.
+    """
+    require_valid("url", url_problem(url))
+    if tenant_id is not None and tenant_id not in url.split("/")[3:]:
+        raise EngineExecutionError(f"destination.url: no folder of its path is {tenant_id}")

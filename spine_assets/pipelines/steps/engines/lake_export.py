@@ -18,7 +18,6 @@ from spine_assets.pipelines import (
     StepResult,
     Work,
 )
-from spine_assets.pipelines.steps.bucket_upload import put_object, require_url, url_problems
 from spine_assets.pipelines.steps.export_files import put_files
 from spine_assets.pipelines.steps.export_rows import (
     Format,
@@ -31,8 +30,10 @@ from spine_assets.pipelines.steps.queries import query_problems
 from spine_assets.pipelines.steps.safe_names import (
     name_problem,
     path_below,
+    require_url,
     require_valid,
     template_problems,
+    url_problems,
 )
 from spine_assets.pipelines.yaml.sql_inspection import tables_read
 
@@ -189,6 +190,8 @@ def _write(
     work: _Work, targets: dict[Format, str | Path], contents: dict[str | Path, bytes]
 ) -> dict[str | Path, bool]:
     """Write the files or objects; for each, whether it was written or already had this content."""
+    from spine_assets.pipelines.steps.bucket_upload import put_object  # loads obstore
+
     overwrite = work.config.overwrite
     files = {to: content for to, content in contents.items() if isinstance(to, Path)}
     written = put_files(files, work.context.workspace.own, overwrite=overwrite) if files else {}

@@ -299,7 +299,7 @@ def test_a_process_that_is_killed_leaves_no_half_file(root: Path) -> None:
     [
         ("source", {}, "either table or query"),
         ("source", {"table": "t", "query": "SELECT 1"}, "either table or query"),
-        ("source", {"query": "SELECT 1", "columns": ["n"]}, "belong to a table"),
+        ("source", {"query": "SELECT 1", "columns": ["n"]}, "with a table only"),
         ("source", {"query": "DROP VIEW otc_raw"}, "one SELECT"),
         ("source", {"query": "SELECT 1; SELECT 2"}, "one SELECT"),
         ("source", {"query": "SELEC 1"}, "syntax error"),
