@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import polars as pl
 
-    from spine_assets.pipelines.steps.engine import StepContext
+    from spine_assets.pipelines import StepContext
 
 
 def swings(frames: Mapping[str, pl.LazyFrame], context: StepContext) -> pl.DataFrame:

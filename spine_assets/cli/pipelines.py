@@ -34,17 +34,17 @@ def pipelines_check(paths: tuple[Path, ...], as_json: bool) -> None:
     found = read(wanted)
     if as_json:
         faults = [
-            {"file": str(item.path), "line": item.line, "key": item.key, "said": item.said}
-            for item in found.faults
+            {"file": str(item.path), "line": item.line, "key": item.key, "said": item.message}
+            for item in found.problems
         ]
         sound = [item.pipeline.pipeline_id for item in found.pipelines]
         print_json({"sound": sound, "faults": faults})
     else:
-        for fault in found.faults:
+        for fault in found.problems:
             click.echo(str(fault))
         names = ", ".join(item.pipeline.pipeline_id for item in found.pipelines)
-        click.echo(f"{len(found.pipelines)} sound: {names or 'none'}", err=bool(found.faults))
-    if found.faults:
+        click.echo(f"{len(found.pipelines)} sound: {names or 'none'}", err=bool(found.problems))
+    if found.problems:
         raise click.exceptions.Exit(1)
 
 

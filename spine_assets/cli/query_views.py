@@ -12,7 +12,7 @@ from spine_assets.cli.errors import open_lake
 from spine_assets.core.settings import load_settings
 from spine_assets.core.text import nearest
 from spine_assets.otc.tables.registry import TABLES
-from spine_assets.pipelines.steps.workspace import Place, tenants_in
+from spine_assets.pipelines.steps.workspace import Workspace, tenants_in
 from spine_assets.pipelines.yaml import loader
 from spine_assets.warehouse.connection import connect
 from spine_assets.warehouse.views import declared_views, needs_analysis
@@ -34,8 +34,8 @@ def warehouse_of(sql: str, tenant: str | None) -> Iterator[duckdb.DuckDBPyConnec
 
 @contextmanager
 def _tenant_warehouse(tenant: str) -> Iterator[duckdb.DuckDBPyConnection]:
-    place = Place.of(load_settings(), tenant)
-    known = tenants_in(place.shared)
+    workspace = Workspace.of(load_settings(), tenant)
+    known = tenants_in(workspace.shared)
     if tenant not in known:
         declared = [item.pipeline for item in loader.declared()]
         own = [item.pipeline_id for item in declared if item.tenant_id == tenant]
@@ -45,5 +45,5 @@ def _tenant_warehouse(tenant: str) -> Iterator[duckdb.DuckDBPyConnection]:
             )
         hint = nearest(tenant, known) if known else "no tenant has tables yet"
         raise click.ClickException(f"there is no tenant {tenant}; {hint}")
-    with place.connect() as connection:
+    with workspace.connect() as connection:
         yield connection

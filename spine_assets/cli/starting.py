@@ -124,7 +124,7 @@ def _start_remote(
         for plan in plans:
             ids.append(new_run_id())
             launcher.launch(job, plan, tags, ids[-1])
-            click.echo(f"{launcher.started_as} {ids[-1]} ({plan.said})", err=True)
+            click.echo(f"{launcher.started_as} {ids[-1]} ({plan.weeks})", err=True)
         if wait:
             followers = [Follower(instance, run_id) for run_id in ids]
             all_until_the_end(followers, shows, launcher.is_lost)

@@ -31,11 +31,11 @@ def bucket_name_problem(url: str) -> str | None:
     return None
 
 
-def prefix_problem(url: str) -> str | None:
-    """Why the part after a bucket's name cannot hold a lake, or None."""
+def prefix_problem(url: str, odd: str = _ODD) -> str | None:
+    """Why the part after a bucket's name is not a valid prefix, or None; `odd` is refused in it."""
     prefix = url.partition("://")[2].partition("/")[2].rstrip("/")
-    if odd := sorted({char for char in _ODD if char in prefix}):
-        return f"{one_line(prefix)!r} holds {' '.join(odd)}, which a URL or SQL may read otherwise"
+    if found := sorted({char for char in odd if char in prefix}):
+        return f"{one_line(prefix)!r} holds {' '.join(found)}, which URLs or SQL may misread"
     if any(part in {"", ".", ".."} for part in prefix.split("/")) and prefix:
         return f"{one_line(prefix)!r} has an empty folder, or one of dots"
     return None

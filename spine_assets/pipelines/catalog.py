@@ -1,8 +1,8 @@
-"""What a pipeline is: a name, typed parameters, and the runs of a job they stand for.
+"""What a pipeline is: a name, typed parameters, and the runs of a job that they stand for.
 
-Belongs here: the declaration, and reading parameters given as text. Does not belong here: what a
-domain's pipelines are (`defs/<domain>/pipelines.py`), how they are found (`pipelines_discovery`)
-and how runs are started (`launching`).
+This module has the declaration, and reads parameters that are given as text. The pipelines of a
+domain are in `defs/<domain>/pipelines.py`; `discovery` finds them, and `orchestration.launching`
+starts their runs.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from typing import Any
 
 from spine_assets.core.tags import Lane
 from spine_assets.core.text import nearest
-from spine_assets.core.weeks import Tier, VenueClass, WeekError, parse_week, tier_of
+from spine_assets.core.weeks import Tier, VenueClass, parse_week, tier_of
 
 _TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
 
 
 class ParameterError(ValueError):
-    """Parameters that a pipeline cannot take; the message names all that is wrong."""
+    """Parameters that a pipeline does not accept; the message lists all problems."""
 
 
 class CannotLaunch(Exception):
     """A run cannot be started; the message says what to do."""
 
 
-class Kind(StrEnum):
+class ParameterKind(StrEnum):
     """What a parameter's text means."""
 
     WEEK = "week"
@@ -43,10 +43,10 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Parameter:
-    """One `-p name=value` of a pipeline."""
+    """One `-p name=value` that a pipeline accepts."""
 
     name: str
-    kind: Kind
+    kind: ParameterKind
     description: str
     required: bool = False
     default: Any = None
@@ -54,7 +54,7 @@ class Parameter:
 
 @dataclass(frozen=True)
 class RunPlan:
-    """One run of a pipeline's job: of the weeks from first to last, or of none."""
+    """One run of a pipeline's job, for the weeks from first to last or without a week."""
 
     first: date | None = None
     last: date | None = None
@@ -62,16 +62,16 @@ class RunPlan:
     tags: Mapping[str, str] = field(default_factory=dict)
 
     @property
-    def said(self) -> str:
-        """Its weeks, for people."""
+    def weeks(self) -> str:
+        """Its weeks as text."""
         if self.first is None:
             return "once"
         return f"week {self.first}" if self.first == self.last else f"{self.first}..{self.last}"
 
 
 @dataclass(frozen=True)
-class Plan:
-    """The runs that parameters stand for, and what was found or done on the way."""
+class PipelinePlan:
+    """The runs that parameters stand for, and notes about what was found or done meanwhile."""
 
     runs: list[RunPlan]
     notes: list[str] = field(default_factory=list)
@@ -81,63 +81,56 @@ class Plan:
 class Pipeline:
     """A named piece of work.
 
-    `plan` turns parameters into runs. It may prepare them (copy a file in), unless its second
-    argument, `dry_run`, is true.
+    `plan` turns parameters into runs. It may prepare them, for example copy a file in, unless its
+    second argument, `dry_run`, is true.
     """
 
     name: str
     description: str
     job: str
-    plan: Callable[[Mapping[str, Any], bool], Plan]
+    plan: Callable[[Mapping[str, Any], bool], PipelinePlan]
     parameters: tuple[Parameter, ...] = ()
     lane: Lane = Lane.NORMAL
 
 
 def read_parameters(pipeline: Pipeline, given: list[str]) -> dict[str, Any]:
-    """Read `name=value` texts; all that is declared is in the answer.
+    """The values of all declared parameters, from `name=value` texts and defaults.
 
     Raises:
-        ParameterError: unknown, repeated, missing or unreadable ones, all at once.
+        ParameterError: some are unknown, repeated, missing or unreadable; it lists all of them.
     """
     declared = {item.name: item for item in pipeline.parameters}
     found: dict[str, Any] = {}
-    faults = []
+    problems = []
     for text in given:
         name, separator, value = text.partition("=")
         if not separator:
-            faults.append(f"{text!r} is not name=value")
+            problems.append(f"{text!r} is not name=value")
         elif name not in declared:
-            known = nearest(name, list(declared)) if declared else "it takes none"
-            faults.append(f"{pipeline.name} has no parameter {name}; {known}")
+            known = nearest(name, list(declared)) if declared else "it has no parameters"
+            problems.append(f"{pipeline.name} has no parameter {name}; {known}")
         elif name in found:
-            faults.append(f"{name} is given twice")
+            problems.append(f"{name} is given twice")
         else:
             try:
                 found[name] = _READERS[declared[name].kind](value)
             except ValueError as error:
-                faults.append(f"{name}: {error}")
+                problems.append(f"{name}: {error}")
                 found[name] = None
-    faults += [
+    problems += [
         f"{item.name} is required: {item.description}"
         for item in declared.values()
         if item.required and item.name not in found
     ]
-    if faults:
-        raise ParameterError("; ".join(faults))
+    if problems:
+        raise ParameterError("; ".join(problems))
     return {name: found.get(name, item.default) for name, item in declared.items()}
-
-
-def _week(text: str) -> date:
-    try:
-        return parse_week(text)
-    except WeekError as error:
-        raise ValueError(str(error)) from None
 
 
 def _tier(text: str) -> Tier:
     found = tier_of(text)
     if found is None:
-        raise ValueError(f"{text!r} is no tier; {nearest(text, list(Tier))}")
+        raise ValueError(f"{text!r} is not a tier; {nearest(text, list(Tier))}")
     return found
 
 
@@ -145,7 +138,7 @@ def _venue_class(text: str) -> VenueClass:
     try:
         return VenueClass(text.strip().upper().replace("-", "_"))
     except ValueError:
-        raise ValueError(f"{text!r} is no class; it is ATS or NON_ATS") from None
+        raise ValueError(f"{text!r} is not a class; use ATS or NON_ATS") from None
 
 
 def _file(text: str) -> Path:
@@ -166,15 +159,15 @@ def _day(text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise ValueError(f"{text!r} is no date; write YYYY-MM-DD") from None
+        raise ValueError(f"{text!r} is not a date; write YYYY-MM-DD") from None
 
 
-_READERS: dict[Kind, Callable[[str], Any]] = {
-    Kind.WEEK: _week,
-    Kind.TIER: _tier,
-    Kind.VENUE_CLASS: _venue_class,
-    Kind.FILE: _file,
-    Kind.TEXT: str,
-    Kind.FLAG: _flag,
-    Kind.DAY: _day,
+_READERS: dict[ParameterKind, Callable[[str], Any]] = {
+    ParameterKind.WEEK: parse_week,
+    ParameterKind.TIER: _tier,
+    ParameterKind.VENUE_CLASS: _venue_class,
+    ParameterKind.FILE: _file,
+    ParameterKind.TEXT: str,
+    ParameterKind.FLAG: _flag,
+    ParameterKind.DAY: _day,
 }

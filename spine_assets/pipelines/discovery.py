@@ -1,8 +1,8 @@
-"""Finding the pipelines of all domains, by folder, and those that YAML files declare.
+"""Finds the pipelines of all domains, by folder, and those that YAML files declare.
 
-The domains' definitions are layered above pipelines, so no module here may import them. Their
-package is therefore imported by its name, and a new folder in it is found without a list.
-Belongs here: the search. Does not belong here: what a pipeline is (`pipelines`).
+The definitions of the domains are layered above pipelines, so that no module here may import them.
+Therefore their package is imported by its name, and a new folder in it is found without a list.
+What a pipeline is belongs to `catalog`.
 """
 
 from __future__ import annotations
@@ -10,30 +10,55 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import pkgutil
-from itertools import chain
+from collections.abc import Mapping
+from datetime import date
+from functools import partial
+from typing import Any
 
-from spine_assets.pipelines.catalog import Pipeline
-from spine_assets.pipelines.yaml.catalog_entries import offered
+from spine_assets.core.tags import DATE, TENANT
+from spine_assets.pipelines.catalog import Parameter, ParameterKind, Pipeline, PipelinePlan, RunPlan
+from spine_assets.pipelines.yaml.loader import declared
+from spine_assets.pipelines.yaml.pipeline import DeclaredPipeline
 
-_DOMAINS = "spine_assets.defs"  # a package of a higher layer: imported by name, when asked
+_DOMAINS = "spine_assets.defs"  # a package of a higher layer, imported by name when it is needed
+_DAY = Parameter("date", ParameterKind.DAY, "the day it is about, {date}; today (UTC) without")
+_WEEK = Parameter("week_ending", ParameterKind.WEEK, "the week's Friday", required=True)
 
 
 def discover() -> dict[str, Pipeline]:
     """All pipelines by name: `PIPELINES` of each `defs/<domain>/pipelines.py`, and those of YAML.
 
     Raises:
-        BadDeclaration: a pipeline's YAML is not sound.
+        BadDeclaration: a pipeline's YAML is not valid.
     """
     folders = pkgutil.iter_modules(importlib.import_module(_DOMAINS).__path__)
-    domains = [item.name for item in folders if item.ispkg and _has_pipelines(item.name)]
-    modules = [importlib.import_module(f"{_DOMAINS}.{name}.pipelines") for name in domains]
+    modules = [f"{_DOMAINS}.{item.name}.pipelines" for item in folders if item.ispkg]
+    pipelines = [
+        pipeline
+        for module in modules
+        if importlib.util.find_spec(module)
+        for pipeline in importlib.import_module(module).PIPELINES
+    ]
+    pipelines += [_of_declared(item.pipeline) for item in declared()]
     found: dict[str, Pipeline] = {}
-    for pipeline in chain(*(module.PIPELINES for module in modules), offered()):
+    for pipeline in pipelines:
         if pipeline.name in found:
             raise ValueError(f"two pipelines are named {pipeline.name}: rename one of them")
         found[pipeline.name] = pipeline
     return dict(sorted(found.items()))
 
 
-def _has_pipelines(domain: str) -> bool:
-    return importlib.util.find_spec(f"{_DOMAINS}.{domain}.pipelines") is not None
+def _of_declared(pipeline: DeclaredPipeline) -> Pipeline:
+    """A pipeline in YAML, of one tenant, as `spine list` and `spine run` know pipelines."""
+    parameters = (_WEEK, _DAY) if pipeline.is_weekly else (_DAY,)
+    plan = partial(_plan, pipeline)
+    return Pipeline(pipeline.pipeline_id, pipeline.description, pipeline.name, plan, parameters)
+
+
+def _plan(pipeline: DeclaredPipeline, values: Mapping[str, Any], dry_run: bool) -> PipelinePlan:
+    week: date | None = values.get("week_ending")
+    day: date | None = values["date"]
+    tags = {TENANT: pipeline.tenant_id} if pipeline.tenant_id else {}
+    if day is not None:
+        tags[DATE] = str(day)
+    return PipelinePlan([RunPlan(week, week, tags=tags)])

@@ -4,7 +4,7 @@ An example is not part of the code location until it is copied. There are two fo
 is a pipeline in YAML; it is copied to `pipelines/NAME/defs.yaml` below the folder of the
 definitions, and a module `NAME.py` beside it, which has the functions of its steps, to
 `functions.py` in the same folder. A folder `NAME` is a domain in Python and is copied as it is.
-Does not belong here: finding and validating the pipelines of the code location (`reading`).
+Finding and validating the pipelines of the code location belongs to `yaml.loader`.
 """
 
 from __future__ import annotations

@@ -1,10 +1,9 @@
-"""Which weeks are to be built: those with input, and of them the missing and stale ones."""
+"""Which weeks have to be built: those with input that are missing or stale."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import date
-from enum import StrEnum
 from functools import cache, partial
 
 from spine_assets.lake.base import Lake
@@ -18,18 +17,10 @@ from spine_assets.report import NAME as REPORT
 from spine_assets.report import stored
 
 
-class Choice(StrEnum):
-    """Of the weeks that have input."""
-
-    ALL = "all"
-    MISSING = "missing"
-    FAILED = "failed"
-
-
 def with_input(landing: Landing, lake: Lake, first: date, last: date) -> list[date]:
     """Weeks from first to last with a usable file or a capture, oldest first."""
-    held = {*landing.weeks(), *lake.weeks(raw.TABLE.name)}
-    return sorted(week for week in held if first <= week <= last)
+    weeks = {*landing.weeks(), *lake.weeks(raw.TABLE.name)}
+    return sorted(week for week in weeks if first <= week <= last)
 
 
 def missing(landing: Landing, lake: Lake, weeks: Collection[date]) -> list[date]:
@@ -45,13 +36,13 @@ def stale_weeks(
     """Captured weeks in which one of the tables is missing or stale, oldest first.
 
     Args:
-        lake: Where.
+        lake: The lake that holds them.
         tables: Names of derived tables, or of the weekly report.
-        weeks: Only these; by default all that are captured.
+        weeks: Look only at these; default: all captured weeks.
     """
-    held = lake.weeks(raw.TABLE.name)
-    chosen = held if weeks is None else sorted(set(held) & set(weeks))
-    read = cache(partial(build_facts, lake))  # a report looks at the weeks before its own too
+    captured = lake.weeks(raw.TABLE.name)
+    chosen = captured if weeks is None else sorted(set(captured) & set(weeks))
+    read = cache(partial(build_facts, lake))  # a report reads the weeks before its own too
     return [week for week in chosen if is_stale(lake, tables, week, read)]
 
 

@@ -14,11 +14,11 @@ from typing import Literal
 
 from pydantic import Field
 
-from spine_assets.pipelines.steps.engine import (
+from spine_assets.pipelines import (
     ActionEngine,
     EngineExecutionError,
     Nothing,
-    Part,
+    StepPart,
     StepResult,
     TransientError,
     Work,
@@ -29,7 +29,7 @@ class Busy(Exception):
     """An error that only this engine knows."""
 
 
-class Acting(Part):
+class Acting(StepPart):
     """What it does."""
 
     diary: str = Field(description="File to which it writes a line when it begins and ends.")
@@ -60,7 +60,7 @@ class Acts(ActionEngine[Nothing, Nothing, Acting]):
             errors = {"engine": EngineExecutionError, "transient": TransientError, "busy": Busy}
             raise errors[config.fails](f"{context.step_id} cannot")
         note(config.diary, ended=time.time(), step=context.step_id)
-        return StepResult(config.rows, {"says": config.says}, said=(f"said {config.says}",))
+        return StepResult(config.rows, {"says": config.says}, log_lines=(f"said {config.says}",))
 
 
 def note(diary: str, **line: object) -> None:

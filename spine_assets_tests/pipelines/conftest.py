@@ -21,7 +21,7 @@ _OFFERED = "[spine_assets.engines]\ntest.act = spine_assets_tests.pipelines.acti
 
 def _forget_engines() -> None:
     finding.engines.cache_clear()
-    declaration._MODELS.clear()
+    declaration._step_models.cache_clear()
 
 
 @pytest.fixture(scope="package", autouse=True)

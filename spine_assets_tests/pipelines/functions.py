@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import duckdb
 import polars as pl
 
-from spine_assets.pipelines.steps.engine import StepContext
+from spine_assets.pipelines import StepContext
 
 
 def doubled(frames: Mapping[str, pl.LazyFrame], context: StepContext) -> pl.DataFrame:
@@ -63,7 +63,7 @@ def leaves_a_child(frames: Mapping[str, pl.LazyFrame], context: StepContext) -> 
     """Prints, starts a process and forgets it, or waits for it."""
     child = subprocess.Popen(["sleep", "3600"])
     print("printed by a function")  # noqa: T201 - that is what is tried
-    (context.place.data_dir / "child.pid").write_text(str(child.pid))
+    (context.workspace.data_dir / "child.pid").write_text(str(child.pid))
     if context.step_id == "waits":
         child.wait()
     return pl.DataFrame({"symbol": ["A"], "twice": [1.0]})

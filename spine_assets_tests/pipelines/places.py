@@ -6,10 +6,10 @@ import json
 from datetime import date
 from typing import Any
 
-from spine_assets.pipelines.steps.engine import StepContext, StepResult
-from spine_assets.pipelines.steps.table_build import Built
+from spine_assets.pipelines import StepContext, StepResult
+from spine_assets.pipelines.steps.table_build import TableStepResult
 from spine_assets.pipelines.steps.worker_process import do, task_of
-from spine_assets.pipelines.steps.workspace import Place
+from spine_assets.pipelines.steps.workspace import Workspace
 from spine_assets.pipelines.yaml.model import Step
 from spine_assets.pipelines.yaml.pipeline import NO_FAILURE
 from spine_assets_tests.conftest import WEEK, House
@@ -55,7 +55,7 @@ def context_of(house: House, *, week: date | None = WEEK, tenant: str | None = N
         week_ending=week,
         pipeline_status="RUNNING",
         values={},
-        place=Place(house.lake.root, house.root, tenant),
+        workspace=Workspace(house.lake.root, house.root, tenant),
     )
 
 
@@ -67,7 +67,7 @@ def done(
     tenant: int = 0,
     step: int = 0,
     force: bool = False,
-) -> Built | StepResult:
+) -> TableStepResult | StepResult:
     """Do a step of a flow here and now.
 
     Raises:
@@ -83,8 +83,8 @@ def done(
     return do(task_of(wanted, told, force=force))
 
 
-def built(text: str, house: House, **more: Any) -> Built:
+def built(text: str, house: House, **more: Any) -> TableStepResult:
     """The table of a step."""
     found = done(text, house, **more)
-    assert isinstance(found, Built)
+    assert isinstance(found, TableStepResult)
     return found

@@ -9,11 +9,11 @@ import pytest
 
 from spine_assets.core.weeks import Tier, VenueClass
 from spine_assets.pipelines.catalog import (
-    Kind,
     Parameter,
     ParameterError,
+    ParameterKind,
     Pipeline,
-    Plan,
+    PipelinePlan,
     read_parameters,
 )
 
@@ -21,13 +21,13 @@ PIPELINE = Pipeline(
     "test.one",
     "For the tests.",
     "none",
-    lambda values, dry_run: Plan([]),
+    lambda values, dry_run: PipelinePlan([]),
     (
-        Parameter("week_ending", Kind.WEEK, "the week", required=True),
-        Parameter("tier", Kind.TIER, "the tier"),
-        Parameter("venue_class", Kind.VENUE_CLASS, "the class"),
-        Parameter("force", Kind.FLAG, "force", default=False),
-        Parameter("file_path", Kind.FILE, "the file"),
+        Parameter("week_ending", ParameterKind.WEEK, "the week", required=True),
+        Parameter("tier", ParameterKind.TIER, "the tier"),
+        Parameter("venue_class", ParameterKind.VENUE_CLASS, "the class"),
+        Parameter("force", ParameterKind.FLAG, "force", default=False),
+        Parameter("file_path", ParameterKind.FILE, "the file"),
     ),
 )
 
@@ -61,7 +61,7 @@ def test_texts_become_values_and_defaults_fill_the_rest(tmp_path: Path) -> None:
         ([], "week_ending is required: the week"),
         (["week_ending=2025-11-20"], "2025-11-20 is a Thursday; weeks end on Fridays: 2025-11-21"),
         (["week_endin=2025-11-21"], "no parameter week_endin; did you mean week_ending?"),
-        (["week_ending=2025-11-21", "tier=OTTC"], "'OTTC' is no tier; did you mean OTC?"),
+        (["week_ending=2025-11-21", "tier=OTTC"], "'OTTC' is not a tier; did you mean OTC?"),
         (["week_ending=2025-11-21", "force=maybe"], "'maybe' is neither true nor false"),
         (["week_ending=2025-11-21", "file_path=none.csv"], "there is no file none.csv"),
         (["week_ending"], "'week_ending' is not name=value"),

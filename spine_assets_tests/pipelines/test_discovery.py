@@ -30,8 +30,8 @@ def test_a_new_folder_is_a_new_domain(tmp_path: Path, monkeypatch: pytest.Monkey
     domain.mkdir()
     (domain / "__init__.py").write_text('"""A domain."""\n')
     (domain / "pipelines.py").write_text(
-        "from spine_assets.pipelines.catalog import Pipeline, Plan\n"
-        "PIPELINES = (Pipeline('weather.look', 'Looks.', 'none', lambda v, d: Plan([])),)\n"
+        "from spine_assets.pipelines.catalog import Pipeline, PipelinePlan\n"
+        "PIPELINES = (Pipeline('weather.look', 'Looks.', 'none', lambda v, d: PipelinePlan([])),)\n"
     )
     path = [*spine_assets.defs.__path__, str(tmp_path)]
     monkeypatch.setattr(spine_assets.defs, "__path__", path)
@@ -47,8 +47,8 @@ def test_two_pipelines_of_one_name_are_an_error(
     domain.mkdir()
     (domain / "__init__.py").touch()
     (domain / "pipelines.py").write_text(
-        "from spine_assets.pipelines.catalog import Pipeline, Plan\n"
-        "PIPELINES = (Pipeline('otc.ingest', 'Again.', 'none', lambda v, d: Plan([])),)\n"
+        "from spine_assets.pipelines.catalog import Pipeline, PipelinePlan\n"
+        "PIPELINES = (Pipeline('otc.ingest', 'Again.', 'none', lambda v, d: PipelinePlan([])),)\n"
     )
     path = [*spine_assets.defs.__path__, str(tmp_path)]
     monkeypatch.setattr(spine_assets.defs, "__path__", path)

@@ -7,8 +7,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from spine_assets.pipelines.steps.engine import EngineExecutionError
-from spine_assets.pipelines.steps.workspace import Place, tenant_lake, tenants_in
+from spine_assets.pipelines import EngineExecutionError
+from spine_assets.pipelines.steps.workspace import Workspace, tenant_lake, tenants_in
 from spine_assets.warehouse.views import declared_names
 from spine_assets_tests.conftest import WEEK, House, delivered, line
 from spine_assets_tests.pipelines.places import built, table_flow
@@ -36,14 +36,14 @@ def test_each_tenant_has_its_own_rows_of_one_table(loaded: House) -> None:
     for tenant, symbol in (("acme", "AAAA"), ("globex", "BBBB")):
         own = tenant_lake(loaded.lake, tenant)
         assert own.read(own.part("volumes", WEEK))["symbol"].to_list() == [symbol]
-        with Place(loaded.lake.root, loaded.root, tenant).connect() as connection:
+        with Workspace(loaded.lake.root, loaded.root, tenant).connect() as connection:
             assert connection.execute("SELECT symbol FROM volumes").fetchall() == [(symbol,)]
     assert "volumes" not in declared_names(loaded.lake)
 
 
 def test_the_shared_place_knows_no_tenants_table(loaded: House) -> None:
     with (
-        Place(loaded.lake.root, loaded.root).connect() as connection,
+        Workspace(loaded.lake.root, loaded.root).connect() as connection,
         pytest.raises(duckdb.CatalogException),
     ):
         connection.execute("FROM volumes")
@@ -74,8 +74,8 @@ def attempts(root: Path) -> list[str]:
 
 @pytest.mark.parametrize("number", range(16))
 def test_no_statement_leads_to_another_tenant(loaded: House, number: int) -> None:
-    place = Place(loaded.lake.root, loaded.root, "acme")
-    with place.connect() as connection, pytest.raises(duckdb.Error):
+    workspace = Workspace(loaded.lake.root, loaded.root, "acme")
+    with workspace.connect() as connection, pytest.raises(duckdb.Error):
         connection.execute(attempts(loaded.lake.root)[number]).fetchall()
     assert not (loaded.lake.root / "_tenants" / "globex" / "x.csv").exists()
 
@@ -86,7 +86,7 @@ def test_a_step_says_which_table_its_tenant_cannot_read(loaded: House) -> None:
         name="mine",
         tenants=TENANTS,
     )
-    with pytest.raises(EngineExecutionError, match="reads secrets, which is no table or view"):
+    with pytest.raises(EngineExecutionError, match="reads secrets, which is not a table or view"):
         built(flow, loaded, tenant=ACME)
 
 

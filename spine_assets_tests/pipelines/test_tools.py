@@ -161,7 +161,7 @@ def test_what_the_schema_cannot_see_stops_the_code_location_with_file_and_line(c
     assert "there is no {nope}; known: date, domain," in said
 
 
-def test_two_pipelines_of_one_name_are_a_fault(copy: Copy) -> None:
+def test_two_pipelines_of_one_name_are_a_problem(copy: Copy) -> None:
     shutil.copytree(copy.pipelines / "venue_share_export", copy.pipelines / "again")
     told = copy.run("spine", "pipelines", "check", str(copy.pipelines))
     assert told.returncode == 1
@@ -171,9 +171,9 @@ def test_two_pipelines_of_one_name_are_a_fault(copy: Copy) -> None:
 def test_what_is_no_yaml_is_told_with_its_line(tmp_path: Path) -> None:
     path = tmp_path / "defs.yaml"
     path.write_text(f"type: {COMPONENT}\nattributes:\n  a: [1\n")
-    (fault,) = read([path]).faults
-    assert "this is no YAML" in fault.said
-    assert fault.line >= 3
+    (problem,) = read([path]).problems
+    assert "not valid YAML" in problem.message
+    assert problem.line >= 3
 
 
 @pytest.mark.parametrize(
@@ -187,7 +187,7 @@ def test_what_is_no_yaml_is_told_with_its_line(tmp_path: Path) -> None:
             1,
             f"has moved; write type: {COMPONENT}",
         ),
-        (f"type: {COMPONENT}\nattributes:\n  a: 1\n  a: 2\n", 4, "stands here a second time"),
+        (f"type: {COMPONENT}\nattributes:\n  a: 1\n  a: 2\n", 4, "given twice"),
     ],
 )
 def test_what_would_be_passed_over_in_silence_is_told(
@@ -195,9 +195,9 @@ def test_what_would_be_passed_over_in_silence_is_told(
 ) -> None:
     path = tmp_path / "defs.yaml"
     path.write_text(text)
-    (fault,) = read([path]).faults
-    assert fault.line == line
-    assert said in fault.said
+    (problem,) = read([path]).problems
+    assert problem.line == line
+    assert said in problem.message
 
 
 def test_other_components_are_passed_over(tmp_path: Path) -> None:
@@ -213,6 +213,6 @@ def test_the_page_shows_a_whole_pipeline_that_is_sound(tmp_path: Path) -> None:
     path = tmp_path / "defs.yaml"
     path.write_text(text)
     found = read([path])
-    assert found.faults == []
+    assert found.problems == []
     (pipeline,) = found.pipelines
     assert pipeline.pipeline.depends["tell"] == ("as_csv", "as_parquet")

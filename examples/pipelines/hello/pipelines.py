@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from spine_assets.pipelines.catalog import Kind, Parameter, Pipeline, Plan, RunPlan
+from spine_assets.pipelines.catalog import Parameter, ParameterKind, Pipeline, PipelinePlan, RunPlan
 
 
-def _greeting(values: Mapping[str, Any], dry_run: bool) -> Plan:
+def _greeting(values: Mapping[str, Any], dry_run: bool) -> PipelinePlan:
     config = {"example_greet": {"config": {"name": values["name"]}}}
-    return Plan([RunPlan(run_config={"ops": config})])
+    return PipelinePlan([RunPlan(run_config={"ops": config})])
 
 
 PIPELINES = (
@@ -19,6 +19,6 @@ PIPELINES = (
         "Says hello.",
         "example_hello",
         _greeting,
-        (Parameter("name", Kind.TEXT, "whom to greet", default="World"),),
+        (Parameter("name", ParameterKind.TEXT, "whom to greet", default="World"),),
     ),
 )

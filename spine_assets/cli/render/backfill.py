@@ -117,7 +117,7 @@ def _plan(chosen: list[date], passed_over: int, plans: list[RunPlan]) -> None:
     also = f", {passed_over} with input skipped" if passed_over else ""
     CONSOLE.print(f"would build {len(chosen)} weeks in {len(plans)} runs{also}:")
     for plan in plans[:_NAMED]:
-        CONSOLE.print(f"  {plan.said}")
+        CONSOLE.print(f"  {plan.weeks}")
     if len(plans) > _NAMED:
         CONSOLE.print(f"  and {len(plans) - _NAMED} more runs")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from spine_assets.cli.render.console import CONSOLE, grid, safe
-from spine_assets.pipelines.catalog import Parameter, Pipeline, Plan
+from spine_assets.pipelines.catalog import Parameter, Pipeline, PipelinePlan
 
 
 def pipelines(found: list[Pipeline]) -> None:
@@ -49,13 +49,13 @@ def pipeline_json(pipeline: Pipeline) -> dict[str, Any]:
     }
 
 
-def plan(pipeline: Pipeline, found: Plan) -> None:
+def plan(pipeline: Pipeline, found: PipelinePlan) -> None:
     """The runs that would be started."""
     for one in found.runs:
-        CONSOLE.print(f"would run {pipeline.name} (job {pipeline.job}): {safe(one.said)}")
+        CONSOLE.print(f"would run {pipeline.name} (job {pipeline.job}): {safe(one.weeks)}")
 
 
-def plan_json(pipeline: Pipeline, found: Plan) -> dict[str, Any]:
+def plan_json(pipeline: Pipeline, found: PipelinePlan) -> dict[str, Any]:
     """The plan for programs."""
     return {
         "pipeline": pipeline.name,

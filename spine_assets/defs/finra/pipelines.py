@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from spine_assets.pipelines.catalog import Kind, Parameter, Pipeline, Plan, RunPlan
+from spine_assets.pipelines.catalog import Parameter, ParameterKind, Pipeline, PipelinePlan, RunPlan
 
 
-def _of_week(values: Mapping[str, Any], dry_run: bool) -> Plan:
+def _of_week(values: Mapping[str, Any], dry_run: bool) -> PipelinePlan:
     week = values["week_ending"]
     config = {"finra_weekly_files": {"config": {"recheck": values["recheck"]}}}
-    return Plan([RunPlan(week, week, {"ops": config})])
+    return PipelinePlan([RunPlan(week, week, {"ops": config})])
 
 
 PIPELINES = (
@@ -21,8 +21,10 @@ PIPELINES = (
         "finra_fetch",
         _of_week,
         (
-            Parameter("week_ending", Kind.WEEK, "the week's Friday", required=True),
-            Parameter("recheck", Kind.FLAG, "ask again for what is long settled", default=False),
+            Parameter("week_ending", ParameterKind.WEEK, "the week's Friday", required=True),
+            Parameter(
+                "recheck", ParameterKind.FLAG, "ask again for what is long settled", default=False
+            ),
         ),
     ),
 )

@@ -10,43 +10,45 @@ from spine_assets.core.weeks import stretches
 from spine_assets.defs.otc.jobs import METRICS, NORMALIZED, SUMMARIZED
 from spine_assets.lake.opening import open_lake
 from spine_assets.otc.delivery.submit import Asserted, submit
-from spine_assets.pipelines.catalog import Kind, Parameter, Pipeline, Plan, RunPlan
+from spine_assets.pipelines.catalog import Parameter, ParameterKind, Pipeline, PipelinePlan, RunPlan
 from spine_assets.pipelines.weeks_to_build import stale_weeks
 from spine_assets.report import NAME as REPORT
 
-_FILE = Parameter("file_path", Kind.FILE, "FINRA's file; copied into the landing folder")
+_FILE = Parameter("file_path", ParameterKind.FILE, "FINRA's file; copied into the landing folder")
 _ASSERTED = (
-    Parameter("tier", Kind.TIER, "the tier of the file"),
-    Parameter("venue_class", Kind.VENUE_CLASS, "the class of the file"),
+    Parameter("tier", ParameterKind.TIER, "the tier of the file"),
+    Parameter("venue_class", ParameterKind.VENUE_CLASS, "the class of the file"),
 )
-_FORCE = Parameter("force", Kind.FLAG, "build also what is unchanged", default=False)
-_WEEK = Parameter("week_ending", Kind.WEEK, "the week's Friday", required=True)
-_WEEK_OR_STALE = Parameter("week_ending", Kind.WEEK, "the week's Friday; default: every stale week")
+_FORCE = Parameter("force", ParameterKind.FLAG, "build also what is unchanged", default=False)
+_WEEK = Parameter("week_ending", ParameterKind.WEEK, "the week's Friday", required=True)
+_WEEK_OR_STALE = Parameter(
+    "week_ending", ParameterKind.WEEK, "the week's Friday; default: every stale week"
+)
 
 
-def _of_week(values: Mapping[str, Any], dry_run: bool) -> Plan:
+def _of_week(values: Mapping[str, Any], dry_run: bool) -> PipelinePlan:
     """The given week, after its file is copied in if one is given."""
     notes = _copied_in(values, dry_run)[1] if values.get("file_path") else []
     week = values["week_ending"]
-    return Plan([RunPlan(week, week, _config(values))], notes)
+    return PipelinePlan([RunPlan(week, week, _config(values))], notes)
 
 
-def _of_file(values: Mapping[str, Any], dry_run: bool) -> Plan:
+def _of_file(values: Mapping[str, Any], dry_run: bool) -> PipelinePlan:
     """The weeks that a file holds."""
     weeks, notes = _copied_in(values, dry_run)
-    return Plan([RunPlan(*part, _config(values)) for part in stretches(weeks)], notes)
+    return PipelinePlan([RunPlan(*part, _config(values)) for part in stretches(weeks)], notes)
 
 
 def _of_stale(tables: Collection[str]) -> Any:
     """A plan of the given week, or of all weeks in which one of these tables is stale."""
 
-    def plan(values: Mapping[str, Any], dry_run: bool) -> Plan:
+    def plan(values: Mapping[str, Any], dry_run: bool) -> PipelinePlan:
         week = values["week_ending"]
         if week is not None:
-            return Plan([RunPlan(week, week, _config(values))])
+            return PipelinePlan([RunPlan(week, week, _config(values))])
         weeks = stale_weeks(open_lake(load_settings().lake_place), tables)
         notes = [] if weeks else [f"nothing is stale: {', '.join(tables)} are up to date"]
-        return Plan([RunPlan(*part, _config(values)) for part in stretches(weeks)], notes)
+        return PipelinePlan([RunPlan(*part, _config(values)) for part in stretches(weeks)], notes)
 
     return plan
 

@@ -20,7 +20,7 @@ import dagster as dg
 from spine_assets.core.settings import load_settings
 from spine_assets.core.tags import PARTITION
 from spine_assets.lake.names import LockName
-from spine_assets.pipelines.steps.workspace import Place
+from spine_assets.pipelines.steps.workspace import Workspace
 from spine_assets.pipelines.yaml.pipeline import DeclaredPipeline
 
 _LOOK_SECONDS = 1.0  # between checks whether a waiting run was canceled
@@ -39,7 +39,7 @@ def hold_partition(
     pipeline: DeclaredPipeline, week: date | str | None, canceled: Callable[[], bool] | None = None
 ) -> AbstractContextManager[None]:
     """Hold the lock of a pipeline's partition, so that no other process runs it meanwhile."""
-    own = Place.of(load_settings(), pipeline.tenant_id).own
+    own = Workspace.of(load_settings(), pipeline.tenant_id).own
     return own.lock_of(LockName.pipeline(pipeline.name, week), canceled)
 
 

@@ -49,8 +49,8 @@ class DeclarativePipeline(dg.Component):
             return cls(checked(cast(Declaration, attributes)))
         except ValidationError as error:
             # Dagster (1.13.27) adds the lines to what its own schema refuses, not to this.
-            faults = read(files(context.path)).faults
-            raise (BadDeclaration(faults) if faults else error) from None
+            problems = read(files(context.path)).problems
+            raise (BadDeclaration(problems) if problems else error) from None
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """A job per tenant, the assets of its tables, and a sensor for `start_after`."""

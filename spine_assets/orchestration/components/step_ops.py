@@ -25,7 +25,7 @@ from spine_assets.orchestration.components.step_run import (
 from spine_assets.orchestration.components.when import why_not
 from spine_assets.pipelines.steps.engine import EngineExecutionError, StepResult
 from spine_assets.pipelines.steps.registry import engines
-from spine_assets.pipelines.steps.table_build import Built
+from spine_assets.pipelines.steps.table_build import TableStepResult
 from spine_assets.pipelines.steps.worker_process import Failed, failed, worker
 from spine_assets.pipelines.yaml.model import Step
 from spine_assets.pipelines.yaml.pipeline import DeclaredPipeline
@@ -101,7 +101,7 @@ class _Attempt:
         if isinstance(found, Failed):
             yield from self._fail(found)
         elif isinstance(found, StepResult):
-            for line in found.said:
+            for line in found.log_lines:
                 self.context.log.info(line)
             yield self._outcome(
                 Status.SUCCESS, found.rows_processed, result_json(found), links(found)
@@ -109,7 +109,7 @@ class _Attempt:
         else:
             yield from self._built(found)
 
-    def _run(self) -> StepResult | Built | Failed:
+    def _run(self) -> StepResult | TableStepResult | Failed:
         info = RunInfo.of(self.context.run, self.context.instance)
         with worker() as process:
             step_run = StepRun(self.pipeline, self.step, info, process)
@@ -118,7 +118,7 @@ class _Attempt:
             except TemplateError as error:
                 return failed(error)
 
-    def _built(self, built: Built) -> Iterator[Event | dg.Output[dict[str, Any]]]:
+    def _built(self, built: TableStepResult) -> Iterator[Event | dg.Output[dict[str, Any]]]:
         yield from events_of(built, self.pipeline, self.week)
         failure = failed_checks(built)
         if failure is not None:
@@ -131,11 +131,11 @@ class _Attempt:
         wait = seconds_to_wait(self.step.retry, failure, self.attempt)
         if wait is not None and self.step.retry is not None:
             self.context.log.warning(
-                f"{failure.kind}: {failure.said}; try {self.attempt + 1} of "
+                f"{failure.kind}: {failure.message}; try {self.attempt + 1} of "
                 f"{self.step.retry.max_attempts} in {wait:g} s"
             )
             raise dg.RetryRequested(self.step.retry.max_attempts - 1, wait)
-        reason = f"{failure.kind}: {failure.said}"
+        reason = f"{failure.kind}: {failure.message}"
         yield self._outcome(Status.FAILED, reason=reason)
         trace = (
             {"trace": dg.MetadataValue.md(f"```\n{failure.trace}\n```")} if failure.trace else {}

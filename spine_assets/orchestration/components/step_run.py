@@ -20,9 +20,9 @@ from spine_assets.orchestration.components.keys import own_key
 from spine_assets.orchestration.lake_views import lake_with_views
 from spine_assets.otc.state.results import TableBuilt
 from spine_assets.pipelines.steps.engine import StepContext, StepResult
-from spine_assets.pipelines.steps.table_build import Built
+from spine_assets.pipelines.steps.table_build import TableStepResult
 from spine_assets.pipelines.steps.worker_process import Failed, Worker, task_of
-from spine_assets.pipelines.steps.workspace import Place
+from spine_assets.pipelines.steps.workspace import Workspace
 from spine_assets.pipelines.yaml.model import Retry, Step
 from spine_assets.pipelines.yaml.pipeline import NO_FAILURE, DeclaredPipeline, Failure
 
@@ -62,7 +62,7 @@ class StepRun:
 
     def once(
         self, week: date | None, failure: Failure = NO_FAILURE, attempt: int = 1
-    ) -> StepResult | Built | Failed:
+    ) -> StepResult | TableStepResult | Failed:
         """Run it once.
 
         Args:
@@ -87,14 +87,16 @@ class StepRun:
             week_ending=week,
             pipeline_status="FAILED" if failure.failed_steps else "RUNNING",
             values=values,
-            place=Place.of(load_settings(), self.pipeline.tenant_id),
+            workspace=Workspace.of(load_settings(), self.pipeline.tenant_id),
             attempt=attempt,
         )
         task = task_of(self.step, context, force=self.force)
         return self.worker.do(task, self.step.timeout_minutes)
 
 
-def events_of(built: Built, pipeline: DeclaredPipeline, week: date | None) -> Iterator[Event]:
+def events_of(
+    built: TableStepResult, pipeline: DeclaredPipeline, week: date | None
+) -> Iterator[Event]:
     """Dagster's events of what happened to a table's week."""
     if pipeline.tenant_id is None and not built.failed:
         lake_with_views()
@@ -106,7 +108,7 @@ def events_of(built: Built, pipeline: DeclaredPipeline, week: date | None) -> It
             yield evaluation(event, week, key)
 
 
-def failed_checks(built: Built) -> Failed | None:
+def failed_checks(built: TableStepResult) -> Failed | None:
     """The failure of a table whose blocking checks failed; None where it was published."""
     if not built.failed:
         return None

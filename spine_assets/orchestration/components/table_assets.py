@@ -33,7 +33,7 @@ from spine_assets.orchestration.components.step_run import (
 from spine_assets.orchestration.partitions import WEEKS
 from spine_assets.otc.state.results import Severity
 from spine_assets.otc.tables.common_checks import SCHEMA
-from spine_assets.pipelines.steps.table_build import Built
+from spine_assets.pipelines.steps.table_build import TableStepResult
 from spine_assets.pipelines.steps.worker_process import Failed, Worker, worker
 from spine_assets.pipelines.yaml.model import Step
 from spine_assets.pipelines.yaml.pipeline import DeclaredPipeline, table_made
@@ -169,7 +169,7 @@ class _Weeks:
             step_run = StepRun(self.pipeline, step, info, process, self.force)
             found = step_run.once(week, attempt=attempt)
             failure = found if isinstance(found, Failed) else None
-            if isinstance(found, Built):
+            if isinstance(found, TableStepResult):
                 yield from self._chosen(events_of(found, self.pipeline, week))
                 failure = failed_checks(found)
             if failure is not None:
@@ -188,7 +188,7 @@ class _Weeks:
                 yield event
 
     def _failed(self, step: Step, week: date | None, failure: Failed, attempt: int) -> None:
-        text = f"{week or 'all'}: {step.step_id}: {failure.kind}: {failure.said}"
+        text = f"{week or 'all'}: {step.step_id}: {failure.kind}: {failure.message}"
         self.context.log.error(text)
         self.failures[str(week or "all")] = text
         wait = seconds_to_wait(step.retry, failure, attempt)

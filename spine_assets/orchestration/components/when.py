@@ -11,7 +11,7 @@ from spine_assets.orchestration.components.outcomes import UpstreamOutcomes
 from spine_assets.orchestration.history.storage import latest_evaluations
 from spine_assets.pipelines.steps.engine import EngineExecutionError
 from spine_assets.pipelines.steps.table_build import holds
-from spine_assets.pipelines.yaml.model import Outcome, When
+from spine_assets.pipelines.yaml.model import CheckOutcome, When
 from spine_assets.pipelines.yaml.pipeline import DeclaredPipeline
 
 
@@ -57,10 +57,10 @@ def _of_check(
 
 def latest_outcome(
     instance: dg.DagsterInstance, key: dg.AssetCheckKey, week: str
-) -> Outcome | None:
+) -> CheckOutcome | None:
     """How a check of a week ended last; None where it never did."""
     table = key.asset_key.to_user_string()
     for item in latest_evaluations(instance, [table], week, passed_events=False):
         if item.check == key.name:
-            return Outcome.PASSED if item.passed else Outcome.FAILED
+            return CheckOutcome.PASSED if item.passed else CheckOutcome.FAILED
     return None

@@ -1,1 +1,1 @@
-"""The steps of pipelines: what an engine gets and returns, and the process it runs in."""
+"""The steps of pipelines: engines, what they are given and return, and their process."""

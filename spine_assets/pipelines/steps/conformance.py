@@ -1,6 +1,6 @@
-"""Do a step's rows, and what the lake holds of the table, fit what is declared?
+"""Checks that a step's rows, and the table in the lake, fit the declaration.
 
-Belongs here: columns, types, weeks and kind. Does not belong here: values (Pandera, the checks).
+Columns, types, weeks and the kind of table belong here; values belong to Pandera and the checks.
 """
 
 from __future__ import annotations
@@ -15,34 +15,34 @@ from spine_assets.lake.base import Lake
 from spine_assets.pipelines.steps.engine import EngineExecutionError
 from spine_assets.pipelines.yaml.table_model import WEEK
 
-# Polars' strict casts let 2.7 become 2, 23:59 a day and 5 true; decimals may be rounded.
+# Polars' strict casts turn 2.7 into 2, 23:59 into a day and 5 into true. Decimals may be rounded.
 _EXACT = (pl.Int64, pl.Date, pl.Boolean)
 
 
 def require_one_kind(lake: Lake, table: str, *, weekly: bool) -> None:
-    """The lake holds no rows of the table from when its pipeline was of the other kind.
+    """Require that the lake has no rows from when the pipeline was, or was not, weekly.
 
     Raises:
-        EngineExecutionError: it does, and a view would show both.
+        EngineExecutionError: it has some, and a view would show both.
     """
-    held = [lake.folder(table, found) for found in lake.weeks(table)]
+    other = [lake.folder(table, found) for found in lake.weeks(table)]
     if weekly:
-        held = [lake.part(table, None).parent] if lake.part(table, None).exists() else []
-    if held:
+        other = [lake.part(table, None).parent] if lake.part(table, None).exists() else []
+    if other:
         was, now = ("no weeks", "weekly") if weekly else ("weeks", "without weeks")
-        found = held[0] if weekly else held[0].parent
+        found = other[0] if weekly else other[0].parent
         raise EngineExecutionError(
-            f"{table} was made with {was} before, and is {now} now: {found} would be read "
-            f"with the new rows. Give the table another name, or delete {lake.root / table} and "
+            f"{table} was built with {was} before and is {now} now: {found} would be read with "
+            f"the new rows. Give the table another name, or delete {lake.root / table} and "
             "run again"
         )
 
 
 def fitted(frame: pl.DataFrame, table: Table, week: date | None) -> pl.DataFrame:
-    """The rows with the declared columns, of the run's week alone.
+    """The rows with the declared columns and types, of the run's week.
 
     Raises:
-        EngineExecutionError: they have other columns, types, or weeks.
+        EngineExecutionError: they have other columns, types or weeks.
     """
     if week is not None:
         frame = _of_week(frame, table, week)
@@ -50,11 +50,11 @@ def fitted(frame: pl.DataFrame, table: Table, week: date | None) -> pl.DataFrame
     missing = [name for name in declared if name not in frame.columns]
     others = [name for name in frame.columns if name not in declared]
     if missing or others:
-        said = [f"lacks {', '.join(missing)}"] if missing else []
-        said += [f"has also {', '.join(others)}"] if others else []
+        differences = [f"lack {', '.join(missing)}"] if missing else []
+        differences += [f"also have {', '.join(others)}"] if others else []
         raise EngineExecutionError(
-            f"{table.name} declares {', '.join(declared)}; the step's answer {' and '.join(said)}. "
-            "Make columns and answer alike"
+            f"{table.name} declares {', '.join(declared)}; the step's rows "
+            f"{' and '.join(differences)}. Correct the declared columns or the step"
         )
     try:
         _require_exact(frame, table)
@@ -62,13 +62,13 @@ def fitted(frame: pl.DataFrame, table: Table, week: date | None) -> pl.DataFrame
     except pl.exceptions.PolarsError as error:
         types = ", ".join(f"{name} {type_}" for name, type_ in frame.schema.items())
         raise EngineExecutionError(
-            f"{table.name}: a value does not fit its declared type: {error}. The step's answer "
-            f"has {types}"
+            f"{table.name}: a value does not fit its declared type: {error}. The step's rows "
+            f"have {types}"
         ) from error
 
 
 def _require_exact(frame: pl.DataFrame, table: Table) -> None:
-    """No cast to a whole number, a day or a truth value loses a part of a value."""
+    """Require that no cast to an integer, a date or a boolean loses a part of a value."""
     for name, wanted in polars_schema(table).items():
         given = frame.schema[name]
         if given == wanted or not isinstance(wanted, _EXACT) or isinstance(given, pl.String):
@@ -77,7 +77,7 @@ def _require_exact(frame: pl.DataFrame, table: Table) -> None:
         lost = values.filter(values.cast(wanted).cast(given).ne_missing(values))
         if lost.len():
             raise EngineExecutionError(
-                f"{table.name}: {lost.len():,} values of {name} are no {wanted}, such as "
+                f"{table.name}: {lost.len():,} values of {name} are not {wanted}, such as "
                 f"{lost[0]}; round or cast them in the step"
             )
 
@@ -87,13 +87,13 @@ def _of_week(frame: pl.DataFrame, table: Table, week: date) -> pl.DataFrame:
         return frame.with_columns(pl.lit(week, pl.Date).alias(WEEK))
     if frame.schema[WEEK] != pl.Date and frame.height:
         raise EngineExecutionError(
-            f"{table.name}: {WEEK} of the step's answer is {frame.schema[WEEK]}; cast it to DATE"
+            f"{table.name}: {WEEK} in the step's rows is {frame.schema[WEEK]}; cast it to DATE"
         )
     found = frame[WEEK].unique().to_list()
     foreign = sorted(str(item) for item in found if item != week)
     if foreign:
         raise EngineExecutionError(
-            f"{table.name}: the step of week {week} answered with rows of {len(foreign)} other "
-            f"weeks ({', '.join(foreign[:3])}); ask for week_ending = {{week_ending}}"
+            f"{table.name}: the step of week {week} returned rows of {len(foreign)} other "
+            f"weeks ({', '.join(foreign[:3])}); add WHERE week_ending = {{week_ending}}"
         )
     return frame

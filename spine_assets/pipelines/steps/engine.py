@@ -1,8 +1,8 @@
-"""What an engine is: the typed work behind a `ps_type`, and what it is told and answers.
+"""What an engine is: the typed work behind a `ps_type`, what it is given and what it returns.
 
-An engine runs in a process of its own, which is ended when the step's time is over. So it may be
-ended at any moment: what it writes must appear whole or not at all. Does not belong here: the
-engines (`engines/`), and how they are found (`finding`).
+An engine runs in a process of its own, which is killed when the step's time is over. Therefore
+what it writes must appear complete or not at all. The engines themselves are in `engines/`;
+`registry` finds them.
 """
 
 from __future__ import annotations
@@ -21,47 +21,50 @@ from spine_assets.pipelines.yaml.templates import Value, bound
 if TYPE_CHECKING:
     import polars as pl
 
-    from spine_assets.pipelines.steps.workspace import Place
+    from spine_assets.pipelines.steps.workspace import Workspace
 
 
 class EngineExecutionError(Exception):
-    """An engine could not do its work; trying again would meet the same."""
+    """An engine could not do its work, and a retry would fail in the same way."""
 
 
 class TransientError(Exception):
-    """An engine could not do its work now; the same may work a little later."""
+    """An engine could not do its work now, and a retry may succeed."""
 
 
 @dataclass(frozen=True)
 class SqlText:
-    """Marks a text as SQL: its names are bound as parameters and not replaced."""
+    """Marks a text as SQL, whose names are bound as parameters and not replaced."""
 
 
 Sql = Annotated[str, SqlText()]
-"""A field of SQL; give it to `StepContext.bind`."""
+"""The type of a field that holds SQL; `StepContext.bind` prepares it for DuckDB."""
+
+PARTS = ("source", "destination", "config")
+"""The parts of a step, whose schemas its engine declares."""
 
 
-class Part(BaseModel):
-    """The `source`, `destination` or `config` of an engine; other keys are refused."""
+class StepPart(BaseModel):
+    """Base of the schemas of `source`, `destination` and `config`; unknown keys are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Nothing(Part):
-    """An engine that takes none."""
+class Nothing(StepPart):
+    """The schema of a part that an engine does not use."""
 
 
 @dataclass(frozen=True)
 class StepContext:
-    """What an engine is told of its run; all of it can be passed to another process.
+    """The run that a step belongs to; it can be pickled.
 
     Attributes:
         pipeline_logging_id: Dagster's run id.
         run_date: The day the run is about, by default the day it was started (UTC).
         week_ending: The partition; None where the pipeline has none.
         pipeline_status: RUNNING, or FAILED in a step that runs after a failure.
-        values: What templates may name.
-        place: Where tables are read and files written.
+        values: The values of `{names}` in templates.
+        workspace: Where tables are read and files written.
         attempt: 1 for the first.
     """
 
@@ -75,29 +78,29 @@ class StepContext:
     week_ending: date | None
     pipeline_status: str
     values: Mapping[str, Value]
-    place: Place
+    workspace: Workspace
     attempt: int = 1
 
     def bind(self, sql: str) -> tuple[str, dict[str, Value]]:
-        """A field of SQL as DuckDB takes it, with the parameters to bind."""
+        """SQL with DuckDB's parameters instead of `{names}`, and their values."""
         return bound(sql, self.values)
 
 
 @dataclass(frozen=True)
 class StepResult:
-    """What a step has done.
+    """What a step did.
 
     Attributes:
-        rows_processed: Rows written, sent or read; None where rows mean nothing.
+        rows_processed: Rows written, sent or read; None where the step has no rows.
         result: Figures and names for the step's log; must be JSON.
-        files: What was written, for links in the UI.
-        said: Lines for the run's log.
+        files: Files or URLs that were written, for links in the UI.
+        log_lines: Lines for the run's log.
     """
 
     rows_processed: int | None = None
     result: Mapping[str, Any] = field(default_factory=dict)
     files: tuple[Path | str, ...] = ()
-    said: tuple[str, ...] = ()
+    log_lines: tuple[str, ...] = ()
 
 
 S = TypeVar("S", bound=BaseModel)
@@ -106,12 +109,18 @@ C = TypeVar("C", bound=BaseModel)
 
 
 @dataclass(frozen=True)
-class Work(Generic[S, D, C]):
-    """One execution of a step: its parts with all names replaced (but those of SQL)."""
+class Parts(Generic[S, D, C]):
+    """The parts of a step, as its engine types them."""
 
     source: S
     destination: D
     config: C
+
+
+@dataclass(frozen=True)
+class Work(Parts[S, D, C]):
+    """One execution of a step: its parts, with names replaced except in SQL, and its run."""
+
     context: StepContext
 
 
@@ -133,32 +142,30 @@ class Engine(ABC, Generic[S, D, C]):
     destination: ClassVar[type[BaseModel]] = Nothing
     config: ClassVar[type[BaseModel]] = Nothing
 
-    def faults(self, source: S, destination: D, config: C, known: Collection[str]) -> list[str]:
-        """What is wrong with a step that its schema does not say, when it is loaded.
+    def problems(self, parts: Parts[S, D, C], known: Collection[str]) -> list[str]:
+        """Problems of a declared step that its schema cannot find.
 
         Args:
-            source: As declared, with its names.
-            destination: The same.
-            config: The same.
-            known: Names that templates may ask for; `tenant_id` is among them where the
-                pipeline has tenants.
+            parts: As declared, with `{names}` in their texts.
+            known: Names that templates may use; `tenant_id` is among them if the pipeline has
+                tenants.
         """
         return []
 
 
 class ActionEngine(Engine[S, D, C]):
-    """An engine that acts: fetches, exports, tells. Its steps become ops."""
+    """An engine that fetches, exports or notifies. Its steps become ops."""
 
     def reads(self, source: S) -> set[str]:
-        """Names of the tables and views that it reads: their week must be there."""
+        """Names of the tables and views that the step reads; their week must be built."""
         return set()
 
     @abstractmethod
     def act(self, work: Work[S, D, C]) -> StepResult:
-        """Do it.
+        """Do the work.
 
         Raises:
-            EngineExecutionError: it cannot be done; says what to do.
+            EngineExecutionError: it cannot be done; the message says what to do.
             TransientError: it cannot be done now.
         """
 
@@ -168,13 +175,13 @@ class TableEngine(Engine[S, D, C]):
 
     @abstractmethod
     def reads(self, source: S) -> set[str]:
-        """Names of the tables and views that it reads."""
+        """Names of the tables and views that the step reads."""
 
     @abstractmethod
     def frame(self, work: Work[S, D, C]) -> pl.DataFrame:
         """The rows of the run's week, or of the whole table.
 
         Raises:
-            EngineExecutionError: they cannot be made; says what to do.
-            TransientError: they cannot be made now.
+            EngineExecutionError: they cannot be computed; the message says what to do.
+            TransientError: they cannot be computed now.
         """

@@ -1,8 +1,8 @@
-"""Files that steps write: whole or not there, whenever the process is killed.
+"""Files that steps write: complete or missing, even if the process is killed.
 
-A file is written under a hidden name beside its own, synced and renamed; no scan looks at hidden
-names. Belongs here: the renames and what a killed step left. Does not belong here: names
-(`safe_names`) and contents.
+A file is written under a hidden name in its folder, synced and renamed; no scan reads hidden names.
+The renames and the removal of what killed steps left belong here; names belong to `safe_names`, and
+contents to `export_rows` and `http_download`.
 """
 
 from __future__ import annotations
@@ -19,27 +19,32 @@ from spine_assets.lake.base import Lake, LakeUnavailable
 from spine_assets.lake.names import LockName
 from spine_assets.pipelines.steps.engine import EngineExecutionError, TransientError
 
-_STAGED = re.compile(r"\.(.+)\.[0-9a-f]{32}\.tmp")  # as `lake` names them too
-_HASH_DIGITS = 12  # as `otc.handing_in` has it
+_STAGED = re.compile(r"\.(.+)\.[0-9a-f]{32}\.tmp")  # as the lake names its staged files
+_HASH_DIGITS = 12  # as in the names of files that are submitted
 # A download writes at least once in its timeout, of which 600 s is the longest.
 _ABANDONED_SECONDS = 3_600.0
 
 
 def put_files(contents: Mapping[Path, bytes], lake: Lake, *, overwrite: bool) -> dict[Path, bool]:
-    """Write files; whether each was written, or was there with this content before.
+    """Write files; for each, false if it already had this content.
 
     All are on disk before the first is renamed. The lake's lock `exports` is held meanwhile.
 
     Raises:
-        EngineExecutionError: one is there with another content and must stay; none is written.
-        TransientError: the disk is full, or the place fails.
+        EngineExecutionError: one exists with other content and must not be overwritten; none is
+            written.
+        TransientError: the disk is full or fails.
     """
-    with passing(), lake.lock_of(LockName.EXPORTS):
-        other = {path: content for path, content in contents.items() if not _holds(path, content)}
-        if standing := [str(path) for path in other if path.exists() and not overwrite]:
+    with transient_if_io(), lake.lock_of(LockName.EXPORTS):
+        other = {
+            path: content
+            for path, content in contents.items()
+            if not path.exists() or path.read_bytes() != content
+        }
+        if existing := [str(path) for path in other if path.exists() and not overwrite]:
             raise EngineExecutionError(
-                f"{', '.join(standing)}: there with another content, and config.overwrite is "
-                "false; remove it, or give a name that tells the runs apart"
+                f"{', '.join(existing)}: exists with other content, and config.overwrite is "
+                "false; remove it, or give a name that differs from run to run"
             )
         for path in other:
             _remove_left(path.parent, path.name, 0.0)
@@ -51,12 +56,12 @@ def put_files(contents: Mapping[Path, bytes], lake: Lake, *, overwrite: bool) ->
 
 @contextmanager
 def temporary_beside(target: Path) -> Iterator[Path]:
-    """A hidden path beside a target, in a folder that is there; gone afterwards if still there.
+    """A hidden path beside a target, whose folder exists; the file is removed afterwards.
 
     Raises:
         TransientError: the folder cannot be made or written.
     """
-    with passing():
+    with transient_if_io():
         target.parent.mkdir(parents=True, exist_ok=True)
         _remove_left(target.parent, None, _ABANDONED_SECONDS)
     with atomic_write.temporary_beside(target) as path:
@@ -67,19 +72,19 @@ def put_beside_others(staged: Path, target: Path, sha256: str, lake: Lake) -> tu
     """Rename a synced file to its target, or to `name.<hash>.ext` where another file has it.
 
     Returns:
-        Where the content stands, and whether it came there now.
+        The path of the content, and whether it was written now.
 
     Raises:
-        TransientError: the place fails.
+        TransientError: the disk or the lake fails.
     """
-    with passing(), lake.lock_of(LockName.LANDING):
-        for path in (target, _told_apart(target, sha256)):
+    with transient_if_io(), lake.lock_of(LockName.LANDING):
+        for path in (target, _with_hash(target, sha256)):
             if not path.exists():
                 atomic_write.publish(staged, path)
                 return path, True
             if sha256_of(path) == sha256:
                 return path, False
-    raise EngineExecutionError(f"{path} holds something else than its name says; remove it")
+    raise EngineExecutionError(f"{path} has other content than the hash in its name; remove it")
 
 
 def sha256_of(path: Path) -> str:
@@ -89,26 +94,20 @@ def sha256_of(path: Path) -> str:
 
 
 @contextmanager
-def passing() -> Iterator[None]:
-    """A place that fails is told as what may pass."""
+def transient_if_io() -> Iterator[None]:
+    """Report a disk or lake that fails as a transient error."""
     try:
         yield
     except LakeUnavailable as error:
         raise TransientError(str(error)) from error
     except OSError as error:
         raise TransientError(
-            f"{error.filename or 'a file'}: {error.strerror or error}; what was there stays. Free "
-            "space or mend the permissions"
+            f"{error.filename or 'a file'}: {error.strerror or error}; earlier files are "
+            "unchanged. Free space or correct the permissions"
         ) from error
 
 
-def _holds(path: Path, content: bytes) -> bool:
-    if not path.exists() or path.stat().st_size != len(content):
-        return False
-    return path.read_bytes() == content
-
-
-def _told_apart(target: Path, sha256: str) -> Path:
+def _with_hash(target: Path, sha256: str) -> Path:
     """`volume.csv.gz` becomes `volume.<hash>.csv.gz`."""
     suffixes = target.suffixes
     ending = "".join(suffixes[-2:] if suffixes[-1:] == [".gz"] else suffixes[-1:])

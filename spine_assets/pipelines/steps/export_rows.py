@@ -1,24 +1,24 @@
-"""The rows of an export: which they are, and as which bytes they leave.
+"""The rows of an export, and the bytes of its files.
 
-Belongs here: the query of a table's week, what it means that there are none, the formats. Does not
-belong here: where files go (`whole_files`, `object_store`).
+The query of a table's week, the message if there are no rows, and the formats belong here. Where
+files go belongs to `export_files` and `bucket_upload`.
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from enum import StrEnum
-from typing import TYPE_CHECKING
+
+import polars as pl
 
 from spine_assets.core.sql import identifier
 from spine_assets.core.text import nearest
 from spine_assets.core.values import csv_text
+from spine_assets.otc.tables.registry import TABLES
+from spine_assets.otc.views.registry import VIEWS
 from spine_assets.pipelines.steps import queries
 from spine_assets.pipelines.steps.engine import EngineExecutionError, StepContext
-
-if TYPE_CHECKING:
-    import polars as pl
 
 
 class Format(StrEnum):
@@ -29,7 +29,7 @@ class Format(StrEnum):
 
     @property
     def content_type(self) -> str:
-        """As buckets are told; Parquet's is registered with IANA."""
+        """The content type for buckets; Parquet's is registered with IANA."""
         return {
             Format.PARQUET: "application/vnd.apache.parquet",
             Format.CSV: "text/csv; charset=utf-8; header=present",
@@ -37,23 +37,32 @@ class Format(StrEnum):
 
 
 def table_frame(context: StepContext, table: str, columns: Sequence[str]) -> pl.DataFrame:
-    """The rows of a table or view; of the run's week alone where both have weeks.
+    """The rows of a table or view; only those of the run's week if both have weeks.
 
-    Sorted by all columns in turn, so that the same rows are the same file.
+    They are sorted by all columns, so that the same rows make the same file.
 
     Raises:
         EngineExecutionError: there is no such table or column.
         TransientError: the lake cannot be read now.
     """
-    with queries.asked(context) as place:
-        found = _columns_of(table, place.readable())
-        _require_columns(table, found, columns)
+    with queries.open_database(context) as database:
+        readable = database.readable()
+        if table not in readable:
+            raise EngineExecutionError(
+                f"source.table: there is no {table!r} that this pipeline may read; "
+                f"{nearest(table, sorted(readable))}"
+            )
+        found = readable[table]
+        if unknown := [name for name in columns if name not in found]:
+            raise EngineExecutionError(
+                f"source.columns: {table} has no {', '.join(unknown)}; it has {', '.join(found)}"
+            )
         chosen = ", ".join(identifier(name) for name in columns or found)
         weekly = context.week_ending is not None and "week_ending" in found
         condition = "WHERE week_ending = $week_ending" if weekly else ""
         values = {"week_ending": context.week_ending} if weekly else {}
         sql = f"FROM {identifier(table)} SELECT {chosen} {condition} ORDER BY ALL"
-        return place.frame(sql, values)
+        return database.frame(sql, values)
 
 
 def query_frame(context: StepContext, query: str) -> pl.DataFrame:
@@ -63,26 +72,26 @@ def query_frame(context: StepContext, query: str) -> pl.DataFrame:
         EngineExecutionError: the query is wrong.
         TransientError: the lake cannot be read now.
     """
-    with queries.asked(context) as place:
-        return place.frame(*context.bind(query))
+    with queries.open_database(context) as database:
+        return database.frame(*context.bind(query))
 
 
-def none_found(context: StepContext, table: str) -> str:
-    """What it means that there are no rows, and what to do."""
+def no_rows_message(context: StepContext, table: str) -> str:
+    """The message that an export has no rows, with what to do."""
     week = f" of the week ending {context.week_ending}" if context.week_ending else ""
-    allow = "config.allow_empty: true exports the columns alone"
+    allow = "config.allow_empty: true exports only the columns"
     if not table:
         return (
-            f"the query of source gave no rows (run{week or ' without a week'}); look at it with "
+            f"the query of source returned no rows (run{week or ' without a week'}); try it with "
             f"`spine query`; {allow}"
         )
     return f"{table} has no rows{week}; {_remedy(context, table)}, then run this again; {allow}"
 
 
 def content_of(frame: pl.DataFrame, kind: Format) -> bytes:
-    """A whole file: Parquet with the frame's types, or CSV as RFC 4180 has it, with a header.
+    """A complete file: Parquet with the frame's types, or CSV by RFC 4180 with a header.
 
-    CSV holds whole shares as whole numbers, dates as YYYY-MM-DD and nothing for null.
+    CSV has whole shares as integers, dates as YYYY-MM-DD and an empty field for null.
     """
     if kind is Format.CSV:
         return csv_text(frame.columns, frame.iter_rows(), line_end="\r\n").encode()
@@ -93,34 +102,15 @@ def content_of(frame: pl.DataFrame, kind: Format) -> bytes:
 
 def _remedy(context: StepContext, table: str) -> str:
     """The command that makes rows of a table."""
-    from spine_assets.otc.tables.registry import TABLES
-    from spine_assets.otc.views.registry import VIEWS
-
     ours = {item.name for item in TABLES}
     views = {name for view in VIEWS for name in (view.name, view.every_week)}
     if table not in ours | views:
         return (
-            "the step that makes it made none; where that may be, give this step "
+            "the step that makes it made none; if that is possible, give this step "
             "`when: {step_id: ..., rows: '> 0'}`, or"
         )
     if context.week_ending is None:
         return "`spine backfill --missing` builds what was delivered"
     build = f"`spine backfill {context.week_ending}` builds it"
-    shown = "" if table in ours else ", `spine status` tells whether the week is complete"
+    shown = "" if table in ours else ", `spine status` shows whether the week is complete"
     return build + shown
-
-
-def _columns_of(table: str, readable: Mapping[str, list[str]]) -> list[str]:
-    if table not in readable:
-        raise EngineExecutionError(
-            f"source.table: there is no {table!r} that this pipeline may read; "
-            f"{nearest(table, sorted(readable))}"
-        )
-    return readable[table]
-
-
-def _require_columns(table: str, found: list[str], columns: Sequence[str]) -> None:
-    if unknown := [name for name in columns if name not in found]:
-        raise EngineExecutionError(
-            f"source.columns: {table} has no {', '.join(unknown)}; it has {', '.join(found)}"
-        )

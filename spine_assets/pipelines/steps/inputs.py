@@ -1,4 +1,7 @@
-"""Is everything there that a step reads? A week that is missing would give no rows, silently."""
+"""Checks that everything a step reads is built: from a missing week it would silently read no rows.
+
+A table of ours is fresh or stale by its captures, a table of a pipeline by what it was made from.
+"""
 
 from __future__ import annotations
 
@@ -17,53 +20,55 @@ from spine_assets.warehouse.views import declared_names
 
 _VIEWS = {view.name: view for view in VIEWS}
 _TABLES = {table.name for table in TABLES}
-# Made of all captures, or of the calendar alone: there is no week of them to be missing.
+# They are made of all captures, or of the calendar, so that no week of them can be missing.
 _ALWAYS_THERE = {pins.TABLE.name, "otc_raw_current", "otc_weeks_calendar"}
 
 
 def require_inputs(context: StepContext, reads: Collection[str]) -> None:
-    """The week of everything that is read is stored, and made from what is captured now.
+    """Require that the week of everything that is read is built, from the current captures.
 
-    A step that tells of a failure is held up by nothing.
+    A step that runs after a failure needs none of it.
 
     Raises:
-        EngineExecutionError: names all that is missing or behind, and what builds it.
+        EngineExecutionError: a table is unknown, missing or stale; the message says what builds it.
     """
     week = context.week_ending
     names = _stored(reads)
     unknown = sorted(names - _known(context))
     if unknown:
         raise EngineExecutionError(
-            f"{context.step_id} reads {', '.join(unknown)}, which is no table or view that "
-            f"{context.pipeline_id} can read; there are {', '.join(sorted(_known(context)))}"
+            f"{context.step_id} reads {', '.join(unknown)}, which is not a table or view that "
+            f"{context.pipeline_id} can read; known: {', '.join(sorted(_known(context)))}"
         )
     if week is None or context.pipeline_status != "RUNNING":
         return
-    shared = context.place.shared
+    shared = context.workspace.shared
     states = {
         name: state
         for name in sorted(names & _TABLES)
         if (state := _state(shared, name, week)) is not Freshness.FRESH
     }
     if states:
-        said = ", ".join(f"{name} is {state}" for name, state in states.items())
+        listed = ", ".join(f"{name} is {state}" for name, state in states.items())
         raise EngineExecutionError(
-            f"week {week} of {said}: no rows, or old ones, would pass for its figures. Build it "
-            f"first: spine backfill {week}"
+            f"week {week} of {listed}: the step would read no rows, or old ones. Build "
+            f"it first: spine backfill {week}"
         )
     _require_complete(context, reads)
     declared = sorted(names - _TABLES - _ALWAYS_THERE - {*_VIEWS})
-    absent = [name for name in declared if _lacks(context, name)]
-    if absent:
+    lakes = {name: _lake_of(context, name) for name in declared}
+    weekly = [name for name, lake in lakes.items() if not lake.is_unpartitioned(name)]
+    missing = [name for name in weekly if week not in lakes[name].weeks(name)]
+    if missing:
         raise EngineExecutionError(
-            f"week {week} of {', '.join(absent)} is not built; run the pipeline that makes it first"
+            f"week {week} of {', '.join(missing)} is not built: run its pipeline first"
         )
     for name in declared:
         _require_fresh(context, name)
 
 
 def made_from(context: StepContext, reads: Collection[str]) -> dict[str, str]:
-    """What the run's week of everything that is read is made of now: a version by name."""
+    """The current version of the run's week of everything that is read, by name."""
     if context.week_ending is None:
         return {}
     names = _stored(reads) - {"otc_weeks_calendar"} - {*_VIEWS}
@@ -71,13 +76,13 @@ def made_from(context: StepContext, reads: Collection[str]) -> dict[str, str]:
 
 
 def _version_of(context: StepContext, name: str) -> str:
-    """Changes when the week of a table is made of something else."""
-    week, shared = context.week_ending, context.place.shared
+    """A version that changes when the week of a table is made from something else."""
+    week, shared = context.week_ending, context.workspace.shared
     if week is None:
         return ""
     if name in _ALWAYS_THERE | {raw.TABLE.name}:
-        held = captures.known_of(shared, week).current.values()
-        return ",".join(sorted(item.capture_id for item in held))
+        current = captures.known_of(shared, week).current.values()
+        return ",".join(sorted(item.capture_id for item in current))
     if name in _TABLES:
         return str(build_facts(shared, part_of(shared, name, week)).get("build", ""))
     lake = _lake_of(context, name)
@@ -86,12 +91,12 @@ def _version_of(context: StepContext, name: str) -> str:
 
 
 def _require_fresh(context: StepContext, name: str) -> None:
-    """The week of a table that a pipeline made is made of what stands now."""
+    """Require that the week of a pipeline's table is made from the current versions."""
     lake, week = _lake_of(context, name), context.week_ending
     if week is None or lake.is_unpartitioned(name):
         return
-    told = build_facts(lake, lake.part(name, week)).get("made_from", {})
-    other = sorted(item for item, held in told.items() if _version_of(context, item) != held)
+    versions = build_facts(lake, lake.part(name, week)).get("made_from", {})
+    other = sorted(item for item, was in versions.items() if _version_of(context, item) != was)
     if other:
         raise EngineExecutionError(
             f"week {week} of {name} was made before {', '.join(other)} changed; run the pipeline "
@@ -100,19 +105,19 @@ def _require_fresh(context: StepContext, name: str) -> None:
 
 
 def _require_complete(context: StepContext, reads: Collection[str]) -> None:
-    """Views that show complete weeks alone show the run's week."""
+    """Require that the run's week is complete for views that show only complete weeks."""
     hiding = [view for name in sorted(reads) if (view := _VIEWS.get(name)) and view.by_week]
     if not hiding:
         return
     week = {"week": context.week_ending}
-    with context.place.connect() as connection:
+    with context.workspace.connect() as connection:
         for view in hiding:
             sql = f"SELECT 1 FROM {view.macro}($week, $week) WHERE NOT is_complete LIMIT 1"  # noqa: S608
             if connection.execute(sql, week).fetchone():
                 raise EngineExecutionError(
-                    f"week {context.week_ending} is not complete (spine status tells which tiers "
-                    f"are in), and {view.name} shows complete weeks alone: run this again when it "
-                    f"is, or read {view.every_week}"
+                    f"week {context.week_ending} is not complete (spine status shows its tiers), "
+                    f"and {view.name} shows only complete weeks: run this again when it is "
+                    f"complete, or read {view.every_week}"
                 )
 
 
@@ -133,7 +138,7 @@ def _stored(reads: Collection[str]) -> set[str]:
 
 
 def _known(context: StepContext) -> set[str]:
-    own, shared = context.place.own, context.place.shared
+    own, shared = context.workspace.own, context.workspace.shared
     declared = {*declared_names(own), *declared_names(shared)}
     return _TABLES | _ALWAYS_THERE | declared | {*_VIEWS}
 
@@ -144,13 +149,7 @@ def _state(lake: Lake, name: str, week: date) -> Freshness:
     return freshness(lake, name, week, captures.known_of(lake, week))
 
 
-def _lacks(context: StepContext, name: str) -> bool:
-    """Whether a table that a pipeline made has no such week."""
-    lake = _lake_of(context, name)
-    return not lake.is_unpartitioned(name) and context.week_ending not in lake.weeks(name)
-
-
 def _lake_of(context: StepContext, name: str) -> Lake:
     """The lake that holds a table which a pipeline made: the tenant's own comes first."""
-    own = context.place.own
-    return own if own.empty_part(name).exists() else context.place.shared
+    own = context.workspace.own
+    return own if own.empty_part(name).exists() else context.workspace.shared

@@ -1,4 +1,4 @@
-"""Secrets of steps: YAML names an environment variable, and its value is read when it is used.
+"""Secrets of steps: YAML names an environment variable, whose value is read when it is used.
 
 A value never becomes part of a message, a result or a log.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 
+from dotenv import dotenv_values
 from pydantic import SecretStr
 
 from spine_assets.pipelines.steps.engine import EngineExecutionError
@@ -15,11 +16,10 @@ from spine_assets.pipelines.steps.engine import EngineExecutionError
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
-def variable_faults(field: str, name: str) -> list[str]:
-    """What is wrong with the name of a variable; a secret itself is often no such name."""
-    if _NAME.fullmatch(name):
-        return []
-    return [f"{field}: give the name of an environment variable, not its value"]
+def variable_problems(field: str, name: str) -> list[str]:
+    """Whether a text cannot be the name of a variable; that often finds a secret itself."""
+    problem = f"{field}: give the name of an environment variable, not its value"
+    return [] if _NAME.fullmatch(name) else [problem]
 
 
 def is_set(name: str) -> bool:
@@ -31,10 +31,10 @@ def secret_of(field: str, name: str) -> SecretStr:
     """The value of a variable of the environment, or else of `.env` in the working folder.
 
     Raises:
-        EngineExecutionError: it is not set, or empty.
+        EngineExecutionError: the variable is not set, or empty.
     """
-    if faults := variable_faults(field, name):
-        raise EngineExecutionError(faults[0])
+    if problems := variable_problems(field, name):
+        raise EngineExecutionError(problems[0])
     value = _value(name)
     if not value:
         raise EngineExecutionError(
@@ -45,6 +45,4 @@ def secret_of(field: str, name: str) -> SecretStr:
 
 
 def _value(name: str) -> str:
-    from dotenv import dotenv_values
-
     return (os.environ.get(name) or dotenv_values(".env").get(name) or "").strip()

@@ -1,7 +1,8 @@
-"""A table's week from a step: rows made, checked and put in the place of the earlier ones.
+"""Builds a table's week from a step: rows are computed, checked and published.
 
 The order is that of every table here: build, check, publish. Rows that fail a blocking check are
-not published and the earlier file stays. Does not belong here: which weeks (`components`).
+not published and the earlier file stays. Which weeks are built belongs to
+`orchestration.components`.
 """
 
 from __future__ import annotations
@@ -26,17 +27,19 @@ from spine_assets.otc.state.results import CheckResult, Severity, TableBuilt
 from spine_assets.pipelines.steps.conformance import fitted, require_one_kind
 from spine_assets.pipelines.steps.engine import EngineExecutionError, StepContext, TableEngine, Work
 from spine_assets.pipelines.steps.inputs import made_from, require_inputs
-from spine_assets.pipelines.steps.queries import asked
+from spine_assets.pipelines.steps.queries import open_database
 from spine_assets.pipelines.yaml.sql_inspection import tables_read
 from spine_assets.pipelines.yaml.table_model import ROWS, CheckPart, TableDestination, table_of
 
 _VERSION_DIGITS = 12
-_REMEDY = "Mend the step's YAML or what it reads, then run it again; the earlier rows stay."
+_REMEDY = (
+    "Correct the step's YAML or what it reads, then run it again; the earlier rows are unchanged."
+)
 
 
 @dataclass
-class Built:
-    """What became of a table's week; `failed` names the blocking checks that keep it back."""
+class TableStepResult:
+    """The result of building a table's week; `failed` names blocking checks that did not pass."""
 
     table: str
     rows: int
@@ -46,7 +49,7 @@ class Built:
 
 def build(
     engine: TableEngine[Any, Any, Any], work: Work[Any, TableDestination, Any], force: bool
-) -> Built:
+) -> TableStepResult:
     """Make, check and publish.
 
     Raises:
@@ -57,7 +60,7 @@ def build(
     reads = engine.reads(work.source)
     table = table_of(work.destination, weekly=context.week_ending is not None, deps=reads, code="")
     require_inputs(context, reads)
-    own = context.place.own
+    own = context.workspace.own
     require_one_kind(own, table.name, weekly=context.week_ending is not None)
     inputs = made_from(context, reads)  # before the rows: what changes meanwhile shows later
     frame = fitted(engine.frame(work), table, context.week_ending)
@@ -81,7 +84,7 @@ def _published(
     begun: float,
     *,
     force: bool,
-) -> Built:
+) -> TableStepResult:
     """Check the rows, and put them in the place of the earlier ones if they may be.
 
     `own` is the very lake that holds the lock, which a lake in a bucket looks at to publish.
@@ -107,11 +110,11 @@ def _published(
     )
     if replacement is Replacement.KEPT:
         failed = tuple(item.check for item in results if item.is_blocking_failure)
-        return Built(table.name, frame.height, [*results], failed)
+        return TableStepResult(table.name, frame.height, [*results], failed)
     seconds = round(time.perf_counter() - begun, 3)
     facts: dict[str, Any] = {"rows": frame.height, "path": target, "seconds": seconds}
     built = TableBuilt(table.name, version, bool(stored), facts)
-    return Built(table.name, frame.height, [built, *results])
+    return TableStepResult(table.name, frame.height, [built, *results])
 
 
 def _checks(
@@ -121,7 +124,7 @@ def _checks(
     schema = validated(table, frame, of, remedy=_REMEDY)
     found = [replace(schema, blocking=True)]
     if not schema.passed:
-        return found  # of rows that are not as declared no question has a sure answer
+        return found  # other checks mean nothing if the rows do not fit the schema
     for check in work.destination.checks:
         result = _of_rows(check, table, frame.height)
         if check.sql is not None:
@@ -133,27 +136,32 @@ def _checks(
 
 def _of_rows(check: CheckPart, table: Table, rows: int) -> CheckResult:
     passed = check.rows is None or holds(check.rows, rows)
-    said = f"{rows:,} rows; {check.description}"
+    summary = f"{rows:,} rows; {check.description}"
     if not passed:
-        said = f"{rows:,} rows, and there must be {check.rows}. {check.todo or _REMEDY}"
-    return CheckResult(table.name, check.name, passed, said, facts={"rows": rows})
+        summary = f"{rows:,} rows, and there must be {check.rows}. {check.todo or _REMEDY}"
+    return CheckResult(table.name, check.name, passed, summary, facts={"rows": rows})
 
 
 def _of_sql(check: CheckPart, table: Table, staged: Path, context: StepContext) -> CheckResult:
-    # Of a table that is not there the check would find no wrong rows, and pass.
+    # Without the week of a table that it reads, the check would find no wrong rows and pass.
     require_inputs(context, tables_read(check.sql or "") - {ROWS, table.name})
     try:
-        with asked(context, staged) as place:
-            place.view_of(staged, ROWS)
-            wrong = place.frame(*context.bind(check.sql or ""))
+        with open_database(context, staged) as database:
+            database.view_of(staged, ROWS)
+            wrong = database.frame(*context.bind(check.sql or ""))
     except EngineExecutionError as error:
         raise EngineExecutionError(f"check {check.name} of {table.name}: {error}") from error
-    said = check.description
+    summary = check.description
     if wrong.height:
-        said = f"{wrong.height:,} rows are wrong: {check.description} {check.todo or _REMEDY}"
-    facts = {"rows_at_fault": wrong.height}
-    samples = sample(wrong)
-    return CheckResult(table.name, check.name, not wrong.height, said, facts=facts, samples=samples)
+        summary = f"{wrong.height:,} rows are wrong: {check.description} {check.todo or _REMEDY}"
+    return CheckResult(
+        table.name,
+        check.name,
+        not wrong.height,
+        summary,
+        facts={"rows_at_fault": wrong.height},
+        samples=sample(wrong),
+    )
 
 
 _COMPARED: dict[str, Callable[[int, int], bool]] = {
@@ -167,10 +175,10 @@ _COMPARED: dict[str, Callable[[int, int], bool]] = {
 
 
 def holds(condition: str, rows: int) -> bool:
-    """Whether a count of rows fulfils a condition such as `>= 1`."""
+    """Whether a number of rows meets a condition such as `>= 1`."""
     match = re.fullmatch(r"([<>=!]+) ?(\d+)", condition)
     if match is None:
-        raise ValueError(f"{condition!r} is no condition such as '>= 1'")
+        raise ValueError(f"{condition!r} is not a condition such as '>= 1'")
     return _COMPARED[match[1]](rows, int(match[2]))
 
 

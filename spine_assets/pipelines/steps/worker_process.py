@@ -1,8 +1,8 @@
-"""A step's work in a process of its own, which is ended when the step's time is over.
+"""Runs a step's work in a process of its own, which is killed when the step's time is over.
 
-What it writes appears whole or not at all, so that it may be ended at any moment. The process
-ends by itself when the one that started it is gone. Belongs here: starting it, what goes in and
-what comes back. Does not belong here: the work (`engine`, `building`).
+That is safe at any moment, because what a step writes appears complete or not at all. The process
+also ends when its parent process has ended. Starting it, its task and its result belong here; the
+work belongs to the engines and `table_build`.
 """
 
 from __future__ import annotations
@@ -23,15 +23,14 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.queues import SimpleQueue
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pebble import ProcessExpired, ProcessPool
-from pydantic import BaseModel
 
 from spine_assets.lake.base import LakeUnavailable
 from spine_assets.pipelines.steps.engine import (
+    PARTS,
     ActionEngine,
-    Engine,
     EngineExecutionError,
     StepContext,
     StepResult,
@@ -39,51 +38,49 @@ from spine_assets.pipelines.steps.engine import (
     TransientError,
     Work,
 )
+from spine_assets.pipelines.steps.inputs import require_inputs
 from spine_assets.pipelines.steps.registry import engines
+from spine_assets.pipelines.steps.table_build import TableStepResult, build
 from spine_assets.pipelines.yaml.model import Step
-from spine_assets.pipelines.yaml.templates import render
-from spine_assets.pipelines.yaml.validation import texts
-
-if TYPE_CHECKING:
-    from spine_assets.pipelines.steps.table_build import Built
+from spine_assets.pipelines.yaml.step_texts import rendered
 
 _SECONDS_A_MINUTE = 60
-_LOOK_SECONDS = 0.5  # between looks whether the run still lives
-_TRACE_LINES = 40  # of an error that no engine foresaw
-_MOST_SAID = 10_000  # characters; every step after it and Dagster's log hold a copy
+_POLL_SECONDS = 0.5  # between checks that the run is still alive
+_TRACE_LINES = 40  # of an error that no engine raises on purpose
+_MOST_CHARS = 10_000  # every later step and Dagster's log store a copy
 
 
 class StepTimeout(TimeoutError):
-    """A step's time is over; its work was ended."""
+    """A step's time is over, and its process was killed."""
 
 
 @dataclass(frozen=True)
 class Failed:
-    """An error of a step, as it can be passed between processes.
+    """An error of a step; it can be pickled, whatever the class of the error.
 
     Attributes:
-        names: Its class and those above it, for `retry_on`.
-        said: What it says.
-        trace: Where it came from; empty of errors that engines raise on purpose.
+        names: The names of its class and base classes, for `retry_on`.
+        message: Its text.
+        trace: The end of its traceback; empty for errors that engines raise on purpose.
     """
 
     names: tuple[str, ...]
-    said: str
+    message: str
     trace: str = ""
 
     @property
     def kind(self) -> str:
-        """Its class, without the module."""
+        """The name of its class, without the module."""
         return self.names[0].rpartition(".")[2]
 
     def is_one_of(self, wanted: list[str]) -> bool:
-        """Whether it is one of these classes, by name or by module and name."""
+        """Whether its class or a base class is in a list of names, with or without modules."""
         return any(name in wanted or name.rpartition(".")[2] in wanted for name in self.names)
 
 
 @dataclass(frozen=True)
-class Task:
-    """What a process is to do; all of it can be passed to another process."""
+class StepTask:
+    """What a worker process does; it can be pickled."""
 
     ps_type: str
     parts: dict[str, Any]
@@ -91,126 +88,89 @@ class Task:
     force: bool = False
 
 
-def task_of(step: Step, context: StepContext, *, force: bool = False) -> Task:
+def task_of(step: Step, context: StepContext, *, force: bool = False) -> StepTask:
     """The task of a step."""
     parts = {
-        name: getattr(step, name).model_dump(mode="json", exclude_unset=True)
-        for name in ("source", "destination", "config")
+        name: getattr(step, name).model_dump(mode="json", exclude_unset=True) for name in PARTS
     }
-    return Task(step.ps_type, parts, context, force)
+    return StepTask(step.ps_type, parts, context, force)
 
 
 class Worker:
-    """A process that does one task after another; one that takes too long is ended with it."""
+    """A process that does one task after another; it is killed with a task that takes too long."""
 
     def __init__(self, pool: ProcessPool) -> None:
         self._pool = pool
 
-    def do(self, task: Task, timeout_minutes: float) -> StepResult | Built | Failed:
-        """Have a task done."""
+    def do(self, task: StepTask, timeout_minutes: float) -> StepResult | TableStepResult | Failed:
+        """Do a task in the process; every error becomes a result."""
         seconds = timeout_minutes * _SECONDS_A_MINUTE
-        future = self._pool.schedule(_answered, args=[task], timeout=seconds)
+        future = self._pool.schedule(_result, args=[task], timeout=seconds)
         try:
             return future.result()
         except PoolTimeout:
-            said = f"timeout_minutes ({timeout_minutes:g}) are over; its work was ended"
-            return Failed(_names(StepTimeout(said)), said)
+            message = f"timeout_minutes ({timeout_minutes:g}) are over; its process was killed"
+            return Failed(_names(StepTimeout(message)), message)
         except ProcessExpired as error:
-            said = f"its process ended by itself (exit code {error.exitcode})"
+            message = f"its process ended by itself (exit code {error.exitcode})"
             if error.exitcode and error.exitcode < 0:
-                said = f"its process was killed by signal {-error.exitcode}; out of memory?"
-            return Failed(_names(error), said)
+                message = f"its process was killed by signal {-error.exitcode}; out of memory?"
+            return Failed(_names(error), message)
         finally:
-            future.cancel()  # type: ignore[no-untyped-call] # of a run that is canceled the work ends too
+            future.cancel()  # type: ignore[no-untyped-call] # a canceled run ends its work
 
 
 @contextmanager
 def worker() -> Iterator[Worker]:
-    """A worker; it ends with the block, whatever it is doing."""
+    """A worker, which is killed at the end of the block, with all that it started."""
     context = multiprocessing.get_context("spawn")
     begun = context.SimpleQueue()
-    pool = ProcessPool(
-        max_workers=1,
-        context=context,
-        initializer=_begin,
-        initargs=[os.getpid(), begun],
-    )
+    arguments = [os.getpid(), begun]
+    pool = ProcessPool(max_workers=1, context=context, initializer=_begin, initargs=arguments)
     try:
         yield Worker(pool)
     finally:
         pool.stop()  # type: ignore[no-untyped-call]
         pool.join()
         while not begun.empty():
-            with suppress(ProcessLookupError):  # it left nothing
+            with suppress(ProcessLookupError):  # nothing of its group is left
                 os.killpg(begun.get(), signal.SIGKILL)
 
 
-def do(task: Task) -> StepResult | Built:
-    """Do a task here and now.
+def do(task: StepTask) -> StepResult | TableStepResult:
+    """Do a task in this process.
 
     Raises:
-        EngineExecutionError, TransientError: as the engine says.
+        EngineExecutionError, TransientError: as the engine reports.
     """
     engine = engines()[task.ps_type]
-    made = _work_of(engine, task)
-    if isinstance(engine, TableEngine):
-        from spine_assets.pipelines.steps.table_build import build  # it needs Polars and Pandera
-
-        return build(engine, made, task.force)
-    if isinstance(engine, ActionEngine):
-        if reads := engine.reads(made.source):
-            from spine_assets.pipelines.steps.inputs import require_inputs
-
-            require_inputs(task.context, reads)
-        found: StepResult = engine.act(made)
-        return found
-    raise TypeError(f"{task.ps_type} neither acts nor makes a table")
-
-
-def _work_of(engine: Engine[Any, Any, Any], task: Task) -> Work[Any, Any, Any]:
-    """The parts of a step with the names in their texts replaced, but for SQL."""
-    made = {
+    parts: dict[str, Any] = {
         name: rendered(getattr(engine, name).model_validate(task.parts[name]), task.context.values)
-        for name in ("source", "destination", "config")
+        for name in PARTS
     }
-    return Work(**made, context=task.context)
-
-
-def rendered(part: BaseModel, values: Any) -> BaseModel:
-    """A part with the names in its texts replaced; SQL stays, its names are bound."""
-    told: dict[tuple[str | int, ...], str] = {
-        loc: render(text, values) for loc, text, is_sql in texts(part) if not is_sql
-    }
-    raw = part.model_dump(mode="json", exclude_unset=True)
-    for loc, text in told.items():
-        _put(raw, loc, text)
-    return type(part).model_validate(raw)
-
-
-def _put(raw: Any, loc: tuple[str | int, ...], text: str) -> None:
-    """Set a text deep in plain values, where it is set at all."""
-    for key in loc[:-1]:
-        if isinstance(raw, dict) and key not in raw:
-            return  # a default, which holds no names
-        raw = raw[key]
-    if not isinstance(raw, dict) or loc[-1] in raw:
-        raw[loc[-1]] = text
+    work = Work(**parts, context=task.context)
+    if isinstance(engine, TableEngine):
+        return build(engine, work, task.force)
+    assert isinstance(engine, ActionEngine)  # noqa: S101 - the registry accepts these two kinds
+    if reads := engine.reads(work.source):
+        require_inputs(task.context, reads)
+    return engine.act(work)
 
 
 def _begin(parent: int, begun: SimpleQueue[int]) -> None:
-    """The first that the process does."""
-    os.setsid()  # a group of its own, which what it starts belongs to
+    """Prepare the process before its first task."""
+    os.setsid()  # a process group of its own, with all that it starts
     begun.put(os.getpid())
-    os.dup2(sys.stderr.fileno(), 1)  # what a function prints is no answer of `spine run --json`
+    os.dup2(sys.stderr.fileno(), 1)  # what a function prints must not be in `spine run --json`
     _end_with(parent)
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(message)s")
 
 
-def _answered(task: Task) -> StepResult | Built | Failed:
-    """What the process does of a task; it answers also when it fails.
+def _result(task: StepTask) -> StepResult | TableStepResult | Failed:
+    """The result of a task in the worker process, also if it fails.
 
-    Also to `sys.exit` in a function and to a panic of Polars, which are no `Exception`: the steps
-    that run on failure wait for the answer.
+    `sys.exit` in a function and a panic of Polars are not an `Exception`, and are results too: the
+    steps that run on failure wait for one.
     """
     try:
         found = do(task)
@@ -223,28 +183,27 @@ def _answered(task: Task) -> StepResult | Built | Failed:
 
 
 def failed(error: BaseException) -> Failed:
-    """An error as the process answers it."""
+    """An error as the result of a task."""
     foreseen = isinstance(error, (EngineExecutionError, TransientError))
     lines = [] if foreseen else traceback.format_exception(error)
     trace = "".join(lines).splitlines()[-_TRACE_LINES:]
-    said = _shortened(_text_of(error) or type(error).__name__)
+    message = _shortened(_text_of(error) or type(error).__name__)
     at = traceback.extract_tb(error.__traceback__)
-    if at and not foreseen:  # mostly in somebody's function, whose line is what its author needs
-        said = f"{said} ({Path(at[-1].filename).name}:{at[-1].lineno})"
-    return Failed(_names(error), said, _shortened("\n".join(trace)))
+    if at and not foreseen:  # mostly in a user's function, whose author needs the line
+        message = f"{message} ({Path(at[-1].filename).name}:{at[-1].lineno})"
+    return Failed(_names(error), message, _shortened("\n".join(trace)))
 
 
 def _text_of(error: BaseException) -> str:
     try:
         return str(error)
-    except Exception as fault:  # of somebody's own class of errors
-        return f"its text cannot be had: {type(fault).__name__}"
+    except Exception as problem:  # a user's class of errors may fail here
+        return f"its text cannot be read: {type(problem).__name__}"
 
 
 def _shortened(text: str) -> str:
-    if len(text) <= _MOST_SAID:
-        return text
-    return f"{text[:_MOST_SAID]}... ({len(text):,} characters)"
+    more = f"... ({len(text):,} characters)" if len(text) > _MOST_CHARS else ""
+    return text[:_MOST_CHARS] + more
 
 
 def _names(error: BaseException) -> tuple[str, ...]:
@@ -255,11 +214,11 @@ def _names(error: BaseException) -> tuple[str, ...]:
 
 
 def _end_with(parent: int) -> None:
-    """End this process, and what it started, when the one that started it is gone."""
+    """End this process, and all that it started, when its parent process has ended."""
 
     def watch() -> None:
         while os.getppid() == parent:
-            time.sleep(_LOOK_SECONDS)
+            time.sleep(_POLL_SECONDS)
         os.killpg(0, signal.SIGKILL)
 
     threading.Thread(target=watch, daemon=True).start()

@@ -1,7 +1,7 @@
-"""Where a step works: the lake as its tenant may read it, and the folders that it may write.
+"""The workspace of a step: the tables that its tenant may read, and the folders it may write.
 
-A tenant reads what is shared and its own tables. DuckDB itself keeps it to these folders, so that
-no path in a query leads into another tenant's. Does not belong here: what steps do there.
+A tenant reads shared tables and its own. DuckDB restricts its queries to the folders of these, so
+that no path in a query reads another tenant's. What steps do there does not belong here.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ from spine_assets.warehouse import connection as warehouse
 from spine_assets.warehouse.views import declared_names, declared_views
 
 TENANTS = "_tenants"
-"""Folder of the lake that holds a lake a tenant; begins as what is no table."""
+"""Folder of the lake with one lake per tenant; its name cannot be that of a table."""
 
 TENANT_ID = re.compile(r"[a-z][a-z0-9_]{0,39}")
-"""A tenant's id is a folder, a schema of SQL and part of names in Dagster."""
+"""A tenant's id is a folder, a schema in SQL and part of names in Dagster."""
 
 _SHARED = "_shared"  # exports of pipelines without tenants; no tenant's id begins so
 
 
 @dataclass(frozen=True)
-class Place:
+class Workspace:
     """The folders of one pipeline's work.
 
     Attributes:
         lake_place: Folder or URL of the tables that all share.
         data_dir: Folder of landing and exports.
-        tenant_id: Whose work it is; None reads and writes what is shared.
+        tenant_id: The tenant; None reads and writes the shared tables.
     """
 
     lake_place: Path | str
@@ -47,13 +47,13 @@ class Place:
     tenant_id: str | None = None
 
     @classmethod
-    def of(cls, settings: Settings, tenant_id: str | None) -> Place:
-        """The place that the settings name."""
+    def of(cls, settings: Settings, tenant_id: str | None) -> Workspace:
+        """The workspace that the settings name."""
         return cls(settings.lake_place, settings.data_dir.absolute(), tenant_id)
 
     @property
     def shared(self) -> Lake:
-        """The lake that all read."""
+        """The lake that all tenants read."""
         return open_lake(self.lake_place)
 
     @property
@@ -68,12 +68,12 @@ class Place:
 
     @property
     def exports(self) -> Path:
-        """Folder of what is exported; a tenant has its own."""
+        """Folder of exports; each tenant has its own."""
         return self.data_dir / "exports" / (self.tenant_id or _SHARED)
 
     @contextmanager
     def connect(self, staged: Path | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A private database with views of all that may be read; it can open nothing else.
+        """A private database with views of all readable tables; it can open no other file.
 
         Args:
             staged: A file that may be read as well; those of a lake in a bucket are not in it.
@@ -89,12 +89,12 @@ class Place:
             yield connection
 
     def _confine(self, connection: duckdb.DuckDBPyConnection, staged: Path | None) -> None:
-        """Nothing but the folders of these tables can be opened, by no statement."""
+        """Let no statement open anything but the folders of these tables."""
         shared = {table.name for table in TABLES} | {pins.TABLE.name, *declared_names(self.shared)}
         folders = [f"{self.shared.root / name}/" for name in sorted(shared)]
         if self.tenant_id is not None:
             folders.append(f"{self.own.root}/")
-        # A path of a view is a pattern; DuckDB holds it, too, against these folders.
+        # The path in a view is a pattern, which DuckDB compares with these folders too.
         folders += [escaped for folder in folders if (escaped := glob.escape(folder)) != folder]
         connection.execute("SET allowed_directories = $folders", {"folders": folders})
         if staged is not None:

@@ -1,11 +1,12 @@
-"""Finds and reads the pipelines of a folder, without Dagster.
+"""Finds and reads the pipelines of a folder, without Dagster, and reports problems with their line.
 
-`spine list`, the wiring and the reference read declarations here. Dagster's own loader reads the
-same files once more, and is who tells the file and line of a mistake.
+`spine list`, the Dagster components and the documentation read declarations here. Dagster's own
+loader reads the same files again. The schema belongs to `model`, rules to `validation`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,8 @@ from pydantic import ValidationError
 
 from spine_assets.pipelines.yaml.model import Declaration
 from spine_assets.pipelines.yaml.pipeline import DeclaredPipeline, of_all_tenants
+from spine_assets.pipelines.yaml.step_texts import Loc
 from spine_assets.pipelines.yaml.validation import checked
-from spine_assets.pipelines.yaml.yaml_lines import keys_twice, line_of, value_of
 
 COMPONENT = "spine_assets.orchestration.components.DeclarativePipeline"
 _FORMER_COMPONENT = "spine_assets.components.DeclarativePipeline"
@@ -24,25 +25,24 @@ _NAMES = ("defs.yaml", "defs.yml")
 
 
 class BadDeclaration(ValueError):
-    """Files that declare no sound pipeline; the message names each file, line and fault."""
+    """Files that declare no valid pipeline; the message names each file, line and problem."""
 
-    def __init__(self, faults: list[FaultAt]) -> None:
-        super().__init__("\n".join(str(fault) for fault in faults))
-        self.faults = faults
+    def __init__(self, problems: list[DeclarationProblem]) -> None:
+        super().__init__("\n".join(str(problem) for problem in problems))
 
 
 @dataclass(frozen=True)
-class FaultAt:
-    """What is wrong with a declaration, and where."""
+class DeclarationProblem:
+    """A problem of a declaration, and where it is."""
 
     path: Path
     line: int
     key: str
-    said: str
+    message: str
 
     def __str__(self) -> str:
         key = f" {self.key}" if self.key else ""
-        return f"{self.path}:{self.line}{key}: {self.said}"
+        return f"{self.path}:{self.line}{key}: {self.message}"
 
 
 @dataclass(frozen=True)
@@ -54,11 +54,11 @@ class Declared:
 
 
 @dataclass(frozen=True)
-class Found:
-    """What files declare, sound or not."""
+class LoadResult:
+    """The valid pipelines of files, and the problems of the others."""
 
     pipelines: list[Declared]
-    faults: list[FaultAt]
+    problems: list[DeclarationProblem]
 
 
 def home() -> Path:
@@ -72,87 +72,117 @@ def files(folder: Path) -> list[Path]:
 
 
 def declared(folder: Path | None = None) -> list[Declared]:
-    """All pipelines that are declared below a folder, a tenant each, by their files.
+    """All pipelines that are declared below a folder, one per tenant, in order of their files.
 
     Args:
         folder: Default: where Dagster looks for definitions.
 
     Raises:
-        BadDeclaration: some are not sound; tells all that is wrong.
+        BadDeclaration: some are not valid; it lists all problems.
     """
     found = read(files(folder or home()))
-    if found.faults:
-        raise BadDeclaration(found.faults)
+    if found.problems:
+        raise BadDeclaration(found.problems)
     return found.pipelines
 
 
-def read(paths: list[Path]) -> Found:
-    """What files declare; names that two pipelines have are faults too."""
-    found = Found([], [])
+def read(paths: list[Path]) -> LoadResult:
+    """The pipelines of files; a name that two pipelines have is a problem too."""
+    found = LoadResult([], [])
     for path in paths:
         try:
             nodes = list(yaml.compose_all(path.read_text("utf-8"), Loader=yaml.SafeLoader))
         except (yaml.YAMLError, UnicodeDecodeError) as error:
             mark = getattr(error, "problem_mark", None)
-            line = mark.line + 1 if mark else 1
-            found.faults.append(FaultAt(path, line, "", f"this is no YAML: {error}"))
+            line, message = mark.line + 1 if mark else 1, f"the file is not valid YAML: {error}"
+            found.problems.append(DeclarationProblem(path, line, "", message))
             continue
         if not nodes or nodes == [None]:
-            found.faults.append(FaultAt(path, 1, "", "the file is empty"))
+            found.problems.append(DeclarationProblem(path, 1, "", "the file is empty"))
         for node in nodes:
-            kind = _type_of(node) if isinstance(node, yaml.MappingNode) else None
-            twice = list(keys_twice(node))
-            found.faults.extend(
-                FaultAt(path, line, key, "stands here a second time; one of the two would be lost")
-                for line, key in twice
-            )
-            if kind == COMPONENT and not twice and isinstance(node, yaml.MappingNode):
-                _read(path, node, found)
-            elif kind is not None and kind != COMPONENT and kind.startswith("spine_assets."):
-                line = line_of(node, ("type",))
-                problem = "has moved" if kind == _FORMER_COMPONENT else "does not exist"
-                said = f"the component {kind} {problem}; write type: {COMPONENT}"
-                found.faults.append(FaultAt(path, line, "type", said))
+            repeated = [
+                DeclarationProblem(path, line, key, "is given twice; remove one of the two")
+                for line, key in _repeated_keys(node)
+            ]
+            found.problems.extend(repeated)
+            if isinstance(node, yaml.MappingNode):
+                _read(path, node, found, is_clear=not repeated)
     return found
 
 
-def _read(path: Path, node: yaml.MappingNode, found: Found) -> None:
-    attributes = value_of(node, "attributes")
-    if attributes is None:
-        found.faults.append(FaultAt(path, line_of(node, ()), "", "there are no `attributes`"))
+def _read(path: Path, node: yaml.MappingNode, found: LoadResult, *, is_clear: bool) -> None:
+    """Add the pipelines of one document of a file, or its problems."""
+
+    def report(message: str, loc: Loc = (), within: yaml.Node = node) -> None:
+        key = ".".join(str(part) for part in loc)
+        found.problems.append(DeclarationProblem(path, line_of(within, loc), key, message))
+
+    kind = getattr(_value_of(node, "type"), "value", None)
+    if kind != COMPONENT:
+        if isinstance(kind, str) and kind.startswith("spine_assets."):
+            state = "has moved" if kind == _FORMER_COMPONENT else "does not exist"
+            message = f"the component {kind} {state}; write type: {COMPONENT}"
+            report(message, ("type",))
         return
-    raw = _plain(attributes)
+    attributes = _value_of(node, "attributes")
+    if attributes is None:
+        report("there are no `attributes`")
+    if attributes is None or not is_clear:
+        return
+    values = yaml.SafeLoader("").construct_document(attributes)
     try:
-        pipelines = of_all_tenants(checked(Declaration.model_validate(raw)))
+        pipelines = of_all_tenants(checked(Declaration.model_validate(values)))
     except ValidationError as error:
-        found.faults.extend(
-            FaultAt(
-                path,
-                line_of(attributes or node, fault["loc"]),
-                ".".join(str(part) for part in fault["loc"]),
-                fault["msg"].removeprefix("Value error, "),
-            )
-            for fault in error.errors()
-        )
+        for item in error.errors():
+            report(item["msg"].removeprefix("Value error, "), item["loc"], attributes)
         return
     for pipeline in pipelines:
-        taken = [item for item in found.pipelines if item.pipeline.name == pipeline.name]
-        if taken:
-            said = f"{pipeline.pipeline_id} is declared in {taken[0].path} already"
-            line = line_of(attributes or node, ("pipeline_id",))
-            found.faults.append(FaultAt(path, line, "pipeline_id", said))
+        same = [item for item in found.pipelines if item.pipeline.name == pipeline.name]
+        if same:
+            message = f"{pipeline.pipeline_id} is already declared in {same[0].path}"
+            report(message, ("pipeline_id",), attributes)
         else:
             found.pipelines.append(Declared(path, pipeline))
 
 
-def _type_of(node: yaml.MappingNode) -> str | None:
-    held = value_of(node, "type")
-    return held.value if isinstance(held, yaml.ScalarNode) else None
+def line_of(document: yaml.Node, loc: Loc) -> int:
+    """The line of a key, counted from 1; if it is missing, that of the nearest key around it."""
+    node, line = document, int(document.start_mark.line)
+    for part in loc:
+        below = _below(node, part)
+        if below is None:
+            break
+        key, node = below
+        line = int(key.start_mark.line)
+    return line + 1
 
 
-def _plain(node: yaml.Node) -> Any:
-    loader = yaml.SafeLoader("")
-    try:
-        return loader.construct_document(node)
-    finally:
-        loader.dispose()
+def _value_of(document: yaml.Node, key: str) -> Any:
+    """The node of a key at the top; None without one."""
+    found = _below(document, key)
+    return found[1] if found else None
+
+
+def _repeated_keys(node: yaml.Node | None) -> Iterator[tuple[int, str]]:
+    """Keys that a mapping has a second time, with their lines; YAML itself keeps the last."""
+    if isinstance(node, yaml.MappingNode):
+        seen = set()
+        for key, value in node.value:
+            if key.value in seen:
+                yield key.start_mark.line + 1, str(key.value)
+            seen.add(key.value)
+            yield from _repeated_keys(value)
+    elif isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            yield from _repeated_keys(item)
+
+
+def _below(node: yaml.Node, part: str | int) -> tuple[yaml.Node, yaml.Node] | None:
+    """The key and the value of a part; of an item of a list both are the item."""
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            if key.value == str(part):
+                return key, value
+    elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+        return node.value[part], node.value[part]
+    return None

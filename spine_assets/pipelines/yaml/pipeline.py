@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
-from typing import Any
 
 from spine_assets.core.tables import Table
 from spine_assets.pipelines.steps.engine import TableEngine
@@ -24,7 +23,7 @@ _CODE_DIGITS = 12
 
 @dataclass(frozen=True)
 class Failure:
-    """What steps that run after a failure are told of it."""
+    """What went wrong, for steps that run after a failure."""
 
     error: str = ""
     failed_steps: tuple[str, ...] = ()
@@ -42,12 +41,12 @@ class DeclaredPipeline:
 
     @cached_property
     def pipeline_id(self) -> str:
-        """Its name, with its names replaced."""
+        """Its name, with the `{names}` in it replaced."""
         return render(self.declaration.pipeline_id, self._fixed())
 
     @property
     def name(self) -> str:
-        """Its name as Dagster takes names: letters, digits, underscores."""
+        """Its name as Dagster accepts names: letters, digits, underscores."""
         return re.sub(r"\W", "_", self.pipeline_id)
 
     @property
@@ -57,7 +56,7 @@ class DeclaredPipeline:
 
     @cached_property
     def description(self) -> str:
-        """What it is for; what only a run knows stays as `{name}`."""
+        """What it is for; names that only a run knows stay as `{name}`."""
         known = {"pipeline_id": self.pipeline_id, **self._fixed()}
         text = self.declaration.description
         later = {name: f"{{{name}}}" for name in names_in(text) if name not in known}
@@ -77,7 +76,7 @@ class DeclaredPipeline:
     @property
     def table_steps(self) -> tuple[Step, ...]:
         """The steps that make tables."""
-        return tuple(step for step in self.steps if makes_table(step))
+        return tuple(step for step in self.steps if step.makes_table)
 
     @property
     def is_parallel(self) -> bool:
@@ -91,7 +90,7 @@ class DeclaredPipeline:
     def values(
         self, *, run_date: date, run_id: str, week_ending: date | None, failure: Failure
     ) -> dict[str, Value]:
-        """What templates may name in a run."""
+        """The values of `{names}` in a run."""
         builtin: dict[str, Value] = {
             "pipeline_id": self.pipeline_id,
             "date": run_date,
@@ -105,7 +104,7 @@ class DeclaredPipeline:
         return resolved(self.own_variables(), builtin)
 
     def _fixed(self) -> dict[str, Value]:
-        """Values that no run changes."""
+        """Values that are the same in every run."""
         known: dict[str, Value] = {
             "provider": self.declaration.provider,
             "domain": self.declaration.domain,
@@ -120,41 +119,38 @@ class DeclaredPipeline:
         return {**plain, **known}
 
     def own_variables(self) -> dict[str, Value]:
-        """Variables, as this tenant sets them; texts may still hold names."""
+        """Variables as this tenant sets them; texts may still contain names."""
         tenants = self.declaration.tenants or {}
         own = (tenants.get(self.tenant_id) or {}) if self.tenant_id is not None else {}
         return {**self.declaration.variables, **own}
 
 
 def of_all_tenants(declaration: Declaration) -> tuple[DeclaredPipeline, ...]:
-    """The pipelines that a declaration stands for, one a tenant."""
+    """The pipelines that a declaration stands for, one per tenant."""
     tenants: list[str | None] = [*declaration.tenants] if declaration.tenants else [None]
     return tuple(DeclaredPipeline(declaration, tenant) for tenant in tenants)
 
 
-def makes_table(step: Step) -> bool:
-    """Whether a step makes a table."""
-    return isinstance(engines()[step.ps_type], TableEngine)
-
-
 def table_made(step: Step, *, weekly: bool, values: Mapping[str, Value] | None = None) -> Table:
-    """The table that a step makes, declared as every other table is.
+    """The table that a step makes, declared like every other table.
 
-    Its code version changes with the step's parts and with the values of its names.
+    Its code version changes with the step's parts and with the values of their names.
     """
     engine = engines()[step.ps_type]
-    assert isinstance(engine, TableEngine)  # noqa: S101 - callers ask `makes_table`
+    assert isinstance(engine, TableEngine)  # noqa: S101 - callers check `makes_table`
     destination: TableDestination = step.destination
-    said = [step.model_dump(mode="json", include={"source", "config", "destination"})]
-    code = _digest([*said, {name: str(value) for name, value in sorted((values or {}).items())}])
+    parts = [step.model_dump(mode="json", include={"source", "config", "destination"})]
+    named = {name: str(value) for name, value in sorted((values or {}).items())}
+    text = json.dumps([*parts, named], sort_keys=True, default=str)
+    code = hashlib.sha256(text.encode()).hexdigest()[:_CODE_DIGITS]
     return table_of(destination, weekly=weekly, deps=engine.reads(step.source), code=code)
 
 
 def resolved(variables: Mapping[str, Value], builtin: Mapping[str, Value]) -> dict[str, Value]:
-    """Values of all names, those in the texts of variables replaced as well.
+    """Values of all names; names in the texts of variables are replaced as well.
 
     Raises:
-        TemplateError: variables name one another in a circle, or a name is not known.
+        TemplateError: variables refer to one another in a circle, or a name is not known.
     """
     found = dict(builtin)
     waiting = dict(variables)
@@ -165,13 +161,8 @@ def resolved(variables: Mapping[str, Value], builtin: Mapping[str, Value]) -> di
             if not isinstance(value, str) or not {*names_in(value)} & {*waiting}
         }
         if not ready:
-            raise TemplateError(f"these variables name one another: {', '.join(sorted(waiting))}")
+            raise TemplateError(f"variables refer to one another: {', '.join(sorted(waiting))}")
         for name, value in ready.items():
             found[name] = render(value, found) if isinstance(value, str) else value
             del waiting[name]
     return found
-
-
-def _digest(value: Any) -> str:
-    text = json.dumps(value, sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:_CODE_DIGITS]

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from spine_assets.pipelines.steps.engine import ActionEngine, Engine
+from spine_assets.pipelines.steps.engine import PARTS, ActionEngine, Engine
 from spine_assets.pipelines.steps.registry import GROUP, engines
 from spine_assets.pipelines.yaml.model import Declaration, Retry, Step, When
 from spine_assets.pipelines.yaml.table_model import CheckPart, ColumnPart, TableDestination
@@ -17,15 +17,21 @@ from spine_assets.pipelines.yaml.validation import AFTER_FAILURE, ALWAYS_KNOWN
 _HEAD = """# Reference of YAML pipelines
 
 Written from the schema by `python -m spine_assets.dev.docs_pages`; do not edit. How to write, run
-and watch a pipeline is told in [pipelines](pipelines.md). `spine pipelines schema` prints the whole
-as JSON schema.
+and watch a pipeline is in [pipelines](pipelines.md). `spine pipelines schema` prints the
+schema as JSON.
 
 A `defs.yaml` has `type: spine_assets.orchestration.components.DeclarativePipeline`, and below
-`attributes` what follows. A key that is not named here is refused.
-"""
-_PARTS = ("source", "destination", "config")
+`attributes` the keys of this page. Unknown keys are refused."""
+_SCHEMA_CHECK = (
+    "Each table also has the check `schema`: exact columns and types, ranges, no empty values "
+    "unless nullable, unique key."
+)
+_ENGINES = (
+    "Found in `spine_assets/pipelines/steps/engines/`, and where a package offers one by an entry "
+    f"point of the group `{GROUP}`."
+)
 _ORIGINS = {
-    "pipeline_id": "this pipeline's name, its own names replaced",
+    "pipeline_id": "this pipeline's name, with the names in it replaced",
     "provider": "`provider`",
     "domain": "`domain`",
     "date": "the day the run is about: `-p date=`, or the day it was started (UTC)",
@@ -38,85 +44,64 @@ _ORIGINS = {
 
 
 def text() -> str:
-    """The whole page."""
-    lines = [_HEAD, "## A pipeline", "", *_fields(Declaration), "", "## Names in texts", ""]
-    lines += _names()
-    lines += ["## A step", "", *_fields(Step, leave_out=_PARTS)]
-    lines += ["", "`source`, `destination` and `config` are those of its engine.", ""]
-    lines += ["### `retry`", "", *_fields(Retry), "", "### `when`", "", *_fields(When), ""]
-    lines += ["## A table", "", (inspect.getdoc(TableDestination) or ""), ""]
-    lines += [*_fields(TableDestination), "", "### A column", "", *_fields(ColumnPart), ""]
-    lines += ["### A check", "", *_fields(CheckPart), "", "Each table also has the check `schema`"]
-    lines[-1] += ": exact columns and types, ranges, no empty values where none belong, unique key."
-    lines += ["", "## Engines", ""]
-    lines += [
-        "Found in `spine_assets/pipelines/steps/engines/`, and where a package offers one by an "
-        f"entry point of the group `{GROUP}`.",
-        "",
-    ]
+    """The page in Markdown."""
+    found = [_HEAD, "## A pipeline", _fields(Declaration), "## Names in texts", *_names()]
+    found += ["## A step", _fields(Step, leave_out=PARTS)]
+    found += ["`source`, `destination` and `config` are those of its engine."]
+    found += ["### `retry`", _fields(Retry), "### `when`", _fields(When)]
+    found += ["## A table", inspect.getdoc(TableDestination) or "", _fields(TableDestination)]
+    found += ["### A column", _fields(ColumnPart), "### A check", _fields(CheckPart), _SCHEMA_CHECK]
+    found += ["## Engines", _ENGINES]
     for ps_type, engine in engines().items():
         if type(engine).__module__.startswith("spine_assets."):
-            lines += [f"### `{ps_type}`", "", *_engine(engine)]
-    return "\n".join(lines).rstrip()
+            found += [f"### `{ps_type}`", *_engine(engine)]
+    return "\n\n".join(found)
 
 
 def example_of(engine: Engine[Any, Any, Any]) -> str | None:
     """The step in YAML that an engine's docstring shows."""
-    told = inspect.getdoc(engine) or ""
-    begin, end = told.find("```yaml\n"), told.rfind("```")
-    return told[begin + len("```yaml\n") : end] if 0 <= begin < end else None
+    doc = inspect.getdoc(engine) or ""
+    begin, end = doc.find("```yaml\n"), doc.rfind("```")
+    return doc[begin + len("```yaml\n") : end] if 0 <= begin < end else None
 
 
 def _names() -> Iterator[str]:
-    yield "| name | value |"
-    yield "|---|---|"
-    for name in (*ALWAYS_KNOWN, "tenant_id", "week_ending", *AFTER_FAILURE):
-        yield f"| `{{{name}}}` | {_ORIGINS[name]} |"
-    yield "| `{name}` | a name of `variables`, as the tenant sets it |"
-    yield ""
+    names = (*ALWAYS_KNOWN, "tenant_id", "week_ending", *AFTER_FAILURE)
+    rows = [f"| `{{{name}}}` | {_ORIGINS[name]} |" for name in names]
+    head = ("| name | value |", "|---|---|")
+    yield "\n".join([*head, *rows, "| `{name}` | a name of `variables`, as the tenant sets it |"])
     yield (
         "Days are written YYYY-MM-DD, lists with commas between. `{{` and `}}` are braces. In SQL "
         "a name is bound as a parameter with its type: write it without quotes."
     )
-    yield ""
 
 
 def _engine(engine: Engine[Any, Any, Any]) -> Iterator[str]:
-    told = inspect.getdoc(engine) or ""
-    yield told.split("```yaml", maxsplit=1)[0].strip()
-    yield ""
+    yield (inspect.getdoc(engine) or "").split("```yaml", maxsplit=1)[0].strip()
     yield "Its steps are ops." if isinstance(engine, ActionEngine) else "Its steps make a table."
-    yield ""
-    for part in _PARTS:
+    for part in PARTS:
         shape = getattr(engine, part)
         if shape is TableDestination:
             yield f"`{part}`: [a table](#a-table)."
-            yield ""
         elif shape.model_fields:
-            yield f"`{part}`:"
-            yield ""
-            yield from _fields(shape)
-            yield ""
-    example = example_of(engine)
-    if example:
-        yield "```yaml"
-        yield example.rstrip()
-        yield "```"
-        yield ""
+            yield from (f"`{part}`:", _fields(shape))
+    if example := example_of(engine):
+        yield f"```yaml\n{example.rstrip()}\n```"
 
 
-def _fields(model: type[BaseModel], leave_out: tuple[str, ...] = ()) -> Iterator[str]:
+def _fields(model: type[BaseModel], leave_out: tuple[str, ...] = ()) -> str:
+    """The table of a model's keys."""
     schema = model.model_json_schema()
-    yield "| key | type | default | meaning |"
-    yield "|---|---|---|---|"
+    rows = ["| key | type | default | meaning |", "|---|---|---|---|"]
     for name, info in model.model_fields.items():
         if name in leave_out:
             continue
         default = "**required**" if info.is_required() else _plain(info.get_default(
             call_default_factory=True, validated_data={}))  # fmt: skip
-        told = " ".join((info.description or "").split()).replace("|", "\\|")
+        meaning = " ".join((info.description or "").split()).replace("|", "\\|")
         kind = _type(schema["properties"][name], schema.get("$defs", {}))
-        yield f"| `{name}` | {kind} | {default} | {told} |"
+        rows.append(f"| `{name}` | {kind} | {default} | {meaning} |")
+    return "\n".join(rows)
 
 
 def _plain(value: Any) -> str:
@@ -128,7 +113,7 @@ def _plain(value: Any) -> str:
 
 
 def _type(schema: dict[str, Any], defs: dict[str, Any]) -> str:
-    """A type for people, from its JSON schema."""
+    """A readable type, from its JSON schema."""
     name = str(schema.get("$ref", "")).rpartition("/")[2]
     options = schema.get("enum") or defs.get(name, {}).get("enum")
     if options:

@@ -1,4 +1,4 @@
-"""What an SQL text of a declaration reads, taken apart by DuckDB without running it."""
+"""The tables that an SQL text reads: DuckDB parses it and does not run it."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ import duckdb
 
 from spine_assets.pipelines.yaml.templates import TemplateError, names_in_sql, require_known
 
-_TAKEN_APART = "SELECT json_serialize_sql($sql)"
+_PARSE = "SELECT json_serialize_sql($sql)"
 _MACRO = "_in"
 """Ending of the macro of a view that takes the first and the last week."""
 
 _PLAIN = re.compile(r"\w+")
-# They take the name of a table, or a whole query, as a text: what is read cannot be told.
+# They take the name of a table, or a query, as a text, so that the tables read are not known.
 _HIDING = {"query", "query_table"}
 
 
-def sql_faults(sql: str, known: Collection[str]) -> list[str]:
-    """What is wrong with a SELECT, as far as can be told without its tables."""
+def sql_problems(sql: str, known: Collection[str]) -> list[str]:
+    """Problems of a SELECT that can be found without its tables."""
     try:
         require_known(names_in_sql(sql), known)
         statements = duckdb.extract_statements(without_names(sql))
@@ -29,28 +29,27 @@ def sql_faults(sql: str, known: Collection[str]) -> list[str]:
         return [str(error)]
     if len(statements) != 1 or statements[0].type is not duckdb.StatementType.SELECT:
         return ["it must be one SELECT, and nothing else"]
-    told = _taken_apart(sql)
-    if told["error"]:
-        return [f"it must be one SELECT that DuckDB can take apart: {told['error_message']}"]
-    hiding = sorted({name for node in _nodes(told) if (name := _function(node)) in _HIDING})
+    tree = _parsed(sql)
+    if tree["error"]:
+        return [f"it must be one SELECT that DuckDB can parse: {tree['error_message']}"]
+    hiding = sorted({name for node in _nodes(tree) if (name := _function(node)) in _HIDING})
     return [f"{name}() hides what is read; name the table itself after FROM" for name in hiding]
 
 
 def tables_read(sql: str) -> set[str]:
     """Names of the tables and views that a SELECT reads, also by the macros of views.
 
-    Names of WITH clauses are told from tables where they hold: a clause that is named like the
-    table it reads hides that table from what follows, not from itself. Names are in lower case,
-    as DuckDB takes any case for the same.
+    A WITH clause hides a table of the same name from what follows, but not from itself. Names are
+    in lower case, as DuckDB ignores case.
     """
-    return set(_tables(_taken_apart(sql), frozenset()))
+    return set(_tables(_parsed(sql), frozenset()))
 
 
 def _tables(tree: Any, within: frozenset[str]) -> Iterator[str]:
-    """Tables of a part of a query, within which some names are those of WITH clauses."""
+    """Tables of a part of a query; names in `within` are those of WITH clauses."""
     if isinstance(tree, list):
-        for held in tree:
-            yield from _tables(held, within)
+        for item in tree:
+            yield from _tables(item, within)
     if not isinstance(tree, dict):
         return
     if tree.get("type") == "RECURSIVE_CTE_NODE":
@@ -63,9 +62,9 @@ def _tables(tree: Any, within: frozenset[str]) -> Iterator[str]:
     function = _function(tree)
     if function.startswith("otc_") and function.endswith(_MACRO):
         yield f"{function.removesuffix(_MACRO)}_all"  # as a macro, it has incomplete weeks too
-    for name, held in tree.items():
+    for name, value in tree.items():
         if name != "cte_map":
-            yield from _tables(held, within)
+            yield from _tables(value, within)
 
 
 def _function(node: dict[str, Any]) -> str:
@@ -80,15 +79,15 @@ def _folded(name: str) -> str:
 
 
 def without_names(sql: str) -> str:
-    """An SQL text with NULL for each name, which DuckDB can take apart without values."""
+    """An SQL text with NULL for each name, which DuckDB can parse without values."""
     for name in names_in_sql(sql):
         sql = sql.replace(f"{{{name}}}", "NULL")
     return sql
 
 
-def _taken_apart(sql: str) -> dict[str, Any]:
+def _parsed(sql: str) -> dict[str, Any]:
     with duckdb.connect(":memory:") as connection:
-        (text,) = connection.execute(_TAKEN_APART, {"sql": without_names(sql)}).fetchone() or ("",)
+        (text,) = connection.execute(_PARSE, {"sql": without_names(sql)}).fetchone() or ("",)
     found: dict[str, Any] = json.loads(text)
     return found
 
@@ -96,8 +95,8 @@ def _taken_apart(sql: str) -> dict[str, Any]:
 def _nodes(tree: Any) -> Iterator[dict[str, Any]]:
     if isinstance(tree, dict):
         yield tree
-        for held in tree.values():
-            yield from _nodes(held)
+        for value in tree.values():
+            yield from _nodes(value)
     elif isinstance(tree, list):
-        for held in tree:
-            yield from _nodes(held)
+        for item in tree:
+            yield from _nodes(item)

@@ -1,4 +1,4 @@
-"""Which steps a step waits for, and in which order they stand."""
+"""Which steps a step waits for, and in which order steps run."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from spine_assets.pipelines.yaml.model import Step, Trigger
 def dependencies(steps: Sequence[Step]) -> dict[str, tuple[str, ...]]:
     """The steps that each step waits for.
 
-    What a step does not say itself: it follows the step before it, or all of the parallel group
-    before it; one that runs on failure follows all steps before it. Steps of one parallel group
-    wait for the same, so that they begin together. Steps that run on failure are followed by
-    others only where these say so.
+    Without `depends_on`, a step follows the step before it, or the whole parallel group before it;
+    a step that runs on failure follows all steps before it. Steps of one parallel group wait for
+    the same steps, so that they begin together. A step follows one that runs on failure only if
+    its `depends_on` names it.
     """
     found: dict[str, tuple[str, ...]] = {}
     regular: list[Step] = []
@@ -34,7 +34,7 @@ def dependencies(steps: Sequence[Step]) -> dict[str, tuple[str, ...]]:
 
 
 def _before(step: Step, earlier: Sequence[Step]) -> list[str]:
-    """The last earlier step that is not of the same group, with its own group."""
+    """The last earlier step outside the step's group, with all of that step's own group."""
     others = [
         item
         for item in earlier
@@ -53,20 +53,20 @@ def ancestors(name: str, depends: dict[str, tuple[str, ...]]) -> set[str]:
     found: set[str] = set()
     waiting = list(depends.get(name, ()))
     while waiting:
-        one = waiting.pop()
-        if one not in found:
-            found.add(one)
-            waiting += depends.get(one, ())
+        step_id = waiting.pop()
+        if step_id not in found:
+            found.add(step_id)
+            waiting += depends.get(step_id, ())
     return found
 
 
 def in_circle(depends: dict[str, tuple[str, ...]]) -> list[str]:
-    """Steps that wait for themselves, by whatever way."""
+    """Steps that wait for themselves, directly or through others."""
     return sorted(name for name in depends if name in ancestors(name, depends))
 
 
 def topological(depends: dict[str, tuple[str, ...]]) -> list[str]:
-    """Each step after those that it waits for; otherwise as declared."""
+    """Steps in an order in which each follows those that it waits for, otherwise as declared."""
     found: list[str] = []
     while len(found) < len(depends):
         ready = [name for name in depends if name not in found and {*depends[name]} <= {*found}]

@@ -1,6 +1,6 @@
-"""The `destination` of a step that makes a table: its columns, key and checks, as YAML says them.
+"""The `destination` of a step that makes a table: its columns, key and checks, as YAML has them.
 
-It becomes a `Table` as every other: the same types, the same Pandera schema, the same view.
+It becomes a `Table` like every other, with the same types, Pandera schema and view.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from pydantic import Field, StringConstraints
 
 from spine_assets.core.tables import Column, Table, Type
 from spine_assets.otc.state.results import Severity
-from spine_assets.pipelines.steps.engine import Part, Sql
-from spine_assets.pipelines.yaml.sql_inspection import sql_faults
+from spine_assets.pipelines.steps.engine import Sql, StepPart
+from spine_assets.pipelines.yaml.sql_inspection import sql_problems
 
 WEEK = "week_ending"
 ROWS = "new_rows"
-"""By this name the SQL of a check reads the rows that are about to be published."""
+"""The name by which the SQL of a check reads the rows that are about to be published."""
 
-_OURS = re.compile(r"otc_|finra_|x_meta_")
+_RESERVED = re.compile(r"otc_|finra_|x_meta_")
 _TableName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,59}$")]
 
 
@@ -40,55 +40,61 @@ class ColumnType(StrEnum):
     SHARES_SUM = Type.SHARES_SUM.value
 
 
-class ColumnPart(Part):
-    """A column; Pandera holds its values to this."""
+class ColumnPart(StepPart):
+    """A column; Pandera validates its values."""
 
-    name: _TableName = Field(description="Name; with its unit as an ending where it has one.")
+    name: _TableName = Field(description="Name; it ends with the unit if there is one.")
     type: ColumnType = Field(description="Type, as DuckDB spells it; values are cast strictly.")
     description: str = Field(description="What it means.")
     unit: str | None = Field(default=None, description="Unit, such as shares or percent.")
     nullable: bool = Field(default=False, description="Whether it may be empty.")
-    ge: float | None = Field(default=None, description="The least value.")
-    le: float | None = Field(default=None, description="The greatest value.")
-    isin: list[str] | None = Field(default=None, description="The values there may be.")
+    ge: float | None = Field(default=None, description="The smallest value.")
+    le: float | None = Field(default=None, description="The largest value.")
+    isin: list[str] | None = Field(default=None, description="The permitted values.")
+
+    def column(self) -> Column:
+        """The column of a `Table`."""
+        facts = self.model_dump(exclude={"type", "isin"})
+        isin = None if self.isin is None else tuple(self.isin)
+        return Column(type=Type(self.type.value), isin=isin, **facts)
 
 
-class CheckPart(Part):
+class CheckPart(StepPart):
     """A check of the rows before they are published. Give `rows` or `sql`."""
 
     name: _TableName = Field(description="Its name in Dagster.")
-    description: str = Field(description="What holds when it passes.")
+    description: str = Field(description="What is true when it passes.")
     todo: str = Field(default="", description="What to do when it fails.")
     rows: Annotated[str, StringConstraints(pattern=r"^(>|>=|<|<=|==|!=) ?[0-9]+$")] | None = Field(
         default=None, description="How many rows there must be: `>= 1`."
     )
     sql: Sql | None = Field(
         default=None,
-        description=f"A SELECT of the rows that are wrong; none means passed. `{ROWS}` are the "
-        "rows about to be published; other tables are read as in a step.",
+        description=f"A SELECT of the wrong rows; no rows means passed. `{ROWS}` are the rows "
+        "about to be published; other tables are read as in a step.",
     )
     severity: Severity = Field(
         default=Severity.ERROR,
-        description="`ERROR`: rows that fail it are not published. `WARN`: they are, and it is "
-        "told.",
+        description="`ERROR`: rows that fail it are not published. `WARN`: they are published, "
+        "with a warning.",
     )
 
 
-class TableDestination(Part):
+class TableDestination(StepPart):
     """The table that a step makes."""
 
     table: _TableName = Field(
         description="Its name: in the lake, in SQL and, below the tenant's, in Dagster."
     )
-    description: str = Field(description="What it holds.")
+    description: str = Field(description="What it contains.")
     grain: str = Field(description="What one row is, in words.")
     key: list[_TableName] = Field(
-        min_length=1, description="Columns that identify a row; no two rows are alike in them."
+        min_length=1, description="Columns that identify a row: no two rows have the same values."
     )
     columns: list[ColumnPart] = Field(
         min_length=1,
-        description="All its columns, in order. A weekly table has `week_ending` before them "
-        "without saying so.",
+        description="All its columns, in order. A weekly table has `week_ending` before them, "
+        "which need not be listed.",
     )
     checks: list[CheckPart] = Field(default_factory=list, description="Beside the schema's own.")
 
@@ -101,9 +107,9 @@ def table_of(part: TableDestination, *, weekly: bool, deps: Collection[str], cod
 
     Args:
         part: The destination.
-        weekly: It has a week a partition.
-        deps: What it is made from.
-        code: Changes with all that decides its rows.
+        weekly: It has one partition per week.
+        deps: The tables and views that it is made from.
+        code: A version that changes with everything that determines its rows.
     """
     week = (_WEEK_COLUMN,) if weekly else ()
     key = tuple(dict.fromkeys((*([WEEK] if weekly else []), *part.key)))
@@ -114,7 +120,7 @@ def table_of(part: TableDestination, *, weekly: bool, deps: Collection[str], cod
         key=key,
         columns=(
             *week,
-            *(_column(item) for item in part.columns if not weekly or item.name != WEEK),
+            *(item.column() for item in part.columns if not weekly or item.name != WEEK),
         ),
         code_version=code,
         sort=tuple(name for name in key if name != WEEK),
@@ -122,15 +128,15 @@ def table_of(part: TableDestination, *, weekly: bool, deps: Collection[str], cod
     )
 
 
-def faults_of(part: TableDestination, known: Collection[str]) -> list[str]:
-    """What is wrong with a destination that its schema does not say."""
+def destination_problems(part: TableDestination, known: Collection[str]) -> list[str]:
+    """Problems of a destination that its schema cannot find."""
     found = []
     names = [column.name for column in part.columns]
-    if _OURS.match(part.table) or part.table == ROWS:
-        found.append(f"table {part.table}: names that begin with otc_, finra_ or x_meta_ are taken")
+    if _RESERVED.match(part.table) or part.table == ROWS:
+        found.append(f"table {part.table}: otc_, finra_ and x_meta_ are reserved beginnings")
     found += [f"two columns are named {name}" for name in _twice(names)]
     found += [
-        f"key names {name}, which is none of the columns: {', '.join(names)}"
+        f"key names {name}, which is not one of the columns: {', '.join(names)}"
         for name in part.key
         if name not in names and not (name == WEEK and WEEK in known)  # known where it is weekly
     ]
@@ -144,25 +150,13 @@ def faults_of(part: TableDestination, known: Collection[str]) -> list[str]:
         if check.name == "schema":
             found.append("every table has a check named schema; give yours another name")
         if (check.rows is None) == (check.sql is None):
-            found.append(f"check {check.name}: give rows or sql, one of the two")
+            found.append(f"check {check.name}: give either rows or sql")
         if check.sql is not None:
-            found += [f"check {check.name}: {fault}" for fault in sql_faults(check.sql, known)]
+            found += [
+                f"check {check.name}: {problem}" for problem in sql_problems(check.sql, known)
+            ]
     return found
 
 
-def _column(part: ColumnPart) -> Column:
-    return Column(
-        part.name,
-        Type(part.type.value),
-        part.description,
-        part.unit,
-        part.nullable,
-        part.ge,
-        part.le,
-        tuple(part.isin) if part.isin is not None else None,
-    )
-
-
-def _twice(names: Collection[str]) -> list[str]:
-    seen = list(names)
-    return sorted({name for name in seen if seen.count(name) > 1})
+def _twice(names: list[str]) -> list[str]:
+    return sorted({name for name in names if names.count(name) > 1})

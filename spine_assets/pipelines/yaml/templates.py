@@ -1,7 +1,7 @@
-"""Templates: `{name}` in the texts of a declaration, and the values that take their place.
+"""Templates: `{name}` in the texts of a declaration, and the values that replace it.
 
-Strict: a name that is not known is an error that lists the known ones. In SQL a value is bound as
-a parameter and never becomes text. Does not belong here: which names there are (`pipeline`).
+An unknown name is an error that lists the known ones. In SQL a value is bound as a parameter and
+never becomes text. Which names exist belongs to `validation` and `pipeline`.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ _IN_TEXT = re.compile(rf"\{{\{{|\}}\}}|\{{({_NAME})\}}|[{{}}]")
 
 
 class TemplateError(ValueError):
-    """A template that cannot be resolved; the message says which name and what is known."""
+    """A template that cannot be resolved; the message has the name and the known names."""
 
 
 def names_in(text: str) -> list[str]:
-    """Names that a text asks for, each once.
+    """Names in a text, each once.
 
     Raises:
-        TemplateError: a brace that belongs to no name.
+        TemplateError: a brace belongs to no name.
     """
     found: dict[str, None] = {}
     for match in _IN_TEXT.finditer(text):
@@ -45,19 +45,19 @@ def names_in(text: str) -> list[str]:
 
 
 def names_in_sql(sql: str) -> list[str]:
-    """Names that an SQL text asks for, each once; other braces are DuckDB's structs.
+    """Names in an SQL text, each once; other braces are DuckDB's structs.
 
     Raises:
-        TemplateError: a name stands where SQL takes no parameter: in a quoted text or name.
+        TemplateError: a name is in quotes, where SQL allows no parameter.
     """
-    return list(dict.fromkeys(match[1].decode() for match in _asked(sql)))
+    return list(dict.fromkeys(match[1].decode() for match in _matches(sql)))
 
 
-def _asked(sql: str) -> Iterator[re.Match[bytes]]:
-    """Names outside of comments, with their places in bytes, as DuckDB counts them.
+def _matches(sql: str) -> Iterator[re.Match[bytes]]:
+    """Names outside of comments; their positions are in bytes, as DuckDB counts them.
 
     Raises:
-        TemplateError: a name stands in quotes.
+        TemplateError: a name is in quotes.
     """
     text = sql.encode()
     tokens = duckdb.tokenize(sql)
@@ -68,17 +68,17 @@ def _asked(sql: str) -> Iterator[re.Match[bytes]]:
         if kind == duckdb.token_type.string_const or text[start : start + 1] == b'"':
             name = match[0].decode()
             raise TemplateError(
-                f"{name} stands in quotes; take them away: a value is bound as a parameter "
+                f"{name} is in quotes; remove them: a value is bound as a parameter "
                 f"and never becomes part of the SQL, as in WHERE symbol = {name}"
             )
         yield match
 
 
 def require_known(names: Collection[str], known: Collection[str]) -> None:
-    """All names are known.
+    """Check that all names are known.
 
     Raises:
-        TemplateError: names the first that is not, the nearest one and all that are known.
+        TemplateError: one is not; the message has the nearest one and all known names.
     """
     for name in names:
         if name not in known:
@@ -105,23 +105,23 @@ def bound(sql: str, values: Mapping[str, Value]) -> tuple[str, dict[str, Value]]
     """The SQL with `$name` for each `{name}`, and the parameters to bind.
 
     Raises:
-        TemplateError: a name is not known, or stands in quotes.
+        TemplateError: a name is not known, or is in quotes.
     """
     names = names_in_sql(sql)
     require_known(names, values)
     text, end = sql.encode(), 0
     parts: list[bytes] = []
-    for match in _asked(sql):
+    for match in _matches(sql):
         parts += [text[end : match.start()], b"$", match[1]]
         end = match.end()
     return b"".join([*parts, text[end:]]).decode(), {name: values[name] for name in names}
 
 
 def as_text(name: str, value: Value) -> str:
-    """A value within a text.
+    """A value as it appears in a text.
 
     Raises:
-        TemplateError: it has none.
+        TemplateError: the name has no value.
     """
     if value is None:
         raise TemplateError(f"{{{name}}} has no value in this run")

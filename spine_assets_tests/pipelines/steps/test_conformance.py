@@ -9,8 +9,8 @@ from decimal import Decimal
 import pytest
 
 from spine_assets.otc.state.results import TableBuilt
-from spine_assets.pipelines.steps.engine import EngineExecutionError
-from spine_assets.pipelines.steps.workspace import Place
+from spine_assets.pipelines import EngineExecutionError
+from spine_assets.pipelines.steps.workspace import Workspace
 from spine_assets_tests.conftest import WEEK, House
 from spine_assets_tests.pipelines.places import COLUMNS, built, table_flow
 
@@ -22,7 +22,7 @@ EARLIER = WEEK - timedelta(days=7)
 
 def viewed(house: House, table: str = "volumes") -> list[object]:
     """Volumes as the view of a table shows them."""
-    with Place(house.lake.root, house.root).connect() as connection:
+    with Workspace(house.lake.root, house.root).connect() as connection:
         rows = connection.execute(f'SELECT total_volume FROM "{table}" ORDER BY 1').fetchall()
     return [value for (value,) in rows]
 
@@ -47,7 +47,7 @@ def one_value(sql: str, type_: str) -> str:
     ],
 )
 def test_no_cast_loses_a_part_of_a_value(loaded: House, sql: str, type_: str, lost: str) -> None:
-    with pytest.raises(EngineExecutionError, match=f"1 values of figure are no .*{lost}; round"):
+    with pytest.raises(EngineExecutionError, match=f"1 values of figure are not .*{lost}; round"):
         built(one_value(sql, type_), loaded)
 
 
@@ -69,12 +69,12 @@ def test_whole_values_and_rounded_decimals_are_taken(
 
 def test_weeks_and_rows_without_weeks_of_one_table_are_never_mixed(loaded: House) -> None:
     built(table_flow(QUERY), loaded)
-    with pytest.raises(EngineExecutionError, match="was made with weeks before, and is without"):
+    with pytest.raises(EngineExecutionError, match="was built with weeks before and is without"):
         built(table_flow(WHOLE, partitions="none"), loaded, week=None)
     assert viewed(loaded) == [Decimal(5), Decimal("100.5")]
     whole = table_flow(WHOLE, name="whole", partitions="none")
     built(whole, loaded, week=None)
-    with pytest.raises(EngineExecutionError, match="was made with no weeks before"):
+    with pytest.raises(EngineExecutionError, match="was built with no weeks before"):
         built(table_flow(QUERY, name="whole"), loaded)
     assert viewed(loaded, "whole") == [Decimal(5), Decimal("100.5")]
 
@@ -111,7 +111,7 @@ def test_the_week_alone_may_be_the_key(loaded: House) -> None:
 
 def test_a_week_that_is_no_date_is_told_so(loaded: House) -> None:
     flow = table_flow("SELECT '2025-11-21' AS week_ending, 'A' AS symbol, 1 AS total_volume")
-    with pytest.raises(EngineExecutionError, match="week_ending of the step's answer is String"):
+    with pytest.raises(EngineExecutionError, match="week_ending in the step's rows is String"):
         built(flow, loaded)
 
 

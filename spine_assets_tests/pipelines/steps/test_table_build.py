@@ -10,8 +10,8 @@ from pydantic import ValidationError
 
 from spine_assets.lake.names import PART
 from spine_assets.otc.state.results import CheckResult, TableBuilt
-from spine_assets.pipelines.steps.engine import EngineExecutionError
-from spine_assets.pipelines.steps.table_build import Built
+from spine_assets.pipelines import EngineExecutionError
+from spine_assets.pipelines.steps.table_build import TableStepResult
 from spine_assets_tests.conftest import WEEK, House, delivered, line
 from spine_assets_tests.pipelines.places import COLUMNS, built, table_flow
 
@@ -26,11 +26,11 @@ def rows(house: House, table: str = "volumes") -> dict[str, Decimal]:
     return dict(zip(found["symbol"], found["total_volume"], strict=True))
 
 
-def checks(found: Built) -> dict[str, CheckResult]:
+def checks(found: TableStepResult) -> dict[str, CheckResult]:
     return {event.check: event for event in found.events if isinstance(event, CheckResult)}
 
 
-def table_built(found: Built) -> TableBuilt | None:
+def table_built(found: TableStepResult) -> TableBuilt | None:
     return next((event for event in found.events if isinstance(event, TableBuilt)), None)
 
 
@@ -70,15 +70,15 @@ def test_the_same_rows_are_not_written_again(loaded: House) -> None:
     [
         (
             QUERY.replace("otc_symbol_summary", "otc_symbols"),
-            "reads otc_symbols, which is no table",
+            "reads otc_symbols, which is not a table",
         ),
-        ("SELECT 'X' AS symbol", "lacks total_volume"),
-        (QUERY.replace("symbol,", "symbol, 1 AS more,"), "has also more"),
+        ("SELECT 'X' AS symbol", "lack total_volume"),
+        (QUERY.replace("symbol,", "symbol, 1 AS more,"), "also have more"),
         ("SELECT 'X' AS symbol, 'many' AS total_volume", "does not fit its declared type"),
         (
             "SELECT week_ending, 'X' AS symbol, 1 AS total_volume FROM "
             "(VALUES ({week_ending} - 7), ({week_ending})) AS weeks(week_ending)",
-            "rows of 1 other weeks (2025-11-14); ask for week_ending = {week_ending}",
+            "rows of 1 other weeks (2025-11-14); add WHERE week_ending = {week_ending}",
         ),
         (
             "SELECT nope FROM otc_symbol_summary WHERE week_ending = {week_ending}",
@@ -180,7 +180,7 @@ def test_a_view_is_there_when_its_tables_are(loaded: House) -> None:
 
 def test_a_table_upon_another_one_of_its_pipeline(loaded: House) -> None:
     query = "SELECT symbol, total_volume FROM volumes WHERE week_ending = {week_ending}"
-    with pytest.raises(EngineExecutionError, match="reads volumes, which is no table"):
+    with pytest.raises(EngineExecutionError, match="reads volumes, which is not a table"):
         built(table_flow(query, name="second"), loaded)
     built(table_flow(QUERY), loaded)
     assert built(table_flow(query, name="second"), loaded).rows == 2
@@ -216,7 +216,7 @@ def test_inputs_that_changed_nothing_are_noted(loaded: House) -> None:
 
 
 def test_a_weekly_query_without_its_week_is_refused(loaded: House) -> None:
-    with pytest.raises(ValidationError, match="its rows would be of all weeks"):
+    with pytest.raises(ValidationError, match="the rows of all weeks would be taken"):
         built(table_flow("SELECT symbol, total_volume FROM otc_symbol_summary"), loaded)
 
 

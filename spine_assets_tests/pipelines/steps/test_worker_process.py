@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from spine_assets.pipelines.steps.worker_process import Failed, Task, worker
+from spine_assets.pipelines.steps.worker_process import Failed, StepTask, worker
 from spine_assets_tests.conftest import House
 from spine_assets_tests.pipelines.acting import notes
 from spine_assets_tests.pipelines.places import context_of
@@ -20,9 +20,9 @@ from spine_assets_tests.pipelines.places import context_of
 _WAIT_SECONDS = 60.0  # a process begins within two; a machine under load takes some times that
 
 
-def acting(house: House, **config: object) -> Task:
+def acting(house: House, **config: object) -> StepTask:
     parts = {"source": {}, "destination": {}, "config": {"diary": str(diary(house)), **config}}
-    return Task("test.act", parts, context_of(house))
+    return StepTask("test.act", parts, context_of(house))
 
 
 def diary(house: House) -> Path:
@@ -86,7 +86,7 @@ def test_an_error_comes_back_with_its_names(
     assert isinstance(found, Failed)
     assert (found.kind, found.is_one_of([one_of])) == (kind, True)
     assert bool(found.trace) == (fails == "busy")
-    assert ("(acting.py:" in found.said) == (fails == "busy")
+    assert ("(acting.py:" in found.message) == (fails == "busy")
 
 
 _STARTS_WORK = """

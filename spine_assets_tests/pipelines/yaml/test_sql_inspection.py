@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from spine_assets.pipelines.yaml.sql_inspection import sql_faults, tables_read
+from spine_assets.pipelines.yaml.sql_inspection import sql_problems, tables_read
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ from spine_assets.pipelines.yaml.sql_inspection import sql_faults, tables_read
     ],
 )
 def test_tables_are_found_wherever_they_stand(sql: str, tables: set[str]) -> None:
-    assert sql_faults(sql, {"week_ending", "list"}) == []
+    assert sql_problems(sql, {"week_ending", "list"}) == []
     assert tables_read(sql) == tables
 
 
@@ -38,4 +38,4 @@ def test_tables_are_found_wherever_they_stand(sql: str, tables: set[str]) -> Non
     "sql", ["", "SELEC 1", "DROP TABLE a", "SELECT 1; SELECT 2", "PIVOT a ON b", "SET x = 1"]
 )
 def test_what_is_no_select_is_a_fault(sql: str) -> None:
-    assert len(sql_faults(sql, ())) == 1
+    assert len(sql_problems(sql, ())) == 1

@@ -89,7 +89,7 @@ def test_a_value_in_sql_is_a_parameter_whatever_it_holds(value: str) -> None:
     ],
 )
 def test_a_name_in_quotes_is_refused(sql: str) -> None:
-    with pytest.raises(TemplateError, match="stands in quotes; take them away"):
+    with pytest.raises(TemplateError, match="is in quotes; remove them"):
         names_in_sql(sql)
 
 
@@ -108,7 +108,7 @@ def test_lists_and_dates_are_bound_with_their_types() -> None:
 def test_letters_of_several_bytes_move_no_name() -> None:
     sql = "SELECT 'Zürich €' AS place, {a} AS \"größe\", '{'"
     assert bound(sql, {"a": 1})[0] == sql.replace("{a}", "$a")
-    with pytest.raises(TemplateError, match="stands in quotes"):
+    with pytest.raises(TemplateError, match="is in quotes"):
         names_in_sql("SELECT 'äöüß€', '{a}'")
 
 

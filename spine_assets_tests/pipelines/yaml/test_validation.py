@@ -1,4 +1,4 @@
-"""Declarations that cannot be: every fault is found, with the place of its key."""
+"""Invalid declarations: every problem is found, with the place of its key."""
 
 from __future__ import annotations
 
@@ -76,12 +76,12 @@ def test_a_sound_declaration_is_two_pipelines() -> None:
 
 
 STEP = ("steps", 0)
-# Where the declaration is changed, to what; where the fault is, and what is said of it.
+# Where the declaration is changed, to what; where the problem is, and its message.
 WRONG: list[tuple[tuple[str | int, ...], Any, tuple[str | int, ...], str]] = [
-    (("pipeline_id",), "flow", ("pipeline_id",), "must hold {tenant_id}"),
+    (("pipeline_id",), "flow", ("pipeline_id",), "needs {tenant_id}"),
     (("pipeline_id",), "{tenant_id}_{nam}", ("pipeline_id",), "there is no {nam}"),
     (("description",), "of {tenent_id}", ("description",), "did you mean tenant_id?"),
-    (("tenants",), {}, ("tenants",), "there is no tenant"),
+    (("tenants",), {}, ("tenants",), "names no tenant"),
     (("tenants", "acme", "more"), 1, ("tenants", "acme", "more"), "neither one of `variables`"),
     (("tenants", "acme", "date"), 1, ("tenants", "acme", "date"), "every pipeline has"),
     (("tenants", "Acme"), {"symbols": []}, ("tenants", "Acme", "[key]"), "should match pattern"),
@@ -90,14 +90,14 @@ WRONG: list[tuple[tuple[str | int, ...], Any, tuple[str | int, ...], str]] = [
     (("partitions",), "daily", ("partitions",), "Input should be 'weekly' or 'none'"),
     (("stepz",), [], ("stepz",), "Extra inputs are not permitted"),
     (("steps",), [], ("steps",), "at least 1 item"),
-    (("start_after",), ["otc_symbol_trend"], ("start_after", 0), "no table that is built"),
+    (("start_after",), ["otc_symbol_trend"], ("start_after", 0), "is not a table that is built"),
     (("start_after",), ["volumes"], ("start_after", 0), "made by this pipeline itself"),
     ((*STEP, "ps_type"), "duckdb.sq", (*STEP, "ps_type"), "Input should be 'duckdb.sql'"),
     ((*STEP, "step_id"), "Volumes", (*STEP, "step_id"), "should match pattern"),
     ((*STEP, "config"), {"x": 1}, (*STEP, "config", "x"), "Extra inputs"),
     ((*STEP, "source"), {}, (*STEP, "source", "query"), "Field required"),
     ((*STEP, "timeout_minutes"), 0, (*STEP, "timeout_minutes"), "greater than 0"),
-    ((*STEP, "trigger"), "always", (*STEP, "trigger"), "runs on success only"),
+    ((*STEP, "trigger"), "always", (*STEP, "trigger"), "must be on_success"),
     (("steps", 1, "retry", "retry_on"), [], ("steps", 1, "retry", "retry_on"), "at least 1"),
     (
         ("steps", 1, "retry", "retry_on"),
@@ -121,8 +121,8 @@ WRONG: list[tuple[tuple[str | int, ...], Any, tuple[str | int, ...], str]] = [
     (("steps", 1, "depends_on"), ["volume"], ("steps", 1, "depends_on", 0), "there is no step"),
     ((*STEP, "depends_on"), ["greet"], (*STEP, "depends_on"), "wait for one another"),
     ((*STEP, "depends_on"), ["tell"], (*STEP, "depends_on"), "wait for one another"),
-    (("steps", 1, "when"), {"rows": "> 0"}, ("steps", 1, "when"), "step_id and rows go together"),
-    (("steps", 1, "when"), {}, ("steps", 1, "when"), "one of the two"),
+    (("steps", 1, "when"), {"rows": "> 0"}, ("steps", 1, "when"), "step_id and rows together"),
+    (("steps", 1, "when"), {}, ("steps", 1, "when"), "either rows"),
     (("steps", 1, "when", "rows"), "some", ("steps", 1, "when", "rows"), "should match pattern"),
     (("steps", 1, "when", "step_id"), "tell", ("steps", 1, "when", "step_id"), "does not wait"),
     (("steps", 1, "config", "name"), "{error}", ("steps", 1, "config", "name"), "no {error}"),
@@ -130,15 +130,15 @@ WRONG: list[tuple[tuple[str | int, ...], Any, tuple[str | int, ...], str]] = [
         (*STEP, "source", "query"),
         "SELECT 1 WHERE 'x' = '{tenant_id}'",
         (*STEP, "source", "query"),
-        "stands in quotes",
+        "in quotes",
     ),
     ((*STEP, "source", "query"), "SELECT {nope}", (*STEP, "source", "query"), "no {nope}"),
     ((*STEP, "source", "query"), "SELEC 1", STEP, "syntax error"),
     ((*STEP, "source", "query"), "DROP TABLE x", STEP, "one SELECT, and nothing else"),
     ((*STEP, "source", "query"), "SELECT 1; SELECT 2", STEP, "one SELECT, and nothing else"),
     ((*STEP, "source", "query"), "COPY (SELECT 1) TO 'x'", STEP, "one SELECT"),
-    ((*STEP, "destination", "table"), "otc_raw", STEP, "are taken"),
-    ((*STEP, "destination", "key"), ["nope"], STEP, "none of the columns"),
+    ((*STEP, "destination", "table"), "otc_raw", STEP, "are reserved"),
+    ((*STEP, "destination", "key"), ["nope"], STEP, "not one of the columns"),
     ((*STEP, "destination", "columns", 0, "nullable"), True, STEP, "part of the key"),
     ((*STEP, "destination", "columns", 0, "type"), "VARCHAR[]", STEP, "part of the key"),
     (("partitions",), "none", ("description",), "there is no {week_ending}"),
@@ -147,12 +147,12 @@ WRONG: list[tuple[tuple[str | int, ...], Any, tuple[str | int, ...], str]] = [
         (*STEP, "source", "query"),
         "SELECT symbol, total_volume FROM Volumes WHERE week_ending = {week_ending}",
         (*STEP, "destination", "table"),
-        "would be made from itself",
+        "reads volumes and cannot make",
     ),
     ((*STEP, "destination", "checks", 0, "name"), "schema", STEP, "give yours another name"),
-    ((*STEP, "destination", "checks", 0, "rows"), None, STEP, "give rows or sql"),
+    ((*STEP, "destination", "checks", 0, "rows"), None, STEP, "either rows or sql"),
     ((*STEP, "destination", "columns", 0, "type"), "TEXT", None, "Input should be 'VARCHAR'"),  # type: ignore[list-item]
-    (("steps", 2, "depends_on"), [], ("steps", 2, "trigger"), "on_failure of what?"),
+    (("steps", 2, "depends_on"), [], ("steps", 2, "trigger"), "needs a step before it"),
 ]
 
 
@@ -174,7 +174,7 @@ def test_a_table_follows_no_step_that_also_runs_after_a_failure() -> None:
     document = good()
     fetch, clean = ({"step_id": name, "ps_type": "example.hello"} for name in ("fetch", "clean"))
     document["steps"][:0] = [fetch, clean | {"trigger": "always"}]
-    with pytest.raises(ValidationError, match="also runs after a failure: clean; say in depends"):
+    with pytest.raises(ValidationError, match="run after a failure: clean; list in depends_on"):
         checked(Declaration.model_validate(document))
     document["steps"][2]["depends_on"] = ["fetch"]
     checked(Declaration.model_validate(document))
@@ -196,7 +196,7 @@ def of_tenant(name: str) -> Declaration:
     return Declaration.model_validate(document)
 
 
-def test_all_faults_are_told_at_once() -> None:
+def test_all_problems_are_reported_at_once() -> None:
     document = good()
     document["steps"][0]["timeout_minutes"] = -1
     document["steps"][1]["config"] = {"nam": "x"}

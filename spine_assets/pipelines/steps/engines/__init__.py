@@ -1,1 +1,1 @@
-"""Engines, a module each, which ends with `ENGINE = ...`; found by `finding`."""
+"""Engines, one per module, which ends with `ENGINE = ...`; `registry` finds them."""

@@ -3,30 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import TYPE_CHECKING
 
+import polars as pl
 from pydantic import Field
 
-from spine_assets.pipelines.steps.engine import Nothing, Part, Sql, TableEngine, Work
-from spine_assets.pipelines.steps.queries import asked, query_faults
+from spine_assets.pipelines import Nothing, Parts, Sql, StepPart, TableEngine, Work
+from spine_assets.pipelines.steps.queries import open_database, query_problems
 from spine_assets.pipelines.yaml.sql_inspection import tables_read
-from spine_assets.pipelines.yaml.table_model import TableDestination, faults_of
-
-if TYPE_CHECKING:
-    import polars as pl
+from spine_assets.pipelines.yaml.table_model import TableDestination, destination_problems
 
 
-class Query(Part):
-    """What is asked."""
+class QuerySource(StepPart):
+    """The query."""
 
     query: Sql = Field(
         description="One SELECT over tables and views. `{names}` are bound as parameters: write "
-        "them without quotes; a list is asked by `symbol IN {symbols}`. In a weekly pipeline ask "
-        "for `week_ending = {week_ending}`."
+        "them without quotes, and a list as in `symbol IN {symbols}`. In a weekly pipeline, add "
+        "`WHERE week_ending = {week_ending}`."
     )
 
 
-class DuckDbSql(TableEngine[Query, TableDestination, Nothing]):
+class DuckDbSql(TableEngine[QuerySource, TableDestination, Nothing]):
     """A SELECT over the tables and views of the warehouse; its rows become a table's week.
 
     ```yaml
@@ -48,23 +45,25 @@ class DuckDbSql(TableEngine[Query, TableDestination, Nothing]):
     """
 
     ps_type = "duckdb.sql"
-    source = Query
+    source = QuerySource
     destination = TableDestination
 
-    def faults(
-        self, source: Query, destination: TableDestination, config: Nothing, known: Collection[str]
+    def problems(
+        self, parts: Parts[QuerySource, TableDestination, Nothing], known: Collection[str]
     ) -> list[str]:
-        """SQL that is none, or changes something; columns, key and checks that do not fit."""
-        return query_faults(source.query, known) + faults_of(destination, known)
+        """SQL that is not one SELECT; columns, key and checks that do not fit."""
+        return query_problems(parts.source.query, known) + destination_problems(
+            parts.destination, known
+        )
 
-    def reads(self, source: Query) -> set[str]:
+    def reads(self, source: QuerySource) -> set[str]:
         """The tables of the query."""
         return tables_read(source.query)
 
-    def frame(self, work: Work[Query, TableDestination, Nothing]) -> pl.DataFrame:
+    def frame(self, work: Work[QuerySource, TableDestination, Nothing]) -> pl.DataFrame:
         """The rows of the query, with DuckDB's exact types."""
-        with asked(work.context) as place:
-            return place.frame(*work.context.bind(work.source.query))
+        with open_database(work.context) as database:
+            return database.frame(*work.context.bind(work.source.query))
 
 
 ENGINE = DuckDbSql()

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from spine_assets.pipelines.steps.engine import ActionEngine, Nothing, Part, StepResult, Work
+from spine_assets.pipelines import ActionEngine, Nothing, StepPart, StepResult, Work
 
 
-class Greeting(Part):
+class Greeting(StepPart):
     """Whom to greet."""
 
     name: str = Field(default="World", description="Whom to greet.")
 
 
 class Hello(ActionEngine[Nothing, Nothing, Greeting]):
-    """Says hello, to show that everything is in its place.
+    """Says hello, to show that pipelines work.
 
     ```yaml
     step_id: greet
@@ -29,8 +29,8 @@ class Hello(ActionEngine[Nothing, Nothing, Greeting]):
 
     def act(self, work: Work[Nothing, Nothing, Greeting]) -> StepResult:
         """Greet once."""
-        said = f"Hello, {work.config.name}!"
-        return StepResult(result={"greeting": said}, said=(said,))
+        greeting = f"Hello, {work.config.name}!"
+        return StepResult(result={"greeting": greeting}, log_lines=(greeting,))
 
 
 ENGINE = Hello()

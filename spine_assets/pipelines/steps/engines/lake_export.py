@@ -9,12 +9,12 @@ from typing import Any
 
 from pydantic import Field
 
-from spine_assets.pipelines.steps.bucket_upload import put_object, require_url, url_faults
-from spine_assets.pipelines.steps.engine import (
+from spine_assets.pipelines import (
     ActionEngine,
     EngineExecutionError,
-    Part,
+    Parts,
     Sql,
+    StepPart,
     StepResult,
     Work,
 )
@@ -22,16 +22,23 @@ from spine_assets.pipelines.steps.export_files import put_files
 from spine_assets.pipelines.steps.export_rows import (
     Format,
     content_of,
-    none_found,
+    no_rows_message,
     query_frame,
     table_frame,
 )
-from spine_assets.pipelines.steps.queries import query_faults
-from spine_assets.pipelines.steps.safe_names import name_fault, path_below, template_faults
+from spine_assets.pipelines.steps.queries import query_problems
+from spine_assets.pipelines.steps.safe_names import (
+    name_problem,
+    path_below,
+    require_url,
+    require_valid,
+    template_problems,
+    url_problems,
+)
 from spine_assets.pipelines.yaml.sql_inspection import tables_read
 
 
-class ExportSource(Part):
+class ExportSource(StepPart):
     """What is exported: a table or a query."""
 
     table: str = Field(
@@ -45,11 +52,11 @@ class ExportSource(Part):
     query: Sql = Field(
         default="",
         description="One SELECT instead of a table; {names} in it are bound as parameters. "
-        "Give it an ORDER BY: the order of rows is kept, and counts as content.",
+        "Give it an ORDER BY: the order of rows is kept and is part of the content.",
     )
 
 
-class ExportDestination(Part):
+class ExportDestination(StepPart):
     """Where files go: a folder or a bucket."""
 
     folder: str = Field(
@@ -67,7 +74,7 @@ class ExportDestination(Part):
     name: str = Field(description="The files' name without its ending.")
 
 
-class ExportConfig(Part):
+class ExportConfig(StepPart):
     """How files are written."""
 
     formats: list[Format] = Field(
@@ -75,21 +82,22 @@ class ExportConfig(Part):
     )
     overwrite: bool = Field(
         default=True,
-        description="Replace a file that has another content; false: that is an error, and it "
-        "stays.",
+        description="Replace a file that has other content; false: that is an error, and the "
+        "file is unchanged.",
     )
     allow_empty: bool = Field(
-        default=False, description="Also export no rows; false: that is an error."
+        default=False, description="Write files even without rows; false: that is an error."
     )
 
 
 _Work = Work[ExportSource, ExportDestination, ExportConfig]
+_Parts = Parts[ExportSource, ExportDestination, ExportConfig]
 
 
 class LakeExport(ActionEngine[ExportSource, ExportDestination, ExportConfig]):
-    """Exports a table, the run's week of it, or a query as Parquet or CSV files, each whole.
+    """Exports a table, the run's week of it, or a query as complete Parquet or CSV files.
 
-    A file that has the content already is left alone. Rows are held in memory.
+    A file that already has the content is not written again. Rows are held in memory.
 
     ```yaml
     step_id: export_shares
@@ -111,27 +119,23 @@ class LakeExport(ActionEngine[ExportSource, ExportDestination, ExportConfig]):
     destination = ExportDestination
     config = ExportConfig
 
-    def faults(
-        self,
-        source: ExportSource,
-        destination: ExportDestination,
-        config: ExportConfig,
-        known: Collection[str],
-    ) -> list[str]:
-        """Both or none of table and query, of folder and URL; names that lead elsewhere."""
-        found = template_faults("destination.name", destination.name)
-        if bool(source.table) == bool(source.query.strip()):
+    def problems(self, parts: _Parts, known: Collection[str]) -> list[str]:
+        """Both or neither of table and query, of folder and URL; names outside the folder."""
+        found = template_problems("destination.name", parts.destination.name)
+        if bool(parts.source.table) == bool(parts.source.query.strip()):
             found.append("source: give either table or query")
-        if source.columns and not source.table:
-            found.append("source.columns: belong to a table; a query names its own")
-        if source.query.strip():
-            found += query_faults(source.query, known)
-        if bool(destination.folder) == bool(destination.url):
+        if parts.source.columns and not parts.source.table:
+            found.append("source.columns: give them with a table only; a query names its own")
+        if parts.source.query.strip():
+            found += query_problems(parts.source.query, known)
+        if bool(parts.destination.folder) == bool(parts.destination.url):
             found.append("destination: give either folder or url")
-        elif destination.url:
-            found += url_faults(destination.url, known)
+        elif parts.destination.url:
+            found += url_problems(parts.destination.url, known)
         else:
-            found += template_faults("destination.folder", destination.folder, is_folder=True)
+            found += template_problems(
+                "destination.folder", parts.destination.folder, is_folder=True
+            )
         return found
 
     def reads(self, source: ExportSource) -> set[str]:
@@ -139,24 +143,27 @@ class LakeExport(ActionEngine[ExportSource, ExportDestination, ExportConfig]):
         return tables_read(source.query) if source.query.strip() else {source.table}
 
     def act(self, work: _Work) -> StepResult:
-        """Export the rows.
-
-        Raises:
-            EngineExecutionError: no rows, a wrong query or name, a file that must stay, a refusal.
-            TransientError: the lake, the disk or the store fails now.
-        """
+        """Export the rows; without rows, or over a file that must stay, that is an error."""
         source, context = work.source, work.context
-        targets = _urls(work) if work.destination.url else _paths(work)
+        targets = _targets(work)
         if source.query.strip():
             frame = query_frame(context, source.query)
         else:
             frame = table_frame(context, source.table, source.columns)
         if frame.is_empty() and not work.config.allow_empty:
-            raise EngineExecutionError(none_found(context, source.table))
-        placed = _placed(
-            work, {to: (kind, content_of(frame, kind)) for kind, to in targets.items()}
-        )
-        files = [_told(*item) for item in placed]
+            raise EngineExecutionError(no_rows_message(context, source.table))
+        contents = {to: content_of(frame, kind) for kind, to in targets.items()}
+        written = _write(work, targets, contents)
+        files = [
+            {
+                "path" if isinstance(to, Path) else "url": str(to),
+                "format": str(kind),
+                "bytes": len(contents[to]),
+                "sha256": hashlib.sha256(contents[to]).hexdigest(),
+                "unchanged": not written[to],
+            }
+            for kind, to in targets.items()
+        ]
         return StepResult(
             rows_processed=frame.height,
             result={
@@ -164,67 +171,42 @@ class LakeExport(ActionEngine[ExportSource, ExportDestination, ExportConfig]):
                 "unchanged": all(file["unchanged"] for file in files),
                 "files": files,
             },
-            files=tuple(item[0] for item in placed),
-            said=tuple(_said(file, frame.height) for file in files),
+            files=tuple(targets.values()),
+            log_lines=tuple(_log_line(file, frame.height) for file in files),
         )
 
 
-def _paths(work: _Work) -> dict[Format, str | Path]:
-    """Where each kind of file goes; no value led elsewhere."""
-    to, exports = work.destination, work.context.place.exports
-    return {
-        kind: path_below(exports, to.folder, f"{to.name}.{kind}") for kind in work.config.formats
-    }
-
-
-def _urls(work: _Work) -> dict[Format, str | Path]:
-    """The URL of each object; no value led elsewhere."""
-    to = work.destination
+def _targets(work: _Work) -> dict[Format, str | Path]:
+    """The path or URL of each format, checked again with the values of its names."""
+    to, formats, exports = work.destination, work.config.formats, work.context.workspace.exports
+    if not to.url:
+        return {kind: path_below(exports, to.folder, f"{to.name}.{kind}") for kind in formats}
     require_url(to.url, work.context.tenant_id)
-    if fault := name_fault(to.name):
-        raise EngineExecutionError(
-            f"destination.name: {fault}; look at the values of its {{names}}"
-        )
-    return {kind: f"{to.url.rstrip('/')}/{to.name}.{kind}" for kind in work.config.formats}
+    require_valid("name", name_problem(to.name))
+    return {kind: f"{to.url.rstrip('/')}/{to.name}.{kind}" for kind in formats}
 
 
-def _placed(
-    work: _Work, contents: dict[str | Path, tuple[Format, bytes]]
-) -> list[tuple[str | Path, Format, bytes, bool]]:
-    """Write the files; the last tells whether each was written now."""
+def _write(
+    work: _Work, targets: dict[Format, str | Path], contents: dict[str | Path, bytes]
+) -> dict[str | Path, bool]:
+    """Write the files or objects; for each, whether it was written or already had this content."""
+    from spine_assets.pipelines.steps.bucket_upload import put_object  # loads obstore
+
     overwrite = work.config.overwrite
-    files = {to: content for to, (_, content) in contents.items() if isinstance(to, Path)}
-    put = put_files(files, work.context.place.own, overwrite=overwrite) if files else {}
-    return [
-        (
-            to,
-            kind,
-            content,
-            put[to]
-            if isinstance(to, Path)
-            else put_object(to, content, kind.content_type, overwrite=overwrite),
-        )
-        for to, (kind, content) in contents.items()
-    ]
+    files = {to: content for to, content in contents.items() if isinstance(to, Path)}
+    written = put_files(files, work.context.workspace.own, overwrite=overwrite) if files else {}
+    found: dict[str | Path, bool] = {to: written[to] for to in files}
+    for kind, to in targets.items():
+        if isinstance(to, str):
+            found[to] = put_object(to, contents[to], kind.content_type, overwrite=overwrite)
+    return found
 
 
-def _told(place: str | Path, kind: Format, content: bytes, written: bool) -> dict[str, Any]:
-    """A file for the step's log."""
-    return {
-        "path" if isinstance(place, Path) else "url": str(place),
-        "format": str(kind),
-        "bytes": len(content),
-        "sha256": hashlib.sha256(content).hexdigest(),
-        "unchanged": not written,
-    }
-
-
-def _said(file: dict[str, Any], rows: int) -> str:
-    """A file for the run's log."""
-    place = file.get("path") or file["url"]
+def _log_line(file: dict[str, Any], rows: int) -> str:
+    target = file.get("path") or file["url"]
     if file["unchanged"]:
-        return f"{place} holds these {rows:,} rows already"
-    return f"wrote {rows:,} rows ({file['bytes']:,} bytes) to {place}"
+        return f"{target} already has these {rows:,} rows"
+    return f"wrote {rows:,} rows ({file['bytes']:,} bytes) to {target}"
 
 
 ENGINE = LakeExport()

@@ -5,38 +5,35 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Collection
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
+import polars as pl
 from pydantic import Field, StringConstraints
 
 from spine_assets.core.sql import identifier
-from spine_assets.pipelines.steps.engine import EngineExecutionError, Part, TableEngine, Work
-from spine_assets.pipelines.steps.queries import asked
-from spine_assets.pipelines.yaml.table_model import TableDestination, faults_of
+from spine_assets.pipelines import EngineExecutionError, Parts, StepPart, TableEngine, Work
+from spine_assets.pipelines.steps.queries import open_database
+from spine_assets.pipelines.yaml.table_model import TableDestination, destination_problems
 
-if TYPE_CHECKING:
-    import polars as pl
-
-_DAYS_A_WEEK = 7
-_MOST_WEEKS_BACK = 104  # two years; more is a table of its own
+_MOST_WEEKS_BACK = 104  # two years; more should be a table of its own
 
 
-class Tables(Part):
-    """What the function is given."""
+class FunctionSource(StepPart):
+    """The tables that the function gets."""
 
     tables: list[Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]] = Field(
-        min_length=1, description="Tables and views; the function gets a LazyFrame of each."
+        min_length=1, description="FunctionSource and views; the function gets a LazyFrame of each."
     )
     weeks_back: int = Field(
         default=0,
         ge=0,
         le=_MOST_WEEKS_BACK,
-        description="Weeks before the run's own that it gets too; 0 is the run's week alone.",
+        description="Weeks before the run's own that it gets too; 0: only the run's week.",
     )
 
 
-class Function(Part):
-    """What is called."""
+class FunctionConfig(StepPart):
+    """The function."""
 
     function: Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")] = Field(
         description="`module:function`. It takes a dictionary of LazyFrames by table and the "
@@ -44,7 +41,7 @@ class Function(Part):
     )
 
 
-class PolarsPython(TableEngine[Tables, TableDestination, Function]):
+class PolarsPython(TableEngine[FunctionSource, TableDestination, FunctionConfig]):
     """A Python function over Polars frames; the frame that it returns becomes a table's week.
 
     ```yaml
@@ -54,7 +51,7 @@ class PolarsPython(TableEngine[Tables, TableDestination, Function]):
     config: {function: "spine_assets.defs.pipelines.symbol_swings.functions:swings"}
     destination:
       table: swings
-      description: The week's volume of a symbol against its greatest of five weeks.
+      description: The week's volume of a symbol against its largest of five weeks.
       grain: a symbol a week
       key: [symbol]
       columns:
@@ -63,38 +60,32 @@ class PolarsPython(TableEngine[Tables, TableDestination, Function]):
           type: DOUBLE
           unit: percent
           nullable: true
-          description: Null where the greatest is 0.
+          description: Null where the largest is 0.
     ```
     """
 
     ps_type = "polars.python"
-    source = Tables
+    source = FunctionSource
     destination = TableDestination
-    config = Function
+    config = FunctionConfig
 
-    def faults(
-        self,
-        source: Tables,
-        destination: TableDestination,
-        config: Function,
-        known: Collection[str],
+    def problems(
+        self, parts: Parts[FunctionSource, TableDestination, FunctionConfig], known: Collection[str]
     ) -> list[str]:
-        """Columns, key and checks that do not fit; a function that cannot be found."""
-        found = faults_of(destination, known)
+        """Columns, key and checks that do not fit; a function that cannot be imported."""
+        found = destination_problems(parts.destination, known)
         try:
-            _function(config.function)
+            _function(parts.config.function)
         except EngineExecutionError as error:
             found.append(str(error))
         return found
 
-    def reads(self, source: Tables) -> set[str]:
+    def reads(self, source: FunctionSource) -> set[str]:
         """The tables that it names."""
         return {*source.tables}
 
-    def frame(self, work: Work[Tables, TableDestination, Function]) -> pl.DataFrame:
-        """What the function returns."""
-        import polars as pl
-
+    def frame(self, work: Work[FunctionSource, TableDestination, FunctionConfig]) -> pl.DataFrame:
+        """The frame that the function returns."""
         frames = _frames(work)
         found = _function(work.config.function)(frames, work.context)
         if isinstance(found, pl.LazyFrame):
@@ -107,18 +98,20 @@ class PolarsPython(TableEngine[Tables, TableDestination, Function]):
         return found
 
 
-def _frames(work: Work[Tables, TableDestination, Function]) -> dict[str, pl.LazyFrame]:
-    """The rows of each table: of the run's week and those before it, or all."""
+def _frames(
+    work: Work[FunctionSource, TableDestination, FunctionConfig],
+) -> dict[str, pl.LazyFrame]:
+    """The rows of each table, of the run's week and the weeks before it, or all."""
     week, found = work.context.week_ending, {}
-    with asked(work.context) as place:
+    with open_database(work.context) as database:
         for table in work.source.tables:
             sql: str = f"FROM {identifier(table)}"
             bound: dict[str, date] = {}
             if week is not None:
-                first = week - timedelta(days=_DAYS_A_WEEK * work.source.weeks_back)
+                first = week - timedelta(weeks=work.source.weeks_back)
                 sql = f"{sql} WHERE week_ending BETWEEN $first AND $last"
                 bound = {"first": first, "last": week}
-            found[table] = place.frame(sql, bound).lazy()
+            found[table] = database.frame(sql, bound).lazy()
     return found
 
 

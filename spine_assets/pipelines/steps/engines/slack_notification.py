@@ -3,36 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Any
 
 from pydantic import Field, SecretStr
 
-from spine_assets.alerts.sending import ChannelError, post
+from spine_assets.alerts.sending import post
 from spine_assets.core.settings import http_url
-from spine_assets.pipelines.steps.engine import (
-    ActionEngine,
-    EngineExecutionError,
-    Nothing,
-    StepResult,
-    Work,
-)
+from spine_assets.pipelines import EngineExecutionError
 from spine_assets.pipelines.steps.notification import (
     NoticeConfig,
-    NoticeSource,
-    answered,
-    not_set,
-    not_taken,
-    nothing_to_tell,
-    notice_faults,
-    notice_of,
-    slack_payload,
-    tables_told,
-    told,
+    NoticeParts,
+    NoticeWork,
+    NotificationEngine,
+    Send,
 )
-from spine_assets.pipelines.steps.secret_values import is_set, secret_of, variable_faults
+from spine_assets.pipelines.steps.notification_text import Notice, slack_payload
+from spine_assets.pipelines.steps.secret_values import is_set, secret_of, variable_problems
 
 
 class SlackConfig(NoticeConfig):
-    """What is sent, and where to."""
+    """The message, and the webhook that it is sent to."""
 
     webhook_env: str = Field(
         default="SPINE_ALERT_WEBHOOK",
@@ -40,10 +30,10 @@ class SlackConfig(NoticeConfig):
     )
 
 
-class SlackNotification(ActionEngine[NoticeSource, Nothing, SlackConfig]):
+class SlackNotification(NotificationEngine[SlackConfig]):
     """Sends a message to a Slack-compatible webhook, with the rows of a query as a table.
 
-    Bold and other styles of the text stay; links, mentions and calls to everybody do not act.
+    Bold and other styles of the text are kept; links, mentions and @all have no effect.
 
     ```yaml
     step_id: tell_movers
@@ -60,51 +50,32 @@ class SlackNotification(ActionEngine[NoticeSource, Nothing, SlackConfig]):
     """
 
     ps_type = "shared.slack_notification"
-    source = NoticeSource
     config = SlackConfig
+    channel = "webhook"
 
-    def faults(
-        self,
-        source: NoticeSource,
-        destination: Nothing,
-        config: SlackConfig,
-        known: Collection[str],
-    ) -> list[str]:
-        """No text, a wrong query, a URL in place of a variable's name."""
-        return notice_faults(source, config, known) + variable_faults(
-            "config.webhook_env", config.webhook_env
-        )
+    def problems(self, parts: NoticeParts[SlackConfig], known: Collection[str]) -> list[str]:
+        """An empty text, a wrong query, a URL instead of a variable's name."""
+        found = super().problems(parts, known)
+        return found + variable_problems("config.webhook_env", parts.config.webhook_env)
 
-    def reads(self, source: NoticeSource) -> set[str]:
-        """The tables of the query."""
-        return tables_told(source)
+    def unset(self, config: SlackConfig) -> str | None:
+        """The variable of the webhook."""
+        return None if is_set(config.webhook_env) else config.webhook_env
 
-    def act(self, work: Work[NoticeSource, Nothing, SlackConfig]) -> StepResult:
-        """Send the message.
-
-        Raises:
-            EngineExecutionError: no webhook is set, it refused, or the query is wrong.
-            TransientError: the webhook or the lake fails now.
-        """
-        if work.config.if_unset == "skip" and not is_set(work.config.webhook_env):
-            return not_set(work.config.webhook_env)
-        url = _webhook(work.config.webhook_env)
-        answer = answered(work.source, work.config, work.context)
-        if work.config.only_if_rows and answer is not None and not answer.total:
-            return nothing_to_tell()
+    def sender(self, work: NoticeWork[SlackConfig]) -> Send:
+        """What posts to the webhook."""
+        variable = work.config.webhook_env
+        value = secret_of("config.webhook_env", variable)
         try:
-            post(url, slack_payload(notice_of(work.config.text, answer)))
-        except ChannelError as error:
-            raise not_taken("webhook", error) from None
-        return told(answer, f"the webhook of {work.config.webhook_env}")
+            url = SecretStr(http_url(value.get_secret_value()))
+        except ValueError as error:
+            raise EngineExecutionError(f"config.webhook_env: {variable} {error}") from None
 
+        def send(notice: Notice) -> tuple[str, dict[str, Any]]:
+            post(url, slack_payload(notice))
+            return f"the webhook of {variable}", {}
 
-def _webhook(variable: str) -> SecretStr:
-    value = secret_of("config.webhook_env", variable)
-    try:
-        return SecretStr(http_url(value.get_secret_value()))
-    except ValueError as error:
-        raise EngineExecutionError(f"config.webhook_env: {variable} {error}") from None
+        return send
 
 
 ENGINE = SlackNotification()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from spine_assets.pipelines.steps.workspace import Place
+from spine_assets.pipelines.steps.workspace import Workspace
 from spine_assets_tests.alerts import conftest as alerts
 from spine_assets_tests.support.analysis_lake import ATS, Row, lake_of
 from spine_assets_tests.support.s3 import S3Server
@@ -35,7 +35,7 @@ def made_lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A lake of two weeks, the newer of three rows, that has been asked once."""
     root = tmp_path_factory.mktemp("made")
     lake_of(root / "lake", ROWS)
-    with Place(root / "lake", root).connect():
+    with Workspace(root / "lake", root).connect():
         return root / "lake"
 
 

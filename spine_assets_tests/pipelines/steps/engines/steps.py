@@ -10,17 +10,17 @@ from typing import Any
 import yaml
 from pydantic import BaseModel
 
+from spine_assets.pipelines import ActionEngine, Parts, StepContext, StepResult, Work
 from spine_assets.pipelines.steps import engines
 from spine_assets.pipelines.steps import registry as finding
-from spine_assets.pipelines.steps.engine import ActionEngine, Engine, StepContext, StepResult, Work
-from spine_assets.pipelines.steps.worker_process import rendered
-from spine_assets.pipelines.steps.workspace import Place
+from spine_assets.pipelines.steps.engine import PARTS, Engine
+from spine_assets.pipelines.steps.workspace import Workspace
 from spine_assets.pipelines.yaml import reference
+from spine_assets.pipelines.yaml.step_texts import rendered
 from spine_assets.pipelines.yaml.templates import Value
 
 Step = Mapping[str, Any]
 AnyEngine = Engine[Any, Any, Any]
-PARTS = ("source", "destination", "config")
 WEEK = date(2025, 11, 21)
 
 
@@ -55,7 +55,7 @@ def context_of(
         week_ending=week,
         pipeline_status="RUNNING",
         values={**told, **values},
-        place=Place(root / "lake", root, tenant),
+        workspace=Workspace(root / "lake", root, tenant),
     )
 
 
@@ -75,9 +75,9 @@ def act(engine: ActionEngine[Any, Any, Any], step: Step, context: StepContext) -
     return engine.act(work_of(engine, step, context))
 
 
-def faults(engine: AnyEngine, step: Step, *known: str) -> list[str]:
+def problems(engine: AnyEngine, step: Step, *known: str) -> list[str]:
     """What is wrong with a step when it is loaded."""
-    return engine.faults(**parts_of(engine, step), known=set(known))
+    return engine.problems(Parts(**parts_of(engine, step)), set(known))
 
 
 def example_of(engine: AnyEngine) -> dict[str, Any]:

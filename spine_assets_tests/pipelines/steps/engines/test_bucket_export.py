@@ -19,7 +19,7 @@ import obstore
 import pytest
 from obstore.store import S3Store
 
-from spine_assets.pipelines.steps.engine import EngineExecutionError, TransientError
+from spine_assets.pipelines import EngineExecutionError, TransientError
 from spine_assets.pipelines.steps.engines.lake_export import ENGINE
 from spine_assets_tests.alerts.conftest import free_port
 from spine_assets_tests.pipelines.steps.engines.steps import act, context_of
@@ -70,7 +70,7 @@ def test_the_same_content_is_not_put_again(bucket: str, root: Path) -> None:
 
 def test_another_content_replaces_the_object_unless_it_must_stay(bucket: str, root: Path) -> None:
     act(ENGINE, step(bucket), context_of(root))
-    with pytest.raises(EngineExecutionError, match="there with another content"):
+    with pytest.raises(EngineExecutionError, match="exists with other content"):
         act(ENGINE, step(bucket, "SELECT 2 AS n", overwrite=False), context_of(root))
     assert list(held(bucket).values()) == [b"n\r\n1\r\n"]
     act(ENGINE, step(bucket, "SELECT 2 AS n"), context_of(root))

@@ -22,13 +22,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spine_assets.otc.views.registry import VIEWS
-from spine_assets.pipelines.steps.engine import EngineExecutionError, TransientError
+from spine_assets.pipelines import EngineExecutionError, TransientError
 from spine_assets.pipelines.steps.engines.lake_export import ENGINE
 from spine_assets.pipelines.steps.export_rows import Format, content_of
 from spine_assets.pipelines.steps.safe_names import path_below
 from spine_assets_tests.conftest import files_limited_to
 from spine_assets_tests.pipelines.steps.engines.conftest import EARLIER
-from spine_assets_tests.pipelines.steps.engines.steps import act, context_of, faults
+from spine_assets_tests.pipelines.steps.engines.steps import act, context_of, problems
 
 VOLUMES = "otc_venue_volume"
 COLUMNS = ["week_ending", "symbol", "mpid", "share_volume", "trade_count"]
@@ -111,7 +111,7 @@ def test_the_same_content_is_not_written_again(root: Path) -> None:
 
 def test_another_content_replaces_the_file_unless_it_must_stay(root: Path) -> None:
     act(ENGINE, asked("SELECT 1 AS n"), context_of(root))
-    with pytest.raises(EngineExecutionError, match=r"answer\.csv: there with another content"):
+    with pytest.raises(EngineExecutionError, match=r"answer\.csv: exists with other content"):
         act(ENGINE, asked("SELECT 2 AS n", overwrite=False), context_of(root))
     assert exported(root) == "n\r\n1\r\n"
     act(ENGINE, asked("SELECT 2 AS n"), context_of(root))
@@ -148,7 +148,7 @@ def test_no_rows_are_an_error_that_says_what_to_do(root: Path, week: date) -> No
 
 
 def test_a_query_without_rows_is_an_error_too(root: Path) -> None:
-    with pytest.raises(EngineExecutionError, match="query of source gave no rows"):
+    with pytest.raises(EngineExecutionError, match="query of source returned no rows"):
         act(ENGINE, asked("SELECT 1 AS n WHERE false"), context_of(root))
 
 
@@ -212,7 +212,7 @@ def test_no_link_leads_out_of_the_folder(root: Path) -> None:
     (root / "exports/_shared/asked").unlink()
     (root / "exports/_shared/asked").mkdir()
     (root / "exports/_shared/asked/answer.csv").symlink_to(root / "exports/other/answer.csv")
-    with pytest.raises(EngineExecutionError, match="no ordinary file"):
+    with pytest.raises(EngineExecutionError, match="not an ordinary file"):
         act(ENGINE, asked("SELECT 1 AS n"), context_of(root))
     assert names_in(root / "exports/other") == []
 
@@ -299,7 +299,7 @@ def test_a_process_that_is_killed_leaves_no_half_file(root: Path) -> None:
     [
         ("source", {}, "either table or query"),
         ("source", {"table": "t", "query": "SELECT 1"}, "either table or query"),
-        ("source", {"query": "SELECT 1", "columns": ["n"]}, "belong to a table"),
+        ("source", {"query": "SELECT 1", "columns": ["n"]}, "with a table only"),
         ("source", {"query": "DROP VIEW otc_raw"}, "one SELECT"),
         ("source", {"query": "SELECT 1; SELECT 2"}, "one SELECT"),
         ("source", {"query": "SELEC 1"}, "syntax error"),
@@ -321,14 +321,14 @@ def test_a_process_that_is_killed_leaves_no_half_file(root: Path) -> None:
 def test_what_no_schema_says_is_told_when_it_is_loaded(
     part: str, values: dict[str, Any], said: str
 ) -> None:
-    (found,) = faults(ENGINE, {**step(), part: values}, "week_ending", "pipeline_id")
+    (found,) = problems(ENGINE, {**step(), part: values}, "week_ending", "pipeline_id")
     assert said in found
 
 
-def test_a_sound_step_has_no_faults() -> None:
+def test_a_sound_step_has_no_problems() -> None:
     query = "SELECT {week_ending} AS w, {symbols} AS s, {'a': 1}['a'] AS n"
-    assert faults(ENGINE, step(), "week_ending", "pipeline_id") == []
-    assert faults(ENGINE, asked(query), "week_ending", "symbols") == []
+    assert problems(ENGINE, step(), "week_ending", "pipeline_id") == []
+    assert problems(ENGINE, asked(query), "week_ending", "symbols") == []
 
 
 @pytest.mark.parametrize(
@@ -343,6 +343,6 @@ def test_a_sound_step_has_no_faults() -> None:
 )
 def test_tenants_have_a_folder_each_in_a_bucket(url: str, sound: bool) -> None:
     one = {**step(), "destination": {"name": "n", "url": url}}
-    found = faults(ENGINE, one, "tenant_id", "week_ending")
+    found = problems(ENGINE, one, "tenant_id", "week_ending")
     assert (found == []) is sound
-    assert faults(ENGINE, {**one, "destination": {"name": "n", "url": "s3://bucket/p"}}) == []
+    assert problems(ENGINE, {**one, "destination": {"name": "n", "url": "s3://bucket/p"}}) == []

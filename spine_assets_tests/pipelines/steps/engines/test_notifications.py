@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from spine_assets.pipelines.steps.engine import ActionEngine, EngineExecutionError, TransientError
+from spine_assets.pipelines import ActionEngine, EngineExecutionError, TransientError
 from spine_assets.pipelines.steps.engines.email_notification import ENGINE as EMAIL
 from spine_assets.pipelines.steps.engines.slack_notification import ENGINE as SLACK
-from spine_assets.pipelines.steps.notification import Notice, aligned, slack_payload
+from spine_assets.pipelines.steps.notification_text import Notice, aligned, slack_payload
 from spine_assets_tests.alerts.conftest import (
     PASSWORD,
     TOKEN,
@@ -22,7 +22,7 @@ from spine_assets_tests.alerts.conftest import (
     logins,
     mailing,
 )
-from spine_assets_tests.pipelines.steps.engines.steps import act, context_of, faults
+from spine_assets_tests.pipelines.steps.engines.steps import act, context_of, problems
 
 QUERY = (
     "SELECT symbol, mpid, share_volume FROM otc_venue_volume "
@@ -278,16 +278,16 @@ def test_what_no_schema_says_is_told_when_it_is_loaded(
     engine: AnyAct, query: str, config: dict[str, Any], said: str
 ) -> None:
     one = (step if engine is SLACK else mail_step)(query, **config)
-    (found,) = faults(engine, one, "week_ending")
+    (found,) = problems(engine, one, "week_ending")
     assert said in found
 
 
 def test_addresses_and_variables_are_looked_at_when_it_is_loaded() -> None:
-    assert faults(EMAIL, mail_step(to="desk"), "week_ending") == [
+    assert problems(EMAIL, mail_step(to="desk"), "week_ending") == [
         "config.to: 'desk' is not a mail address such as desk@example.org"
     ]
-    assert faults(EMAIL, mail_step(subject=" "), "week_ending") == ["config.subject: is empty"]
-    assert faults(EMAIL, mail_step(to="{who}"), "week_ending", "who") == []
-    (found,) = faults(SLACK, step(webhook_env=f"https://h/{TOKEN}"), "week_ending")
+    assert problems(EMAIL, mail_step(subject=" "), "week_ending") == ["config.subject: is empty"]
+    assert problems(EMAIL, mail_step(to="{who}"), "week_ending", "who") == []
+    (found,) = problems(SLACK, step(webhook_env=f"https://h/{TOKEN}"), "week_ending")
     assert "config.webhook_env" in found
     assert TOKEN not in found

@@ -11,18 +11,18 @@ import pytest
 
 import spine_assets.defs.pipelines
 from spine_assets.otc.delivery.archives import MAX_CONTENT_BYTES
+from spine_assets.pipelines import ActionEngine
 from spine_assets.pipelines.examples import examples
-from spine_assets.pipelines.steps.engine import ActionEngine
+from spine_assets.pipelines.steps.engine import PARTS
 from spine_assets.pipelines.steps.engines.hello import ENGINE as HELLO
 from spine_assets_tests.pipelines.steps.engines.steps import (
-    PARTS,
     AnyEngine,
     act,
     context_of,
     example_of,
-    faults,
     found_engines,
     parts_of,
+    problems,
 )
 
 ENGINES = found_engines()
@@ -52,12 +52,14 @@ def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.mark.usefixtures("copied")
 @pytest.mark.parametrize("engine", ENGINES.values(), ids=ENGINES)
-def test_the_step_that_an_engine_shows_is_one_of_its_own_without_faults(engine: AnyEngine) -> None:
+def test_the_step_that_an_engine_shows_is_one_of_its_own_without_problems(
+    engine: AnyEngine,
+) -> None:
     step = example_of(engine)
     assert step["ps_type"] == engine.ps_type
     assert set(step) <= {"step_id", "name", "ps_type", *PARTS}
     parts_of(engine, step)
-    assert faults(engine, step, "week_ending") == []
+    assert problems(engine, step, "week_ending") == []
 
 
 @pytest.mark.parametrize("engine", ACTING.values(), ids=ACTING)
@@ -83,5 +85,5 @@ def test_to_know_the_engines_loads_nothing_that_only_work_needs() -> None:
 def test_hello_greets(tmp_path_factory: pytest.TempPathFactory) -> None:
     context = context_of(tmp_path_factory.mktemp("data"), who="Ada")
     done = act(HELLO, {"config": {"name": "{who}"}}, context)
-    assert (done.rows_processed, done.said) == (None, ("Hello, Ada!",))
+    assert (done.rows_processed, done.log_lines) == (None, ("Hello, Ada!",))
     assert done.result == {"greeting": "Hello, Ada!"}
