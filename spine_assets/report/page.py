@@ -1,4 +1,4 @@
-"""Writes pages: values in, HTML out, by templates that escape all that was delivered."""
+"""Renders pages from values, with templates that escape all delivered text."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def render(template: str, **values: Any) -> str:
 
 @cache
 def _templates() -> jinja2.Environment:
-    import jinja2
+    import jinja2  # a tenth of a second, and most processes render no page
 
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("spine_assets.report"),
@@ -62,7 +62,7 @@ def short(value: Decimal | float | None) -> str:
 
 
 def percent(value: float | None, places: int = 2) -> str:
-    """Percent or points without a sign of their own, `13.70`."""
+    """Percent or points without a sign, `13.70`."""
     return _NONE if value is None else f"{value:.{places}f}"
 
 

@@ -137,7 +137,7 @@ def _told_again(log: dg.DagsterLogManager, reports: Reports) -> Iterator[Event]:
     One that cannot be made is no fault of this run: its own week's run makes it, and until then
     `spine doctor` calls it behind.
     """
-    for result in reports.overtaken():
+    for result in reports.rebuild_stale():
         yield from _events(result, {REPORT}, set())
         if result.error is not None:
             log.warning(f"the report of {result.week} stays as it was: {result.error}")

@@ -1,16 +1,11 @@
 """Synthetic data made by our own seeded generator, not FINRA's: its markets.
 
-Belongs here: what sets a tier apart, even and normal numbers from names, and which symbol
-trades where and how much. Does not belong here: the names themselves (`names`) and what a
-market does in a week (`files`).
-
-Every number is a hash of (seed, tier, class, week, symbol, venue): a week comes out the
-same whichever other weeks are made.
+Belongs here: the properties of each tier, and which symbol trades where and how much in the long
+run. Does not belong here: names (`names`), and what a market does in a given week (`week`).
 """
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -19,6 +14,7 @@ import numpy.typing as npt
 import polars as pl
 
 from spine_assets.core.weeks import Tier, VenueClass
+from spine_assets.dev.sample.draws import Floats, Ints, hash_of, key_of, normal, uniform
 from spine_assets.dev.sample.names import (
     MAX_SLOTS,
     issue_name_of,
@@ -30,10 +26,7 @@ from spine_assets.dev.sample.names import (
 ROWS_PER_WEEK = 190_000
 """ATS rows of a real week, all tiers together."""
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
-Hashes = npt.NDArray[np.uint64]
 MarketKey = tuple[int, Tier, VenueClass]
 
 
@@ -63,40 +56,6 @@ _NMS_POWER = 0.75  # NMS volumes fall off more gently by rank
 _THIN_TAIL = 4.0  # the least traded symbol lies so far (as a logarithm) below its power law
 _ONE_VENUE_PART, _TWO_VENUES_PART = 0.42, 0.71  # with the private series half are on one venue
 _MOST_SEATS = 64  # more than there are participants
-
-
-# --- even and normal numbers from names -----------------------------------------------
-
-
-def key_of(*parts: object) -> np.uint64:
-    """A hash of what is drawn for: other parts, other numbers."""
-    digest = hashlib.blake2b("|".join(map(str, parts)).encode(), digest_size=8).digest()
-    return np.uint64(int.from_bytes(digest, "little"))
-
-
-def hash_of(key: np.uint64, items: Ints) -> Hashes:
-    """64 even bits an item (splitmix64): unlike numpy's generators, the same in all versions."""
-    mixed = items.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + key
-    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
-        mixed ^= mixed >> np.uint64(shift)
-        mixed *= np.uint64(factor)
-    return mixed ^ (mixed >> np.uint64(31))
-
-
-def uniform(hashes: Hashes) -> Floats:
-    """Even in (0, 1)."""
-    return ((hashes >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
-
-
-def normal(hashes: Hashes) -> Floats:
-    """Near normal, mean 0, deviation 1, within 3.5: the sum of four even 16-bit parts."""
-    low = np.uint64(0xFFFF)
-    total = (hashes & low) + (hashes >> np.uint64(48))
-    total += ((hashes >> np.uint64(16)) & low) + ((hashes >> np.uint64(32)) & low)
-    return np.asarray((total.astype(np.float64) - 131070.0) * (3.0**0.5 / 65536))
-
-
-# --- markets: which symbol trades where, and how much ---------------------------------
 
 
 @dataclass(frozen=True)
