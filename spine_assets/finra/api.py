@@ -9,7 +9,7 @@ Source: developer.finra.org, datasets `weeklySummary` and `weeklySummaryHistoric
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 from typing import Any
@@ -91,10 +91,6 @@ class Question:
         """The request in words, for messages."""
         what = f"week {self.week_ending}, {self.tier}"
         return f"{what}, {self.venue_class}" if self.venue_class else what
-
-    def counted(self) -> Question:
-        """The same request, for the number of rows alone."""
-        return replace(self, limit=1)
 
     def body(self, offset: int) -> dict[str, Any]:
         """The body of the request for the page after `offset` rows."""

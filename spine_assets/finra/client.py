@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from importlib.metadata import version
-from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import httpx
@@ -72,12 +71,7 @@ class FinraClient:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._http.close()
         self._limiter.close()
 
@@ -159,7 +153,7 @@ class FinraClient:
 
     def count(self, question: Question) -> int:
         """The number of rows of an answer, by one small request."""
-        return self.page(question.counted()).total
+        return self.page(replace(question, limit=1)).total
 
     def _send(self, method: str, path: str, json: Any = None) -> httpx.Response:
         self._limiter.try_acquire("finra")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from decimal import Decimal
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def _templates() -> jinja2.Environment:
         "short": short,
         "pct": percent,
         "signed": signed,
-        "ratio": ratio,
+        "ratio": partial(percent, places=4),
         "minute": minute,
     }
     return environment
@@ -72,11 +72,6 @@ def signed(value: float | None, places: int = 2) -> str:
         return _NONE
     text = f"{value:+,.{places}f}"
     return text.replace("-", "−")  # noqa: RUF001 - typography on purpose
-
-
-def ratio(value: float | None) -> str:
-    """An index between 0 and 1, `0.6924`."""
-    return _NONE if value is None else f"{value:.4f}"
 
 
 def minute(value: datetime | date | None) -> str:

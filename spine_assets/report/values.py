@@ -106,7 +106,7 @@ def facts(source: Source, page: dict[str, Any], results: Sequence[CheckResult]) 
         "checks_warned": outcomes.count("warned"),
         "checks_failed": outcomes.count("failed"),
         "restatements": source.restated.height,
-        "built_at": f"{values['built_at']:%Y-%m-%d %H:%M:%S}",
+        "built_at": f"{page['built_at']:%Y-%m-%d %H:%M:%S}",
         "movers": movers[:_METADATA_ROWS],
     }
 

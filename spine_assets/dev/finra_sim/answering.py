@@ -9,7 +9,6 @@ cached for the next page of the same query.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date
 from threading import RLock
 
@@ -24,14 +23,6 @@ _OF_PARTITION = {WEEK, TIER, HISTORICAL_WEEK, HISTORICAL_MONTH}
 _MOST_COUNTS = 100_000  # cached counts, a few MB
 
 
-@dataclass(frozen=True)
-class SimPage:
-    """At most `query.limit` rows from `query.offset` on, of `total` that the query finds."""
-
-    rows: pl.DataFrame
-    total: int
-
-
 class Answers:
     """Answers queries from an archive, one query at a time."""
 
@@ -41,12 +32,12 @@ class Answers:
         self._counts: dict[object, int] = {}
         self._one_at_a_time = RLock()
 
-    def page(self, query: SimQuery, today: date) -> SimPage:
-        """One page of what is published on a day."""
+    def page(self, query: SimQuery, today: date) -> tuple[pl.DataFrame, int]:
+        """The rows of one page of what is published on a day, and how many the query finds."""
         with self._one_at_a_time:
             return self._page(query, today)
 
-    def _page(self, query: SimQuery, today: date) -> SimPage:
+    def _page(self, query: SimQuery, today: date) -> tuple[pl.DataFrame, int]:
         total, found = 0, []
         start, end = query.offset, query.offset + query.limit
         of_rows = tuple(c for c in query.conditions if c.field not in _OF_PARTITION)
@@ -62,7 +53,7 @@ class Answers:
                     first = max(start - total, 0)
                     found.append(rows.slice(first, end - total - first))
             total += count
-        return SimPage(pl.concat(found) if found else pl.DataFrame(schema=list(FIELDS)), total)
+        return pl.concat(found) if found else pl.DataFrame(schema=list(FIELDS)), total
 
     def _filtered(
         self,

@@ -151,20 +151,20 @@ def _page(
     sim: Simulator, query: SimQuery, record: RequestRecord, as_json: bool, share: float
 ) -> Response:
     """One page of rows; a `share` below 1 shortens it, but never to nothing."""
-    page = sim.answers.page(query, sim.today)
-    record.total = page.total
+    rows, record.total = sim.answers.page(query, sim.today)
     headers = {
-        "Record-Total": str(page.total),
+        "Record-Total": str(record.total),
         "Record-Limit": str(query.limit),
         "Record-Offset": str(query.offset),
         "Record-Max-Limit": str(MAX_LIMIT),
     }
-    if page.rows.is_empty():
+    if rows.is_empty():
         return Response(status_code=204, headers=headers)
-    rows = page.rows if share >= 1 else page.rows.head(max(int(page.rows.height * share), 1))
-    body = (json_body if as_json else csv_body)(rows, query, sim.options.page_bytes)
-    record.rows = body.rows
-    return Response(body.content, headers=headers, media_type=_JSON if as_json else "text/plain")
+    if share < 1:
+        rows = rows.head(max(int(rows.height * share), 1))
+    write, kind = (json_body, _JSON) if as_json else (csv_body, "text/plain")
+    content, record.rows = write(rows, query, sim.options.page_bytes)
+    return Response(content, headers=headers, media_type=kind)
 
 
 async def _partitions(request: Request, record: RequestRecord, _: list[Fault]) -> Response:

@@ -8,8 +8,6 @@ strings, and with an exponent (`1.2345678E7`). The hidden column `dataset.FORM` 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import polars as pl
 
 from spine_assets.dev.finra_sim.dataset import FIELDS, FORM, SCHEMA, FieldKind
@@ -19,26 +17,18 @@ _AS_STRINGS, _WITH_EXPONENT = (0,), (1, 2)  # of the 16 forms
 _BRACKETS = 2  # bytes around the rows of a JSON answer
 
 
-@dataclass(frozen=True)
-class Body:
-    """The text of an answer, and how many of the given rows fit into it."""
-
-    content: bytes
-    rows: int
-
-
-def csv_body(rows: pl.DataFrame, query: SimQuery, most_bytes: int) -> Body:
-    """CSV with a header line; text and dates quoted where the query wants values quoted."""
+def csv_body(rows: pl.DataFrame, query: SimQuery, most_bytes: int) -> tuple[bytes, int]:
+    """CSV with a header line, and how many rows fit; text and dates quoted if the query says so."""
     names = [_quoted(name) if query.quote else name for name in query.fields]
     header = query.delimiter.join(names) + "\n"
     fields = [_csv_field(name, quote=query.quote) for name in query.fields]
     lines = rows.select(pl.concat_str(fields, separator=query.delimiter)).to_series()
     kept = _fitting(lines, most_bytes - len(header.encode()))
-    return Body((header + "".join(f"{line}\n" for line in kept)).encode(), len(kept))
+    return (header + "".join(f"{line}\n" for line in kept)).encode(), len(kept)
 
 
-def json_body(rows: pl.DataFrame, query: SimQuery, most_bytes: int) -> Body:
-    """A JSON list of objects; blank values are null."""
+def json_body(rows: pl.DataFrame, query: SimQuery, most_bytes: int) -> tuple[bytes, int]:
+    """A JSON list of objects, and how many rows fit; blank values are null."""
     values = rows.select(FORM, *(_json_value(name).alias(name) for name in query.fields))
     values = values.with_columns(
         _respelled(values[name], values[FORM])
@@ -52,7 +42,7 @@ def json_body(rows: pl.DataFrame, query: SimQuery, most_bytes: int) -> Body:
         pl.concat_str(pl.lit("{"), pl.concat_str(members, separator=","), pl.lit("}"))
     ).to_series()
     kept = _fitting(objects, most_bytes - _BRACKETS)
-    return Body(f"[{','.join(kept)}]".encode(), len(kept))
+    return f"[{','.join(kept)}]".encode(), len(kept)
 
 
 def _fitting(lines: pl.Series, most_bytes: int) -> list[str]:

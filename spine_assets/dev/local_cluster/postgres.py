@@ -117,7 +117,7 @@ def _make_cluster(root: Path, server: PostgresServer) -> None:
         check=True,
         user=_user(),
         group=_user(),
-        extra_groups=_groups(),
+        extra_groups=[] if _user() else None,
         cwd=root,
         stdout=subprocess.DEVNULL,
     )
@@ -156,11 +156,6 @@ def _programs() -> Path | None:
 def _user() -> str | None:
     """The user to run the server as; None for this process's own."""
     return _USER if os.geteuid() == 0 else None
-
-
-def _groups() -> list[int] | None:
-    """Further groups: none, so that the server does not keep root's."""
-    return [] if os.geteuid() == 0 else None
 
 
 def _has_user() -> bool:
