@@ -101,9 +101,25 @@ _FIRMS = tuple(
 )
 
 
-_FIRST = ["Amber", "Aster", "Birch", "Blue", "Bramble", "Calder", "Cedar", "Cinder", "Clover", "Copper", "Coral", "Dapple", "Eider", "Ember", "Fallow", "Fern", "Flint", "Foxglove", "Garnet", "Granite", "Hazel", "Heron", "Indigo", "Juniper", "Kestrel", "Lantern", "Larkspur", "Linden", "Lumen", "Marlow", "Mistral", "Nettle", "Novum", "Ochre", "Onyx", "Orchard", "Pewter", "Plover", "Quarry", "Russet", "Saffron", "Sorrel", "Tamarack", "Teasel", "Umber", "Verity", "Willow", "Yarrow"]
-_SECOND = ["Bay", "Bluff", "Bridge", "Brook", "Cape", "Cove", "Creek", "Dale", "Delta", "Field", "Ford", "Gate", "Glen", "Grove", "Harbor", "Haven", "Hearth", "Hill", "Hollow", "Isle", "Lake", "Landing", "March", "Meadow", "Mesa", "Mill", "Moor", "Pass", "Peak", "Pine", "Point", "Reach", "Ridge", "River", "Row", "Shore", "Spring", "Summit", "Vale", "Wharf"]
-_TRADE = ["Bancorp", "Biosciences", "Brands", "Energy", "Foods", "Holdings", "Industries", "Logistics", "Media", "Metals", "Networks", "Pharma", "Realty", "Software", "Systems"]
+def _words(text: str) -> list[str]:
+    return text.split()
+
+
+_FIRST = _words(
+    "Amber Aster Birch Blue Bramble Calder Cedar Cinder Clover Copper Coral Dapple Eider Ember "
+    "Fallow Fern Flint Foxglove Garnet Granite Hazel Heron Indigo Juniper Kestrel Lantern Larkspur "
+    "Linden Lumen Marlow Mistral Nettle Novum Ochre Onyx Orchard Pewter Plover Quarry Russet "
+    "Saffron Sorrel Tamarack Teasel Umber Verity Willow Yarrow"
+)
+_SECOND = _words(
+    "Bay Bluff Bridge Brook Cape Cove Creek Dale Delta Field Ford Gate Glen Grove Harbor Haven "
+    "Hearth Hill Hollow Isle Lake Landing March Meadow Mesa Mill Moor Pass Peak Pine Point Reach "
+    "Ridge River Row Shore Spring Summit Vale Wharf"
+)
+_TRADE = _words(
+    "Bancorp Biosciences Brands Energy Foods Holdings Industries Logistics Media Metals "
+    "Networks Pharma Realty Software Systems"
+)
 
 # What an issue is called follows the end of its symbol, as on the exchanges and over the counter.
 _FORMS = {
