@@ -132,8 +132,8 @@ def newest(offers: Iterable[tuple[date, Tier]], weeks: int) -> list[date]:
 def _may_differ(key: Key, holdings: Holdings) -> bool:
     if key not in holdings:
         return True
-    held = holdings.latest(key)
-    return held is None or not held.is_settled
+    holding = holdings.latest(key)
+    return holding is None or not holding.is_settled
 
 
 class Fetcher:
@@ -164,16 +164,16 @@ class Fetcher:
             return
         for key in task.keys:
             narrowed = replace(question, venue_class=key[2])
-            held = self._holdings.latest(key)
-            if held is not None and not self._has_changed(narrowed, held):
-                yield Fetched(key, FetchOutcome.UNCHANGED, held.rows)
+            holding = self._holdings.latest(key)
+            if holding is not None and not self._has_changed(narrowed, holding):
+                yield Fetched(key, FetchOutcome.UNCHANGED, holding.rows)
             else:
                 yield from self._fetch(narrowed, (key[2],), on_page)
 
-    def _has_changed(self, question: Question, held: Holding) -> bool:
-        if held.may_lack_that_day or self._client.count(question) != held.rows:
+    def _has_changed(self, question: Question, holding: Holding) -> bool:
+        if holding.may_lack_that_day or self._client.count(question) != holding.rows:
             return True
-        since = held.last_update + timedelta(days=1)
+        since = holding.last_update + timedelta(days=1)
         return self._client.count(replace(question, updated_from=since)) > 0
 
     def _fetch(
@@ -214,8 +214,8 @@ class Fetcher:
         if not rows:
             return Fetched(key, FetchOutcome.EMPTY, 0)
         text = content(rows, question)
-        held = self._holdings.latest(key)
-        if held and held.path and gzip.decompress(held.path.read_bytes()) == text:
+        holding = self._holdings.latest(key)
+        if holding and holding.path and gzip.decompress(holding.path.read_bytes()) == text:
             return Fetched(key, FetchOutcome.SAME, len(rows))
         name = FetchedName(key, self._clock())
         while (self._landing / name.path).exists():

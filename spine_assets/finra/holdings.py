@@ -117,8 +117,8 @@ class Holdings:
         if key not in self._captured:
             return None
         week, *kind = key
-        held = [item for item in captures.stored(self._lake, week) if item.key == tuple(kind)]
-        newest = max(held, key=lambda item: (item.captured_at, item.sha256), default=None)
+        found = [item for item in captures.stored(self._lake, week) if item.key == tuple(kind)]
+        newest = max(found, key=lambda item: (item.captured_at, item.sha256), default=None)
         if newest is None:
             return None
         # A fetched file may be captured much later; what counts is when FINRA sent it.

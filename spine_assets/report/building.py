@@ -79,11 +79,11 @@ class Reports:
         with lake.lock(week, self._place.given_up):
             self._require_tables(week)
             inputs = stored.inputs(lake, week, self._remembered)
-            held = stored.stamp_of(lake, stored.page_path(lake, week))
+            earlier = stored.stamp_of(lake, stored.page_path(lake, week))
             build = self._build(week, inputs, results)
-            is_same = held is not None and held.build == build and not self._force
+            is_same = earlier is not None and earlier.build == build and not self._force
             if is_same and stored.chart_path(lake, week).exists():
-                facts, unchanged = held.facts, True  # type: ignore[union-attr]
+                facts, unchanged = earlier.facts, True  # type: ignore[union-attr]
             else:
                 facts, unchanged = self._write(week, inputs, build, results), False
         self._built.append(week)
@@ -160,7 +160,7 @@ class Reports:
         stamp = self._place.lake.stamp(part)
         if stamp is None:
             return {}
-        held = self._facts.get(part)
-        if held is None or held[0] != stamp:
-            held = self._facts[part] = (stamp, build_facts(self._place.lake, part))
-        return held[1]
+        kept = self._facts.get(part)
+        if kept is None or kept[0] != stamp:
+            kept = self._facts[part] = (stamp, build_facts(self._place.lake, part))
+        return kept[1]

@@ -64,11 +64,11 @@ class Points:
         stamp = lake.stamp(lake.part(_SHARES, week))
         if stamp is None:
             return trend.point(week, None)
-        held = self._kept.get(week)
-        if held is None or held[0] != stamp:
+        kept = self._kept.get(week)
+        if kept is None or kept[0] != stamp:
             made = trend.point(week, _stored(lake, _SHARES, week, trend.COLUMNS))
-            held = self._kept[week] = (stamp, made)
-        return held[1]
+            kept = self._kept[week] = (stamp, made)
+        return kept[1]
 
 
 def read(place: Workplace, week: date, points: Points | None = None) -> Source:

@@ -102,10 +102,10 @@ def inputs(lake: Lake, week: date, facts: Facts | None = None) -> str:
 
 def freshness(lake: Lake, week: date, facts: Facts | None = None) -> Freshness:
     """Whether a week has a page, and whether it was made from the current tables."""
-    held = stamp_of(lake, page_path(lake, week))
-    if held is None:
+    stamp = stamp_of(lake, page_path(lake, week))
+    if stamp is None:
         return Freshness.MISSING
-    return Freshness.FRESH if held.inputs == inputs(lake, week, facts) else Freshness.STALE
+    return Freshness.FRESH if stamp.inputs == inputs(lake, week, facts) else Freshness.STALE
 
 
 def stale_after(lake: Lake, built: list[date], facts: Facts | None = None) -> list[date]:

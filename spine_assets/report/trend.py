@@ -65,10 +65,10 @@ def point(week: date, shares: pl.DataFrame | None) -> WeekPoint:
     volumes: dict[str, Decimal] = {}
     hhi: dict[str, float | None] = {}
     for name in VenueClass:
-        held = shares.filter(pl.col("venue_class") == name.value)
-        if held.height:
-            volumes[name.value] = exact_sum(held["total_volume"])
-            hhi[name.value] = concentration(held).hhi
+        mine = shares.filter(pl.col("venue_class") == name.value)
+        if mine.height:
+            volumes[name.value] = exact_sum(mine["total_volume"])
+            hhi[name.value] = concentration(mine).hhi
     first = shares.row(0, named=True)
     known = {scope: value for scope, value in hhi.items() if value is not None}
     return WeekPoint(week, sessions, volumes, known, tuple(first["tiers"]), first["is_complete"])

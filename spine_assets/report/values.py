@@ -74,7 +74,7 @@ def _builds(place: Workplace, week: date) -> dict[str, str]:
 
 def facts(source: Source, page: dict[str, Any], results: Sequence[CheckResult]) -> dict[str, Any]:
     """Figures of the page, by names with units, for its stamp, the index and run metadata."""
-    whole = page["concentrations"][0][1] if page["concentrations"] else None
+    market_wide = page["concentrations"][0][1] if page["concentrations"] else None
     outcomes = [notes.outcome(item) for item in results]
     split = page["split"][-1] if page["split"] else {"ats_pct": None}
     movers = [
@@ -96,11 +96,11 @@ def facts(source: Source, page: dict[str, Any], results: Sequence[CheckResult]) 
         "change_pct": _rounded(page["change_pct"], 2),
         "against": str(page["against"]) if page["against"] else None,
         "symbols": page["symbol_count"],
-        "venues": whole.venues if whole else 0,
-        "hhi": _rounded(whole.hhi if whole else None, 6),
-        "hhi_high": _rounded(whole.hhi_high if whole else None, 6),
-        "top_mpid": whole.top_mpid if whole else None,
-        "top_share_pct": _rounded(whole.top_share_pct if whole else None, 3),
+        "venues": market_wide.venues if market_wide else 0,
+        "hhi": _rounded(market_wide.hhi if market_wide else None, 6),
+        "hhi_high": _rounded(market_wide.hhi_high if market_wide else None, 6),
+        "top_mpid": market_wide.top_mpid if market_wide else None,
+        "top_share_pct": _rounded(market_wide.top_share_pct if market_wide else None, 3),
         "ats_pct": _rounded(split["ats_pct"], 3),
         "rejects": source.rejects.height,
         "checks_warned": outcomes.count("warned"),

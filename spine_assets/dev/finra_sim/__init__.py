@@ -2,7 +2,7 @@
 
 `dataset` declares what can be requested, `query` reads a request, `market` and `restating` make the
 rows, `archive` decides what is published on which day, `answering` and `rendering` make pages.
-`access`, `traffic` and `faults` are what a client has to cope with. `simulator` holds all of it,
+`access`, `traffic` and `faults` are what a client has to cope with. `simulator` combines them,
 `app` and `steering` are its addresses, and `serving` runs them on a socket.
 
 Does not belong here: a client of FINRA's API. Nothing here is FINRA's data: rows come from our

@@ -32,7 +32,7 @@ MAX_OFFSET = 500_000
 
 
 class FieldKind(StrEnum):
-    """What a field holds."""
+    """The type of a field."""
 
     TEXT = "text"
     DATE = "date"

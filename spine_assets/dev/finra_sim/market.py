@@ -41,7 +41,7 @@ PREFIX = {VenueClass.ATS: "ATS_W_", VenueClass.NON_ATS: "OTC_W_"}
 FIRST_NON_ATS_WEEK = date(2016, 4, 8)
 """Week ending of FINRA's first non-ATS week (Monday 2016-04-04)."""
 MARKET_WIDE = "NA"
-"""`tierIdentifier` of FINRA's fourth partition, which holds totals of all tiers."""
+"""`tierIdentifier` of FINRA's fourth partition, with totals of all tiers."""
 
 # Since February 2026 shares may be fractional; about 13% of rows have a fraction.
 _FIRST_FRACTIONS, _FRACTIONS_IN_100 = date(2026, 2, 27), 13

@@ -72,7 +72,7 @@ class CannotRestate(ValueError):
     """A restatement names rows that do not exist."""
 
 
-@lru_cache(maxsize=4096)  # asked for each partition of each request
+@lru_cache(maxsize=4096)  # called for each partition of each request
 def usual_restatements(
     week_ending: date, tier: Tier, *, seed: int, share: float
 ) -> tuple[Restatement, ...]:

@@ -39,7 +39,7 @@ class Shape:
     shares_per_row: float  # mean over ATS rows
     non_ats_ratio: float  # non-ATS shares to ATS shares
     venues: float  # mean ATS venues of a symbol in a full-sized market
-    present: float  # of the rows that a market can have, so many stand in one week
+    present: float  # part of the rows of a market that one week has
     trade_size: float  # median shares a trade
     size_slope: float  # how trade size grows with volume, both as logarithms
     size_spread: float  # standard deviation of the logarithm of trade size
@@ -69,7 +69,7 @@ class Market:
     log_shares: Floats
     log_trade_size: Floats
     unsteadiness: Floats  # deviation of log_shares from week to week
-    chance: Floats  # that the row stands in a week in which its symbol is listed
+    chance: Floats  # that a week has the row if its symbol is listed
     lasting: Bools  # by slot: listed in all weeks
     cents: Ints  # price of a share, by row
 
@@ -89,7 +89,7 @@ def market_of(seed: int, tier: Tier, venue_class: VenueClass, rows: int) -> Mark
     log_shares = np.log(parts * _ats_total(tier, rows) * ratio)
     rank = parts.argsort(kind="stable").argsort(kind="stable") / len(parts)
     main_seat, main_symbol = _first_of_each(slot, -parts), _first_of_each(seat, slot)
-    chance = 0.8 + 0.2 * rank  # a thin row stands in four weeks of five
+    chance = 0.8 + 0.2 * rank  # four weeks of five have a thin row
     chance[main_seat] = chance[main_symbol] = 1.0  # no listed symbol and no venue blinks
     lasting = slots < _TOP_SYMBOLS
     lasting[slot[main_symbol]] = True
@@ -109,7 +109,7 @@ def market_of(seed: int, tier: Tier, venue_class: VenueClass, rows: int) -> Mark
 
 
 def _ats_total(tier: Tier, rows: int) -> float:
-    """ATS shares of a usual week: a small NMS market holds the most traded symbols."""
+    """ATS shares of a usual week: a small NMS market has the most traded symbols."""
     shape = SHAPES[tier]
     smallness = max(ROWS_PER_WEEK * shape.part_of_rows / rows, 1.0)
     return shape.shares_per_row * rows * (1.0 if tier is Tier.OTC else smallness**0.3)

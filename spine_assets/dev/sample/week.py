@@ -54,7 +54,7 @@ def _listed(market: Market, week: int) -> Bools:
 
 
 def _drift(market: Market, week: int) -> Floats:
-    """By slot: how far the symbol's level stands from its long-run one, as a logarithm."""
+    """By slot: how far the symbol's level is from its long-run level, as a logarithm."""
     slots = np.arange(len(market.lasting))
     knot, past = divmod(week, _DRIFT_WEEKS)
     ends = [normal(hash_of(key_of(*market.key[:2], "drift", knot + n), slots)) for n in (0, 1)]
