@@ -42,13 +42,13 @@ MORE = ("cpu", "events/s", "run MB", "index MB")
 @dg.definitions
 def defs() -> dg.Definitions:
     """One step of our tables, checks and weeks that yields what the working folder holds."""
-    from spine_assets.defs.otc.specs import check_specs, table_specs
+    from spine_assets.defs.otc.specs import check_specs, weekly_specs
     from spine_assets.orchestration.asset_events import evaluation, materialization
     from spine_assets.otc.state.results import CheckResult
 
     @dg.multi_asset(
         name="otc_week",
-        specs=table_specs(),
+        specs=weekly_specs(),
         check_specs=check_specs(),
         can_subset=True,
         backfill_policy=dg.BackfillPolicy.single_run(),
@@ -73,10 +73,10 @@ def build(folder: Path, rows: int) -> None:
     from spine_assets.dev.sample import write_sample
     from spine_assets.lake.local import LocalLake
     from spine_assets.otc.build.week import build_week
-    from spine_assets.otc.build.workplace import Workplace
     from spine_assets.otc.checks.context import SAMPLE_ROWS
     from spine_assets.otc.delivery.scan import scan
     from spine_assets.otc.state.results import CheckResult, Severity
+    from spine_assets.otc.state.run_context import RunContext
     from spine_assets.otc.tables.registry import TABLES
 
     @contextmanager
@@ -87,10 +87,12 @@ def build(folder: Path, rows: int) -> None:
     write_sample(folder / "landing", [WEEK], rows_per_week=rows, tiers=list(Tier))
     for path in (folder / "landing").rglob("*.csv"):
         os.utime(path, (0, 0))  # settled long ago
-    place = Workplace(
+    place = RunContext(
         LocalLake(folder / "lake"), scan(folder / "landing", folder / "index.json"), connect
     )
-    result = build_week(WEEK, {table.name for table in TABLES}, place, unusable=[], force=False)
+    result = build_week(
+        WEEK, {table.name for table in TABLES}, place, unusable=[], force=False
+    ).finish()
     if result.error is not None:
         raise SystemExit(str(result.error))
     row = {"symbol": "ABCD", "mpid": "OTCX", "share_volume": "1234567", "trade_count": 1}

@@ -22,7 +22,7 @@ import dagster as dg
 
 from spine_assets.core.settings import load_settings
 from spine_assets.core.weeks import FIRST_WEEK, Tier
-from spine_assets.defs.otc.landing_sensor import Memory, otc_landing
+from spine_assets.defs.otc.landing_sensor import LandingCursor, otc_landing
 from spine_assets.lake.local import LocalLake
 from spine_assets.lake.opening import open_lake
 from spine_assets.otc.captures import storage as captures
@@ -74,7 +74,7 @@ def _cursor() -> str:
     settings = load_settings()
     held = captures.names(open_lake(settings.lake_place))
     seen = state(glance(settings.landing_path), held, datetime.now(UTC).date())
-    return Memory(seen=seen).text()
+    return LandingCursor(seen=seen).text()
 
 
 def _tick(instance: dg.DagsterInstance, cursor: str) -> None:

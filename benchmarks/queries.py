@@ -42,7 +42,7 @@ from spine_assets.core.settings import Settings
 from spine_assets.lake.opening import open_lake
 from spine_assets.otc.tables.registry import TABLES
 from spine_assets.warehouse.connection import connect
-from spine_assets.warehouse.database_file import build_database, parts
+from spine_assets.warehouse.database_file import build_database, copy_steps
 from spine_assets.warehouse.view_file import ensure_view_file
 from spine_assets.warehouse.views import needs_analysis
 
@@ -190,7 +190,7 @@ def main() -> None:
     file = (chosen.file or settings.data_dir / "otc.duckdb").absolute()
     built = None
     if not file.exists():
-        steps = len(parts(lake, _COMPUTED))
+        steps = len(copy_steps(lake, _COMPUTED))
         sys.stderr.write(f"copying {steps} years of tables to {file}\n")
         built = round(build_database(file, lake, _COMPUTED).seconds, 1)
     before = os.getloadavg()[0]

@@ -87,16 +87,16 @@ def build_alone(data: Path) -> None:
     import duckdb
 
     from spine_assets.otc.build.week import build_week
-    from spine_assets.otc.build.workplace import Workplace
     from spine_assets.otc.delivery import archives, file_format
     from spine_assets.otc.delivery.scan import scan
+    from spine_assets.otc.state.run_context import RunContext
     from spine_assets.otc.tables.registry import TABLES
 
     archives.MAX_CONTENT_BYTES = file_format.MAX_LINES = _NO_BOUND
     landing = scan(data / "landing", data / "index.json")
     database = duckdb.connect(":memory:")
-    place = Workplace(open_lake(data / "lake"), landing, lambda: closing(database.cursor()))
-    built = build_week(LAST, {table.name for table in TABLES}, place, unusable=[])
+    place = RunContext(open_lake(data / "lake"), landing, lambda: closing(database.cursor()))
+    built = build_week(LAST, {table.name for table in TABLES}, place, unusable=[]).finish()
     if built.error is not None or landing.unusable:
         raise SystemExit(f"{built.error} {landing.unusable}")
 
@@ -155,7 +155,7 @@ def by_place(place: Path, weeks: int, latencies: list[float], rounds: int) -> It
                     asked = dict(front.requests)
                     front.delay(0)
                     os.environ |= front.environment()
-                    size = sum(ObjectLake(url).root.sizes().values())
+                    size = sum(ObjectLake(url).root.below().values())
                     told = f"bucket, {latency:g} ms a request"
                     yield Build(told, _rows(url), weeks, cost, size, asked, load)
 

@@ -32,8 +32,8 @@ from spine_assets.lake.local import LocalLake
 from spine_assets.lake.opening import open_lake
 from spine_assets.otc.build.builders import BUILDERS
 from spine_assets.otc.build.week import build_week
-from spine_assets.otc.build.workplace import Workplace
 from spine_assets.otc.delivery.scan import scan
+from spine_assets.otc.state.run_context import RunContext
 from spine_assets.otc.tables import symbol_summary, venue_share, venue_volume
 from spine_assets.otc.tables.registry import TABLES
 from spine_assets.warehouse.view_file import ensure_view_file
@@ -70,8 +70,8 @@ def _built(place: Path, rows: int, non_ats: bool) -> pl.DataFrame:
     if not target.exists():
         write_sample(place / "landing", [_BUILT], rows_per_week=rows, include_non_ats=non_ats)
         landing = scan(place / "landing", place / "landing-index.json")
-        work = Workplace(lake, landing, lambda: closing(duckdb.connect(":memory:")))
-        result = build_week(_BUILT, [table.name for table in TABLES], work, unusable=[])
+        work = RunContext(lake, landing, lambda: closing(duckdb.connect(":memory:")))
+        result = build_week(_BUILT, [table.name for table in TABLES], work, unusable=[]).finish()
         if result.error is not None:
             raise result.error
     return lake.read(target)

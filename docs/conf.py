@@ -34,7 +34,7 @@ myst_heading_anchors = 4  # by GitHub's rule; as deep as our pages go
 suppress_warnings = ["misc.highlighting_failure"]  # DuckDB's SQL is not all known to Pygments
 
 SECTIONS = {
-    "Begin": ("docs/start", "docs/concepts", "docs/commands", "docs/settings"),
+    "Begin": ("docs/start", "docs/concepts", "docs/glossary", "docs/commands", "docs/settings"),
     "Ask": (
         "docs/queries",
         "docs/reading",

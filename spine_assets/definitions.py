@@ -1,7 +1,7 @@
-"""The code location: everything under `defs/`, run in one process unless `SPINE_BACKEND` says else.
+"""The code location: everything under `defs/`, and the executor that `SPINE_BACKEND` names.
 
-In-process is the default because a step process of its own costs several seconds a run;
-weeks of a range already share one step.
+Runs are in one process by default, because a process per step costs several seconds per run, and
+the weeks of a range share one step anyway.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from spine_assets.core.settings import load_settings
 def defs() -> dg.Definitions:
     """All definitions of the project.
 
-    The tree is made from the module and not by `load_from_defs_folder`, which takes the
-    location's name from pyproject.toml and warns wherever the same code is loaded by
-    another name, as `dagster asset materialize -m spine_assets.definitions` does.
+    The tree is made from the module and not by `load_from_defs_folder`, which takes the name of the
+    location from pyproject.toml and warns if the code is loaded by another name, as in
+    `dagster asset materialize -m spine_assets.definitions`.
     """
     return _loaded(load_settings().backend)
 
 
 @cache
 def _loaded(backend: str) -> dg.Definitions:
-    """Made once a process: one `dagster asset materialize` asks for them six times.
+    """Made once per process: one `dagster asset materialize` loads them six times.
 
-    Celery spreads runs, not steps: on a worker a run is in one process.
+    Celery distributes runs and not steps, so a run on a worker is in one process.
     """
     executor = dg.multiprocess_executor if backend == "multiprocess" else dg.in_process_executor
     tree = dg.ComponentTree.from_module(
@@ -40,9 +40,9 @@ def _loaded(backend: str) -> dg.Definitions:
     with warnings.catch_warnings():
         # Dagster's component tree calls functions that Dagster itself marks as preview.
         warnings.filterwarnings("ignore", ".*load_definitions_from_module.*", dg.PreviewWarning)
-        # dagster 1.13.27 gives what YAML declares a code reference, which it calls beta itself.
+        # dagster 1.13.27 adds code references, which it marks as beta, to what YAML declares.
         warnings.filterwarnings("ignore", ".*Code[Rr]eference.* in beta", dg.BetaWarning)
-        # And copies each sensor of a component with all its arguments, one of which is beta.
+        # It also copies each sensor of a component with all arguments, one of which is beta.
         warnings.filterwarnings("ignore", ".*`owners` of .*SensorDefinition.*", dg.BetaWarning)
         found = tree.build_defs()
     return dg.Definitions.merge(found, dg.Definitions(executor=executor))

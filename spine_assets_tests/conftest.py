@@ -22,12 +22,12 @@ from spine_assets.dev.local_cluster import postgres
 from spine_assets.lake.local import LocalLake
 from spine_assets.lake.opening import open_lake
 from spine_assets.otc.build.week import build_week
-from spine_assets.otc.build.workplace import Workplace
 from spine_assets.otc.delivery import scan as scanning
 from spine_assets.otc.delivery.deliveries import Landing
 from spine_assets.otc.delivery.file_format import ParsedFile, parse
 from spine_assets.otc.delivery.scan import scan
 from spine_assets.otc.state.results import CheckResult, TableBuilt, WeekResult
+from spine_assets.otc.state.run_context import RunContext
 from spine_assets.otc.tables.registry import TABLES
 from spine_assets_tests.support import s3, storages
 from spine_assets_tests.support.s3_front import Front, fronting
@@ -194,9 +194,9 @@ class House:
     def scan(self) -> Landing:
         return scan(self.landing, self.index)
 
-    def workplace(self, now: datetime = NOW) -> Workplace:
+    def workplace(self, now: datetime = NOW) -> RunContext:
         """The place of a run that starts at `now`."""
-        return Workplace(self.lake, self.scan(), in_memory, lambda: now)
+        return RunContext(self.lake, self.scan(), in_memory, lambda: now)
 
     def build(
         self,
@@ -208,7 +208,9 @@ class House:
     ) -> WeekResult:
         """Scan and build, as a run does."""
         place = self.workplace(now)
-        return build_week(week, wanted, place, unusable=list(place.landing.unusable), force=force)
+        return build_week(
+            week, wanted, place, unusable=list(place.landing.unusable), force=force
+        ).finish()
 
     def built(
         self,

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from spine_assets.alerts import render
 from spine_assets.alerts.alert import Alert
 from spine_assets.alerts.sending import ChannelError, hand_over, post
-from spine_assets.core.settings import AlertSettings
+from spine_assets.core.alert_settings import AlertSettings
 from spine_assets.core.smtp_url import SmtpServer
 
 

@@ -22,7 +22,7 @@ from spine_assets.core.settings import load_settings
 from spine_assets.otc.tables import raw, rejects
 from spine_assets.otc.tables.registry import TABLES
 from spine_assets.pipelines.steps.workspace import tenant_lake, tenants_in
-from spine_assets.warehouse.database_file import Built, build_database, parts
+from spine_assets.warehouse.database_file import BuiltDatabase, build_database, copy_steps
 from spine_assets.warehouse.view_file import ensure_view_file, remove_view_file
 
 _TABLE_NAMES = [table.name for table in TABLES]
@@ -118,7 +118,7 @@ def db_build(
     wanted = names or [name for name in _TABLE_NAMES if every or name not in _AS_DELIVERED]
     tables = tuple(table for table in TABLES if table.name in wanted)
     lake = open_lake()
-    steps = len(parts(lake, tables, since))
+    steps = len(copy_steps(lake, tables, since))
     with (
         nullcontext() if names else run_logs.all_pages() as logged,
         progress("copying years", steps) as advance,
@@ -136,7 +136,7 @@ def db_build(
     click.echo(f"wrote {file}: {built.size / _MB:,.1f} MB in {built.seconds:.1f} s", err=True)
 
 
-def _built_json(built: Built, since: date | None) -> dict[str, object]:
+def _built_json(built: BuiltDatabase, since: date | None) -> dict[str, object]:
     """What was written, for programs."""
     return {
         "file": str(built.file),

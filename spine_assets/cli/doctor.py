@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -12,7 +13,7 @@ from spine_assets.cli.shared import (
     print_json,
     visible,
 )
-from spine_assets.maintenance.doctor import Outcome, examine
+from spine_assets.maintenance.doctor import Diagnosis, Health, examine
 
 _COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 
@@ -31,23 +32,23 @@ def doctor(as_json: bool) -> None:
     logging.disable(logging.CRITICAL)  # what libraries would log is a finding here
     try:
         found = []
-        for item in examine(Path.cwd()):
-            found.append(item)
+        for name, diagnosis in examine(Path.cwd()):
+            found.append({"name": name, **asdict(diagnosis)})
             if not as_json:
-                _show(item.name, item.finding.outcome, item.finding.found, item.finding.mend)
+                _show(name, diagnosis)
     finally:
         logging.disable(logging.NOTSET)
-    counts = {kind: sum(item.finding.outcome is kind for item in found) for kind in Outcome}
+    counts = {kind: sum(item["outcome"] is kind for item in found) for kind in Health}
     if as_json:
-        print_json([item.as_json() for item in found])
+        print_json(found)
     else:
         click.echo(", ".join(f"{number} {kind}" for kind, number in counts.items()))
-    if counts[Outcome.FAIL]:
+    if counts[Health.FAIL]:
         raise click.exceptions.Exit(1)
 
 
-def _show(name: str, outcome: str, found: str, mend: str | None) -> None:
-    mark = click.style(f"{outcome:5}", fg=_COLOURS[outcome])
-    click.echo(f"{mark} {name:17} {visible(found)}")
-    if mend:
-        click.echo(f"{'':5} {'':17} mend: {visible(mend)}")
+def _show(name: str, diagnosis: Diagnosis) -> None:
+    mark = click.style(f"{diagnosis.outcome:5}", fg=_COLOURS[diagnosis.outcome])
+    click.echo(f"{mark} {name:17} {visible(diagnosis.found)}")
+    if diagnosis.mend:
+        click.echo(f"{'':5} {'':17} mend: {visible(diagnosis.mend)}")

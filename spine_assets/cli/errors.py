@@ -16,12 +16,12 @@ import duckdb
 from pydantic import ValidationError
 
 from spine_assets.cli.shared import visible
-from spine_assets.core.settings import WrongSetting, faults, load_settings
+from spine_assets.core.settings import WrongSetting, load_settings, setting_problems
 from spine_assets.core.weeks import WeekError
 from spine_assets.finra.errors import FinraError
 from spine_assets.lake import opening as lakes
 from spine_assets.lake.base import Lake, LakeError
-from spine_assets.otc.delivery.file_format import FileRefused
+from spine_assets.otc.delivery.reasons import FileRefused
 from spine_assets.otc.past.as_of import NotKnown
 from spine_assets.pipelines.catalog import CannotLaunch
 from spine_assets.pipelines.steps.registry import EngineNotUsable
@@ -58,7 +58,7 @@ def reports_errors(command: Callable[..., None]) -> Callable[..., None]:
 def _message(error: Exception) -> str | None:
     """What to print instead of a traceback; None where the exception is a defect of ours."""
     if isinstance(error, ValidationError):
-        return "; ".join(faults(error))
+        return "; ".join(setting_problems(error))
     if not isinstance(error, _EXPLAINED):
         from sqlalchemy.exc import DBAPIError  # noqa: PLC0415 - 0.3 s, and only after an error
 

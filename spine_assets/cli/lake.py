@@ -18,7 +18,7 @@ from spine_assets.core.bucket_url import bucket_name_problem, is_bucket_url, pre
 from spine_assets.lake import opening as lakes
 from spine_assets.lake.base import Lake
 from spine_assets.maintenance.copy_lake import LakeCopy
-from spine_assets.maintenance.copy_results import Copied, Planned
+from spine_assets.maintenance.copy_results import CopyPlan, CopyResult
 
 _MB = 1_000_000
 _SHOWN = 20  # names per kind; --json has all
@@ -68,7 +68,7 @@ def lake_copy(
         print_json(_as_json(found, from_lake, to_lake), None)
     else:
         _print_result(found)
-    if not found.is_whole:
+    if not found.is_complete:
         raise click.exceptions.Exit(1)
 
 
@@ -87,7 +87,7 @@ def _open(place: str) -> Lake:
     return lakes.open_lake(Path(place).absolute())
 
 
-def _print_plan(planned: Planned, from_lake: Lake, to_lake: Lake, as_json: bool) -> None:
+def _print_plan(planned: CopyPlan, from_lake: Lake, to_lake: Lake, as_json: bool) -> None:
     if as_json:
         print_json(
             {"from": str(from_lake.place), "to": str(to_lake.place), **asdict(planned)}, None
@@ -100,7 +100,7 @@ def _print_plan(planned: Planned, from_lake: Lake, to_lake: Lake, as_json: bool)
     )
 
 
-def _print_result(found: Copied) -> None:
+def _print_result(found: CopyResult) -> None:
     """A table of what was done, and the names of files that are damaged, missing or different."""
     table = grid("files", "MB", "weeks", "written", "equal", "seconds")
     numbers = (found.files, found.bytes / _MB, found.weeks, found.written, found.equal)
@@ -132,6 +132,6 @@ def _print_names(names: list[str], what: str) -> None:
         click.echo(f"  and {len(names) - _SHOWN:,} more: --json names all", err=True)
 
 
-def _as_json(found: Copied, from_lake: Lake, to_lake: Lake) -> dict[str, object]:
-    facts = asdict(found) | {"seconds": round(found.seconds, 3), "whole": found.is_whole}
+def _as_json(found: CopyResult, from_lake: Lake, to_lake: Lake) -> dict[str, object]:
+    facts = asdict(found) | {"seconds": round(found.seconds, 3), "whole": found.is_complete}
     return {"from": str(from_lake.place), "to": str(to_lake.place), **facts}

@@ -1,5 +1,5 @@
-"""What every part builds on: settings, weeks, declarations, text, SQL, tags.
+"""What every wing builds on: settings, weeks, declarations, text, SQL, tags.
 
-Nothing here does any I/O or imports another package of ours. Does not belong here: what knows the
-lake, DuckDB's connections, Dagster or FINRA's files.
+Nothing here imports another wing or does any I/O, except that settings read the environment and
+`.env`. Does not belong here: the lake, connections of DuckDB, Dagster and FINRA's files.
 """

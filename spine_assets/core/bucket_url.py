@@ -21,7 +21,7 @@ def is_bucket_url(text: str) -> bool:
 
 
 def bucket_name_problem(url: str) -> str | None:
-    """Why a text does not name a bucket, or None; what follows the bucket's name is not checked."""
+    """Why a text does not name a bucket, or None; the part after the name is not checked."""
     scheme, mark, rest = url.partition("://")
     bucket = rest.partition("/")[0]
     if not mark or scheme not in SCHEMES:

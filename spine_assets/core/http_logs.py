@@ -1,4 +1,4 @@
-"""Keeping addresses out of logs: those of webhooks and feeds hold secrets."""
+"""Keeping URLs out of logs: those of webhooks and feeds hold secrets."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ import logging
 
 
 def keep_urls_out_of_logs() -> None:
-    """Of each request httpx 0.28 logs the whole URL at INFO, httpcore more at DEBUG."""
+    """For each request httpx 0.28 logs the full URL at INFO, httpcore more at DEBUG."""
     for name in ("httpx", "httpcore"):
         logging.getLogger(name).setLevel(logging.WARNING)

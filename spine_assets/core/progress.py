@@ -1,7 +1,7 @@
-"""How far a range of weeks has come: one text that the log carries and a progress bar reads.
+"""Progress of a range of weeks: a text in the run's log, which a progress bar reads back.
 
 A run may be in this process, in the daemon's or on another machine; its event log is the one
-place where all can look.
+place that can be read everywhere.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ _TEXT = re.compile(
     r"\((\d+)/(\d+) weeks, \d+%, ([\d,]+) rows(?:, [\d,]+ rows/s)?(?:, ([\d,]+) failed)?"
     r"(?:, about \d+ s left)?\)$"
 )
-_LEAST_SECONDS = 1e-6  # before that a pace is noise
+_LEAST_SECONDS = 1e-6  # a rate over less time is noise
 
 
 @dataclass(frozen=True)
@@ -33,20 +33,20 @@ class Progress:
 
     @property
     def rows_per_second(self) -> int | None:
-        """Rows a second so far; None where next to no time has passed or no row was read."""
+        """Rows per second so far; None where next to no time has passed or no row was read."""
         if self.seconds < _LEAST_SECONDS or not self.rows:
             return None
         return round(self.rows / self.seconds)
 
     @property
     def seconds_left(self) -> float | None:
-        """Time left at the pace so far; None before the first week."""
+        """Seconds left at the present rate; None before the first week."""
         if not self.done or self.seconds <= 0:
             return None
         return self.seconds / self.done * (self.total - self.done)
 
     def text(self) -> str:
-        """As the log says it, for example `(3/12 weeks, 25%, 36,000 rows, 51,000 rows/s)`."""
+        """As written to the log, for example `(3/12 weeks, 25%, 36,000 rows, 51,000 rows/s)`."""
         parts = [f"{self.done}/{self.total} weeks", f"{self.percent}%", f"{self.rows:,} rows"]
         if self.rows_per_second is not None:
             parts.append(f"{self.rows_per_second:,} rows/s")
@@ -58,9 +58,9 @@ class Progress:
 
 
 def read(message: str) -> Progress | None:
-    """What a log message says of progress; None where it says nothing.
+    """The progress in a log message; None where it has none.
 
-    Times are not read back: who looks has a clock of his own.
+    Times are not read back: the reader has its own clock.
     """
     found = _TEXT.search(message)
     if found is None:

@@ -1,9 +1,13 @@
-"""Quoting for SQL that cannot take bound parameters: DDL and names of columns.
+"""SQL that cannot take bound parameters: quoting, and the DDL of a table from its columns.
 
-Does not belong here: statements themselves, which stand in `.sql` files.
+Does not belong here: queries, which stand in `.sql` files.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from spine_assets.core.tables import Column
 
 
 def identifier(name: str) -> str:
@@ -14,3 +18,26 @@ def identifier(name: str) -> str:
 def literal(text: str) -> str:
     """A text quoted for SQL, where no parameter can be bound."""
     return "'" + text.replace("'", "''") + "'"
+
+
+def table_ddl(schema: str, name: str, columns: Sequence[Column], grain: str) -> list[str]:
+    """Statements that make an empty table, with grain and meanings of columns as comments."""
+    table = f"{identifier(schema)}.{identifier(name)}"
+    types = ", ".join(
+        f"{identifier(c.name)} {c.type.value}{'' if c.nullable else ' NOT NULL'}" for c in columns
+    )
+    return [
+        f"CREATE OR REPLACE TABLE {table} ({types})",
+        f"COMMENT ON TABLE {table} IS {literal(grain)}",
+        *(
+            f"COMMENT ON COLUMN {table}.{identifier(c.name)} IS "
+            + literal(f"{c.description} ({c.unit})" if c.unit else c.description)
+            for c in columns
+        ),
+    ]
+
+
+def without_rows(columns: Iterable[Column]) -> str:
+    """A SELECT of these columns and no row."""
+    nulls = ", ".join(f"NULL::{c.type.value} AS {identifier(c.name)}" for c in columns)
+    return f"SELECT {nulls} WHERE false"

@@ -1,4 +1,4 @@
-"""Tags by which runs are found, limited and explained, whoever starts them."""
+"""Tags by which runs are found, limited and explained, whoever starts them; groups of assets."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ TRIGGER = "spine/trigger"
 PIPELINE = "spine/pipeline"
 TENANT = "spine/tenant"
 DATE = "spine/date"
-"""The day that a run is about, where that is not the day on which it was made (UTC)."""
+"""The day that a run is about, where that is not the day on which it was created (UTC)."""
 ONCE = "spine/once"
-"""Of runs with one value the queue lets one run at a time (`dagster.yaml`)."""
+"""The queue executes one run at a time of those with the same value (`dagster.yaml`)."""
 FRONT = "spine/front"
-"""Set to `cli` on runs that live in a `spine` process, which watches them itself."""
+"""Set to `cli` on runs in a `spine` process, which monitors them itself."""
 PARTITION = "dagster/partition"
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
@@ -23,8 +23,17 @@ MAX_RUNTIME = "dagster/max_runtime"
 SHORT_ID = 8  # letters of a run id that are shown; two of 10,000 runs share them once in 100 stores
 
 
+class AssetGroup(StrEnum):
+    """Groups of the platform's own assets; a YAML pipeline's tables are in a group of its name."""
+
+    OTC = "otc"
+    ANALYSIS = "analysis"
+    LANDING = "landing"
+    FINRA = "finra"
+
+
 class Lane(StrEnum):
-    """Queues of different width (`dagster.yaml`), so that history never delays this week."""
+    """Queues of different width (`dagster.yaml`), so that backfills never delay this week."""
 
     NORMAL = "normal"
     BACKFILL = "backfill"
@@ -34,7 +43,7 @@ class Lane(StrEnum):
 def run_tags(
     pipeline: str, lane: Lane, trigger: str, max_runtime: int | None = None
 ) -> dict[str, str]:
-    """What every run of ours says of itself, and how many seconds it may take."""
+    """The tags of every run of ours, with the seconds that it may take."""
     longest = {MAX_RUNTIME: str(max_runtime)} if max_runtime else {}
     return {PIPELINE: pipeline, LANE: lane.value, TRIGGER: trigger, **longest}
 

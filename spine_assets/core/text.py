@@ -1,8 +1,8 @@
 """Text for people: made safe to show, bounded, counted, and matched against known names.
 
-Names of files and lines that anybody wrote end up in messages. Here they lose the characters that
-could act (control characters, line ends, marks of direction). Does not belong here: what a message
-says, and how a channel escapes its own markup (`alerts.render`).
+Messages contain names of files and lines that others wrote. Here they lose the characters that a
+terminal would interpret (control characters, line ends, marks of direction). Does not belong here:
+the wording of messages, and how a channel escapes its own markup (`alerts.render`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ CUT = "..."
 
 
 def one_line(text: str) -> str:
-    """A text without line ends; characters that would act are written out."""
+    """A text without line ends; characters that a terminal would interpret are escaped."""
     return "".join(_visible(char) for char in " ".join(text.split()))
 
 
@@ -41,6 +41,6 @@ def counted(number: int, noun: str) -> str:
 
 
 def nearest(name: str, known: list[str]) -> str:
-    """` Did you mean ...?` where a known name resembles, else all known names."""
+    """`did you mean NAME?` for the most similar known name, or else all known names."""
     close = difflib.get_close_matches(name, known, n=1)
     return f"did you mean {close[0]}?" if close else f"known: {', '.join(known)}"

@@ -1,6 +1,6 @@
 """Values of tables as programs read them: JSON and CSV, exact, whole shares as whole numbers.
 
-Nothing here computes, prints or knows how people like to see a value (`cli.render`).
+Does not belong here: computing, printing, and values as people like to see them (`cli.render`).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def plain(value: Any) -> Any:
 
 
 def number(value: Decimal) -> int | float:
-    """An exact quantity as a number that can be plotted; whole ones stay exact."""
+    """An exact quantity as a number that can be plotted; an integer stays exact."""
     return int(value) if value == int(value) else float(value)
 
 
@@ -46,7 +46,7 @@ def csv_text(names: Sequence[str], rows: Iterable[tuple[Any, ...]], line_end: st
 
 
 def metadata_value(value: Any) -> str | int | float | bool | None:
-    """A value that tables of metadata can hold; decimals as exact text without end zeros.
+    """A value that tables of metadata can hold; decimals as exact text without trailing zeros.
 
     A line may be as long as a file allows; metadata shows its beginning.
     """

@@ -1,20 +1,15 @@
-"""How a view upon the tables is declared, and the SQL statements that make it.
+"""How a view on the tables is declared.
 
 A view holds no rows: it is computed from the tables when it is queried. Belongs here: the shape of
-a declaration and its DDL. The declarations are in `otc/views/`; the SELECT of each is the file of
-its name in `otc/views/sql/`.
+a declaration. The declarations and their SELECTs are in `otc/views/`; `warehouse.views` makes the
+DDL.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from importlib import resources
 
 from spine_assets.core.tables import Column
-
-_SQL = "spine_assets.otc.views"
-# The macro looks back from the first one, which DuckDB's dates allow by some million years.
-_EVER = "DATE '0001-01-01', DATE '9999-12-31'"
 
 
 @dataclass(frozen=True)
@@ -26,8 +21,8 @@ class View:
         grain: What one row is, in words.
         key: Columns that identify a row.
         deps: Names of the tables and views that its SELECT reads.
-        formulas: For each computed column how it is computed, in words or signs.
-        lineage: For columns that are easily traced, the upstream columns they come from.
+        formulas: How each computed column is computed, in words or symbols.
+        lineage: For columns that are easily traced, their upstream columns.
         by_week: It has `is_complete` and is made as three: the macro `NAME_in(first_week,
             last_week)`, the view `NAME_all` of every week, and the view `NAME` of the complete
             ones. Else it is one view.
@@ -52,49 +47,3 @@ class View:
     def every_week(self) -> str:
         """Name of the view of all weeks, complete or not."""
         return f"{self.name}_all"
-
-
-def statements(view: View) -> list[str]:
-    """DDL of a view; what it reads must be there.
-
-    DuckDB works out what a view reads when it is made, some milliseconds each. So the two views
-    are made over a macro without rows, and the real one takes its place.
-    """
-    if not view.by_week:
-        return [
-            f"CREATE OR REPLACE VIEW {view.name} AS {sql(view.name)}",
-            _comment("VIEW", view.name, view.grain),
-        ]
-    weeks = "all weeks; is_complete tells those with all three tiers"
-    macro = f"CREATE OR REPLACE MACRO {view.macro}(first_week, last_week) AS TABLE"
-    return [
-        f"{macro} SELECT {without_rows(view.columns)}",
-        f"CREATE OR REPLACE VIEW {view.every_week} AS FROM {view.macro}({_EVER})",
-        f"CREATE OR REPLACE VIEW {view.name} AS FROM {view.every_week} WHERE is_complete",
-        f"{macro} {sql(view.name)}",
-        _comment("MACRO TABLE", view.macro, f"{view.grain}; Fridays, both included; {weeks}"),
-        _comment("VIEW", view.every_week, f"{view.grain}; {weeks}"),
-        _comment(
-            "VIEW",
-            view.name,
-            f"{view.grain}; only complete weeks (all three tiers loaded), "
-            f"{view.every_week} has the others too",
-        ),
-    ]
-
-
-def without_rows(columns: tuple[Column, ...]) -> str:
-    """What follows SELECT to have these columns and no row."""
-    nulls = ", ".join(f'NULL::{column.type.value} AS "{column.name}"' for column in columns)
-    return f"{nulls} WHERE false"
-
-
-def sql(name: str) -> str:
-    """The text of a file in `otc/views/sql/`."""
-    text = resources.files(_SQL).joinpath("sql", f"{name}.sql").read_text("utf-8")
-    return text.strip().removesuffix(";")
-
-
-def _comment(kind: str, name: str, text: str) -> str:
-    quoted = text.replace("'", "''")
-    return f"COMMENT ON {kind} {name} IS '{quoted}'"

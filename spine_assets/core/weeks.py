@@ -1,8 +1,8 @@
 """Weeks, tiers and FINRA's publication calendar.
 
 Belongs here: the arithmetic of business time (which Friday, which Monday) and of
-FINRA's clock (when a tier of a week is published). Does not belong here: how a file
-tells its week (`otc.placement`) and Dagster's partitions (`defs.partitions`).
+FINRA's clock (when a tier of a week is published). Does not belong here: the week of a
+file (`otc.delivery.placement`) and Dagster's partitions (`orchestration.partitions`).
 
 Three clocks are kept apart everywhere: the trading week, FINRA's publication and
 update dates, and our capture time.
@@ -173,14 +173,14 @@ def sessions_of(week_ending: date) -> list[date]:
 
 
 def last_plausible_day() -> date:
-    """No week or publication that is meant lies after this day, most of a year from now."""
+    """A week or publication after this day, most of a year from now, is taken for a mistake."""
     return datetime.now(UTC).date() + timedelta(days=_PLAUSIBLE_DAYS)
 
 
 def closings(week_ending: date) -> dict[date, str]:
     """Days from Monday to Friday on which the New York exchanges (XNYS) were closed, and why.
 
-    A day that closed early is no closing.
+    A day that closed early does not count.
     """
     days = (monday_of(week_ending) + timedelta(days=n) for n in range(_FRIDAY + 1))
     return {day: _closed_days(day.year)[day] for day in days if not _is_session(day)}
@@ -196,6 +196,6 @@ def _closed_days(year: int) -> dict[date, str]:
     """Holidays and special closings of a year and their names, some of them on weekends."""
     from holidays import financial_holidays  # takes a tenth of a second
 
-    # All at once: the package's own object fills itself while it is asked, which threads
-    # that build weeks would see half done.
+    # All at once: the package's own object is filled while it is read, and threads that build
+    # weeks would see it half filled.
     return dict(financial_holidays("NYSE", years=year))

@@ -1,1 +1,1 @@
-"""Dagster's side: thin wiring over the domain, found by folder."""
+"""Dagster definitions, a folder per domain; what they call is in the wings below."""

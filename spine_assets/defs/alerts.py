@@ -15,7 +15,8 @@ from spine_assets.alerts.channels import destinations
 from spine_assets.alerts.outbox import MOST_WAITING, queue, send_waiting
 from spine_assets.alerts.problem import Problem, alerts_of
 from spine_assets.alerts.sensor_state import SensorState
-from spine_assets.core.settings import load_alert_settings, load_settings
+from spine_assets.core.alert_settings import load_alert_settings
+from spine_assets.core.settings import load_settings
 from spine_assets.defs.scan_limits import a_tick
 from spine_assets.lake.base import Lake, LakeError
 from spine_assets.lake.opening import open_lake
@@ -40,11 +41,11 @@ _RUNS_PER_TICK = 50  # read in a few of the 60 seconds that Dagster gives a tick
     "cause, to the webhook and mail server that SPINE_ALERT_WEBHOOK and SPINE_ALERT_SMTP name.",
 )
 def alerts(context: dg.SensorEvaluationContext) -> dg.SkipReason:
-    """Report what is new; starts no run."""
+    """Send alerts about new problems; starts no run."""
     chosen = load_alert_settings()
     to = destinations(chosen)
     if not to:
-        # A destination that is set later gets what happens from then on, not what is past.
+        # A destination that is set later receives no alerts about the past.
         context.update_cursor("")
         return dg.SkipReason(NONE_SET)
     last = newest(context.instance)
@@ -94,7 +95,7 @@ def _of_folders(context: dg.SensorEvaluationContext, sensor_state: SensorState) 
         return []
     limit = a_tick()
     landing = scan(settings.landing_path, settings.landing_index_path, limit)
-    if limit.reached:  # a file that is not read yet is neither unusable nor overdue
+    if limit.reached:  # a file that has not been read is neither unusable nor overdue
         return []
     problems = _ongoing(context, lake, landing, today)
     sensor_state.ongoing.keep(problems)
@@ -110,8 +111,8 @@ def _ongoing(
     unusable = list(landing.unusable)
     try:
         unusable += doubtful(lake, landing, datetime.now(UTC))
-    except LakeError as error:  # the week's own run fails on it, which is reported
-        context.log.warning(f"files in doubt are not reported: {error}")
+    except LakeError as error:  # the run of that week fails with it, which is reported
+        context.log.warning(f"doubtful files are not reported: {error}")
     missing = overdue(lake, landing, today)
     return ongoing.unusable_files(unusable) + ongoing.overdue_tiers(missing, today)
 

@@ -1,4 +1,4 @@
-"""Resources: where runs build weeks, and the DuckDB they count with."""
+"""Resources: the lake, the landing folder and the DuckDB of a run."""
 
 import os
 from collections.abc import Iterator
@@ -11,29 +11,29 @@ from duckdb import DuckDBPyConnection
 from spine_assets.core.settings import load_settings
 from spine_assets.orchestration.lake_views import lake_with_views
 from spine_assets.otc.build.week_range import Limits
-from spine_assets.otc.build.workplace import Workplace
 from spine_assets.otc.delivery.scan import Scan, scan
+from spine_assets.otc.state.run_context import RunContext
 
 
 class Spine(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """The lake and landing folder that the `SPINE_*` settings name, read at run time."""
+    """The lake and the landing folder of the `SPINE_*` settings, which are read at run time."""
 
     duckdb: DuckDBResource
 
-    def workplace(self) -> Workplace:
+    def workplace(self) -> RunContext:
         """Scan the landing folder and make the file of views if it is missing."""
         settings = load_settings()
         landing = scan(settings.landing_path, settings.landing_index_path)
-        return Workplace(lake_with_views(), landing, self._connect)
+        return RunContext(lake_with_views(), landing, self._connect)
 
     @contextmanager
-    def opened(self) -> Iterator[tuple[Workplace, Scan]]:
-        """The same with new files still unread, and one DuckDB for all weeks of a run."""
+    def opened(self) -> Iterator[tuple[RunContext, Scan]]:
+        """The same before new files are read, with one DuckDB for all weeks of a run."""
         settings = load_settings()
         opened = Scan(settings.landing_path, settings.landing_index_path)
-        # To make a database costs more than most of the questions that it is asked.
+        # Opening a database takes longer than most of the queries.
         with self._connect() as database:
-            place = Workplace(
+            place = RunContext(
                 lake_with_views(), opened.landing(), lambda: closing(database.cursor())
             )
             yield place, opened
@@ -46,7 +46,7 @@ class Spine(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     @contextmanager
     def _connect(self) -> Iterator[DuckDBPyConnection]:
-        # The resource itself leaves its connection open when the body raises.
+        # The resource leaves its connection open when the body raises.
         with self.duckdb.get_connection() as connection:
             try:
                 yield connection
@@ -56,5 +56,5 @@ class Spine(dg.ConfigurableResource):  # type: ignore[type-arg]
 
 @dg.definitions
 def resources() -> dg.Definitions:
-    """Runs count in private in-memory databases; `spine.duckdb` is for people."""
+    """Runs use private in-memory databases; `spine.duckdb` is for people."""
     return dg.Definitions(resources={"spine": Spine(duckdb=DuckDBResource(database=":memory:"))})

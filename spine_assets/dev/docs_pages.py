@@ -28,7 +28,7 @@ _HEAD = """# Data dictionary
 
 Written from the table declarations by `python -m spine_assets.dev.docs_pages`; do not edit.
 Times are UTC. Shares are exact to six places. Every "share" is a share of reported
-off-exchange volume, never of all trading. [Concepts](concepts.md) explains the terms, and
+off-exchange volume, never of all trading. The [glossary](glossary.md) explains the terms, and
 [checks](checks.md) what to do about a failed check.
 """
 
@@ -46,7 +46,7 @@ In the commands, WEEK is the week's Friday, such as 2025-11-21, CAPTURE_ID a cap
 builds the week again.
 """
 
-_CHECKS_TAIL = """More on [findings of `delivery`](nothing-lost.md#what-the-check-delivery-tells),
+_CHECKS_TAIL = """More on [findings of `delivery`](nothing-lost.md#what-the-check-delivery-reports),
 [reasons of rejects](data-dictionary.md#reasons-of-rejects) and [alerts](alerts.md)."""
 
 

@@ -23,7 +23,7 @@ from spine_assets.finra.delivered import FetchedName, content, of_class, packed
 from spine_assets.finra.errors import AnswerChanged
 from spine_assets.finra.holdings import NEW_YORK, Holding, Holdings
 from spine_assets.finra.spool import Spool, spooled
-from spine_assets.lake.atomic_write import put
+from spine_assets.lake import atomic_write
 from spine_assets.otc.delivery.placement import Key
 
 if TYPE_CHECKING:
@@ -220,7 +220,7 @@ class Fetcher:
         name = FetchedName(key, self._clock())
         while (self._landing / name.path).exists():
             name = replace(name, fetched_at=name.fetched_at + _ONE_SECOND)
-        put(self._landing / name.path, packed(text))
+        atomic_write.write(self._landing / name.path, packed(text))
         return Fetched(key, FetchOutcome.FETCHED, len(rows), name.path)
 
 

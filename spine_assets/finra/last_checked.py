@@ -11,7 +11,7 @@ from datetime import date, datetime
 from pathlib import Path
 
 from spine_assets.core.weeks import Tier, VenueClass
-from spine_assets.lake.atomic_write import put
+from spine_assets.lake import atomic_write
 from spine_assets.otc.delivery.placement import Key
 
 
@@ -34,7 +34,7 @@ class LastChecked:
         """Record a time, and keep those that other processes recorded meanwhile."""
         self._known = _read(self._path) | {key: at}
         texts = {"/".join(map(str, known)): at.isoformat() for known, at in self._known.items()}
-        put(self._path, json.dumps(dict(sorted(texts.items())), indent=0).encode())
+        atomic_write.write(self._path, json.dumps(dict(sorted(texts.items())), indent=0).encode())
 
 
 def _read(path: Path) -> dict[Key, datetime]:

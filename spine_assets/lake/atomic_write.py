@@ -1,46 +1,90 @@
-"""Local files that are replaced in one step: whole and on disk before they have their name.
+"""Local files that are replaced in one step: complete and on disk before they get their name.
 
-Belongs here: writing beside, syncing, renaming, and what a killed process left. Does not belong
-here: what is written.
+A file is written under a hidden name in its target's folder, synced to disk and renamed, and the
+folder is synced too: a reader, and whoever looks after a power failure, finds the earlier file or
+the new one. Every file that this program replaces is written here. Belongs here: those steps, and
+the temporary files that a killed process left. Does not belong here: what is written.
 """
 
 from __future__ import annotations
 
 import errno
+import glob
 import os
 import shutil
 import uuid
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import polars as pl
 
-from spine_assets.lake.base import LakeUnavailable
+from spine_assets.lake.base import LakeError, LakeUnavailable
+from spine_assets.lake.file_errors import not_a_folder
 
 TEMPORARY = ".tmp"
 _FULL_BYTES = 65_536  # less than this is not worth a file
 
 
+@contextmanager
+def temporary_beside(target: Path) -> Iterator[Path]:
+    """A hidden path in the target's folder, which no scan looks at; removed at the end."""
+    staged = _temporary(target)
+    try:
+        yield staged
+    finally:
+        with suppress(OSError):
+            staged.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing(target: Path) -> Iterator[Path]:
+    """A hidden path to write to, which takes the target's place when the block ends.
+
+    The target's folder is made where it is missing. Where the block raises an error, the target
+    stays as it was.
+
+    Raises:
+        OSError: the target cannot be replaced; it stays as it was.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with temporary_beside(target) as staged:
+        yield staged
+        _sync(staged)
+        _rename(staged, target)
+
+
+def write(target: Path, content: bytes) -> Path:
+    """Replace a file by these bytes and return its path; raises as `replacing`."""
+    with replacing(target) as staged:
+        staged.write_bytes(content)
+    return target
+
+
 def stage(target: Path, made: Callable[[], bytes | bytearray]) -> Path:
     """Write what is made beside its target, synced to disk, and return the temporary path.
 
+    For those who look at the file before they `publish` it; others use `replacing`.
+
     Raises:
         LakeUnavailable: the disk is full or the folder is not writable.
+        LakeError: a file is where a folder is expected.
     """
-    staged = target.with_name(f".{target.name}.{uuid.uuid4().hex}{TEMPORARY}")
+    staged = _temporary(target)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        write_synced(staged, made())
+        staged.write_bytes(made())
+        _sync(staged)
     except (OSError, pl.exceptions.ComputeError) as error:
         # Polars may call a full disk a transport error; so look at the disk itself.
-        full = _is_full(target.parent)
+        full = is_full(target.parent)
         with suppress(OSError):
             staged.unlink(missing_ok=True)
+        if problem := not_a_folder(target):
+            raise LakeError(f"cannot write {target}: {problem}") from error
         raise LakeUnavailable(
-            f"cannot write {target}: {os.strerror(errno.ENOSPC) if full else error}; "
-            "the earlier file stands "
-            "as it was. Free space or mend the permissions, then run the week again"
+            f"cannot write {target}: {os.strerror(errno.ENOSPC) if full else error}; the earlier "
+            "file is unchanged. Free space or correct the permissions, then run the week again"
         ) from error
     return staged
 
@@ -57,59 +101,51 @@ def publish(staged: Path, target: Path) -> None:
         LakeUnavailable: the place cannot be written.
     """
     try:
-        staged.replace(target)
-        _sync(target.parent)
+        _rename(staged, target)
     except OSError as error:
         with suppress(OSError):
             staged.unlink(missing_ok=True)
         raise LakeUnavailable(f"cannot publish {target}: {error}; run the week again") from error
 
 
-def put(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all, with the folders it needs.
+def remove_leftovers(target: Path) -> int:
+    """Delete temporary files that killed processes left beside a file, and return their number.
 
-    Raises:
-        OSError: it cannot be written; what was there stays.
+    Only for those who hold the lock under which the file is written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    staged = path.with_name(f".{path.name}.{uuid.uuid4().hex}{TEMPORARY}")  # no scan looks at it
-    try:
-        write_synced(staged, bytearray(content))
-        staged.replace(path)
-    finally:
-        staged.unlink(missing_ok=True)
-
-
-def remove_beside(target: Path) -> int:
-    """Delete temporary files that a killed run left beside a file; how many there were."""
-    return remove_all(target.parent.glob(f".{target.name}.*{TEMPORARY}"))
+    return remove_all(target.parent.glob(f".{glob.escape(target.name)}.*{TEMPORARY}*"))
 
 
 def remove_all(leftovers: Iterable[Path]) -> int:
-    """Delete files; how many there were."""
+    """Delete files, and folders with what is in them; return their number."""
     found = list(leftovers)
     for path in found:
-        path.unlink(missing_ok=True)
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
     return len(found)
 
 
-def write_synced(path: Path, content: bytes | bytearray) -> None:
-    """Write a file and wait until the disk has it."""
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _is_full(folder: Path) -> bool:
+def is_full(folder: Path, least_bytes: int = _FULL_BYTES) -> bool:
+    """Whether a folder's disk has next to no space left."""
     try:
-        return shutil.disk_usage(folder).free < _FULL_BYTES
+        return shutil.disk_usage(folder).free < least_bytes
     except OSError:
         return False
 
 
+def _temporary(target: Path) -> Path:
+    return target.with_name(f".{target.name}.{uuid.uuid4().hex}{TEMPORARY}")
+
+
+def _rename(staged: Path, target: Path) -> None:
+    staged.replace(target)
+    _sync(target.parent)
+
+
 def _sync(path: Path) -> None:
-    """Make a folder's entries durable."""
+    """Wait until the disk has a file's bytes or a folder's entries."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,18 +1,16 @@
-"""The lake: one folder a table, one a week, Parquet files replaced atomically.
+"""What every lake is: tables by week in Parquet files that are replaced atomically.
 
-    <root>/<table>/week_ending=YYYY-MM-DD/<file>.parquet
-    <root>/<table>/all/data.parquet                        a table without weeks
-
-A file appears under its name only when it is whole and stored, so a reader sees a table's old
-week or its new one. Belongs here: names, errors, and what every lake can do. Does not belong here:
-what it stands on (`local_lake`, `object_lake`), what the files mean (`otc.captures`, `otc.week`).
+A file appears under its name only when it is complete and stored, so a reader sees a table's
+earlier week or its new one. Belongs here: errors, and what every lake can do. Does not belong
+here: a lake's names (`names`), what it is stored on (`local`, `bucket.lake`), and what its files
+mean (`otc.captures`).
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Protocol, Self
@@ -20,30 +18,16 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, Self
 import polars as pl
 from typing_extensions import TypeVar
 
-from spine_assets.core.tables import Table, polars_schema
-from spine_assets.lake.checksum import sealed
+from spine_assets.core.table_schema import polars_schema
+from spine_assets.core.tables import Table
+from spine_assets.lake.checksum import parquet_bytes
+from spine_assets.lake.names import EMPTY_PART, EMPTY_WEEK, PART, UNPARTITIONED, LockName
 
 if TYPE_CHECKING:
     import duckdb
 
-PART = "data.parquet"
-"""Name of the one file of a derived table's week."""
-
 REPLACED = "was replaced while it was read"
-"""What a query fails with that read a file in parts; asked again it is right."""
-
-LOCKS = "_locks"
-"""Folder of the locks; begins as what is no table."""
-
-_WEEK_FOLDER = "week_ending=2"  # of a real week; the empty one begins otherwise
-EMPTY_WEEK = "week_ending=__HIVE_DEFAULT_PARTITION__"
-"""Folder of the file without rows."""
-
-EMPTY_PART = "empty.parquet"
-"""Name of that file."""
-
-WHOLE = "all"
-"""Folder of a table without weeks."""
+"""In the error of a query that read two versions of a file; the query can be repeated."""
 
 
 class LakeError(Exception):
@@ -51,11 +35,11 @@ class LakeError(Exception):
 
 
 class LakeUnavailable(LakeError):
-    """The lake's place fails (a full disk, a lost mount): the same may work a little later."""
+    """The lake's place fails (a full disk, a lost mount): a transient error."""
 
 
 class LakeMissing(LakeUnavailable):
-    """There is no such file: none yet, or it was deleted a moment ago."""
+    """There is no such file: not yet, or it was deleted a moment ago."""
 
 
 class LakeFile(Protocol):
@@ -64,42 +48,39 @@ class LakeFile(Protocol):
     @property
     def name(self) -> str:
         """The last part of its address."""
-        ...
 
     @property
     def parent(self) -> Self:
         """The folder it is in."""
-        ...
 
     def __truediv__(self, name: str, /) -> Self:
-        """A place in it."""
-        ...
+        """A place in this folder."""
 
     def __hash__(self) -> int:
-        """Places are keys of what is remembered of them."""
-        ...
+        """Places are keys of caches."""
 
     def exists(self) -> bool:
-        """Whether a file stands there."""
-        ...
+        """Whether the file exists."""
 
     def read_bytes(self) -> bytes:
         """All of the file."""
-        ...
 
     def unlink(self, missing_ok: bool = False) -> None:
         """Delete the file."""
-        ...
 
 
 FileT = TypeVar("FileT", bound=LakeFile)
-"""What a function over any lake gives back: a file of that lake."""
+"""The file of a lake that a function over any lake returns."""
 
 FileT_co = TypeVar("FileT_co", bound=LakeFile, covariant=True, default=LakeFile)
 
 
 class Lake(ABC, Generic[FileT_co]):
-    """Tables by week, wherever they stand."""
+    """Tables by week, wherever they are stored.
+
+    What reads or writes files raises LakeError: `LakeUnavailable` where the place fails, others
+    where a file is damaged or the place can never work.
+    """
 
     @property
     @abstractmethod
@@ -109,28 +90,25 @@ class Lake(ABC, Generic[FileT_co]):
     @property
     @abstractmethod
     def place(self) -> Path | str:
-        """What `lakes.open_lake` opens again: a folder or a URL."""
+        """What `open_lake` opens: a folder or a URL."""
 
-    # --- names
+    # --- places
 
     def folder(self, table: str, week: date) -> FileT_co:
         """Folder of one table's week."""
         return self.root / table / f"week_ending={week}"
 
-    def part(self, table: str, week: date) -> FileT_co:
-        """The file of one derived table's week, existing or not."""
-        return self.folder(table, week) / PART
+    def part(self, table: str, week: date | None) -> FileT_co:
+        """The file of one derived table's week, or of a table without weeks, existing or not."""
+        folder = self.root / table / UNPARTITIONED if week is None else self.folder(table, week)
+        return folder / PART
 
-    def whole_part(self, table: str) -> FileT_co:
-        """The file of a table without weeks, existing or not."""
-        return self.root / table / WHOLE / PART
-
-    def is_whole(self, table: str) -> bool:
+    def is_unpartitioned(self, table: str) -> bool:
         """Whether a table has no weeks."""
-        return bool(self.entries(table, WHOLE))
+        return bool(self.entries(table, UNPARTITIONED))
 
     def empty_part(self, table: str) -> FileT_co:
-        """The file without rows that tells a table's columns."""
+        """The file without rows that has a table's columns."""
         return self.root / table / EMPTY_WEEK / EMPTY_PART
 
     def weeks(self, table: str) -> list[date]:
@@ -143,49 +121,41 @@ class Lake(ABC, Generic[FileT_co]):
 
     @abstractmethod
     def entries(self, *folders: str) -> list[str]:
-        """Names of the files and folders in a folder, sorted; none where it is missing."""
+        """Names of the files and folders in a folder, sorted; empty where it is missing."""
 
     @abstractmethod
     def files(self, table: str, week: date) -> list[FileT_co]:
-        """All whole files of one table's week, by name."""
+        """All published files of one table's week, by name."""
 
     @abstractmethod
     def stored_bytes(self, table: str, week: date) -> int:
-        """How large the files of a table's week are together."""
+        """Size of all files of a table's week together."""
 
     @abstractmethod
     def names(self, table: str, suffix: str = ".parquet") -> dict[date, list[str]]:
-        """Names of all whole files of a table by week, oldest first; no file is opened."""
+        """Names of all published files of a table by week, oldest first; no file is opened."""
 
     # --- writing
 
     @abstractmethod
     def stage_bytes(self, content: bytes | bytearray, target: LakeFile) -> Path:
-        """Write a file that readers do not see, and return its temporary local path.
-
-        Raises:
-            LakeError: the disk is full or the folder is not writable.
-        """
+        """Write a file that readers do not see, and return its temporary local path."""
 
     def stage(self, frame: pl.DataFrame, target: LakeFile, metadata: dict[str, Any]) -> Path:
         """Write a frame with its metadata, as `stage_bytes` does."""
-        return self.stage_bytes(sealed(frame, metadata), target)
+        return self.stage_bytes(parquet_bytes(frame, metadata), target)
 
     @abstractmethod
     def publish(self, staged: Path, target: LakeFile) -> None:
         """Put a staged file in its target's place, in one step.
 
         Raises:
-            LakeError: the place cannot be written, or another writer was there meanwhile.
+            LakeError: the place cannot be written, or another process published meanwhile.
         """
 
     @abstractmethod
     def append(self, staged: Path, target: LakeFile) -> None:
-        """Publish a file that is never replaced: a capture, a pin.
-
-        Raises:
-            LakeError: the place cannot be written.
-        """
+        """Publish a file that is never replaced: a capture, a pin."""
 
     # --- reading
 
@@ -193,86 +163,79 @@ class Lake(ABC, Generic[FileT_co]):
     def read(
         self, path: LakeFile, columns: list[str] | None = None, where: pl.Expr | None = None
     ) -> pl.DataFrame:
-        """The rows of a file, or those of them that fulfil a condition.
-
-        Raises:
-            LakeError: the file is damaged or not readable.
-        """
+        """The rows of a file, or those that meet a condition."""
 
     @abstractmethod
     def beginning(self, path: LakeFile, size: int) -> bytes:
-        """The first bytes of a file.
-
-        Raises:
-            LakeError: the file is not readable.
-        """
+        """The first bytes of a file."""
 
     @abstractmethod
     def verify(self, path: LakeFile) -> None:
-        """Make sure that a file holds the bytes that were written.
+        """Compare a file with its checksum.
 
         Raises:
-            LakeError: a byte of it was changed, or it is not readable.
+            LakeError: a byte of it has changed, or it is not readable.
         """
 
     @abstractmethod
     def metadata(self, path: LakeFile) -> dict[str, Any]:
-        """What was written beside the rows of a file; empty where nothing was.
-
-        Raises:
-            LakeError: the file is damaged or not readable.
-        """
+        """The metadata that was written with the rows of a file; empty where there is none."""
 
     @abstractmethod
     def stamp(self, path: LakeFile) -> object | None:
-        """Which file stands under a name, another where its bytes changed; None where none does."""
+        """A value that changes whenever a file is replaced; None where there is no file."""
 
-    def reach(self, connection: duckdb.DuckDBPyConnection) -> None:
-        """Let a DuckDB connection open the lake's files."""
+    def readable_by(self, connection: duckdb.DuckDBPyConnection) -> AbstractContextManager[None]:
+        """Let a DuckDB connection open the lake's files, and raise their errors as the lake's.
+
+        Raises:
+            LakeError: DuckDB met this error of the lake within the block.
+        """
+        return nullcontext()
 
     # --- locks and leftovers
 
     def lock(
         self, week: date, given_up: Callable[[], bool] | None = None
     ) -> AbstractContextManager[None]:
-        """Hold a week: no other process captures, builds or publishes it meanwhile.
+        """Hold the lock of a week, as `lock_of`."""
+        return self.lock_of(LockName.week(week), given_up)
 
-        The lock of a killed process falls free by itself.
+    @abstractmethod
+    def lock_of(
+        self, name: LockName, given_up: Callable[[], bool] | None = None
+    ) -> AbstractContextManager[None]:
+        """Hold a lock: no other process changes meanwhile what it protects.
+
+        The lock of a killed process becomes free by itself.
 
         Args:
-            week: Week ending.
-            given_up: Asked while another holds it; true ends the wait.
+            name: What it protects.
+            given_up: Called while another process holds it; true ends the wait.
 
         Raises:
             LakeUnavailable: the lock cannot be had, or was not waited for any longer.
         """
-        return self.lock_of(str(week), given_up)
 
-    @abstractmethod
-    def lock_of(
-        self, name: str, given_up: Callable[[], bool] | None = None
-    ) -> AbstractContextManager[None]:
-        """Hold something of the lake that is no week; else as `lock`."""
-
-    @abstractmethod
     def remove_leftovers(self, week: date) -> int:
-        """Delete temporary files that a killed run left in a week; hold its lock."""
+        """Delete temporary files that a killed run left in a week; only under its lock."""
+        return 0
 
-    @abstractmethod
     def remove_leftovers_beside(self, target: LakeFile) -> int:
-        """Delete temporary files that a killed run left beside a file; hold its lock."""
+        """Delete temporary files that a killed run left beside a file; only under its lock."""
+        return 0
 
     @abstractmethod
     def remove(self) -> None:
-        """Delete all tables, week by week as each falls free; the locks stay."""
+        """Delete all tables, each week when its lock is free; the locks stay."""
 
     # --- declarations
 
     def declare(self, tables: tuple[Table, ...]) -> None:
-        """Put an empty file of each table in place, so that views answer from day one."""
+        """Write an empty file for each table, so that views answer before the first week."""
         if all(self._is_declared(table) for table in tables):
             return
-        with self.lock_of("tables"):
+        with self.lock_of(LockName.TABLES):
             for table in tables:
                 target = self.empty_part(table.name)
                 self.remove_leftovers_beside(target)
@@ -286,35 +249,3 @@ class Lake(ABC, Generic[FileT_co]):
     @abstractmethod
     def schema(self, path: LakeFile) -> dict[str, pl.DataType] | None:
         """Columns of a file, or None where it is missing or damaged."""
-
-
-@contextmanager
-def told_if_damaged(path: LakeFile) -> Iterator[None]:
-    """Name the file that cannot be read."""
-    try:
-        yield
-    except (OSError, ValueError, pl.exceptions.PolarsError) as error:
-        fault = LakeUnavailable if isinstance(error, OSError) else LakeError
-        if isinstance(error, FileNotFoundError):
-            fault = LakeMissing
-        raise fault(
-            f"{path} cannot be read ({error}); restore it from a copy, or delete it and build "
-            "the week again while its delivered files are in the landing folder"
-        ) from error
-
-
-def is_whole_name(name: str, suffix: str) -> bool:
-    """Whether a name is that of a whole file of a table, no temporary one."""
-    return bool(name) and name.endswith(suffix) and not name.startswith(".")
-
-
-def week_of(folder: str) -> date | None:
-    """The week that a folder's name tells; None for others, the empty one among them."""
-    if not folder.startswith(_WEEK_FOLDER):
-        return None
-    said = folder.partition("=")[2]
-    try:
-        week = date.fromisoformat(said)
-    except ValueError:
-        return None  # somebody's own folder, such as a copy
-    return week if str(week) == said else None

@@ -15,16 +15,10 @@ from filelock import FileLock, Timeout
 
 from spine_assets.lake import atomic_write
 from spine_assets.lake.atomic_write import TEMPORARY
-from spine_assets.lake.base import (
-    LOCKS,
-    Lake,
-    LakeFile,
-    LakeUnavailable,
-    is_whole_name,
-    told_if_damaged,
-    week_of,
-)
-from spine_assets.lake.checksum import require_whole, said, sealed
+from spine_assets.lake.base import Lake, LakeError, LakeFile, LakeUnavailable
+from spine_assets.lake.checksum import parquet_bytes, read_metadata, verify
+from spine_assets.lake.file_errors import not_a_folder, reading
+from spine_assets.lake.names import LOCKS, LockName, is_complete, week_of
 
 
 class LocalLake(Lake[Path]):
@@ -48,33 +42,33 @@ class LocalLake(Lake[Path]):
         return type(self)(self._root.joinpath(*folders))
 
     def entries(self, *folders: str) -> list[str]:
-        """Names in a folder, sorted; none where it is missing."""
+        """Names in a folder, sorted; empty where it is missing."""
         try:
             return sorted(os.listdir(self._root.joinpath(*folders)))  # noqa: PTH208 - names alone, some times faster
         except (FileNotFoundError, NotADirectoryError):
             return []
 
     def files(self, table: str, week: date) -> list[Path]:
-        """All whole files of one table's week, by name."""
+        """All published files of one table's week, by name."""
         return sorted(self.folder(table, week).glob("*.parquet"))
 
     def stored_bytes(self, table: str, week: date) -> int:
-        """How large the files of a table's week are together."""
+        """Size of all files of a table's week together."""
         return sum(path.stat().st_size for path in self.files(table, week))
 
     def names(self, table: str, suffix: str = ".parquet") -> dict[date, list[str]]:
-        """Names of all whole files of a table by week, oldest first; no file is opened."""
+        """Names of all published files of a table by week, oldest first; no file is opened."""
         found = {}
         for folder in self.entries(table):
             if (week := week_of(folder)) is not None:
                 files = self.entries(table, folder)
-                if whole := [name for name in files if is_whole_name(name, suffix)]:
-                    found[week] = whole
+                if complete := [name for name in files if is_complete(name, suffix)]:
+                    found[week] = complete
         return found
 
     def stage(self, frame: pl.DataFrame, target: LakeFile, metadata: dict[str, Any]) -> Path:
-        """Write a frame beside its target; what Polars cannot make is told as a full disk is."""
-        return atomic_write.stage(_local(target), lambda: sealed(frame, metadata))
+        """Write a frame beside its target; an error of Polars is reported as a full disk is."""
+        return atomic_write.stage(_local(target), lambda: parquet_bytes(frame, metadata))
 
     def stage_bytes(self, content: bytes | bytearray, target: LakeFile) -> Path:
         """Write a file beside its target, synced to disk, and return the temporary path."""
@@ -85,7 +79,7 @@ class LocalLake(Lake[Path]):
         atomic_write.publish(staged, _local(target))
 
     def append(self, staged: Path, target: LakeFile) -> None:
-        """Rename a staged file to its target, whose name tells its content."""
+        """Rename a staged file to its target, whose name depends on its content."""
         self.publish(staged, target)
 
     def read(
@@ -93,7 +87,7 @@ class LocalLake(Lake[Path]):
     ) -> pl.DataFrame:
         """The rows of a file; of one with a condition only the row groups that may hold some."""
         local = _local(path)
-        with told_if_damaged(path):
+        with reading(path):
             if where is not None:
                 rows = pl.scan_parquet(local, glob=False, hive_partitioning=False).filter(where)
                 return rows.select(columns or pl.all()).collect()
@@ -101,21 +95,21 @@ class LocalLake(Lake[Path]):
 
     def beginning(self, path: LakeFile, size: int) -> bytes:
         """The first bytes of a file."""
-        with told_if_damaged(path), _local(path).open("rb") as file:
+        with reading(path), _local(path).open("rb") as file:
             return file.read(size)
 
     def verify(self, path: LakeFile) -> None:
-        """Make sure that a file holds the bytes that were written."""
-        with told_if_damaged(path):
-            require_whole(path.read_bytes())
+        """Compare a file with its checksum."""
+        with reading(path):
+            verify(path.read_bytes())
 
     def metadata(self, path: LakeFile) -> dict[str, Any]:
-        """What was written beside the rows of a file."""
-        with told_if_damaged(path):
-            return said(pl.read_parquet_metadata(_local(path)))
+        """The metadata that was written with the rows of a file."""
+        with reading(path):
+            return read_metadata(pl.read_parquet_metadata(_local(path)))
 
     def stamp(self, path: LakeFile) -> object | None:
-        """Which file stands under a name: a published one is a new one."""
+        """Inode and time of change: each published file is a new one."""
         try:
             status = _local(path).stat()
         except OSError:
@@ -130,8 +124,8 @@ class LocalLake(Lake[Path]):
             return None
 
     @contextmanager
-    def lock_of(self, name: str, given_up: Callable[[], bool] | None = None) -> Iterator[None]:
-        """Hold a lock that the operating system frees when the process dies."""
+    def lock_of(self, name: LockName, given_up: Callable[[], bool] | None = None) -> Iterator[None]:
+        """Hold a lock that the operating system releases when the process dies."""
         folder = self._root / LOCKS
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -140,6 +134,8 @@ class LocalLake(Lake[Path]):
         except Timeout as error:
             raise LakeUnavailable(f"{name}: the run ended while it waited for the lock") from error
         except OSError as error:
+            if problem := not_a_folder(folder / "name"):
+                raise LakeError(f"cannot lock {name}: {problem}") from error
             raise LakeUnavailable(
                 f"cannot lock {name} in {folder}: {error.strerror or error}; "
                 "the lake must be a writable folder"
@@ -155,21 +151,21 @@ class LocalLake(Lake[Path]):
 
     def remove_leftovers_beside(self, target: LakeFile) -> int:
         """Delete temporary files that a killed run left beside a file; hold its lock."""
-        return atomic_write.remove_beside(_local(target))
+        return atomic_write.remove_leftovers(_local(target))
 
     def remove(self) -> None:
-        """Delete all tables, week by week as each falls free; the locks stay."""
+        """Delete all tables, each week when its lock is free; the locks stay."""
         for folder in sorted(self._root.glob("*/week_ending=2*")):
-            with self.lock_of(folder.name.partition("=")[2]):
+            with self.lock_of(LockName(folder.name.partition("=")[2])):
                 shutil.rmtree(folder)
-        with self.lock_of("tables"):
+        with self.lock_of(LockName.TABLES):
             for folder in self._root.iterdir():
                 if folder.name != LOCKS:
                     shutil.rmtree(folder)
 
 
 def _local(path: LakeFile) -> Path:
-    """A file of a local lake as what it is."""
+    """The path of a file of a local lake."""
     if not isinstance(path, Path):
-        raise TypeError(f"{path} is no file of a local lake")
+        raise TypeError(f"{path} is not a file of a local lake")
     return path

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from spine_assets.core.bucket_url import is_bucket_url
 from spine_assets.lake.base import Lake
+from spine_assets.lake.local import LocalLake
 
 
 def open_lake(place: Path | str) -> Lake:
@@ -15,9 +16,7 @@ def open_lake(place: Path | str) -> Lake:
         place: A folder, or a URL such as `s3://bucket/prefix` (also `gs://` and `az://`).
     """
     if is_bucket_url(str(place)):
-        from spine_assets.lake.bucket.lake import ObjectLake
+        from spine_assets.lake.bucket.lake import ObjectLake  # few lakes need obstore and fsspec
 
         return ObjectLake(str(place))
-    from spine_assets.lake.local import LocalLake
-
     return LocalLake(Path(place))

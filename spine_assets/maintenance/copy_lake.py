@@ -1,8 +1,8 @@
 """Copying a lake to another place, and comparing two: by the bytes of each file, week by week.
 
-A week is copied under its lock at both places, so it arrives as one run left it. A copy that was
-broken off is completed by the next: what is there with equal bytes is left as it is. Belongs here:
-copying and comparing. Does not belong here: what a lake holds (`lake_contents`).
+A week is copied under its lock at both places, so it arrives as one run left it. An interrupted
+copy is completed by the next: files with equal bytes are left alone. Belongs here: copying and
+comparing. Does not belong here: what a lake holds (`lake_inventory`).
 """
 
 from __future__ import annotations
@@ -12,14 +12,15 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from spine_assets.lake.base import Lake, LakeError, LakeFile
-from spine_assets.lake.checksum import require_whole
-from spine_assets.maintenance.copy_results import Copied, Planned
-from spine_assets.maintenance.lake_inventory import LakeName, contents, standing, tables
+from spine_assets.lake.checksum import verify
+from spine_assets.lake.names import LockName
+from spine_assets.maintenance.copy_results import CopyPlan, CopyResult
+from spine_assets.maintenance.lake_inventory import LakeName, contents, present, tables
 from spine_assets.pipelines.steps.workspace import TENANTS, tenants_in
 
 _AT_ONCE = 4  # weeks: a request to a bucket waits more than it works
@@ -27,11 +28,11 @@ _AT_ONCE = 4  # weeks: a request to a bucket waits more than it works
 
 @dataclass(frozen=True)
 class _Group:
-    """Files of one lock, of a lake and of a tenant's lake within it."""
+    """Files under one lock, of a lake or of a tenant's lake within it."""
 
     source: Lake
     target: Lake
-    lock: str
+    lock: LockName
     names: list[LakeName]
     tables: list[str]
     before: str = ""
@@ -39,11 +40,11 @@ class _Group:
 
 @dataclass
 class _Work:
-    """A copy under way; several threads tell it what they found."""
+    """A running copy or comparison; several threads add their results."""
 
     writes: bool
     replace: bool
-    found: Copied = field(default_factory=Copied)
+    result: CopyResult = field(default_factory=CopyResult)
     hashes: dict[str, str] = field(default_factory=dict)
     ended: threading.Event = field(default_factory=threading.Event)
     guard: threading.Lock = field(default_factory=threading.Lock)
@@ -53,18 +54,18 @@ class LakeCopy:
     """A copy of one lake to another place, or the comparison of both."""
 
     def __init__(self, source: Lake, target: Lake) -> None:
-        """Look at what there is to copy.
+        """List what there is to copy.
 
         Args:
-            source: Stays as it is, but for its locks.
+            source: Is not changed, except for its locks.
             target: May hold the copy already, or a part of it.
 
         Raises:
-            LakeError: the places are one, one is in the other, or the source holds no table.
+            LakeError: the places are the same, one is in the other, or the source holds no table.
         """
         places = [_address(lake) for lake in (source, target)]
         if any(one.startswith(other) for one, other in (places, places[::-1])):
-            raise LakeError(f"{source.place} and {target.place} overlap; name two places apart")
+            raise LakeError(f"{source.place} and {target.place} overlap; name two separate places")
         self._target = target
         self._groups = _groups(source, target)
         if not self._groups:
@@ -72,22 +73,24 @@ class LakeCopy:
 
     @property
     def steps(self) -> int:
-        """How often `advance` is called: once a week, and for what has none."""
+        """How often `advance` is called: once per lock, which is mostly once per week."""
         return len(self._groups)
 
-    def copy(self, *, replace: bool = False, advance: Callable[[], None] | None = None) -> Copied:
+    def copy(
+        self, *, replace: bool = False, advance: Callable[[], None] | None = None
+    ) -> CopyResult:
         """Copy all files; nothing is deleted anywhere.
 
         Args:
-            replace: Also put files in place of others of the same name, but for captures and pins.
+            replace: Also replace files of the same name, except captures and pins.
             advance: Called after each step.
 
         Raises:
-            LakeError: a place fails, or what was written is not read back; copy again.
+            LakeError: a place fails, or a written file reads back differently; copy again.
         """
         return self._done(_Work(True, replace), advance)
 
-    def compare(self, *, advance: Callable[[], None] | None = None) -> Copied:
+    def compare(self, *, advance: Callable[[], None] | None = None) -> CopyResult:
         """Read both lakes and compare each file of the source; only locks are written.
 
         Raises:
@@ -97,19 +100,23 @@ class LakeCopy:
             raise LakeError(f"there is no lake at {self._target.place}: it holds no table")
         return self._done(_Work(False, False), advance)
 
-    def plan(self) -> Planned:
+    def plan(self) -> CopyPlan:
         """What a copy would do."""
-        there = _all_names(self._target)
+        existing = _all_names(self._target)
         names = [f"{group.before}{name}" for group in self._groups for name in group.names]
-        return Planned(len(names), _weeks(self._groups), sum(name in there for name in names))
+        return CopyPlan(len(names), _weeks(self._groups), sum(name in existing for name in names))
 
-    def _done(self, work: _Work, advance: Callable[[], None] | None) -> Copied:
+    def _done(self, work: _Work, advance: Callable[[], None] | None) -> CopyResult:
         begun = time.monotonic()
-        with ThreadPoolExecutor(_AT_ONCE) as threads, closing(_Ending(work, threads)):
-            for _ in threads.map(lambda group: _group(group, work), self._groups):
-                if advance is not None:
-                    advance()
-        found = work.found
+        with ThreadPoolExecutor(_AT_ONCE) as threads:
+            try:
+                for _ in threads.map(lambda group: _group(group, work), self._groups):
+                    if advance is not None:
+                        advance()
+            finally:
+                work.ended.set()  # so that threads that wait for a lock end, whatever the reason
+                threads.shutdown(cancel_futures=True)
+        found = work.result
         found.weeks = _weeks(self._groups)
         found.extra = sorted(_all_names(self._target) - work.hashes.keys() - {*found.damaged})
         lines = (f"{digest}  {name}\n" for name, digest in sorted(work.hashes.items()))
@@ -120,26 +127,14 @@ class LakeCopy:
         return found
 
 
-@dataclass(frozen=True)
-class _Ending:
-    """Lets threads end that wait for a lock when the work is over, for whatever reason."""
-
-    work: _Work
-    threads: ThreadPoolExecutor
-
-    def close(self) -> None:
-        self.work.ended.set()
-        self.threads.shutdown(wait=True, cancel_futures=True)
-
-
 def _group(group: _Group, work: _Work) -> None:
     """Copy or compare the files of one lock, which is held at both places."""
     # Always in the same order, so that two copies in opposite directions cannot block each other.
     lakes = sorted((group.source, group.target), key=_address)
-    with ExitStack() as held:
+    with ExitStack() as locks:
         for lake in lakes:
-            held.enter_context(lake.lock_of(group.lock, work.ended.is_set))
-        for name in standing(group.source, group.lock, group.names, group.tables):
+            locks.enter_context(lake.lock_of(group.lock, work.ended.is_set))
+        for name in present(group.source, group.lock, group.names, group.tables):
             if work.ended.is_set():
                 return
             _file(group, name, work)
@@ -149,20 +144,20 @@ def _file(group: _Group, name: LakeName, work: _Work) -> None:
     """Copy or compare one file."""
     shown = f"{group.before}{name}"
     content = name.at(group.source).read_bytes()
-    if name.is_parquet and not _is_whole(content):
+    if name.is_parquet and not _is_intact(content):
         with work.guard:
-            work.found.files += 1
-            work.found.damaged.append(shown)
+            work.result.files += 1
+            work.result.damaged.append(shown)
         return
     digest = _sha256(content)
     file = name.at(group.target)
-    held = _held(file)
-    is_equal = held is not None and _sha256(held) == digest
-    may_write = work.writes and (held is None or (work.replace and not name.is_never_replaced))
+    existing = _read(file)
+    is_equal = existing is not None and _sha256(existing) == digest
+    may_write = work.writes and (existing is None or (work.replace and not name.is_never_replaced))
     if may_write and not is_equal:
         _write(group.target, name, content, digest)
     with work.guard:
-        found = work.found
+        found = work.result
         found.files += 1
         found.bytes += len(content)
         work.hashes[shown] = digest
@@ -171,11 +166,11 @@ def _file(group: _Group, name: LakeName, work: _Work) -> None:
         elif may_write:
             found.written += 1
         else:
-            (found.missing if held is None else found.differing).append(shown)
+            (found.missing if existing is None else found.differing).append(shown)
 
 
 def _write(lake: Lake, name: LakeName, content: bytes, digest: str) -> None:
-    """Put a file in its place and read it back."""
+    """Publish a file and read it back."""
     file = name.at(lake)
     lake.remove_leftovers_beside(file)
     staged = lake.stage_bytes(content, file)
@@ -183,24 +178,24 @@ def _write(lake: Lake, name: LakeName, content: bytes, digest: str) -> None:
         lake.append(staged, file)
     else:
         lake.publish(staged, file)
-    held = _held(file)
-    if held is None or _sha256(held) != digest:
+    written = _read(file)
+    if written is None or _sha256(written) != digest:
         raise LakeError(
-            f"{file} does not hold what was written to it; copy again, and if it stays so look at "
-            "the disk or bucket"
+            f"{file} does not hold what was written to it; copy again, and if that does not help "
+            "check the disk or bucket"
         )
 
 
-def _held(file: LakeFile) -> bytes | None:
+def _read(file: LakeFile) -> bytes | None:
     try:
         return file.read_bytes()
     except FileNotFoundError:
         return None
 
 
-def _is_whole(content: bytes) -> bool:
+def _is_intact(content: bytes) -> bool:
     try:
-        require_whole(content)
+        verify(content)
     except ValueError:
         return False
     return True
@@ -232,10 +227,10 @@ def _all_names(lake: Lake) -> set[str]:
 
 
 def _weeks(groups: Iterable[_Group]) -> int:
-    return len({group.lock for group in groups if group.lock[:1].isdigit()})
+    return len({group.lock for group in groups if group.lock.of_week})
 
 
 def _address(lake: Lake) -> str:
-    """A place as text that tells whether one is in the other."""
+    """A place as text that begins with another's if it is in that."""
     place = lake.place
     return f"{place.resolve() if isinstance(place, Path) else place}/"

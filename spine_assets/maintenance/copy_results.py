@@ -1,4 +1,4 @@
-"""What a copy of a lake, a comparison or a plan found. Belongs here: results alone."""
+"""Results of copying a lake, of comparing two, and of planning a copy."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from dataclasses import dataclass, field
 
 
 @dataclass
-class Copied:
-    """What a copy or a comparison found; files by their names below the lake's root.
+class CopyResult:
+    """Result of a copy or a comparison; files by their names below the lake's root.
 
     Attributes:
         files: Files of the source.
         bytes: Their bytes.
         weeks: Weeks they belong to.
         written: Files that were written to the target.
-        equal: Files that were there with equal bytes.
-        missing: Not at the target; told by a comparison.
-        differing: There with other bytes, which were left.
-        damaged: Files of the source whose bytes are not those that were written; not copied.
+        equal: Files that the target has with equal bytes.
+        missing: Files that the target does not have; from a comparison.
+        differing: Files that the target has with other bytes, which were not replaced.
+        damaged: Files of the source that do not match their checksums; not copied.
         extra: Files of the target that the source does not hold.
         digest: SHA-256 of all names and SHA-256s, in order: equal for two lakes of equal files.
         seconds: From start to end.
@@ -36,14 +36,14 @@ class Copied:
     seconds: float = 0.0
 
     @property
-    def is_whole(self) -> bool:
+    def is_complete(self) -> bool:
         """Whether the target holds every file of the source, byte by byte."""
         return not (self.missing or self.differing or self.damaged)
 
 
 @dataclass(frozen=True)
-class Planned:
-    """What a copy would do, by names alone: nothing is read, no lock is taken."""
+class CopyPlan:
+    """What a copy would do, by names alone: no file is read, no lock is taken."""
 
     files: int
     weeks: int

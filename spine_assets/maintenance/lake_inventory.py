@@ -1,7 +1,7 @@
 """Everything that a lake holds, by the lock under which it is changed.
 
-Belongs here: finding files and their order. Does not belong here: copying them (`lake_copy`).
-Locks, temporary files and what hidden names begin with are no contents.
+Locks, temporary files and whatever has a hidden name do not count. Belongs here: finding files and
+their order. Does not belong here: copying them (`copy_lake`).
 """
 
 from __future__ import annotations
@@ -9,15 +9,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date
 
-from spine_assets.lake.base import FileT, Lake, week_of
+from spine_assets.lake.base import FileT, Lake
+from spine_assets.lake.names import UNPARTITIONED, LockName, week_of
 from spine_assets.otc.captures import pins
 from spine_assets.otc.state.versions import RULE_PART
 from spine_assets.otc.tables import raw, rejects
 
 _PARQUET = ".parquet"
-_WHOLE = "all"
 _HIDDEN = ("_", ".")
 # What is written first has the lowest rank: a capture's rows are its commit, so they come after
 # its rejects; whatever is built from captures comes after them.
@@ -30,8 +29,8 @@ class LakeName:
     """A file by its place below a lake's root; they sort in the order of writing.
 
     Attributes:
-        rank: When it is written; below `_BUILT` is what is never replaced.
-        folder: Its folder within the table's; empty where it stands right in that.
+        rank: When it is written; files below `_BUILT` are never replaced.
+        folder: Its folder within the table's; empty for a file directly in the table's folder.
     """
 
     rank: int
@@ -58,38 +57,40 @@ class LakeName:
         return (place / self.folder if self.folder else place) / self.name
 
 
-def contents(lake: Lake) -> dict[str, list[LakeName]]:
+def contents(lake: Lake) -> dict[LockName, list[LakeName]]:
     """All files by the name of the lock that is held while they change.
 
-    Locks come in the order in which a copy is made: empty files, weeks from the oldest on, then
-    what has no week. One list a table, and one more for each of its folders without a week.
+    Locks are in the order of a copy: empty files, weeks from the oldest on, then what has no week.
+    It takes one list request per table, and one for each of its folders without a week.
     """
-    found: dict[str, list[LakeName]] = defaultdict(list)
+    found: dict[LockName, list[LakeName]] = defaultdict(list)
     for table in tables(lake):
         for week, names in lake.names(table, "").items():
-            found[str(week)] += [_named(table, f"week_ending={week}", name) for name in names]
+            found[LockName.week(week)] += [
+                _named(table, f"week_ending={week}", name) for name in names
+            ]
         for entry in lake.entries(table):
             if week_of(entry) is None and not entry.startswith(_HIDDEN):
                 lock, here = _of_no_week(lake, table, entry)
                 found[lock] += here
-    return {lock: sorted(found[lock]) for lock in sorted(found, key=_turn) if found[lock]}
+    return {lock: sorted(found[lock]) for lock in sorted(found, key=_order) if found[lock]}
 
 
-def standing(
-    lake: Lake, lock: str, listed: Iterable[LakeName], known: Iterable[str]
+def present(
+    lake: Lake, lock: LockName, listed: Iterable[LakeName], known: Iterable[str]
 ) -> list[LakeName]:
-    """What of a lock's files is there now, in the order of writing; to be called under it.
+    """The files of a lock that exist now, in the order of writing; to be called under the lock.
 
-    A week's Parquet files are asked for anew, so that none is left out that came after the list
-    was made, or that a list of a bucket does not show yet.
+    A week's Parquet files are listed again, so that none is left out that came after the first
+    list, or that a list of a bucket does not show yet.
 
     Args:
         lake: The lake.
         lock: Name of the lock.
-        listed: What `contents` told of it.
-        known: What `tables` told.
+        listed: Its files according to `contents`.
+        known: The tables according to `tables`.
     """
-    week = _week(lock)
+    week = lock.of_week
     if week is None:
         return sorted(name for name in listed if name.at(lake).exists())
     found = {name for name in listed if not name.is_parquet and name.at(lake).exists()}
@@ -104,15 +105,15 @@ def tables(lake: Lake) -> list[str]:
     return [name for name in lake.entries() if not name.startswith(_HIDDEN)]
 
 
-def _of_no_week(lake: Lake, table: str, entry: str) -> tuple[str, list[LakeName]]:
+def _of_no_week(lake: Lake, table: str, entry: str) -> tuple[LockName, list[LakeName]]:
     """Lock and files of an entry of a table's folder that is no week."""
     within = [name for name in lake.entries(table, entry) if not name.startswith(_HIDDEN)]
     here = [_named(table, entry, name) for name in within]
-    if entry == _WHOLE:
-        return f"{table}-all", here
+    if entry == UNPARTITIONED:
+        return LockName.table(table), here
     if within or "=" in entry:
-        return "tables", here
-    return "reports", [_named(table, "", entry)]
+        return LockName.TABLES, here
+    return LockName.REPORTS, [_named(table, "", entry)]
 
 
 def _named(table: str, folder: str, name: str) -> LakeName:
@@ -121,12 +122,5 @@ def _named(table: str, folder: str, name: str) -> LakeName:
     return LakeName(rank if name.endswith(_PARQUET) else _PAGE, table, folder, name)
 
 
-def _week(lock: str) -> date | None:
-    try:
-        return date.fromisoformat(lock)
-    except ValueError:
-        return None
-
-
-def _turn(lock: str) -> tuple[int, str]:
-    return (0 if lock == "tables" else 1 if _week(lock) else 2), lock
+def _order(lock: LockName) -> tuple[int, str]:
+    return (0 if lock == LockName.TABLES else 1 if lock.of_week else 2), lock.text

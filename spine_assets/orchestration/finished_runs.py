@@ -20,8 +20,9 @@ from spine_assets.alerts.run_report import BuiltWeek, FailedCheck, RunReport
 from spine_assets.core.tags import PARTITION, RANGE_END, RANGE_START
 from spine_assets.core.weeks import WeekError, parse_week, weeks_between
 from spine_assets.orchestration.history.events import events_of, failure_text
+from spine_assets.otc.tables import venue_volume
 
-BUILT_TABLE = "otc_venue_volume"
+BUILT_TABLE = venue_volume.TABLE.name
 """Its rows and shares tell how much a built week holds."""
 
 _EVENT = dg.DagsterEventType

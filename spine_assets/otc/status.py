@@ -1,6 +1,7 @@
-"""The arrival board: how far each tier of each week has come, and how each table stands.
+"""The arrival board: how far each tier of each week has come, and how fresh each table is.
 
-Told by the landing folder, the lake and FINRA's calendar.
+It is found from the landing folder, the lake and FINRA's calendar; runs of Dagster are added by
+whoever knows them (`with_failures`).
 """
 
 from __future__ import annotations
@@ -19,15 +20,12 @@ from spine_assets.otc.captures import storage as captures
 from spine_assets.otc.captures.model import Capture, WeekCaptures, why_current
 from spine_assets.otc.delivery.deliveries import Delivery, Landing, Unusable
 from spine_assets.otc.state.versions import Freshness, freshness
-from spine_assets.otc.tables import raw
+from spine_assets.otc.tables import raw, venue_share
 from spine_assets.otc.tables.registry import TABLES
 
 
 class Arrival(StrEnum):
-    """How far a tier of a week has come.
-
-    `failed` is delivered, not loaded, and Dagster's last word on the week is a failure.
-    """
+    """How far a tier of a week has come; `failed`: delivered, and the week's last run failed."""
 
     NOT_DUE = "not due"
     OVERDUE = "overdue"
@@ -57,14 +55,14 @@ class WeekStatus:
 
 def board_weeks(lake: Lake, landing: Landing) -> list[date]:
     """All weeks from the first to the last that has a file or a capture, newest last."""
-    held = {*landing.weeks(), *lake.weeks(raw.TABLE.name)}
-    return weeks_between(min(held), max(held)) if held else []
+    known = {*landing.weeks(), *lake.weeks(raw.TABLE.name)}
+    return weeks_between(min(known), max(known)) if known else []
 
 
 def newest_complete(lake: Lake) -> date | None:
-    """The newest week in which all three tiers are built, told from the newest backwards."""
-    for week in reversed(lake.weeks("otc_venue_share")):
-        rows = lake.read(lake.part("otc_venue_share", week), ["is_complete"])
+    """The newest week in which all three tiers are built."""
+    for week in reversed(lake.weeks(venue_share.TABLE.name)):
+        rows = lake.read(lake.part(venue_share.TABLE.name, week), ["is_complete"])
         if rows.height and rows["is_complete"].all():
             return week
     return None
@@ -73,7 +71,7 @@ def newest_complete(lake: Lake) -> date | None:
 def board(
     lake: Lake, landing: Landing, today: date, weeks: list[date] | None = None
 ) -> list[WeekStatus]:
-    """The weeks asked for, or all of the board; newest last."""
+    """The status of these weeks, by default of all on the board; newest last."""
     delivered: dict[date, list[Delivery]] = defaultdict(list)
     for item in landing.deliveries:
         delivered[item.placement.week_ending].append(item)
@@ -84,26 +82,26 @@ def board(
 def with_failures(
     rows: list[WeekStatus], states: Mapping[tuple[str, date], str | None]
 ) -> list[WeekStatus]:
-    """The board, told of runs: what landed and whose run failed is `failed`.
+    """The board, with `failed` for tiers that landed and whose run failed.
 
     Args:
         rows: Weeks of the board.
-        states: Dagster's word by table and week (`history.table_states`).
+        states: State of the last run by table and week (`history.table_states`).
     """
+
+    def failed(found: TierStatus) -> TierStatus:
+        return replace(found, state=Arrival.FAILED) if found.state is Arrival.LANDED else found
+
     return [
-        replace(row, tiers={tier: _failed(found) for tier, found in row.tiers.items()})
+        replace(row, tiers={tier: failed(found) for tier, found in row.tiers.items()})
         if states.get((raw.TABLE.name, row.week_ending)) == "failed"
         else row
         for row in rows
     ]
 
 
-def _failed(found: TierStatus) -> TierStatus:
-    return replace(found, state=Arrival.FAILED) if found.state is Arrival.LANDED else found
-
-
 def doubtful(lake: Lake, landing: Landing, now: datetime) -> list[Unusable]:
-    """Deliveries that a run would refuse because their rows speak for another week."""
+    """Deliveries that a run would refuse because their rows are probably of another week."""
     found = []
     placed = (item.placement for item in landing.deliveries)
     weeks = {place.week_ending for place in placed if place.alternative_week}
@@ -118,23 +116,20 @@ def _week(week: date, lake: Lake, deliveries: list[Delivery], today: date) -> We
     known = captures.known_of(lake, week)
     stored = list(known.captures)
     pending = intake.uncaptured(deliveries, stored)
-    tables = {t.name: freshness(lake, t.name, week, known) for t in TABLES}
-    if pending and tables["otc_raw"] is Freshness.FRESH:
-        tables = {name: _behind(state) for name, state in tables.items()}
-    return WeekStatus(week, _tiers(week, stored, pending, today), tables)
+    tables = {table.name: freshness(lake, table.name, week, known) for table in TABLES}
+    if pending and tables[raw.TABLE.name] is Freshness.FRESH:
+        stale = {Freshness.FRESH: Freshness.STALE}
+        tables = {name: stale.get(state, state) for name, state in tables.items()}
+    tiers = {tier: _tier(tier, week, stored, pending, today) for tier in Tier}
+    return WeekStatus(week, tiers, tables)
 
 
 def tiers_of(
     week: date, known: WeekCaptures, landing: Landing, today: date
 ) -> dict[Tier, TierStatus]:
-    """How far each tier of a week has come, told by what is known of it and what was delivered."""
-    pending = intake.uncaptured(landing.of_week(week), list(known.captures))
-    return _tiers(week, list(known.captures), pending, today)
-
-
-def _tiers(
-    week: date, stored: list[Capture], pending: list[Delivery], today: date
-) -> dict[Tier, TierStatus]:
+    """How far each tier of a week has come, by its captures and deliveries."""
+    stored = list(known.captures)
+    pending = intake.uncaptured(landing.of_week(week), stored)
     return {tier: _tier(tier, week, stored, pending, today) for tier in Tier}
 
 
@@ -157,10 +152,6 @@ def arrivals(lake: Lake, week: date) -> list[dict[str, Any]]:
         }
         for item in captures.stored(lake, week)
     ]
-
-
-def _behind(state: Freshness) -> Freshness:
-    return Freshness.STALE if state is Freshness.FRESH else state
 
 
 def _tier(

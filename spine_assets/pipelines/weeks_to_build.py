@@ -12,6 +12,7 @@ from spine_assets.otc.captures import storage as captures
 from spine_assets.otc.captures.pending import uncaptured
 from spine_assets.otc.delivery.deliveries import Landing
 from spine_assets.otc.state.versions import Freshness, build_facts, freshness
+from spine_assets.otc.tables import raw
 from spine_assets.otc.tables.registry import TABLES
 from spine_assets.report import NAME as REPORT
 from spine_assets.report import stored
@@ -27,14 +28,14 @@ class Choice(StrEnum):
 
 def with_input(landing: Landing, lake: Lake, first: date, last: date) -> list[date]:
     """Weeks from first to last with a usable file or a capture, oldest first."""
-    held = {*landing.weeks(), *lake.weeks("otc_raw")}
+    held = {*landing.weeks(), *lake.weeks(raw.TABLE.name)}
     return sorted(week for week in held if first <= week <= last)
 
 
 def missing(landing: Landing, lake: Lake, weeks: Collection[date]) -> list[date]:
     """Of some weeks, those with a file that is not captured, or a stale table or report."""
     waiting = {item.week_ending for item in uncaptured(landing, captures.names(lake))}
-    derived = [*(table.name for table in TABLES if table.name != "otc_raw"), REPORT]
+    derived = [*(table.name for table in TABLES if table.name != raw.TABLE.name), REPORT]
     return sorted((waiting & set(weeks)) | set(stale_weeks(lake, derived, weeks)))
 
 
@@ -48,7 +49,7 @@ def stale_weeks(
         tables: Names of derived tables, or of the weekly report.
         weeks: Only these; by default all that are captured.
     """
-    held = lake.weeks("otc_raw")
+    held = lake.weeks(raw.TABLE.name)
     chosen = held if weeks is None else sorted(set(held) & set(weeks))
     read = cache(partial(build_facts, lake))  # a report looks at the weeks before its own too
     return [week for week in chosen if is_stale(lake, tables, week, read)]

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from datetime import UTC, date
+from datetime import date
 from typing import Any
 
 from spine_assets.lake.base import LakeError, LakeFile
+from spine_assets.lake.replace import replace_file
 from spine_assets.otc.build.week import check_week
-from spine_assets.otc.build.workplace import Workplace
 from spine_assets.otc.captures import storage as captures
 from spine_assets.otc.state.results import BuildFailed, CheckResult, TableBuilt, WeekResult
+from spine_assets.otc.state.run_context import RunContext
 from spine_assets.otc.state.versions import Freshness, build_facts, freshness
 from spine_assets.otc.status import tiers_of
 from spine_assets.otc.tables.registry import TABLES
@@ -35,13 +36,13 @@ class Reports:
         force: Also write pages that would not change.
     """
 
-    def __init__(self, place: Workplace, *, force: bool = False) -> None:
+    def __init__(self, place: RunContext, *, force: bool = False) -> None:
         self._place, self._force = place, force
         self._built: list[date] = []
         self._points = Points()
         self._facts: dict[LakeFile, tuple[object, dict[str, Any]]] = {}
 
-    def add(self, result: WeekResult, place: Workplace) -> None:
+    def add(self, result: WeekResult, place: RunContext) -> None:
         """Make the report of a week that was built or checked, and add it to the result.
 
         Args:
@@ -120,7 +121,7 @@ class Reports:
             [item.table, item.check, notes.outcome(item), "" if item.passed else item.summary]
             for item in results
         ]
-        today = self._place.now().astimezone(UTC).date()
+        today = self._place.today
         known = captures.known_of(self._place.lake, week)
         tiers = tiers_of(week, known, self._place.landing, today).items()
         return stored.digest([inputs, outcomes, [f"{name}={tier.state}" for name, tier in tiers]])
@@ -143,7 +144,7 @@ class Reports:
             (charts.coloured(drawn, charts.LIGHT), stored.chart_path(lake, week)),
             (html, stored.page_path(lake, week)),
         ):
-            lake.publish(lake.stage_bytes(content.encode(), target), target)
+            replace_file(lake, target, content.encode())
         return stamp.facts
 
     def _places(self, week: date, seconds: float) -> dict[str, Any]:

@@ -8,6 +8,8 @@ from typing import Any
 
 from spine_assets.core.weeks import weeks_between
 from spine_assets.lake.base import Lake
+from spine_assets.lake.names import LockName
+from spine_assets.lake.replace import replace_file
 from spine_assets.report import page, stored
 
 
@@ -17,10 +19,8 @@ def write(lake: Lake) -> None:
     Raises:
         LakeError: the lake cannot be written.
     """
-    target = stored.index_path(lake)
-    with lake.lock_of("reports"):
-        staged = lake.stage_bytes(html(lake).encode(), target)
-        lake.publish(staged, target)
+    with lake.lock_of(LockName.REPORTS):
+        replace_file(lake, stored.index_path(lake), html(lake).encode())
 
 
 def html(lake: Lake) -> str:

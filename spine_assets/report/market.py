@@ -13,7 +13,7 @@ import polars as pl
 from spine_assets.core.tables import exact_sum
 from spine_assets.core.weeks import Tier, VenueClass
 from spine_assets.otc.tables.concentration import Concentration, concentration
-from spine_assets.otc.tables.row_rules import DE_MINIMIS
+from spine_assets.otc.tables.venue_id import DE_MINIMIS
 from spine_assets.report.pair import Pair
 
 Row = dict[str, Any]

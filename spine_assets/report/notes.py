@@ -12,10 +12,10 @@ from typing import Any
 import polars as pl
 
 from spine_assets.core.weeks import SESSIONS, Tier, monday_of, sessions_of
-from spine_assets.otc.build.workplace import Workplace
 from spine_assets.otc.checks.context import SAMPLE_ROWS
 from spine_assets.otc.delivery.reasons import ADVICE, RejectReason
 from spine_assets.otc.state.results import CheckResult, Severity
+from spine_assets.otc.state.run_context import RunContext
 from spine_assets.otc.status import Arrival, tiers_of
 from spine_assets.report.source import Source
 
@@ -27,7 +27,7 @@ SYNTHETIC = "synthetic"
 _RAW_LINES = 8  # enough to show the problem without filling the page
 
 
-def arrivals(place: Workplace, source: Source, today: date) -> list[Row]:
+def arrivals(place: RunContext, source: Source, today: date) -> list[Row]:
     """Each tier, by class if it is loaded: state, due day, arrival, rows, captures."""
     tiers = tiers_of(source.week, source.known, place.landing, today)
     rows: list[Row] = []

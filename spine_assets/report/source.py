@@ -12,16 +12,17 @@ from datetime import date, timedelta
 import polars as pl
 
 from spine_assets.lake.base import Lake, LakeError
-from spine_assets.otc.build.workplace import Workplace
 from spine_assets.otc.captures import storage as captures
 from spine_assets.otc.captures.model import WeekCaptures
 from spine_assets.otc.state.frames import WeekFrames
+from spine_assets.otc.state.run_context import RunContext
+from spine_assets.otc.tables import rejects, restatements, symbol_summary, venue_share, venue_volume
 from spine_assets.report import symbols, trend
 from spine_assets.report.pair import LOOK_BACK_WEEKS, Pair, Totals, pair
 from spine_assets.report.trend import WeekPoint
 
-_SHARES = "otc_venue_share"
-_SYMBOLS = "otc_symbol_summary"
+_SHARES = venue_share.TABLE.name
+_SYMBOLS = symbol_summary.TABLE.name
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ class Points:
         return kept[1]
 
 
-def read(place: Workplace, week: date, points: Points | None = None) -> Source:
+def read(place: RunContext, week: date, points: Points | None = None) -> Source:
     """Read the stored tables.
 
     Args:
@@ -94,8 +95,8 @@ def read(place: Workplace, week: date, points: Points | None = None) -> Source:
         shares=lake.read(lake.part(_SHARES, week)),
         summary=lake.read(lake.part(_SYMBOLS, week), symbols.COLUMNS),
         summary_before=_stored(lake, _SYMBOLS, before.week, symbols.COLUMNS) if before else None,
-        rejects=frames["otc_rejects"],
-        restated=lake.read(lake.part("otc_restatements", week)),
+        rejects=frames[rejects.TABLE.name],
+        restated=lake.read(lake.part(restatements.TABLE.name, week)),
         pair=compared,
         points=(points or Points()).until(lake, week),
     )
@@ -104,7 +105,7 @@ def read(place: Workplace, week: date, points: Points | None = None) -> Source:
 def issue_names(lake: Lake, week: date, wanted: list[str]) -> dict[str, str]:
     """Symbol -> issue name in a week, from the row that was updated last."""
     columns = ["symbol", "issue_name", "last_update_date"]
-    rows = lake.read(lake.part("otc_venue_volume", week), columns)
+    rows = lake.read(lake.part(venue_volume.TABLE.name, week), columns)
     named = (
         rows.filter(pl.col("symbol").is_in(wanted))
         .sort("last_update_date", "issue_name")
@@ -114,7 +115,7 @@ def issue_names(lake: Lake, week: date, wanted: list[str]) -> dict[str, str]:
     return dict(named.select("symbol", "issue_name").iter_rows())
 
 
-def _pair(place: Workplace, week: date) -> Pair:
+def _pair(place: RunContext, week: date) -> Pair:
     now = place.venue_totals.of(place.lake, week)
     if now is None:
         raise LakeError(f"{week}: otc_venue_volume is missing; run the week")

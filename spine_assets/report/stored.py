@@ -16,6 +16,7 @@ from typing import Any
 
 from spine_assets.lake.base import FileT, Lake, LakeError, LakeFile
 from spine_assets.otc.state.versions import Freshness, build_facts, part_of
+from spine_assets.otc.tables import venue_share
 from spine_assets.otc.tables.registry import TABLES
 from spine_assets.report import NAME
 from spine_assets.report.trend import WEEKS, weeks_until
@@ -30,7 +31,7 @@ _DIGITS = 12  # as the builds of tables have
 _STAMP_BYTES = 8_192  # the stamp is in the head of a page and takes a tenth of that
 _STAMP = re.compile(rb'<script type="application/json" id="stamp">(.*?)</script>', re.S)
 _RAW = TABLES[0].name
-_COMPARED = "otc_venue_share"
+_COMPARED = venue_share.TABLE.name
 """The table whose build changes when the figures of an earlier week do."""
 
 Facts = Callable[[LakeFile], dict[str, Any]]

@@ -12,8 +12,8 @@ from typing import Any
 
 from spine_assets.core.tables import exact_sum
 from spine_assets.core.values import number
-from spine_assets.otc.build.workplace import Workplace
 from spine_assets.otc.state.results import CheckResult
+from spine_assets.otc.state.run_context import RunContext
 from spine_assets.otc.state.versions import build_facts, part_of
 from spine_assets.otc.tables.registry import TABLES
 from spine_assets.report import market, notes, symbols
@@ -24,7 +24,7 @@ _MOST_VENUES = 25
 _METADATA_ROWS = 10
 
 
-def values(place: Workplace, source: Source, results: Sequence[CheckResult]) -> dict[str, Any]:
+def values(place: RunContext, source: Source, results: Sequence[CheckResult]) -> dict[str, Any]:
     """All that the page shows, by the names in its template."""
     now = place.now().astimezone(UTC)
     totals = source.pair.now.frame
@@ -66,7 +66,7 @@ def values(place: Workplace, source: Source, results: Sequence[CheckResult]) -> 
     }
 
 
-def _builds(place: Workplace, week: date) -> dict[str, str]:
+def _builds(place: RunContext, week: date) -> dict[str, str]:
     """The build of each derived table that the page is made from."""
     parts = {table.name: part_of(place.lake, table.name, week) for table in TABLES[1:]}
     return {n: build_facts(place.lake, part)["facts"]["build_id"] for n, part in parts.items()}

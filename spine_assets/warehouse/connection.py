@@ -1,7 +1,7 @@
 """Connections of DuckDB to the lake, and queries that are repeated where a file was replaced.
 
 Belongs here: a private database with the views. Does not belong here: which views there are
-(`warehouse_views`) and the file that holds them (`warehouse_view_file`).
+(`views`) and the file that holds them (`view_file`).
 """
 
 from __future__ import annotations
@@ -15,13 +15,12 @@ import duckdb
 
 from spine_assets.core.tables import Table
 from spine_assets.lake.base import REPLACED, Lake
-from spine_assets.lake.duckdb_errors import told_by_duckdb
 from spine_assets.otc.captures import pins
 from spine_assets.warehouse.views import view_statements
 
-_ATTEMPTS = 8  # a file is replaced at most some times a minute
+_ATTEMPTS = 8  # a file is replaced at most a few times per minute
 _PAUSE_SECONDS = 0.05  # before the second attempt; another query may still read the old file
-# What DuckDB says when the footer it read is another file's than the rows.
+# DuckDB's messages where footer and rows are of two versions of a file.
 _REPLACED = (
     "TProtocolException",
     "don't know what type",
@@ -35,20 +34,6 @@ _READING = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
 Answer = TypeVar("Answer")
 
 
-def create_views(
-    connection: duckdb.DuckDBPyConnection,
-    lake: Lake,
-    tables: tuple[Table, ...],
-    *,
-    analysis: bool = True,
-) -> None:
-    """Create the views in an open database; the lake gets its empty files first."""
-    lake.declare((*tables, pins.TABLE))
-    lake.reach(connection)
-    for statement in view_statements(lake, tables, analysis=analysis):
-        connection.execute(statement)
-
-
 @contextmanager
 def connect(
     lake: Lake, tables: tuple[Table, ...], *, analysis: bool = True
@@ -58,24 +43,22 @@ def connect(
     Args:
         lake: What the views read.
         tables: Which tables have views.
-        analysis: Also the views of `otc.views`; to make them takes some hundredths of a second.
+        analysis: Also the views of `otc.views`; making them takes some hundredths of a second.
 
     Raises:
         LakeError: the lake cannot be read, also within the block.
     """
-    connection = duckdb.connect(":memory:")
-    try:
-        with told_by_duckdb():
-            create_views(connection, lake, tables, analysis=analysis)
-            yield connection
-    finally:
-        connection.close()
+    lake.declare((*tables, pins.TABLE))
+    with duckdb.connect(":memory:") as connection, lake.readable_by(connection):
+        for statement in view_statements(lake, tables, analysis=analysis):
+            connection.execute(statement)
+        yield connection
 
 
 def answer(
     connection: duckdb.DuckDBPyConnection, sql: str, parameters: dict[str, Any] | None = None
 ) -> tuple[list[str], list[tuple[Any, ...]]]:
-    """Column names and rows of a query, asked again where a file was replaced under it.
+    """Column names and rows of a query, which is repeated where a file was replaced under it.
 
     DuckDB (2.0.0 and 1.5.5) opens a Parquet file once for its footer and once for its rows. A
     week that is published in between makes the query fail; it gives no wrong answer.
@@ -86,17 +69,17 @@ def answer(
         names = [column[0] for column in cursor.description or ()]
         return names, cursor.fetchall() if names else []
 
-    return asked_again(ask)
+    return retry_replaced(ask)
 
 
-def asked_again(ask: Callable[[], Answer]) -> Answer:
-    """Ask, and ask again where a file was replaced meanwhile."""
+def retry_replaced(query: Callable[[], Answer]) -> Answer:
+    """Run a query, and run it again where a file was replaced meanwhile."""
     for attempt in range(_ATTEMPTS):
         try:
-            return ask()
+            return query()
         except duckdb.Error as error:
-            last = attempt == _ATTEMPTS - 1
-            if last or not any(mark in str(error) for mark in _REPLACED):
+            is_replaced = any(mark in str(error) for mark in _REPLACED)
+            if not is_replaced or attempt == _ATTEMPTS - 1:
                 raise
             time.sleep(_PAUSE_SECONDS * 2**attempt)
     raise AssertionError  # the last attempt returns or raises
@@ -106,7 +89,7 @@ def is_select(sql: str) -> bool:
     """Whether a text is exactly one statement that reads.
 
     Raises:
-        duckdb.Error: it is no SQL.
+        duckdb.Error: it is not SQL.
     """
     statements = duckdb.extract_statements(sql)
     return len(statements) == 1 and statements[0].type in _READING

@@ -1,12 +1,12 @@
-"""A real DuckDB file with tables, for questions about few symbols over the whole history.
+"""A DuckDB file with tables, for queries of few symbols over all history.
 
-The lake has a file a week, and a query over all weeks opens them all. Here each table is in one
-place, a year after the other, and a year is sorted by what is asked for (symbol, venue), so that
-DuckDB reads some blocks of it. The file is a copy: it does not follow the lake, and
-`spine_build` in it tells what it holds. It has no index: one on `symbol` made the question for
-one symbol ten times slower, because its rows lie together and are then fetched one by one.
+The lake has one file per week, and a query over all weeks opens them all. Here each table is in
+one place, year after year, and a year is sorted by what queries filter on (symbol, venue), so that
+DuckDB reads few blocks of it. The file is a copy: it does not follow the lake, and `spine_build`
+in it lists what it holds. It has no index: one on `symbol` made the query for one symbol ten times
+slower, because its rows are stored together and are then fetched one by one.
 
-Belongs here: making that file. Does not belong here: views over the lake (`warehouse`).
+Belongs here: making that file. Does not belong here: views over the lake (`views`).
 """
 
 from __future__ import annotations
@@ -19,38 +19,40 @@ from pathlib import Path
 
 import duckdb
 
-from spine_assets.core.sql import identifier, literal
-from spine_assets.core.tables import Column, Table
+from spine_assets.core.sql import identifier, literal, table_ddl
+from spine_assets.core.tables import Column, Table, Type
 from spine_assets.lake.base import Lake
 from spine_assets.otc.captures import pins
 from spine_assets.otc.tables.registry import TABLES
 from spine_assets.warehouse import run_tables
 from spine_assets.warehouse.atomic_database import BUILD, replaced
-from spine_assets.warehouse.connection import asked_again, connect
+from spine_assets.warehouse.connection import connect, retry_replaced
 from spine_assets.warehouse.run_tables import LOG_TABLES, RunLog
 from spine_assets.warehouse.views import derived_views
 
 MEMORY_GB = 1
-"""A year of `otc_venue_volume` (10 M rows) is sorted in that much; what exceeds it goes to disk."""
+"""A year of `otc_venue_volume` (10 M rows) is sorted in that much; the rest goes to disk."""
 
-_THREADS = 8  # tried with that memory; each more would want a part of it
+_THREADS = 8  # tried with that memory; each further one needs a part of it
 _ACROSS_WEEKS = {"symbol", "mpid"}
-_BUILD_COLUMNS = {
-    "table_name": ("VARCHAR", "Table of this file"),
-    "week_ending": ("DATE", "Week of that table"),
-    "row_count": ("BIGINT", "Rows of that week"),
-    "capture_id": (
-        "VARCHAR",
+_BUILD_GRAIN = "one week of one table, as it was copied here"
+_BUILD_COLUMNS = (
+    Column("table_name", Type.TEXT, "Table of this file"),
+    Column("week_ending", Type.DATE, "Week of that table"),
+    Column("row_count", Type.COUNT, "Rows of that week"),
+    Column(
+        "capture_id",
+        Type.TEXT,
         "Build of that week in the lake when it was copied; of otc_raw and otc_rejects the newest "
         "capture",
     ),
-    "copied_at": ("TIMESTAMP", "When the copying of the file began, UTC"),
-}
+    Column("copied_at", Type.TIMESTAMP, "When the copying of the file began, UTC"),
+)
 
 
 @dataclass(frozen=True)
-class Part:
-    """What is copied in one step, old or new but never half: a year of a table."""
+class TableYear:
+    """A year of a table, which is copied in one transaction."""
 
     table: Table
     first: date
@@ -58,11 +60,11 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Built:
-    """A file that was made: rows and weeks by table, bytes of the file, and how long it took.
+class BuiltDatabase:
+    """A database file that was made: rows and weeks by table, its size in bytes, and seconds.
 
     Attributes:
-        logged: Rows of the tables of runs and steps; empty where they are left out.
+        logged: Rows of the tables of runs and steps; empty where the log is left out.
     """
 
     file: Path
@@ -73,14 +75,14 @@ class Built:
     seconds: float
 
 
-def parts(lake: Lake, tables: tuple[Table, ...], since: date | None = None) -> list[Part]:
+def copy_steps(lake: Lake, tables: tuple[Table, ...], since: date | None = None) -> list[TableYear]:
     """The steps of a build, in their order; no file is opened."""
     found = []
     for table in (*tables, pins.TABLE):
         weeks = [week for week in lake.weeks(table.name) if since is None or week >= since]
         for year in sorted({week.year for week in weeks}):
             first = max(since or date.min, date(year, 1, 1))
-            found.append(Part(table, first, date(year, 12, 31)))
+            found.append(TableYear(table, first, date(year, 12, 31)))
     return found
 
 
@@ -93,31 +95,31 @@ def build_database(
     memory_gb: int = MEMORY_GB,
     runs: Iterable[RunLog] | None = None,
     advance: Callable[[], None] = lambda: None,
-) -> Built:
-    """Write a DuckDB file of tables beside `path` and rename it over when it is whole.
+) -> BuiltDatabase:
+    """Write a DuckDB file of tables beside `path`, and rename it to `path` when it is complete.
 
-    Who has the earlier file open goes on reading it. A week that is published meanwhile is in
-    the file as it was or as it is. Views and macros are made where all tables that they ask are
-    in the file.
+    Who has the earlier file open still reads that. Of a week that is published meanwhile the file
+    has the earlier or the new state. Views and macros are made where all their tables are in the
+    file.
 
     Args:
-        path: The file; one that is there must be such a file.
+        path: The file; an existing one must be such a file.
         lake: What is copied.
-        tables: Which tables, `otc_pins` besides.
+        tables: Which tables, besides `otc_pins`.
         since: First week, by its Friday; default all.
         memory_gb: What DuckDB may use; sorting goes to disk beyond it.
         runs: The log of runs and steps in pages; None leaves its tables out.
-        advance: Called after each of `parts`.
+        advance: Called after each of `copy_steps`.
 
     Raises:
-        CannotBuild: no room, no memory, `path` is something else, or it is being written.
+        CannotBuild: no space, no memory, `path` is another kind of file, or it is being written.
         LakeError: the lake cannot be read.
     """
     started = time.monotonic()
     with replaced(path) as staged:
         counted, logged = _write(staged, lake, tables, since, memory_gb, runs, advance)
     found = {table.name: counted.get(table.name, (0, 0)) for table in tables}
-    return Built(
+    return BuiltDatabase(
         path,
         rows={name: rows for name, (rows, _) in found.items()},
         weeks={name: weeks for name, (_, weeks) in found.items()},
@@ -136,29 +138,33 @@ def _write(
     runs: Iterable[RunLog] | None,
     advance: Callable[[], None],
 ) -> tuple[dict[str, tuple[int, int]], dict[str, int]]:
-    """Make the whole file; rows and weeks of each table that has any, rows of the log."""
+    """Make the file; return rows and weeks of each table that has any, and rows of the log."""
     copied_at = datetime.now(UTC).replace(tzinfo=None)
     with connect(lake, TABLES, analysis=False) as connection:
         _limit(connection, memory_gb, f"{staged}.spill")
         connection.execute(f"ATTACH {literal(str(staged))} AS built (TYPE duckdb)")
         for table in (*tables, pins.TABLE):
-            _create(connection, table)
-        for part in parts(lake, tables, since):
-            _copy(connection, part)
+            _execute(connection, table_ddl("built", table.name, table.columns, table.grain))
+        for step in copy_steps(lake, tables, since):
+            _copy(connection, step)
             advance()
         logged = {} if runs is None else _log(connection, runs)
-        _describe_build(connection)
+        _execute(connection, table_ddl("built", BUILD, _BUILD_COLUMNS, _BUILD_GRAIN))
         for table in tables:
             _record(connection, table, copied_at)
         connection.execute("USE built")
-        for statement in derived_views({table.name for table in (*tables, pins.TABLE)}):
-            connection.execute(statement)
+        _execute(connection, derived_views({table.name for table in (*tables, pins.TABLE)}))
         counted = connection.execute(
             f"SELECT table_name, sum(row_count)::BIGINT, count(*) FROM {BUILD} GROUP BY 1"
         ).fetchall()
         connection.execute("USE memory")
         connection.execute("DETACH built")  # writes all that is still in memory
     return {name: (rows, weeks) for name, rows, weeks in counted}, logged
+
+
+def _execute(connection: duckdb.DuckDBPyConnection, statements: Iterable[str]) -> None:
+    for statement in statements:
+        connection.execute(statement)
 
 
 def _log(connection: duckdb.DuckDBPyConnection, runs: Iterable[RunLog]) -> dict[str, int]:
@@ -180,43 +186,24 @@ def _limit(connection: duckdb.DuckDBPyConnection, memory_gb: int, spill: str) ->
     connection.execute(f"SET temp_directory = {literal(spill)}")
 
 
-def _create(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
-    """An empty table with the declared columns, their meanings as comments."""
-    name = f"built.{identifier(table.name)}"
-    columns = ", ".join(
-        f"{identifier(c.name)} {c.type.value}{'' if c.nullable else ' NOT NULL'}"
-        for c in table.columns
-    )
-    connection.execute(f"CREATE TABLE {name} ({columns})")
-    connection.execute(f"COMMENT ON TABLE {name} IS {literal(table.grain)}")
-    for column in table.columns:
-        connection.execute(
-            f"COMMENT ON COLUMN {name}.{identifier(column.name)} IS {literal(_meaning(column))}"
-        )
+def _copy(connection: duckdb.DuckDBPyConnection, step: TableYear) -> None:
+    """Copy a year in one statement, so that each of its weeks comes from one build.
 
-
-def _meaning(column: Column) -> str:
-    return f"{column.description} ({column.unit})" if column.unit else column.description
-
-
-def _copy(connection: duckdb.DuckDBPyConnection, part: Part) -> None:
-    """Copy a year in one statement, so that each of its weeks is one build's.
-
-    Where a week is published while it is read, DuckDB fails and the statement is undone.
+    Where a week is published while it is read, DuckDB fails and the statement is rolled back.
     """
-    name = identifier(part.table.name)
-    order = ", ".join(map(identifier, _order(part.table)))
-    asked_again(
+    name = identifier(step.table.name)
+    order = ", ".join(map(identifier, _order(step.table)))
+    retry_replaced(
         lambda: connection.execute(
             f"INSERT INTO built.{name} SELECT * FROM memory.{name} "
             f"WHERE week_ending BETWEEN $1 AND $2 ORDER BY {order}",
-            [part.first, part.last],
+            [step.first, step.last],
         )
     )
 
 
 def _order(table: Table) -> tuple[str, ...]:
-    """What is asked for over many weeks comes first where files are sorted by it, then the week.
+    """What queries of many weeks filter on comes first where files are sorted by it, then the week.
 
     Any other table keeps its weeks together.
     """
@@ -224,18 +211,8 @@ def _order(table: Table) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*first, "week_ending", *(table.sort or table.key))))
 
 
-def _describe_build(connection: duckdb.DuckDBPyConnection) -> None:
-    columns = ", ".join(f"{name} {kind} NOT NULL" for name, (kind, _) in _BUILD_COLUMNS.items())
-    connection.execute(f"CREATE TABLE built.{BUILD} ({columns})")
-    connection.execute(
-        f"COMMENT ON TABLE built.{BUILD} IS 'one week of one table, as it was copied here'"
-    )
-    for name, (_, meaning) in _BUILD_COLUMNS.items():
-        connection.execute(f"COMMENT ON COLUMN built.{BUILD}.{name} IS {literal(meaning)}")
-
-
 def _record(connection: duckdb.DuckDBPyConnection, table: Table, copied_at: datetime) -> None:
-    """Note what was copied, judged from the rows themselves."""
+    """Record what was copied, counted from the rows themselves."""
     connection.execute(
         f"INSERT INTO built.{BUILD} SELECT $1, week_ending, count(*), max(capture_id), $2 "
         f"FROM built.{identifier(table.name)} GROUP BY week_ending ORDER BY week_ending",

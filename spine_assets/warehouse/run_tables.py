@@ -1,9 +1,9 @@
 """The log of runs and steps as two tables, `x_meta_pipeline_runs` and `x_meta_step_logs`.
 
-Their rows are read from Dagster's storage when they are asked for (`history.x_meta`); nothing
-keeps them. Belongs here: their declarations, whether a query names them, and how their rows come
-into a DuckDB. Does not belong here: Dagster, since every `spine query` imports this module and
-few ask for runs.
+Their rows are read from Dagster's storage when a query names them (`history.x_meta`) and stored
+nowhere. Belongs here: their declarations, whether a query names them, and how their rows come into
+a database. Does not belong here: Dagster, since every `spine query` imports this module and few
+read runs.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from spine_assets.core.sql import table_ddl
 from spine_assets.core.tables import Column, Type
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 NEWEST = 1_000
-"""Runs that a query reads unless told otherwise: some seconds, and months of a weekly feed."""
+"""Runs that a query reads by default: some seconds, and months of a weekly feed."""
 
 _STREAM = "x_meta_stream"
 
@@ -47,9 +48,7 @@ RUNS = LogTable(
         Column("pipeline_logging_id", Type.TEXT, "Dagster's id of the run"),
         Column("tenant_id", Type.TEXT, "Tag spine/tenant", nullable=True),
         Column(
-            "pipeline_id",
-            Type.TEXT,
-            "Tag spine/pipeline, else the job, else the assets that were asked for",
+            "pipeline_id", Type.TEXT, "Tag spine/pipeline, else the job, else the selected assets"
         ),
         Column("start_time", Type.TIMESTAMP, "When its process began", "UTC", nullable=True),
         Column("end_time", Type.TIMESTAMP, "When it ended", "UTC", nullable=True),
@@ -78,7 +77,7 @@ RUNS = LogTable(
         Column(
             "error_message",
             Type.TEXT,
-            "Of a FAILED run what its first failure says, at most 2,000 characters",
+            "Of a FAILED run the message of its first failure, at most 2,000 characters",
             nullable=True,
         ),
         Column("metadata", Type.JSON, "Job, partition or weeks, other tags, configuration"),
@@ -97,15 +96,12 @@ STEPS = LogTable(
         Column("start_time", Type.TIMESTAMP, "Its first attempt's start", "UTC", nullable=True),
         Column("end_time", Type.TIMESTAMP, "Its last attempt's end", "UTC", nullable=True),
         Column(
-            "status",
-            Type.TEXT,
-            "What came of it",
-            isin=("RUNNING", "SUCCESS", "FAILED", "SKIPPED"),
+            "status", Type.TEXT, "Its outcome", isin=("RUNNING", "SUCCESS", "FAILED", "SKIPPED")
         ),
         Column(
             "rows_processed",
             Type.COUNT,
-            "What the step tells, else the rows of all partitions that it materialized",
+            "What the step reports, else the rows of all partitions that it materialized",
             "rows",
             nullable=True,
         ),
@@ -137,7 +133,7 @@ class RunLog:
     """Rows of the tables by name, the newest run first, in the declared types (JSON as text).
 
     Attributes:
-        frames: Of each table that was asked for.
+        frames: Of each requested table.
         left_out: How many older runs are not in it.
     """
 
@@ -151,7 +147,7 @@ class RunLog:
 
     @property
     def steps(self) -> pl.DataFrame:
-        """`x_meta_step_logs`; KeyError where only the runs were asked for."""
+        """`x_meta_step_logs`; KeyError where only the runs were requested."""
         return self.frames[STEPS.name]
 
 
@@ -164,7 +160,7 @@ def named_in(sql: str) -> tuple[LogTable, ...]:
 def create(
     connection: duckdb.DuckDBPyConnection, tables: Iterable[LogTable], *, schema: str = "memory"
 ) -> None:
-    """Make empty tables with their comments in a database.
+    """Make empty tables with their comments in a database, in place of earlier ones.
 
     Args:
         connection: An open database.
@@ -172,12 +168,12 @@ def create(
         schema: Where; for a file the name by which it is attached.
     """
     for table in tables:
-        for statement in _statements(table, schema):
+        for statement in table_ddl(schema, table.name, table.columns, table.grain):
             connection.execute(statement)
 
 
 def append(connection: duckdb.DuckDBPyConnection, log: RunLog, *, schema: str = "memory") -> None:
-    """Add the rows of a log to tables that are there."""
+    """Add the rows of a log to existing tables."""
     for name, frame in log.frames.items():
         connection.register(_STREAM, _Stream(frame))
         try:
@@ -186,22 +182,8 @@ def append(connection: duckdb.DuckDBPyConnection, log: RunLog, *, schema: str = 
             connection.unregister(_STREAM)
 
 
-def _statements(table: LogTable, schema: str) -> Iterable[str]:
-    """DDL of an empty table with the meanings of its columns; an earlier one is replaced."""
-    name = f"{schema}.{table.name}"
-    columns = ", ".join(
-        f"{c.name} {c.type.value}{'' if c.nullable else ' NOT NULL'}" for c in table.columns
-    )
-    yield f"CREATE OR REPLACE TABLE {name} ({columns})"
-    yield f"COMMENT ON TABLE {name} IS '{table.grain}'"
-    for column in table.columns:
-        unit = f" ({column.unit})" if column.unit else ""
-        meaning = f"{column.description}{unit}".replace("'", "''")
-        yield f"COMMENT ON COLUMN {name}.{column.name} IS '{meaning}'"
-
-
 class _Stream:
-    """A frame as a stream of Arrow data; given a frame itself DuckDB 2.0 asks for pyarrow."""
+    """A frame as a stream of Arrow data; for a frame itself DuckDB 2.0 needs pyarrow."""
 
     def __init__(self, frame: pl.DataFrame) -> None:
         self._frame = frame

@@ -1,13 +1,12 @@
 """The database file that holds the views: made where it is missing or out of date, and removed.
 
 `spine.duckdb` holds views only, so any number of people may keep it open, read-write too, without
-disturbing a run: runs never open it. Does not belong here: which views there are
-(`warehouse_views`), and queries (`warehouse`).
+disturbing a run: runs never open it. Does not belong here: which views there are (`views`), and
+queries (`connection`).
 """
 
 from __future__ import annotations
 
-import glob
 import hashlib
 import uuid
 from pathlib import Path
@@ -16,8 +15,8 @@ import duckdb
 from filelock import FileLock
 
 from spine_assets.core.tables import Table
+from spine_assets.lake.atomic_write import remove_leftovers, replacing
 from spine_assets.lake.base import Lake
-from spine_assets.lake.duckdb_errors import told_by_duckdb
 from spine_assets.otc.captures import pins
 from spine_assets.warehouse.views import declared_views, view_statements
 
@@ -25,8 +24,8 @@ from spine_assets.warehouse.views import declared_views, view_statements
 def ensure_view_file(path: Path, lake: Lake, tables: tuple[Table, ...]) -> bool:
     """Make the file of views where it is missing or out of date; True if it was made.
 
-    The present file is never opened: a fingerprint beside it tells what it was made from.
-    Sessions that hold the old file keep it until they close.
+    The present file is never opened: a fingerprint beside it identifies its statements.
+    Sessions with the old file open keep it until they close.
     """
     lake.declare((*tables, pins.TABLE))
     if is_up_to_date(path, lake, tables):
@@ -35,8 +34,7 @@ def ensure_view_file(path: Path, lake: Lake, tables: tuple[Table, ...]) -> bool:
     with FileLock(path.with_name(f".{path.name}.lock")):
         if is_up_to_date(path, lake, tables):
             return False
-        for leftover in path.parent.glob(f".{glob.escape(path.name)}.*.tmp*"):  # and its log
-            leftover.unlink(missing_ok=True)
+        remove_leftovers(path)
         statements = _of_file(lake, tables)
         _build_beside(path, statements, lake)
         _fingerprint(path).write_text(_digest(statements), "utf-8")
@@ -44,7 +42,7 @@ def ensure_view_file(path: Path, lake: Lake, tables: tuple[Table, ...]) -> bool:
 
 
 def is_up_to_date(path: Path, lake: Lake, tables: tuple[Table, ...]) -> bool:
-    """Whether the file of views is there and was made from these declarations; not opened."""
+    """Whether the file of views was made from these declarations; it is not opened."""
     mark = _fingerprint(path)
     if not (path.exists() and mark.exists()):
         return False
@@ -52,7 +50,7 @@ def is_up_to_date(path: Path, lake: Lake, tables: tuple[Table, ...]) -> bool:
 
 
 def _of_file(lake: Lake, tables: tuple[Table, ...]) -> list[str]:
-    """Statements of the file: our tables and views, and those that pipelines of all declare."""
+    """Statements of the file: our tables and views, and the tables that pipelines declare."""
     return view_statements(lake, tables) + declared_views(lake)
 
 
@@ -68,23 +66,14 @@ def remove_view_file(path: Path) -> None:
 
 
 def _build_beside(path: Path, statements: list[str], lake: Lake) -> None:
-    staged = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
-    try:
-        connection = duckdb.connect(str(staged))
-        try:
-            lake.reach(connection)
-            with told_by_duckdb():
-                for statement in statements:
-                    connection.execute(statement)
-        finally:
-            connection.close()
-        # A log of the old file must not be replayed upon the new one.
+    with replacing(path) as staged:
+        with duckdb.connect(str(staged)) as connection, lake.readable_by(connection):
+            for statement in statements:
+                connection.execute(statement)
+        # A log of the old file must not be replayed into the new one.
         log = path.with_name(f"{path.name}.wal")
         if log.exists():
             log.replace(path.with_name(f"{path.name}.{uuid.uuid4().hex}.wal.old"))
-        staged.replace(path)
-    finally:
-        staged.unlink(missing_ok=True)
 
 
 def _fingerprint(path: Path) -> Path:

@@ -2,8 +2,7 @@
 
 Views name absolute paths and have their columns also while a table is empty. Tables that pipelines
 declare are described by their own files alone; the lake holds them beside ours. Belongs here: SQL
-statements. Does not belong here: a connection (`warehouse`) or the file of views
-(`warehouse_view_file`).
+statements. Does not belong here: a connection (`connection`) or the file of views (`view_file`).
 """
 
 from __future__ import annotations
@@ -12,18 +11,20 @@ import glob
 import re
 from collections.abc import Collection
 
-from spine_assets.core import views
-from spine_assets.core.sql import identifier, literal
+from spine_assets.core.sql import identifier, literal, without_rows
 from spine_assets.core.tables import Table
+from spine_assets.core.views import View
 from spine_assets.lake.base import Lake
 from spine_assets.otc.captures import pins
-from spine_assets.otc.tables import raw, venue_volume
+from spine_assets.otc.tables import raw
 from spine_assets.otc.tables.registry import TABLES
-from spine_assets.otc.views.registry import VIEWS
+from spine_assets.otc.views.registry import VIEWS, statements_in
 
-_AS_DELIVERED = "views"  # the file of what is upon `otc_raw` and `otc_pins`
-_LOADED = "otc_loaded_in"
+_AS_DELIVERED = "views"  # the file of views on `otc_raw` and `otc_pins`
+_SHARED = ("hhi", "otc_loaded_in")  # files of macros that the declared views use
 _TRACED = "trace"  # the file of the macros that lead from a number to its lines
+# The macros start at the first day, which DuckDB's dates allow by some million years.
+_EVER = "DATE '0001-01-01', DATE '9999-12-31'"
 _SQL_COMMENT = re.compile(r"--.*")
 _NAMES = re.compile(r"otc_\w*")
 _OF_TABLES = {table.name for table in TABLES} | {
@@ -32,20 +33,19 @@ _OF_TABLES = {table.name for table in TABLES} | {
 
 
 def view_statements(lake: Lake, tables: tuple[Table, ...], *, analysis: bool = True) -> list[str]:
-    """CREATE VIEW statements for every table and for the views upon them.
+    """CREATE VIEW statements for every table and for the views on them.
 
     A view's text cannot hold bound parameters, so the lake's path is quoted as a literal
-    and its glob characters are escaped. Weeks are told by folder names, so that a query for
-    one week opens one file; a lake whose own path holds `name=value` would tell columns
-    too, so there the weeks are read from the files.
+    and its glob characters are escaped. Weeks are read from folder names, so that a query for
+    one week opens one file; in a lake whose own path holds `name=value`, which DuckDB would
+    take for a column, they are read from the files.
 
-    DuckDB looks a view's sources up when the view is made, and each look at a table lists its
-    folders. So the views upon the tables are made over empty ones, which are replaced then.
+    DuckDB looks a view's sources up when the view is made, and lists a table's folders for it.
+    So the views on the tables are made over empty ones, which are then replaced.
     """
-    tables = (*tables, pins.TABLE)  # the views upon the tables need them
+    tables = (*tables, pins.TABLE)  # the views on the tables need them
     statements = [
-        f"CREATE OR REPLACE VIEW {identifier(table.name)} "
-        f"AS SELECT {views.without_rows(table.columns)}"
+        f"CREATE OR REPLACE VIEW {identifier(table.name)} AS {without_rows(table.columns)}"
         for table in tables
     ]
     statements += derived_views({table.name for table in tables}, analysis=analysis)
@@ -65,47 +65,75 @@ def files_of(lake: Lake, table: str, *, weekly: bool = True) -> str:
     if not weekly or "=" in str(lake.root):
         by_folder = "false"
     pattern = f"{glob.escape(str(lake.root))}/{table}/*/*.parquet"
-    # The empty file comes first: it tells the types, whatever state the others are in.
+    # The empty file comes first: it defines the types, whatever state the others are in.
     files = (glob.escape(str(lake.empty_part(table))), pattern)
     listed = ", ".join(literal(file) for file in files)
     return f"FROM read_parquet([{listed}], hive_partitioning = {by_folder})"
 
 
 def needs_analysis(sql: str) -> bool:
-    """Whether a query may ask for a view of `otc.views`: not if it names what it reads without."""
+    """Whether a query may use a view of `otc.views`: not if it names other tables alone."""
     named = {*_NAMES.findall(sql.casefold())}
     return not named or not named <= _OF_TABLES
 
 
 def derived_views(tables: Collection[str], *, analysis: bool = True) -> list[str]:
-    """Statements of the views and macros upon these tables; what needs another is left out."""
+    """Statements of the views and macros on these tables; what needs another is left out."""
     known, statements = {*tables}, []
     if {raw.TABLE.name, pins.TABLE.name} <= known:
-        statements += _split(_AS_DELIVERED)
+        statements += statements_in(_AS_DELIVERED)
     if not analysis:
         return statements
-    if venue_volume.TABLE.name in known:
-        statements.append(views.sql(_LOADED))
+    macros = [macro for name in _SHARED for macro in statements_in(name)]
+    statements += [macro for macro in macros if _tables_in(macro) <= known]
     for declared in VIEWS:
         if known >= {*declared.deps}:
-            statements += views.statements(declared)
+            statements += _declared(declared, *statements_in(declared.name))
             known.add(declared.name)
-    return statements + [macro for macro in _split(_TRACED) if _asked(macro) <= known]
+    return statements + [macro for macro in statements_in(_TRACED) if _tables_in(macro) <= known]
 
 
-def _split(name: str) -> list[str]:
-    """Statements of a file in `otc/sql/`."""
-    return [statement.strip() for statement in views.sql(name).split(";\n")]
+def _declared(view: View, select: str) -> list[str]:
+    """DDL of a view over its SELECT; what it reads must exist.
+
+    DuckDB resolves what a view reads when it is made, which takes some milliseconds. So the two
+    views are made over a macro without rows, which the real one then replaces.
+    """
+    if not view.by_week:
+        return [
+            f"CREATE OR REPLACE VIEW {view.name} AS {select}",
+            _comment("VIEW", view.name, view.grain),
+        ]
+    weeks = "all weeks; is_complete marks those with all three tiers"
+    macro = f"CREATE OR REPLACE MACRO {view.macro}(first_week, last_week) AS TABLE"
+    return [
+        f"{macro} {without_rows(view.columns)}",
+        f"CREATE OR REPLACE VIEW {view.every_week} AS FROM {view.macro}({_EVER})",
+        f"CREATE OR REPLACE VIEW {view.name} AS FROM {view.every_week} WHERE is_complete",
+        f"{macro} {select}",
+        _comment("MACRO TABLE", view.macro, f"{view.grain}; Fridays, both included; {weeks}"),
+        _comment("VIEW", view.every_week, f"{view.grain}; {weeks}"),
+        _comment(
+            "VIEW",
+            view.name,
+            f"{view.grain}; only complete weeks (all three tiers loaded), "
+            f"{view.every_week} has the others too",
+        ),
+    ]
 
 
-def _asked(statement: str) -> set[str]:
+def _comment(kind: str, name: str, text: str) -> str:
+    return f"COMMENT ON {kind} {name} IS {literal(text)}"
+
+
+def _tables_in(statement: str) -> set[str]:
     """The tables that a statement names."""
     names = {*_NAMES.findall(_SQL_COMMENT.sub("", statement))}
     return names & {*(table.name for table in TABLES), pins.TABLE.name}
 
 
 def declared_names(lake: Lake) -> list[str]:
-    """Tables in a lake that pipelines declare: all that tell their columns and are not ours."""
+    """Tables in a lake that pipelines declare: all with an empty file that are not ours."""
     ours = {*(table.name for table in TABLES), pins.TABLE.name}
     found = (name for name in lake.entries() if not name.startswith(("_", ".")))
     return sorted(name for name in found if name not in ours and lake.empty_part(name).exists())
@@ -115,6 +143,6 @@ def declared_views(lake: Lake) -> list[str]:
     """CREATE VIEW statements for the tables that pipelines declare, from their own files."""
     return [
         f"CREATE OR REPLACE VIEW {identifier(name)} "
-        f"AS {files_of(lake, name, weekly=not lake.is_whole(name))}"
+        f"AS {files_of(lake, name, weekly=not lake.is_unpartitioned(name))}"
         for name in declared_names(lake)
     ]

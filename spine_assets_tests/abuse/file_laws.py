@@ -13,14 +13,10 @@ from polars.testing import assert_frame_equal
 from spine_assets.otc.build.builders import BUILDERS
 from spine_assets.otc.captures import storage as captures
 from spine_assets.otc.captures.model import CapturedFrames
-from spine_assets.otc.delivery.file_format import (
-    FileRefused,
-    ParsedFile,
-    parse,
-    split_by_line,
-    split_fast,
-)
+from spine_assets.otc.delivery.file_format import ParsedFile, parse
+from spine_assets.otc.delivery.line_split import split_by_line, split_fast
 from spine_assets.otc.delivery.placement import Placement, place
+from spine_assets.otc.delivery.reasons import FileRefused
 from spine_assets.otc.tables import rejects, row_rules, venue_volume
 from spine_assets_tests.abuse.deliveries import BadFile
 from spine_assets_tests.abuse.oracle import Account, Line, account, add, total

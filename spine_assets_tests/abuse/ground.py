@@ -17,8 +17,8 @@ import duckdb
 
 from spine_assets.lake.local import LocalLake
 from spine_assets.otc.build.week import build_week
-from spine_assets.otc.build.workplace import Workplace
 from spine_assets.otc.delivery.scan import scan
+from spine_assets.otc.state.run_context import RunContext
 from spine_assets.otc.tables.registry import TABLES
 from spine_assets.warehouse.view_file import ensure_view_file
 from spine_assets_tests.abuse.parcels import Parcel
@@ -78,8 +78,8 @@ class Ground:
         """Build weeks in this process, one after the other, undisturbed."""
         ensure_view_file(self.views, self.lake, TABLES)
         for week in weeks:
-            place = Workplace(self.lake, scan(self.landing, self.index), duckdb.connect)
-            result = build_week(week, ALL, place, unusable=list(place.landing.unusable))
+            place = RunContext(self.lake, scan(self.landing, self.index), duckdb.connect)
+            result = build_week(week, ALL, place, unusable=list(place.landing.unusable)).finish()
             if result.error is not None:
                 raise result.error
 

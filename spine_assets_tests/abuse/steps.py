@@ -27,7 +27,6 @@ from typing import Any, NoReturn
 import duckdb
 
 from spine_assets.core.weeks import Tier, publication_day
-from spine_assets.lake import base as lake
 from spine_assets_tests.abuse.ground import Ground
 from spine_assets_tests.abuse.parcels import SMALL, stages
 from spine_assets_tests.abuse.states import differences, look_at_all
@@ -49,7 +48,7 @@ class Tripwire:
         self._watch(os, "fsync")
         self._watch(os, "replace")
         self._watch(os, "unlink", when=lambda args: Path(args[0]).exists())
-        self._watch(lake, "write_synced", written=0)
+        self._watch(Path, "write_bytes", written=0)
         self._watch(Path, "write_text", written=0)
         self._watch_database_files()
 
@@ -109,6 +108,12 @@ class _ClosedLate:
     def close(self) -> None:
         self._before()
         self._connection.close()
+
+    def __enter__(self) -> _ClosedLate:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._connection, name)

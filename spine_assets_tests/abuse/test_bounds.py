@@ -129,14 +129,12 @@ class TestOneFile:
         content = delivered(line(), line("BBBB"), line(issue="x" * 3_000_000), line("CCCC"))
         house.drop("long.csv", content)
         length = len(line(issue="x" * 3_000_000))
-        assert refused(house) == (
-            f"line 4 has {length:,} bytes, more than 1,000,000; no real line passes 1,000"
-        )
+        assert refused(house).startswith(f"line 4 has {length:,} bytes, more than 1,000,000;")
 
     @pytest.mark.parametrize(
         ("content", "reason"),
         [
-            (b"|" * 999_999 + b"\n", "the first line has 999,999 bytes; that is no header"),
+            (b"|" * 999_999 + b"\n", "the first line has 999,999 bytes"),
             (delivered(line(), "|" * 1_000_001), "line 3 has 1,000,001 bytes"),
         ],
         ids=["header", "body"],
@@ -153,7 +151,7 @@ class TestOneFile:
 
     def test_more_than_a_million_lines_are_refused(self, house: House) -> None:
         house.drop("many.csv", delivered(line()) + b"x\n" * 1_000_000)
-        assert refused(house) == "it has 1,000,002 lines, more than 1,000,000; no week has so many"
+        assert "it has 1,000,002 lines, more than 1,000,000" in refused(house)
 
     @pytest.mark.long
     def test_the_most_lines_allowed_are_taken_in_bounded_memory(self, house: House) -> None:
@@ -184,7 +182,7 @@ class TestArchives:
         zip_of(house.landing / "a.zip", {"inner.zip": (tmp_path / "inner.zip").read_bytes()})
         # Which of them depends on the bytes of the inner archive, its time among them.
         said = refused(house)
-        assert any(words in said for words in ("no header", "wrong header", "-delimited"))
+        assert any(words in said for words in ("is no header", "wrong header", "-delimited"))
 
     @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
     def test_packings_that_cannot_be_unpacked_in_bounds_are_refused(

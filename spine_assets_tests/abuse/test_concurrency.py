@@ -9,8 +9,8 @@ import duckdb
 import pytest
 
 from spine_assets.otc.build.week import build_week
-from spine_assets.otc.build.workplace import Workplace
 from spine_assets.otc.delivery.scan import scan
+from spine_assets.otc.state.run_context import RunContext
 from spine_assets_tests.abuse.concurrency import Outcome, everything_at_once, first_runs_at_once
 from spine_assets_tests.abuse.ground import ALL, Ground
 from spine_assets_tests.abuse.parcels import SMALL, stages
@@ -57,6 +57,6 @@ def test_a_run_that_scanned_before_a_correction_does_not_undo_it(tmp_path: Path)
     for each in (ground, calm):
         each.deliver(correction)
         each.build_here([WEEK])
-    place = Workplace(ground.lake, early, duckdb.connect)
-    assert build_week(WEEK, ALL, place, unusable=[], force=True).error is None
+    place = RunContext(ground.lake, early, duckdb.connect)
+    assert build_week(WEEK, ALL, place, unusable=[], force=True).finish().error is None
     assert differences(ground.lake, calm.lake)[0] == []

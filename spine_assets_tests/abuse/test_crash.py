@@ -52,7 +52,7 @@ def deaths(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 class TestABuildKilledAtEachStep:
     def test_dies_within_writes_and_between_all_tables(self, deaths: list[Any]) -> None:
         steps = " ".join(death["step"] for death in deaths)
-        moments = ("halfway through write_synced", "after write_synced", "after fsync")
+        moments = ("halfway through write_bytes", "after write_bytes", "after fsync")
         assert [moment for moment in (*moments, "after replace") if moment not in steps] == []
         assert any(death["left_by_the_kill"] for death in deaths)
         assert len({death["flipped"] for death in deaths}) >= len(TABLES)

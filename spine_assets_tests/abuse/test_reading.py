@@ -9,7 +9,7 @@ from pathlib import Path
 import duckdb
 import polars as pl
 
-from spine_assets.core.tables import polars_schema
+from spine_assets.core.table_schema import polars_schema
 from spine_assets.lake.local import LocalLake
 from spine_assets.otc.tables import raw
 from spine_assets.otc.tables.registry import TABLES

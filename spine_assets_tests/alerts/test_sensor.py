@@ -16,7 +16,8 @@ import pytest
 from spine_assets.alerts import outbox
 from spine_assets.alerts.channels import Destination, destinations
 from spine_assets.alerts.sensor_state import SensorState
-from spine_assets.core.settings import WrongSetting, load_alert_settings
+from spine_assets.core.alert_settings import load_alert_settings
+from spine_assets.core.settings import WrongSetting
 from spine_assets.core.weeks import Tier, publication_day
 from spine_assets.defs import alerts as sensor_module
 from spine_assets.otc.build.builders import BUILDERS

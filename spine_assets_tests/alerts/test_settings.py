@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from spine_assets.alerts.channels import destinations
-from spine_assets.core.settings import WrongSetting, load_alert_settings
+from spine_assets.core.alert_settings import load_alert_settings
+from spine_assets.core.settings import WrongSetting
 
 SECRET = "s3cr3t"
 WHOLE = {
@@ -45,8 +46,8 @@ def test_both_channels_may_be_set(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ({"TO": ""}, "SPINE_ALERT_SMTP: needs SPINE_ALERT_TO"),
         ({"FROM": ""}, "SPINE_ALERT_SMTP: needs SPINE_ALERT_FROM"),
-        ({"TO": "desk"}, "SPINE_ALERT_TO: 'desk' is no mail address"),
-        ({"TO": "a@b.org\nBcc: c@d.org"}, "is no mail address"),
+        ({"TO": "desk"}, "SPINE_ALERT_TO: 'desk' is not a mail address"),
+        ({"TO": "a@b.org\nBcc: c@d.org"}, "is not a mail address"),
         ({"FROM": "a@b.org, c@d.org"}, "SPINE_ALERT_FROM: a mail has one sender"),
         ({"SMTP": f"mail.example.org:{SECRET}"}, "SPINE_ALERT_SMTP: is not a mail server's URL"),
         ({"SMTP": f"https://olga:{SECRET}@mail.example.org"}, "use smtp://"),

@@ -89,7 +89,7 @@ class TestPipelines:
     def test_nothing_behind_means_no_run(self, site: Site) -> None:
         done = site.spine("run", "compute_otc_metrics")
         assert done.exit_code == 0
-        assert "nothing is behind" in done.output
+        assert "nothing is stale" in done.output
         with open_instance() as instance:
             assert instance.get_runs_count() == 0
 

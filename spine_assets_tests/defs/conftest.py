@@ -19,35 +19,12 @@ from spine_assets.core.weeks import Tier, publication_day
 from spine_assets.definitions import defs
 from spine_assets.orchestration.history import table_states
 from spine_assets.otc.delivery.field_types import DELIVERED
+from spine_assets.otc.tables.registry import TABLES as DECLARED
 from spine_assets_tests.support import storages
 
 SOURCE = Path(__file__).parents[2]
-TABLES = (
-    "otc_raw",
-    "otc_rejects",
-    "otc_venue_volume",
-    "otc_symbol_summary",
-    "otc_venue_share",
-    "otc_restatements",
-)
-CHECKS = (
-    ("otc_raw", "conservation"),
-    ("otc_raw", "schema"),
-    ("otc_raw", "delivery"),
-    ("otc_raw", "rejects"),
-    ("otc_venue_volume", "schema"),
-    ("otc_venue_volume", "reconciles"),
-    ("otc_venue_volume", "volumes"),
-    ("otc_venue_volume", "continuity"),
-    ("otc_symbol_summary", "schema"),
-    ("otc_symbol_summary", "reconciles"),
-    ("otc_venue_share", "schema"),
-    ("otc_venue_share", "reconciles"),
-    ("otc_venue_share", "share_shift"),
-    ("otc_restatements", "schema"),
-    ("otc_restatements", "reconciles"),
-    ("otc_restatements", "size"),
-)
+TABLES = tuple(table.name for table in DECLARED)
+CHECKS = tuple((table.name, check.name) for table in DECLARED for check in table.checks)
 EVERY_TIER = tuple(Tier)
 Row = tuple[str, str, int, int]
 ROWS: tuple[Row, ...] = (

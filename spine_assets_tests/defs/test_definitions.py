@@ -10,6 +10,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from spine_assets.core.tags import AssetGroup
 from spine_assets.core.weeks import FIRST_WEEK
 from spine_assets.orchestration.partitions import WEEKS
 from spine_assets.otc.tables.registry import TABLES as DECLARED
@@ -142,6 +143,14 @@ def policy(backfill: dg.BackfillPolicy | None) -> str:
         dg.BackfillPolicy.multi_run(max_partitions_per_run=1): "a run a week",
     }
     return named.get(backfill, repr(backfill)) if backfill else "none"
+
+
+def test_the_groups_that_exist_are_those_that_a_pipeline_must_not_take(
+    code_location: dg.Definitions,
+) -> None:
+    graph = code_location.resolve_asset_graph()
+    nodes = [graph.get(key) for key in graph.get_all_asset_keys()]
+    assert {node.group_name for node in nodes if "yaml" not in node.kinds} == {*AssetGroup}
 
 
 @pytest.fixture(scope="session")

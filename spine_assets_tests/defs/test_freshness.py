@@ -30,7 +30,7 @@ def test_all_that_was_due_until_today_is_in(project: Project, runner: Runner) ->
         project.deliver(week, *(tier for tier in Tier if publication_day(week, tier) <= today))
     found = checked(runner)
     assert found.passed, found.description
-    assert found.description == "every tier that was due is in"
+    assert found.description == "every tier that was due has arrived"
 
 
 def test_an_overdue_tier_is_an_error_that_says_which_and_what_to_do(

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import ExitStack
 from datetime import date, timedelta
 from functools import partial
 from pathlib import Path
@@ -20,7 +21,7 @@ import duckdb
 import polars as pl
 import pytest
 
-from spine_assets.core.tables import polars_schema
+from spine_assets.core.table_schema import polars_schema
 from spine_assets.lake.base import FileT, Lake, LakeError, LakeFile, LakeUnavailable
 from spine_assets.lake.bucket.lake import ObjectLake
 from spine_assets.lake.local import LocalLake
@@ -108,13 +109,38 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(local: LocalLake) -> No
     assert pl.read_parquet(target).equals(OLD)
 
 
-def test_a_lake_that_is_a_file_is_told_as_a_lake_error(tmp_path: Path) -> None:
-    (tmp_path / "lake").write_text("in the way")
+@pytest.mark.parametrize("folder", ["", NAME, f"{NAME}/week_ending={WEEK}"])
+def test_a_file_where_a_folder_is_expected_is_named_by_a_permanent_error(
+    folder: str, tmp_path: Path
+) -> None:
+    in_the_way = tmp_path / "lake" / folder
+    in_the_way.parent.mkdir(parents=True, exist_ok=True)
+    in_the_way.write_text("in the way")
     lake = LocalLake(tmp_path / "lake")
-    with pytest.raises(LakeError, match="cannot write"):
-        store(lake, OLD)
-    with pytest.raises(LakeError, match="cannot lock"), lake.lock(WEEK):
-        pass
+    for use in (
+        lambda: store(lake, OLD),
+        lambda: lake.read(lake.part(NAME, WEEK)),
+        lambda: lake.metadata(lake.part(NAME, WEEK)),
+    ):
+        with pytest.raises(LakeError) as caught:
+            use()
+        assert type(caught.value) is LakeError  # so it is not tried again
+        assert f"{in_the_way} is a file where a folder is expected; move it away" in str(
+            caught.value
+        )
+
+
+def test_a_lake_that_is_a_file_or_whose_locks_are_cannot_be_locked(tmp_path: Path) -> None:
+    for place in ("lake", "other/_locks"):
+        (tmp_path / place).parent.mkdir(exist_ok=True)
+        (tmp_path / place).write_text("in the way")
+    for name, in_the_way in (("lake", "lake"), ("other", "other/_locks")):
+        with (
+            pytest.raises(LakeError, match=f"{in_the_way} is a file where a folder") as caught,
+            LocalLake(tmp_path / name).lock(WEEK),
+        ):
+            pass
+        assert type(caught.value) is LakeError
 
 
 def test_a_changed_byte_is_told_wherever_it_is(local: LocalLake) -> None:
@@ -200,9 +226,9 @@ def test_a_lake_within_a_lake_is_apart_from_it(lake: Lake) -> None:
 def test_duckdb_reads_it(lake: Lake) -> None:
     store(lake, OLD)
     store(lake, NEW, WEEK + timedelta(weeks=1))
-    with duckdb.connect(":memory:") as connection:
-        lake.reach(connection)
-        lake.reach(connection.cursor())  # again, of the same database
+    with duckdb.connect(":memory:") as connection, ExitStack() as stack:
+        stack.enter_context(lake.readable_by(connection))
+        stack.enter_context(lake.readable_by(connection.cursor()))  # again, of the same database
         sql = "SELECT week_ending, sum(n) FROM read_parquet($files) GROUP BY ALL ORDER BY ALL"
         found = connection.execute(sql, {"files": f"{lake.root / NAME}/*/*.parquet"}).fetchall()
         assert found == [(WEEK, 1), (WEEK + timedelta(weeks=1), 5)]

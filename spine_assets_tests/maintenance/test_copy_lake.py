@@ -21,6 +21,7 @@ from spine_assets.cli import main
 from spine_assets.core.weeks import Tier, VenueClass
 from spine_assets.lake.base import Lake, LakeError
 from spine_assets.lake.local import LocalLake
+from spine_assets.lake.names import LockName
 from spine_assets.lake.opening import open_lake
 from spine_assets.maintenance.copy_lake import LakeCopy
 from spine_assets.maintenance.lake_inventory import LakeName, contents
@@ -56,7 +57,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> LocalLake:
     ):
         lake.publish(lake.stage_bytes(b"<html>", target), target)
     for own in (lake, lake.within("_tenants", "acme")):
-        for target in (own.whole_part("of_all"), own.part("of_weeks", WEEK)):
+        for target in (own.part("of_all", None), own.part("of_weeks", WEEK)):
             own.publish(own.stage(pl.DataFrame({"n": [1, 2]}), target, {}), target)
     with connect(lake, TABLES):  # makes the empty files
         return lake
@@ -88,11 +89,12 @@ def test_all_files_are_known_by_the_lock_they_change_under(made: LocalLake) -> N
     found = contents(made)
     names = {str(name) for names in found.values() for name in names}
     assert names == {name for name in files(made) if not name.startswith("_tenants/")}
-    assert list(found) == ["tables", str(EARLIER), str(WEEK), "of_all-all", "reports"]
-    tables = [name.table for name in found[str(WEEK)]]
+    assert [*map(str, found)] == ["tables", str(EARLIER), str(WEEK), "of_all-all", "reports"]
+    week = found[LockName.week(WEEK)]
+    tables = [name.table for name in week]
     assert tables.index("otc_rejects") < tables.index("otc_raw") < tables.index("otc_pins")
     assert tables.index("otc_pins") < tables.index("otc_venue_volume") < tables.index(REPORTS)
-    kept = {str(name).split("/")[0] for name in found[str(WEEK)] if name.is_never_replaced}
+    kept = {str(name).split("/")[0] for name in week if name.is_never_replaced}
     assert kept == {"otc_raw", "otc_rejects", "otc_pins"}
 
 
@@ -109,7 +111,7 @@ def test_a_lake_comes_back_from_a_bucket_byte_by_byte(
     back = LakeCopy(open_lake(url), LocalLake(tmp_path / "back")).copy()
     assert files(LocalLake(tmp_path / "back")) == files(made)
     assert back.digest == there.digest
-    assert LakeCopy(made, open_lake(url)).compare().is_whole
+    assert LakeCopy(made, open_lake(url)).compare().is_complete
 
 
 @pytest.mark.cluster
@@ -163,7 +165,7 @@ def test_a_damaged_file_is_not_copied(made: LocalLake, tmp_path: Path) -> None:
     path.write_bytes(content)
     copied = LakeCopy(source, LocalLake(tmp_path / "copy")).copy()
     assert copied.damaged == [str(path.relative_to(source.root))]
-    assert not copied.is_whole
+    assert not copied.is_complete
     assert not LocalLake(tmp_path / "copy").part("otc_venue_share", WEEK).exists()
 
 
@@ -176,7 +178,7 @@ def test_what_the_target_holds_beyond_the_source_is_told_and_stays(
     target.publish(target.stage_bytes(b"x", more), more)
     found = LakeCopy(made, target).copy()
     assert found.extra == ["otc_venue_volume/week_ending=2025-11-07/data.parquet"]
-    assert found.is_whole
+    assert found.is_complete
     assert more.exists()
 
 
@@ -218,7 +220,7 @@ def test_a_copy_is_done_by_requests_that_fail_now_and_then(made: LocalLake, fron
     front.deny_puts(named="otc_raw")
     front.drop_answers(named="otc_venue_volume")
     front.slow_down(2)
-    assert LakeCopy(made, lake).copy().is_whole
+    assert LakeCopy(made, lake).copy().is_complete
 
 
 @pytest.mark.cluster
@@ -268,7 +270,7 @@ def test_a_week_that_is_written_meanwhile_arrives_as_one_build_left_it(tmp_path:
     with writing(source):
         for number in range(4):
             copy = LocalLake(tmp_path / str(number))
-            assert LakeCopy(source, copy).copy().is_whole
+            assert LakeCopy(source, copy).copy().is_complete
             builds = {
                 copy.read(copy.part(name, WEEK))["build"].item() for name in ("one", "two", "three")
             }
@@ -301,9 +303,9 @@ def test_a_copy_that_is_killed_in_a_put_is_completed_by_the_next(
         os.kill(process.pid, signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
     lake = open_lake(url)
-    assert not LakeCopy(made, lake).compare().is_whole
+    assert not LakeCopy(made, lake).compare().is_complete
     again = LakeCopy(made, lake).copy()
-    assert again.is_whole
+    assert again.is_complete
     assert again.equal
     assert again.written
     assert LakeCopy(made, lake).compare().digest == again.digest
@@ -314,7 +316,7 @@ def test_a_copy_leaves_no_temporary_file_of_one_that_was_killed(
 ) -> None:
     target = LocalLake(tmp_path / "copy")
     left = target.stage_bytes(b"half", target.part("otc_venue_volume", WEEK))
-    assert LakeCopy(made, target).copy().is_whole
+    assert LakeCopy(made, target).copy().is_complete
     assert not left.exists()
 
 

@@ -19,11 +19,17 @@ from packaging.requirements import Requirement
 
 from spine_assets.cli import main
 from spine_assets.core.settings import Settings, load_settings
-from spine_assets.maintenance.doctor import Outcome, code_location, environment, examine
+from spine_assets.maintenance.doctor import (
+    Health,
+    code_location,
+    configuration,
+    environment,
+    examine,
+)
 from spine_assets.maintenance.doctor import dagster as memory
 from spine_assets.maintenance.doctor import folders as places
 from spine_assets.maintenance.doctor import lake as stored
-from spine_assets.maintenance.doctor.findings import Finding
+from spine_assets.maintenance.doctor.diagnosis import Diagnosis
 from spine_assets.orchestration.history import open_instance
 from spine_assets.otc.tables.registry import TABLES
 from spine_assets.report.building import Reports
@@ -32,7 +38,7 @@ from spine_assets.warehouse.view_file import ensure_view_file
 from spine_assets_tests.conftest import NOW, SHARES, WEEK, House, delivered, files_limited_to, line
 from spine_assets_tests.support import storages
 
-OK, WARN, FAIL = Outcome.OK, Outcome.WARN, Outcome.FAIL
+OK, WARN, FAIL = Health.OK, Health.WARN, Health.FAIL
 _DAGSTER_YAML = """
 storage:
   custom:
@@ -87,8 +93,8 @@ def flip(path: Path, place: int = -200) -> None:
     path.write_bytes(bytes(content))
 
 
-def found_in(root: Path) -> dict[str, Finding]:
-    return {item.name: item.finding for item in examine(root)}
+def found_in(root: Path) -> dict[str, Diagnosis]:
+    return dict(examine(root))
 
 
 def everything_in(root: Path) -> dict[str, bytes]:
@@ -187,7 +193,7 @@ class TestEnvironment:
     ) -> None:
         (root / ".env").write_text("SPINE_LOGLEVEL=INFO\nSPINE_ALERT_FILE=a\nOTHER=1\n")
         monkeypatch.setenv("SPINE_DATADIR", "elsewhere")
-        found = environment.dotenv(root)
+        found = configuration.dotenv(root)
         assert found.outcome is WARN
         assert "SPINE_LOGLEVEL (did you mean SPINE_LOG_LEVEL?)" in found.found
         assert "SPINE_DATADIR (did you mean SPINE_DATA_DIR?)" in found.found
@@ -195,14 +201,14 @@ class TestEnvironment:
 
     def test_a_dotenv_that_is_no_text_is_told(self, root: Path) -> None:
         (root / ".env").write_bytes(b"\xff\xfe\x00SPINE")
-        assert environment.dotenv(root).outcome is FAIL
-        settings, found = environment.read_settings()
+        assert configuration.dotenv(root).outcome is FAIL
+        settings, found = configuration.read_settings()
         assert settings is None
         assert ".env cannot be read" in found.found
 
     def test_a_dotenv_is_told(self, root: Path) -> None:
         (root / ".env").write_text("SPINE_LOG_LEVEL=INFO\n")
-        assert "sets SPINE_LOG_LEVEL" in environment.dotenv(root).found
+        assert "sets SPINE_LOG_LEVEL" in configuration.dotenv(root).found
 
 
 class TestPlaces:
@@ -215,7 +221,7 @@ class TestPlaces:
         found = places.landing(settings)
         assert found.outcome is WARN
         assert "3 files" in found.found
-        assert "1 of them not looked at yet" in found.found
+        assert "1 of them not scanned yet" in found.found
         assert "cannot be used: deep/bad.csv" in found.found
 
     def test_a_file_where_a_folder_is_expected_is_told(self, root: Path) -> None:
@@ -242,7 +248,7 @@ class TestPlaces:
     def test_an_index_that_is_no_file_is_told(self, settings: Settings) -> None:
         assert places.index_file(settings).outcome is OK
         settings.landing_index_path.write_text("damaged")
-        assert "knows no file" in places.index_file(settings).found
+        assert "lists no file" in places.index_file(settings).found
         settings.landing_index_path.unlink()
         settings.landing_index_path.mkdir()
         assert places.index_file(settings).outcome is FAIL
@@ -309,9 +315,9 @@ class TestStored:
 
     @pytest.mark.parametrize("place", [4, -200, -1])
     def test_a_changed_byte_is_found(self, root: Path, settings: Settings, place: int) -> None:
-        assert stored.seals(settings).outcome is OK
+        assert stored.checksums(settings).outcome is OK
         flip(newest(root, "otc_raw"), place)
-        found = stored.seals(settings)
+        found = stored.checksums(settings)
         assert found.outcome is FAIL
         assert "1 of 7 newest files are damaged: otc_raw/week_ending=" in found.found
 
@@ -402,15 +408,15 @@ class TestHistory:
     def test_dagster_yaml_is_looked_for_where_it_is_read(
         self, root: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        assert memory.config_file(root).outcome is OK
+        assert configuration.dagster_yaml(root).outcome is OK
         (root / "dagster.yaml").write_text("storage: [")
-        assert "cannot be read" in memory.config_file(root).found
+        assert "cannot be read" in configuration.dagster_yaml(root).found
         (root / "dagster.yaml").write_text("just a text")
-        assert "it is no mapping" in memory.config_file(root).found
+        assert "is not a mapping" in configuration.dagster_yaml(root).found
         monkeypatch.setenv("DAGSTER_HOME", "relative")
-        assert memory.config_file(root).outcome is FAIL
+        assert configuration.dagster_yaml(root).outcome is FAIL
         monkeypatch.setenv("DAGSTER_HOME", str(root / "none"))
-        assert "there is no dagster.yaml in DAGSTER_HOME" in memory.config_file(root).found
+        assert "there is no dagster.yaml in DAGSTER_HOME" in configuration.dagster_yaml(root).found
 
     @pytest.mark.parametrize(
         ("text", "said"),
@@ -495,9 +501,9 @@ class TestHistory:
         self, root: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("SPINE_DATA_DIR", "other")
-        assert memory.histories(load_settings()).outcome is WARN
+        assert configuration.histories(load_settings()).outcome is WARN
         monkeypatch.setenv("DAGSTER_HOME", str(root))
-        assert memory.histories(load_settings()).outcome is OK
+        assert configuration.histories(load_settings()).outcome is OK
 
 
 _SENSORS = """
@@ -527,7 +533,7 @@ defs = dg.Definitions(sensors=[otc_landing])
     ],
 )
 def test_a_living_daemon_its_sensor_and_what_became_of_the_last_tick_are_told(
-    root: Path, body: str, outcome: Outcome, said: str
+    root: Path, body: str, outcome: Health, said: str
 ) -> None:
     (root / "sensors.py").write_text(_SENSORS.format(body=body))
     program = str(Path(sys.executable).with_name("dagster-daemon"))
@@ -551,7 +557,7 @@ def test_a_living_daemon_its_sensor_and_what_became_of_the_last_tick_are_told(
         log.close()
 
 
-def _awaited(instance: dg.DagsterInstance) -> Finding:
+def _awaited(instance: dg.DagsterInstance) -> Diagnosis:
     """What is said of the sensor once it has ticked."""
     until = time.monotonic() + _DAEMON_SECONDS
     while time.monotonic() < until:
@@ -577,9 +583,9 @@ def test_a_code_location_that_hangs_or_ends_the_process_is_told(
     package.mkdir()
     (package / "__init__.py").write_text("import os; os._exit(7)\n")
     with code_location.loading(tmp_path) as loading:
-        assert loading.finding().outcome is FAIL
+        assert loading.diagnosis().outcome is FAIL
     monkeypatch.setattr(code_location, "_LONGEST_SECONDS", 0.5)
     (package / "__init__.py").write_text("import time; time.sleep(600)\n")
     with code_location.loading(tmp_path) as loading:
-        assert "does not load within" in loading.finding().found
+        assert "does not load within" in loading.diagnosis().found
     assert loading.process.returncode is not None

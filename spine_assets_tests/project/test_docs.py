@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pkgutil
 import re
 import shlex
 import subprocess
@@ -12,7 +13,8 @@ import dagster as dg
 import pytest
 
 from spine_assets.cli import main
-from spine_assets.core.settings import AlertSettings, FinraSettings, Settings
+from spine_assets.core.alert_settings import AlertSettings
+from spine_assets.core.settings import FinraSettings, Settings
 from spine_assets.core.tables import Table
 from spine_assets.dev import docs_pages
 from spine_assets.otc.captures import overdue
@@ -26,6 +28,8 @@ ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
 SETTINGS = (ROOT / "docs/settings.md").read_text("utf-8")
 MOST_README_LINES = 90  # about two screens
+CODE = ("spine_assets", "spine_assets_tests", "benchmarks", "docs", "examples", "notebooks")
+FILES = [path.relative_to(ROOT).as_posix() for name in CODE for path in (ROOT / name).rglob("*.py")]
 TARGETS = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text("utf-8"), re.M)
 PLANNED: set[str] = set()
 """Commands that docs/from-market-spine.md calls planned."""
@@ -35,6 +39,18 @@ PLACEHOLDERS = {
     "MPID": "UBSA",
 }
 """What stands for something in the commands of `remedy`, as docs/checks.md explains."""
+NOT_IN_THE_PROJECT = {
+    "spine_assets/defs/pipelines/large_venues/mine.py",  # a reader of docs/pipelines.md writes it
+    "spine_assets.defs.pipelines.large_venues.mine",
+    "spine_assets.defs.pipelines.symbol_swings.functions",  # an example, once copied in
+    "tier_total.py",  # the example of CONTRIBUTING
+    "notebooks/mine.py",  # a reader of docs/notebook.md copies it
+    "spine_assets/blocks/",  # a feed that docs/finra.md describes and nobody has built
+    "spine_assets.engines",  # an entry point, no module
+    "launcher.py",  # Dagster's, as is the next
+    "_daemon/monitoring/run_monitoring.py",
+}
+"""Files and modules that pages name and that do not exist here."""
 REMEDIES = {
     **{f"{table.name}-{check.name}": check.remedy for table in TABLES for check in table.checks},
     "tiers_arrived": overdue.REMEDY,
@@ -183,3 +199,33 @@ def test_make_help_lists_every_target() -> None:
     told = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
     for target in TARGETS:
         assert re.search(rf"^{target}\s+\S", told.stdout, re.M), target
+
+
+@pytest.mark.parametrize(
+    "page",
+    [page for page in documents() if page.name != "CHANGELOG.md"],  # it names what was moved
+    ids=lambda page: str(page.relative_to(ROOT)),
+)
+def test_files_and_modules_that_a_page_names_exist(page: Path) -> None:
+    text = page.read_text("utf-8")
+    files = set(re.findall(r"(?<![\w/<*.-])(?:[\w.-]+/)*\w+\.py\b", text))
+    folders = set(re.findall(r"(?<![\w/])spine_assets(?:_tests)?/[\w/]*/(?=`)", text))
+    modules = set(re.findall(r"(?<![\w/.])spine_assets(?:_tests)?(?:\.\w+)+(?!\w*[/.]\w)", text))
+    missing = {name for name in files if not Path(name).stem.isupper() and not _is_file(name)}
+    missing |= {name for name in folders if not (ROOT / name).is_dir()}
+    missing |= {name for name in modules - NOT_IN_THE_PROJECT if not _is_object(name)}
+    assert sorted(missing - NOT_IN_THE_PROJECT) == []
+
+
+def _is_file(name: str) -> bool:
+    """Whether the path, or its end, is that of a file of the project."""
+    return any(f"/{path}".endswith(f"/{name.lstrip('./')}") for path in FILES)
+
+
+def _is_object(name: str) -> bool:
+    """Whether a dotted name is a module, or something in one."""
+    try:
+        pkgutil.resolve_name(name)
+    except (ImportError, AttributeError):
+        return False
+    return True

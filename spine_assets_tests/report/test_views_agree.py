@@ -10,7 +10,7 @@ import pytest
 
 from spine_assets.core.weeks import weeks_between
 from spine_assets.dev.sample.files import generate_week
-from spine_assets.otc.build.workplace import Workplace
+from spine_assets.otc.state.run_context import RunContext
 from spine_assets.otc.tables.registry import TABLES
 from spine_assets.report import market, source, symbols
 from spine_assets.warehouse.connection import connect
@@ -19,7 +19,7 @@ from spine_assets_tests.report.conftest import BEFORE
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
+def place(tmp_path_factory: pytest.TempPathFactory) -> RunContext:
     """Two whole weeks of all tiers and both classes."""
     house = House(tmp_path_factory.mktemp("house"))
     for week in weeks_between(BEFORE, WEEK):
@@ -30,13 +30,13 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
 
 
 @pytest.fixture(scope="module")
-def views(place: Workplace) -> Iterator[duckdb.DuckDBPyConnection]:
+def views(place: RunContext) -> Iterator[duckdb.DuckDBPyConnection]:
     with connect(place.lake, TABLES) as connection:
         yield connection
 
 
 @pytest.fixture(scope="module")
-def told(place: Workplace) -> source.Source:
+def told(place: RunContext) -> source.Source:
     return source.read(place, WEEK)
 
 

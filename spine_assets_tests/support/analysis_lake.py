@@ -17,7 +17,7 @@ from typing import Any
 import duckdb
 import polars as pl
 
-from spine_assets.core.tables import conform, polars_schema
+from spine_assets.core.table_schema import conform, polars_schema
 from spine_assets.lake.local import LocalLake
 from spine_assets.otc.build.builders import BUILDERS
 from spine_assets.otc.tables import venue_volume

@@ -219,7 +219,7 @@ MEMBERS_REFUSED = {
 }
 LINKS_REFUSED = {
     "link.csv": ("leads out",),
-    "loop.csv": ("leads nowhere",),
+    "loop.csv": ("target does not exist",),
     "linked-folder": ("a link that leads out of the landing folder",),
     "folder.csv": ("a folder", "nothing below it is read"),
     "pipe.csv": ("no ordinary file",),

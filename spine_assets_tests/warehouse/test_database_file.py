@@ -26,7 +26,7 @@ from spine_assets.otc.tables.registry import TABLES
 from spine_assets.otc.views.registry import VIEWS
 from spine_assets.warehouse.atomic_database import CannotBuild, replaced
 from spine_assets.warehouse.connection import connect
-from spine_assets.warehouse.database_file import MEMORY_GB, build_database, parts
+from spine_assets.warehouse.database_file import MEMORY_GB, build_database, copy_steps
 from spine_assets.warehouse.view_file import ensure_view_file
 from spine_assets_tests.conftest import (
     REVISED,
@@ -232,7 +232,7 @@ def test_tables_and_the_first_week_can_be_chosen(
     steps: list[None] = []
     built = build_database(path, full.lake, tables, since=since, advance=lambda: steps.append(None))
     assert built.rows == rows
-    assert len(steps) == len(parts(full.lake, tables, since))
+    assert len(steps) == len(copy_steps(full.lake, tables, since))
     with opened(path) as connection:
         found = {name for (name,) in rows_of(connection, "SHOW TABLES")}
         macros = {
@@ -257,7 +257,7 @@ def test_a_week_that_is_published_meanwhile_is_old_or_new_in_each_table(
 ) -> None:
     path = tmp_path / "otc.duckdb"
     before = full.table(VENUES)["capture_id"].unique().to_list()
-    left = len(parts(full.lake, COMPUTED[:1]))  # the venues are copied then, nothing else
+    left = len(copy_steps(full.lake, COMPUTED[:1]))  # the venues are copied then, nothing else
 
     def publish() -> None:
         nonlocal left
@@ -370,10 +370,10 @@ def with_own_table(path: Path, house: House) -> None:
 @pytest.mark.parametrize(
     ("make", "said"),
     [
-        (text_file, "is no file of `spine db build`"),
-        (empty_file, "is no file of `spine db build`"),
-        (other_database, "is no file of `spine db build`"),
-        (view_file, "is no file of `spine db build`"),
+        (text_file, "is not a file of `spine db build`"),
+        (empty_file, "is not a file of `spine db build`"),
+        (other_database, "is not a file of `spine db build`"),
+        (view_file, "is not a file of `spine db build`"),
         (with_own_table, "also holds watchlist"),
     ],
 )
@@ -497,7 +497,7 @@ class TestCommand:
         (tmp_path / "notes").write_text("mine")
         done = self.build("notes")
         assert done.exit_code == 1
-        assert "is no file of `spine db build`" in done.output
+        assert "is not a file of `spine db build`" in done.output
         assert "Traceback" not in done.output
 
     def test_the_memory_that_is_shown_is_the_default(self) -> None:

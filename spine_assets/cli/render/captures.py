@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import uuid
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -14,6 +13,7 @@ import polars as pl
 
 from spine_assets.cli.render.console import CONSOLE, grid, result, safe, text
 from spine_assets.core.values import csv_text, plain, records
+from spine_assets.lake import atomic_write
 from spine_assets.otc.captures.model import Capture
 from spine_assets.otc.captures.steps import Correction, RowChange
 
@@ -130,16 +130,12 @@ def as_text(frames: list[pl.DataFrame], kind: str) -> str:
 
 def write(frames: list[pl.DataFrame], kind: str, out: Path) -> int:
     """Write tables to a file, in one step; the number of rows."""
-    staged = out.with_name(f".{out.name}.{uuid.uuid4().hex}.tmp")
     rows = pl.concat(frames)
-    try:
-        if kind == "parquet":
-            buffer = io.BytesIO()
-            rows.write_parquet(buffer)
-            staged.write_bytes(buffer.getvalue())
-        else:
-            staged.write_text(as_text(frames, kind), "utf-8")
-        staged.replace(out)
-    finally:
-        staged.unlink(missing_ok=True)
+    if kind == "parquet":
+        buffer = io.BytesIO()
+        rows.write_parquet(buffer)
+        content = buffer.getvalue()
+    else:
+        content = as_text(frames, kind).encode()
+    atomic_write.write(out, content)
     return rows.height

@@ -1,1 +1,1 @@
-"""Dagster: fetching from FINRA; off until someone switches it on, and never part of `otc`."""
+"""Definitions that fetch files from FINRA; off by default, and in a group of their own."""

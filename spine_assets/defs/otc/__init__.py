@@ -1,1 +1,1 @@
-"""Wiring of the OTC domain (`spine_assets.otc`)."""
+"""Definitions of the OTC domain (`spine_assets.otc`)."""

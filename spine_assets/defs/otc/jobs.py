@@ -1,49 +1,41 @@
-"""Jobs: named selections of the OTC tables, as the pipelines and schedules start them."""
+"""Jobs: the OTC tables by stage, as the pipelines and schedules start them."""
+
+from functools import partial
 
 import dagster as dg
 
-from spine_assets.defs.otc.specs import GROUP
+from spine_assets.core.tables import BuildStage
+from spine_assets.core.tags import AssetGroup
 from spine_assets.orchestration.run_config import LOGGED
+from spine_assets.otc.tables.registry import names_of
 from spine_assets.report import NAME as REPORT
 
-INGESTED = ("otc_raw",)
-NORMALIZED = ("otc_rejects", "otc_venue_volume")
-SUMMARIZED = ("otc_symbol_summary", "otc_venue_share", "otc_restatements")
+INGESTED = names_of(BuildStage.INGEST)
+NORMALIZED = names_of(BuildStage.NORMALIZE)
+SUMMARIZED = names_of(BuildStage.SUMMARIZE)
 METRICS = (*NORMALIZED, *SUMMARIZED, REPORT)
 
-otc_weekly_job = dg.define_asset_job(
+_job = partial(dg.define_asset_job, config=LOGGED)
+
+otc_weekly_job = _job(
     "otc_weekly",
-    selection=dg.AssetSelection.groups(GROUP),
-    config=LOGGED,
+    dg.AssetSelection.groups(AssetGroup.OTC.value),
     description="All tables of the OTC domain and the report, for one week or a range of weeks.",
 )
-otc_ingest_job = dg.define_asset_job(
-    "otc_ingest",
-    selection=dg.AssetSelection.assets(*INGESTED),
-    config=LOGGED,
-    description="Capture what was delivered for a week.",
-)
-otc_normalize_job = dg.define_asset_job(
+otc_ingest_job = _job("otc_ingest", INGESTED, description="Capture what was delivered for a week.")
+otc_normalize_job = _job(
     "otc_normalize",
-    selection=dg.AssetSelection.assets(*NORMALIZED),
-    config=LOGGED,
+    NORMALIZED,
     description="Split the captured lines of a week into accepted rows and rejects.",
 )
-otc_summarize_job = dg.define_asset_job(
-    "otc_summarize",
-    selection=dg.AssetSelection.assets(*SUMMARIZED),
-    config=LOGGED,
-    description="Symbol summaries, venue shares and restatements of a week.",
+otc_summarize_job = _job(
+    "otc_summarize", SUMMARIZED, description=f"The summaries of a week: {', '.join(SUMMARIZED)}."
 )
-compute_otc_metrics_job = dg.define_asset_job(
+compute_otc_metrics_job = _job(
     "compute_otc_metrics",
-    selection=dg.AssetSelection.assets(*METRICS),
-    config=LOGGED,
+    METRICS,
     description="All tables that are computed from captures, and the weekly report.",
 )
-otc_report_job = dg.define_asset_job(
-    "otc_report",
-    selection=dg.AssetSelection.assets(REPORT),
-    config=LOGGED,
-    description="The report of a week whose tables stand.",
+otc_report_job = _job(
+    "otc_report", (REPORT,), description="The report of a week whose tables are built."
 )

@@ -1,20 +1,21 @@
-"""Sensor: files that arrive in the landing folder become runs, one a week.
+"""Sensor: files that arrive in the landing folder become runs, one per week.
 
-A tick that finds nothing changed costs one `stat` a file. Otherwise new files are read up to a
-limit and remembered in the landing index, and each week with a content that no capture holds
-is asked for, once all new files are known, so that a week's files make one run.
+A tick that finds nothing changed costs one `stat` per file. Otherwise new files are read up to a
+limit and recorded in the landing index. Once all new files are known, each week with a content
+that no capture holds gets a run, so that all files of a week make one run. When a week is
+requested again is decided in `retry_policy`.
 """
 
 import hashlib
 import json
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from typing import Any
+from logging import Logger
 
 import dagster as dg
 
 from spine_assets.core.settings import load_settings
-from spine_assets.core.tags import Lane, run_tags
+from spine_assets.core.tags import Lane
 from spine_assets.defs.otc import retry_policy
 from spine_assets.defs.otc.jobs import otc_weekly_job
 from spine_assets.defs.otc.retry_policy import Verdict
@@ -22,23 +23,26 @@ from spine_assets.defs.scan_limits import a_tick
 from spine_assets.lake.opening import open_lake
 from spine_assets.otc.captures import storage as captures
 from spine_assets.otc.captures.model import CaptureNames
-from spine_assets.otc.captures.pending import WeekInput, input_of, state, uncaptured
+from spine_assets.otc.captures.pending import input_of, state, uncaptured
 from spine_assets.otc.delivery.deliveries import Landing
 from spine_assets.otc.delivery.listing import glance
 from spine_assets.otc.delivery.scan import scan
 
-INTERVAL_SECONDS = 15  # a tick without news costs some hundredths of a second
-MOST_REQUESTS = 20  # a tick; each takes the daemon some tenths of a second
-MANY_WEEKS = 8  # beyond them it is history that arrives, and this week's files go first
-_TOLD_DIGITS = 8  # the cursor stands in every tick; a false match only keeps a warning silent
+PIPELINE = "otc.weekly"
+INTERVAL_SECONDS = 15  # a tick without news takes some hundredths of a second
+MOST_REQUESTS = 20  # per tick; each takes the daemon some tenths of a second
+MANY_WEEKS = 8  # more are history, which must not delay the files of this week
+_DIGITS = 8  # every cursor holds them; a false match only suppresses a warning
 
 
 @dataclass
-class Memory:
-    """What one tick tells the next.
+class LandingCursor:
+    """What one tick passes to the next, as the JSON text of the sensor's cursor.
 
-    `seen` is the state in which nothing was left to do; `asked` are inputs by week whose run
-    has not ended yet; `told` are hashes of what was named in the log and still stands.
+    Attributes:
+        seen: The state of files and captures in which nothing was left to do.
+        asked: By week, the input of its last run, as long as the week may need another one.
+        told: Hashes of the warnings that are logged and still apply.
     """
 
     seen: str | None = None
@@ -46,16 +50,33 @@ class Memory:
     told: list[str] = field(default_factory=list)
 
     @classmethod
-    def load(cls, cursor: str | None) -> "Memory":
-        """Read a cursor; a damaged one only costs a full look."""
+    def load(cls, cursor: str | None) -> "LandingCursor":
+        """Read a cursor; a damaged one only costs a complete scan."""
         try:
             return cls(**json.loads(cursor or "{}"))
         except (TypeError, ValueError):
             return cls()
 
     def text(self) -> str:
-        """As the cursor holds it."""
+        """The text that Dagster stores."""
         return json.dumps(vars(self))
+
+    def warn_once(self, log: Logger, warnings: dict[str, str]) -> None:
+        """Log each warning that is new, of all that apply now (text to log, by problem)."""
+        hashed = {_digest(problem): text for problem, text in warnings.items()}
+        for key, text in hashed.items():
+            if key not in self.told:
+                log.warning(text)
+        self.told = sorted(hashed)
+
+    def result(
+        self, seen: str | None, requests: list[dg.RunRequest], reason: str
+    ) -> dg.SensorResult:
+        """The end of a tick; its reason is shown where no run is requested."""
+        self.seen = seen
+        return dg.SensorResult(
+            run_requests=requests, skip_reason=None if requests else reason, cursor=self.text()
+        )
 
 
 @dg.sensor(
@@ -66,67 +87,65 @@ class Memory:
     description="Builds the weeks of new, changed and late files in the landing folder.",
 )
 def otc_landing(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-    """Ask for a run of each week with something delivered that is not captured."""
+    """Request a run of each week with something delivered that is not captured."""
     settings = load_settings()
-    memory = Memory.load(context.cursor)
+    cursor = LandingCursor.load(context.cursor)
     files = glance(settings.landing_path)
     held = captures.names(open_lake(settings.lake_place))
     now = datetime.now(UTC)
     seen = state(files, held, now.date())
-    if memory.seen == seen:
+    if cursor.seen == seen:
         return dg.SensorResult(skip_reason=f"nothing new among {files.files:,} files")
     limit = a_tick()
     landing = scan(settings.landing_path, settings.landing_index_path, limit)
-    told = [(f"{item.name}: {item.reason}", "cannot be used: ") for item in landing.unusable]
+    problems = [f"{item.name}: {item.reason}" for item in landing.unusable]
+    warnings = {problem: f"cannot be used: {problem}" for problem in problems}
     if limit.reached:
-        _tell(context, memory, told)
+        cursor.warn_once(context.log, warnings)
         known = files.files - len(landing.waiting)
-        said = f"{known:,} of {files.files:,} files are known ({100 * known // files.files}%)"
-        return _result(memory, None, [], f"{said}; weeks are asked for when all are")
-    asked = _ask(context.instance, memory, landing, held, now)
-    told += [(text, "") for text in asked.given_up]
-    _tell(context, memory, told)
-    open_still = landing.waiting or asked.later or asked.running or memory.asked
-    return _result(memory, None if open_still else seen, asked.requests, asked.said(landing))
+        share = f"{known:,} of {files.files:,} files are known ({100 * known // files.files}%)"
+        return cursor.result(None, [], f"{share}; runs are requested once all of them are")
+    found = _requests(context.instance, cursor, landing, held, now)
+    cursor.warn_once(context.log, warnings | {text: text for text in found.given_up})
+    is_open = landing.waiting or found.later or found.running or cursor.asked
+    return cursor.result(None if is_open else seen, found.requests, found.summary(landing))
 
 
 @dataclass
-class _Asked:
-    """What a tick asks for, and what it leaves."""
+class _Requests:
+    """The runs that a tick requests, and the weeks that it leaves for later."""
 
     requests: list[dg.RunRequest] = field(default_factory=list)
     given_up: list[str] = field(default_factory=list)
     running: int = 0
     later: int = 0
 
-    def said(self, landing: Landing) -> str:
-        """Why no run is asked for, where none is."""
-        parts = [f"{len(landing.deliveries):,} usable files"]
-        for number, what in (
-            (len(landing.waiting), "still being written"),
-            (len(landing.unusable), "cannot be used"),
-            (self.running, "weeks being built or waiting to be tried again"),
-            (len(self.given_up), "weeks given up"),
-        ):
-            if number:
-                parts.append(f"{number:,} {what}")
-        return ", ".join(parts)
+    def summary(self, landing: Landing) -> str:
+        """Why no run is requested, where none is."""
+        counted = {
+            "still being written": len(landing.waiting),
+            "cannot be used": len(landing.unusable),
+            "weeks being built or waiting for their next attempt": self.running,
+            "weeks given up": len(self.given_up),
+        }
+        parts = [f"{number:,} {what}" for what, number in counted.items() if number]
+        return ", ".join([f"{len(landing.deliveries):,} usable files", *parts])
 
 
-def _ask(
+def _requests(
     instance: dg.DagsterInstance,
-    memory: Memory,
+    cursor: LandingCursor,
     landing: Landing,
     held: CaptureNames,
     now: datetime,
-) -> _Asked:
-    """Requests for inputs that are not captured, and for those whose run met a passing fault."""
+) -> _Requests:
+    """Runs of inputs that are not captured, and of those whose run had a transient error."""
     wanted = {item.week_ending: item for item in uncaptured(landing, held)}
     lane = Lane.BACKFILL if len(wanted) > MANY_WEEKS else Lane.NORMAL
-    for key in memory.asked:
+    for key in cursor.asked:
         week = date.fromisoformat(key)
         wanted.setdefault(week, input_of(week, landing, held))
-    found = _Asked()
+    found = _Requests()
     busy = retry_policy.under_way(instance) if wanted else set()
     for week, item in sorted(wanted.items()):
         if week in busy:
@@ -137,48 +156,19 @@ def _ask(
             continue
         judged = retry_policy.judge(instance, item, now)
         if judged.verdict is Verdict.ASK:
-            found.requests.append(_request(item, judged.attempt, lane))
+            found.requests.append(retry_policy.request(item, judged.attempt, PIPELINE, lane))
         if judged.verdict in {Verdict.ASK, Verdict.WAIT}:
-            memory.asked[str(week)] = item.content
+            cursor.asked[str(week)] = item.content
             found.running += judged.verdict is Verdict.WAIT
         else:
-            memory.asked.pop(str(week), None)
+            cursor.asked.pop(str(week), None)
         if judged.verdict is Verdict.GIVEN_UP:
             found.given_up.append(
-                f"week {week} was asked for {retry_policy.MAX_ATTEMPTS} times and failed each "
-                f"time; look at run {judged.run_id} and then run spine backfill {week}"
+                f"week {week} failed in all {retry_policy.MAX_ATTEMPTS} runs; look at run "
+                f"{judged.run_id} and then run spine backfill {week}"
             )
     return found
 
 
-def _request(item: WeekInput, attempt: int, lane: Lane) -> dg.RunRequest:
-    """A run of a week; of each input and attempt there is one at most."""
-    key = item.key if attempt == 1 else f"{item.key}#{attempt}"
-    return dg.RunRequest(
-        run_key=key,
-        partition_key=str(item.week_ending),
-        tags={**run_tags("otc.weekly", lane, "sensor"), retry_policy.INPUT: item.key},
-    )
-
-
-def _tell(
-    context: dg.SensorEvaluationContext, memory: Memory, found: list[tuple[str, str]]
-) -> None:
-    """Name what is wrong once, while it stands."""
-    hashed = {_digest(text): f"{prefix}{text}" for text, prefix in found}
-    for key, text in hashed.items():
-        if key not in memory.told:
-            context.log.warning(text)
-    memory.told = sorted(hashed)
-
-
-def _result(
-    memory: Memory, seen: str | None, requests: list[dg.RunRequest], said: str
-) -> dg.SensorResult:
-    memory.seen = seen
-    skip: dict[str, Any] = {} if requests else {"skip_reason": said}
-    return dg.SensorResult(run_requests=requests, cursor=memory.text(), **skip)
-
-
 def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()[:_TOLD_DIGITS]
+    return hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()[:_DIGITS]

@@ -9,57 +9,55 @@ from spine_assets.core.settings import load_settings
 from spine_assets.core.weeks import stretches
 from spine_assets.defs.otc.jobs import METRICS, NORMALIZED, SUMMARIZED
 from spine_assets.lake.opening import open_lake
-from spine_assets.otc.delivery.submit import Asserted, hand_in
+from spine_assets.otc.delivery.submit import Asserted, submit
 from spine_assets.pipelines.catalog import Kind, Parameter, Pipeline, Plan, RunPlan
 from spine_assets.pipelines.weeks_to_build import stale_weeks
 from spine_assets.report import NAME as REPORT
 
 _FILE = Parameter("file_path", Kind.FILE, "FINRA's file; copied into the landing folder")
 _ASSERTED = (
-    Parameter("tier", Kind.TIER, "tier that the file is said to hold"),
-    Parameter("venue_class", Kind.VENUE_CLASS, "class that the file is said to hold"),
+    Parameter("tier", Kind.TIER, "the tier of the file"),
+    Parameter("venue_class", Kind.VENUE_CLASS, "the class of the file"),
 )
 _FORCE = Parameter("force", Kind.FLAG, "build also what is unchanged", default=False)
 _WEEK = Parameter("week_ending", Kind.WEEK, "the week's Friday", required=True)
-_WEEK_OR_BEHIND = Parameter(
-    "week_ending", Kind.WEEK, "the week's Friday; default: every week that is behind its captures"
-)
+_WEEK_OR_STALE = Parameter("week_ending", Kind.WEEK, "the week's Friday; default: every stale week")
 
 
 def _of_week(values: Mapping[str, Any], dry_run: bool) -> Plan:
-    """The asserted week, after its file is handed in where one is given."""
-    notes = _handed_in(values, dry_run)[1] if values.get("file_path") else []
+    """The given week, after its file is copied in if one is given."""
+    notes = _copied_in(values, dry_run)[1] if values.get("file_path") else []
     week = values["week_ending"]
     return Plan([RunPlan(week, week, _config(values))], notes)
 
 
 def _of_file(values: Mapping[str, Any], dry_run: bool) -> Plan:
-    """The weeks that a file turns out to hold."""
-    weeks, notes = _handed_in(values, dry_run)
+    """The weeks that a file holds."""
+    weeks, notes = _copied_in(values, dry_run)
     return Plan([RunPlan(*part, _config(values)) for part in stretches(weeks)], notes)
 
 
-def _of_behind(tables: Collection[str]) -> Any:
-    """A plan of the given week, or of all weeks in which these tables are behind."""
+def _of_stale(tables: Collection[str]) -> Any:
+    """A plan of the given week, or of all weeks in which one of these tables is stale."""
 
     def plan(values: Mapping[str, Any], dry_run: bool) -> Plan:
         week = values["week_ending"]
         if week is not None:
             return Plan([RunPlan(week, week, _config(values))])
         weeks = stale_weeks(open_lake(load_settings().lake_place), tables)
-        notes = [] if weeks else [f"nothing is behind: {', '.join(tables)} are up to date"]
+        notes = [] if weeks else [f"nothing is stale: {', '.join(tables)} are up to date"]
         return Plan([RunPlan(*part, _config(values)) for part in stretches(weeks)], notes)
 
     return plan
 
 
-def _handed_in(values: Mapping[str, Any], dry_run: bool) -> tuple[list[Any], list[str]]:
+def _copied_in(values: Mapping[str, Any], dry_run: bool) -> tuple[list[Any], list[str]]:
     asserted = Asserted(values.get("week_ending"), values["tier"], values["venue_class"])
     landing = load_settings().landing_path
-    done = hand_in(values["file_path"], landing, asserted, dry_run=dry_run)
+    done = submit(values["file_path"], landing, asserted, dry_run=dry_run)
     where = done.path.relative_to(landing.resolve())
-    said = f"{'would copy' if dry_run else 'copied'}" if done.copied else "stands already"
-    return done.weeks, [f"{said}: {where}"]
+    copied = "would copy" if dry_run else "copied"
+    return done.weeks, [f"{copied if done.copied else 'exists already'}: {where}"]
 
 
 def _config(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -69,14 +67,14 @@ def _config(values: Mapping[str, Any]) -> dict[str, Any]:
 PIPELINES = (
     Pipeline(
         "otc.weekly",
-        "All tables of a week and its report, after its file is copied in where one is given.",
+        "All tables of a week and its report, after its file is copied in if one is given.",
         "otc_weekly",
         _of_week,
         (_WEEK, _FILE, *_ASSERTED, _FORCE),
     ),
     Pipeline(
         "otc.ingest_week",
-        "Capture a week's files, after one is copied in where it is given.",
+        "Capture a week's files, after one is copied in if it is given.",
         "otc_ingest",
         _of_week,
         (_WEEK, _FILE, *_ASSERTED),
@@ -90,30 +88,30 @@ PIPELINES = (
     ),
     Pipeline(
         "otc.normalize",
-        "Split captured lines into accepted rows (otc_venue_volume) and otc_rejects.",
+        f"Split captured lines into accepted rows and rejects: {' and '.join(NORMALIZED)}.",
         "otc_normalize",
-        _of_behind(NORMALIZED),
-        (_WEEK_OR_BEHIND, _FORCE),
+        _of_stale(NORMALIZED),
+        (_WEEK_OR_STALE, _FORCE),
     ),
     Pipeline(
         "otc.summarize",
-        "otc_symbol_summary, otc_venue_share and otc_restatements.",
+        f"The summaries of a week: {', '.join(SUMMARIZED)}.",
         "otc_summarize",
-        _of_behind(SUMMARIZED),
-        (_WEEK_OR_BEHIND, _FORCE),
+        _of_stale(SUMMARIZED),
+        (_WEEK_OR_STALE, _FORCE),
     ),
     Pipeline(
         "compute_otc_metrics",
         "Every table that is computed from captures, and the weekly report.",
         "compute_otc_metrics",
-        _of_behind(METRICS),
-        (_WEEK_OR_BEHIND, _FORCE),
+        _of_stale(METRICS),
+        (_WEEK_OR_STALE, _FORCE),
     ),
     Pipeline(
         "otc.report",
-        "The report of a week whose tables stand: one HTML page, and the index of all weeks.",
+        "The report of a week whose tables are built: one HTML page, and the index of all weeks.",
         "otc_report",
-        _of_behind((REPORT,)),
-        (_WEEK_OR_BEHIND, _FORCE),
+        _of_stale((REPORT,)),
+        (_WEEK_OR_STALE, _FORCE),
     ),
 )

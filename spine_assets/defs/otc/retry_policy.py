@@ -1,8 +1,9 @@
-"""When a week is asked for again: earlier runs of the same input, read from their tags.
+"""When a sensor requests a run of a week again, judged by the tags of earlier runs.
 
-A run key is never repeated by Dagster, and whether an input is captured stands in the lake. So
-what an earlier run made of the same input decides: a run that refused it is not repeated, one
-that met a passing fault (a full disk, a killed process) is, a bounded number of times.
+Dagster starts no two runs with one run key, and the lake only shows whether an input is captured.
+So the outcome of earlier runs of the same input decides. A run that refused the input is not
+repeated. One that failed with a transient error (a full disk, a killed process) is repeated a
+limited number of times, with growing waits.
 """
 
 from __future__ import annotations
@@ -11,22 +12,23 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from enum import StrEnum
+from itertools import takewhile
 
 import dagster as dg
 
-from spine_assets.core.tags import PARTITION, RANGE_END, RANGE_START
+from spine_assets.core.tags import PARTITION, RANGE_END, RANGE_START, Lane, run_tags
 from spine_assets.core.weeks import WeekError, parse_week, weeks_between
 from spine_assets.otc.captures.pending import WeekInput
 
 INPUT = "spine.asked/input"
-"""Tag: the input a run was asked for (`WeekInput.key`)."""
+"""Tag: the input that a run was requested for (`WeekInput.key`)."""
 _LEFT = "spine.asked/left"
-_FAULT = "spine.asked/fault"
-MAX_ATTEMPTS = 4  # about half an hour; what has not passed by then wants a person
+_FAILURE = "spine.asked/fault"
+MAX_ATTEMPTS = 4  # within about half an hour; a longer problem needs a person
 _FIRST_WAIT_SECONDS = 60  # then three times as long each time
-_RUNS_READ = 25  # of one input; more failures in a row than attempts are never needed
+_RUNS_READ = 25  # per input; only as many failures in a row as attempts are counted
 _NOTHING = "-"  # a tag must not be empty
-_RUNS_UNDER_WAY = 500  # more only wait in a queue, where their turn is known to come
+_RUNS_UNDER_WAY = 500  # more only wait in the queue, which works them off anyway
 _UNFINISHED = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
@@ -36,12 +38,12 @@ _UNFINISHED = [
 ]
 
 
-class Fault(StrEnum):
-    """Why a run failed: what it was given, or what may pass."""
+class FailureCause(StrEnum):
+    """Why a run of one week failed: its input, which stays as it is, or a transient error."""
 
     NONE = "none"
     INPUT = "input"
-    PASSING = "passing"
+    TRANSIENT = "passing"
 
 
 class Verdict(StrEnum):
@@ -55,32 +57,25 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Judgement:
-    """A verdict, the number of the attempt it asks for, and the run it was drawn from."""
+    """A verdict, the number of the attempt that it requests, and the run that it is based on."""
 
     verdict: Verdict
     attempt: int = 1
     run_id: str | None = None
 
 
-def fault(*, failed: bool, passing: bool) -> Fault:
-    """Why a run of one week failed, if it did."""
-    if not failed:
-        return Fault.NONE
-    return Fault.PASSING if passing else Fault.INPUT
-
-
-def word(left: WeekInput, found: Fault) -> dict[str, str]:
-    """Tags by which a run tells what it left."""
-    return {_LEFT: left.left or _NOTHING, _FAULT: found.value}
+def result_tags(left: WeekInput, cause: FailureCause) -> dict[str, str]:
+    """Tags by which a run of one week reports what it left uncaptured, and why it failed."""
+    return {_LEFT: left.left or _NOTHING, _FAILURE: cause.value}
 
 
 def judge(instance: dg.DagsterInstance, wanted: WeekInput, now: datetime) -> Judgement:
     """What to do about an input that is not captured, given the runs it had.
 
     Args:
-        instance: Where runs are remembered.
+        instance: Where the runs are recorded.
         wanted: The input.
-        now: The present, for the wait between attempts.
+        now: The current time, for the wait between attempts.
     """
     records = instance.get_run_records(
         dg.RunsFilter(tags={INPUT: wanted.key}), limit=_RUNS_READ
@@ -92,7 +87,8 @@ def judge(instance: dg.DagsterInstance, wanted: WeekInput, now: datetime) -> Jud
         return Judgement(Verdict.WAIT, number, newest.run_id)
     if _answered(newest, wanted):
         return Judgement(Verdict.ANSWERED, number, newest.run_id)
-    failed = _failed_in_a_row([record.dagster_run for record in records])
+    statuses = (record.dagster_run.status for record in records)
+    failed = len([*takewhile(lambda status: status is dg.DagsterRunStatus.FAILURE, statuses)])
     if failed >= MAX_ATTEMPTS:
         return Judgement(Verdict.GIVEN_UP, number, newest.run_id)
     ended = records[0].end_time or records[0].update_timestamp.replace(tzinfo=UTC).timestamp()
@@ -102,10 +98,19 @@ def judge(instance: dg.DagsterInstance, wanted: WeekInput, now: datetime) -> Jud
     return Judgement(Verdict.ASK, number + 1, newest.run_id)
 
 
-def under_way(instance: dg.DagsterInstance) -> set[date]:
-    """Weeks that runs which wait or work now were asked for, whoever asked.
+def request(item: WeekInput, attempt: int, pipeline: str, lane: Lane) -> dg.RunRequest:
+    """A sensor's run of a week; Dagster starts one per input and attempt at most."""
+    return dg.RunRequest(
+        run_key=item.key if attempt == 1 else f"{item.key}#{attempt}",
+        partition_key=str(item.week_ending),
+        tags={**run_tags(pipeline, lane, "sensor"), INPUT: item.key},
+    )
 
-    So a backfill of weeks whose files just arrived is not doubled by one run a week.
+
+def under_way(instance: dg.DagsterInstance) -> set[date]:
+    """Weeks of all runs that are queued or running now, whoever started them.
+
+    So a backfill of weeks whose files have just arrived is not doubled by one run per week.
     """
     found: set[date] = set()
     unfinished = dg.RunsFilter(statuses=_UNFINISHED)
@@ -119,20 +124,12 @@ def under_way(instance: dg.DagsterInstance) -> set[date]:
 
 
 def _answered(run: dg.DagsterRun, wanted: WeekInput) -> bool:
-    """Whether a run has said all there is to say about an input as it stands.
+    """Whether another run of the same input would end as this one did.
 
-    What it left uncaptured it refused. A person who canceled it had a reason.
+    A run refused what it left uncaptured. A run that a person canceled is not repeated either.
     """
     if run.status is dg.DagsterRunStatus.CANCELED:
         return True
-    if run.status is dg.DagsterRunStatus.FAILURE and run.tags.get(_FAULT) != Fault.INPUT:
+    if run.status is dg.DagsterRunStatus.FAILURE and run.tags.get(_FAILURE) != FailureCause.INPUT:
         return False
     return run.tags.get(_LEFT) == (wanted.left or _NOTHING)
-
-
-def _failed_in_a_row(runs: list[dg.DagsterRun]) -> int:
-    """Failures since the last success, the newest run first."""
-    for number, run in enumerate(runs):
-        if run.status is not dg.DagsterRunStatus.FAILURE:
-            return number
-    return len(runs)

@@ -1,4 +1,4 @@
-"""Schedules: nets under the sensor, in New York time, off until someone switches them on."""
+"""Schedules that find what the landing sensor missed; in New York time and off by default."""
 
 from collections.abc import Iterable
 from datetime import UTC, date
@@ -16,6 +16,7 @@ from spine_assets.orchestration.run_config import LOGGED
 from spine_assets.otc.captures import storage as captures
 from spine_assets.otc.captures.pending import uncaptured
 from spine_assets.otc.delivery.scan import scan
+from spine_assets.otc.tables import raw
 from spine_assets.pipelines.weeks_to_build import stale_weeks
 
 NEW_YORK = "America/New_York"  # FINRA's clock
@@ -30,18 +31,18 @@ Requests = list[dg.RunRequest] | dg.SkipReason
     job=otc_weekly_job,
     cron_schedule="0 7 * * 3",
     execution_timezone=NEW_YORK,
-    description="Wednesdays 07:00: builds weeks whose files are not captured, whatever the "
-    "landing sensor made of them.",
+    description="Wednesdays 07:00: builds weeks whose files are not captured, also those that the "
+    "landing sensor gave up.",
 )
 def otc_ingest_check(context: dg.ScheduleEvaluationContext) -> Requests:
-    """Ask for each week with something delivered that is not captured."""
+    """Request a run of each week with something delivered that is not captured."""
     settings = load_settings()
     landing = scan(settings.landing_path, settings.landing_index_path, a_tick())
     wanted = uncaptured(landing, captures.names(open_lake(settings.lake_place)))
     if not wanted:
         waiting = f"; {len(landing.waiting)} files are not read yet" if landing.waiting else ""
         return dg.SkipReason(f"everything delivered is captured{waiting}")
-    at = _scheduled(context)
+    at = scheduled(context)
     return [
         dg.RunRequest(
             run_key=f"{at}:{item.key}",
@@ -61,16 +62,15 @@ def otc_ingest_check(context: dg.ScheduleEvaluationContext) -> Requests:
     job=otc_weekly_job,
     cron_schedule="30 7 * * 3",
     execution_timezone=NEW_YORK,
-    description=f"Wednesdays 07:30: looks again at the last {RECENT_WEEKS} weeks that are "
-    "captured. Corrections that arrived are built; what has not changed stays, and its checks "
-    "are made as of today.",
+    description=f"Wednesdays 07:30: rechecks the last {RECENT_WEEKS} captured weeks. Corrections "
+    "that arrived are built; for the rest only the checks run, as of today.",
 )
 def otc_recheck_recent(context: dg.ScheduleEvaluationContext) -> Requests:
-    """Ask for the newest weeks, each stretch of adjacent ones in one run."""
-    weeks = open_lake(load_settings().lake_place).weeks("otc_raw")[-RECENT_WEEKS:]
+    """Request the newest weeks, each stretch of adjacent ones in one run."""
+    weeks = open_lake(load_settings().lake_place).weeks(raw.TABLE.name)[-RECENT_WEEKS:]
     if not weeks:
         return dg.SkipReason("no week is captured yet")
-    return _of_stretches(weeks, "otc.weekly", _scheduled(context))
+    return _of_stretches(weeks, "otc.weekly", scheduled(context))
 
 
 @dg.schedule(
@@ -79,14 +79,14 @@ def otc_recheck_recent(context: dg.ScheduleEvaluationContext) -> Requests:
     cron_schedule="0 22 * * 1-5",
     execution_timezone=NEW_YORK,
     description="Weekdays 22:00: builds the computed tables of every week in which one of them "
-    "is behind its captures.",
+    "is stale.",
 )
 def compute_otc_metrics(context: dg.ScheduleEvaluationContext) -> Requests:
-    """Ask for weeks whose computed tables are missing or stale."""
+    """Request the weeks in which a computed table is missing or stale."""
     weeks = stale_weeks(open_lake(load_settings().lake_place), METRICS)
     if not weeks:
         return dg.SkipReason("every computed table is up to date")
-    return _of_stretches(weeks, "compute_otc_metrics", _scheduled(context))
+    return _of_stretches(weeks, "compute_otc_metrics", scheduled(context))
 
 
 def _of_stretches(weeks: Iterable[date], pipeline: str, at: str) -> list[dg.RunRequest]:
@@ -104,7 +104,7 @@ def _of_stretches(weeks: Iterable[date], pipeline: str, at: str) -> list[dg.RunR
     ]
 
 
-def _scheduled(context: dg.ScheduleEvaluationContext) -> str:
-    """The time of the tick; a tick that is tried again asks for the same runs."""
+def scheduled(context: dg.ScheduleEvaluationContext) -> str:
+    """The time of the tick, so that a repeated tick requests the same runs."""
     at = context.scheduled_execution_time
     return f"{at.astimezone(UTC):%Y%m%dT%H%MZ}"

@@ -1,4 +1,4 @@
-"""Declarations of the domain -> Dagster asset and check specs."""
+"""Dagster's specs of the domain's assets and checks, made from the declarations."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import dagster as dg
 
 from spine_assets import report
 from spine_assets.core.tables import Table
+from spine_assets.core.tags import AssetGroup
 from spine_assets.core.views import View
 from spine_assets.orchestration.asset_specs import (
     OWNER,
@@ -24,38 +25,42 @@ from spine_assets.otc.views.registry import VIEWS
 from spine_assets.report import building
 from spine_assets.report.stored import VERSION
 
-GROUP = "otc"
-ANALYSIS = "analysis"
 FILES = "finra_otc_files"
 FETCHED = "finra_weekly_files"
+FILE_GRAIN = (
+    "**Grain:** one file per week, tier and class; one line per symbol and venue, with shares and "
+    "trades of the week."
+)
 
 
-def files_spec() -> dg.AssetSpec:
-    """The delivered files: upstream of everything, made outside of Dagster."""
-    return dg.AssetSpec(
+def outside_specs() -> list[dg.AssetSpec]:
+    """Assets that no run makes: the delivered files, and the views over the tables.
+
+    Views are virtual assets, computed by DuckDB at each query.
+    """
+    files = dg.AssetSpec(
         FILES,
         description="FINRA weekly OTC Transparency files in the landing folder (pipe-delimited "
-        "text, also .gz and .zip). Never modified.\n\n**Grain:** one file a week, tier and class; "
-        "one line a symbol and venue, with shares and trades of the week.",
-        group_name="landing",
+        f"text, also .gz and .zip). Never modified.\n\n{FILE_GRAIN}",
+        group_name=AssetGroup.LANDING.value,
         kinds={"file"},
         owners=[OWNER],
         metadata={"source": dg.MetadataValue.url("https://otctransparency.finra.org")},
     )
+    # dagster 1.13.27 marks virtual assets as preview. It shows them as external, like any spec
+    # without code, and derives their freshness from the tables that they read.
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*Virtual assets.*", dg.PreviewWarning)
+        return [files, *(_view_spec(view) for view in VIEWS)]
 
 
-def table_specs() -> list[dg.AssetSpec]:
-    """One weekly asset a table."""
-    return [_table_spec(table) for table in TABLES]
-
-
-def report_spec() -> dg.AssetSpec:
-    """The weekly report, made from all tables of its week and the venue shares of a quarter."""
-    return dg.AssetSpec(
+def weekly_specs() -> list[dg.AssetSpec]:
+    """What is made of each week: the tables, and the report that reads all of them."""
+    made = dg.AssetSpec(
         report.NAME,
         deps=[table.name for table in TABLES],
         description=f"{report.DESCRIPTION}\n\n**Grain:** {report.GRAIN}.",
-        group_name=GROUP,
+        group_name=AssetGroup.OTC.value,
         kinds={"html", "vega"},
         owners=[OWNER],
         code_version=VERSION,
@@ -63,15 +68,7 @@ def report_spec() -> dg.AssetSpec:
         skippable=True,
         metadata=_sources(Path(str(building.__file__)), "how the report is made"),
     )
-
-
-def view_specs() -> list[dg.AssetSpec]:
-    """The views upon the tables: always fresh, run by nobody."""
-    # dagster 1.13.27 marks virtual assets as preview. It takes such a one for made elsewhere, as
-    # any spec without code, and asks the tables behind it how fresh it is.
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", ".*Virtual assets.*", dg.PreviewWarning)
-        return [_view_spec(view) for view in VIEWS]
+    return [*(_table_spec(table) for table in TABLES), made]
 
 
 def check_specs() -> list[dg.AssetCheckSpec]:
@@ -93,7 +90,7 @@ def _table_spec(table: Table) -> dg.AssetSpec:
         table.name,
         deps=table.deps or (FILES, FETCHED),
         description=description_of(table),
-        group_name=GROUP,
+        group_name=AssetGroup.OTC.value,
         kinds=TABLE_KINDS,
         owners=[OWNER],
         code_version=table.code_version,
@@ -107,16 +104,16 @@ def _table_spec(table: Table) -> dg.AssetSpec:
 
 
 def _sources(path: Path, label: str) -> dict[str, dg.CodeReferencesMetadataValue]:
-    """Where the UI leads who asks for the source: the declaration, and the step that builds it."""
+    """Links of the UI to the source: the declaration, and the step that builds the asset."""
     step = Path(__file__).with_name("weekly.py")
     references = [(path, label), (step, "the step that builds a week")]
-    # dagster 1.13.27 calls code references beta; without them no asset leads to its source.
+    # dagster 1.13.27 marks code references as beta; nothing else links an asset to its source.
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*CodeReference.* is currently in beta", dg.BetaWarning)
         found = dg.CodeReferencesMetadataValue(
             code_references=[
-                dg.LocalFileCodeReference(file_path=str(file), label=told)
-                for file, told in references
+                dg.LocalFileCodeReference(file_path=str(file), label=text)
+                for file, text in references
             ]
         )
     return {"dagster/code_references": found}
@@ -127,7 +124,7 @@ def _view_spec(view: View) -> dg.AssetSpec:
         view.name,
         deps=view.deps,
         description=description_of(view),
-        group_name=ANALYSIS,
+        group_name=AssetGroup.ANALYSIS.value,
         kinds={"duckdb"},
         owners=[OWNER],
         is_virtual=True,

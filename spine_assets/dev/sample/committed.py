@@ -12,7 +12,8 @@ from datetime import date
 from pathlib import Path
 
 from spine_assets.core.weeks import Tier, VenueClass, weeks_between
-from spine_assets.dev.sample.files import SampleFile, generate_week, write_file
+from spine_assets.dev.sample.files import SampleFile, generate_week
+from spine_assets.lake import atomic_write
 
 COMMITTED_WEEKS = tuple(weeks_between(date(2025, 9, 5), date(2025, 11, 21)))
 """The weeks of the committed sample."""
@@ -59,16 +60,18 @@ a row twice; all three tiers have more rows this week, so that rejects stay belo
 
 def write_committed_sample(out: Path) -> list[Path]:
     """Write the 12 weeks of `data/sample`, with their intended defects and a README."""
-    written = [write_file(out / "README.md", _README.encode())]
+    written = [atomic_write.write(out / "README.md", _README.encode())]
     for file in (file for week in COMMITTED_WEEKS for file in committed_week(week)):
         place = (file.week_ending, file.tier)
         folder = out / ("later" if place == _LATE else "first")
         is_ats = file.venue_class is VenueClass.ATS
         content = _edited(file.content, _EDITS.get(place)) if is_ats else file.content
-        written.append(write_file(folder / file.path, content))
+        written.append(atomic_write.write(folder / file.path, content))
         if place == _CORRECTED and is_ats:
             name = file.path.rpartition("_")[0] + f"_{_CORRECTED_ON:%Y%m%d}_corrected.csv"
-            written.append(write_file(out / "later" / name, _edited(file.content, _correct)))
+            written.append(
+                atomic_write.write(out / "later" / name, _edited(file.content, _correct))
+            )
     return written
 
 

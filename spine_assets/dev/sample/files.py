@@ -23,6 +23,7 @@ import polars as pl
 from spine_assets.core.weeks import Tier, VenueClass, monday_of, publication_day, require_friday
 from spine_assets.dev.sample.market import ROWS_PER_WEEK, SHAPES, market_of
 from spine_assets.dev.sample.week import week_of
+from spine_assets.lake import atomic_write
 
 SAMPLE_SEED = 2014
 """Seed of the committed sample."""
@@ -125,7 +126,7 @@ def write_sample(
     )
 
     def write_week(week_ending: date) -> list[Path]:
-        return [write_file(out / file.path, file.content) for file in make(week_ending)]
+        return [atomic_write.write(out / file.path, file.content) for file in make(week_ending)]
 
     written: list[Path] = []
 
@@ -140,15 +141,6 @@ def write_sample(
         for paths in pool.map(write_week, remaining):
             add(paths)
     return written
-
-
-def write_file(path: Path, content: bytes) -> Path:
-    """Write a file atomically, and make the folders it needs."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")  # hidden: a landing folder ignores it
-    part.write_bytes(content)
-    part.replace(path)
-    return path
 
 
 def _rows_by_tier(rows: Rows) -> Mapping[Tier, int]:

@@ -1,16 +1,23 @@
 """DuckDB reads objects of a bucket through obstore, without an extension of its own.
 
-So DuckDB has the credentials that the rest of the program has, for each kind of bucket. A file
-that is replaced while it is read is told, never mixed: each request names the object that the
-first one found. Belongs here: what DuckDB asks of a file system. It asks through fsspec; obstore's
-own class for that (0.12) sends a list request for each folder of a pattern and does not find
-folders whose name holds a blank.
+So DuckDB has the credentials that the rest of the program has, for each kind of bucket. Where a
+file is replaced while it is read, the query fails and never mixes two versions: each request names
+the version that the first one found. DuckDB asks through fsspec; obstore's own class for that
+(0.12) sends a list request for each folder of a pattern and does not find folders whose name holds
+a blank. Belongs here: what DuckDB asks of a file system.
+
+An error of ours that passes through DuckDB comes back as a `duckdb.Error` with a traceback as its
+text, from whichever of DuckDB's threads met it. So the errors are kept where they are raised, and
+`errors_of_objects` looks there which of them a `duckdb.Error` repeats.
 """
 
 from __future__ import annotations
 
 import fnmatch
 import threading
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 from weakref import WeakSet
@@ -18,13 +25,17 @@ from weakref import WeakSet
 import duckdb
 from fsspec import AbstractFileSystem
 
-from spine_assets.lake.base import REPLACED
-from spine_assets.lake.bucket.objects import Held, ObjectFile, Replaced
+from spine_assets.lake.base import REPLACED, LakeError, LakeUnavailable
+from spine_assets.lake.bucket.objects import ObjectContent, ObjectFile
+from spine_assets.lake.bucket.store_errors import Replaced
 
-# The footer, and all of what is not larger: most questions need no more of a week.
+# The footer, and all of a smaller file: most queries need no more of a week.
 _END_BYTES = 262_144
 _AHEAD_BYTES = 131_072  # a request takes as long as some hundred kilobytes
 _WILD = "*?["
+# Of all connections: a message names its object, so it cannot be taken for another's. More errors
+# than DuckDB has threads, because one query may meet one in each of them.
+_MET: deque[LakeError | FileNotFoundError] = deque(maxlen=256)
 
 
 def register(connection: duckdb.DuckDBPyConnection, url: str) -> None:
@@ -37,20 +48,49 @@ def register(connection: duckdb.DuckDBPyConnection, url: str) -> None:
     connection.execute("SET enable_external_file_cache = false")
 
 
+@contextmanager
+def errors_of_objects() -> Iterator[None]:
+    """Raise an error of a bucket that DuckDB met as what it was.
+
+    Raises:
+        LakeUnavailable: the store does not answer, or an object was deleted; a transient error.
+        LakeError: the store refuses the request.
+    """
+    try:
+        yield
+    except duckdb.Error as error:
+        for met in [*_MET]:
+            if str(met) and str(met) in str(error):
+                kind = type(met) if isinstance(met, LakeError) else LakeUnavailable
+                raise kind(str(met)) from error
+        raise
+
+
+@contextmanager
+def _keeping_errors() -> Iterator[None]:
+    """Keep an error that is about to be raised into DuckDB, for `errors_of_objects`."""
+    try:
+        yield
+    except (LakeError, FileNotFoundError) as error:
+        _MET.append(error)
+        raise
+
+
 class BucketFiles(AbstractFileSystem):  # type: ignore[misc]
-    """What of a file system DuckDB needs: to list by a pattern, and to read."""
+    """The part of a file system that DuckDB needs: to list by a pattern, and to read."""
 
     cachable = False  # an instance is one connection's
 
     def __init__(self, scheme: str) -> None:
         super().__init__()
         self.protocol = scheme
-        self._ends: dict[str, Held] = {}
+        self._ends: dict[str, ObjectContent] = {}
         self._open: dict[str, WeakSet[ObjectReader]] = {}
         self._guard = threading.Lock()
 
+    @_keeping_errors()
     def glob(self, path: str, maxdepth: int | None = None, **_: Any) -> list[str]:
-        """Addresses of the objects that a pattern names, by one list of the folder before it."""
+        """Addresses of the objects that match a pattern, by one list of the folder before it."""
         file = _file(str(path))
         if not any(char in file.key for char in _WILD):
             return [str(file)] if file.exists() else []
@@ -64,12 +104,13 @@ class BucketFiles(AbstractFileSystem):  # type: ignore[misc]
             and all(map(fnmatch.fnmatchcase, parts, folders))
         ]
 
+    @_keeping_errors()
     def exists(self, path: str, **_: Any) -> bool:
-        """Whether an object is there."""
+        """Whether there is such an object."""
         return _file(str(path)).exists()
 
     def isfile(self, path: str) -> bool:
-        """Whether an object is there."""
+        """Whether there is such an object."""
         return self.exists(path)
 
     def isdir(self, path: str) -> bool:
@@ -77,24 +118,26 @@ class BucketFiles(AbstractFileSystem):  # type: ignore[misc]
         return False
 
     def size(self, path: str) -> int:
-        """Bytes of the object that was opened last at an address: DuckDB asks of what it opened."""
+        """Size of the version that was opened last: DuckDB asks about what it has opened."""
         return self._opened(path).size
 
     def modified(self, path: str) -> Any:
-        """When that object was put there."""
+        """When that version was written."""
         return self._opened(path).modified
 
-    def _opened(self, path: str) -> Held:
+    @_keeping_errors()
+    def _opened(self, path: str) -> ObjectContent:
         found = self._ends.get(str(path))
         return found or _file(str(path)).end(_END_BYTES)
 
+    @_keeping_errors()
     def open(self, path: str, mode: str = "rb", **_: Any) -> ObjectReader:
         """Open an object to read.
 
         Raises:
-            PermissionError: it should be written.
+            PermissionError: it is opened to be written.
             FileNotFoundError: there is none.
-            OSError: it was replaced since a query opened it that goes on.
+            OSError: it was replaced since a query opened it that still runs.
             LakeError: the store refuses, or does not answer.
         """
         if mode not in {"r", "rb"}:
@@ -103,10 +146,10 @@ class BucketFiles(AbstractFileSystem):  # type: ignore[misc]
         with self._guard:
             others = self._open.setdefault(str(path), WeakSet())
             # DuckDB opens a file for its footer, and again for its rows: both must be one file.
-            if any(not o.closed and o.held.version != reader.held.version for o in others):
+            if any(not o.closed and o.end.version != reader.end.version for o in others):
                 raise OSError(f"{path} {REPLACED}")
             others.add(reader)
-            self._ends[str(path)] = replace(reader.held, content=b"")
+            self._ends[str(path)] = replace(reader.end, content=b"")
         return reader
 
 
@@ -115,17 +158,17 @@ class ObjectReader:
 
     def __init__(self, file: ObjectFile) -> None:
         self._file = file
-        self.held: Held = file.end(_END_BYTES)
-        self.size = self.held.size
+        self.end: ObjectContent = file.end(_END_BYTES)
+        self.size = self.end.size
         self.path = str(file)
         self.closed = False
         # DuckDB 2.0 seeks and reads one open file from several threads at once.
         self._of_thread = threading.local()
-        self._blocks = [(self.size - len(self.held.content), self.held.content)]
+        self._blocks = [(self.size - len(self.end.content), self.end.content)]
 
     @property
     def _place(self) -> int:
-        """The present place of this thread."""
+        """The present position of this thread."""
         place: int = getattr(self._of_thread, "place", 0)
         return place
 
@@ -134,7 +177,7 @@ class ObjectReader:
         self._of_thread.place = place
 
     def read(self, size: int = -1) -> bytes:
-        """Bytes from this thread's present place.
+        """Bytes from this thread's present position.
 
         Raises:
             OSError: the object was replaced since it was opened.
@@ -144,25 +187,26 @@ class ObjectReader:
         self._place = max(start, end)
         return self._bytes(start, end) if end > start else b""
 
+    @_keeping_errors()
     def _bytes(self, start: int, end: int) -> bytes:
         for begun, block in [*self._blocks]:
             if begun <= start and end <= begun + len(block):
                 return block[start - begun : end - begun]
         until = min(max(end, start + _AHEAD_BYTES), self.size)
         try:
-            block = self._file.between(start, until, self.held.version)
+            block = self._file.between(start, until, self.end.version)
         except (Replaced, FileNotFoundError):
             raise OSError(f"{self._file} {REPLACED}") from None
         self._blocks = [self._blocks[0], (start, block)]
         return block[: end - start]
 
     def seek(self, place: int, whence: int = 0) -> int:
-        """Go to a place, in this thread."""
+        """Change the position of this thread."""
         self._place = (0, self._place, self.size)[whence] + place
         return self._place
 
     def tell(self) -> int:
-        """The present place."""
+        """The present position."""
         return self._place
 
     def close(self) -> None:
@@ -170,7 +214,7 @@ class ObjectReader:
         self.closed = True
 
     def seekable(self) -> bool:
-        """Any place can be gone to."""
+        """Any position can be set."""
         return True
 
     def readable(self) -> bool:

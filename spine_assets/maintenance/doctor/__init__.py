@@ -1,108 +1,90 @@
-"""What is wrong with an installation, and how to mend it.
+"""What is wrong with an installation, and how to correct it.
 
 Examinations look and change nothing; the one thing they write is a small file of their own,
 which they delete at once. Belongs here: which examinations there are and in which order. Each is
-a function in a module of what it looks at, and is asked even where others failed; those that need
-what could not be opened say so.
+a function in a module named after what it looks at, and runs even where others failed. The modules
+are imported late, because a package that is missing or broken is a finding too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-from spine_assets.maintenance.doctor.findings import Examined, Finding, Outcome, fail, warn
+from spine_assets.maintenance.doctor import code_location, environment
+from spine_assets.maintenance.doctor.diagnosis import Diagnosis, Health, fail, ok, warn
 
-__all__ = ["Examined", "Finding", "Outcome", "examine"]
+__all__ = ["Diagnosis", "Health", "examine"]
 
-_NEEDS_SETTINGS = "not examined: the settings cannot be read"
-_NEEDS_HISTORY = "not examined: Dagster's history is not open"
-_SEE_ABOVE = "see dagster_storage above"
+_SYNC = "make setup (or uv sync --locked)"
 
 
-def examine(root: Path) -> Iterator[Examined]:
-    """Make every examination, with the project's folder being the working folder."""
-    from spine_assets.maintenance.doctor import code_location
-
+def examine(root: Path) -> Iterator[tuple[str, Diagnosis]]:
+    """Make every examination, with the project's folder as the working folder; by name."""
     with code_location.loading(root) as loading:  # takes longest, so it begins first
         for name, part in (("environment", _environment), ("data", _data), ("history", _history)):
             try:
                 yield from part(root)
             except ImportError as error:
-                said = f"not examined: the program cannot be imported here ({error})"
-                yield Examined(name, fail(said, "make setup (or uv sync --locked)"))
-        yield Examined("code_location", loading.finding())
+                problem = f"not examined: the program cannot be imported here ({error})"
+                yield name, fail(problem, _SYNC)
+        yield "code_location", loading.diagnosis()
 
 
-def _environment(root: Path) -> Iterator[Examined]:
-    from spine_assets.maintenance.doctor import environment
+def _environment(root: Path) -> Iterator[tuple[str, Diagnosis]]:
+    yield "packages", environment.packages()
+    yield "dagster_packages", environment.dagster_packages()
+    from spine_assets.maintenance.doctor import configuration  # its packages may be missing
 
+    yield "dotenv", configuration.dotenv(root)
+
+
+def _data(root: Path) -> Iterator[tuple[str, Diagnosis]]:
+    from spine_assets.maintenance.doctor import (  # their packages may be missing
+        configuration,
+        folders,
+        lake,
+    )
+
+    settings, diagnosis = configuration.read_settings()
+    yield "settings", diagnosis
     for name, function in (
-        ("packages", environment.packages),
-        ("dagster_packages", environment.dagster_packages),
-        ("dotenv", environment.dotenv),
-    ):
-        yield Examined(name, function(root))
-
-
-def _data(root: Path) -> Iterator[Examined]:
-    from spine_assets.maintenance.doctor import dagster as memory
-    from spine_assets.maintenance.doctor import environment
-    from spine_assets.maintenance.doctor import folders as places
-    from spine_assets.maintenance.doctor import lake as stored
-
-    settings, finding = environment.read_settings()
-    yield Examined("settings", finding)
-    for name, function in (
-        ("landing", places.landing),
-        ("landing_index", places.index_file),
-        ("data_folder", places.data_folder),
-        ("lake_folder", places.lake_folder),
-        ("disk_space", places.disk_space),
-        ("tables", stored.tables),
-        ("leftovers", stored.leftovers),
-        ("seals", stored.seals),
-        ("derived_tables", stored.derived_tables),
-        ("clock", stored.clock),
-        ("view_file", stored.view_file),
-        ("one_history", memory.histories),
+        ("landing", folders.landing),
+        ("landing_index", folders.index_file),
+        ("data_folder", folders.data_folder),
+        ("lake_folder", folders.lake_folder),
+        ("disk_space", folders.disk_space),
+        ("tables", lake.tables),
+        ("leftovers", lake.leftovers),
+        ("seals", lake.checksums),
+        ("derived_tables", lake.derived_tables),
+        ("clock", lake.clock),
+        ("view_file", lake.view_file),
+        ("one_history", configuration.histories),
     ):
         if settings is None:
-            yield Examined(name, warn(_NEEDS_SETTINGS, "see settings above"))
+            yield name, warn("not examined: the settings cannot be read", "see settings above")
         else:
-            yield Examined(name, _told(function, settings))
+            yield name, folders.readable(settings, function)
 
 
-def _history(root: Path) -> Iterator[Examined]:
-    from spine_assets.maintenance.doctor import dagster as memory
+def _history(root: Path) -> Iterator[tuple[str, Diagnosis]]:
+    from spine_assets.maintenance.doctor import configuration, dagster  # packages may be missing
 
-    yield Examined("dagster_yaml", memory.config_file(root))
-    with memory.opened(root) as (instance, finding):
-        yield Examined("dagster_storage", finding)
+    yield "dagster_yaml", configuration.dagster_yaml(root)
+    with dagster.opened(root) as (instance, diagnosis):
+        yield "dagster_storage", diagnosis
         for name, function in (
-            ("dagster_schema", memory.schema),
-            ("run_queue", memory.run_queue),
-            ("daemon", memory.daemon),
-            ("sensor", memory.sensor),
-            ("long_runs", memory.long_runs),
+            ("dagster_schema", dagster.schema),
+            ("run_queue", dagster.run_queue),
+            ("daemon", dagster.daemon),
+            ("sensor", dagster.sensor),
+            ("long_runs", dagster.long_runs),
         ):
             if instance is not None:
-                yield Examined(name, memory.readable(instance, function))
-            elif finding.outcome is Outcome.OK:
-                yield Examined(name, Finding(Outcome.OK, "nothing is recorded yet"))
+                yield name, dagster.readable(instance, function)
+            elif diagnosis.outcome is Health.OK:
+                yield name, ok("nothing is recorded yet")
             else:
-                yield Examined(name, warn(_NEEDS_HISTORY, _SEE_ABOVE))
-
-
-def _told(function: Callable[[Any], Finding], settings: Any) -> Finding:
-    """A finding; what cannot be looked at is one too."""
-    from spine_assets.lake.base import LakeError
-
-    try:
-        return function(settings)
-    except OSError as error:
-        said = f"{error.filename or 'a place'} cannot be looked at: {error.strerror or error}"
-        return fail(said, "mount the disk, or mend the permissions")
-    except (LakeError, ValueError) as error:  # ValueError: a week's folder of another name
-        return fail(f"cannot be looked at: {error}", "move away what is not of this program")
+                problem = "not examined: Dagster's history is not open"
+                yield name, warn(problem, "see dagster_storage above")

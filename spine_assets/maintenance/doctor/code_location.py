@@ -14,12 +14,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from spine_assets.maintenance.doctor.findings import Finding, fail, ok
+from spine_assets.maintenance.doctor.diagnosis import Diagnosis, fail, ok
 
 MODULE = "spine_assets.definitions"
 _LOAD = f"""
 from spine_assets.pipelines.yaml.loader import declared
-declared()  # first, as it tells file and line of what is wrong in one line
+declared()  # first, as it names file and line of what is wrong in one line
 import dagster as dg
 from {MODULE} import defs
 found = defs()
@@ -38,8 +38,8 @@ class Loading:
 
     process: subprocess.Popen[str]
 
-    def finding(self) -> Finding:
-        """Wait for the end of it."""
+    def diagnosis(self) -> Diagnosis:
+        """Wait until it has loaded."""
         mend = (
             "dagster definitions validate shows the whole error, spine pipelines check that of YAML"
         )
@@ -48,18 +48,18 @@ class Loading:
         except subprocess.TimeoutExpired:
             return fail(f"{MODULE} does not load within {_LONGEST_SECONDS} s", mend)
         if self.process.returncode:
-            said = [line.strip() for line in err.splitlines() if line.strip()][-_SHOWN_LINES:]
-            return fail(f"{MODULE} does not load: {' / '.join(said)}", mend)
+            lines = [line.strip() for line in err.splitlines() if line.strip()][-_SHOWN_LINES:]
+            return fail(f"{MODULE} does not load: {' / '.join(lines)}", mend)
         return ok(f"{MODULE} loads: {out.strip()}")
 
 
 @contextmanager
 def loading(root: Path) -> Iterator[Loading]:
-    """Begin to load; at the end of the body the process is gone, whatever became of it."""
+    """Begin to load; the process has ended when the block ends."""
     process = subprocess.Popen(  # noqa: S603 - our own program
         [sys.executable, "-c", _LOAD],
         cwd=root,
-        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},  # nothing is to be changed
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},  # examinations change nothing
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -1,6 +1,6 @@
-"""The folders: landing, data and lake; whether they can be read and written, and their room.
+"""The folders of landing, data and lake: whether they can be read and written, and their space.
 
-Writing is tried with a small hidden file of our own, which is deleted again at once.
+Writing is tried with a small hidden file of our own, which is deleted at once.
 """
 
 from __future__ import annotations
@@ -8,42 +8,62 @@ from __future__ import annotations
 import os
 import shutil
 import uuid
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 from spine_assets.core.settings import Settings
 from spine_assets.lake.base import LakeError
-from spine_assets.maintenance.doctor.findings import Finding, fail, listed, ok, warn
+from spine_assets.lake.bucket.lake import ObjectLake
+from spine_assets.lake.bucket.write_conditions import require_conditions
+from spine_assets.lake.names import LOCKS, LockName
+from spine_assets.maintenance.doctor.diagnosis import Diagnosis, fail, listed, ok, warn
 from spine_assets.otc.delivery import landing_index
 from spine_assets.otc.delivery.listing import listing
 
 _GB = 1_000_000_000
 # A full-size week stages some 20 MB of tables beside the old ones, and its run logs as much
-# again: less than this is gone in a day of corrections, and Dagster's history with it.
+# again: less than this is used up in a day of corrections, and Dagster's history with it.
 FAIL_BYTES = 1 * _GB
 # All ATS weeks since 2014 take about 14 GB as delivered and some GB in the lake.
 WARN_BYTES = 10 * _GB
-_PROBE_BYTES = 8_192  # more than what a file system keeps beside a name, so that it takes room
+_PROBE_BYTES = 8_192  # more than a file system stores with a name, so that it needs space
 
 
-def landing(settings: Settings) -> Finding:
+def readable(settings: Settings, examine: Callable[[Settings], Diagnosis]) -> Diagnosis:
+    """An examination with the settings; what cannot be read is a finding too."""
+    try:
+        return examine(settings)
+    except OSError as error:
+        place = error.filename or "a folder"
+        return fail(
+            f"{place} cannot be read: {error.strerror or error}",
+            "mount the disk, or correct the permissions",
+        )
+    except (LakeError, ValueError) as error:  # ValueError: a week's folder of another name
+        return fail(f"cannot be read: {error}", "move away what does not belong to this program")
+
+
+def landing(settings: Settings) -> Diagnosis:
     """How many files are delivered, and how many of them cannot be used."""
     folder = settings.landing_path
     if not folder.exists() and not folder.is_symlink():
         return warn(f"there is no {folder}", "spine db init makes it; drop files into it")
     try:
-        os.listdir(folder)  # noqa: PTH208 - a walk keeps silent about what it cannot read
+        os.listdir(folder)  # noqa: PTH208 - a walk ignores what it cannot read
     except OSError as error:
-        return fail(f"{folder} cannot be read: {error.strerror}", "it must be a readable folder")
+        return fail(f"{folder} cannot be read: {error.strerror}", "make it a readable folder")
     files = _data_files(folder)
     index = landing_index.load(settings.landing_index_path)
-    known = [name for name, stand in files.items() if _stands(index.get(name), stand)]
+    known = [name for name, state in files.items() if _is_scanned(index.get(name), state)]
     unusable = [name for name in known if any("refused" in one for one in index[name]["contents"])]
     found = f"{len(files):,} files in {folder}"
     if len(known) < len(files):
-        found += f", {len(files) - len(known):,} of them not looked at yet"
+        found += f", {len(files) - len(known):,} of them not scanned yet"
     if unusable:
-        return warn(f"{found}; cannot be used: {listed(unusable)}", "spine status says why")
+        return warn(
+            f"{found}; cannot be used: {listed(unusable)}", "spine status lists the reasons"
+        )
     return ok(found)
 
 
@@ -52,37 +72,35 @@ def _data_files(folder: Path) -> dict[str, tuple[int, int]]:
     return {item.name: (item.size, item.mtime_ns) for item in listing(folder)}
 
 
-def _stands(entry: dict[str, object] | None, stand: tuple[int, int]) -> bool:
-    return entry is not None and (entry["size"], entry["mtime_ns"]) == stand
+def _is_scanned(entry: dict[str, object] | None, state: tuple[int, int]) -> bool:
+    return entry is not None and (entry["size"], entry["mtime_ns"]) == state
 
 
-def data_folder(settings: Settings) -> Finding:
+def data_folder(settings: Settings) -> Diagnosis:
     """Whether the data folder can be written."""
     return _written(settings.data_dir.absolute(), "SPINE_DATA_DIR")
 
 
-def lake_folder(settings: Settings) -> Finding:
+def lake_folder(settings: Settings) -> Diagnosis:
     """Whether the lake can be written."""
     if isinstance(settings.lake_place, Path):
         return _written(settings.lake_place, "SPINE_LAKE")
     return _bucket(settings.lake_place)
 
 
-def _bucket(place: str) -> Finding:
-    """Try to write into a bucket, and whether it refuses what must be refused."""
-    from spine_assets.lake.bucket.lake import ObjectLake
-
+def _bucket(place: str) -> Diagnosis:
+    """Try to write into a bucket, and whether it refuses a PUT whose condition fails."""
     lake = ObjectLake(place)
     try:
-        lake.require_conditions()
-        with lake.lock_of("doctor"):
+        require_conditions(lake.root / LOCKS)
+        with lake.lock_of(LockName.DOCTOR):
             pass
     except LakeError as error:
-        return fail(str(error), "docs/cluster.md tells what a bucket needs")
-    return ok(f"{place} can be written, and keeps two writers apart")
+        return fail(str(error), "docs/cluster.md lists what a bucket needs")
+    return ok(f"{place} can be written, and refuses a second writer")
 
 
-def _written(folder: Path, setting: str) -> Finding:
+def _written(folder: Path, setting: str) -> Diagnosis:
     """Try to write into a folder, or into the one in which it would be made."""
     place = nearest_existing(folder)
     probe = place / f".spine-doctor.{uuid.uuid4().hex}.tmp"
@@ -91,7 +109,7 @@ def _written(folder: Path, setting: str) -> Finding:
     except OSError as error:
         return fail(
             f"{place} cannot be written: {error.strerror}",
-            f"free space, mend the permissions, or let {setting} name another folder",
+            f"free space, correct the permissions, or let {setting} name another folder",
         )
     finally:
         with suppress(OSError):
@@ -99,19 +117,19 @@ def _written(folder: Path, setting: str) -> Finding:
     return ok(f"{folder} can be {'written' if place == folder else 'made'}")
 
 
-def index_file(settings: Settings) -> Finding:
+def index_file(settings: Settings) -> Diagnosis:
     """Whether the landing index can be replaced."""
     path = settings.landing_index_path
     if path.exists() and not path.is_file():
-        return fail(f"{path} is no file, so every scan reads every file", f"move {path} away")
+        return fail(f"{path} is not a file, so every scan reads every file", f"move {path} away")
     if path.exists() and not landing_index.load(path):
         size = path.stat().st_size
-        return ok(f"{path} ({size:,} bytes) knows no file; the next scan writes it anew")
-    return ok(f"{path} {'is sound' if path.exists() else 'is made by the first scan'}")
+        return ok(f"{path} ({size:,} bytes) lists no file; the next scan writes it")
+    return ok(f"{path} {'is valid' if path.exists() else 'is made by the first scan'}")
 
 
-def disk_space(settings: Settings) -> Finding:
-    """How much room is left for data and lake."""
+def disk_space(settings: Settings) -> Diagnosis:
+    """How much space is left for data and lake."""
     free = {}
     lake = [settings.lake_place] if isinstance(settings.lake_place, Path) else []
     for folder in (settings.data_dir.absolute(), *lake):
@@ -124,8 +142,8 @@ def disk_space(settings: Settings) -> Finding:
     if free[folder] < FAIL_BYTES:
         return fail(
             f"{found}: less than {FAIL_BYTES // _GB} GB, and each week is written beside its "
-            "old state before it replaces it",
-            "free space; a run on a full disk fails and leaves the tables as they were",
+            "earlier state before it replaces it",
+            "free space; a run on a full disk fails and leaves the tables unchanged",
         )
     if free[folder] < WARN_BYTES:
         return warn(
@@ -136,5 +154,5 @@ def disk_space(settings: Settings) -> Finding:
 
 
 def nearest_existing(folder: Path) -> Path:
-    """The folder itself, or the first above it that is there."""
+    """The folder itself, or the first above it that exists."""
     return next(place for place in (folder, *folder.parents) if os.path.lexists(place))

@@ -1,6 +1,6 @@
-"""The lake and its views: tables, leftovers, seals, what is behind, and whether views answer.
+"""The lake and its views: tables, leftovers, checksums, stale tables, and whether views answer.
 
-Only read: nothing is declared, mended or deleted here.
+The lake is only read: nothing is declared, repaired or deleted here.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ import duckdb
 import polars as pl
 
 from spine_assets.core.settings import Settings
-from spine_assets.lake.base import EMPTY_WEEK, Lake, LakeError, LakeFile, week_of
+from spine_assets.lake.base import Lake, LakeError, LakeFile
+from spine_assets.lake.names import EMPTY_WEEK, week_of
 from spine_assets.lake.opening import open_lake
-from spine_assets.maintenance.doctor.findings import Finding, fail, listed, ok, warn
+from spine_assets.maintenance.doctor.diagnosis import Diagnosis, fail, listed, ok, warn
 from spine_assets.otc.captures import pins
 from spine_assets.otc.tables.registry import TABLES
 from spine_assets.pipelines.weeks_to_build import is_stale
@@ -25,14 +26,14 @@ from spine_assets.warehouse.view_file import is_up_to_date
 
 RAW = TABLES[0].name
 _VIEWS = (*(table.name for table in TABLES), pins.TABLE.name, "otc_raw_current")
-_SEALED_WEEKS = 4  # some 200 MB of full-size weeks, which are hashed in a second
-_JUDGED_WEEKS = 52  # each opens some footers; all history would take most of a minute
-# Longer than a run may take (`max_runtime_seconds`): younger ones may be a run's that lives.
+_CHECKED_WEEKS = 4  # some 200 MB of full-size weeks, which are hashed in a second
+_COMPARED_WEEKS = 52  # each opens some footers; all history would take most of a minute
+# Longer than a run may take (`max_runtime_seconds`): a younger one may belong to a live run.
 _LEFTOVER_SECONDS = 3_600
-_BUILD = "spine backfill --missing builds what is behind"
+_BUILD = "spine backfill --missing builds what is stale"
 
 
-def tables(settings: Settings) -> Finding:
+def tables(settings: Settings) -> Diagnosis:
     """Whether the lake is a folder with a folder for each table."""
     lake = open_lake(settings.lake_place)
     names = [table.name for table in (*TABLES, pins.TABLE)]
@@ -46,16 +47,16 @@ def tables(settings: Settings) -> Finding:
         return warn(f"there is no lake at {root} yet", "spine db init, or build a week")
     if odd := [name for name in names if isinstance(root, Path) and (root / name).is_file()]:
         return fail(
-            f"in {lake.root} these are files where folders are expected: {listed(odd)}",
+            f"in {lake.root} files are where folders are expected: {listed(odd)}",
             "move them away, then spine db init",
         )
     if missing := [name for name in names if not lake.empty_part(name).exists()]:
         return warn(
             f"no view can answer for {listed(missing)}: its empty file is missing", "spine db init"
         )
-    if odd := [f"{name}/{entry}" for name in names for entry in _of_no_week(lake, name)]:
+    if odd := [f"{name}/{entry}" for name in names for entry in _not_weeks(lake, name)]:
         return fail(
-            f"in {lake.root} these are named as weeks are, and are none: {listed(odd)}; queries of "
+            f"in {lake.root} these are named like weeks, and are not: {listed(odd)}; queries of "
             "their tables may fail",
             "move them away",
         )
@@ -64,25 +65,25 @@ def tables(settings: Settings) -> Finding:
     return ok(f"{len(names)} tables in {lake.root}; weeks captured: {len(weeks)} ({span})")
 
 
-def _of_no_week(lake: Lake, table: str) -> list[str]:
+def _not_weeks(lake: Lake, table: str) -> list[str]:
     named = [entry for entry in lake.entries(table) if entry.startswith("week_ending=")]
     return [entry for entry in named if entry != EMPTY_WEEK and week_of(entry) is None]
 
 
-def leftovers(settings: Settings) -> Finding:
+def leftovers(settings: Settings) -> Diagnosis:
     """Temporary files of runs that were killed."""
     if not isinstance(settings.lake_place, Path):
-        return ok("a PUT to a bucket that was broken off leaves nothing")
+        return ok("an interrupted PUT to a bucket leaves nothing")
     before = time.time() - _LEFTOVER_SECONDS
     found, size = [], 0
     for path in sorted(settings.lake_place.glob("*/week_ending=*/.*.tmp")):
         try:
-            stand = path.stat()
+            status = path.stat()
         except FileNotFoundError:  # its run has just published it
             continue
-        if stand.st_mtime < before:
+        if status.st_mtime < before:
             found.append(f"{path.parent.parent.name} {path.parent.name.partition('=')[2]}")
-            size += stand.st_size
+            size += status.st_size
     if not found:
         return ok("no run left a temporary file")
     return warn(
@@ -91,18 +92,18 @@ def leftovers(settings: Settings) -> Finding:
     )
 
 
-def seals(settings: Settings) -> Finding:
-    """Whether the newest files hold the bytes that were written."""
+def checksums(settings: Settings) -> Diagnosis:
+    """Whether the newest files match their checksums."""
     lake = open_lake(settings.lake_place)
     checked, damaged = 0, []
     for table in (*TABLES, pins.TABLE):
-        for week in lake.weeks(table.name)[-_SEALED_WEEKS:]:
+        for week in lake.weeks(table.name)[-_CHECKED_WEEKS:]:
             for path in lake.files(table.name, week):
                 checked += 1
                 try:
                     lake.verify(path)
                 except LakeError:
-                    if path.exists():  # else it was replaced since it was listed
+                    if path.exists():  # otherwise it was replaced since it was listed
                         damaged.append(str(path).removeprefix(f"{lake.root}/"))
     if damaged:
         return fail(
@@ -113,37 +114,37 @@ def seals(settings: Settings) -> Finding:
     return ok(f"the {checked} newest files hold what was written")
 
 
-def derived_tables(settings: Settings) -> Finding:
+def derived_tables(settings: Settings) -> Diagnosis:
     """Whether the computed tables and the reports are built from what is captured."""
     lake = open_lake(settings.lake_place)
-    weeks = lake.weeks(RAW)[-_JUDGED_WEEKS:]
+    weeks = lake.weeks(RAW)[-_COMPARED_WEEKS:]
     derived = [*(table.name for table in TABLES if table.name != RAW), REPORT]
-    behind, damaged = [], []
+    stale, damaged = [], []
     for week in weeks:
         try:
             if is_stale(lake, derived, week):
-                behind.append(str(week))
+                stale.append(str(week))
         except (LakeError, pl.exceptions.PanicException):
             damaged.append(str(week))
     if damaged:
         return fail(
-            f"captures cannot be read, of weeks {listed(damaged)}",
+            f"captures cannot be read of weeks {listed(damaged)}",
             "restore their files of otc_raw and otc_pins from a copy; "
-            "spine captures --week WEEK names the first that is damaged",
+            "spine captures --week WEEK names the first damaged one",
         )
-    if behind:
+    if stale:
         return warn(
-            f"tables or reports are missing or behind their captures: {listed(behind)}", _BUILD
+            f"tables or reports are missing, or older than their captures: {listed(stale)}", _BUILD
         )
     return ok(f"of the newest {len(weeks)} weeks every table and report is up to date")
 
 
-def clock(settings: Settings) -> Finding:
-    """Whether the clock is behind what it was at the newest capture."""
+def clock(settings: Settings) -> Diagnosis:
+    """Whether the clock is earlier than the newest capture."""
     return judge_clock(settings, datetime.now(UTC))
 
 
-def judge_clock(settings: Settings, now: datetime) -> Finding:
+def judge_clock(settings: Settings, now: datetime) -> Diagnosis:
     """Compare a moment with the newest capture, which its file name tells."""
     lake = open_lake(settings.lake_place)
     newest = max(
@@ -175,50 +176,52 @@ def _captured_at(path: LakeFile) -> datetime | None:
         return None
 
 
-def view_file(settings: Settings) -> Finding:
+def view_file(settings: Settings) -> Diagnosis:
     """Whether the DuckDB file of views opens, names this lake and answers."""
     path, lake = settings.warehouse_path, open_lake(settings.lake_place)
     if not path.exists():
-        return warn(f"there is no {path}", "spine db init makes it; the spine command needs none")
-    again = f"delete {path} (it holds views only), then spine db init"
+        return warn(
+            f"there is no {path}", "spine db init makes it; the spine command works without it"
+        )
+    remake = f"delete {path} (it holds views only), then spine db init"
     try:
         connection = duckdb.connect(str(path), read_only=True)
     except duckdb.Error as error:
         if "lock" in str(error):
             return warn(
-                f"somebody has {path} open to write, so nobody else can open it",
+                f"somebody has {path} open for writing, so nobody else can open it",
                 "close that session, or open it read-only; runs do not need the file",
             )
-        return fail(f"{path} cannot be opened: {_first_line(error)}", again)
+        return fail(f"{path} cannot be opened: {_first_line(error)}", remake)
     try:
-        lake.reach(connection)
-        fault = _fault_of_views(connection, lake)
+        with lake.readable_by(connection):
+            problem = _problem_of_views(connection, lake)
     except (duckdb.Error, LakeError) as error:
-        fault = _first_line(error)
+        problem = _first_line(error)
     finally:
         connection.close()
-    if fault:
-        return fail(f"{path}: {fault}", again)
+    if problem:
+        return fail(f"{path}: {problem}", remake)
     if not is_up_to_date(path, lake, TABLES):
         return warn(f"{path} was made by another version of the program or DuckDB", "spine db init")
     return ok(f"{path} answers each of its {len(_VIEWS)} views over this lake")
 
 
-def _fault_of_views(connection: duckdb.DuckDBPyConnection, lake: Lake) -> str | None:
+def _problem_of_views(connection: duckdb.DuckDBPyConnection, lake: Lake) -> str | None:
     """What is wrong with the views, or None where each answers over this lake."""
     rows = connection.execute(
         "SELECT view_name, sql FROM duckdb_views() WHERE NOT internal"
     ).fetchall()
-    held: dict[str, str] = dict(rows)
-    if missing := [name for name in _VIEWS if name not in held]:
+    found: dict[str, str] = dict(rows)
+    if missing := [name for name in _VIEWS if name not in found]:
         return f"it has no view {listed(missing)}"
     here = glob.escape(str(lake.root)).replace("'", "''")
     for table in (*TABLES, pins.TABLE):
-        if f"{here}/{table.name}/" not in held[table.name]:
+        if f"{here}/{table.name}/" not in found[table.name]:
             return f"its view {table.name} is over another lake than {lake.root}"
     for name in _VIEWS:
         try:
-            # The first row of the current ones would be chosen from all captures.
+            # A row of `otc_raw_current` would be chosen from all captures.
             connection.view(name).limit(int(name != _VIEWS[-1])).fetchall()
         except duckdb.Error as error:
             return f"its view {name} does not answer: {_first_line(error)}"

@@ -19,6 +19,7 @@ import dagster as dg
 
 from spine_assets.core.settings import load_settings
 from spine_assets.core.tags import PARTITION
+from spine_assets.lake.names import LockName
 from spine_assets.pipelines.steps.workspace import Place
 from spine_assets.pipelines.yaml.pipeline import DeclaredPipeline
 
@@ -40,7 +41,7 @@ def turn(
 ) -> AbstractContextManager[None]:
     """Hold a pipeline's partition: no other process runs it meanwhile."""
     own = Place.of(load_settings(), pipeline.tenant_id).own
-    return own.lock_of(f"pipeline-{pipeline.name}-{week or 'all'}", given_up)
+    return own.lock_of(LockName.pipeline(pipeline.name, week), given_up)
 
 
 class InTurn(dg.Executor):

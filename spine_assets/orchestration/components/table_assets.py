@@ -31,7 +31,7 @@ from spine_assets.orchestration.components.step_run import (
 )
 from spine_assets.orchestration.partitions import WEEKS
 from spine_assets.otc.state.results import Severity
-from spine_assets.otc.tables.check_texts import SCHEMA
+from spine_assets.otc.tables.common_checks import SCHEMA
 from spine_assets.pipelines.steps.table_build import Built
 from spine_assets.pipelines.steps.worker_process import Failed, Worker, worker
 from spine_assets.pipelines.yaml.model import Step

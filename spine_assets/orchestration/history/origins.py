@@ -15,8 +15,8 @@ from typing import Any
 import dagster as dg
 
 from spine_assets.orchestration.history.checks import plain_facts
+from spine_assets.otc.tables import raw
 
-_RAW = "otc_raw"
 _PAGE = 200  # a week's table is rarely built so often; more are read page by page
 _SECOND = 1.0  # captured_at has whole seconds, so it may lie before the start of its run
 
@@ -52,7 +52,7 @@ def captured_by(
         week: Week ending.
         captures: `captured_at` (UTC) by capture id.
     """
-    made = list(_made(instance, _RAW, week))
+    made = list(_made(instance, raw.TABLE.name, week))
     begun = _begun(instance, {item.run_id for item in made})
     found: dict[str, Origin | None] = {}
     for capture_id, captured_at in captures.items():

@@ -22,7 +22,8 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
-from spine_assets.core.tables import Type, polars_type
+from spine_assets.core.table_schema import polars_type
+from spine_assets.core.tables import Type
 from spine_assets.core.tags import TENANT
 from spine_assets.orchestration.history.run_rows import LoggedRun, logged
 from spine_assets.warehouse.run_tables import LOG_TABLES, NEWEST, RUNS, STEPS, LogTable, RunLog

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import polars as pl
 
-from spine_assets.core.tables import Table
+from spine_assets.core.tables import BuildStage, Table
 from spine_assets.otc.build import corrections, restatement_rows
 from spine_assets.otc.captures.model import WeekCaptures
 from spine_assets.otc.state.frames import WeekFrames
 from spine_assets.otc.state.versions import build_hash
-from spine_assets.otc.tables import rejects, restatements, symbol_summary, venue_share, venue_volume
+from spine_assets.otc.tables import rejects, restatements, venue_volume
+from spine_assets.otc.tables.registry import MODULES
 
-BUILDERS = {
-    symbol_summary.TABLE.name: symbol_summary.build,
-    venue_share.TABLE.name: venue_share.build,
+BUILDERS: dict[str, Callable[[pl.DataFrame, pl.DataFrame, str], pl.DataFrame]] = {
+    module.TABLE.name: module.build
+    for module in MODULES
+    if module.TABLE.stage is BuildStage.SUMMARIZE and not module.TABLE.depends_on_history
 }
-"""Builders of the tables that are made from `otc_venue_volume` alone:
+"""Builders of the tables that are made from `otc_venue_volume` alone, as their modules name them:
 (venue rows, inputs, build id) -> frame."""
 
 HISTORY_BUILDERS = {restatements.TABLE.name: restatement_rows.build}

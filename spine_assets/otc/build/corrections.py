@@ -1,6 +1,6 @@
 """What corrections changed, row by row.
 
-The two captures of a step (`otc.captures_steps`) are compared by what the tables make of them:
+The two captures of a step (`captures.steps`) are compared by what the tables make of them:
 their `otc_venue_volume` rows, and how many lines each left in the rejects.
 """
 
@@ -11,7 +11,8 @@ from datetime import date
 
 import polars as pl
 
-from spine_assets.core.tables import Type, exact_sum, polars_type
+from spine_assets.core.table_schema import polars_type
+from spine_assets.core.tables import Type, exact_sum
 from spine_assets.lake.base import Lake
 from spine_assets.otc.captures.model import Capture, WeekCaptures
 from spine_assets.otc.captures.steps import CaptureStep, Correction, RowChange, steps

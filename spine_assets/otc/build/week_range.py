@@ -1,8 +1,8 @@
 """Builds many weeks: in threads, each file read when its week is built, in bounded memory.
 
-Polars, DuckDB and hashing leave Python's lock alone, so a thread a core keeps the cores busy.
+Polars, DuckDB and hashing release Python's lock, so that one thread per core keeps the cores busy.
 Results come in the order of the weeks. Belongs here: which files are read when, and how many
-weeks are under way at once. Does not belong here: how a week is built (`otc.week`).
+weeks are built at once. Does not belong here: how a week is built (`build.week`).
 """
 
 from __future__ import annotations
@@ -17,8 +17,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
-from spine_assets.otc.build.week import begin_week, check_week
-from spine_assets.otc.build.workplace import Workplace
+from spine_assets.otc.build.week import build_week, check_week
 from spine_assets.otc.captures import storage as captures
 from spine_assets.otc.captures.pending import input_of
 from spine_assets.otc.delivery.deliveries import Delivery, Landing, Unusable
@@ -26,6 +25,8 @@ from spine_assets.otc.delivery.listing import Listed
 from spine_assets.otc.delivery.scan import Scan
 from spine_assets.otc.delivery.week_guess import guess_week
 from spine_assets.otc.state.results import NoInput, WeekResult
+from spine_assets.otc.state.run_context import RunContext
+from spine_assets.otc.tables import raw
 
 # Measured (`benchmarks/history.py`): what a process has at rest, and what a week's frames,
 # files and hash tables take at their peak for each byte of its text.
@@ -33,7 +34,7 @@ _AT_REST_BYTES = 450_000_000
 _BYTES_PER_BYTE = 12
 _PACKED = 10  # bytes of text in one of a packed file
 _SAVE_SECONDS = 15.0  # between two savings of the landing index: what a killed run reads again
-_DELIVERY = [("otc_raw", "delivery")]
+_DELIVERY = [(raw.TABLE.name, "delivery")]
 
 
 @dataclass(frozen=True)
@@ -53,39 +54,38 @@ class ManyWeeks:
     """One run over some weeks.
 
     Attributes:
-        weeks: Those that are built: of several asked for, the ones with input; one asked for
-            alone in any case.
+        weeks: Those that are built: of several requested, the ones with input; a single one in
+            any case.
     """
 
     def __init__(
         self,
-        asked: Sequence[date],
+        requested: Sequence[date],
         wanted: Collection[str],
-        place: Workplace,
+        run: RunContext,
         scan: Scan,
         *,
         force: bool = False,
         limits: Limits | None = None,
     ) -> None:
-        self._asked, self._alone = {*asked}, len(asked) == 1
-        self._wanted, self._place, self._scan, self._force = wanted, place, scan, force
+        self._requested, self._alone = {*requested}, len(requested) == 1
+        self._wanted, self._run, self._scan, self._force = wanted, run, scan, force
         self._limits = limits or Limits()
-        self._unread = self._put_off(asked)
+        self._unread = self._put_off(requested)
         self._put_off_weeks = {*self._unread}
         known = scan.landing()
         self._text_bytes = _text_by_week(known)
-        held = {*known.weeks(), *place.lake.weeks("otc_raw"), *self._unread}
-        self.weeks = [week for week in asked if self._alone or week in held]
+        with_input = {*known.weeks(), *run.lake.weeks("otc_raw"), *self._unread}
+        self.weeks = [week for week in requested if self._alone or week in with_input]
         self._begun: set[date] = set()
         self._elsewhere: set[date] = set()
         self._saved_at = time.monotonic()
         self._ended = threading.Event()
 
     def results(self) -> Iterator[WeekResult]:
-        """Build the weeks; what became of each, oldest first.
+        """Build the weeks and return their results, oldest first.
 
-        A week is told again, after all others, where a file read later turned out to belong
-        to it.
+        A week has a second result, after all others, if a file that was read later belongs to it.
         """
         try:
             # The last week names the unusable files that claim no week, so all are read by then.
@@ -97,23 +97,23 @@ class ManyWeeks:
             self._scan.save()
 
     def checked(self, wanted: Collection[tuple[str, str]]) -> Iterator[WeekResult]:
-        """Run checks, by (table, check), on the weeks as they stand; nothing is built."""
+        """Run checks, by (table, check), on the stored weeks; nothing is built."""
         self._scan.examine(self._scan.pending)
-        place = self.place
+        run = self.context
         for week in self.weeks:
-            yield check_week(week, wanted, place)
+            yield check_week(week, wanted, run)
 
     @property
-    def place(self) -> Workplace:
-        """Where weeks are built, with all that is known of the landing folder by now."""
-        return replace(self._place, landing=self._scan.landing())
+    def context(self) -> RunContext:
+        """The run, with all that is known of the landing folder by now."""
+        return replace(self._run, landing=self._scan.landing())
 
     # --- which files are read when
 
-    def _put_off(self, asked: Sequence[date]) -> dict[date, list[Listed]]:
-        """Leave files of the weeks asked for until those are built; read all others now."""
+    def _put_off(self, requested: Sequence[date]) -> dict[date, list[Listed]]:
+        """Leave files of the requested weeks until those are built; read all others now."""
         later: dict[date, list[Listed]] = {}
-        wanted = {*asked}
+        wanted = {*requested}
         for item in self._scan.settled():
             week = guess_week(item.name, item.path)
             if week in wanted:
@@ -124,16 +124,16 @@ class ManyWeeks:
 
     def _overtaken(self) -> list[date]:
         """Weeks with a file that was read only when another week, or none, was built."""
-        held = captures.names(self._place.lake) if self._elsewhere else {}
+        captured = captures.names(self._run.lake) if self._elsewhere else {}
         landing = self._scan.landing()
-        asked = sorted(self._elsewhere & self._asked)
-        return [week for week in asked if input_of(week, landing, held).left]
+        weeks = sorted(self._elsewhere & self._requested)
+        return [week for week in weeks if input_of(week, landing, captured).left]
 
     def _delivered_twice(self) -> Iterator[WeekResult]:
-        """Weeks of whose content the same was found, later, to be delivered as another."""
-        place = self.place
+        """Weeks whose content was found, later, to be delivered as another week too."""
+        run = self.context
         by_content: dict[str, list[Delivery]] = {}
-        for item in place.landing.deliveries:
+        for item in run.landing.deliveries:
             by_content.setdefault(item.sha256, []).append(item)
         twice = {
             item.placement.week_ending
@@ -141,9 +141,9 @@ class ManyWeeks:
             for item in items
             if len({other.placement.week_ending for other in items}) > 1
         }
-        if "otc_raw" in self._wanted and not self._alone:
+        if raw.TABLE.name in self._wanted and not self._alone:
             for week in sorted(twice & self._begun & self._put_off_weeks):
-                yield check_week(week, _DELIVERY, place)
+                yield check_week(week, _DELIVERY, run)
 
     # --- building
 
@@ -175,9 +175,9 @@ class ManyWeeks:
         landing = self._scan.landing(parsed)
         found = {item.name: item.placement.week_ending for item in landing.deliveries}
         self._elsewhere |= {found[name] for name in parsed if found.get(name, week) != week}
-        place = replace(self._place, landing=landing, given_up=self._ended.is_set)
-        named = self._to_name(place, week)
-        return begin_week(week, self._wanted, place, unusable=named, force=self._force)
+        run = replace(self._run, landing=landing, given_up=self._ended.is_set)
+        named = self._to_name(run, week)
+        return build_week(week, self._wanted, run, unusable=named, force=self._force)
 
     def _is_nothing(self, result: WeekResult) -> bool:
         """Whether a week of many turned out to have no file after all."""
@@ -187,18 +187,18 @@ class ManyWeeks:
             and not self._scan.landing().of_week(result.week)
         )
 
-    def _to_name(self, place: Workplace, week: date) -> list[Unusable]:
+    def _to_name(self, run: RunContext, week: date) -> list[Unusable]:
         """Unusable files that a week's `delivery` check names.
 
         A week built alone names them all; of many, each file is named once, by the week it
         claims or else by the last week.
         """
         if self._alone:
-            return list(place.landing.unusable)
+            return list(run.landing.unusable)
         last = week == self.weeks[-1]
         return [
             item
-            for item in place.landing.unusable
+            for item in run.landing.unusable
             if item.week_ending == week or (item.week_ending is None and last)
         ]
 
@@ -218,7 +218,7 @@ class ManyWeeks:
         unread = sum(_text_bytes(item.path, item.size) for item in self._unread.get(week, ()))
         text = unread + self._text_bytes.get(week, 0)
         if not text:
-            text = _PACKED * self._place.lake.stored_bytes("otc_raw", week)
+            text = _PACKED * self._run.lake.stored_bytes("otc_raw", week)
         return _BYTES_PER_BYTE * text
 
     def _save_now_and_then(self) -> None:
@@ -228,10 +228,10 @@ class ManyWeeks:
 
 
 def _text_by_week(landing: Landing) -> dict[date, int]:
-    """Bytes of the files that are known already; an archive counts whole for each member."""
+    """Bytes of the files that are known already; an archive counts in full for each member."""
     found: dict[date, int] = {}
     for item in landing.deliveries:
-        with suppress(OSError):  # taken away since it was listed
+        with suppress(OSError):  # removed since it was listed
             size = _text_bytes(item.path, item.path.stat().st_size)
             week = item.placement.week_ending
             found[week] = found.get(week, 0) + size

@@ -1,4 +1,4 @@
-"""Deliveries -> captures: what is new, what is the same again, what cannot both be right."""
+"""Turns deliveries into captures: which are new, which repeat a content, which are refused."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from spine_assets.lake.base import Lake
 from spine_assets.otc.captures import storage as captures
 from spine_assets.otc.captures.model import Capture, CapturedFrames
 from spine_assets.otc.delivery.deliveries import Delivery, Unusable, read_parsed
-from spine_assets.otc.delivery.file_format import FileRefused
 from spine_assets.otc.delivery.placement import WeekSource
-from spine_assets.otc.tables import raw
+from spine_assets.otc.delivery.reasons import FileRefused
+from spine_assets.otc.tables.venue_id import participant
 
 # A correction changes few figures; another week's file has nearly none in common.
 _MOST_OF_SHARED = 0.5
@@ -59,19 +59,24 @@ def take(deliveries: list[Delivery], stored: list[Capture], lake: Lake, now: dat
     look like one delivery in two parts (taking either would lose the other); one that is
     captured under the other class already; one whose rows speak for another week.
     """
-    held = {item.sha256: item for item in stored}
+    by_content = {item.sha256: item for item in stored}
     captured: list[CapturedFrames] = []
     refused: list[Unusable] = []
     for item in sorted(
         deliveries, key=lambda delivery: delivery.placement.alternative_week is not None
     ):
         try:
-            if item.sha256 in held:
-                raise FileRefused(_held_already(item, held[item.sha256]))
+            if item.sha256 in by_content:
+                first = by_content[item.sha256]
+                raise FileRefused(
+                    f"is placed as {item.placement.venue_class}, but the same content is captured "
+                    f"as {first.tier} {first.venue_class} ({first.capture_id}); "
+                    "one content is of one class"
+                )
             parsed = read_parsed(item, now.astimezone(UTC).date())
             made = captures.make(parsed, item.placement, item.name, now)
-            captured.append(_settled(made, item, captured, stored, lake))
-        except (FileRefused, OSError) as error:  # OSError: taken away since the scan
+            captured.append(_with_certain_week(made, item, captured, stored, lake))
+        except (FileRefused, OSError) as error:  # OSError: removed since the scan
             refused.append(Unusable(item.name, str(error), item.placement.week_ending))
     parts = _split_deliveries(captured)
     refused += [
@@ -87,24 +92,17 @@ def take(deliveries: list[Delivery], stored: list[Capture], lake: Lake, now: dat
     return Intake([item for item in captured if item.capture.source_file not in apart], refused)
 
 
-def _held_already(item: Delivery, held: Capture) -> str:
-    return (
-        f"is placed as {item.placement.venue_class}, but the same content is captured as "
-        f"{held.tier} {held.venue_class} ({held.capture_id}); one content is of one class"
-    )
-
-
-def _settled(
+def _with_certain_week(
     made: CapturedFrames,
     item: Delivery,
     captured: list[CapturedFrames],
     stored: list[Capture],
     lake: Lake,
 ) -> CapturedFrames:
-    """A capture whose week is beyond doubt, or is in a doubt that the check `delivery` tells.
+    """A capture whose week is certain, or doubtful, which the check `delivery` reports.
 
-    Its rows are compared with other captures of its key. A path is believed unless they
-    contradict it; rows of two weeks are believed only where they repeat one.
+    Its rows are compared with other captures of its tier and class. A path is trusted unless they
+    contradict it; rows of two weeks are trusted only where they repeat one.
 
     Raises:
         FileRefused: it is more likely another week's file.
@@ -125,10 +123,10 @@ def _settled(
 
 
 def _alike(rows: pl.DataFrame, others: pl.DataFrame) -> tuple[int, int]:
-    """How many symbols and venues two files share, and how many with the same figures."""
-    key, figures = ["symbol", "venue"], ["share_volume", "trade_count"]
+    """How many symbols and participants two files share, and how many with the same figures."""
+    key, figures = ["symbol", "participant"], ["share_volume", "trade_count"]
     one, other = (
-        frame.select("symbol", *figures, venue=raw.participant()).unique()
+        frame.select("symbol", *figures, participant=participant()).unique()
         for frame in (rows, others)
     )
     shared = one.join(other, on=key, how="semi").height

@@ -2,8 +2,8 @@
 
 A capture is one content that was delivered for a week, tier and class. Belongs here: the
 values that describe captures, and the rule that chooses the current one. Does not belong here:
-how captures are written and read (`otc.captures`), and the history of choices
-(`otc.captures_steps`).
+how captures are written and read (`captures.storage`), and the history of choices
+(`captures.steps`).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Capture:
     """One content of one (week, tier, class), with the facts its checks need.
 
     Quantities are shares; `lines_counted` comes from the bytes, not from the parser.
-    `alternative_week` is another week that half of the rows speak for, where that doubt stands.
+    `alternative_week` is another week to which half of the rows point, where that is in doubt.
     """
 
     capture_id: str
@@ -110,8 +110,8 @@ def current_captures(
     """
     chosen: dict[TierClass, Capture] = {}
     for capture in sorted(captures, key=lambda item: item.rank):
-        held = chosen.get(capture.key)
-        if held is None or held.capture_id != pinned.get(capture.key):
+        before = chosen.get(capture.key)
+        if before is None or before.capture_id != pinned.get(capture.key):
             chosen[capture.key] = capture
     return dict(sorted(chosen.items()))
 

@@ -1,8 +1,7 @@
 """Which tiers were due by FINRA's publication calendar and have not arrived.
 
-Told from names alone (the lake's capture files, the landing scan), so that the whole
-history costs one listing. Does not belong here: what one week's own run says about its
-tiers (`otc.delivery`).
+Found by names alone (the lake's capture files, the landing scan), so that the complete history
+takes one listing. Does not belong here: the check of one week's tiers (`checks.delivery`).
 """
 
 from __future__ import annotations
@@ -28,12 +27,12 @@ REMEDY = (
     "`spine status --due` lists the weeks. For each, run `spine fetch --week WEEK`, or download "
     "the tier from https://otctransparency.finra.org and drop it into the landing folder."
 )
-"""What the check of this says of itself, in Dagster and in `docs/checks.md`."""
+"""Description and remedy of the check, in Dagster and in `docs/checks.md`."""
 
 
 @dataclass(frozen=True)
 class Overdue:
-    """One tier of one week that was due before today and is nowhere."""
+    """One tier of one week that was due before today and has not arrived."""
 
     week_ending: date
     tier: Tier
@@ -43,8 +42,8 @@ class Overdue:
 def overdue(lake: Lake, landing: Landing, today: date) -> list[Overdue]:
     """Tiers that were due and are in neither lake nor landing, the oldest week first.
 
-    Looked at are the weeks from the first one held up to today: a feed that has stopped
-    altogether is overdue as well. A tier is overdue from the day after its publication day.
+    The weeks are those from the first one with a file up to today, so that a feed that has
+    stopped is overdue as well. A tier is overdue from the day after its publication day.
     """
     arrived = _captured(lake) | {
         (item.placement.week_ending, item.placement.tier) for item in landing.deliveries

@@ -1,8 +1,8 @@
-"""Which weeks have something delivered that is not captured yet.
+"""Which weeks have a delivery that is not captured yet.
 
-Told by the landing folder and the names in the lake alone, so that it costs milliseconds and
-holds whatever became of earlier runs. Belongs here: what a sensor or schedule needs to know
-before it asks for a run. Does not belong here: runs (`defs.otc.asking`).
+The answer comes from the landing folder and from names in the lake alone, so that it takes
+milliseconds and does not depend on earlier runs. Belongs here: what a sensor or schedule needs to
+know before it requests a run. Does not belong here: runs (`defs.otc`).
 """
 
 from __future__ import annotations
@@ -24,9 +24,8 @@ _HASH_DIGITS = 12
 class WeekInput:
     """What is delivered for a week, and what of it is not captured.
 
-    `content` is a hash of the names and hashes of all usable contents of the week, `left` one
-    of those that no capture holds, empty where all are captured. Both change with what is
-    delivered, never by a touch.
+    `content` is a hash of the names and hashes of all usable files of the week, `left` one of
+    those that are not captured, empty where all are. A mere touch of a file changes neither.
     """
 
     week_ending: date
@@ -35,38 +34,38 @@ class WeekInput:
 
     @property
     def key(self) -> str:
-        """Names this input among all of all weeks."""
+        """Identifies this input among those of all weeks."""
         return f"{self.week_ending}:{self.content}"
 
 
-def uncaptured(landing: Landing, held: CaptureNames) -> list[WeekInput]:
-    """Weeks with a content that no capture holds, oldest first.
+def uncaptured(landing: Landing, captured: CaptureNames) -> list[WeekInput]:
+    """Weeks with a delivery that is not captured, oldest first.
 
     Args:
         landing: What is delivered.
-        held: What is captured (`captures.names`).
+        captured: What is captured (`captures.names`).
     """
     by_week: dict[date, list[Delivery]] = {}
     for item in landing.deliveries:
         by_week.setdefault(item.placement.week_ending, []).append(item)
-    found = (_input(week, items, held) for week, items in sorted(by_week.items()))
+    found = (_input(week, items, captured) for week, items in sorted(by_week.items()))
     return [item for item in found if item.left]
 
 
-def state(files: Glance, held: CaptureNames, today: date) -> str:
+def state(files: Glance, captured: CaptureNames, today: date) -> str:
     """A hash that changes with every file and capture, and every day (a refusal may fall then)."""
-    captured = sorted((str(week), sorted(names)) for week, names in held.items())
-    told = json.dumps([files.fingerprint, captured, str(today)])
-    return hashlib.sha256(told.encode()).hexdigest()
+    names_by_week = sorted((str(week), sorted(names)) for week, names in captured.items())
+    content = json.dumps([files.fingerprint, names_by_week, str(today)])
+    return hashlib.sha256(content.encode()).hexdigest()
 
 
-def input_of(week: date, landing: Landing, held: CaptureNames) -> WeekInput:
+def input_of(week: date, landing: Landing, captured: CaptureNames) -> WeekInput:
     """What is delivered for one week, captured or not."""
-    return _input(week, landing.of_week(week), held)
+    return _input(week, landing.of_week(week), captured)
 
 
-def _input(week: date, items: list[Delivery], held: CaptureNames) -> WeekInput:
-    left = [item for item in items if _identity(item) not in held.get(week, set())]
+def _input(week: date, items: list[Delivery], captured: CaptureNames) -> WeekInput:
+    left = [item for item in items if _identity(item) not in captured.get(week, set())]
     return WeekInput(week, _hash(items), _hash(left) if left else "")
 
 
@@ -75,5 +74,5 @@ def _identity(item: Delivery) -> CaptureName:
 
 
 def _hash(items: list[Delivery]) -> str:
-    told = sorted((item.name, item.sha256) for item in items)
-    return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:_HASH_DIGITS]
+    contents = sorted((item.name, item.sha256) for item in items)
+    return hashlib.sha256(json.dumps(contents).encode()).hexdigest()[:_HASH_DIGITS]

@@ -1,7 +1,7 @@
-"""Pins: a person's word that another capture than the latest counts, with its time.
+"""Pins: a person's choice of the current capture, with its time.
 
-Pins are append-only like captures: releasing a pin is one more record, so what counted at
-any earlier time can be told.
+Pins are append-only like captures: releasing a pin is one more record, so it is known which
+capture was current at any earlier time.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ from datetime import UTC, date, datetime
 
 import polars as pl
 
-from spine_assets.core.tables import Column, Table, Type, conform
+from spine_assets.core.table_schema import conform
+from spine_assets.core.tables import Column, Table, Type
 from spine_assets.core.weeks import Tier, VenueClass
 from spine_assets.lake.base import Lake
 from spine_assets.otc.tables import columns as c
 
 RELEASED = ""
-"""Stands for a capture id where a pin is taken back."""
+"""Instead of a capture id: the pin is released."""
 
 TABLE = Table(
     name="otc_pins",
@@ -72,18 +73,18 @@ def chosen(pins: Iterable[Pin]) -> dict[tuple[Tier, VenueClass], str]:
 def add(
     lake: Lake, week: date, key: tuple[Tier, VenueClass], capture_id: str, now: datetime
 ) -> None:
-    """Record a pin; the tables follow when the week is built next."""
-    said = now.astimezone(UTC).replace(tzinfo=None)
+    """Record a pin; the next build of the week applies it."""
+    pinned_at = now.astimezone(UTC).replace(tzinfo=None)
     frame = pl.DataFrame(
         {
             "week_ending": [week],
             "tier": [key[0].value],
             "venue_class": [key[1].value],
             "capture_id": [capture_id],
-            "pinned_at": [said],
+            "pinned_at": [pinned_at],
         }
     )
-    name = f"{said:%Y%m%dT%H%M%S%fZ}.{key[0]}.{key[1]}.parquet"
+    name = f"{pinned_at:%Y%m%dT%H%M%S%fZ}.{key[0]}.{key[1]}.parquet"
     target = lake.folder(TABLE.name, week) / name
     with lake.lock(week):
         lake.append(lake.stage(conform(frame, TABLE), target, {}), target)

@@ -1,8 +1,8 @@
 """The steps by which another capture became current, and the values that describe a correction.
 
 Steps follow from the captures and pins of a week alone; nothing is read here. Does not belong
-here: which capture is current at one time (`otc.captures_model`), and the comparison of the
-two captures of a step (`otc.corrections`).
+here: which capture is current at one time (`captures.model`), and the comparison of the
+two captures of a step (`build.corrections`).
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ class RowChange(StrEnum):
     REMOVED = "removed"
     CHANGED = "changed"
     RELABELLED = "relabelled"
-    """The figures are the same; a name or the update date is another."""
+    """The figures are the same; a name or the update date differs."""
 
 
 @dataclass(frozen=True)
 class CaptureStep:
-    """At a time, another capture of a tier and class came to count."""
+    """At a time, another capture of a tier and class became current."""
 
     key: TierClass
     at: datetime
@@ -48,7 +48,7 @@ class Correction:
         rows: symbol, mpid, kind, shares and trades before and after (null where the row was
             not there), the largest change of shares first.
         counts: Number of rows by kind; all kinds are there.
-        rejects_before: Lines turned away, both stages; likewise `rejects_after`.
+        rejects_before: Rejected lines, both stages; likewise `rejects_after`.
     """
 
     step: CaptureStep
@@ -62,39 +62,39 @@ class Correction:
     rejects_after: int
 
 
-def steps(known: Iterable[Capture], said: Iterable[Pin]) -> list[CaptureStep]:
+def steps(known: Iterable[Capture], pinned: Iterable[Pin]) -> list[CaptureStep]:
     """Every time that a capture displaced another, the earliest first.
 
     Captures of one moment are taken in the order of their rank, so that a correction which
-    was delivered together with what it corrects is told too.
+    was delivered together with what it corrects is a step too.
 
     Args:
         known: All captures of a week.
-        said: All pins of a week.
+        pinned: All pins of a week.
     """
     events: list[tuple[datetime, int, Capture | Pin]] = [
         (item.captured_at, 0, item) for item in sorted(known, key=lambda item: item.rank)
     ]
-    events += [(pin.pinned_at, 1, pin) for pin in said]
+    events += [(pin.pinned_at, 1, pin) for pin in pinned]
     arrived: list[Capture] = []
-    pinned: list[Pin] = []
+    so_far: list[Pin] = []
     found: list[CaptureStep] = []
-    counted: dict[TierClass, Capture] = {}
+    current: dict[TierClass, Capture] = {}
     for at, _, event in sorted(events, key=lambda item: item[:2]):
         if isinstance(event, Capture):
             arrived.append(event)
         else:
-            pinned.append(event)
-        now = current_captures(arrived, pins.chosen(pinned))
-        found += [step for step in between(counted, now, at) if step.before is not None]
-        counted = now
+            so_far.append(event)
+        now = current_captures(arrived, pins.chosen(so_far))
+        found += [step for step in between(current, now, at) if step.before is not None]
+        current = now
     return found
 
 
 def between(
     before: Mapping[TierClass, Capture], after: Mapping[TierClass, Capture], at: datetime
 ) -> list[CaptureStep]:
-    """The tiers and classes for which not the same capture counts."""
+    """The tiers and classes whose current capture differs."""
     return [
         CaptureStep(key, at, before.get(key), after.get(key))
         for key in sorted({*before, *after})

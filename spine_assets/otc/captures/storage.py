@@ -3,7 +3,7 @@
 A capture is one Parquet file of `otc_raw` and one of parse rejects. The rejects are
 written first, so the raw file is the commit. Belongs here: making, writing, listing and
 reading captures. Does not belong here: what a capture is and which one is current
-(`otc.captures_model`).
+(`captures.model`).
 """
 
 from __future__ import annotations
@@ -100,12 +100,12 @@ def stored(lake: Lake, week: date) -> list[Capture]:
 
 
 def name_of(tier: Tier, venue_class: VenueClass, sha256: str) -> CaptureName:
-    """What the file name of a capture of that content tells."""
+    """The name of a capture of that content."""
     return tier.value, venue_class.value, sha256[:_HASH_DIGITS]
 
 
 def names(lake: Lake) -> CaptureNames:
-    """What is captured, by week, told by file names alone: no file is opened."""
+    """What is captured, by week, from file names alone: no file is opened."""
     return {
         week: {_name_in(lake, week, file_name) for file_name in files}
         for week, files in lake.names(raw.TABLE.name).items()
@@ -115,8 +115,8 @@ def names(lake: Lake) -> CaptureNames:
 def _name_in(lake: Lake, week: date, file_name: str) -> CaptureName:
     parts = file_name.removesuffix(".parquet").split(".")
     if len(parts) != _NAME_PARTS:
-        place = lake.folder(raw.TABLE.name, week) / file_name
-        raise LakeError(f"{place} is no capture: its name is not one's; move it away")
+        path = lake.folder(raw.TABLE.name, week) / file_name
+        raise LakeError(f"{path} is not named like a capture; move it away")
     tier, venue_class, capture_id = parts
     return tier, venue_class, capture_id.rpartition("-")[2]
 
@@ -136,21 +136,21 @@ def remove_uncommitted(lake: Lake, week: date) -> int:
 
 def known_of(lake: Lake, week: date, moment: datetime | None = None) -> WeekCaptures:
     """Captures and pins of a stored week, all or those made until a moment."""
-    found, said = stored(lake, week), pins.stored(lake, week)
+    found, pinned = stored(lake, week), pins.stored(lake, week)
     if moment is not None:
         until = moment.astimezone(UTC).replace(tzinfo=None)
         found = [item for item in found if item.captured_at <= until]
-        said = [pin for pin in said if pin.pinned_at <= until]
-    return WeekCaptures(tuple(found), tuple(said))
+        pinned = [pin for pin in pinned if pin.pinned_at <= until]
+    return WeekCaptures(tuple(found), tuple(pinned))
 
 
 def current_of(lake: Lake, week: date, moment: datetime | None = None) -> dict[TierClass, Capture]:
-    """The captures of a stored week that count now, or counted at a moment."""
+    """The captures of a stored week that are current now, or were at a moment."""
     return known_of(lake, week, moment).current
 
 
 def find(lake: Lake, capture_id: str) -> list[Capture]:
-    """The captures of that id: one, or one a key where a content was delivered for several."""
+    """The captures of that id: one, or one per key where a content was delivered for several."""
     weeks = [
         week
         for week, files in lake.names(raw.TABLE.name).items()
@@ -162,17 +162,19 @@ def find(lake: Lake, capture_id: str) -> list[Capture]:
 def _read(lake: Lake, path: LakeFile) -> Capture:
     facts = lake.metadata(path).get("capture")
     if facts is None:
-        raise LakeError(f"{path} is no capture: it was not written by this program; move it away")
+        raise LakeError(
+            f"{path} is not a capture: it was not written by this program; move it away"
+        )
     try:
         return _from_facts(facts)
     except (KeyError, TypeError, ValueError, ArithmeticError) as error:
         raise LakeError(
-            f"{path} is damaged: its facts cannot be read ({error!r}); restore it from a copy"
+            f"{path} is damaged: its metadata cannot be read ({error!r}); restore it from a copy"
         ) from error
 
 
 def _facts(capture: Capture) -> dict[str, Any]:
-    """What the files of a capture hold of it; stored names never change."""
+    """The metadata of a capture's files; stored names never change."""
     facts = asdict(capture)
     facts[_STORED_ALTERNATIVE] = facts.pop("alternative_week")
     return facts

@@ -1,84 +1,94 @@
-"""What a check sees, and the schema check that every table has.
+"""What a check may look at, and the schema check that every table has.
 
-Belongs here: the context and Pandera. What a check answers stands in `outcome`, the checks
-themselves in `raw_checks`, `delivery`, `table_checks` and `restatement_checks`.
+Does not belong here: the other checks (`checks.raw`, `delivery`, `tables`, `restatements`), and
+their results (`state.results`).
 """
 
 from __future__ import annotations
 
 import glob
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 import duckdb
 import polars as pl
 
-from spine_assets.core.tables import Table, pandera_schema, polars_schema
+from spine_assets.core.pandera_schema import pandera_schema
+from spine_assets.core.table_schema import polars_schema
+from spine_assets.core.tables import Table
 from spine_assets.core.values import metadata_value
-from spine_assets.lake.base import Lake, LakeError, LakeFile
-from spine_assets.lake.duckdb_errors import told_by_duckdb
-from spine_assets.otc.captures.model import Capture, TierClass
-from spine_assets.otc.captures.pins import Pin
-from spine_assets.otc.delivery.deliveries import Unusable
-from spine_assets.otc.state.frames import WeekFrames
-from spine_assets.otc.state.results import CheckResult
-from spine_assets.otc.state.venue_totals import VenueTotals
+from spine_assets.lake.base import LakeError, LakeFile
+from spine_assets.otc.captures import storage as captures
+from spine_assets.otc.captures.model import WeekCaptures
+from spine_assets.otc.state.results import CheckResult, Severity
+from spine_assets.otc.state.run_context import RunContext
+from spine_assets.otc.state.versions import part_of
+from spine_assets.otc.state.week_inputs import WeekInputs
+from spine_assets.otc.tables import raw
+from spine_assets.otc.tables.registry import TABLES
 
 SAMPLE_ROWS = 20  # as many as fit a screen
-_MOST_KINDS = 3  # of faults in a summary; the sample shows more
-
-Connect = Callable[[], AbstractContextManager[duckdb.DuckDBPyConnection]]
+_MOST_KINDS = 3  # of problems in a summary; the sample shows more
 
 
-@dataclass
+@dataclass(frozen=True)
 class CheckContext:
-    """All that the checks of one week may look at.
+    """All that the checks of one table's week may look at.
 
     Attributes:
-        frames: Tables of the week by name; otc_raw holds the current captures only.
-        files: The files that hold them, published or staged, for DuckDB to count.
-        captures: All captures of the week; `new` (with their rows) were made by this run.
-        unusable: Files that nothing is loaded from and that this week should name.
-        pins: What persons chose for the week.
-        venue_totals: Totals of the weeks before.
-        in_other_weeks: Files whose content is delivered as another week too, and where.
-        same_content: Files that were passed over: their content is captured from another.
+        run: What is the same for all weeks of the run.
+        inputs: What is known of the week.
+        table: The table being checked.
+        staged: Its file that is about to be published; None where the published one is checked.
     """
 
-    week: date
-    today: date
-    lake: Lake
-    connect: Connect
-    captures: list[Capture]
-    current: dict[TierClass, Capture]
-    new: list[Capture]
-    new_rows: list[pl.DataFrame]
-    unusable: list[Unusable]
-    pins: list[Pin]
-    same_content: dict[str, str]
-    in_other_weeks: dict[str, str]
-    venue_totals: VenueTotals
+    run: RunContext
+    inputs: WeekInputs
     table: Table
-    frames: WeekFrames
-    files: Mapping[str, Sequence[LakeFile]]
+    staged: Path | None = None
 
-    @cached_property
+    @property
+    def week(self) -> date:
+        """Week ending."""
+        return self.inputs.week
+
+    @property
+    def known(self) -> WeekCaptures:
+        """All captures and pins of the week."""
+        return self.inputs.known
+
+    @property
     def frame(self) -> pl.DataFrame:
         """The frame of the table being checked."""
-        return self.frames[self.table.name]
+        return self.inputs.frames[self.table.name]
 
-    def after_the_build(self) -> CheckContext:
-        """The same for checks that look back, without the rows of the week."""
-        return replace(self, frames=self.frames.totals_alone(), new_rows=[])
+    @cached_property
+    def files(self) -> Mapping[str, Sequence[LakeFile]]:
+        """The files of the week by table, published or staged, for DuckDB to count."""
+        lake, current = self.run.lake, self.known.current.values()
+        published: dict[str, Sequence[LakeFile]] = {
+            table.name: [part_of(lake, table.name, self.week)] for table in TABLES
+        }
+        published[raw.TABLE.name] = [captures.raw_path(lake, item) for item in current]
+        return published if self.staged is None else published | {self.table.name: [self.staged]}
 
-    def result(self, check: str, passed: bool, summary: str, **more: Any) -> CheckResult:
-        """A result of this table and week."""
-        return CheckResult(self.table.name, check, passed, summary, **more)
+    def result(
+        self,
+        check: str,
+        passed: bool,
+        summary: str,
+        *,
+        failure: Severity = Severity.ERROR,
+        **more: Any,
+    ) -> CheckResult:
+        """A result of this table and week; `failure` is its severity if it did not pass."""
+        severity = Severity.ERROR if passed else failure
+        return CheckResult(self.table.name, check, passed, summary, severity, **more)
 
     def query(self, name: str, **files: Sequence[LakeFile]) -> pl.DataFrame:
         """Run `sql/<name>.sql` with file lists as bound parameters."""
@@ -89,10 +99,9 @@ class CheckContext:
         )
         # A path is a name: what DuckDB would take for a pattern in it is escaped.
         bound = {key: [glob.escape(str(path)) for path in paths] for key, paths in files.items()}
-        with self.connect() as connection:
-            self.lake.reach(connection)
+        with self.run.connect() as connection:
             try:
-                with told_by_duckdb():
+                with self.run.lake.readable_by(connection):
                     cursor = connection.execute(sql, bound)
                     names = [column[0] for column in cursor.description or ()]
                     return pl.DataFrame(cursor.fetchall(), schema=names, orient="row")
@@ -101,69 +110,66 @@ class CheckContext:
 
 
 def schema(context: CheckContext) -> CheckResult:
-    """Validate the frame against its declaration; all faults at once."""
+    """Validate the frame against its declaration; all problems at once."""
     return validate(context, context.frame)
 
 
 def validate(context: CheckContext, frame: pl.DataFrame) -> CheckResult:
     """The schema check on a given frame of the context's table."""
     of = f"{context.table.name} of {context.week}"
-    return validated(
-        context.table,
-        frame,
-        of,
-        remedy="This is a fault of the code or its declaration: report it.",
-    )
+    remedy = "This is an error in the code or in the declaration: report it."
+    return validated(context.table, frame, of, remedy=remedy)
 
 
 def validated(table: Table, frame: pl.DataFrame, of: str, *, remedy: str) -> CheckResult:
-    """A frame against its declaration, by Pandera; all faults at once.
+    """A frame against its declaration, by Pandera; all problems at once.
 
     Args:
         table: The declaration.
         frame: What is about to be published.
         of: What it is, for people.
-        remedy: What to do where it does not hold.
+        remedy: What to do about problems.
     """
-    import pandera.errors
-
     facts: dict[str, Any] = {"rows": frame.height, "columns": frame.width}
     if frame.is_empty() and [*frame.schema.items()] == [*polars_schema(table).items()]:
-        # Of no rows there is no more to ask, and Pandera takes 15 ms of every week to say so.
+        # No rows leave nothing to validate, and Pandera would take 15 ms of every week for it.
         return CheckResult(table.name, "schema", True, "no rows", facts=facts)
-    # Pandera asks a frame dozens of small questions; Polars' other engine takes five times
-    # as long to begin with each.
-    pl.Config.set_engine_affinity("in-memory")
-    try:
-        pandera_schema(table, at_once=True).validate(frame)
-        said = f"{frame.height:,} rows as declared"
-        return CheckResult(table.name, "schema", True, said, facts=facts)
-    except (pandera.errors.SchemaErrors, pandera.errors.SchemaError):
-        cases = _faults(table, frame)
+    cases = _problems(table, frame)
+    if not cases:
+        summary = f"{frame.height:,} rows as declared"
+        return CheckResult(table.name, "schema", True, summary, facts=facts)
     return CheckResult(
         table.name,
         "schema",
         False,
-        f"{len(cases)} faults in {of} ({_kinds(cases)}); nothing was published. {remedy}",
+        f"{len(cases)} problems in {of} ({_kinds(cases)}); nothing was published. {remedy}",
         facts=facts | {"faults": len(cases)},
         samples=cases[:SAMPLE_ROWS],
     )
 
 
 def _kinds(cases: list[dict[str, Any]]) -> str:
-    """The first kinds of faults, each with its column."""
-    told = [f"{case.get('column') or 'rows'}: {case.get('check')}" for case in cases]
-    kinds = list(dict.fromkeys(told))
+    """The first kinds of problems, each with its column."""
+    kinds = list(dict.fromkeys(f"{c.get('column') or 'rows'}: {c.get('check')}" for c in cases))
     return ", ".join(kinds[:_MOST_KINDS]) + (", ..." if len(kinds) > _MOST_KINDS else "")
 
 
-def _faults(table: Table, frame: pl.DataFrame) -> list[dict[str, Any]]:
-    """All that is wrong with a frame that does not hold to its declaration."""
-    import pandera.errors
+def _problems(table: Table, frame: pl.DataFrame) -> list[dict[str, Any]]:
+    """All that is wrong with a frame; nothing where it is as declared."""
+    import pandera.errors  # pandera is slow to import
 
+    failures = (pandera.errors.SchemaErrors, pandera.errors.SchemaError)
+    # Pandera sends a frame dozens of small queries; Polars' other engine takes five times as
+    # long to begin with each.
+    pl.Config.set_engine_affinity("in-memory")
+    try:
+        pandera_schema(table, at_once=True).validate(frame)
+        return []
+    except failures:
+        pass
     try:
         pandera_schema(table).validate(frame, lazy=True)
-    except (pandera.errors.SchemaErrors, pandera.errors.SchemaError) as error:
+    except failures as error:
         return _cases(error)
     raise AssertionError(f"{table.name}: the short and the long form of its schema disagree")
 

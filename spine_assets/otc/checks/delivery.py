@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -14,12 +15,13 @@ from spine_assets.otc.captures.model import Capture, TierClass
 from spine_assets.otc.checks import context as checking
 from spine_assets.otc.checks.context import CheckContext
 from spine_assets.otc.state.results import CheckResult, Severity
-from spine_assets.otc.tables import raw
+from spine_assets.otc.tables.venue_id import participant
 
 _LEAST_PART_OF_RECENT = 0.5  # a file with fewer rows than half the recent weeks' looks cut
 # A correction changes single rows; one that lacks a tenth of them is more likely cut.
 _MOST_LOST_OF_DISPLACED = 0.1
 _RECENT_WEEKS = 4
+Finding = dict[str, Any]
 _NAMED_FINDINGS = 3  # in the summary; the sample has the others
 
 
@@ -33,89 +35,64 @@ def delivery(context: CheckContext) -> CheckResult:
         *_not_current(context),
         *_in_doubt(context),
         *_in_other_weeks(context),
+        *(_finding("unusable_file", item.name, item.reason) for item in context.inputs.unusable),
     ]
-    findings += [
-        {"finding": "unusable_file", "what": item.name, "detail": item.reason}
-        for item in context.unusable
-    ]
-    tiers = sorted({tier.value for tier, _ in context.current})
+    tiers = ", ".join(sorted({tier.value for tier, _ in context.known.current}))
     facts = {
-        "tiers_in": ", ".join(tiers),
+        "tiers_in": tiers,
         "findings": len(findings),
-        "same_content": len(context.same_content),
+        "same_content": len(context.inputs.same_content),
     }
-    if not findings:
-        return context.result(
-            "delivery", True, f"all due tiers are in: {facts['tiers_in']}", facts=facts
-        )
-    named = "; ".join(
-        f"{row['finding']} {row['what']}: {row['detail']}" for row in findings[:_NAMED_FINDINGS]
-    )
-    more = (
-        f"; and {len(findings) - _NAMED_FINDINGS} more" if len(findings) > _NAMED_FINDINGS else ""
-    )
+    summary = f"all due tiers are in: {tiers}"
+    if findings:
+        named = findings[:_NAMED_FINDINGS]
+        summary = "; ".join(f"{row['finding']} {row['what']}: {row['detail']}" for row in named)
+    if len(findings) > _NAMED_FINDINGS:
+        summary += f"; and {len(findings) - _NAMED_FINDINGS} more"
     return context.result(
         "delivery",
-        False,
-        named + more,
-        severity=Severity.WARN,
+        not findings,
+        summary,
+        failure=Severity.WARN,
         facts=facts,
         samples=findings[: checking.SAMPLE_ROWS],
     )
 
 
-def _overdue(context: CheckContext) -> list[dict[str, Any]]:
-    arrived = {tier for tier, _ in context.current}
-    due = {tier: publication_day(context.week, tier) for tier in Tier}
-    return [
-        {
-            "finding": "tier_overdue",
-            "what": tier.value,
-            "detail": f"was due on {day}; download it and drop it into the landing folder",
-        }
-        for tier, day in due.items()
-        if tier not in arrived and day < context.today
-    ]
+def _finding(kind: str, what: str, detail: str) -> Finding:
+    return {"finding": kind, "what": what, "detail": detail}
+
+
+def _overdue(context: CheckContext) -> Iterator[Finding]:
+    arrived = {tier for tier, _ in context.known.current}
+    for tier in Tier:
+        day = publication_day(context.week, tier)
+        if tier not in arrived and day < context.run.today:
+            detail = f"was due on {day}; download it and drop it into the landing folder"
+            yield _finding("tier_overdue", tier.value, detail)
 
 
 def _missing_classes(
     context: CheckContext, recent: list[dict[TierClass, Capture]]
-) -> list[dict[str, Any]]:
+) -> Iterator[Finding]:
     """Classes of an arrived tier that recent weeks had and this one lacks."""
-    arrived = {tier for tier, _ in context.current}
-    usual = sorted({key for held in recent for key in held})
-    return [
-        {
-            "finding": "class_missing",
-            "what": f"{tier} {venue_class}",
-            "detail": "recent weeks have it; shares of the market do not compare without it: "
-            "download it and drop it into the landing folder",
-        }
-        for tier, venue_class in usual
-        if tier in arrived and (tier, venue_class) not in context.current
-    ]
+    arrived = {tier for tier, _ in context.known.current}
+    for tier, venue_class in sorted({key for current in recent for key in current}):
+        if tier in arrived and (tier, venue_class) not in context.known.current:
+            detail = (
+                "recent weeks have it; shares of the market do not compare without it: "
+                "download it and drop it into the landing folder"
+            )
+            yield _finding("class_missing", f"{tier} {venue_class}", detail)
 
 
-def _truncated(
-    context: CheckContext, recent: list[dict[TierClass, Capture]]
-) -> list[dict[str, Any]]:
+def _truncated(context: CheckContext, recent: list[dict[TierClass, Capture]]) -> Iterator[Finding]:
     """Current captures that are far too short, or may end in the middle of a line."""
-    reasons = [
-        (
-            capture.source_file,
-            _cut(context, capture, [held[key].rows for held in recent if key in held]),
-        )
-        for key, capture in context.current.items()
-    ]
-    return [
-        {
-            "finding": "truncated_file",
-            "what": name,
-            "detail": f"{reason}; compare it with the source and deliver it again",
-        }
-        for name, reason in reasons
-        if reason
-    ]
+    for key, capture in context.known.current.items():
+        rows = [current[key].rows for current in recent if key in current]
+        if reason := _cut(context, capture, rows):
+            detail = f"{reason}; compare it with the source and deliver it again"
+            yield _finding("truncated_file", capture.source_file, detail)
 
 
 def _cut(context: CheckContext, capture: Capture, rows: list[int]) -> str | None:
@@ -138,9 +115,11 @@ def _cut(context: CheckContext, capture: Capture, rows: list[int]) -> str | None
 def _rows_lost(context: CheckContext, capture: Capture) -> str | None:
     """How many rows of the displaced capture this one lacks, where those are many."""
     displaced = [
-        item for item in context.captures if item.key == capture.key and item.rank < capture.rank
+        item
+        for item in context.known.captures
+        if item.key == capture.key and item.rank < capture.rank
     ]
-    accepted = any(pin.capture_id == capture.capture_id for pin in context.pins)
+    accepted = any(pin.capture_id == capture.capture_id for pin in context.known.pins)
     if not displaced or accepted:
         return None
     before = _row_keys(context, max(displaced, key=lambda item: item.rank))
@@ -151,87 +130,74 @@ def _rows_lost(context: CheckContext, capture: Capture) -> str | None:
 
 
 def _row_keys(context: CheckContext, capture: Capture) -> pl.DataFrame:
-    """Symbol and venue of each row of a capture, however the venue is called now."""
-    ids = [item.capture_id for item in context.new]
-    rows = dict(zip(ids, context.new_rows, strict=True)).get(capture.capture_id)
+    """Symbol and participant, as delivered, of each row of a capture."""
+    captured = {item.capture.capture_id: item.rows for item in context.inputs.captured}
+    rows = captured.get(capture.capture_id)
     if rows is None:
-        rows = context.lake.read(captures.raw_path(context.lake, capture))
-    return rows.select("symbol", venue=raw.participant()).unique()
+        rows = context.run.lake.read(captures.raw_path(context.run.lake, capture))
+    return rows.select("symbol", participant=participant()).unique()
 
 
 def _recent(context: CheckContext) -> list[dict[TierClass, Capture]]:
-    """The captures that count of up to four earlier weeks within reach, the latest last."""
-    earlier = [week for week in context.lake.weeks("otc_raw") if week < context.week]
-    held = []
+    """The current captures of up to four earlier weeks, the latest last."""
+    earlier = [week for week in context.run.lake.weeks("otc_raw") if week < context.week]
+    found = []
     for week in earlier[-_RECENT_WEEKS:]:
         with suppress(LakeError):  # that week's own build names its damaged file
-            held.append(captures.current_of(context.lake, week))
-    return held
+            found.append(captures.current_of(context.run.lake, week))
+    return found
 
 
 def _last_line_rejected(context: CheckContext, capture: Capture) -> bool:
-    turned_away = context.frames["otc_rejects"].filter(
-        (pl.col("capture_id") == capture.capture_id)
-        & (pl.col("source_line") == capture.lines_counted)
-    )
-    return not turned_away.is_empty()
+    is_last = pl.col("source_line") == capture.lines_counted
+    rejects = context.inputs.frames["otc_rejects"]
+    return not rejects.filter(is_last, pl.col("capture_id") == capture.capture_id).is_empty()
 
 
-def _not_current(context: CheckContext) -> list[dict[str, Any]]:
-    """Captures that arrived after what counts, and that nobody decided about since.
+def _not_current(context: CheckContext) -> Iterator[Finding]:
+    """Captures that arrived after the current one, and that nobody decided about since.
 
     Of captures of one arrival and one update date the hash of the content decides, which
     somebody must see as well.
     """
-    found = []
-    for item in context.captures:
-        winner = context.current[item.key]
+    for item in context.known.captures:
+        winner = context.known.current[item.key]
         later = item.captured_at > winner.captured_at
         tied = (item.captured_at, item.last_update_date) == (
             winner.captured_at,
             winner.last_update_date,
         )
         if item != winner and (later or tied) and not _decided(context, item):
-            found.append(
-                {
-                    "finding": "capture_not_current",
-                    "what": item.source_file,
-                    "detail": f"its latest update is {item.last_update_date}, the current capture "
-                    f"{winner.capture_id} has {winner.last_update_date} and stands; to choose the "
-                    f"new one: spine captures use {item.capture_id}; to keep the current one and "
-                    f"this warning off: spine captures use {winner.capture_id}",
-                }
+            detail = (
+                f"its latest update is {item.last_update_date}, the current capture "
+                f"{winner.capture_id} has {winner.last_update_date} and stands; to choose the "
+                f"new one: spine captures use {item.capture_id}; to keep the current one and "
+                f"this warning off: spine captures use {winner.capture_id}"
             )
-    return found
+            yield _finding("capture_not_current", item.source_file, detail)
 
 
-def _in_doubt(context: CheckContext) -> list[dict[str, Any]]:
-    """Captures that count and half of whose rows speak for another week than their path."""
-    return [
-        {
-            "finding": "week_in_doubt",
-            "what": item.source_file,
-            "detail": f"its path says {item.week_ending}, but half of its rows or more were "
-            f"updated on the publication day of week ending {item.alternative_week}; compare it "
-            f"with the source. If it is right: spine captures use {item.capture_id}",
-        }
-        for item in context.current.values()
-        if item.alternative_week and not _decided(context, item)
-    ]
+def _in_doubt(context: CheckContext) -> Iterator[Finding]:
+    """Current captures half of whose rows speak for another week than their path."""
+    for item in context.known.current.values():
+        if item.alternative_week and not _decided(context, item):
+            detail = (
+                f"its path says {item.week_ending}, but half of its rows or more were "
+                f"updated on the publication day of week ending {item.alternative_week}; compare "
+                f"it with the source. If it is right: spine captures use {item.capture_id}"
+            )
+            yield _finding("week_in_doubt", item.source_file, detail)
 
 
-def _in_other_weeks(context: CheckContext) -> list[dict[str, Any]]:
+def _in_other_weeks(context: CheckContext) -> Iterator[Finding]:
     """One content can hardly be two weeks, however firmly two paths say so."""
-    return [
-        {
-            "finding": "content_of_two_weeks",
-            "what": name,
-            "detail": f"the same content is also delivered as {other}; one of the two is in the "
-            "wrong place",
-        }
-        for name, other in sorted(context.in_other_weeks.items())
-    ]
+    for name, other in sorted(context.inputs.in_other_weeks.items()):
+        detail = f"the same content is also delivered as {other}; "
+        detail += "one of the two is in the wrong place"
+        yield _finding("content_of_two_weeks", name, detail)
 
 
 def _decided(context: CheckContext, item: Capture) -> bool:
-    return any(pin.key == item.key and pin.pinned_at >= item.captured_at for pin in context.pins)
+    return any(
+        pin.key == item.key and pin.pinned_at >= item.captured_at for pin in context.known.pins
+    )

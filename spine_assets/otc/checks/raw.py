@@ -20,17 +20,16 @@ _MOST_REJECTS_PCT = 1.0  # above it the delivery itself is in doubt
 
 def schema(context: CheckContext) -> CheckResult:
     """Validate the captures that this run made; earlier ones passed before their commit."""
-    if not context.new:
-        rows = sum(capture.rows for capture in context.current.values())
+    if not context.inputs.captured:
+        rows = sum(capture.rows for capture in context.known.current.values())
         return context.result("schema", True, f"{rows:,} rows, validated when captured")
-    made = zip(context.new, context.new_rows, strict=True)
-    ordered = sorted(made, key=lambda item: item[0].capture_id)
-    return checking.validate(context, pl.concat(frame for _, frame in ordered))
+    ordered = sorted(context.inputs.captured, key=lambda item: item.capture.capture_id)
+    return checking.validate(context, pl.concat(item.rows for item in ordered))
 
 
 def conservation(context: CheckContext) -> CheckResult:
     """Lines = header + blank + rows + parse rejects; shares likewise, file by file."""
-    accounts = [_account(capture) for capture in context.captures]
+    accounts = [_account(capture) for capture in context.known.captures]
     accounts.sort(key=lambda row: str(row["source_file"]))
     wrong = [row for row in accounts if row["lines_missing"] or row["shares_missing"] != "0"]
     facts = {
@@ -39,28 +38,20 @@ def conservation(context: CheckContext) -> CheckResult:
         "rows": sum(row["rows"] for row in accounts),
         "parse_rejects": sum(row["parse_rejects"] for row in accounts),
     }
+    summary = f"all {facts['lines']:,} lines of {len(accounts)} captures are accounted for"
     if wrong:
-        return context.result(
-            "conservation",
-            False,
+        summary = (
             f"{len(wrong)} of {len(accounts)} files do not add up; nothing was published. "
-            "Keep the file and report it: the parser lost or invented a line.",
-            facts=facts,
-            samples=wrong[: checking.SAMPLE_ROWS],
+            "Keep the file and report it: the parser lost or invented a line."
         )
-    return context.result(
-        "conservation",
-        True,
-        f"all {facts['lines']:,} lines of {len(accounts)} captures are accounted for",
-        facts=facts,
-        samples=accounts[: checking.SAMPLE_ROWS],
-    )
+    samples = (wrong or accounts)[: checking.SAMPLE_ROWS]
+    return context.result("conservation", not wrong, summary, facts=facts, samples=samples)
 
 
 def _account(capture: Capture) -> dict[str, Any]:
     known = _HEADER_LINES + capture.blank_lines + capture.rows + capture.reject_lines
-    held = exact_total([capture.row_shares, capture.reject_shares])
-    lost = EXACT.subtract(capture.file_shares, held)
+    found = exact_total([capture.row_shares, capture.reject_shares])
+    lost = EXACT.subtract(capture.file_shares, found)
     return {
         "source_file": capture.source_file,
         "lines": capture.lines_counted,
@@ -74,15 +65,15 @@ def _account(capture: Capture) -> dict[str, Any]:
 
 def rejects(context: CheckContext) -> CheckResult:
     """Counts by reason over the current captures."""
-    turned_away = context.frames["otc_rejects"]
-    lines = sum(capture.lines_counted for capture in context.current.values())
-    part = 100 * turned_away.height / lines if lines else 0.0
-    counts = dict(turned_away.group_by("reason").len().sort("reason").iter_rows())
+    rejected = context.inputs.frames["otc_rejects"]
+    lines = sum(capture.lines_counted for capture in context.known.current.values())
+    part = 100 * rejected.height / lines if lines else 0.0
+    counts = dict(rejected.group_by("reason").len().sort("reason").iter_rows())
     facts = {
-        "rejects": turned_away.height,
+        "rejects": rejected.height,
         "lines": lines,
         "rejects_pct": round(part, 4),
-        "shares": metadata_value(turned_away["share_volume"].sum()),
+        "shares": metadata_value(rejected["share_volume"].sum()),
         **counts,
     }
     if not counts:
@@ -90,16 +81,12 @@ def rejects(context: CheckContext) -> CheckResult:
     advice = "; ".join(
         f"{reason} x{count}: {ADVICE[RejectReason(reason)]}" for reason, count in counts.items()
     )
-    severe = part > _MOST_REJECTS_PCT
+    shown = rejected.select("reason", "field", "detail", "source_file", "source_line", "raw_line")
     return context.result(
         "rejects",
         False,
-        f"{turned_away.height:,} of {lines:,} lines ({part:.2f}%) were turned away. {advice}",
-        severity=Severity.ERROR if severe else Severity.WARN,
+        f"{rejected.height:,} of {lines:,} lines ({part:.2f}%) were turned away. {advice}",
+        failure=Severity.ERROR if part > _MOST_REJECTS_PCT else Severity.WARN,
         facts=facts,
-        samples=sample(
-            turned_away.select(
-                "reason", "field", "detail", "source_file", "source_line", "raw_line"
-            )
-        ),
+        samples=sample(shown),
     )

@@ -12,6 +12,7 @@ import polars as pl
 from spine_assets.otc.captures.model import TierClass
 from spine_assets.otc.checks.context import SAMPLE_ROWS, CheckContext, sample
 from spine_assets.otc.state.results import CheckResult, Severity
+from spine_assets.otc.tables import raw, rejects
 
 # FINRA's usual revisions are a few aggregates of thousands, well below a percent of the shares;
 # a move of this size changes ranks and shares of a week's venues.
@@ -43,26 +44,25 @@ def reconciles(context: CheckContext) -> CheckResult:
     astray = _astray(context)
     differing = _differing(context) if steps.height else []
     facts = {"rows": steps.height, "differing": len(differing), "not_begun": len(astray)}
-    if differing or astray:
-        return context.result(
-            "reconciles",
-            False,
-            f"{len(differing) + len(astray)} steps of {context.week} do not lead from the first "
+    samples = [*differing, *astray]
+    summary = f"{steps.height:,} steps add up and end in what counts" if steps.height else "no step"
+    if samples:
+        summary = (
+            f"{len(samples)} steps of {context.week} do not lead from the first "
             "capture to the one that counts. The old file stays and nothing was published; "
-            "report it with this sample.",
-            facts=facts,
-            samples=[*differing, *astray][:SAMPLE_ROWS],
+            "report it with this sample."
         )
-    said = f"{steps.height:,} steps add up and end in what counts" if steps.height else "no step"
-    return context.result("reconciles", True, said, facts=facts)
+    return context.result(
+        "reconciles", not samples, summary, facts=facts, samples=samples[:SAMPLE_ROWS]
+    )
 
 
 def _differing(context: CheckContext) -> list[dict[str, Any]]:
     return sample(
         context.query(
             "reconcile_restatements",
-            raw=context.files["otc_raw"],
-            rejects=context.files["otc_rejects"],
+            raw=context.files[raw.TABLE.name],
+            rejects=context.files[rejects.TABLE.name],
             derived=context.files[context.table.name],
         )
     )
@@ -74,13 +74,13 @@ def _astray(context: CheckContext) -> list[dict[str, Any]]:
     Without a step what counts is what came first. Captures of one moment are taken by rank.
     """
     first: dict[TierClass, str] = {}
-    for item in sorted(context.captures, key=lambda item: (item.captured_at, item.rank)):
+    for item in sorted(context.known.captures, key=lambda item: (item.captured_at, item.rank)):
         first.setdefault(item.key, item.capture_id)
     begun = context.frame.filter(pl.col("step") == 1).select(
         "tier", "venue_class", "from_capture_id"
     )
     began = {(tier, cls): capture_id for tier, cls, capture_id in begun.iter_rows()}
-    found = {key: began.get(key, item.capture_id) for key, item in context.current.items()}
+    found = {key: began.get(key, item.capture_id) for key, item in context.known.current.items()}
     return [
         {
             "tier": key[0].value,
@@ -107,8 +107,8 @@ def size(context: CheckContext) -> CheckResult:
     large = steps.filter(change | new | (pl.col("touched_pct") > _MOST_TOUCHED_PCT))
     facts = {"restatements": steps.height, "large": large.height}
     if large.is_empty():
-        said = f"{steps.height} restatements, none large" if steps.height else "never restated"
-        return context.result("size", True, said, facts=facts)
+        summary = f"{steps.height} restatements, none large" if steps.height else "never restated"
+        return context.result("size", True, summary, facts=facts)
     named = [_named(row) for row in large.head(_NAMED).iter_rows(named=True)]
     others = f" and {large.height - _NAMED} others" if large.height > _NAMED else ""
     return context.result(
@@ -118,7 +118,7 @@ def size(context: CheckContext) -> CheckResult:
         f"the shares or touched over {_MOST_TOUCHED_PCT:.0f}% of the rows: {'; '.join(named)}"
         f"{others}. Run `spine diff {context.week}` and compare with the source; "
         "`spine captures use` chooses another capture.",
-        severity=Severity.WARN,
+        failure=Severity.WARN,
         facts=facts,
         samples=sample(large.select(_SHOWN)),
     )

@@ -16,8 +16,9 @@ from spine_assets.core.values import number
 from spine_assets.lake.base import LakeError
 from spine_assets.otc.checks.context import CheckContext, sample
 from spine_assets.otc.state.results import CheckResult, Severity
+from spine_assets.otc.tables import raw, rejects, venue_volume
 
-_VENUES = "otc_venue_volume"
+_VENUES = venue_volume.TABLE.name
 _LOOK_BACK_WEEKS = 4  # further back, venues and symbols differ for good reasons
 _MOST_VENUE_LOSS = 0.20
 _MOST_VOLUME_SWING = 0.50
@@ -25,35 +26,28 @@ _MOST_SHIFT_POINTS = 10.0
 # Above FINRA's p95 of shares per trade (about 17,000) by far; a block of a penny stock
 # may pass it, so it is a warning.
 _OUTLYING_TRADE_SHARES = 10_000_000
-_KEPT_GOING = "The old file stays and nothing was published; report it with this sample."
+_NOT_PUBLISHED = "The old file stays and nothing was published; report it with this sample."
 
 
 def venue_volume_reconciles(context: CheckContext) -> CheckResult:
     """Current raw rows = venue rows + rule rejects, in rows and shares."""
     counts = context.query(
         "reconcile_venue_volume",
-        raw=context.files["otc_raw"],
-        rejects=context.files["otc_rejects"],
+        raw=context.files[raw.TABLE.name],
+        rejects=context.files[rejects.TABLE.name],
         venue_volume=context.files[_VENUES],
     ).row(0, named=True)
     facts = {name: number(value) for name, value in counts.items()}
     rows_off = counts["raw_rows"] - counts["venue_rows"] - counts["reject_rows"]
     shares_off = counts["raw_shares"] - counts["venue_shares"] - counts["reject_shares"]
-    if rows_off or shares_off:
-        return context.result(
-            "reconciles",
-            False,
-            f"{rows_off} rows and {shares_off} shares of {context.week} are unaccounted for. "
-            + _KEPT_GOING,
-            facts=facts,
-        )
-    return context.result(
-        "reconciles",
-        True,
+    summary = (
         f"{facts['raw_rows']:,} raw rows = {facts['venue_rows']:,} venue rows + "
-        f"{facts['reject_rows']:,} rule rejects; shares agree",
-        facts=facts,
+        f"{facts['reject_rows']:,} rule rejects; shares agree"
     )
+    if rows_off or shares_off:
+        summary = f"{rows_off} rows and {shares_off} shares of {context.week} are unaccounted for. "
+        summary += _NOT_PUBLISHED
+    return context.result("reconciles", not (rows_off or shares_off), summary, facts=facts)
 
 
 def symbol_summary_reconciles(context: CheckContext) -> CheckResult:
@@ -72,16 +66,11 @@ def _same_totals(context: CheckContext, sql: str, by: str) -> CheckResult:
         sql, venue_volume=context.files[_VENUES], derived=context.files[context.table.name]
     )
     facts = {"rows": context.frame.height, "differing": differing.height}
+    summary = f"{context.frame.height:,} totals by {by} agree"
     if differing.height:
-        return context.result(
-            "reconciles",
-            False,
-            f"{differing.height} totals by {by} differ from {_VENUES}. {_KEPT_GOING}",
-            facts=facts,
-            samples=sample(differing),
-        )
+        summary = f"{differing.height} totals by {by} differ from {_VENUES}. {_NOT_PUBLISHED}"
     return context.result(
-        "reconciles", True, f"{context.frame.height:,} totals by {by} agree", facts=facts
+        "reconciles", differing.is_empty(), summary, facts=facts, samples=sample(differing)
     )
 
 
@@ -102,16 +91,13 @@ def volumes(context: CheckContext) -> CheckResult:
     )
     counts = dict(odd.group_by("finding").len().sort("finding").iter_rows())
     facts = {"rows": context.frame.height, **counts}
-    if not counts:
-        return context.result("volumes", True, "no odd figures", facts=facts)
-    found = ", ".join(f"{count} rows of {finding}" for finding, count in counts.items())
+    summary = "no odd figures"
+    if counts:
+        found = ", ".join(f"{count} rows of {finding}" for finding, count in counts.items())
+        summary = f"{found}; they are in the tables as delivered. "
+        summary += "Look at the rows before you rely on them."
     return context.result(
-        "volumes",
-        False,
-        f"{found}; they are in the tables as delivered. Look at the rows before you rely on them.",
-        severity=Severity.WARN,
-        facts=facts,
-        samples=sample(odd),
+        "volumes", not counts, summary, failure=Severity.WARN, facts=facts, samples=sample(odd)
     )
 
 
@@ -122,10 +108,7 @@ def continuity(context: CheckContext) -> CheckResult:
         return context.result("continuity", True, "no earlier week within four to compare with")
     now, before, like = pair
     venues_now, venues_before = now["mpid"].n_unique(), before["mpid"].n_unique()
-    shares_now, shares_before = (
-        float(now["share_volume"].sum()),
-        float(before["share_volume"].sum()),
-    )
+    shares_now, shares_before = (float(frame["share_volume"].sum()) for frame in (now, before))
     lost = 1 - venues_now / venues_before if venues_before else 0.0
     swing = shares_now / shares_before - 1 if shares_before else 0.0
     facts = {
@@ -134,26 +117,22 @@ def continuity(context: CheckContext) -> CheckResult:
         "venues_before": venues_before,
         "volume_change_pct": round(100 * swing, 2),
     }
-    faults = []
+    problems = []
     if lost > _MOST_VENUE_LOSS:
-        faults.append(f"{venues_before - venues_now} of {venues_before} venues are gone")
+        problems.append(f"{venues_before - venues_now} of {venues_before} venues are gone")
     if abs(swing) > _MOST_VOLUME_SWING:
-        faults.append(f"volume changed by {100 * swing:+.0f}%")
-    if not faults:
-        return context.result(
-            "continuity",
-            True,
-            f"{venues_now} venues, volume {100 * swing:+.1f}% against {like['against']}",
-            facts=facts,
-        )
+        problems.append(f"volume changed by {100 * swing:+.0f}%")
+    if not problems:
+        summary = f"{venues_now} venues, volume {100 * swing:+.1f}% against {like['against']}"
+        return context.result("continuity", True, summary, facts=facts)
     gone = before.filter(~pl.col("mpid").is_in(now["mpid"].unique().to_list()))
     largest = gone.group_by("mpid").agg(shares_before=pl.col("share_volume").sum())
     return context.result(
         "continuity",
         False,
-        f"{' and '.join(faults)} against {like['against']}. A holiday week or a cut file does "
+        f"{' and '.join(problems)} against {like['against']}. A holiday week or a cut file does "
         "this: compare the row counts of the two weeks.",
-        severity=Severity.WARN,
+        failure=Severity.WARN,
         facts=facts,
         samples=sample(largest.sort("shares_before", "mpid", descending=[True, False])),
     )
@@ -176,19 +155,18 @@ def share_shift(context: CheckContext) -> CheckResult:
     far = moved.filter(pl.col("points").abs() > _MOST_SHIFT_POINTS)
     largest = moved["points"].to_list()[0] if moved.height else 0.0
     facts = {**like, "largest_move_points": round(largest, 3), "venues_moved": far.height}
-    if far.is_empty():
-        return context.result(
-            "share_shift",
-            True,
-            f"largest move {largest:+.1f} points against {like['against']}",
-            facts=facts,
+    summary = f"largest move {largest:+.1f} points against {like['against']}"
+    if far.height:
+        summary = (
+            f"{far.height} venues moved over {_MOST_SHIFT_POINTS:.0f} points against "
+            f"{like['against']}. A venue that opens, closes or misreports does this: "
+            "look at its rows."
         )
     return context.result(
         "share_shift",
-        False,
-        f"{far.height} venues moved over {_MOST_SHIFT_POINTS:.0f} points against "
-        f"{like['against']}. A venue that opens, closes or misreports does this: look at its rows.",
-        severity=Severity.WARN,
+        far.is_empty(),
+        summary,
+        failure=Severity.WARN,
         facts=facts,
         samples=sample(far),
     )
@@ -209,7 +187,7 @@ def _like_for_like(
     if earlier is None:
         return None
     against, before = earlier
-    now = context.frames.venue_totals
+    now = context.inputs.frames.venue_totals
     group = ["tier", "venue_class"]
     like = now.select(group).unique().join(before.select(group).unique(), on=group)
     if like.is_empty():
@@ -224,6 +202,6 @@ def _nearest_earlier(context: CheckContext) -> tuple[date, pl.DataFrame] | None:
     for back in range(1, _LOOK_BACK_WEEKS + 1):
         week = context.week - timedelta(weeks=back)
         with suppress(LakeError):  # that week's own build names its damaged file
-            if (found := context.venue_totals.of(context.lake, week)) is not None:
+            if (found := context.run.venue_totals.of(context.run.lake, week)) is not None:
                 return week, found
     return None

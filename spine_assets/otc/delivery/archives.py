@@ -1,8 +1,8 @@
 """Reading a delivered file: plain, gzip or zip, in bounded memory.
 
-Nothing is ever unpacked to disk, so a member's name cannot become a path. A zip with
-several members delivers each of them as `archive.zip!member`. What is too large is refused
-before it is read where its size is told, and while it is read where that would be a lie.
+Nothing is unpacked to disk, so the name of a member never becomes a path. A zip with several
+members delivers each of them as `archive.zip!member`. A content that is too large is refused
+before it is read where the declared size shows it, and while it is read where that size is false.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from spine_assets.otc.delivery.file_format import FileRefused
+from spine_assets.otc.delivery.reasons import FileRefused
 
 DATA_SUFFIXES = (".csv", ".psv", ".txt")
 SUFFIXES = (*(data + pack for data in DATA_SUFFIXES for pack in ("", ".gz")), ".zip")
-# The largest real week, all tiers together, has about 25 MB. Scanning and capturing takes up
-# to 22 bytes of memory a byte, so the worst allowed file stays below 2 GB.
+# The largest real week, all tiers together, has about 25 MB. Scanning and capturing take up to
+# 22 bytes of memory per byte, so the largest allowed file needs less than 2 GB.
 MAX_CONTENT_BYTES = 64_000_000
 # All members of an archive together: each is read in turn, so this bounds time, not memory.
 MAX_ARCHIVE_BYTES = 1_000_000_000
 MAX_MEMBERS = 1_000  # more than a year of files of every tier and class
-# The list of an archive's members is read at once: 1,000 with long names fit four times.
+# The list of members is read in one piece; 1,000 members with long names need a quarter of this.
 MAX_DIRECTORY_BYTES = 1_000_000
 MEMBER_MARK = "!"
 _CHUNK_BYTES = 500_000  # below what an archive may read at once
 # zipfile opens bzip2 and LZMA too, but not in bounded memory: 4 kB of bzip2 make 4 GB.
-_PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
 def read_contents(
@@ -39,20 +39,23 @@ def read_contents(
 ) -> Iterator[tuple[str | None, bytes | FileRefused]]:
     """Each delivered content of a file as (member name or None, bytes).
 
-    A content that cannot be read comes as the `FileRefused` that says why, so that the
-    other members of an archive still load.
+    A content that cannot be read is given as a `FileRefused` with the reason, so that the other
+    members of an archive still load.
 
     Args:
         path: The file.
-        only: Name of the one member that is wanted; others are passed over unread.
+        only: Name of the one member to read.
 
     Raises:
         FileRefused: the file as a whole cannot be read.
-        OSError: the file system refused.
+        OSError: the file system cannot read it.
     """
     suffix = path.suffix.lower()
     with path.open("rb") as stream:
-        _require_size(stream, MAX_ARCHIVE_BYTES if suffix == ".zip" else MAX_CONTENT_BYTES)
+        most = MAX_ARCHIVE_BYTES if suffix == ".zip" else MAX_CONTENT_BYTES
+        size = os.fstat(stream.fileno()).st_size
+        if size > most:
+            raise _too_large(most, size)
         if suffix == ".zip":
             yield from _read_zip(stream, only)
         elif suffix == ".gz":
@@ -67,20 +70,16 @@ def read_contents(
             yield None, _read_plain(stream)
 
 
-def _require_size(stream: IO[bytes], most: int) -> None:
-    """Refuse by the size that the file system tells; a sparse file costs nothing either."""
-    size = os.fstat(stream.fileno()).st_size
-    if size > most:
-        raise _too_large(most, size)
-
-
 def _too_large(most: int, size: int | None = None) -> FileRefused:
-    told = "" if size is None else f" ({size:,})"
-    return FileRefused(f"it holds more than {most:,} bytes{told}; no week is that large")
+    exact = "" if size is None else f" ({size:,})"
+    return FileRefused(
+        f"it holds more than {most:,} bytes{exact}; no week is that large: deliver the files of "
+        "FINRA as they are, one per week, tier and class"
+    )
 
 
 def _read_plain(stream: IO[bytes]) -> bytes:
-    """All bytes of a file in one piece, which halves the memory that is touched."""
+    """All bytes of a file, read in one piece, which needs half the memory of many pieces."""
     content = stream.read(os.fstat(stream.fileno()).st_size)
     grown = _read_bounded(stream)
     if len(content) + len(grown) > MAX_CONTENT_BYTES:
@@ -89,7 +88,7 @@ def _read_plain(stream: IO[bytes]) -> bytes:
 
 
 def _read_bounded(stream: IO[bytes] | gzip.GzipFile) -> bytes:
-    """All bytes of a stream, in pieces, so that no more is unpacked than is allowed."""
+    """All bytes of a stream, read in pieces, so that no more is unpacked than is allowed."""
     content = bytearray()
     while piece := stream.read(_CHUNK_BYTES):
         content += piece
@@ -99,10 +98,10 @@ def _read_bounded(stream: IO[bytes] | gzip.GzipFile) -> bytes:
 
 
 class _ArchiveStream(io.BufferedReader):
-    """An archive's bytes, of which only so many are read at once.
+    """An archive that refuses to read too many bytes at once.
 
-    `zipfile` reads the list of members in one piece and makes an object of each entry, so
-    a list of millions would fill the memory before anything could be counted.
+    `zipfile` reads the list of members in one piece and makes an object of each entry, so a list
+    of millions would fill the memory before its entries could be counted.
     """
 
     def read(self, size: int | None = -1, /) -> bytes:
@@ -110,7 +109,7 @@ class _ArchiveStream(io.BufferedReader):
         if size is not None and size > MAX_DIRECTORY_BYTES:
             raise FileRefused(
                 f"the zip archive's list of members has {size:,} bytes, "
-                f"more than {MAX_DIRECTORY_BYTES:,}"
+                f"more than {MAX_DIRECTORY_BYTES:,}; deliver its files in several archives"
             )
         return super().read(size)
 
@@ -126,17 +125,20 @@ def _read_zip(
                 name = info.filename if len(members) > 1 else None
                 if only is None or name == only:
                     yield name, _read_member(archive, info)
-    # The directory of a damaged archive may also name an unknown version or no text.
+    # A damaged list of members may also name an unknown version, or hold bytes that are no text.
     except (zipfile.BadZipFile, NotImplementedError, UnicodeDecodeError) as error:
         raise FileRefused(f"the zip archive is damaged ({error}); deliver it again") from error
 
 
 def _require_bounded(members: list[zipfile.ZipInfo]) -> None:
-    """Refuse an archive by its list of members; no more is unpacked than that list says."""
+    """Refuse an archive by its list of members."""
     if not members:
         raise FileRefused("the zip archive is empty; deliver it again")
     if len(members) > MAX_MEMBERS:
-        raise FileRefused(f"the zip archive has {len(members):,} members")
+        raise FileRefused(
+            f"the zip archive has {len(members):,} members, more than {MAX_MEMBERS:,}; "
+            "deliver its files in several archives"
+        )
     total = sum(info.file_size for info in members)
     if total > MAX_ARCHIVE_BYTES:
         raise FileRefused(
@@ -146,26 +148,32 @@ def _require_bounded(members: list[zipfile.ZipInfo]) -> None:
 
 
 def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes | FileRefused:
-    if fault := _bad_member(info):
-        return fault
+    if refused := _bad_member(info):
+        return refused
     try:
         with archive.open(info) as stream:
             return _read_bounded(stream)
-    # `zipfile` raises `NotImplementedError` for ways of packing that it does not know.
+    # `zipfile` raises `NotImplementedError` for compression methods that it does not know.
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError) as error:
-        return FileRefused(f"the zip member {info.filename!r} is damaged ({error})")
-    except FileRefused as refused:
-        return refused
+        return FileRefused(
+            f"the zip member {info.filename!r} is damaged ({error}); deliver it again"
+        )
+    except FileRefused as error:
+        return error
 
 
 def _bad_member(info: zipfile.ZipInfo) -> FileRefused | None:
-    """Why a member is not unpacked, by what the list of members says of it."""
+    """Why a member is not unpacked, judged by its entry in the list of members."""
     parts = PurePosixPath(info.filename.replace("\\", "/"))
     if parts.is_absolute() or ".." in parts.parts:
-        return FileRefused(f"the zip member {info.filename!r} points outside the archive")
+        return FileRefused(
+            f"the zip member {info.filename!r} points outside the archive; pack it again"
+        )
     if info.flag_bits & 0x1:  # bit 0 of the zip header: encrypted
-        return FileRefused(f"the zip member {info.filename!r} is encrypted")
-    if info.compress_type not in _PACKINGS:
+        return FileRefused(
+            f"the zip member {info.filename!r} is encrypted; pack it without a password"
+        )
+    if info.compress_type not in _METHODS:
         return FileRefused(
             f"the zip member {info.filename!r} is packed by method {info.compress_type}; "
             "only stored and deflated members are read: pack it with a common zip program"

@@ -1,7 +1,7 @@
-"""What is delivered: which content holds which week, and which is unusable.
+"""What is delivered: which content holds which week, and which content is unusable.
 
-Files are only ever read. Belongs here: what one file is, and what is known of them all. Does
-not belong here: which files are looked at when (`otc.scanning`).
+Delivered files are only read. Belongs here: examining one file, and the result of all of them. Does
+not belong here: which files are examined when (`scan`).
 """
 
 from __future__ import annotations
@@ -17,15 +17,18 @@ from typing import Any
 
 from spine_assets.otc.delivery import landing_index
 from spine_assets.otc.delivery.archives import MEMBER_MARK, read_contents
-from spine_assets.otc.delivery.file_format import FileRefused, ParsedFile, count_lines, parse
-from spine_assets.otc.delivery.placement import Placement, path_week, place
+from spine_assets.otc.delivery.file_format import ParsedFile, parse
+from spine_assets.otc.delivery.line_split import count_lines
+from spine_assets.otc.delivery.path_claims import path_week
+from spine_assets.otc.delivery.placement import Placement, place
+from spine_assets.otc.delivery.reasons import FileRefused
 
-# Larger contents are parsed one at a time: the memory of one bounds that of a scan.
+# Larger contents are parsed one at a time, so that a scan needs no more memory than one of them.
 _LARGE_BYTES = 16_000_000
 _LARGE_LINES = 200_000
 _ONE_LARGE = threading.Lock()
 STILL_WRITTEN = "still being written; left alone until it settles"
-"""The one reason for being unusable that ends by itself."""
+"""The only reason for being unusable that ends without anybody doing something."""
 UNSETTLED: dict[str, Any] = {
     "size": -1,
     "mtime_ns": 0,
@@ -44,12 +47,12 @@ class Delivery:
     sha256: str
     placement: Placement
     parsed: ParsedFile | None = field(default=None, compare=False, repr=False)
-    """What was read to find out, where it is kept: `parse` then gives it again at no cost."""
+    """The parsed content where a scan kept it (`Scan.examine`), so that it is not read again."""
 
 
 @dataclass(frozen=True)
 class Unusable:
-    """One content that nothing is loaded from, and why."""
+    """One content from which nothing is loaded, and why."""
 
     name: str
     reason: str
@@ -58,18 +61,18 @@ class Unusable:
 
 @dataclass(frozen=True)
 class Landing:
-    """What stands in the landing folder now; `waiting` names files not looked at yet."""
+    """What is in the landing folder now; `waiting` names files that are not examined yet."""
 
     deliveries: tuple[Delivery, ...]
     unusable: tuple[Unusable, ...]
     waiting: tuple[str, ...] = ()
 
     def of_week(self, week: date) -> list[Delivery]:
-        """Usable contents of a week, by name."""
+        """Usable contents of a week."""
         return [item for item in self.deliveries if item.placement.week_ending == week]
 
     def in_other_weeks(self, week: date) -> dict[str, str]:
-        """Contents of a week, by name, that are also delivered as another: where else."""
+        """Contents of a week that are also delivered as another week: name to the other place."""
         mine = {item.sha256: item.name for item in self.of_week(week)}
         others = [item for item in self.deliveries if item.placement.week_ending != week]
         return {
@@ -84,24 +87,22 @@ class Landing:
 
 
 Entry = dict[str, Any]
-"""What the index holds of a file."""
+"""A file's entry in the landing index."""
 Parsed = dict[str, ParsedFile]
-"""What was read of each content, by its full name."""
-
-
+"""Parsed contents by full name."""
 Contents = tuple[list[Delivery], list[Unusable]]
-"""What a file is made of, usable or not."""
+"""The contents of one file."""
 
 
 def read_parsed(delivery: Delivery, captured_on: date) -> ParsedFile:
     """The content of a delivery, parsed.
 
     Raises:
-        FileRefused: the file is not what the scan saw any more.
+        FileRefused: the file has changed since it was scanned.
     """
-    held = delivery.parsed
-    if held is not None and held.captured_on == captured_on:
-        return held
+    kept = delivery.parsed
+    if kept is not None and kept.captured_on == captured_on:
+        return kept
     return parse(read(delivery), captured_on)
 
 
@@ -109,7 +110,7 @@ def read(delivery: Delivery) -> bytes:
     """The content of a delivery.
 
     Raises:
-        FileRefused: the file is not what the scan saw any more.
+        FileRefused: the file has changed since it was scanned.
     """
     for member, content in read_contents(delivery.path, delivery.member):
         if member != delivery.member:
@@ -122,16 +123,16 @@ def read(delivery: Delivery) -> bytes:
 
 
 def is_same_file(entry: dict[str, Any], path: Path) -> bool:
-    """Whether size and time of change are those of an index entry."""
+    """Whether size and modification time are those of an index entry."""
     try:
         status = path.stat()
-    except OSError:  # taken away since it was listed: examined, and then told as unreadable
+    except OSError:  # removed since it was listed; reading it will report that
         return False
     return (entry["size"], entry["mtime_ns"]) == (status.st_size, status.st_mtime_ns)
 
 
 def examine(name: str, path: Path, today: date, kept: Parsed | None) -> Entry:
-    """Read one file and find what each of its contents is."""
+    """Read one file and place each of its contents; into `kept` go the parsed ones."""
     contents: list[dict[str, Any]] = []
     entry = {"size": 0, "mtime_ns": 0, "examined_on": str(today), "contents": contents}
     try:
@@ -164,18 +165,18 @@ def _examine_content(
 
 
 def full_name(name: str, member: str | None) -> str:
-    """A name that can be shown and stored; bytes of a path that are no text are escaped."""
+    """A name that can be shown and stored: bytes of a path that are not UTF-8 are escaped."""
     shown = os.fsencode(name).decode("utf-8", "backslashreplace")
     return shown if member is None else f"{shown}{MEMBER_MARK}{member}"
 
 
 def unpack(folder: Path, name: str, entry: Entry) -> Contents:
-    """What the index holds of a file, as contents."""
+    """The contents of a file from its index entry."""
     deliveries, unusable = [], []
     for content in entry["contents"]:
         full = full_name(name, content.get("member"))
         if "refused" in content:
-            unusable.append(Unusable(full, content["refused"], _hinted_week(full)))
+            unusable.append(Unusable(full, content["refused"], _claimed_week(full)))
             continue
         placement = landing_index.placement_of(content["placement"])
         deliveries.append(
@@ -184,8 +185,8 @@ def unpack(folder: Path, name: str, entry: Entry) -> Contents:
     return deliveries, unusable
 
 
-def _hinted_week(name: str) -> date | None:
-    """The week an unusable file claims by its path, where it claims a sound one."""
+def _claimed_week(name: str) -> date | None:
+    """The week that the path of an unusable file claims, if it is a valid one."""
     try:
         return path_week(name)
     except FileRefused:

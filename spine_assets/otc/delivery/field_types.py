@@ -1,7 +1,7 @@
-"""Fields of text -> typed values, and the parse rejects among them.
+"""Fields of text -> typed values, and rejects of the lines that cannot be typed.
 
-Number and date text is checked by pattern before it is cast, so that nothing is
-guessed: `1e6`, `NaN`, `1,000` and `+5` are rejects, `12.5` is exact.
+Text of numbers and dates is checked by a pattern before it is cast, so that nothing is guessed:
+`1e6`, `NaN`, `1,000` and `+5` are rejects, `12.5` is exact.
 """
 
 from __future__ import annotations
@@ -12,16 +12,9 @@ from datetime import date
 from decimal import Decimal
 
 import polars as pl
-import polars_hash as plh
 
-from spine_assets.core.tables import (
-    SHARE_PRECISION,
-    SHARE_SCALE,
-    Type,
-    exact_sum,
-    exact_total,
-    polars_type,
-)
+from spine_assets.core.table_schema import polars_type
+from spine_assets.core.tables import SHARE_PRECISION, SHARE_SCALE, Type, exact_sum, exact_total
 from spine_assets.otc.delivery.reasons import RejectReason
 
 SHARES = "totalWeeklyShareQuantity"
@@ -42,14 +35,14 @@ DELIVERED = (
 )
 """FINRA's header: every file has these columns, and the record hash covers them in this order."""
 
-_VALUES = (SHARES, TRADES, NOTIONAL, *DATES)  # with space around it, none is plain
+_VALUES = (SHARES, TRADES, NOTIONAL, *DATES)  # trimmed only where they are not plain
 _MAX_INTEGER_DIGITS = SHARE_PRECISION - SHARE_SCALE
 # A week's total of a million rows with such counts still fits 64 bits; no venue has more
 # trades of one symbol in a week than ten digits.
 _MAX_COUNT_DIGITS = 12
 _SHOWN_CHARS = 100  # of a value in `detail`; `raw_line` has all of it
 SPACES = " \t\r"
-# What most lines hold; longer numbers may still be good (zeros in front or at the end).
+# Numbers as most lines have them; longer ones may still be valid (leading or trailing zeros).
 _PLAIN_DECIMAL = rf"^-?[0-9]{{1,{_MAX_INTEGER_DIGITS}}}(\.[0-9]{{1,{SHARE_SCALE}}})?$"
 _PLAIN_INTEGER = rf"^-?[0-9]{{1,{_MAX_COUNT_DIGITS}}}$"
 _DECIMAL = r"^-?[0-9]+(\.[0-9]+)?$"
@@ -68,7 +61,7 @@ _REJECT_SCHEMA: dict[str, pl.DataType] = {
 
 @dataclass(frozen=True)
 class TypedRows:
-    """Rows that could be typed, rejects for the others, and all readable shares."""
+    """Rows that could be typed, rejects of the others, and the sum of all readable shares."""
 
     rows: pl.DataFrame
     rejects: pl.DataFrame
@@ -86,7 +79,7 @@ def line_rejects(
     """Rejects of lines that could not be cut.
 
     Args:
-        found: (reason, detail, text of the quantity where it is known, line, line number).
+        found: (reason, detail, text of the share quantity if known, line, line number).
     """
     frame = pl.DataFrame(
         [
@@ -105,27 +98,16 @@ def line_rejects(
     )
 
 
-def record_hash(texts: pl.DataFrame) -> pl.Series:
-    """The hash of each line: xxh3-128, as 32 hex digits, of the delivered fields joined by `|`.
-
-    Args:
-        texts: One text column a delivered name, untrimmed; or one column of lines that hold
-            exactly those fields in that order.
-    """
-    text = pl.concat_str(DELIVERED, separator="|") if texts.width > 1 else pl.first()
-    return texts.select(record_hash=_hex_hash(text))["record_hash"]
-
-
 def apply(
     fields: pl.DataFrame, header: tuple[str, ...], captured_on: date, spaces: str = SPACES
 ) -> TypedRows:
     """Type the fields of a file.
 
     Args:
-        fields: One text column a header name, `source_line` and `record_hash`.
+        fields: One text column per header name, `source_line` and `record_hash`.
         header: Delivered column names.
         captured_on: Later dates are rejects (`FUTURE_DATE`).
-        spaces: Which characters of white space stand in the fields.
+        spaces: The characters of white space that occur in the fields.
 
     Returns:
         Rows with trimmed text, DECIMAL(28,6) shares, 64-bit trades and dates under the
@@ -136,7 +118,7 @@ def apply(
     if plain.all():
         rows = _cast(texts, header)
         return TypedRows(rows, no_rejects(), exact_sum(rows[SHARES]))
-    # Few lines need a closer look, and that costs many times more a line.
+    # Only the few other lines are judged one by one, which costs many times more per line.
     good = _cast(texts.filter(plain), header)
     doubtful = fields.filter(~plain)
     judged = _judged(doubtful, _trimmed(doubtful, header, spaces), header, captured_on)
@@ -145,7 +127,7 @@ def apply(
 
 
 def _trimmed(fields: pl.DataFrame, names: Sequence[str], spaces: str) -> pl.DataFrame:
-    """Text without white space around it; a column that has none is left as it is."""
+    """Columns without white space around their text."""
     if not spaces:
         return fields
     spaced = fields.select(_has_space_around(name, spaces).any() for name in names).row(0)
@@ -164,7 +146,7 @@ def _has_space_around(name: str, spaces: str) -> pl.Expr:
 
 
 def _is_plain(texts: pl.DataFrame, header: tuple[str, ...], captured_on: date) -> pl.Expr:
-    """Whether a line can be typed, told for all lines at once; of the others nothing is said."""
+    """Whether a line can certainly be typed; the others need a closer look (`_judged`)."""
     numbers = [
         pl.col(SHARES).str.contains(_PLAIN_DECIMAL),
         pl.col(TRADES).str.contains(_PLAIN_INTEGER),
@@ -176,7 +158,7 @@ def _is_plain(texts: pl.DataFrame, header: tuple[str, ...], captured_on: date) -
 
 
 def _is_plain_date(texts: pl.Series, captured_on: date) -> pl.Expr:
-    """Judge each of the few different dates of a column once."""
+    """Whether a date is valid; each of the few different dates of a column is judged once."""
     name = texts.name
     required = name == REQUIRED_DATE
     days = texts.unique().to_frame()
@@ -187,7 +169,7 @@ def _is_plain_date(texts: pl.Series, captured_on: date) -> pl.Expr:
 def _judged(
     fields: pl.DataFrame, texts: pl.DataFrame, header: tuple[str, ...], captured_on: date
 ) -> TypedRows:
-    """Type lines of which each is looked at closely, with the reasons of those that fail."""
+    """Type lines one by one, with the reasons of those that fail."""
     reasons = {
         SHARES: _number_reason(SHARES, required=True, integer=False),
         TRADES: _number_reason(TRADES, required=True, integer=True),
@@ -208,20 +190,14 @@ def _judged(
     bad = pl.any_horizontal(pl.col(f"_{name}").is_not_null() for name in reasons)
     failed = judged.select(bad=bad)["bad"]
     rows = _cast(texts.filter(~failed), header)
-    # The untouched text of a rejected line is its fields joined again: there is no quoting.
+    # There is no quoting, so the untouched text of a rejected line is its fields joined again.
     raw = fields.filter(failed).select(raw_line=pl.concat_str(header, separator="|"))["raw_line"]
     rejects = _rejects(judged.filter(failed), raw, list(reasons))
     return TypedRows(rows, rejects, exact_sum(judged["_shares"]))
 
 
-def _hex_hash(text: pl.Expr) -> pl.Expr:
-    """xxh3-128 of a text column as 32 hex digits."""
-    namespace = plh.NonCryptographicHashingNameSpace(text)
-    return namespace.xxh3_128(return_binary=True, byte_order="big").bin.encode("hex")
-
-
 def _number_reason(name: str, *, required: bool, integer: bool) -> pl.Expr:
-    """Why the text of a number cannot be typed; null where it can."""
+    """Why the text of a number cannot be typed; null if it can."""
     text = pl.col(name)
     digits = text.str.extract(r"^-?0*([0-9]*)", 1).str.len_bytes()
     places = text.str.extract(r"\.([0-9]*)$", 1).str.len_bytes()
@@ -242,7 +218,7 @@ def _as_date(name: str) -> pl.Expr:
 
 
 def _date_reason(name: str, captured_on: date, *, required: bool) -> pl.Expr:
-    """Why the text of a date cannot be used; null where it can."""
+    """Why the text of a date cannot be used; null if it can."""
     text = pl.col(name)
     good = text.str.contains(_DATE) & _as_date(name).is_not_null()
     bad = good.not_() if required else good.not_() & (text != "")
@@ -255,7 +231,7 @@ def _date_reason(name: str, captured_on: date, *, required: bool) -> pl.Expr:
 
 
 def _cast(good: pl.DataFrame, header: tuple[str, ...]) -> pl.DataFrame:
-    """Cast the judged text columns of accepted rows; strict, so a surprise raises."""
+    """Cast the text columns of rows that were found valid; strict, so an error here raises."""
     casts = [
         pl.col(SHARES).cast(polars_type(Type.SHARES)),
         pl.col(TRADES).cast(pl.Int64),
@@ -269,8 +245,8 @@ def _cast(good: pl.DataFrame, header: tuple[str, ...]) -> pl.DataFrame:
 
 
 def _rejects(bad: pl.DataFrame, raw: pl.Series, names: list[str]) -> pl.DataFrame:
-    """A reject a failed row: the first reason leads, all of them stand in the detail."""
-    faults = [
+    """One reject per failed row: the first reason is primary, `detail` has all of them."""
+    details = [
         pl.when(pl.col(f"_{name}").is_not_null()).then(
             pl.format(
                 "{}: {} ('{}')",
@@ -285,7 +261,7 @@ def _rejects(bad: pl.DataFrame, raw: pl.Series, names: list[str]) -> pl.DataFram
     return bad.select(
         reason=pl.coalesce(f"_{name}" for name in names),
         field=pl.coalesce(fields),
-        detail=pl.concat_str(faults, separator="; ", ignore_nulls=True),
+        detail=pl.concat_str(details, separator="; ", ignore_nulls=True),
         share_volume=pl.col("_shares"),
         raw_line=raw,
         source_line=pl.col("source_line"),

@@ -1,7 +1,7 @@
 """The landing index: what each delivered file was found to be, by name, size and time.
 
-A cache that may be deleted at any time: whatever is missing or damaged is examined again.
-An entry is plain JSON: size, mtime_ns, examined_on and, a content, either `refused` with the
+It is a cache and may be deleted at any time: files without a valid entry are examined again. An
+entry is plain JSON: size, mtime_ns, examined_on and, for each content, either `refused` with the
 reason or its sha256 and placement.
 """
 
@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from contextlib import suppress
 from dataclasses import asdict
 from datetime import date
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import Any
 from filelock import FileLock
 
 from spine_assets.core.weeks import Tier, VenueClass
+from spine_assets.lake import atomic_write
 from spine_assets.otc.delivery.placement import Placement, WeekSource
 
 _VERSION = 3  # raise it when placement would answer differently for the same file
@@ -26,7 +26,7 @@ _LOG = logging.getLogger(__name__)
 
 
 def load(path: Path) -> dict[str, dict[str, Any]]:
-    """The sound entries of the index; whatever is damaged is examined again."""
+    """The entries of the index; none if it is missing, damaged or of another version."""
     try:
         stored = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError):
@@ -34,36 +34,19 @@ def load(path: Path) -> dict[str, dict[str, Any]]:
     if not isinstance(stored, dict) or stored.get("version") != _VERSION:
         return {}
     files = stored.get("files")
-    # A changed digit may leave a sound entry that tells another week or hash.
+    # What has the checksum was written by `save`, so entries need no check of their own.
     if not isinstance(files, dict) or stored.get("digest") != _digest(files):
         return {}
-    return {k: v for k, v in files.items() if _is_sound(v)}
+    return files
 
 
 def _digest(files: dict[str, Any]) -> str:
-    """What the entries of an index must hash to."""
+    """The checksum of all entries."""
     return hashlib.sha256(json.dumps(files, default=str).encode()).hexdigest()
 
 
-def _is_sound(entry: Any) -> bool:
-    """Whether an index entry has all that is read of it."""
-    try:
-        return bool(
-            isinstance(entry["size"], int)
-            and isinstance(entry["mtime_ns"], int)
-            and isinstance(entry["examined_on"], str)
-            and all(
-                isinstance(content.get("refused"), str)
-                or (isinstance(content["sha256"], str) and placement_of(content["placement"]))
-                for content in entry["contents"]
-            )
-        )
-    except (AttributeError, KeyError, TypeError, ValueError):
-        return False
-
-
 def placement_of(stored: dict[str, Any]) -> Placement:
-    """A placement as it stands in the index."""
+    """A placement from its entry in the index."""
     return Placement(
         date.fromisoformat(str(stored["week_ending"])),
         Tier(stored["tier"]),
@@ -74,26 +57,22 @@ def placement_of(stored: dict[str, Any]) -> Placement:
 
 
 def entry_of(placement: Placement) -> dict[str, Any]:
-    """A placement for the index; names in the file do not follow the code's."""
+    """A placement as an entry for the index, whose names do not change with those of the code."""
     entry = asdict(placement)
     entry["or_week"] = entry.pop("alternative_week")
     return entry
 
 
 def save(path: Path, files: dict[str, dict[str, Any]]) -> bool:
-    """Replace the index; failing to (False) only makes the next scan cost more."""
+    """Replace the index; False if it cannot be written: the next scan reads the files again."""
     stored = {"version": _VERSION, "digest": _digest(files), "files": files}
     text = json.dumps(stored, default=str)
-    # One name for all: who holds the lock may write over what a killed run left.
-    staged = path.with_name(f".{path.name}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_name(f".{path.name}.lock")):
-            staged.write_text(text, "utf-8")
-            staged.replace(path)
+            atomic_write.remove_leftovers(path)
+            atomic_write.write(path, text.encode())
     except OSError as error:
-        with suppress(OSError):
-            staged.unlink(missing_ok=True)
         _LOG.warning("cannot write the landing index %s: %s", path, error)
         return False
     return True

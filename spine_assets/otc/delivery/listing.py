@@ -1,8 +1,8 @@
-"""What stands in the landing folder by name, size and time: nothing is opened here.
+"""The landing folder's files by name, size and time; nothing is opened here.
 
-One `stat` a file, so that thousands of known files cost some hundredths of a second. Belongs
-here: which names could be data files and which of those are no ordinary files. Does not
-belong here: what a file holds (`otc.landing`).
+Each file costs one `stat`, so that thousands of known files take some hundredths of a second.
+Belongs here: which names could be data files, and which of those cannot be read as one. Does not
+belong here: what a file holds (`deliveries`).
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ _NANOSECONDS = 1e9
 
 @dataclass(frozen=True)
 class Listed:
-    """One name that could be a data file; `fault` says why it cannot be one.
+    """One name that could be a data file; `problem` is why it cannot be read as one.
 
-    `changed_ns` is when its content or its name last changed: unlike the time of
-    modification, no copying program can set it.
+    `changed_ns` is when its content or its name last changed: unlike the modification time, no
+    copying program can set it.
     """
 
     name: str
@@ -33,7 +33,7 @@ class Listed:
     size: int = -1
     mtime_ns: int = 0
     changed_ns: int = 0
-    fault: str | None = None
+    problem: str | None = None
 
     def changed_within(self, seconds: float, now: float) -> bool:
         """Whether it was written or renamed in the last seconds before `now` (Unix time)."""
@@ -43,38 +43,42 @@ class Listed:
 def listing(folder: Path) -> list[Listed]:
     """What could be a data file below the folder, in a stable order.
 
-    Hidden and temporary names are passed over. Links to folders are not followed, so what
-    they hold is not read; the link itself is listed, to be told.
+    Hidden and temporary names are left out. Links to folders are not followed; the link itself is
+    listed with its problem.
     """
-    return list(_below(folder, folder.resolve(), "", 0))
+    return list(_below(os.fspath(folder), folder.resolve(), "", 0))
 
 
 @dataclass(frozen=True)
 class Glance:
-    """How many files there are, and a hash that changes when one comes, goes or is touched."""
+    """How many files there are, and a hash that changes when one is added, removed or touched."""
 
     files: int
     fingerprint: str
 
 
 def glance(folder: Path) -> Glance:
-    """Look at names, sizes and times alone: the least that tells that nothing has changed.
+    """Names, sizes and times alone: the least that shows that nothing has changed.
 
-    Links are told by themselves: what they may lead to is below the folder too.
+    Links are not followed: a target that counts is below the folder too.
     """
     digest = hashlib.sha256()
     files = _glance(os.fspath(folder), digest.update)
     return Glance(files, digest.hexdigest())
 
 
-def _glance(folder: str, update: Callable[[bytes], object]) -> int:
+def _entries(folder: str) -> list[os.DirEntry[str]]:
+    """A folder's entries by name; none if it does not exist (yet, or any more)."""
     try:
         with os.scandir(folder) as entries:
-            found = sorted(entries, key=lambda entry: entry.name)
-    except OSError:  # not there yet, or taken away since it was listed
-        return 0
+            return sorted(entries, key=lambda entry: entry.name)
+    except OSError:
+        return []
+
+
+def _glance(folder: str, update: Callable[[bytes], object]) -> int:
     files = 0
-    for entry in found:
+    for entry in _entries(folder):
         if entry.name.startswith("."):
             continue
         if entry.is_dir(follow_symlinks=False):
@@ -83,26 +87,21 @@ def _glance(folder: str, update: Callable[[bytes], object]) -> int:
             continue
         try:
             status = entry.stat(follow_symlinks=False)
-        except OSError:  # taken away since it was listed
+        except OSError:  # removed since it was listed
             continue
         update(os.fsencode(f"{entry.name} {status.st_size} {status.st_mtime_ns}\n"))
         files += 1
     return files
 
 
-def _below(folder: Path, top: Path, prefix: str, depth: int) -> Iterator[Listed]:
-    try:
-        with os.scandir(folder) as entries:
-            found = sorted(entries, key=lambda entry: entry.name)
-    except OSError:  # not there yet, or taken away since it was listed
-        return
-    for entry in found:
+def _below(folder: str, top: Path, prefix: str, depth: int) -> Iterator[Listed]:
+    for entry in _entries(folder):
         name = f"{prefix}{entry.name}"
         is_folder = _is_folder(entry)
         if is_folder and entry.name.startswith("."):
             continue
         if is_folder and not _is_odd(entry, depth):
-            yield from _below(Path(entry.path), top, f"{name}/", depth + 1)
+            yield from _below(entry.path, top, f"{name}/", depth + 1)
         elif is_folder or is_data_name(entry.name):
             yield _listed(entry, name, top, depth)
 
@@ -115,20 +114,20 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def _is_odd(entry: os.DirEntry[str], depth: int) -> bool:
-    """Whether a folder is told instead of walked."""
+    """Whether a folder is listed with its problem instead of walked."""
     return depth >= MAX_DEPTH or is_data_name(entry.name) or entry.is_symlink()
 
 
 def _listed(entry: os.DirEntry[str], name: str, top: Path, depth: int) -> Listed:
     path = Path(entry.path)
     ordinary = entry.is_file(follow_symlinks=False)
-    fault = None if ordinary else _fault(path, top, depth)
+    problem = None if ordinary else _problem(path, top, depth)
     try:
         status = entry.stat()
     except OSError:
-        return Listed(name, path, fault=fault)
+        return Listed(name, path, problem=problem)
     changed = max(status.st_mtime_ns, status.st_ctime_ns) if ordinary else status.st_mtime_ns
-    return Listed(name, path, status.st_size, status.st_mtime_ns, changed, fault)
+    return Listed(name, path, status.st_size, status.st_mtime_ns, changed, problem)
 
 
 def is_data_name(name: str) -> bool:
@@ -136,16 +135,20 @@ def is_data_name(name: str) -> bool:
     return name.lower().endswith(SUFFIXES) and not name.startswith(_UNFINISHED_PREFIXES)
 
 
-def _fault(path: Path, top: Path, depth: int) -> str | None:
-    """Why nothing is read under a name, or None where it is a file of the folder."""
+def _problem(path: Path, top: Path, depth: int) -> str | None:
+    """Why nothing is read under a name, or None if it is a file of the folder."""
     try:
         target = path.resolve(strict=True)
     except (OSError, RuntimeError):  # RuntimeError: a loop of links
-        return "a link that leads nowhere" if path.is_symlink() else None
+        return (
+            "a link whose target does not exist; remove it, or deliver the file itself"
+            if path.is_symlink()
+            else None
+        )
     if path.is_symlink() and not target.is_relative_to(top):
-        return "a link that leads out of the landing folder"
+        return "a link that leads out of the landing folder; deliver the file itself"
     if target.is_dir() and depth >= MAX_DEPTH:
-        return f"deeper than {MAX_DEPTH} folders; nothing in it is read"
+        return f"deeper than {MAX_DEPTH} folders, so it is not read; move its files up"
     if target.is_dir():
-        return "a folder or a link to one, where a file is expected; nothing below it is read"
-    return None if target.is_file() else "no ordinary file"
+        return "a folder or a link to one with the name of a file, so it is not read; rename it"
+    return None if target.is_file() else "no ordinary file, so it is not read; remove it"

@@ -1,13 +1,12 @@
 """Which tier, class and week a parsed file holds.
 
-The download file has no week column and `lastUpdateDate` is not a week, so the week is
-told, in this order, by a column, by the path, or by the publication lag of the tier.
-Anything unknown or contradictory refuses the file: a wrong week is worse than none.
+The download file has no week column and `lastUpdateDate` is not a week, so the week is found, in
+this order, in a column, in the path, or by the publication lag of the tier. A file of which one of
+the three is unknown or contradictory is refused: a wrong week is worse than none.
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
@@ -19,22 +18,18 @@ from spine_assets.core.weeks import (
     Tier,
     VenueClass,
     last_plausible_day,
-    monday_of,
     publication_day,
     tier_of,
     week_ending_of,
     week_published_on,
 )
-from spine_assets.otc.delivery.file_format import FileRefused, ParsedFile
+from spine_assets.otc.delivery.file_format import ParsedFile
+from spine_assets.otc.delivery.path_claims import path_class, path_week
+from spine_assets.otc.delivery.reasons import FileRefused, listed
 
-_LEAST_SHARE = 0.2  # of rows that must carry a publication date for it to tell the week
+_LEAST_SHARE = 0.2  # of rows that must have a publication date before it decides the week
 _MOST_OF_ANOTHER_WEEK = 0.5  # of rows: a few later dates are revisions, half a file is not
-_SAMPLE = 5  # how many offending values or lines a message names
-_CHARS = 100  # of each; a value may be as long as a line
-_PATH_WEEK = re.compile(
-    r"(?<![A-Za-z0-9])(week_ending=|week_start=|week_)(\d{4}-\d{2}-\d{2})", re.IGNORECASE
-)
-_PATH_CLASS = re.compile(r"(?<![A-Za-z0-9])class=([A-Za-z_\-]+)", re.IGNORECASE)
+_DAYS_NAMED = 5  # in a message, with their counts
 WEEK_COLUMNS = ("weekStartDate", "summaryStartDate")
 
 
@@ -53,8 +48,8 @@ class WeekSource(StrEnum):
 class Placement:
     """The (week, tier, class) that a file holds, and how its week was found.
 
-    `alternative_week` is another week whose publication day half of the rows carry. A file in
-    such doubt is a correction of many rows on that day, or is misplaced: `intake` finds out.
+    `alternative_week` is another week whose publication day half of the rows have. Such a file is
+    a correction of many rows on that day, or is misplaced: `intake` finds out.
     """
 
     week_ending: date
@@ -65,7 +60,7 @@ class Placement:
 
     @property
     def key(self) -> Key:
-        """What the file holds, however its week was found."""
+        """Week, tier and class."""
         return self.week_ending, self.tier, self.venue_class
 
 
@@ -79,68 +74,35 @@ def place(parsed: ParsedFile, name: str) -> Placement:
     Raises:
         FileRefused: one of the three is unknown or contradicts another.
     """
-    told_by_path = path_week(name)
+    path = path_week(name)
     if parsed.rows.is_empty():
         raise FileRefused(f"none of its {parsed.rejects.height} lines can be read: {_why(parsed)}")
     tier = _tier(parsed.rows)
     venue_class = _venue_class(parsed.rows, name)
-    told_by_column = _column_week(parsed.rows)
-    if told_by_column and told_by_path and told_by_column != told_by_path:
+    column = _column_week(parsed.rows)
+    if column and path and column != path:
         raise FileRefused(
-            f"its path says week ending {told_by_path}, its column says {told_by_column}"
+            f"its path says week ending {path}, its column says {column}; correct the path"
         )
-    if told_by_column:
-        _require_published(parsed.rows, told_by_column, tier)
-        return Placement(told_by_column, tier, venue_class, WeekSource.COLUMN)
-    if told_by_path:
-        _require_published(parsed.rows, told_by_path, tier)
-    week = told_by_path or _published_week(parsed.rows, tier)
-    source = WeekSource.PATH if told_by_path else WeekSource.PUBLICATION
+    if column:
+        _require_published(parsed.rows, column, tier)
+        return Placement(column, tier, venue_class, WeekSource.COLUMN)
+    if path:
+        _require_published(parsed.rows, path, tier)
+    week = path or _published_week(parsed.rows, tier)
+    source = WeekSource.PATH if path else WeekSource.PUBLICATION
     return Placement(week, tier, venue_class, source, _another_week(parsed.rows, week, tier))
 
 
-def path_week(name: str) -> date | None:
-    """The week ending that a path asserts, or None where it asserts none.
-
-    Raises:
-        FileRefused: the asserted day is no Friday (or Monday where that is meant), or two
-            parts of the path assert different weeks.
-    """
-    found = {_asserted_week(kind.lower(), text) for kind, text in _PATH_WEEK.findall(name)}
-    if len(found) > 1:
-        raise FileRefused(f"its path names several weeks: {_list(found)}")
-    return found.pop() if found else None
-
-
-def _asserted_week(kind: str, text: str) -> date:
-    try:
-        day = date.fromisoformat(text)
-    except ValueError:
-        raise FileRefused(f"its path says {kind}{text}, which is not a date") from None
-    if not FIRST_WEEK - timedelta(days=6) <= day <= last_plausible_day():
-        raise FileRefused(
-            f"its path says {kind}{text}: outside of FINRA's history, whose first is week "
-            f"ending {FIRST_WEEK}"
-        )
-    friday = week_ending_of(day)
-    monday = monday_of(friday)
-    allowed = {"week_ending=": (friday,), "week_start=": (monday,)}.get(kind, (friday, monday))
-    if day not in allowed:
-        raise FileRefused(
-            f"its path says {kind}{text}, which is a {day:%A}; that week starts on Monday "
-            f"{monday} and ends on Friday {friday}"
-        )
-    return friday
-
-
 def _tier(rows: pl.DataFrame) -> Tier:
-    """The one tier that all rows name, in both columns where both are there."""
+    """The one tier that all rows name, in both columns if both are delivered."""
     tier = _tier_in(rows, "tierDescription")
     if "tierIdentifier" in rows.columns and (rows["tierIdentifier"] != "").any():
         other = _tier_in(rows, "tierIdentifier")
         if other != tier:
             raise FileRefused(
-                f"tierDescription says {tier.description}, tierIdentifier says {other.api_id}"
+                f"tierDescription says {tier.description}, tierIdentifier says {other.api_id}; "
+                "download it again"
             )
     return tier
 
@@ -153,34 +115,25 @@ def _tier_in(rows: pl.DataFrame, column: str) -> Tier:
     if unknown:
         lines = rows.filter(pl.col(column).is_in(unknown))["source_line"]
         raise FileRefused(
-            f"unknown tier in {column}: {_list(unknown)} on line {_list(lines.to_list())}; "
-            f"known are {_list(tier.description for tier in Tier)}"
+            f"unknown tier in {column}: {listed(unknown)} on line {listed(lines.to_list())}; "
+            f"known are {listed(tier.description for tier in Tier)}"
         )
     found = {tier for tier in tiers.values() if tier is not None}
     if len(found) > 1:
-        raise FileRefused(f"rows of several tiers: {_list(found)}; give each tier its own file")
+        raise FileRefused(f"rows of several tiers: {listed(found)}; give each tier its own file")
     return found.pop()
 
 
 def _venue_class(rows: pl.DataFrame, name: str) -> VenueClass:
-    """By summary type, else by the path, else by whether MPIDs are blank."""
-    told_by_path = _path_class(name)
-    told_by_code = _code_class(rows)
-    if told_by_code and told_by_path and told_by_code != told_by_path:
+    """By summary type, else by the path, else by whether all MPIDs are blank."""
+    path, code = path_class(name), _code_class(rows)
+    if code and path and code != path:
         raise FileRefused(
-            f"its path says class {told_by_path}, its summaryTypeCode says {told_by_code}"
+            f"its path says class {path}, its summaryTypeCode says {code}; correct the path"
         )
-    if told := told_by_code or told_by_path:
-        return told
+    if found := code or path:
+        return found
     return VenueClass.NON_ATS if (rows["MPID"] == "").all() else VenueClass.ATS
-
-
-def _path_class(name: str) -> VenueClass | None:
-    found = {text.upper().replace("-", "_") for text in _PATH_CLASS.findall(name)}
-    known = {text for text in found if text in VenueClass.__members__}
-    if found - known or len(known) > 1:
-        raise FileRefused(f"its path says class {_list(found)}; use class=ats or class=non_ats")
-    return VenueClass[known.pop()] if known else None
 
 
 def _code_class(rows: pl.DataFrame) -> VenueClass | None:
@@ -191,33 +144,34 @@ def _code_class(rows: pl.DataFrame) -> VenueClass | None:
     found = {prefixes.get(code[:6]) for code in codes if code}
     if None in found or len(found) > 1:
         raise FileRefused(
-            f"summaryTypeCode holds {_list(codes)}; a file is ATS_W_* or OTC_W_*, not both"
+            f"summaryTypeCode holds {listed(codes)}; a file is ATS_W_* or OTC_W_*, not both: "
+            "give each its own file"
         )
     return found.pop() if found else None
 
 
 def _column_week(rows: pl.DataFrame) -> date | None:
-    """The week that the week columns tell; all rows and columns must agree."""
-    told = {name: _monday_of(rows, name) for name in WEEK_COLUMNS if name in rows.columns}
-    mondays = {name: monday for name, monday in told.items() if monday is not None}
+    """The week in the week columns; all rows and columns must agree."""
+    found = {name: _monday_of(rows, name) for name in WEEK_COLUMNS if name in rows.columns}
+    mondays = {name: monday for name, monday in found.items() if monday is not None}
     if len(set(mondays.values())) > 1:
-        said = ", ".join(f"{name} says {monday}" for name, monday in mondays.items())
-        raise FileRefused(f"its week columns contradict each other: {said}")
-    for monday in mondays.values():
-        return week_ending_of(monday)
-    return None
+        each = ", ".join(f"{name} says {monday}" for name, monday in mondays.items())
+        raise FileRefused(f"its week columns contradict each other: {each}; download it again")
+    return next((week_ending_of(monday) for monday in mondays.values()), None)
 
 
 def _monday_of(rows: pl.DataFrame, name: str) -> date | None:
-    """The one Monday of a week column, or None where the column is blank."""
+    """The one Monday of a week column, or None if the column is blank."""
     days = rows[name]
     if days.null_count() == rows.height:
         return None
     if days.null_count():
-        raise FileRefused(f"{name} is blank in {days.null_count()} rows but not in all")
+        raise FileRefused(
+            f"{name} is blank in {days.null_count()} rows, not in all; download it again"
+        )
     found = days.unique().sort().to_list()
     if len(found) > 1:
-        raise FileRefused(f"{name} names several weeks: {_list(found)}; one file, one week")
+        raise FileRefused(f"{name} names several weeks: {listed(found)}; one file, one week")
     day: date = found[0]
     if not FIRST_WEEK - timedelta(days=6) <= day <= last_plausible_day():
         raise FileRefused(f"{name} is {day}, outside of FINRA's history since {FIRST_WEEK}")
@@ -230,10 +184,13 @@ def _monday_of(rows: pl.DataFrame, name: str) -> date | None:
 
 
 def _published_week(rows: pl.DataFrame, tier: Tier) -> date:
-    """The week whose publication day the rows carry; refused where none is clear.
+    """The week whose publication day the rows have.
 
-    The earliest update date that is some week's publication day and that at least a
-    fifth of the rows carry; fewer rows may be revisions of that very week.
+    It is the earliest update date that is the publication day of a week and that at least a fifth
+    of the rows have: fewer rows may be revisions.
+
+    Raises:
+        FileRefused: there is no such date.
     """
     counts = rows.group_by("lastUpdateDate").len().sort("lastUpdateDate")
     for day, count in counts.iter_rows():
@@ -241,7 +198,9 @@ def _published_week(rows: pl.DataFrame, tier: Tier) -> date:
         if week is not None and week >= FIRST_WEEK and count >= _LEAST_SHARE * rows.height:
             _require_published(rows, week, tier)
             return week
-    dates = ", ".join(f"{day} ({count} rows)" for day, count in counts.head(_SAMPLE).iter_rows())
+    dates = ", ".join(
+        f"{day} ({count} rows)" for day, count in counts.head(_DAYS_NAMED).iter_rows()
+    )
     raise FileRefused(
         f"its week is unknown: no update date is a publication day of {tier}: {dates}; "
         "name the week in the path, for example week_ending=2025-11-21/"
@@ -267,7 +226,7 @@ def _require_published(rows: pl.DataFrame, week: date, tier: Tier) -> None:
 
 
 def _another_week(rows: pl.DataFrame, week: date, tier: Tier) -> date | None:
-    """Another week whose publication day half of the rows carry, if any."""
+    """Another week whose publication day half of the rows have, if any."""
     counts = rows.group_by("lastUpdateDate").len().sort("len", "lastUpdateDate", descending=True)
     day, count = counts.row(0)
     found = week_published_on(day, tier)
@@ -277,10 +236,3 @@ def _another_week(rows: pl.DataFrame, week: date, tier: Tier) -> date | None:
 def _why(parsed: ParsedFile) -> str:
     counts = parsed.rejects.group_by("reason").len().sort("reason")
     return ", ".join(f"{reason} {count}" for reason, count in counts.iter_rows())
-
-
-def _list(values: object) -> str:
-    """The first few values of an iterable, for a message."""
-    texts = sorted(str(value)[:_CHARS] if value != "" else "''" for value in values)  # type: ignore[attr-defined]
-    more = f" and {len(texts) - _SAMPLE} more" if len(texts) > _SAMPLE else ""
-    return ", ".join(texts[:_SAMPLE]) + more

@@ -1,19 +1,34 @@
-"""Reason codes: why a delivered line is not in the accepted rows."""
+"""Why a delivered line is not in the accepted rows (a reject), or a whole file is not used."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
+
+_NAMED = 5  # how many offending values or lines a message names
+_CHARS = 100  # of each; a value may be as long as a line
+
+
+class FileRefused(Exception):
+    """A file cannot be used as a whole; the message says what is wrong and what to do."""
+
+
+def listed(values: Iterable[object]) -> str:
+    """The first few of some offending values, sorted as text, for a message."""
+    texts = sorted(str(value)[:_CHARS] if value != "" else "''" for value in values)
+    more = f" and {len(texts) - _NAMED} more" if len(texts) > _NAMED else ""
+    return ", ".join(texts[:_NAMED]) + more
 
 
 class Stage(StrEnum):
-    """Where a line was turned away."""
+    """Where a line was rejected."""
 
     PARSE = "parse"
     RULE = "rule"
 
 
 class RejectReason(StrEnum):
-    """Primary reason of a reject; further ones stand in the reject's `detail`."""
+    """Primary reason of a reject; its `detail` has all of them."""
 
     # parse: the line cannot be typed
     FIELD_COUNT = "FIELD_COUNT"

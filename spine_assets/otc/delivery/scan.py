@@ -1,9 +1,9 @@
-"""The landing folder as it stands: files are listed, and those not known yet are read.
+"""Scanning the landing folder: files are listed, and those that the index does not know are read.
 
-What each file is stands in an index beside the landing folder (path, size, mtime -> hash and
-placement), so that thousands of known files cost one `stat` each; the index is a cache and
-may be deleted at any time. Belongs here: what is looked at when, and the index. Does not belong
-here: what a file holds (`otc.landing`).
+The index beside the landing folder says what each file is (path, size, mtime -> hash and
+placement), so that thousands of known files cost one `stat` each. It is a cache and may be deleted
+at any time. Belongs here: which files are examined when. Does not belong here: what a file holds
+(`deliveries`).
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ from spine_assets.otc.delivery.deliveries import (
 )
 from spine_assets.otc.delivery.listing import Listed, listing
 
-_MOST_THREADS = 4  # reading is soon bound by the disk, and each thread may hold a content
-# A copy that pauses longer should write under a temporary name.
+_MOST_THREADS = 4  # more are bound by the disk, and each may need the memory of a content
+# A program that pauses longer while it copies should write under a temporary name.
 SETTLE_SECONDS = 2.0
 
 
 @dataclass
 class Limit:
-    """How much one scan reads: it begins no file after so many bytes or seconds.
+    """How much one scan reads: it begins no further file after so many bytes or seconds.
 
-    Files that were written less than `settle_seconds` ago are not waited for. What is left
-    waits for the next scan; `reached` tells that bytes or seconds ended this one.
+    Files that were written less than `settle_seconds` ago are left for the next scan, as is what
+    exceeds the limit; `reached` is whether bytes or seconds ended this one.
     """
 
     bytes: int
@@ -55,7 +55,7 @@ class Limit:
     _begun: float = field(default_factory=time.monotonic)
 
     def takes(self, item: Listed) -> bool:
-        """Whether a file may be begun; counts it."""
+        """Whether a file may be read; if so it is counted."""
         if item.changed_within(self.settle_seconds, time.time()):
             return False
         if self.bytes <= 0 or time.monotonic() - self._begun > self.seconds:
@@ -66,9 +66,9 @@ class Limit:
 
 
 def scan(folder: Path, index_path: Path, limit: Limit | None = None) -> Landing:
-    """Look at every delivered file; read only those the index does not know.
+    """List every delivered file and read those that the index does not know.
 
-    A file that changes while it is read is left alone until the next scan, and says so.
+    A file that changes while it is read is reported as such and left for the next scan.
 
     Args:
         folder: The landing folder.
@@ -76,22 +76,23 @@ def scan(folder: Path, index_path: Path, limit: Limit | None = None) -> Landing:
         limit: Read no more than this now; by default all.
 
     Raises:
-        OSError: files are left for the next scan, which would not know what this one read.
+        OSError: the index cannot be written although the limit was reached, so that the next scan
+            would read the same files again.
     """
     opened = Scan(folder, index_path)
     opened.examine(opened.pending, limit)
     if not opened.save() and limit is not None and limit.reached:
         raise OSError(
             f"{index_path} cannot be written, so the next scan would read the same files again "
-            "and never reach the others; free space or mend the permissions"
+            "and never reach the others; free disk space or correct the permissions"
         )
     return opened.landing()
 
 
 class Scan:
-    """The landing folder as listed once; files that the index does not know are `pending`.
+    """The landing folder, listed once; files that are not examined yet are `pending`.
 
-    What is examined is known from then on. Several threads may examine, each its own files.
+    Several threads may examine at the same time, each its own files.
     """
 
     def __init__(self, folder: Path, index_path: Path) -> None:
@@ -100,20 +101,20 @@ class Scan:
         self._stored = landing_index.load(index_path)
         self._found: dict[str, Entry] = {}
         self._refused: list[Unusable] = []
-        self._held: dict[str, tuple[Entry, Contents]] = {}
+        self._unpacked: dict[str, tuple[Entry, Contents]] = {}
         self._changing = threading.Lock()
         self.pending: list[Listed] = []
         for item in listing(folder):
             entry = self._stored.get(item.name)
-            if item.fault:
-                self._refused.append(Unusable(full_name(item.name, None), item.fault))
+            if item.problem:
+                self._refused.append(Unusable(full_name(item.name, None), item.problem))
             elif entry and _still_holds(entry, item, self._today):
                 self._found[item.name] = entry
             else:
                 self.pending.append(item)
 
     def settled(self) -> list[Listed]:
-        """Files that are pending and were not written in the last moments."""
+        """Pending files that were not written in the last moments."""
         now = time.time()
         return [item for item in self.pending if not item.changed_within(SETTLE_SECONDS, now)]
 
@@ -125,27 +126,27 @@ class Scan:
         keep: bool = False,
         threads: int = _MOST_THREADS,
     ) -> Parsed:
-        """Read files and find what each of their contents is.
+        """Read files and place each of their contents.
 
         Args:
-            items: Some of those that are pending.
+            items: Some of the pending files.
             limit: Read no more than this; by default all.
-            keep: Return what was read, which takes some 15 bytes of memory a byte.
-            threads: Files read at once, at most.
+            keep: Return the parsed contents, which need some 15 bytes of memory per byte.
+            threads: At most so many files are read at once.
         """
         if not items:
             return {}
         kept: Parsed = {}
 
-        def look(item: Listed) -> Entry | None:
+        def examined_entry(item: Listed) -> Entry | None:
             if limit is not None and not limit.takes(item):
                 return None
             return examine(item.name, item.path, self._today, kept if keep else None)
 
         at_once = min(os.cpu_count() or 1, threads, len(items))
         with ThreadPoolExecutor(at_once) if at_once > 1 else nullcontext() as pool:
-            looked = pool.map(look, items) if pool else map(look, items)
-            entries = zip(items, looked, strict=True)
+            found = pool.map(examined_entry, items) if pool else map(examined_entry, items)
+            entries = zip(items, found, strict=True)
             examined = {item.name: entry for item, entry in entries if entry is not None}
         if limit is None:
             _refuse_unsettled(items, examined)
@@ -155,7 +156,7 @@ class Scan:
         return kept
 
     def save(self) -> bool:
-        """Write what is known to the index; failing to (False) only makes the next scan cost."""
+        """Write the index; False if it cannot be: the next scan reads the files again."""
         found = dict(self._found)
         if found == self._stored:
             return True
@@ -164,7 +165,7 @@ class Scan:
         return saved
 
     def landing(self, parsed: Parsed | None = None) -> Landing:
-        """What is known now; contents that are given as parsed carry that."""
+        """What is known now; `parsed` contents become part of their deliveries."""
         deliveries: list[Delivery] = []
         unusable = list(self._refused)
         for name, entry in sorted(dict(self._found).items()):
@@ -176,20 +177,20 @@ class Scan:
                 replace(item, parsed=parsed[item.name]) if item.name in parsed else item
                 for item in deliveries
             ]
-        sound, contradictory = _part_contradictory(deliveries)
+        sound, contradictory = _split_contradictory(deliveries)
         waiting = tuple(full_name(item.name, None) for item in self.pending)
         return Landing(tuple(sound), (*unusable, *contradictory), waiting)
 
     def _contents(self, name: str, entry: Entry) -> Contents:
-        """The contents of a known file; worked out once, since a run asks again each week."""
-        held = self._held.get(name)
-        if held is None or held[0] is not entry:
-            held = self._held[name] = (entry, unpack(self._folder, name, entry))
-        return held[1]
+        """The contents of a known file; unpacked once, since a run needs them for each week."""
+        known = self._unpacked.get(name)
+        if known is None or known[0] is not entry:
+            known = self._unpacked[name] = (entry, unpack(self._folder, name, entry))
+        return known[1]
 
 
 def _refuse_unsettled(pending: Sequence[Listed], found: dict[str, Entry]) -> None:
-    """Watch files that were written a moment ago; those that still grow are left alone."""
+    """Wait for files that were written a moment ago; those that still grow are not used."""
     now = time.time()
     fresh = [item for item in pending if item.changed_within(SETTLE_SECONDS, now)]
     if fresh:
@@ -200,9 +201,9 @@ def _refuse_unsettled(pending: Sequence[Listed], found: dict[str, Entry]) -> Non
 
 
 def _still_holds(entry: Entry, item: Listed, today: date) -> bool:
-    """Whether an index entry describes the file as it stands.
+    """Whether an index entry describes the file as it is now.
 
-    A refusal is looked at again on another day: what lay in the future may not any more.
+    A refused file is examined again on another day: a date in it may no longer be in the future.
     """
     if (entry["size"], entry["mtime_ns"]) != (item.size, item.mtime_ns):
         return False
@@ -210,8 +211,8 @@ def _still_holds(entry: Entry, item: Listed, today: date) -> bool:
     return not refused or bool(entry["examined_on"] == str(today))
 
 
-def _part_contradictory(deliveries: list[Delivery]) -> tuple[list[Delivery], list[Unusable]]:
-    """Contents that are delivered as both classes of a week: neither counts."""
+def _split_contradictory(deliveries: list[Delivery]) -> tuple[list[Delivery], list[Unusable]]:
+    """Usable contents, and those that are delivered as both classes of a week."""
     claims: dict[tuple[str, date], dict[VenueClass, str]] = {}
     for item in deliveries:
         claimed = claims.setdefault((item.sha256, item.placement.week_ending), {})
@@ -222,7 +223,7 @@ def _part_contradictory(deliveries: list[Delivery]) -> tuple[list[Delivery], lis
         if len(claimed) == 1:
             sound.append(item)
             continue
-        said = " and ".join(f"{kind} ({name})" for kind, name in sorted(claimed.items()))
-        reason = f"the same content is placed as {said}; leave it only where it belongs"
+        both = " and ".join(f"{kind} ({name})" for kind, name in sorted(claimed.items()))
+        reason = f"the same content is placed as {both}; leave it only where it belongs"
         contradictory.append(Unusable(item.name, reason, item.placement.week_ending))
     return sound, contradictory

@@ -1,7 +1,7 @@
 """A first guess at the week of a file, from its name and its first line.
 
-A run over many weeks reads each file when its week is built, and so has to know in which order
-to read. Only that order is decided here: what a file holds, `placement` says of all its lines.
+A run over many weeks reads each file when its week is built, so it needs an order in which to read
+them. The guess decides that order alone; `placement` finds the week from all lines.
 """
 
 from __future__ import annotations
@@ -13,22 +13,24 @@ from datetime import date
 from pathlib import Path
 
 from spine_assets.core.weeks import tier_of, week_ending_of, week_published_on
-from spine_assets.otc.delivery.file_format import SEPARATOR, FileRefused
-from spine_assets.otc.delivery.placement import WEEK_COLUMNS, path_week
+from spine_assets.otc.delivery.line_split import SEPARATOR
+from spine_assets.otc.delivery.path_claims import path_week
+from spine_assets.otc.delivery.placement import WEEK_COLUMNS
+from spine_assets.otc.delivery.reasons import FileRefused
 
 _HEAD_BYTES = 4_096  # a header has about 300, a line about 100
 
 
 def guess_week(name: str, path: Path) -> date | None:
-    """The week ending that a file probably holds, or None where its beginning does not tell."""
+    """The week ending that a file probably holds, or None if its first line does not show it."""
     try:
-        return path_week(name) or _told_by(_first_row(path))
+        return path_week(name) or _week_in(_first_row(path))
     except (FileRefused, OSError, EOFError, zlib.error, ValueError):
         return None
 
 
 def _first_row(path: Path) -> dict[str, str]:
-    """The first line's fields by name; nothing of an archive, which may hold many files."""
+    """The first line's fields by name; none of an archive, which may hold many files."""
     if path.suffix.lower() == ".zip":
         return {}
     with gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb") as stream:
@@ -37,7 +39,7 @@ def _first_row(path: Path) -> dict[str, str]:
     return dict(zip(names, fields, strict=False))
 
 
-def _told_by(row: Mapping[str, str]) -> date | None:
+def _week_in(row: Mapping[str, str]) -> date | None:
     for name in WEEK_COLUMNS:
         if row.get(name):
             return week_ending_of(date.fromisoformat(row[name]))

@@ -1,8 +1,8 @@
-"""Any table as it was known at a time: the captures and pins up to then, built as ever.
+"""Any table as it was known at a time, built from the captures and pins up to then.
 
-Nothing is read but captures and pins, so an answer does not depend on what was built when.
-The rule of which capture counts and the builders are those of a run; so as of now, an
-answer equals what a run publishes.
+Only captures and pins are read, so an answer does not depend on what was built when. The rule of
+which capture is current and the builders are those of a run, so the answer as of now equals what a
+run publishes.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from spine_assets.otc.tables.registry import table, upstream
 
 
 class NotKnown(Exception):
-    """A table's week is not there as asked; the message says since when it is, or what to run."""
+    """A table's week is not known; the message says since when it is, or what to run."""
 
 
 def table_as_of(lake: Lake, name: str, week: date, moment: datetime) -> pl.DataFrame:
@@ -29,10 +29,10 @@ def table_as_of(lake: Lake, name: str, week: date, moment: datetime) -> pl.DataF
 
     Args:
         lake: Where the captures are.
-        name: `otc_raw` (rows of the captures that counted), or another table's name.
+        name: `otc_raw` (rows of the captures that were current), or another table's name.
         week: Week ending.
         moment: With a time zone. A capture counts from its `captured_at` on, a pin from its
-            `pinned_at` on. The rows are those that today's code makes of them.
+            `pinned_at` on. The rows are made by today's code.
 
     Raises:
         NotKnown: no file of the week was captured by then.
@@ -53,10 +53,10 @@ def table_as_of(lake: Lake, name: str, week: date, moment: datetime) -> pl.DataF
 
 
 def table_now(lake: Lake, name: str, week: date) -> pl.DataFrame:
-    """A table's week as it stands in the lake; of `otc_raw` the rows that count.
+    """A table's week as it is in the lake; of `otc_raw` the rows of the current captures.
 
     Raises:
-        NotKnown: the table's week is not built from what was captured last.
+        NotKnown: the table's week is not built from its current captures.
         LakeError: a file cannot be read.
     """
     known = captures.known_of(lake, week)
@@ -72,8 +72,10 @@ def table_now(lake: Lake, name: str, week: date) -> pl.DataFrame:
 
 def _since_when(lake: Lake, week: date, moment: datetime) -> str:
     stored = captures.stored(lake, week)
-    asked = f"nothing of week {week} was captured by {moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    nothing = (
+        f"nothing of week {week} was captured by {moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    )
     if not stored:
-        return f"{asked}, or has been since"
+        return f"{nothing}, or later; deliver its files, then run spine backfill {week}"
     first = min(item.captured_at for item in stored)
-    return f"{asked}; its first file was captured at {first:%Y-%m-%d %H:%M:%S} UTC"
+    return f"{nothing}; its first file was captured at {first:%Y-%m-%d %H:%M:%S} UTC"

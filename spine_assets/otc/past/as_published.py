@@ -1,9 +1,9 @@
-"""What of a week was public on a day, by FINRA's clock and not by ours (`otc.as_of`).
+"""What of a week was public on a day, by FINRA's clock and not by ours (`as_of`).
 
-Every row carries the day of its last update. So a capture whose latest update is not after the
-day tells what stood then, whenever it was captured; and of a capture with later updates, the
-rows that were not updated since. Rows that were are public but not known: they are told as
-such, without figures. Pins say what counts for us and decide nothing here.
+Every row has the day of its last update. A capture without an update after the day therefore shows
+what was public then, whenever it was captured; of a capture with later updates, the rows that were
+not updated since do. The updated rows were public with figures that are not known: they are given
+without figures. Pins choose what counts for us, so they have no part in this.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from datetime import UTC, date, datetime, time
 
 import polars as pl
 
-from spine_assets.core.tables import in_order, polars_schema
+from spine_assets.core.table_schema import in_order, polars_schema
 from spine_assets.core.weeks import Tier, publication_day
 from spine_assets.lake.base import Lake
 from spine_assets.otc.build.builders import BUILDERS, build, build_id
@@ -26,7 +26,7 @@ from spine_assets.otc.tables import venue_volume
 from spine_assets.otc.tables.registry import table
 
 TABLES = (venue_volume.TABLE.name, *BUILDERS)
-"""What can be asked for: all that is made of accepted rows."""
+"""The tables that are made from accepted rows."""
 
 _KEY = ("symbol", "mpid")
 _FIRST = "initial_published_date"
@@ -46,12 +46,12 @@ class PublishedPart:
     """What was public of a tier and class.
 
     Attributes:
-        capture: What it is told from.
-        is_captured: That capture held what was public; else it has later updates too.
+        capture: The capture that shows it.
+        is_captured: That capture has what was public; else it has later updates too.
         rows: `otc_venue_volume` rows and `is_known`; `capture_id` names the capture.
-        not_known_rows: Rows that were public, or may have been, with figures that no capture
-            has; they are in `rows`.
-        not_public_rows: Rows of the capture that were published later; they are not.
+        not_known_rows: Rows in `rows` that were public, or may have been, with figures that no
+            capture has.
+        not_public_rows: Rows of the capture that were published later; they are not in `rows`.
         by_calendar: Rows without `initial_published_date` were taken to be public from the
             tier's publication day on.
     """
@@ -105,16 +105,16 @@ def table_as_published(lake: Lake, name: str, week: date, day: date) -> Publishe
     if not parts:
         raise NotKnown(_nothing(week, day))
     rows = pl.concat(part.rows for part in parts)
-    whole = Published(in_order(rows, venue_volume.TABLE.sort), parts)
-    return whole if name == venue_volume.TABLE.name else _derived(lake, name, week, day, whole)
+    volume = Published(in_order(rows, venue_volume.TABLE.sort), parts)
+    return volume if name == venue_volume.TABLE.name else _derived(lake, name, week, day, volume)
 
 
 def content(versions: Sequence[CaptureContent], day: date) -> PublishedPart:
-    """What was public on a day of one tier and class, told from its captures.
+    """What was public on a day of one tier and class, found from its captures.
 
-    The greatest capture without an update after the day holds it, unless a later capture has
-    rows that were updated or added between the two: then something was published in between
-    that was not captured, and the later capture's own dates tell row by row.
+    The greatest capture without an update after the day has it, unless a later capture has rows
+    that were updated or added after that capture and until the day: then something was published
+    in between that was not captured, and the dates in the later capture decide row by row.
 
     Args:
         versions: Captures of one week, tier and class, at least one.
@@ -122,13 +122,14 @@ def content(versions: Sequence[CaptureContent], day: date) -> PublishedPart:
     """
     by_id = {item.capture.capture_id: item for item in versions}
     until, after = _witnesses([item.capture for item in versions], day)
-    held = by_id[until.capture_id] if until else None
+    earlier = by_id[until.capture_id] if until else None
     later = by_id[after.capture_id] if after else None
-    if held is not None and (later is None or not _has_between(later, held, day)):
-        return _as_captured(held)
+    if earlier is not None and (later is None or not _has_between(later, earlier, day)):
+        rows = earlier.rows.drop(_FIRST).with_columns(is_known=True)
+        return PublishedPart(earlier.capture, True, rows)
     if later is None:
-        raise ValueError("there is no capture to tell from")
-    return _by_dates(later, held, day)
+        raise ValueError("no captures of the tier and class were given")
+    return _by_dates(later, earlier, day)
 
 
 def _witnesses(stored: Iterable[Capture], day: date) -> tuple[Capture | None, Capture | None]:
@@ -147,57 +148,51 @@ def _version(lake: Lake, capture: Capture) -> CaptureContent:
     return CaptureContent(capture, rows.with_columns(accepted[_FIRST]))
 
 
-def _as_captured(version: CaptureContent) -> PublishedPart:
-    return PublishedPart(
-        version.capture, True, version.rows.drop(_FIRST).with_columns(is_known=True)
-    )
-
-
-def _has_between(later: CaptureContent, held: CaptureContent, day: date) -> bool:
-    """Whether a row shows a publication after a capture and until the day."""
-    since = held.capture.last_update_date
-    new = later.rows.join(held.rows, on=list(_KEY), how="anti")
+def _has_between(later: CaptureContent, earlier: CaptureContent, day: date) -> bool:
+    """Whether a row shows a publication after the earlier capture and until the day."""
+    since = earlier.capture.last_update_date
+    new = later.rows.join(earlier.rows, on=list(_KEY), how="anti")
     updated = later.rows["last_update_date"].is_between(since, day, closed="right")
     added = new[_FIRST].is_between(since, day, closed="right").fill_null(False)
     return bool(updated.any() or added.any())
 
 
-def _by_dates(later: CaptureContent, held: CaptureContent | None, day: date) -> PublishedPart:
-    """What a capture with later updates tells of the day, row by row."""
+def _by_dates(later: CaptureContent, earlier: CaptureContent | None, day: date) -> PublishedPart:
+    """What a capture with later updates shows of the day, row by row."""
     calendar = publication_day(later.capture.week_ending, later.capture.tier)
     known = pl.col("last_update_date") <= day
-    # What was updated by then was public, also where the calendar says that it was too early.
+    # A row that was updated by then was public, even if the calendar has a later day.
     first = pl.coalesce(_FIRST, pl.when(known).then("last_update_date").otherwise(calendar))
-    told = later.rows.with_columns(is_known=known, _public=first <= day)
-    rows = told.filter("_public").drop("_public")
-    if held is not None:
-        gone = held.rows.join(later.rows, on=list(_KEY), how="anti")
-        rows = pl.concat([rows, gone.with_columns(is_known=False)])
-    undated = told.filter(~pl.col("is_known") & pl.col(_FIRST).is_null())
+    dated = later.rows.with_columns(is_known=known, _public=first <= day)
+    rows = dated.filter("_public").drop("_public")
+    if earlier is not None:
+        removed = earlier.rows.join(later.rows, on=list(_KEY), how="anti")
+        rows = pl.concat([rows, removed.with_columns(is_known=False)])
+    undated = dated.filter(~pl.col("is_known") & pl.col(_FIRST).is_null())
     return PublishedPart(
         later.capture,
         False,
         rows.with_columns(pl.when("is_known").then(pl.col(name)) for name in _FIGURES).drop(_FIRST),
         not_known_rows=rows.height - int(rows["is_known"].sum()),
-        not_public_rows=told.height - int(told["_public"].sum()),
+        not_public_rows=dated.height - int(dated["_public"].sum()),
         by_calendar=not undated.is_empty(),
     )
 
 
-def _derived(lake: Lake, name: str, week: date, day: date, whole: Published) -> Published:
-    """A table of totals, from rows that are all known."""
-    if whole.not_known_rows:
+def _derived(lake: Lake, name: str, week: date, day: date, volume: Published) -> Published:
+    """A table of totals, if all rows are known."""
+    if volume.not_known_rows:
         raise NotKnown(
-            f"{whole.not_known_rows:,} rows of week {week} were updated after {day} and not "
+            f"{volume.not_known_rows:,} rows of week {week} were updated after {day} and not "
             f"captured before, so totals of that day are not known; {venue_volume.TABLE.name} "
-            "has the rows that are, and tells which are not"
+            "has the other rows, and marks these by is_known"
         )
-    known = WeekCaptures(tuple(part.capture for part in whole.parts))
+    known = WeekCaptures(tuple(part.capture for part in volume.parts))
     frames = WeekFrames(lake, week, known)
-    frames[venue_volume.TABLE.name] = whole.rows.select(*polars_schema(venue_volume.TABLE))
+    frames[venue_volume.TABLE.name] = volume.rows.select(*polars_schema(venue_volume.TABLE))
     declared = table(name)
     at = datetime.combine(day, time.max, UTC)
-    return Published(build(declared, frames, build_id(declared, known, at)), whole.parts)
+    return Published(build(declared, frames, build_id(declared, known, at)), volume.parts)
 
 
 def _nothing(week: date, day: date) -> str:

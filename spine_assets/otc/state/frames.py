@@ -17,7 +17,7 @@ from spine_assets.otc.tables import raw, rejects, row_rules, venue_volume
 
 
 class WeekFrames(dict[str, pl.DataFrame]):
-    """Frames of a week by table name, loaded when first asked for.
+    """Frames of a week by table name, loaded at first use.
 
     `otc_raw` holds the rows of the current captures only, `otc_rejects` their rejects of
     both stages.
@@ -36,9 +36,9 @@ class WeekFrames(dict[str, pl.DataFrame]):
         self._fresh = {item.capture.capture_id: item for item in fresh}
 
     def __missing__(self, name: str) -> pl.DataFrame:
-        """Load a table of the week as it stands."""
+        """Load a stored table of the week."""
         if name == raw.TABLE.name:
-            frame = self._raw()
+            frame = self._current_parts(lambda item: item.rows, captures.raw_path)
         elif name == rejects.TABLE.name:
             frame = pl.concat([self.parse_rejects(), self._rule_rejects()])
         else:
@@ -48,7 +48,7 @@ class WeekFrames(dict[str, pl.DataFrame]):
 
     @cached_property
     def split(self) -> tuple[pl.DataFrame, pl.DataFrame]:
-        """Current raw rows, parted into (accepted, broken) by the row rules."""
+        """Current raw rows, split into (accepted, broken) by the row rules."""
         return row_rules.split(self[raw.TABLE.name])
 
     @cached_property
@@ -60,7 +60,7 @@ class WeekFrames(dict[str, pl.DataFrame]):
         return totals(self.lake.read(part_of(self.lake, name, self.week), COLUMNS))
 
     def totals_alone(self) -> WeekFrames:
-        """The same week with nothing held in memory but its totals."""
+        """The same week with only its totals in memory."""
         small = WeekFrames(self.lake, self.week, self.known)
         small.venue_totals = self.venue_totals
         return small
@@ -68,9 +68,6 @@ class WeekFrames(dict[str, pl.DataFrame]):
     def parse_rejects(self) -> pl.DataFrame:
         """Parse rejects of the current captures."""
         return self._current_parts(lambda item: item.rejects, captures.rejects_path)
-
-    def _raw(self) -> pl.DataFrame:
-        return self._current_parts(lambda item: item.rows, captures.raw_path)
 
     def _current_parts(
         self,
@@ -86,7 +83,7 @@ class WeekFrames(dict[str, pl.DataFrame]):
         )
 
     def _rule_rejects(self) -> pl.DataFrame:
-        """Rows that break a rule: as stored where that still holds, else judged now."""
+        """Rows that break a rule: as stored where that is fresh, else found now."""
         name = rejects.TABLE.name
         if freshness(self.lake, name, self.week, self.known) is Freshness.FRESH:
             return self.lake.read(part_of(self.lake, name, self.week))

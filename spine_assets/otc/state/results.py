@@ -1,7 +1,7 @@
 """What came of a week's build and of its checks.
 
-Belongs here: the results as values. How they come about stands in `week` and in the modules of
-checks.
+Belongs here: the results as values. Does not belong here: the build (`otc.build`) and the checks
+(`otc.checks`) that return them.
 """
 
 from __future__ import annotations
@@ -50,10 +50,15 @@ class CheckResult:
     samples: list[dict[str, Any]] = field(default_factory=list)
     blocking: bool = False
 
+    @property
+    def is_blocking_failure(self) -> bool:
+        """Whether its table may not be published."""
+        return self.blocking and not self.passed
+
 
 @dataclass(frozen=True)
 class TableBuilt:
-    """A table's week is published, or stood already and needed no work.
+    """A table's week is published, or was fresh already and needed no work.
 
     `data_version` depends on delivered content and code alone, never on times.
     """
@@ -64,12 +69,24 @@ class TableBuilt:
     facts: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class TableResult:
+    """What happened to one table of a week, in order; `error` ended it early.
+
+    `later` are the checks that compare weeks: they wait until the weeks before are built too.
+    """
+
+    events: tuple[TableBuilt | CheckResult, ...] = ()
+    later: tuple[Callable[[], CheckResult], ...] = ()
+    error: BuildFailed | LakeError | None = None
+
+
 @dataclass
 class WeekResult:
     """What happened to a week, in order; `error` ended it early.
 
-    `later` are the checks that look back: they wait for `finish`, until the weeks before are
-    built too. `seconds` is how long it took, beside what else went on.
+    `later` as in `TableResult`; `finish` runs them. `seconds` is how long the week took, in
+    parallel with other weeks.
     """
 
     week: date
@@ -78,13 +95,19 @@ class WeekResult:
     later: list[Callable[[], CheckResult]] = field(default_factory=list)
     seconds: float = 0.0
 
+    def add(self, table: TableResult) -> None:
+        """Append what happened to a table."""
+        self.events += table.events
+        self.later += table.later
+        self.error = table.error
+
     def finish(self) -> WeekResult:
-        """Run what waits."""
+        """Run the checks that compare weeks."""
         self.events += [check() for check in self.later]
         self.later = []
         return self
 
     @property
-    def is_passing(self) -> bool:
-        """Whether the same week may succeed a little later with nothing changed."""
+    def is_transient(self) -> bool:
+        """Whether the week may succeed a little later with nothing changed."""
         return isinstance(self.error, LakeUnavailable)

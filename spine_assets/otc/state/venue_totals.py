@@ -1,4 +1,4 @@
-"""Shares by tier, class and venue of a week: the little that the weeks after it compare with.
+"""Shares by tier, class and venue of a week, with which the checks of later weeks compare.
 
 A build keeps the totals of the weeks it has just built, so that the next week's checks need
 not read its file again.
@@ -12,10 +12,11 @@ from datetime import date
 import polars as pl
 
 from spine_assets.lake.base import Lake, LakeFile
+from spine_assets.otc.tables import venue_volume
 
 COLUMNS = ["tier", "venue_class", "mpid", "share_volume"]
-"""All that totals are made of."""
-_VENUES = "otc_venue_volume"
+"""The columns that totals need."""
+_VENUES = venue_volume.TABLE.name
 _KEPT_WEEKS = 32  # more than weeks are looked back and built at once; one has a few hundred rows
 
 
@@ -25,7 +26,7 @@ def totals(venues: pl.DataFrame) -> pl.DataFrame:
 
 
 class VenueTotals:
-    """Totals of stored weeks; what is kept of a week holds as long as its file is the same."""
+    """Totals of stored weeks, each kept as long as its file is the same."""
 
     def __init__(self) -> None:
         self._kept: OrderedDict[LakeFile, tuple[object, pl.DataFrame]] = OrderedDict()
@@ -40,20 +41,20 @@ class VenueTotals:
         stamp = lake.stamp(part)
         if stamp is None:
             return None
-        held = self._kept.get(part)
-        if held is None or held[0] != stamp:
-            held = (stamp, totals(lake.read(part, COLUMNS)))
-            self._keep(part, held)
-        return held[1]
+        kept = self._kept.get(part)
+        if kept is None or kept[0] != stamp:
+            kept = (stamp, totals(lake.read(part, COLUMNS)))
+            self._keep(part, kept)
+        return kept[1]
 
     def keep(self, lake: Lake, week: date, made: pl.DataFrame) -> None:
-        """Remember the totals of a week that was just published; hold its lock."""
+        """Keep the totals of a week that was just published; the caller holds its lock."""
         part = lake.part(_VENUES, week)
         stamp = lake.stamp(part)
         if stamp is not None:
             self._keep(part, (stamp, made))
 
-    def _keep(self, part: LakeFile, held: tuple[object, pl.DataFrame]) -> None:
-        self._kept[part] = held
+    def _keep(self, part: LakeFile, entry: tuple[object, pl.DataFrame]) -> None:
+        self._kept[part] = entry
         while len(self._kept) > _KEPT_WEEKS:
             self._kept.popitem(last=False)

@@ -1,7 +1,6 @@
-"""Versions of built weeks: what a stored table was made from, and whether that still holds.
+"""Versions of built weeks: what a stored table was made from, and whether it is still fresh.
 
-Judged from the lake alone: the inputs and code versions of a build stand in the metadata
-of its file.
+Both follow from the lake alone: a file's metadata has the inputs and code versions of its build.
 """
 
 from __future__ import annotations
@@ -13,13 +12,14 @@ from enum import StrEnum
 from typing import Any
 
 from spine_assets.core.tables import Table
-from spine_assets.lake.base import FileT, Lake, LakeError, LakeFile, LakeMissing, LakeUnavailable
+from spine_assets.lake.base import FileT, Lake, LakeFile
+from spine_assets.lake.replace import stored_metadata
 from spine_assets.otc.captures.model import WeekCaptures
 from spine_assets.otc.tables import raw, rejects
 from spine_assets.otc.tables.registry import table, upstream
 
 RULE_PART = "rule.parquet"
-"""The rule rejects of a week; parse rejects stand beside it, a file a capture."""
+"""The rule rejects of a week; parse rejects are beside it, one file per capture."""
 
 _HASH_DIGITS = 12
 
@@ -44,9 +44,9 @@ def build_hash(declared: Table, known: WeekCaptures) -> str:
     if not declared.depends_on_history:
         ids = sorted(item.capture_id for item in known.current.values())
         return _digest([ids, _codes(declared)])
-    said = [[*pin.key, pin.capture_id, pin.pinned_at.isoformat()] for pin in known.pins]
+    pins = [[*pin.key, pin.capture_id, pin.pinned_at.isoformat()] for pin in known.pins]
     ids = sorted(f"{'.'.join(item.key)}={item.capture_id}" for item in known.captures)
-    return _digest([ids, said, _codes(declared)])
+    return _digest([ids, pins, _codes(declared)])
 
 
 def data_version(declared: Table, known: WeekCaptures) -> str:
@@ -67,43 +67,30 @@ def data_version(declared: Table, known: WeekCaptures) -> str:
         (pin.pinned_at, 1, [*pin.key, content.get((pin.key, pin.capture_id), "")])
         for pin in known.pins
     ]
-    told = [[kind, *said] for _, kind, said in sorted(events, key=lambda item: item[:2])]
-    return _digest([told, _codes(declared)])
+    history = [[kind, *values] for _, kind, values in sorted(events, key=lambda item: item[:2])]
+    return _digest([history, _codes(declared)])
 
 
 def freshness(lake: Lake, name: str, week: date, known: WeekCaptures) -> Freshness:
-    """Whether a stored week is there and made from what is known now, by today's code."""
+    """Whether a stored week is there and made from the current inputs by the current code."""
     if name == raw.TABLE.name:
         return Freshness.FRESH if known.current else Freshness.MISSING
-    try:
-        held = _told(lake, part_of(lake, name, week)).get("build")
-    except LakeMissing:
+    stored = stored_metadata(lake, part_of(lake, name, week))
+    if stored is None:
         return Freshness.MISSING
-    return Freshness.FRESH if held == build_hash(table(name), known) else Freshness.STALE
+    is_fresh = stored.get("build") == build_hash(table(name), known)
+    return Freshness.FRESH if is_fresh else Freshness.STALE
 
 
 def build_facts(lake: Lake, part: LakeFile) -> dict[str, Any]:
-    """What a built file says of itself; nothing where it is missing or damaged.
+    """The metadata of a built file; empty where it is missing or damaged.
 
     A damaged file of a derived table is as good as none: it is built again.
 
     Raises:
-        LakeUnavailable: the lake does not answer, which says nothing of the file.
+        LakeUnavailable: the lake does not answer, which says nothing about the file.
     """
-    try:
-        return _told(lake, part)
-    except LakeMissing:
-        return {}
-
-
-def _told(lake: Lake, part: LakeFile) -> dict[str, Any]:
-    """What a file says of itself, by one request; nothing where it is damaged."""
-    try:
-        return lake.metadata(part)
-    except LakeUnavailable:
-        raise
-    except LakeError:
-        return {}
+    return stored_metadata(lake, part) or {}
 
 
 def _codes(declared: Table) -> list[str]:

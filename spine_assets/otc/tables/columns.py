@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from spine_assets.core.tables import Column, Type
-from spine_assets.core.weeks import Tier, VenueClass
+from spine_assets.core.weeks import SESSIONS, Tier, VenueClass
 
 _LEAST_SHARES = 0  # a volume below it is a reject, never a row
+_HHI_CEILING = 1 + 1e-12  # sums of squared fractions may exceed 1 by rounding
 
 WEEK_ENDING = Column(
     "week_ending", Type.DATE, "Friday that names the Monday-to-Sunday trading week"
@@ -62,16 +65,18 @@ def percentage(name: str, description: str) -> Column:
     return Column(name, Type.RATIO, description, "percent, 0-100", nullable=True, ge=0, le=100)
 
 
-def average_trade_size() -> Column:
-    """Shares per trade; null when there is no trade."""
-    return Column(
-        "avg_trade_size",
-        Type.RATIO,
-        "Shares per trade, null without trades",
-        "shares/trade",
-        nullable=True,
-        ge=0,
-    )
+def _hhi(name: str, description: str) -> Column:
+    return Column(name, Type.RATIO, description, "0-1", nullable=True, ge=0, le=_HHI_CEILING)
+
+
+def rank(name: str, description: str) -> Column:
+    """A rank, 1 = first; null for what has none."""
+    return Column(name, Type.COUNT, description, nullable=True, ge=1)
+
+
+def window_weeks(name: str, description: str) -> Column:
+    """Some of the six weeks of a window, of which at least one counts."""
+    return Column(name, Type.COUNT, description, "weeks", ge=1, le=6)
 
 
 def shares_sum(name: str, description: str, *, nullable: bool = False) -> Column:
@@ -84,21 +89,34 @@ def change(name: str, description: str, unit: str = "percent") -> Column:
     return Column(name, Type.RATIO, description, unit, nullable=True)
 
 
-def trading_days(name: str = "trading_days", *, nullable: bool = False) -> Column:
-    """Days of a week on which the exchanges were open."""
-    return Column(
-        name,
-        Type.COUNT,
-        "Days of the week on which the New York exchanges were open, 5 but for holidays"
-        if name == "trading_days"
-        else "The same of the prior week",
-        "days",
-        nullable=nullable,
-        ge=0,
-        le=5,  # Monday to Friday
-    )
-
-
+TRADING_DAYS = Column(
+    "trading_days",
+    Type.COUNT,
+    f"Days of the week on which the New York exchanges were open, {SESSIONS} but for holidays",
+    "days",
+    ge=0,
+    le=SESSIONS,
+)
+PRIOR_TRADING_DAYS = replace(
+    TRADING_DAYS, name="prior_trading_days", description="The same of the prior week", nullable=True
+)
+AVG_TRADE_SIZE = Column(
+    "avg_trade_size",
+    Type.RATIO,
+    "Shares per trade, null without trades",
+    "shares/trade",
+    nullable=True,
+    ge=0,
+)
+VENUE_COUNT = Column(
+    "venue_count", Type.COUNT, "Identified venues, bucket not counted", "venues", ge=0
+)
+TOP_MPID = Column(
+    "top_mpid", Type.TEXT, "Identified venue of the largest volume, ties by mpid", nullable=True
+)
+TOP_SHARE = percentage("top_share_pct", "That venue's part of total_volume")
+HHI = _hhi("hhi", "Sum of squared shares of identified venues in total_volume")
+HHI_HIGH = _hhi("hhi_high", "hhi plus the squared share of the De Minimis bucket")
 IS_COMPLETE = Column("is_complete", Type.FLAG, "All three tiers of the week are loaded")
 IS_COMPARABLE = Column(
     "is_comparable",

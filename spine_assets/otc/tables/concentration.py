@@ -1,8 +1,9 @@
-"""How concentrated a market is: the Herfindahl-Hirschman index over venues, and the largest one.
+"""Parts of a volume, and how concentrated it is: the Herfindahl-Hirschman index over venues.
 
-Firms pooled in the De Minimis bucket cannot be told apart, so the index leaves them out of the
-squares (a lower bound), and the high one takes the bucket for one firm (an upper bound). The whole
-volume, bucket included, is the divisor of both.
+The index is the sum of the squared shares of the venues. Firms pooled in the De Minimis bucket
+cannot be told apart, so `hhi` leaves them out of the squares (a lower bound) and `hhi_high` counts
+the bucket as one firm (an upper bound). The total, bucket included, is the divisor of both. In SQL
+the same formula is in `otc/views/sql/hhi.sql`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from decimal import Decimal
 import polars as pl
 
 from spine_assets.core.tables import exact_sum
-from spine_assets.otc.tables.row_rules import DE_MINIMIS
+from spine_assets.otc.tables.venue_id import DE_MINIMIS
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Concentration:
         shares: The volume, bucket included.
         venues: Identified venues.
         hhi: Sum of squared shares of identified venues, 0-1; None where there is no volume.
-        hhi_high: The same with the bucket taken for one firm.
+        hhi_high: The same with the bucket counted as one firm.
         top_mpid: Identified venue of the largest volume, ties by mpid.
         top_share_pct: Its share of the volume, percent.
     """
@@ -42,17 +43,35 @@ class Concentration:
         return 1 / self.hhi if self.hhi else None
 
 
+def square(volume: pl.Expr) -> pl.Expr:
+    """The square of a venue's volume, as DOUBLE."""
+    return volume.cast(pl.Float64) ** 2
+
+
+def hhi(squares: pl.Expr, total: pl.Expr) -> pl.Expr:
+    """The index, 0-1, from the sum of the venues' squares; null where the total is 0."""
+    return pl.when(total > 0).then(squares / square(total))
+
+
+def percent(part: pl.Expr, total: pl.Expr) -> pl.Expr:
+    """Percent of a total, as DOUBLE; null where the total is 0."""
+    return pl.when(total > 0).then(part.cast(pl.Float64) / total.cast(pl.Float64) * 100)
+
+
 def concentration(by_venue: pl.DataFrame) -> Concentration:
-    """Concentration of a frame with one row a venue: `mpid` and `total_volume`."""
+    """Concentration of a frame with one row per venue: `mpid` and `total_volume`."""
     ordered = by_venue.sort("total_volume", "mpid", descending=[True, False])
-    total = exact_sum(ordered["total_volume"])
     identified = ordered.filter(pl.col("mpid") != DE_MINIMIS)
-    if not total:
-        return Concentration(total, identified.height, None, None, None, None)
-    part = pl.col("total_volume").cast(pl.Float64) / float(total)
-    high, hhi = (frame.select((part**2).sum()).item() for frame in (ordered, identified))
-    if not identified.height:
-        return Concentration(total, 0, hhi, high, None, None)
-    top = identified.row(0, named=True)
-    percent = float(top["total_volume"]) / float(total) * 100
-    return Concentration(total, identified.height, hhi, high, top["mpid"], percent)
+    total = exact_sum(ordered["total_volume"])
+    whole, volume = pl.lit(float(total)), pl.col("total_volume")
+    low, high = (
+        frame.select(hhi(square(volume).sum(), whole)).item() for frame in (identified, ordered)
+    )
+    return Concentration(
+        total,
+        identified.height,
+        low,
+        high,
+        identified["mpid"][0] if total and identified.height else None,
+        identified.select(percent(volume.max(), whole)).item(),
+    )

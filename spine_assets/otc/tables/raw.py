@@ -6,10 +6,11 @@ from typing import Any
 
 import polars as pl
 
-from spine_assets.core.tables import Check, Column, Table, Type, conform, polars_type
+from spine_assets.core.table_schema import conform, polars_type
+from spine_assets.core.tables import BuildStage, Check, Column, Table, Type
 from spine_assets.core.weeks import VenueClass
 from spine_assets.otc.tables import columns as c
-from spine_assets.otc.tables.check_texts import SCHEMA, SCHEMA_REMEDY
+from spine_assets.otc.tables.common_checks import schema_check
 
 TABLE = Table(
     name="otc_raw",
@@ -19,6 +20,7 @@ TABLE = Table(
     grain="one accepted line of one capture (a delivered file's content)",
     key=("capture_id", "source_line"),
     sort=("capture_id", "source_line"),
+    stage=BuildStage.INGEST,
     code_version="1",
     columns=(
         c.CAPTURE_ID,
@@ -31,7 +33,7 @@ TABLE = Table(
         Column("firm_crd", Type.TEXT, "firmCRDNumber, null where not delivered", nullable=True),
         c.VENUE_CLASS,
         Column("summary_type", Type.TEXT, "summaryTypeCode, null where none", nullable=True),
-        # No lower bound: a negative figure stands here as delivered and is a rule reject.
+        # No lower bound: a negative figure is kept as delivered and is a rule reject.
         Column("share_volume", Type.SHARES, "Shares executed in the week", "shares"),
         Column("trade_count", Type.COUNT, "Trades executed in the week", "trades"),
         Column("notional", Type.SHARES, "totalNotionalSum", "US dollars", nullable=True),
@@ -53,23 +55,23 @@ TABLE = Table(
             "published before stays.",
             blocking=True,
         ),
-        Check("schema", SCHEMA, remedy=SCHEMA_REMEDY, blocking=True),
+        schema_check(),
         Check(
             "delivery",
             "Every tier and usual class arrived by its publication day, no file looks cut or "
-            "misplaced, none is unusable, and each later capture counts or was decided on.",
+            "misplaced, none is unusable, and each later capture is current or was decided on.",
             remedy="Each finding says what to do: `spine fetch --week WEEK`, or a download dropped "
             "into the landing folder, brings what is late, missing or cut. `spine status` lists "
             "files that cannot be used, and why. `spine captures use CAPTURE_ID` decides which "
-            "capture counts or accepts one that looks odd; then `spine backfill WEEK`.",
+            "capture is current or accepts one that looks odd; then `spine backfill WEEK`.",
         ),
         Check(
             "rejects",
-            "No line was turned away; a warning up to 1% of the week's lines, an error above.",
+            "No line was rejected; a warning up to 1% of the week's lines, an error above.",
             remedy="`spine query \"FROM otc_rejects WHERE week_ending = 'WEEK'\"` shows each line "
             "with its reason, and the data dictionary what to do for each reason. A corrected "
-            "file, dropped in or fetched with `spine fetch --week WEEK`, takes the place of the "
-            "old one. Above 1% of the lines suspect the whole file.",
+            "file, dropped in or fetched with `spine fetch --week WEEK`, replaces the old one. "
+            "Above 1% of the lines, suspect all of the file.",
         ),
     ),
 )
@@ -114,18 +116,11 @@ def build(rows: pl.DataFrame, venue_class: VenueClass, stamp: dict[str, Any]) ->
         venue_class=pl.lit(venue_class.value),
         **{name: text_or_null(source) for name, source in _TEXT_OR_NULL.items()},
         **{
-            name: pl.col(source) if source in present else _null(name)
+            name: pl.col(source)
+            if source in present
+            else pl.lit(None, polars_type(TABLE.column(name).type))
             for name, source in _VALUE_OR_NULL.items()
         },
         **{name: pl.lit(value) for name, value in stamp.items()},
     )
     return conform(frame, TABLE)
-
-
-def participant() -> pl.Expr:
-    """Who executed a raw row, however it is called: MPID, else CRD, else name."""
-    return pl.coalesce("mpid", "firm_crd", "venue_name")
-
-
-def _null(name: str) -> pl.Expr:
-    return pl.lit(None, polars_type(TABLE.column(name).type))

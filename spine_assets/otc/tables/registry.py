@@ -1,10 +1,14 @@
-"""The tables of the domain, in the order in which they are built."""
+"""The tables of the domain, in the order in which they are built.
+
+Everything that names tables reads this list: asset specs, jobs, pipelines, checks, views, commands
+and generated pages.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from spine_assets.core.tables import Table
+from spine_assets.core.tables import BuildStage, Table
 from spine_assets.otc.tables import (
     raw,
     rejects,
@@ -14,10 +18,15 @@ from spine_assets.otc.tables import (
     venue_volume,
 )
 
-_MODULES = (raw, rejects, venue_volume, symbol_summary, venue_share, restatements)
-"""A new table is a module with its declaration and builder, and a name here (`otc.building`)."""
+MODULES = (raw, rejects, venue_volume, symbol_summary, venue_share, restatements)
+"""Each has a `TABLE`. A summary's module also has its `build`, unless it depends on history."""
 
-TABLES: tuple[Table, ...] = tuple(module.TABLE for module in _MODULES)
+TABLES: tuple[Table, ...] = tuple(module.TABLE for module in MODULES)
+
+
+def names_of(stage: BuildStage) -> tuple[str, ...]:
+    """Names of the tables of a stage, in build order."""
+    return tuple(found.name for found in TABLES if found.stage is stage)
 
 
 def table(name: str) -> Table:
@@ -27,17 +36,14 @@ def table(name: str) -> Table:
 
 def source_of(name: str) -> Path:
     """The file that declares a table."""
-    module = next(found for found in _MODULES if found.TABLE.name == name)
+    module = next(found for found in MODULES if found.TABLE.name == name)
     return Path(str(module.__file__))
 
 
 def upstream(name: str) -> list[str]:
     """Names of all tables that `name` is made from, directly or not, in build order."""
-    wanted: set[str] = set()
-    todo = [name]
-    while todo:
-        for dep in table(todo.pop()).deps:
-            if dep not in wanted:
-                wanted.add(dep)
-                todo.append(dep)
+    wanted = {*table(name).deps}
+    for found in reversed(TABLES):
+        if found.name in wanted:
+            wanted |= {*found.deps}
     return [found.name for found in TABLES if found.name in wanted]

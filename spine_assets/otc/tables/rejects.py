@@ -6,7 +6,8 @@ from typing import Any
 
 import polars as pl
 
-from spine_assets.core.tables import Column, Table, Type, conform, plain_shares, polars_schema
+from spine_assets.core.table_schema import conform, plain_shares, polars_schema
+from spine_assets.core.tables import BuildStage, Column, Table, Type
 from spine_assets.otc.delivery.reasons import RejectReason, Stage
 from spine_assets.otc.tables import columns as c
 from spine_assets.otc.tables import run_figures
@@ -14,21 +15,22 @@ from spine_assets.otc.tables import run_figures
 TABLE = Table(
     name="otc_rejects",
     description="Lines that are not in the tables, with the reason. Stage `parse`: the line "
-    "could not be typed; append-only, one set a capture. Stage `rule`: the row breaks a rule "
+    "could not be typed; append-only, one set per capture. Stage `rule`: the row breaks a rule "
     "of the feed; replaced with each build from the current captures.",
     grain="one rejected line of one capture",
     key=(),
+    stage=BuildStage.NORMALIZE,
     code_version="1",
     figures=run_figures.of_rejects,
     deps=("otc_raw",),
     columns=(
         c.CAPTURE_ID,
         c.WEEK_ENDING,
-        Column("stage", Type.TEXT, "Where it was turned away", isin=tuple(s.value for s in Stage)),
+        Column("stage", Type.TEXT, "Where it was rejected", isin=tuple(s.value for s in Stage)),
         Column("reason", Type.TEXT, "Primary reason", isin=tuple(r.value for r in RejectReason)),
-        Column("field", Type.TEXT, "Delivered field at fault, where one is", nullable=True),
+        Column("field", Type.TEXT, "Delivered field that is wrong, if it is one", nullable=True),
         Column("detail", Type.TEXT, "What was found, all reasons"),
-        Column("share_volume", Type.SHARES, "Shares of the line, where readable", "shares", True),
+        Column("share_volume", Type.SHARES, "Shares of the line, if readable", "shares", True),
         Column(
             "raw_line",
             Type.TEXT,
@@ -62,7 +64,7 @@ def from_parse(found: pl.DataFrame, stamp: dict[str, Any]) -> pl.DataFrame:
 
 
 def from_rules(broken: pl.DataFrame) -> pl.DataFrame:
-    """Rows that break a rule (`rules.split`) -> `otc_rejects` rows, by file and line.
+    """Rows that break a rule (`row_rules.split`) -> `otc_rejects` rows, by file and line.
 
     The line is written again from the row's columns in the order of FINRA's header.
     """
@@ -73,13 +75,12 @@ def from_rules(broken: pl.DataFrame) -> pl.DataFrame:
 
 
 def written_again() -> pl.Expr:
-    """By row of `otc_raw`: FINRA's eight fields as text, in the order of its header.
+    """FINRA's eight fields of a row of `otc_raw` as text, in the order of its header.
 
-    The figures are written plainly; the delivered text may have had zeros or spaces more.
+    Figures have no more zeros than they need; the delivered text may have had more, and spaces.
     """
-    texts = [_plain(name).fill_null("") for name in _DELIVERED]
-    return pl.concat_str(texts, separator="|")
-
-
-def _plain(name: str) -> pl.Expr:
-    return plain_shares(name) if name == "share_volume" else pl.col(name).cast(pl.String)
+    texts = (
+        plain_shares(name) if name == "share_volume" else pl.col(name).cast(pl.String)
+        for name in _DELIVERED
+    )
+    return pl.concat_str([text.fill_null("") for text in texts], separator="|")

@@ -1,73 +1,48 @@
 """Row rules: which typed rows count as volume of a venue, and which are rejects.
 
-A row either passes all rules or becomes one reject with one primary reason; nothing is
-dropped. Frames hold the current captures of one week.
+A row either passes all rules or becomes one reject with one primary reason; none is lost. Frames
+have the current captures of one week. Does not belong here: what identifies a venue (`venue_id`).
 """
 
 from __future__ import annotations
 
 import polars as pl
 
-from spine_assets.core.tables import is_in_order, plain_shares
-from spine_assets.core.weeks import VenueClass, tier_of
+from spine_assets.core.table_schema import is_in_order, plain_shares
 from spine_assets.otc.delivery.reasons import RejectReason
+from spine_assets.otc.tables.venue_id import identified
 
-DE_MINIMIS = "DE_MINIMIS"
-"""Identity of FINRA's pool of firms below the reporting threshold; not a venue."""
-
-_DE_MINIMIS_NAME = "de minimis firms"
 _VENUE_GRAIN = ("ATS_W_SMBL_FIRM", "OTC_W_SMBL_FIRM")  # all other summary types repeat it
-ORDER = ("symbol", "tier_name", "venue_class", "venue")
+ORDER = ("symbol", "tier_name", "venue_class", "venue_id")
 """What identifies an accepted row within its week, in the order of `otc_venue_volume`."""
 
 _FIGURES = ("share_volume", "trade_count", "last_update_date")
 
 
 def split(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Part current raw rows of a week into (accepted, broken).
+    """Current raw rows of a week -> (accepted, broken).
 
-    Accepted rows gain `tier_name` (ours) and `venue` (identity) and stand in the order of
-    `ORDER`; broken rows gain `reason`, `field` and `detail`. Heights add up to the input's.
+    Both gain `tier_name` and `venue_id`. Accepted rows are in the order of `ORDER`; broken rows
+    gain `reason`, `field` and `detail`. Heights add up to the input's.
     """
     judged = _judged(identified(rows))
-    unsound = judged["reason"].is_not_null()
-    broken = judged.filter(unsound)
-    # Files come in the order of tier and class, and their rows by symbol and venue: then a
-    # stable sort by symbol alone makes the whole order, in a quarter of the time.
-    sound = (judged.filter(~unsound) if broken.height else judged).sort(
+    is_broken = judged["reason"].is_not_null()
+    broken = judged.filter(is_broken)
+    # Files come in the order of tier and class, and their rows by symbol and venue. A stable sort
+    # by symbol alone then gives the full order in a quarter of the time.
+    sound = (judged.filter(~is_broken) if broken.height else judged).sort(
         ORDER[0], maintain_order=True
     )
     if not is_in_order(sound, ORDER, strictly=True):
-        alone, twins = _part_twins(sound)
-        settled, losers = _settle(twins)
+        repeated = sound.select(pl.len().over(ORDER) > 1).to_series()
+        settled, losers = _settle(sound.filter(repeated))
         broken = pl.concat([broken, losers])
-        sound = pl.concat([alone, settled]).sort(ORDER)
+        sound = pl.concat([sound.filter(~repeated), settled]).sort(ORDER)
     return sound.drop("reason", "field", "detail"), broken
 
 
-def identified(rows: pl.DataFrame) -> pl.DataFrame:
-    """Add our tier name (`tier_name`) and the identity of the venue (`venue`) to raw rows."""
-    firm = pl.col("venue_name")
-    pooled = firm.str.to_lowercase().str.replace_all(r"\s+", " ") == _DE_MINIMIS_NAME
-    venue = (
-        pl.when(pl.col("venue_class") == VenueClass.ATS.value)
-        .then(pl.col("mpid"))
-        .when(pooled)
-        .then(pl.lit(DE_MINIMIS))
-        .when(pl.col("firm_crd").is_not_null())
-        .then(pl.lit("CRD") + pl.col("firm_crd"))
-        .when(firm != "")
-        .then(pl.lit("FIRM:") + firm)
-    )
-    # Few texts in many rows: ask the one place that knows how a tier may be spelled.
-    texts = rows["tier"].unique().to_list()
-    names = {text: tier.value for text in texts if (tier := tier_of(text)) is not None}
-    tier_name = pl.col("tier").replace_strict(names, return_dtype=pl.String)
-    return rows.with_columns(venue=venue, tier_name=tier_name)
-
-
 def _broken_rules() -> dict[RejectReason, tuple[pl.Expr, pl.Expr, pl.Expr]]:
-    """The rules of a single row, most telling first: (broken, field at fault, what was found)."""
+    """The rules of a single row, primary reason first: (broken, field, what was found)."""
     shares, trades = pl.col("share_volume"), pl.col("trade_count")
     summary = pl.col("summary_type")
     return {
@@ -82,7 +57,7 @@ def _broken_rules() -> dict[RejectReason, tuple[pl.Expr, pl.Expr, pl.Expr]]:
             pl.lit("blank"),
         ),
         RejectReason.BLANK_MPID: (
-            pl.col("venue").is_null(),
+            pl.col("venue_id").is_null(),
             pl.lit("MPID"),
             pl.lit("names no venue"),
         ),
@@ -97,9 +72,9 @@ def _broken_rules() -> dict[RejectReason, tuple[pl.Expr, pl.Expr, pl.Expr]]:
 
 
 def _judged(rows: pl.DataFrame) -> pl.DataFrame:
-    """Add the primary reason, its field, and all that was found; null for sound rows."""
+    """Add the primary reason, its field, and all that was found; null for accepted rows."""
     rules = _broken_rules()
-    told = [
+    details = [
         pl.when(broken).then(pl.format("{}: {}", pl.lit(reason.value), found))
         for reason, (broken, _, found) in rules.items()
     ]
@@ -113,51 +88,32 @@ def _judged(rows: pl.DataFrame) -> pl.DataFrame:
     bad = sound["reason"].is_not_null()
     if not bad.any():
         return sound
-    # The texts are written for broken rows only: there are few, and texts are dear.
+    # Texts cost much, so they are made for the few broken rows alone.
     worded = sound.filter(bad).with_columns(
-        field=pl.coalesce(fields), detail=pl.concat_str(told, separator="; ", ignore_nulls=True)
+        field=pl.coalesce(fields), detail=pl.concat_str(details, separator="; ", ignore_nulls=True)
     )
     return pl.concat([sound.filter(~bad), worded])
 
 
-def _part_twins(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Rows whose key stands once, and the others."""
-    repeated = pl.len().over(ORDER) > 1
-    flagged = rows.with_columns(_repeated=repeated)
-    return (
-        flagged.filter(~pl.col("_repeated")).drop("_repeated"),
-        flagged.filter(pl.col("_repeated")).drop("_repeated"),
-    )
-
-
 def _settle(twins: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Part rows that share a key into (kept, rejected).
+    """Rows that share a key -> (kept, rejected).
 
-    Rows of the same figures and update date are twins, whatever the blanks or names around
-    them: those after the first are duplicates. Of different figures the one with the
-    latest update date wins, and without a single latest none does.
+    Rows of the same figures and update date are duplicates, whatever else differs: the first is
+    kept. Of different figures the one with the latest update date is kept; if several have that
+    date, none is.
     """
-    order = twins.sort("source_file", "source_line")
-    first = pl.int_range(pl.len()).over([*ORDER, *_FIGURES]) == 0
-    newest = pl.col("last_update_date").max().over(ORDER)
-    distinct = order.with_columns(_first=first)
-    duplicates = distinct.filter(~pl.col("_first"))
-    rivals = distinct.filter("_first").with_columns(_newest=pl.col("last_update_date") == newest)
-    alone_newest = pl.col("_newest") & (pl.col("_newest").sum().over(ORDER) == 1)
-    rivals = rivals.with_columns(_wins=alone_newest)
-    settled = rivals.filter("_wins").drop("_first", "_newest", "_wins")
-    losers = pl.concat(
-        [
-            duplicates.drop("_first").with_columns(
-                reason=pl.lit(RejectReason.DUPLICATE_ROW.value),
-                detail=pl.lit("the same figures stand before"),
-            ),
-            rivals.filter(~pl.col("_wins"))
-            .drop("_first", "_newest", "_wins")
-            .with_columns(
-                reason=pl.lit(RejectReason.CONFLICTING_KEY.value),
-                detail=pl.lit("the same key has other figures"),
-            ),
-        ]
+    ordered = twins.sort("source_file", "source_line")
+    first = ordered.select(pl.int_range(pl.len()).over([*ORDER, *_FIGURES]) == 0).to_series()
+    newest = pl.col("last_update_date") == pl.col("last_update_date").max().over(ORDER)
+    rivals = ordered.filter(first).with_columns(_newest=newest)
+    wins = rivals.select(pl.col("_newest") & (pl.col("_newest").sum().over(ORDER) == 1)).to_series()
+    rivals = rivals.drop("_newest")
+    duplicates = ordered.filter(~first).with_columns(
+        reason=pl.lit(RejectReason.DUPLICATE_ROW.value),
+        detail=pl.lit("the same figures stand before"),
     )
-    return settled, losers
+    conflicting = rivals.filter(~wins).with_columns(
+        reason=pl.lit(RejectReason.CONFLICTING_KEY.value),
+        detail=pl.lit("the same key has other figures"),
+    )
+    return rivals.filter(wins), pl.concat([duplicates, conflicting])

@@ -1,7 +1,7 @@
 """Figures of a built week that Dagster shows and plots: numbers by name, and short lists of rows.
 
-Pure: a table's frame in, plain values out. Belongs here: what is told of a week beside its rows.
-Does not belong here: what is wrong with it (checks) and comparisons of weeks (`report`).
+Each function takes a table's frame and returns plain values. Does not belong here: what is wrong
+with a week (checks) and comparisons of weeks (`report`).
 """
 
 from __future__ import annotations
@@ -60,16 +60,16 @@ def of_symbol_summary(frame: pl.DataFrame) -> Figures:
 
 def of_venue_share(frame: pl.DataFrame) -> Figures:
     """`otc_venue_share`: concentration of the week, and the largest venues."""
-    whole = concentration(frame)
+    market = concentration(frame)
     ordered = frame.sort("total_volume", "mpid", descending=[True, False]).head(_LISTED)
     shown = ["rank", "mpid", "venue_class", "venue_name", "total_volume", "market_share_pct"]
     return {
         "trades": int(frame["total_trades"].sum()),
-        "venues": whole.venues,
-        "hhi": _rounded(whole.hhi, 6),
-        "hhi_high": _rounded(whole.hhi_high, 6),
-        "top_mpid": whole.top_mpid,
-        "top_share_pct": _rounded(whole.top_share_pct, 3),
+        "venues": market.venues,
+        "hhi": _rounded(market.hhi, 6),
+        "hhi_high": _rounded(market.hhi_high, 6),
+        "top_mpid": market.top_mpid,
+        "top_share_pct": _rounded(market.top_share_pct, 3),
         "top_venues": _plain(ordered.select(shown)),
     }
 
@@ -81,17 +81,17 @@ def of_restatements(frame: pl.DataFrame) -> Figures:
 
 
 def _ats_pct(venues: pl.DataFrame) -> float | None:
-    """ATS part of shares; unknown, not 0 or 100, unless each loaded tier has both classes."""
-    held = venues.group_by("tier", "venue_class").agg(pl.col("share_volume").sum())
-    ats = held.filter(pl.col("venue_class") == VenueClass.ATS.value)
-    total = exact_sum(held["share_volume"])
-    if held.height != 2 * held["tier"].n_unique() or not total:
+    """ATS part of shares; None, not 0 or 100, unless each loaded tier has both classes."""
+    volumes = venues.group_by("tier", "venue_class").agg(pl.col("share_volume").sum())
+    ats = volumes.filter(pl.col("venue_class") == VenueClass.ATS.value)
+    total = exact_sum(volumes["share_volume"])
+    if volumes.height != 2 * volumes["tier"].n_unique() or not total:
         return None
     return float(exact_sum(ats["share_volume"]) / total * 100)
 
 
 def _plain(frame: pl.DataFrame) -> list[dict[str, Any]]:
-    """Rows as tables of metadata hold them, whole shares as numbers."""
+    """Rows for a table in an event's metadata."""
     return [
         {name: _shown(value) for name, value in row.items()} for row in frame.iter_rows(named=True)
     ]

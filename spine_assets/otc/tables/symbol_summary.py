@@ -1,28 +1,21 @@
 """`otc_symbol_summary`: each symbol's week off-exchange, and how concentrated it was.
 
-HHI is the Herfindahl-Hirschman index, the sum of squared venue shares. Firms pooled in
-the De Minimis bucket cannot be told apart, so `hhi` leaves them out of the squares (a
-lower bound) and `hhi_high` takes the bucket for one firm (an upper bound).
+`hhi` and `hhi_high` are explained in `otc.tables.concentration`.
 """
 
 from __future__ import annotations
 
 import polars as pl
 
-from spine_assets.core.tables import Check, Column, Rule, Table, Type, conform
+from spine_assets.core.table_schema import conform
+from spine_assets.core.tables import BuildStage, Rule, Table
 from spine_assets.core.weeks import VenueClass
 from spine_assets.otc.tables import columns as c
 from spine_assets.otc.tables import run_figures
-from spine_assets.otc.tables.check_texts import RECONCILES_REMEDY, SCHEMA, SCHEMA_REMEDY
-from spine_assets.otc.tables.row_rules import DE_MINIMIS
+from spine_assets.otc.tables.common_checks import reconciles_check, schema_check
+from spine_assets.otc.tables.concentration import hhi, percent, square
+from spine_assets.otc.tables.venue_id import DE_MINIMIS
 from spine_assets.otc.tables.venue_volume import average_trade_size
-
-_HHI_CEILING = 1 + 1e-12  # sums of squared fractions may exceed 1 by rounding
-
-
-def _hhi(name: str, description: str) -> Column:
-    return Column(name, Type.RATIO, description, "0-1", nullable=True, ge=0, le=_HHI_CEILING)
-
 
 _VOLUME = (("otc_venue_volume", "share_volume"),)
 _BY_VENUE = (*_VOLUME, ("otc_venue_volume", "mpid"))
@@ -35,6 +28,7 @@ TABLE = Table(
     key=("week_ending", "tier", "symbol"),
     sort=("symbol", "tier"),
     deps=("otc_venue_volume",),
+    stage=BuildStage.SUMMARIZE,
     code_version="2",  # 2: squares of the HHI are added in another order
     figures=run_figures.of_symbol_summary,
     columns=(
@@ -43,8 +37,8 @@ TABLE = Table(
         c.SYMBOL,
         c.shares("total_volume", "Shares over all venues, bucket included"),
         c.trades("total_trades", "Trades over all venues, bucket included"),
-        Column("venue_count", Type.COUNT, "Identified venues, bucket not counted", "venues", ge=0),
-        c.average_trade_size(),
+        c.VENUE_COUNT,
+        c.AVG_TRADE_SIZE,
         c.shares(
             "ats_volume",
             "Shares on alternative trading systems; 0 also where no ATS file of the tier is loaded",
@@ -54,33 +48,17 @@ TABLE = Table(
             "Shares of broker-dealers outside ATSs, bucket included; 0 also where no such file of "
             "the tier is loaded",
         ),
-        Column(
-            "top_mpid",
-            Type.TEXT,
-            "Identified venue of the largest volume, ties by mpid",
-            nullable=True,
-        ),
-        c.percentage("top_share_pct", "That venue's part of total_volume"),
-        _hhi("hhi", "Sum of squared shares of identified venues in total_volume"),
-        _hhi("hhi_high", "hhi plus the squared share of the De Minimis bucket"),
+        c.TOP_MPID,
+        c.TOP_SHARE,
+        c.HHI,
+        c.HHI_HIGH,
         c.BUILD_ID,
         c.INPUT_MIN,
         c.INPUT_MAX,
     ),
     checks=(
-        Check(
-            "schema",
-            SCHEMA + " HHI is in 0-1, percentages in 0-100, ATS and non-ATS add up.",
-            remedy=SCHEMA_REMEDY,
-            blocking=True,
-        ),
-        Check(
-            "reconciles",
-            "Totals by tier and symbol equal those of otc_venue_volume, counted by DuckDB on "
-            "the files to be published.",
-            remedy=RECONCILES_REMEDY,
-            blocking=True,
-        ),
+        schema_check("HHI is in 0-1, percentages in 0-100, ATS and non-ATS add up."),
+        reconciles_check("Totals by tier and symbol equal those of otc_venue_volume"),
     ),
     rules=(
         Rule(
@@ -99,10 +77,7 @@ TABLE = Table(
         "avg_trade_size": (*_VOLUME, ("otc_venue_volume", "trade_count")),
         "ats_volume": (*_VOLUME, ("otc_venue_volume", "venue_class")),
         "non_ats_volume": (*_VOLUME, ("otc_venue_volume", "venue_class")),
-        "top_mpid": _BY_VENUE,
-        "top_share_pct": _BY_VENUE,
-        "hhi": _BY_VENUE,
-        "hhi_high": _BY_VENUE,
+        **dict.fromkeys(("top_mpid", "top_share_pct", "hhi", "hhi_high"), _BY_VENUE),
     },
 )
 
@@ -129,13 +104,12 @@ def build(venues: pl.DataFrame, inputs: pl.DataFrame, build_id: str) -> pl.DataF
         ats=pl.col("venue_class") == VenueClass.ATS.value,
         identified=pl.col("mpid") != DE_MINIMIS,
     )
-    square = volume.cast(pl.Float64) ** 2
     summary = (
         rows.with_columns(
             _ats=pl.when("ats").then(volume).otherwise(0),
             _known=pl.when("identified").then(volume),
-            _known_square=pl.when("identified").then(square).otherwise(0.0),
-            _square=square,
+            _known_square=pl.when("identified").then(square(volume)).otherwise(0.0),
+            _square=square(volume),
         )
         .group_by("group", maintain_order=True)
         .agg(
@@ -155,17 +129,13 @@ def build(venues: pl.DataFrame, inputs: pl.DataFrame, build_id: str) -> pl.DataF
     leading = rows.filter(pl.col("identified") & (volume == summary["_top"].gather(rows["group"])))
     tops = leading.group_by("group").agg(top_mpid=pl.col("mpid").min())
     total = pl.col("total_volume")
-    traded, all_squared = pl.when(total > 0), total.cast(pl.Float64) ** 2
     frame = (
         summary.join(tops, on="group", how="left", maintain_order="left")
         .join(_captures_by_tier(inputs), on="tier", how="left", maintain_order="left")
         .with_columns(
-            # Of nothing a share is unknown, not zero.
-            hhi=traded.then(pl.col("_known_squares") / all_squared),
-            hhi_high=traded.then(pl.col("_squares") / all_squared),
-            top_share_pct=traded.then(
-                pl.col("_top").cast(pl.Float64) / total.cast(pl.Float64) * 100
-            ),
+            hhi=hhi(pl.col("_known_squares"), total),
+            hhi_high=hhi(pl.col("_squares"), total),
+            top_share_pct=percent(pl.col("_top"), total),
             non_ats_volume=total - pl.col("ats_volume"),
             avg_trade_size=average_trade_size("total_volume", "total_trades"),
             capture_id=pl.lit(build_id),

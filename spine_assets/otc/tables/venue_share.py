@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import polars as pl
 
-from spine_assets.core.tables import Check, Column, Rule, Table, Type, conform
+from spine_assets.core.table_schema import conform
+from spine_assets.core.tables import BuildStage, Check, Column, Rule, Table, Type
 from spine_assets.core.weeks import Tier
 from spine_assets.otc.tables import columns as c
 from spine_assets.otc.tables import run_figures
-from spine_assets.otc.tables.check_texts import RECONCILES_REMEDY, SCHEMA, SCHEMA_REMEDY
-from spine_assets.otc.tables.row_rules import DE_MINIMIS
+from spine_assets.otc.tables.common_checks import reconciles_check, schema_check
+from spine_assets.otc.tables.concentration import percent
+from spine_assets.otc.tables.venue_id import DE_MINIMIS
 
 _ROUNDING_POINTS = 1e-6  # thousands of DOUBLE parts add up to 100 within far less
 _VOLUME = (("otc_venue_volume", "share_volume"),)
@@ -28,6 +30,7 @@ TABLE = Table(
     key=("week_ending", "mpid"),
     sort=("mpid",),
     deps=("otc_venue_volume",),
+    stage=BuildStage.SUMMARIZE,
     code_version="1",
     figures=run_figures.of_venue_share,
     columns=(
@@ -40,13 +43,7 @@ TABLE = Table(
         Column("symbol_count", Type.COUNT, "Symbols traded by the venue", "symbols", ge=0),
         c.percentage("market_share_pct", "Part of all reported off-exchange shares loaded"),
         c.percentage("class_share_pct", "Part of the shares loaded of its class"),
-        Column(
-            "rank",
-            Type.COUNT,
-            "1 = largest total_volume, ties share a rank (1-1-3); null for the bucket",
-            nullable=True,
-            ge=1,
-        ),
+        c.rank("rank", "1 = largest total_volume, ties share a rank (1-1-3); null for the bucket"),
         Column("tiers", Type.TEXT_LIST, "Tiers loaded for the week, sorted"),
         Column("is_complete", Type.FLAG, "All three tiers are loaded"),
         c.BUILD_ID,
@@ -54,19 +51,8 @@ TABLE = Table(
         c.INPUT_MAX,
     ),
     checks=(
-        Check(
-            "schema",
-            SCHEMA + " Shares add up to 100, ranks start at 1.",
-            remedy=SCHEMA_REMEDY,
-            blocking=True,
-        ),
-        Check(
-            "reconciles",
-            "Totals by venue equal those of otc_venue_volume, counted by DuckDB on the files "
-            "to be published.",
-            remedy=RECONCILES_REMEDY,
-            blocking=True,
-        ),
+        schema_check("Shares add up to 100, ranks start at 1."),
+        reconciles_check("Totals by venue equal those of otc_venue_volume"),
         Check(
             "share_shift",
             "No venue's share of its class moved over 10 points against the nearest earlier "
@@ -147,8 +133,8 @@ def build(venues: pl.DataFrame, inputs: pl.DataFrame, build_id: str) -> pl.DataF
     volume = pl.col("total_volume")
     ranked = pl.when(pl.col("mpid") != DE_MINIMIS).then(volume)
     frame = shares.with_columns(
-        market_share_pct=_percent(volume, volume.sum()),
-        class_share_pct=_percent(volume, volume.sum().over("venue_class")),
+        market_share_pct=percent(volume, volume.sum()),
+        class_share_pct=percent(volume, volume.sum().over("venue_class")),
         rank=ranked.rank("min", descending=True).cast(pl.Int64),
         tiers=pl.lit(tiers, pl.List(pl.String)),
         is_complete=pl.lit(len(tiers) == len(Tier)),
@@ -163,7 +149,3 @@ def _adds_up(part: pl.Expr, over: str | None = None) -> pl.Expr:
     if over is not None:
         total, known = total.over(over), known.over(over)
     return ((total - 100).abs() < _ROUNDING_POINTS) | (known == 0)
-
-
-def _percent(part: pl.Expr, total: pl.Expr) -> pl.Expr:
-    return pl.when(total > 0).then(part.cast(pl.Float64) / total.cast(pl.Float64) * 100)

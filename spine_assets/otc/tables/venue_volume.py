@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import polars as pl
 
-from spine_assets.core.tables import Check, Table, conform
+from spine_assets.core.table_schema import conform
+from spine_assets.core.tables import BuildStage, Check, Table
 from spine_assets.otc.tables import columns as c
 from spine_assets.otc.tables import run_figures
-from spine_assets.otc.tables.check_texts import RECONCILES_REMEDY, SCHEMA, SCHEMA_REMEDY
+from spine_assets.otc.tables.common_checks import reconciles_check, schema_check
 
 TABLE = Table(
     name="otc_venue_volume",
@@ -17,6 +18,7 @@ TABLE = Table(
     key=("week_ending", "tier", "symbol", "venue_class", "mpid"),
     sort=("symbol", "tier", "venue_class", "mpid"),
     deps=("otc_raw", "otc_rejects"),
+    stage=BuildStage.NORMALIZE,
     code_version="1",
     figures=run_figures.of_venue_volume,
     columns=(
@@ -29,34 +31,30 @@ TABLE = Table(
         c.ISSUE_NAME,
         c.shares("share_volume", "Shares executed by the venue in the week"),
         c.trades("trade_count", "Trades executed by the venue in the week"),
-        c.average_trade_size(),
+        c.AVG_TRADE_SIZE,
         c.LAST_UPDATE_DATE,
         c.RECORD_HASH,
         c.BUILD_ID,
     ),
     checks=(
-        Check("schema", SCHEMA, remedy=SCHEMA_REMEDY, blocking=True),
-        Check(
-            "reconciles",
-            "Current otc_raw = otc_venue_volume + rule rejects, in rows and in shares, counted "
-            "by DuckDB on the files to be published.",
-            remedy=RECONCILES_REMEDY,
-            blocking=True,
+        schema_check(),
+        reconciles_check(
+            "Current otc_raw = otc_venue_volume + rule rejects, in rows and in shares"
         ),
         Check(
             "volumes",
             "No row has zero volume, volume without trades, or an outlying trade size.",
             remedy="`spine anomalies --week WEEK` shows the rows, which are in the tables as "
-            "delivered: leave them out of a question that they would bend. "
+            "delivered: leave them out of a query that they would distort. "
             "`spine fetch --week WEEK --recheck` asks whether FINRA has corrected them.",
         ),
         Check(
             "continuity",
             "Against the nearest earlier week within four, like tiers and classes only: not "
             "over 20% fewer venues, no volume swing over 50%.",
-            remedy="`spine captures --week WEEK` tells the rows of each tier and class: compare "
-            "them with the week before. Where a file is cut, `spine fetch --week WEEK --recheck` "
-            "or a new download mends it; after a week with a holiday there is nothing to do.",
+            remedy="`spine captures --week WEEK` shows the rows of each tier and class: compare "
+            "them with the week before. If a file is cut, `spine fetch --week WEEK --recheck` "
+            "or a new download replaces it; after a week with a holiday there is nothing to do.",
             compares_weeks=True,
         ),
     ),
@@ -83,7 +81,7 @@ TABLE = Table(
 
 
 def build(accepted: pl.DataFrame, build_id: str) -> pl.DataFrame:
-    """Accepted raw rows of a week (`rules.split`) -> `otc_venue_volume`, one row each."""
+    """Accepted raw rows of a week (`row_rules.split`) -> `otc_venue_volume`, one row each."""
     name = pl.col("venue_name")
     prefix = (pl.col("mpid") + " ").fill_null("")
     frame = accepted.select(
@@ -96,13 +94,13 @@ def build(accepted: pl.DataFrame, build_id: str) -> pl.DataFrame:
         "last_update_date",
         "record_hash",
         tier="tier_name",
-        mpid="venue",
+        mpid="venue_id",
         # FINRA's participant name repeats the MPID in front: "OTCX OTC LINK ECN ATS".
         venue_name=name.str.strip_prefix(prefix).str.strip_chars_start(" "),
         avg_trade_size=average_trade_size("share_volume", "trade_count"),
         capture_id=pl.lit(build_id),
     )
-    return conform(frame, TABLE, ordered=True)  # as `rules.split` leaves them
+    return conform(frame, TABLE, ordered=True)  # the order of `row_rules.split`
 
 
 def average_trade_size(shares: str, trades: str) -> pl.Expr:

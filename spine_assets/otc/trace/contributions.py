@@ -1,12 +1,13 @@
 """Which stored rows the lines of a symbol are part of, and whether sums agree.
 
-Figures are read from the tables as they are stored and never computed here but to be
-compared: exact decimals on both sides.
+Figures are read from the tables as they are stored. Sums are made of exact decimals, and only to
+compare them with what is stored.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -23,6 +24,11 @@ from spine_assets.otc.tables import restatements, symbol_summary, venue_share, v
 from spine_assets.otc.tables.registry import TABLES
 from spine_assets.otc.trace.model import Contribution, Line, LinePart, TierSum, percent_of
 
+_Row = dict[str, Any]
+_Venue = tuple[str, str]  # class, mpid
+_KEY = ("tier", "symbol", "venue_class", "mpid", "step")
+"""What identifies a row within its week, where its table has the column."""
+
 
 def freshness(lake: Lake, week: date, known: WeekCaptures) -> dict[str, Freshness]:
     """Whether each derived table is fresh, stale or missing."""
@@ -32,18 +38,13 @@ def freshness(lake: Lake, week: date, known: WeekCaptures) -> dict[str, Freshnes
 
 def sums(lake: Lake, week: date, symbol: str, counted: Iterable[Line]) -> tuple[TierSum, ...]:
     """By tier: the lines that count against `otc_symbol_summary`."""
-    found: dict[str, list[Decimal]] = {}
+    found: dict[str, list[Decimal]] = defaultdict(list)
     for line in counted:
-        found.setdefault(line.tier, []).append(line.share_volume)
+        found[line.tier].append(line.share_volume)
     rows = _stored(lake, symbol_summary.TABLE.name, week, pl.col("symbol") == symbol)
     stored = {row["tier"]: row["total_volume"] for row in rows}
     return tuple(
-        TierSum(
-            tier,
-            len(found.get(tier, ())),
-            exact_total(found.get(tier, ())),
-            stored.get(tier),
-        )
+        TierSum(tier, len(found[tier]), exact_total(found[tier]), stored.get(tier))
         for tier in sorted({*found, *stored})
     )
 
@@ -52,11 +53,12 @@ def of_lines(
     lake: Lake, week: date, symbol: str, lines: Sequence[Line]
 ) -> tuple[Contribution, ...]:
     """Every stored figure that the lines are part of, summaries first."""
-    fed = [line for line in lines if line.accepted]
-    counted = {(line.venue_class, line.mpid) for line in fed if line.counts}
-    tiers = {line.tier for line in fed}
-    venues = {(line.venue_class, line.mpid) for line in fed}
-    of_symbol = pl.col("symbol") == symbol
+    accepted = [line for line in lines if line.accepted]
+    tiers = {line.tier for line in accepted}
+    venues = {(line.venue_class, line.mpid) for line in accepted}
+    counted = {(line.venue_class, line.mpid) for line in accepted if line.counts}
+    classes = {(line.tier, line.venue_class) for line in accepted}
+    of_symbol, every = pl.col("symbol") == symbol, pl.lit(True)
     found = [
         _summary(lake, week, row, lines)
         for row in _stored(lake, symbol_summary.TABLE.name, week, of_symbol)
@@ -70,117 +72,89 @@ def of_lines(
     found += sorted(rows, key=lambda item: -item.shares)
     shares = [
         row
-        for row in _stored(lake, venue_share.TABLE.name, week, pl.lit(True))
+        for row in _stored(lake, venue_share.TABLE.name, week, every)
         if (row["venue_class"], row["mpid"]) in counted
     ]
-    made_of = _totals(lake, week) if shares else {}
-    found += sorted((_share(row, lines, made_of) for row in shares), key=lambda i: -i.shares)
-    keys = {(line.tier, line.venue_class) for line in fed}
-    for row in _stored(lake, restatements.TABLE.name, week, pl.lit(True)):
-        if (row["tier"], row["venue_class"]) in keys:
+    volumes = _venue_volumes(lake, week) if shares else {}
+    found += sorted((_share(row, lines, volumes) for row in shares), key=lambda i: -i.shares)
+    for row in _stored(lake, restatements.TABLE.name, week, every):
+        if (row["tier"], row["venue_class"]) in classes:
             found += _restated(row, lines)
     return tuple(found)
 
 
-def _summary(lake: Lake, week: date, row: dict[str, Any], lines: Sequence[Line]) -> Contribution:
-    key = {"tier": row["tier"], "symbol": row["symbol"]}
+def _summary(lake: Lake, week: date, row: _Row, lines: Sequence[Line]) -> Contribution:
     same = (pl.col("symbol") == row["symbol"]) & (pl.col("tier") == row["tier"])
-    held = _stored(lake, venue_volume.TABLE.name, week, same)
-    total = exact_total(item["share_volume"] for item in held)
-    return _contribution(
-        symbol_summary.TABLE.name,
-        key,
-        "total_volume",
-        row,
-        _parts(lines, row["total_volume"], lambda line: line.counts and line.tier == row["tier"]),
-        total == row["total_volume"],
-    )
+    venues = _stored(lake, venue_volume.TABLE.name, week, same)
+    agrees = exact_total(item["share_volume"] for item in venues) == row["total_volume"]
+    parts = _counted(lines, row, "tier")
+    return _figure(symbol_summary.TABLE.name, row, "total_volume", parts, agrees)
 
 
-def _venue_row(row: dict[str, Any], lines: Sequence[Line]) -> Contribution:
-    names = ("tier", "symbol", "venue_class", "mpid")
-
-    def is_it(line: Line) -> bool:
-        place = (line.tier, line.venue_class, line.mpid)
-        return line.counts and place == (row["tier"], row["venue_class"], row["mpid"])
-
-    parts = _parts(lines, row["share_volume"], is_it)
-    figures = [(lines[part.line].share_volume, lines[part.line].record_hash) for part in parts]
+def _venue_row(row: _Row, lines: Sequence[Line]) -> Contribution:
+    parts = _counted(lines, row, "tier", "venue_class", "mpid")
+    figures = [(line.share_volume, line.record_hash) for line in parts.values()]
     agrees = figures == [(row["share_volume"], row["record_hash"])]
-    key = {name: row[name] for name in names}
-    return _contribution(venue_volume.TABLE.name, key, "share_volume", row, parts, agrees)
+    return _figure(venue_volume.TABLE.name, row, "share_volume", parts, agrees)
 
 
-def _share(
-    row: dict[str, Any], lines: Sequence[Line], made_of: dict[tuple[str, str], Decimal]
-) -> Contribution:
-    place = (row["venue_class"], row["mpid"])
-    parts = _parts(
-        lines,
-        row["total_volume"],
-        lambda line: line.counts and (line.venue_class, line.mpid) == place,
-    )
-    agrees = made_of.get(place) == row["total_volume"]
-    key = {"venue_class": row["venue_class"], "mpid": row["mpid"]}
-    return _contribution(venue_share.TABLE.name, key, "total_volume", row, parts, agrees)
+def _share(row: _Row, lines: Sequence[Line], volumes: dict[_Venue, Decimal]) -> Contribution:
+    agrees = volumes.get((row["venue_class"], row["mpid"])) == row["total_volume"]
+    parts = _counted(lines, row, "venue_class", "mpid")
+    return _figure(venue_share.TABLE.name, row, "total_volume", parts, agrees)
 
 
-def _restated(row: dict[str, Any], lines: Sequence[Line]) -> list[Contribution]:
+def _restated(row: _Row, lines: Sequence[Line]) -> list[Contribution]:
     """Both sides of a step: the lines of the capture that went and of the one that came."""
-    place = (row["tier"], row["venue_class"])
-    key = {"tier": row["tier"], "venue_class": row["venue_class"], "step": row["step"]}
+    alike = _alike(lines, row, "tier", "venue_class")
+    accepted = {place: line for place, line in alike.items() if line.accepted}
     found = []
-    for figure, capture in (
-        ("shares_before", row["from_capture_id"]),
-        ("shares_after", row["to_capture_id"]),
-    ):
-        parts = _parts(
-            lines,
-            row[figure],
-            lambda line, capture=capture: (  # type: ignore[misc]
-                line.accepted
-                and (line.tier, line.venue_class) == place
-                and line.capture_id == capture
-            ),
-        )
+    for figure, side in (("shares_before", "from"), ("shares_after", "to")):
+        capture = row[f"{side}_capture_id"]
+        parts = {n: line for n, line in accepted.items() if line.capture_id == capture}
         if parts:
-            found.append(_contribution(restatements.TABLE.name, key, figure, row, parts, None))
+            found.append(_figure(restatements.TABLE.name, row, figure, parts, None))
     return found
 
 
-def _parts(
-    lines: Sequence[Line], value: Decimal | None, is_part: Callable[[Line], bool]
-) -> tuple[LinePart, ...]:
-    return tuple(
-        LinePart(place, line.share_volume, percent_of(line.share_volume, value))
+def _alike(lines: Sequence[Line], row: _Row, *names: str) -> dict[int, Line]:
+    """Lines, by their place, that have the same values as a row under these names."""
+    return {
+        place: line
         for place, line in enumerate(lines)
-        if is_part(line)
-    )
+        if all(getattr(line, name) == row[name] for name in names)
+    }
 
 
-def _contribution(
-    table: str,
-    key: dict[str, str | int],
-    figure: str,
-    row: dict[str, Any],
-    parts: tuple[LinePart, ...],
-    agrees: bool | None,
+def _counted(lines: Sequence[Line], row: _Row, *names: str) -> dict[int, Line]:
+    alike = _alike(lines, row, *names)
+    return {place: line for place, line in alike.items() if line.counts}
+
+
+def _figure(
+    table: str, row: _Row, figure: str, parts: dict[int, Line], agrees: bool | None
 ) -> Contribution:
-    return Contribution(table, key, figure, row[figure], parts, row["capture_id"], agrees)
+    key = {name: row[name] for name in _KEY if name in row}
+    value: Decimal | None = row[figure]
+    shares = tuple(
+        LinePart(place, line.share_volume, percent_of(line.share_volume, value))
+        for place, line in parts.items()
+    )
+    return Contribution(table, key, figure, value, shares, row["capture_id"], agrees)
 
 
-def _totals(lake: Lake, week: date) -> dict[tuple[str, str], Decimal]:
+def _venue_volumes(lake: Lake, week: date) -> dict[_Venue, Decimal]:
     """Shares of each venue over all tiers, as `otc_venue_volume` is stored."""
     part = lake.part(venue_volume.TABLE.name, week)
     if not part.exists():
         return {}
-    found: dict[tuple[str, str], list[Decimal]] = {}
+    found: dict[_Venue, list[Decimal]] = defaultdict(list)
     for _, venue_class, mpid, shares in totals(lake.read(part, COLUMNS)).iter_rows():
-        found.setdefault((venue_class, mpid), []).append(shares)
+        found[venue_class, mpid].append(shares)
     return {place: exact_total(shares) for place, shares in found.items()}
 
 
-def _stored(lake: Lake, table: str, week: date, where: pl.Expr) -> list[dict[str, Any]]:
+def _stored(lake: Lake, table: str, week: date, where: pl.Expr) -> list[_Row]:
     """Rows of a derived table's week as it is stored; none where it is not built."""
     part = lake.part(table, week)
     return lake.read(part, where=where).to_dicts() if part.exists() else []

@@ -1,6 +1,6 @@
 """What a trace is: lines, rejected lines, and the stored figures that the lines are part of.
 
-Values alone. Does not belong here: finding them (`otc.trace`, `otc.feeds`) and printing them.
+Does not belong here: finding them (`trace`, `contributions`) and printing them.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ class Line:
     """One line of `otc_raw`.
 
     Attributes:
-        mpid: The venue as `otc_venue_volume` names it; None where the line names none.
+        mpid: The venue as `otc_venue_volume` names it; None if the line names none.
         counts: It is in the derived tables: its capture is current and it breaks no rule.
         capture_counts: Whether its capture is current, and why: `yes: ...` or `no: ...`.
         reason: The rule that it breaks, within its own capture.
-        raw_text: The delivered line, only where it was proved.
-        raw_text_is: Where that text is from; where there is none, why.
-        file_is: What became of the file since.
+        raw_text: The delivered line, only if its hash was verified.
+        raw_text_is: Where that text is from, or why there is none.
+        file_is: The state of the delivered file now.
     """
 
     tier: str
@@ -50,7 +50,7 @@ class Line:
 
     @property
     def accepted(self) -> bool:
-        """Whether it breaks no rule; then it is counted as long as its capture is."""
+        """Whether it breaks no rule; then it counts while its capture is current."""
         return self.reason is None
 
 
@@ -76,7 +76,7 @@ class Reject:
 
 @dataclass(frozen=True)
 class LinePart:
-    """What a line is of a figure: its place in `Trace.lines`, shares, percent of the figure."""
+    """A line's part of a figure: its index in `Trace.lines`, shares, percent of the figure."""
 
     line: int
     shares: Decimal
@@ -91,10 +91,10 @@ class Contribution:
         key: What identifies the row within its week.
         figure: Name of the column.
         value: Shares; None where the table has none.
-        parts: The lines, each with its part; none where the row is older than its captures.
+        parts: The lines, each with its part; none if the row is older than its captures.
         capture_id: The build that wrote the row.
-        agrees: Whether the rows that the figure is made of add up to it, as they are stored;
-            None where that is not told here (`otc_restatements` has a check of its own).
+        agrees: Whether the stored rows that the figure is made of add up to it; None of
+            `otc_restatements`, which has a check for that.
     """
 
     table: str
@@ -118,7 +118,7 @@ class Contribution:
 
 @dataclass(frozen=True)
 class TierSum:
-    """Lines of a tier that count, against the stored total; `total_volume` None: no such row."""
+    """Lines of a tier that count, and the stored total, None if there is no such row."""
 
     tier: str
     lines: int
@@ -133,14 +133,14 @@ class TierSum:
 
 @dataclass(frozen=True)
 class Trace:
-    """All that is known of a symbol's week.
+    """What is known about a symbol's week.
 
     Attributes:
         lines: Those that count first, the most shares first.
         rejects: Lines that no table counts.
         contributions: Stored rows that the lines are part of.
-        sums: By tier, whether the lines that count add up to the stored total, exactly; over
-            all venues, whichever were asked for.
+        sums: By tier, whether the lines that count add up to the stored total, exactly; always
+            over all venues.
         freshness: By derived table: fresh, stale (older than its captures) or missing.
     """
 
@@ -154,5 +154,5 @@ class Trace:
 
 
 def percent_of(shares: Decimal, value: Decimal | None) -> float | None:
-    """Percent of a figure that some shares are; None where there is no figure or it is 0."""
+    """Percent of a figure that some shares are; None if there is no figure or it is 0."""
     return float(shares) / float(value) * 100 if value else None

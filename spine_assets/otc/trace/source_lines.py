@@ -1,9 +1,8 @@
 """The delivered text of captured lines, read again from the landing folder and verified.
 
-A text is given only where it is proved: the file's content has the sha256 of the capture and
-the line's fields have the record hash of the row; or fields written again from the row have
-that hash. Belongs here: finding the file, its lines, the proof. Does not belong here: which lines
-are asked for (`otc.trace`).
+A text is given only if it is verified: the file's content has the sha256 of the capture and the
+line's fields have the record hash of the row, or fields written again from the row have that hash.
+Does not belong here: which lines are traced (`trace`).
 """
 
 from __future__ import annotations
@@ -20,14 +19,16 @@ from spine_assets.otc.captures.model import Capture
 from spine_assets.otc.delivery import field_types
 from spine_assets.otc.delivery.archives import MEMBER_MARK, read_contents
 from spine_assets.otc.delivery.field_types import DELIVERED
-from spine_assets.otc.delivery.file_format import SEPARATOR, FileRefused, opened
+from spine_assets.otc.delivery.file_format import opened
+from spine_assets.otc.delivery.line_split import SEPARATOR, record_hash
+from spine_assets.otc.delivery.reasons import FileRefused
 from spine_assets.otc.tables import rejects
 
 _FIRST_LINE = 2  # of a file whose header is its first line
 
 
 class FileIs(StrEnum):
-    """What became of a capture's file since it was captured."""
+    """The state of a delivered file since it was captured."""
 
     UNCHANGED = "unchanged"
     GONE = "gone"
@@ -36,7 +37,7 @@ class FileIs(StrEnum):
 
 
 class TextIs(StrEnum):
-    """Where the text of a line is from; where there is none, why."""
+    """Where the text of a line is from, or why there is none."""
 
     AS_DELIVERED = "as delivered"
     """The line of the file, without its line end."""
@@ -57,7 +58,7 @@ _NO_TEXT = {
 
 @dataclass(frozen=True)
 class Delivered:
-    """A capture's file as it lies in the landing folder now; lines only where it is unchanged."""
+    """A capture's file in the landing folder now; it has lines only if it is unchanged."""
 
     state: FileIs
     header: tuple[str, ...] = DELIVERED
@@ -65,7 +66,7 @@ class Delivered:
     lines: tuple[bytes, ...] = ()
 
     def line(self, number: int) -> str | None:
-        """The text of a line of the file, header = 1; None where there is no such text."""
+        """The text of a line of the file, header = 1; None if there is no such text."""
         place = number - self.first_line
         if not 0 <= place < len(self.lines):
             return None
@@ -96,7 +97,7 @@ def find(landing: Path, capture: Capture) -> Delivered:
 
 
 def texts(delivered: Delivered, rows: pl.DataFrame) -> list[tuple[str | None, TextIs]]:
-    """The proved text of each row of a capture, and where it is from.
+    """The verified text of each row of a capture, and where it is from.
 
     Args:
         delivered: The capture's file (`find`).
@@ -105,44 +106,42 @@ def texts(delivered: Delivered, rows: pl.DataFrame) -> list[tuple[str | None, Te
     numbers, hashes = rows["source_line"].to_list(), rows["record_hash"].to_list()
     found = [delivered.line(number) for number in numbers]
     fields = [_fields(text, delivered.header) for text in found]
-    in_file = field_types.record_hash(_frame(fields)).to_list()
+    in_file = record_hash(
+        pl.DataFrame(fields, schema=dict.fromkeys(DELIVERED, pl.String), orient="row")
+    ).to_list()
     again = rows.select(line=rejects.written_again())
-    rebuilt = field_types.record_hash(again).to_list()
-    told: list[tuple[str | None, TextIs]] = []
+    rebuilt = record_hash(again).to_list()
+    found_texts: list[tuple[str | None, TextIs]] = []
     for place, wanted in enumerate(hashes):
         if found[place] is not None and in_file[place] == wanted:
-            told.append((found[place], TextIs.AS_DELIVERED))
+            found_texts.append((found[place], TextIs.AS_DELIVERED))
         elif rebuilt[place] == wanted:
-            told.append((again["line"][place], TextIs.REBUILT))
+            found_texts.append((again["line"][place], TextIs.REBUILT))
         else:
-            told.append((None, _NO_TEXT[delivered.state]))
-    return told
+            found_texts.append((None, _NO_TEXT[delivered.state]))
+    return found_texts
 
 
 def field(line: str, header: tuple[str, ...], name: str) -> str | None:
-    """A field of a line, trimmed; None where the line is too short to have it."""
+    """A field of a line, trimmed; None if the line is too short to have it."""
     fields = line.split(SEPARATOR)
     place = header.index(name)
     return fields[place].strip(field_types.SPACES) if place < len(fields) else None
 
 
 def _fields(text: str | None, header: tuple[str, ...]) -> list[str | None]:
-    """FINRA's eight fields of a line in their order; nothing where it has not all of them."""
+    """FINRA's eight fields of a line in their order; None for each if the line lacks any."""
     cut = text.split(SEPARATOR) if text is not None else []
     if len(cut) != len(header):
         return [None] * len(DELIVERED)
     return [cut[header.index(name)] for name in DELIVERED]
 
 
-def _frame(fields: list[list[str | None]]) -> pl.DataFrame:
-    return pl.DataFrame(fields, schema=dict.fromkeys(DELIVERED, pl.String), orient="row")
-
-
 def _places(landing: Path, source_file: str) -> Iterator[tuple[Path, str | None]]:
-    """Each file and member that a stored name can mean and that is there."""
+    """Each existing file and member that a stored name can mean."""
     root = landing.resolve()
     pieces = source_file.split(MEMBER_MARK)
-    for end in range(len(pieces), 0, -1):  # a name may hold the mark itself
+    for end in range(len(pieces), 0, -1):  # a name may contain the mark itself
         path = landing / MEMBER_MARK.join(pieces[:end])
         # A stored name must not lead out of the folder, as no delivered one may.
         if path.is_file() and path.resolve().is_relative_to(root):

@@ -1,6 +1,6 @@
-"""What to say where a symbol's week cannot be traced: what is near, and the next command.
+"""Errors for a symbol's week that cannot be traced, with similar names and the next command.
 
-Belongs here: the wording and the search for what was meant.
+Belongs here: the wording, and the search for what was meant.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ _WEEKS_AROUND = 26
 
 
 class NothingTraced(NotKnown):
-    """There is no such line; the message says what is near and what to run."""
+    """There is no such line; the message has similar names, near weeks or the next command."""
 
 
 def no_week(lake: Lake, week: date) -> NothingTraced:
     """Nothing of the week is captured."""
-    held = lake.weeks(raw.TABLE.name)
-    there = f"captured are {held[0]} to {held[-1]}; " if held else "no week is captured yet; "
+    weeks = lake.weeks(raw.TABLE.name)
+    there = f"captured are {weeks[0]} to {weeks[-1]}; " if weeks else "no week is captured yet; "
     return NothingTraced(
         f"nothing of week {week} is captured; {there}put its files into the landing folder, or "
         f"have them fetched (spine fetch --week {week}), and run spine backfill {week}"
@@ -41,18 +41,18 @@ def no_week(lake: Lake, week: date) -> NothingTraced:
 def no_symbol(lake: Lake, week: date, symbol: str) -> NothingTraced:
     """No line of the week has the symbol."""
     known = _symbols(lake, week)
-    said = [f"no line of week {week} has the symbol {symbol!r}"]
+    parts = [f"no line of week {week} has the symbol {symbol!r}"]
     near = _near(symbol, known)
     if near:
         named = ", ".join(f"{name} ({', '.join(sorted(known[name]))})" for name in near)
         only_case = all(name.casefold() == symbol.casefold() for name in near)
-        said.append(f"{'case matters' if only_case else 'did you mean'}: {named}")
+        parts.append(f"{'case matters' if only_case else 'did you mean'}: {named}")
     weeks = _weeks_with(lake, week, symbol)
     if weeks:
-        said.append(f"{symbol} is in {', '.join(map(str, weeks))}")
+        parts.append(f"{symbol} is in {', '.join(map(str, weeks))}")
     elif not near:
-        said.append(f"nor has any captured week within {_WEEKS_AROUND} weeks of it")
-    return NothingTraced("; ".join(said))
+        parts.append(f"nor has any captured week within {_WEEKS_AROUND} weeks of it")
+    return NothingTraced("; ".join(parts))
 
 
 def no_venue(
@@ -60,35 +60,27 @@ def no_venue(
     symbol: str,
     mpid: str | None,
     tier: Tier | None,
-    held: Collection[tuple[str, str | None]],
+    known: Collection[tuple[str, str | None]],
 ) -> NothingTraced:
-    """The symbol is there, the venue or tier is not.
-
-    Args:
-        week: Week ending.
-        symbol: The symbol.
-        mpid: The venue asked for.
-        tier: The tier asked for.
-        held: Tiers and venues that have lines of it.
-    """
+    """The week has the symbol, but not of this venue or tier; `known` are those that it has."""
     by_tier: dict[str, list[str]] = {}
-    for name, venue in sorted(held, key=str):
+    for name, venue in sorted(known, key=str):
         by_tier.setdefault(name, []).append(venue or "no venue")
-    asked = "".join([f" of {mpid}" if mpid else "", f" in {tier}" if tier else ""])
+    scope = "".join([f" of {mpid}" if mpid else "", f" in {tier}" if tier else ""])
     there = "; ".join(f"{name}: {_some(venues)}" for name, venues in by_tier.items())
-    said = f"{symbol} has no line{asked} in week {week}; it has lines of {there or 'no venue'}"
-    close = difflib.get_close_matches(mpid or "", {str(venue) for _, venue in held}, 1)
-    return NothingTraced(f"{said}; did you mean {close[0]}?" if close else said)
+    message = f"{symbol} has no line{scope} in week {week}; it has lines of {there or 'no venue'}"
+    close = difflib.get_close_matches(mpid or "", {str(venue) for _, venue in known}, 1)
+    return NothingTraced(f"{message}; did you mean {close[0]}?" if close else message)
 
 
 def _some(venues: list[str]) -> str:
-    """The first of many, and how many more there are."""
+    """The first venues, and how many more there are."""
     more = len(venues) - _MOST_VENUES
     return ", ".join(venues[:_MOST_VENUES]) + (f" and {more} more" if more > 0 else "")
 
 
 def _near(symbol: str, known: Iterable[str]) -> list[str]:
-    """Symbols that differ by case alone, else those spelled much alike."""
+    """Symbols that differ by case alone, else those of similar spelling."""
     names = sorted(known)
     folded = [name for name in names if name.casefold() == symbol.casefold()]
     if folded:

@@ -1,9 +1,8 @@
-"""From a number in any table back to the delivered lines, and forward to all that they feed.
+"""From a number in any table back to the delivered lines, and on to every figure they are part of.
 
-Belongs here: which lines a trace has. Does not belong here: its values (`otc.trace_model`), the
-proof of a line's text (`otc.delivered_text`), the stored rows that lines are part of
-(`otc.feeds`), the messages where nothing is found (`otc.nothing_traced`), and runs, which only
-Dagster remembers (`history.origins`).
+Belongs here: which lines a trace has. Does not belong here: its values (`model`), the verified text
+of a line (`source_lines`), the stored figures (`contributions`), the errors if nothing is found
+(`suggestions`), and runs, which only Dagster knows (`orchestration.history`).
 """
 
 from __future__ import annotations
@@ -29,8 +28,8 @@ from spine_assets.otc.trace.source_lines import Delivered
 _SYMBOL = "issueSymbolIdentifier"
 
 
-class _Week:
-    """What is looked at: the captures of a week, why each counts or does not, their files."""
+class _Captured:
+    """The captures of a week, whether and why each is current, and their delivered files."""
 
     def __init__(self, lake: Lake, landing: Path, known: WeekCaptures) -> None:
         self.lake, self.known = lake, known
@@ -38,7 +37,7 @@ class _Week:
         self._opened: dict[tuple[TierClass, str], Delivered] = {}
 
     def delivered(self, capture: Capture) -> Delivered:
-        """A capture's file as it is now; each is read once."""
+        """A capture's file as it is now; each file is read once."""
         name = (capture.key, capture.capture_id)
         if name not in self._opened:
             self._opened[name] = source_lines.find(self._landing, capture)
@@ -71,16 +70,16 @@ def trace(
         tier: Only this tier.
 
     Raises:
-        NothingTraced: the week is not captured or has no such line; it says what is near.
+        NothingTraced: the week is not captured or has no such line.
         LakeError: a file of the lake cannot be read.
     """
     known = captures.known_of(lake, week)
     if not known.captures:
         raise suggestions.no_week(lake, week)
-    looked = _Week(lake, landing, known)
-    lines, rule_rejects = _lines(looked, symbol)
-    turned_away = [*_parse_rejects(looked, symbol), *rule_rejects]
-    if not lines and not turned_away:
+    captured = _Captured(lake, landing, known)
+    lines, rule_rejects = _lines(captured, symbol)
+    rejected = [*_parse_rejects(captured, symbol), *rule_rejects]
+    if not lines and not rejected:
         raise suggestions.no_symbol(lake, week, symbol)
 
     def wanted(of_tier: str, venue: str | None) -> bool:
@@ -88,7 +87,7 @@ def trace(
 
     chosen = [item for item in lines if wanted(item.tier, item.mpid)]
     chosen.sort(key=lambda item: (not item.counts, -item.share_volume))
-    chosen_rejects = [item for item in turned_away if wanted(item.tier, _venue_of(item, lines))]
+    chosen_rejects = [item for item in rejected if wanted(item.tier, _venue_of(item, lines))]
     if not chosen and not chosen_rejects:
         raise suggestions.no_venue(week, symbol, mpid, tier, {(i.tier, i.mpid) for i in lines})
     return Trace(
@@ -102,35 +101,35 @@ def trace(
     )
 
 
-def _lines(looked: _Week, symbol: str) -> tuple[list[Line], list[Reject]]:
-    """Every line of the symbol, of all captures; the rule rejects of those that count."""
+def _lines(captured: _Captured, symbol: str) -> tuple[list[Line], list[Reject]]:
+    """Every line of the symbol, of all captures; the rule rejects of the current ones."""
     found: list[Line] = []
     rejected: list[Reject] = []
-    for capture in looked.known.captures:
-        path = captures.raw_path(looked.lake, capture)
-        rows = looked.lake.read(path, where=pl.col("symbol") == symbol)
+    for capture in captured.known.captures:
+        path = captures.raw_path(captured.lake, capture)
+        rows = captured.lake.read(path, where=pl.col("symbol") == symbol)
         if rows.is_empty():
             continue
-        # Row rules look at one key at a time, so a symbol's rows of one capture are enough.
+        # Row rules compare rows of one key, so a symbol's rows of one capture are enough.
         accepted, broken = row_rules.split(rows)
         judged = pl.concat([accepted, broken], how="diagonal").sort("source_line")
-        found += _worded(looked, capture, judged)
-        if looked.counts(capture):
+        found += _as_lines(captured, capture, judged)
+        if captured.counts(capture):
             table = rejects.from_rules(broken)
-            rejected += [_reject(looked, capture, row) for row in table.to_dicts()]
+            rejected += [_reject(captured, capture, row) for row in table.to_dicts()]
     return found, rejected
 
 
-def _worded(looked: _Week, capture: Capture, judged: pl.DataFrame) -> Iterable[Line]:
-    delivered = looked.delivered(capture)
+def _as_lines(captured: _Captured, capture: Capture, judged: pl.DataFrame) -> Iterable[Line]:
+    delivered = captured.delivered(capture)
     texts = source_lines.texts(delivered, judged)
-    counts = looked.counts(capture)
+    counts = captured.counts(capture)
     for row, (text, text_is) in zip(judged.to_dicts(), texts, strict=True):
         made: dict[str, Any] = {
             "tier": row["tier_name"],
-            "mpid": row["venue"],
+            "mpid": row["venue_id"],
             "counts": counts and row.get("reason") is None,
-            "capture_counts": looked.why(capture),
+            "capture_counts": captured.why(capture),
             "reason": row.get("reason"),
             "raw_text": text,
             "raw_text_is": text_is,
@@ -140,34 +139,34 @@ def _worded(looked: _Week, capture: Capture, judged: pl.DataFrame) -> Iterable[L
         yield Line(**rest, **made)
 
 
-def _parse_rejects(looked: _Week, symbol: str) -> Iterable[Reject]:
+def _parse_rejects(captured: _Captured, symbol: str) -> Iterable[Reject]:
     """Lines that could not be typed and whose own field names the symbol.
 
-    Where the fields stand is told by the file; where it is gone, FINRA's order is taken.
+    The order of the fields is that of the file's header; if the file is missing, FINRA's.
     """
-    for capture in looked.known.captures:
-        path = captures.rejects_path(looked.lake, capture)
+    for capture in captured.known.captures:
+        path = captures.rejects_path(captured.lake, capture)
         if not capture.rejects or not path.exists():
             continue
-        header = looked.delivered(capture).header
-        for row in looked.lake.read(path).to_dicts():
+        header = captured.delivered(capture).header
+        for row in captured.lake.read(path).to_dicts():
             if source_lines.field(row["raw_line"], header, _SYMBOL) == symbol:
-                yield _reject(looked, capture, row)
+                yield _reject(captured, capture, row)
 
 
-def _reject(looked: _Week, capture: Capture, row: dict[str, Any]) -> Reject:
+def _reject(captured: _Captured, capture: Capture, row: dict[str, Any]) -> Reject:
     made: dict[str, Any] = {
         "tier": capture.tier.value,
         "venue_class": capture.venue_class.value,
-        "capture_counts": looked.why(capture),
-        "file_is": looked.delivered(capture).state,
+        "capture_counts": captured.why(capture),
+        "file_is": captured.delivered(capture).state,
     }
     rest = {name: row[name] for name in Reject.__dataclass_fields__ if name not in made}
     return Reject(**rest, **made)
 
 
 def _venue_of(item: Reject, lines: Iterable[Line]) -> str | None:
-    """The venue of a rejected line: its own line's where it was typed, else the MPID in it."""
+    """The venue of a rejected line: that of the typed line, else the MPID in its text."""
     place = (item.source_file, item.source_line)
     typed = (line.mpid for line in lines if (line.source_file, line.source_line) == place)
     return next(typed, None) or source_lines.field(item.raw_line, DELIVERED, "MPID")

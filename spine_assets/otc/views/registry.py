@@ -1,9 +1,12 @@
-"""The views of the domain, in an order in which they can be made.
+"""The views of the domain, in an order in which they can be made, and the SQL beside them.
 
-A new view is a declaration, a SELECT in `sql/<name>.sql` and a line here.
+A new view is a declaration, a SELECT in `sql/<name>.sql` and a line here. `sql/` has all views and
+macros that people query. The SQL that a check runs on files is in `otc/checks/sql/`.
 """
 
 from __future__ import annotations
+
+from importlib import resources
 
 from spine_assets.core.tables import Column, Type
 from spine_assets.core.views import View
@@ -19,7 +22,7 @@ CALENDAR = View(
     deps=(),
     columns=(
         c.WEEK_ENDING,
-        c.trading_days(),
+        c.TRADING_DAYS,
         Column("holidays", Type.TEXT, "Why days are missing, null of a full week", nullable=True),
     ),
     by_week=False,
@@ -33,3 +36,9 @@ VIEWS: tuple[View, ...] = (
     symbol_views.MOVERS,
     venue_views.TIER_SHARE,
 )
+
+
+def statements_in(name: str) -> list[str]:
+    """The statements of `sql/NAME.sql`; of a view it is the one SELECT."""
+    text = resources.files(__package__).joinpath("sql", f"{name}.sql").read_text("utf-8")
+    return [statement.strip() for statement in text.strip().removesuffix(";").split(";\n")]

@@ -1,8 +1,6 @@
 """`otc_market_structure`: how a week's off-exchange volume is spread over classes and venues.
 
-HHI is the Herfindahl-Hirschman index, the sum of squared venue shares. As in `otc_symbol_summary`
-the De Minimis bucket is left out of the squares of `hhi` (a lower bound) and is one firm in
-`hhi_high` (an upper bound).
+`hhi` and `hhi_high` are those of `otc_symbol_summary` (`otc.tables.concentration`).
 """
 
 from __future__ import annotations
@@ -18,13 +16,7 @@ _SUMMARY, _VENUES = "otc_symbol_summary", "otc_venue_volume"
 _VOLUME = ((_VENUES, "share_volume"),)
 _BY_CLASS = (*_VOLUME, (_VENUES, "venue_class"))
 _BY_VENUE = (*_VOLUME, (_VENUES, "mpid"))
-_HHI_CEILING = 1 + 1e-12  # sums of squared fractions may exceed 1 by rounding
 _ALL = "ALL"
-
-
-def _hhi(name: str, description: str) -> Column:
-    return Column(name, Type.RATIO, description, "0-1", nullable=True, ge=0, le=_HHI_CEILING)
-
 
 STRUCTURE = View(
     name="otc_market_structure",
@@ -52,7 +44,7 @@ STRUCTURE = View(
         Column(
             "classes", Type.TEXT_LIST, "Classes loaded, sorted; of ALL those of every loaded tier"
         ),
-        Column("venue_count", Type.COUNT, "Identified venues, bucket not counted", "venues", ge=0),
+        c.VENUE_COUNT,
         Column(
             "symbol_count",
             Type.COUNT,
@@ -62,8 +54,8 @@ STRUCTURE = View(
             nullable=True,
             ge=1,
         ),
-        _hhi("hhi", "Sum of squared shares of identified venues in total_volume"),
-        _hhi("hhi_high", "hhi plus the squared share of the De Minimis bucket"),
+        c.HHI,
+        c.HHI_HIGH,
         Column(
             "effective_venues",
             Type.RATIO,
@@ -81,15 +73,10 @@ STRUCTURE = View(
             ge=0,
         ),
         c.percentage("single_venue_symbols_pct", "Symbols with exactly one identified venue"),
-        Column(
-            "top_mpid",
-            Type.TEXT,
-            "Identified venue of the largest volume, ties by mpid",
-            nullable=True,
-        ),
-        c.percentage("top_share_pct", "That venue's part of total_volume"),
-        c.average_trade_size(),
-        c.trading_days(),
+        c.TOP_MPID,
+        c.TOP_SHARE,
+        c.AVG_TRADE_SIZE,
+        c.TRADING_DAYS,
         c.IS_COMPLETE,
     ),
     formulas={
@@ -107,19 +94,14 @@ STRUCTURE = View(
         "tier": ((_VENUES, "tier"),),
         "total_volume": _VOLUME,
         "total_trades": ((_VENUES, "trade_count"),),
-        "ats_volume": _BY_CLASS,
-        "non_ats_volume": _BY_CLASS,
-        "ats_share_pct": _BY_CLASS,
+        **dict.fromkeys(("ats_volume", "non_ats_volume", "ats_share_pct"), _BY_CLASS),
         "classes": ((_VENUES, "venue_class"),),
         "venue_count": ((_VENUES, "mpid"),),
         "symbol_count": ((_SUMMARY, "symbol"),),
-        "hhi": _BY_VENUE,
-        "hhi_high": _BY_VENUE,
-        "effective_venues": _BY_VENUE,
+        **dict.fromkeys(("hhi", "hhi_high", "effective_venues"), _BY_VENUE),
         "venues_per_symbol": ((_SUMMARY, "venue_count"),),
         "single_venue_symbols_pct": ((_SUMMARY, "venue_count"),),
-        "top_mpid": _BY_VENUE,
-        "top_share_pct": _BY_VENUE,
+        **dict.fromkeys(("top_mpid", "top_share_pct"), _BY_VENUE),
         "avg_trade_size": (*_VOLUME, (_VENUES, "trade_count")),
         "trading_days": (("otc_weeks_calendar", "trading_days"),),
         "is_complete": ((_VENUES, "tier"),),

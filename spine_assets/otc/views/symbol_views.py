@@ -1,8 +1,8 @@
 """Views of symbols over the weeks: `otc_symbol_trend` and `otc_movers`.
 
 Absence is not zero: a symbol without a row in a loaded week has no figure there, and a week that
-is not loaded is a gap. Both are told, neither is filled. Weeks are compared where the same
-classes (ATS, NON_ATS) of the tier are loaded in both.
+is not loaded is a gap. The views show both and fill neither. Weeks are compared if the same classes
+(ATS, NON_ATS) of the tier are loaded in both.
 """
 
 from __future__ import annotations
@@ -31,22 +31,11 @@ TREND = View(
         c.SYMBOL,
         c.shares("total_volume", "Shares over all venues, bucket included"),
         c.trades("total_trades", "Trades over all venues, bucket included"),
-        Column(
+        c.window_weeks(
             "window_weeks_loaded",
-            Type.COUNT,
             "Weeks of the window in which the tier is loaded with the same classes as here",
-            "weeks",
-            ge=1,
-            le=6,  # the window
         ),
-        Column(
-            "window_weeks_traded",
-            Type.COUNT,
-            "Of those, weeks with a row of the symbol",
-            "weeks",
-            ge=1,
-            le=6,
-        ),
+        c.window_weeks("window_weeks_traded", "Of those, weeks with a row of the symbol"),
         Column("avg_6w_volume", Type.RATIO, "Mean over the weeks with a row", "shares", ge=0),
         c.shares("min_6w_volume", "Least over the weeks with a row"),
         c.shares("max_6w_volume", "Greatest over the weeks with a row"),
@@ -68,7 +57,7 @@ TREND = View(
         ),
         Column("absent_weeks", Type.DATE_LIST, "Weeks that are loaded without a row of the symbol"),
         Column("holiday_weeks", Type.DATE_LIST, "Weeks of the window of fewer than 5 trading days"),
-        c.trading_days(),
+        c.TRADING_DAYS,
         c.IS_COMPLETE,
     ),
     formulas={
@@ -84,9 +73,7 @@ TREND = View(
         "total_volume": _VOLUME,
         "total_trades": ((_SUMMARY, "total_trades"),),
         "window_weeks_loaded": _LOADED,
-        "avg_6w_volume": _VOLUME,
-        "min_6w_volume": _VOLUME,
-        "max_6w_volume": _VOLUME,
+        **dict.fromkeys(("avg_6w_volume", "min_6w_volume", "max_6w_volume"), _VOLUME),
         "avg_6w_trades": ((_SUMMARY, "total_trades"),),
         "trend": _VOLUME,
         "volume_vs_avg_pct": _VOLUME,
@@ -135,16 +122,13 @@ MOVERS = View(
             nullable=True,
             isin=("UP", "DOWN", "SAME", "NEW", "GONE"),
         ),
-        Column(
+        c.rank(
             "mover_rank",
-            Type.COUNT,
             "1 = largest change, up or down, of the week and tier, ties share a rank (1-1-3); "
             "null without a change",
-            nullable=True,
-            ge=1,
         ),
-        c.trading_days(),
-        c.trading_days("prior_trading_days", nullable=True),
+        c.TRADING_DAYS,
+        c.PRIOR_TRADING_DAYS,
         c.change(
             "volume_change_per_day_pct",
             "Change of the volume a trading day, so that a holiday is no fall; null of 0",
@@ -166,10 +150,7 @@ MOVERS = View(
         "total_volume": _VOLUME,
         "prior_week_ending": _LOADED,
         "prior_volume": _VOLUME,
-        "volume_change": _VOLUME,
-        "volume_change_pct": _VOLUME,
-        "kind": _VOLUME,
-        "mover_rank": _VOLUME,
+        **dict.fromkeys(("volume_change", "volume_change_pct", "kind", "mover_rank"), _VOLUME),
         "trading_days": (("otc_weeks_calendar", "trading_days"),),
         "prior_trading_days": (("otc_weeks_calendar", "trading_days"),),
         "volume_change_per_day_pct": (*_VOLUME, ("otc_weeks_calendar", "trading_days")),

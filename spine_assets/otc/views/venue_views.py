@@ -15,8 +15,11 @@ _LOADED = ((_VENUES, "week_ending"), (_VENUES, "tier"), (_VENUES, "venue_class")
 _VOLUME = ((_VENUES, "share_volume"),)
 
 
-def _rank(name: str, description: str) -> Column:
-    return Column(name, Type.COUNT, description, nullable=True, ge=1)
+_RANK_CHANGE = Column("rank_change", Type.COUNT, "Ranks moved up (positive) or down", nullable=True)
+
+
+def _is_new(description: str) -> Column:
+    return Column("is_new", Type.FLAG, description, nullable=True)
 
 
 def _prior(name: str) -> tuple[tuple[str, str], ...]:
@@ -39,39 +42,22 @@ TREND = View(
         c.shares("total_volume", "Shares over all symbols"),
         c.percentage("market_share_pct", "Part of all reported off-exchange shares loaded"),
         c.percentage("class_share_pct", "Part of the shares loaded of its class"),
-        _rank("rank", "1 = largest total_volume, ties share a rank (1-1-3); null for the bucket"),
+        c.rank("rank", "1 = largest total_volume, ties share a rank (1-1-3); null for the bucket"),
         c.PRIOR_WEEK,
         c.percentage("prior_market_share_pct", "The same of the prior week, if comparable"),
         c.percentage("prior_class_share_pct", "The same of the prior week, if comparable"),
-        _rank("prior_rank", "The same of the prior week, if comparable"),
+        c.rank("prior_rank", "The same of the prior week, if comparable"),
         c.change("share_change_points", "Change of market_share_pct", "percentage points"),
         c.change("class_share_change_points", "Change of class_share_pct", "percentage points"),
-        Column("rank_change", Type.COUNT, "Ranks moved up (positive) or down", nullable=True),
-        Column(
-            "window_weeks_loaded",
-            Type.COUNT,
-            "Of the six weeks, those with the same tiers and classes as here",
-            "weeks",
-            ge=1,
-            le=6,  # the window
+        _RANK_CHANGE,
+        c.window_weeks(
+            "window_weeks_loaded", "Of the six weeks, those with the same tiers and classes as here"
         ),
-        Column(
-            "window_weeks_traded",
-            Type.COUNT,
-            "Of those, weeks with a row of the venue",
-            "weeks",
-            ge=1,
-            le=6,
-        ),
+        c.window_weeks("window_weeks_traded", "Of those, weeks with a row of the venue"),
         c.percentage("avg_6w_class_share_pct", "Mean of class_share_pct over the weeks with a row"),
-        Column(
-            "is_new",
-            Type.FLAG,
-            "No row in the prior week; null where that is not comparable",
-            nullable=True,
-        ),
+        _is_new("No row in the prior week; null where that is not comparable"),
         c.IS_COMPARABLE,
-        c.trading_days(),
+        c.TRADING_DAYS,
         c.IS_COMPLETE,
     ),
     formulas={
@@ -124,12 +110,12 @@ TIER_SHARE = View(
         Column("symbol_count", Type.COUNT, "Symbols traded by the venue", "symbols", ge=1),
         c.percentage("tier_class_share_pct", "Part of the shares of its class in the tier"),
         c.percentage("tier_share_pct", "Part of the tier's shares, all classes loaded"),
-        _rank(
+        c.rank(
             "rank",
             "1 = largest share_volume of its class in the tier, ties share a rank (1-1-3); null "
             "for the bucket",
         ),
-        c.average_trade_size(),
+        c.AVG_TRADE_SIZE,
         Column(
             "prior_week_ending",
             Type.DATE,
@@ -138,21 +124,16 @@ TIER_SHARE = View(
             nullable=True,
         ),
         c.percentage("prior_tier_class_share_pct", "The same of the prior week"),
-        _rank("prior_rank", "The same of the prior week"),
+        c.rank("prior_rank", "The same of the prior week"),
         c.change(
             "tier_class_share_change_points",
             "Change of tier_class_share_pct",
             "percentage points",
         ),
-        Column("rank_change", Type.COUNT, "Ranks moved up (positive) or down", nullable=True),
-        Column(
-            "is_new",
-            Type.FLAG,
-            "No row in the prior week; null where there is none",
-            nullable=True,
-        ),
+        _RANK_CHANGE,
+        _is_new("No row in the prior week; null where there is none"),
         Column("is_comparable", Type.FLAG, "There is a prior week of this class of the tier"),
-        c.trading_days(),
+        c.TRADING_DAYS,
         c.IS_COMPLETE,
     ),
     formulas={

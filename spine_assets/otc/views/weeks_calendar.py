@@ -1,7 +1,7 @@
 """Writes the view `otc_weeks_calendar`: `python -m spine_assets.otc.views.weeks_calendar`.
 
-The exchange's closings stand in the SQL as they were written, so that a query needs no package of
-holidays; a test compares them with `weeks.closings`. Run it again when a closing was added there.
+The SQL has the days on which the exchanges were closed as values, so that a query needs no package
+of holidays; a test compares them with `weeks.closings`. Run it again when a day is added there.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import textwrap
 from datetime import date
 from pathlib import Path
 
+from spine_assets.core.sql import literal
 from spine_assets.core.weeks import FIRST_WEEK, closings, weeks_between
 
 PATH = Path(__file__).parent / "sql" / "otc_weeks_calendar.sql"
@@ -58,11 +59,7 @@ def text() -> str:
 
 def _row(holiday: str, weeks: list[str]) -> str:
     listed = textwrap.fill(" ".join(weeks), width=90, subsequent_indent=_INDENT + " ")
-    return f"{_INDENT}({_quoted(holiday)},\n{_INDENT}'{listed}')"
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
+    return f"{_INDENT}({literal(holiday)},\n{_INDENT}'{listed}')"
 
 
 if __name__ == "__main__":

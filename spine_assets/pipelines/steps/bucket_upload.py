@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from spine_assets.core.bucket_url import bucket_name_problem
 from spine_assets.core.text import one_line
-from spine_assets.lake.bucket.stores import opened, said
+from spine_assets.lake.bucket.store_errors import first_line
+from spine_assets.lake.bucket.stores import opened
 from spine_assets.pipelines.steps.engine import EngineExecutionError, TransientError
 from spine_assets.pipelines.steps.safe_names import as_sample, folder_fault
 
@@ -106,13 +107,13 @@ def put_object(url: str, content: bytes, kind: str, *, overwrite: bool) -> bool:
         raise EngineExecutionError(f"{url}: there is no such bucket; make it") from None
     except (PermissionDeniedError, UnauthenticatedError) as error:
         raise EngineExecutionError(
-            f"{url}: not allowed ({said(error)}); look at the credentials in the environment"
+            f"{url}: not allowed ({first_line(error)}); look at the credentials in the environment"
         ) from None
     except GenericError as error:
         fault = EngineExecutionError if _REFUSED.search(str(error)) else TransientError
-        raise fault(f"{url}: {said(error)}") from None
+        raise fault(f"{url}: {first_line(error)}") from None
     except (BaseError, ValueError) as error:
-        raise EngineExecutionError(f"{url}: {said(error)}") from None
+        raise EngineExecutionError(f"{url}: {first_line(error)}") from None
     return True
 
 

@@ -9,7 +9,8 @@ from datetime import date
 
 import polars as pl
 
-from spine_assets.core.tables import Table, conform, polars_schema
+from spine_assets.core.table_schema import conform, polars_schema
+from spine_assets.core.tables import Table
 from spine_assets.lake.base import Lake
 from spine_assets.pipelines.steps.engine import EngineExecutionError
 from spine_assets.pipelines.yaml.table_model import WEEK
@@ -26,7 +27,7 @@ def require_one_kind(lake: Lake, table: str, *, weekly: bool) -> None:
     """
     held = [lake.folder(table, found) for found in lake.weeks(table)]
     if weekly:
-        held = [lake.whole_part(table).parent] if lake.whole_part(table).exists() else []
+        held = [lake.part(table, None).parent] if lake.part(table, None).exists() else []
     if held:
         was, now = ("no weeks", "weekly") if weekly else ("weeks", "without weeks")
         found = held[0] if weekly else held[0].parent

@@ -10,16 +10,15 @@ from __future__ import annotations
 import hashlib
 import re
 import time
-import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from spine_assets.lake import atomic_write
 from spine_assets.lake.base import Lake, LakeUnavailable
+from spine_assets.lake.names import LockName
 from spine_assets.pipelines.steps.engine import EngineExecutionError, TransientError
 
-_TEMPORARY = ".tmp"
 _STAGED = re.compile(r"\.(.+)\.[0-9a-f]{32}\.tmp")  # as `lake` names them too
 _HASH_DIGITS = 12  # as `otc.handing_in` has it
 # A download writes at least once in its timeout, of which 600 s is the longest.
@@ -35,7 +34,7 @@ def put_files(contents: Mapping[Path, bytes], lake: Lake, *, overwrite: bool) ->
         EngineExecutionError: one is there with another content and must stay; none is written.
         TransientError: the disk is full, or the place fails.
     """
-    with passing(), lake.lock_of("exports"):
+    with passing(), lake.lock_of(LockName.EXPORTS):
         other = {path: content for path, content in contents.items() if not _holds(path, content)}
         if standing := [str(path) for path in other if path.exists() and not overwrite]:
             raise EngineExecutionError(
@@ -60,12 +59,8 @@ def temporary_beside(target: Path) -> Iterator[Path]:
     with passing():
         target.parent.mkdir(parents=True, exist_ok=True)
         _remove_left(target.parent, None, _ABANDONED_SECONDS)
-    path = target.with_name(f".{target.name}.{uuid.uuid4().hex}{_TEMPORARY}")
-    try:
+    with atomic_write.temporary_beside(target) as path:
         yield path
-    finally:
-        with suppress(OSError):
-            path.unlink(missing_ok=True)
 
 
 def put_beside_others(staged: Path, target: Path, sha256: str, lake: Lake) -> tuple[Path, bool]:
@@ -77,7 +72,7 @@ def put_beside_others(staged: Path, target: Path, sha256: str, lake: Lake) -> tu
     Raises:
         TransientError: the place fails.
     """
-    with passing(), lake.lock_of("landing"):
+    with passing(), lake.lock_of(LockName.LANDING):
         for path in (target, _told_apart(target, sha256)):
             if not path.exists():
                 atomic_write.publish(staged, path)

@@ -81,14 +81,14 @@ def _version_of(context: StepContext, name: str) -> str:
     if name in _TABLES:
         return str(build_facts(shared, part_of(shared, name, week)).get("build", ""))
     lake = _lake_of(context, name)
-    part = lake.whole_part(name) if lake.is_whole(name) else lake.part(name, week)
+    part = lake.part(name, None if lake.is_unpartitioned(name) else week)
     return str(build_facts(lake, part).get("data_version", ""))
 
 
 def _require_fresh(context: StepContext, name: str) -> None:
     """The week of a table that a pipeline made is made of what stands now."""
     lake, week = _lake_of(context, name), context.week_ending
-    if week is None or lake.is_whole(name):
+    if week is None or lake.is_unpartitioned(name):
         return
     told = build_facts(lake, lake.part(name, week)).get("made_from", {})
     other = sorted(item for item, held in told.items() if _version_of(context, item) != held)
@@ -139,7 +139,7 @@ def _known(context: StepContext) -> set[str]:
 
 
 def _state(lake: Lake, name: str, week: date) -> Freshness:
-    if week not in lake.weeks("otc_raw"):
+    if week not in lake.weeks(raw.TABLE.name):
         return Freshness.MISSING
     return freshness(lake, name, week, captures.known_of(lake, week))
 
@@ -147,7 +147,7 @@ def _state(lake: Lake, name: str, week: date) -> Freshness:
 def _lacks(context: StepContext, name: str) -> bool:
     """Whether a table that a pipeline made has no such week."""
     lake = _lake_of(context, name)
-    return not lake.is_whole(name) and context.week_ending not in lake.weeks(name)
+    return not lake.is_unpartitioned(name) and context.week_ending not in lake.weeks(name)
 
 
 def _lake_of(context: StepContext, name: str) -> Lake:

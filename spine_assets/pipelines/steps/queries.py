@@ -96,7 +96,7 @@ class Asked:
         """
         import polars as pl
 
-        from spine_assets.warehouse.connection import asked_again
+        from spine_assets.warehouse.connection import retry_replaced
         from spine_assets.warehouse.query_result_file import without_wide
 
         def ask() -> pl.DataFrame:
@@ -109,7 +109,7 @@ class Asked:
             except pl.exceptions.PolarsError as error:  # it reads DuckDB's rows as a stream
                 raise duckdb.Error(str(error)) from error
 
-        return asked_again(ask)
+        return retry_replaced(ask)
 
     def view_of(self, path: LakeFile, name: str) -> None:
         """Let queries read a Parquet file by a name."""
@@ -118,7 +118,7 @@ class Asked:
 
     def answer(self, sql: str, values: Mapping[str, Value], most: int) -> Answer:
         """The first rows of a query, and how many there are."""
-        from spine_assets.warehouse.connection import asked_again
+        from spine_assets.warehouse.connection import retry_replaced
 
         def ask() -> Answer:
             cursor = self._connection.execute(sql, dict(values) or None)
@@ -129,7 +129,7 @@ class Asked:
                 total += len(more)
             return Answer(names, rows, total)
 
-        return asked_again(ask)
+        return retry_replaced(ask)
 
 
 def _one_file(path: LakeFile) -> str:

@@ -18,7 +18,9 @@ from typing import Any
 import polars as pl
 
 from spine_assets.core.tables import Table
-from spine_assets.lake.base import Lake, LakeError, LakeFile, LakeMissing, LakeUnavailable
+from spine_assets.lake.base import Lake, LakeFile
+from spine_assets.lake.names import LockName
+from spine_assets.lake.replace import Replacement, metadata_of_version, replace_file
 from spine_assets.otc.checks.context import sample, validated
 from spine_assets.otc.state.results import CheckResult, Severity, TableBuilt
 from spine_assets.pipelines.steps.conformance import fitted, require_one_kind
@@ -61,7 +63,7 @@ def build(
     frame = fitted(engine.frame(work), table, context.week_ending)
     if not own.empty_part(table.name).exists():
         own.declare((table,))  # what is not there yet cannot hide a shared table from the step
-    target = own.whole_part(table.name)
+    target = own.part(table.name, None)
     if context.week_ending is not None:
         target = own.part(table.name, context.week_ending)
     with _held(own, table, context):
@@ -85,24 +87,31 @@ def _published(
     `own` is the very lake that holds the lock, which a lake in a bucket looks at to publish.
     """
     version = _version(frame)
-    facts_of = {"data_version": version, "made_from": inputs, "step": work.context.step_id}
-    staged = own.stage(frame, target, facts_of)
-    try:
-        results = _checks(frame, table, staged, work)
-        failed = tuple(item.check for item in results if item.blocking and not item.passed)
-        if not failed:
-            own.declare((table,))  # only now: the view of the earlier rows knows their columns
-            stored = _stored(own, target)
-            unchanged = not force and stored.get("data_version") == version
-            if not unchanged or stored.get("made_from") != inputs:
-                own.publish(staged, target)
-            seconds = round(time.perf_counter() - begun, 3)
-            facts: dict[str, Any] = {"rows": frame.height, "path": target, "seconds": seconds}
-            built = TableBuilt(table.name, version, unchanged, facts)
-            return Built(table.name, frame.height, [built, *results])
+    stored = {} if force else metadata_of_version(own, target, "data_version", version)
+    results: list[CheckResult] = []
+
+    def passes(staged: Path) -> bool:
+        results.extend(_checks(frame, table, staged, work))
+        if any(item.is_blocking_failure for item in results):
+            return False
+        own.declare((table,))  # only now: the view of the earlier rows knows their columns
+        return True
+
+    replacement = replace_file(
+        own,
+        target,
+        frame,
+        {"data_version": version, "made_from": inputs, "step": work.context.step_id},
+        check=passes,
+        unchanged=stored.get("made_from") == inputs,
+    )
+    if replacement is Replacement.KEPT:
+        failed = tuple(item.check for item in results if item.is_blocking_failure)
         return Built(table.name, frame.height, [*results], failed)
-    finally:
-        staged.unlink(missing_ok=True)
+    seconds = round(time.perf_counter() - begun, 3)
+    facts: dict[str, Any] = {"rows": frame.height, "path": target, "seconds": seconds}
+    built = TableBuilt(table.name, version, bool(stored), facts)
+    return Built(table.name, frame.height, [built, *results])
 
 
 def _checks(
@@ -169,7 +178,7 @@ def _held(own: Lake, table: Table, context: StepContext) -> Any:
     """The lock of the table's week; others may read meanwhile."""
     if context.week_ending is not None:
         return own.lock(context.week_ending)
-    return own.lock_of(f"{table.name}-all")
+    return own.lock_of(LockName.table(table.name))
 
 
 def _version(frame: pl.DataFrame) -> str:
@@ -186,16 +195,3 @@ def _is_nested(frame: pl.DataFrame) -> bool:
 
 def _as_json(frame: pl.DataFrame) -> bytes:
     return frame.write_json().encode()
-
-
-def _stored(lake: Lake, target: LakeFile) -> dict[str, Any]:
-    """What the present file says of itself; nothing where there is none, or it is damaged."""
-    try:
-        lake.verify(target)
-        return lake.metadata(target)
-    except LakeMissing:
-        return {}
-    except LakeUnavailable:
-        raise
-    except LakeError:
-        return {}

@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import InitErrorDetails
 
+from spine_assets.core.tags import AssetGroup
 from spine_assets.otc.tables.registry import TABLES
 from spine_assets.pipelines.steps.engine import Engine, SqlText, TableEngine
 from spine_assets.pipelines.steps.registry import engines
@@ -36,8 +37,6 @@ _ERRORS = ("TransientError", "TimeoutError", "StepTimeout", "EngineExecutionErro
            "ProcessExpired", "LakeUnavailable", "OSError", "ConnectionError")  # fmt: skip
 _LIKENESS = 0.7  # Timeout for TimeoutError, and not any word for any other
 _TAKEN = {*ALWAYS_KNOWN, *AFTER_FAILURE, "tenant_id", "week_ending"}
-_GROUPS = {"otc", "otc_analysis"}
-"""Groups of our own assets: a pipeline's tables stand in a group of its name."""
 _PARTS = ("source", "destination", "config")
 
 
@@ -119,7 +118,7 @@ def _of_names(declaration: Declaration) -> Iterator[Fault]:
     if named and not declaration.tenants:
         yield ("pipeline_id",), "it holds {tenant_id}, and `tenants` names none"
     yield from _of_start(declaration)
-    for name in sorted(_GROUPS & {*_rendered_ids(declaration)}):
+    for name in sorted({*AssetGroup} & {*_rendered_ids(declaration)}):
         yield ("pipeline_id",), f"{name} is a group of assets that all share; take another name"
     yield from _unknown(("description",), declaration.description, known)
     yield from _of_values(("variables",), declaration.variables, known)

@@ -14,7 +14,8 @@ import yaml
 from dagster._config import process_config, resolve_to_config_type
 from dagster_k8s import K8sRunLauncher
 
-from spine_assets.core.settings import AlertSettings, FinraSettings, Settings
+from spine_assets.core.alert_settings import AlertSettings
+from spine_assets.core.settings import FinraSettings, Settings
 from spine_assets.dev.local_cluster.topology import CELERY
 
 DEPLOY = Path(__file__).parents[3] / "deploy"

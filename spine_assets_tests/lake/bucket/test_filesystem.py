@@ -55,8 +55,7 @@ def test_a_file_of_many_row_groups_is_summed_right(bucket: str, threads: int) ->
     chance = random.Random(2)
     frame = pl.DataFrame({"n": [chance.randrange(2**40) for _ in range(ROWS)]})
     lake.publish(lake.stage(frame, target, {}), target)
-    with duckdb.connect() as connection:
-        lake.reach(connection)
+    with duckdb.connect() as connection, lake.readable_by(connection):
         connection.execute(f"SET threads = {threads}")
         for _ in range(5):
             asked = f"SELECT count(*), sum(n) FROM read_parquet('{target}')"

@@ -25,7 +25,8 @@ from spine_assets.lake.base import LakeError, LakeUnavailable
 from spine_assets.lake.bucket.filesystem import BucketFiles
 from spine_assets.lake.bucket.lake import ObjectLake
 from spine_assets.lake.bucket.lease import Lease
-from spine_assets.lake.bucket.objects import ObjectFile, Replaced
+from spine_assets.lake.bucket.objects import ObjectFile
+from spine_assets.lake.bucket.store_errors import Replaced
 from spine_assets.otc.tables.registry import TABLES
 from spine_assets.warehouse.connection import answer, connect
 from spine_assets.warehouse.view_file import ensure_view_file
@@ -336,8 +337,7 @@ class TestReading:
         writing = threading.Thread(target=publishing)
         writing.start()
         try:
-            with duckdb.connect(":memory:") as connection:
-                lake.reach(connection)
+            with duckdb.connect(":memory:") as connection, lake.readable_by(connection):
                 sql = f"SELECT count(*), sum(n) FROM read_parquet('{target}')"
                 for _ in range(20):
                     assert answer(connection, sql)[1][0] in right
@@ -371,8 +371,10 @@ class TestReading:
         assert ensure_view_file(file, lake, TABLES)
         assert not ensure_view_file(file, lake, TABLES)
         sql = "SELECT symbol, sum(share_volume) FROM otc_venue_volume GROUP BY ALL"
-        with duckdb.connect(str(file), read_only=True) as connection:
-            lake.reach(connection)
+        with (
+            duckdb.connect(str(file), read_only=True) as connection,
+            lake.readable_by(connection),
+        ):
             assert connection.execute(sql).fetchall() == [("AAAA", Decimal("100.5"))]
         monkeypatch.setenv("SPINE_DATA_DIR", str(tmp_path))
         monkeypatch.setenv("SPINE_LAKE", lake.place)
@@ -388,10 +390,12 @@ class TestReading:
 
     def test_an_object_is_not_written_by_a_query(self, lake: ObjectLake) -> None:
         target = publish(lake, OLD)
-        with duckdb.connect(":memory:") as connection:
-            lake.reach(connection)
-            with pytest.raises(duckdb.Error, match="only read"):
-                connection.execute(f"COPY (SELECT 7 AS n) TO '{target}' (FORMAT parquet)")
+        with (
+            duckdb.connect(":memory:") as connection,
+            lake.readable_by(connection),
+            pytest.raises(duckdb.Error, match="only read"),
+        ):
+            connection.execute(f"COPY (SELECT 7 AS n) TO '{target}' (FORMAT parquet)")
         assert holds(lake, OLD)
 
 
@@ -436,7 +440,7 @@ class TestFaultsAreTold:
 
     def test_a_lock_that_is_something_else(self, lake: ObjectLake) -> None:
         (lake.root / "_locks" / f"{WEEK}.lock").write_bytes(b"\xff no lock")
-        with pytest.raises(LakeError, match="is no lock of this program"), lake.lock(WEEK):
+        with pytest.raises(LakeError, match="is not a lock of this program"), lake.lock(WEEK):
             pass
 
     def test_waiting_for_a_lock_can_be_given_up(self, lake: ObjectLake) -> None:

@@ -17,8 +17,8 @@ from spine_assets.lake.base import LakeError
 from spine_assets.lake.bucket import stores
 from spine_assets.lake.bucket.lake import ObjectLake
 from spine_assets.otc.build.week import build_week
-from spine_assets.otc.build.workplace import Workplace
 from spine_assets.otc.state.results import WeekResult
+from spine_assets.otc.state.run_context import RunContext
 from spine_assets_tests.conftest import ALL, NOW, REVISED, WEEK, House, delivered, in_memory, line
 from spine_assets_tests.support.s3_front import Front
 
@@ -45,8 +45,8 @@ class Failing:
     def build(self) -> WeekResult:
         """A run, which knows nothing of those before."""
         lake = ObjectLake(self.lake.place, LEASE_SECONDS)
-        place = Workplace(lake, self.house.scan(), in_memory, lambda: NOW)
-        return build_week(WEEK, ALL, place, unusable=list(place.landing.unusable))
+        place = RunContext(lake, self.house.scan(), in_memory, lambda: NOW)
+        return build_week(WEEK, ALL, place, unusable=list(place.landing.unusable)).finish()
 
     def tables(self) -> dict[str, pl.DataFrame]:
         """All rows, in an order of their own."""

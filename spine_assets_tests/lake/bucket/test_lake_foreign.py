@@ -7,14 +7,16 @@ from datetime import date
 from pathlib import Path
 from urllib.parse import quote
 
+import duckdb
 import polars as pl
 import pytest
 
 from spine_assets.lake import atomic_write
 from spine_assets.lake.base import LakeError, LakeUnavailable
+from spine_assets.lake.bucket import filesystem
 from spine_assets.lake.bucket.lake import ObjectLake
-from spine_assets.lake.bucket.objects import ObjectFile, Replaced, Version
-from spine_assets.lake.duckdb_errors import told_by_duckdb
+from spine_assets.lake.bucket.objects import ObjectFile, Version
+from spine_assets.lake.bucket.store_errors import OutcomeUnknown, Replaced
 from spine_assets.maintenance import lake_inventory
 from spine_assets.otc.captures import storage as captures
 from spine_assets.otc.tables.registry import TABLES
@@ -39,6 +41,13 @@ def put(front: Front, lake: ObjectLake, key: str, content: bytes = b"") -> None:
     """Put an object of whatever name, as other programs do."""
     url = f"{front.url}/{lake.place.removeprefix('s3://')}/{quote(key)}"
     urllib.request.urlopen(urllib.request.Request(url, content, method="PUT")).close()
+
+
+def ask(lake: ObjectLake, sql: str) -> None:
+    """A query on several threads of DuckDB."""
+    with duckdb.connect() as connection, lake.readable_by(connection):
+        connection.execute("SET threads = 4")
+        connection.execute(sql).fetchall()
 
 
 def publish(lake: ObjectLake, target: ObjectFile) -> None:
@@ -82,7 +91,9 @@ class TestForeignNames:
         self, lake: ObjectLake, s3_front: Front
     ) -> None:
         put(s3_front, lake, f"{RAW}/week_ending={WEEK}/copy.parquet", b"PAR1")
-        with pytest.raises(LakeError, match=r"/copy\.parquet is no capture: .* move it away"):
+        with pytest.raises(
+            LakeError, match=r"/copy\.parquet is not named like a capture; move it away"
+        ):
             captures.names(lake)
 
 
@@ -95,7 +106,7 @@ class TestRemoving:
         others = ["backup/2025/all.tar", "notes.txt", "_tenants/readme.txt"]
         for key in others:
             put(s3_front, lake, key, b"somebody's")
-        own = [lake.part(VENUES, WEEK), lake.whole_part("companies"), index_path(lake)]
+        own = [lake.part(VENUES, WEEK), lake.part("companies", None), index_path(lake)]
         own.append(lake.within("_tenants", "acme").part("volumes", WEEK))
         for target in own:
             publish(lake, target)
@@ -155,8 +166,6 @@ class TestFailing:
         self, tmp_path: Path, bucket: str, s3_front: Front, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """The error comes through DuckDB, as the text of a traceback."""
-        from spine_assets.lake.bucket import filesystem
-
         (tmp_path / "landing").mkdir()
         house = House(tmp_path, f"{bucket}/lake")
         house.drop("otc.csv", delivered(line("AAAA")))
@@ -172,8 +181,6 @@ class TestFailing:
     def test_a_query_tells_what_the_store_said_and_no_traceback(
         self, lake: ObjectLake, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        from spine_assets.lake.bucket import filesystem
-
         def down(*_: object) -> None:
             raise LakeUnavailable("s3://bucket/file cannot be read now")
 
@@ -185,11 +192,32 @@ class TestFailing:
         with pytest.raises(LakeUnavailable, match=r"^s3://bucket/file cannot be read now$"):
             ask()
 
-    def test_an_error_of_the_query_stays_duckdbs(self) -> None:
-        import duckdb
+    @pytest.mark.parametrize("kind", [LakeError, LakeUnavailable, OutcomeUnknown])
+    def test_an_error_keeps_its_class_on_whichever_thread_of_duckdb_it_is_met(
+        self, kind: type[LakeError], lake: ObjectLake, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for number in range(8):
+            target = lake.folder("t", WEEK) / f"{number}.parquet"
+            lake.publish(lake.stage(pl.DataFrame({"n": range(100_000)}), target, {}), target)
+        between = ObjectFile.between
 
-        with pytest.raises(duckdb.Error, match="LakeError"), told_by_duckdb():
-            duckdb.execute("SELECT error('LakeError: mine')")
+        def fails(file: ObjectFile, start: int, end: int, version: Version) -> bytes:
+            if file.name == "5.parquet":
+                raise kind(f"{file} cannot be read\nnow")
+            return between(file, start, end, version)
+
+        monkeypatch.setattr(filesystem, "_END_BYTES", 10_000)
+        monkeypatch.setattr(ObjectFile, "between", fails)
+        sql = f"SELECT sum(n) FROM read_parquet('{lake.folder('t', WEEK)}/*.parquet')"
+        with pytest.raises(kind, match=r"5\.parquet cannot be read\nnow$") as caught:
+            ask(lake, sql)
+        assert type(caught.value) is kind
+        with pytest.raises(duckdb.Error, match="another"):
+            ask(lake, "SELECT error('5.parquet: another error')")
+
+    def test_an_error_of_the_query_stays_duckdbs(self, lake: ObjectLake) -> None:
+        with pytest.raises(duckdb.Error, match="LakeError"):
+            ask(lake, "SELECT error('LakeError: mine')")
 
 
 class TestLocalFilesOfALakeInABucket:

@@ -772,7 +772,7 @@ def test_a_file_that_changed_after_the_scan_is_refused(house: House) -> None:
     path = house.drop("otc.csv", FIRST)
     place = house.workplace()
     path.write_bytes(CORRECTED)
-    result = build_week(WEEK, ALL, place, unusable=[])
+    result = build_week(WEEK, ALL, place, unusable=[]).finish()
     assert "otc.csv changed while it was read" in str(result.error)
 
 

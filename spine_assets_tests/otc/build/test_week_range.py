@@ -18,15 +18,15 @@ from polars.testing import assert_frame_equal
 from spine_assets.core.weeks import Tier, publication_day
 from spine_assets.dev.sample import generate_week
 from spine_assets.otc.build import week_range
-from spine_assets.otc.build.week import begin_week
+from spine_assets.otc.build.week import build_week
 from spine_assets.otc.build.week_range import Limits, ManyWeeks
-from spine_assets.otc.build.workplace import Workplace
 from spine_assets.otc.captures import storage as captures
 from spine_assets.otc.captures.pending import uncaptured
 from spine_assets.otc.delivery import archives, deliveries
 from spine_assets.otc.delivery.scan import Scan
 from spine_assets.otc.delivery.week_guess import guess_week
 from spine_assets.otc.state.results import NoInput, WeekResult
+from spine_assets.otc.state.run_context import RunContext
 from spine_assets_tests.conftest import ALL, WEEK, House, check_of, delivered, line
 
 WEEKS = [WEEK - timedelta(weeks=n) for n in range(5, -1, -1)]
@@ -43,7 +43,7 @@ def deliver(house: House, weeks: list[date]) -> None:
 
 def open_run(house: House, weeks: list[date], limits: Limits = THREE) -> ManyWeeks:
     scan = Scan(house.landing, house.index)
-    place = Workplace(house.lake, scan.landing(), lambda: closing(duckdb.connect(":memory:")))
+    place = RunContext(house.lake, scan.landing(), lambda: closing(duckdb.connect(":memory:")))
     return ManyWeeks(weeks, ALL, place, scan, limits=limits)
 
 
@@ -152,9 +152,9 @@ def test_so_many_weeks_are_under_way_as_memory_allows(
 
     def build(*args: object, **more: object) -> WeekResult:
         with counted:
-            return begin_week(*args, **more)  # type: ignore[arg-type]
+            return build_week(*args, **more)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(week_range, "begin_week", build)
+    monkeypatch.setattr(week_range, "build_week", build)
     results = run(house, WEEKS, Limits(memory_bytes=memory, threads=3))
     assert [item.week for item in results] == WEEKS
     assert counted.highest == most
@@ -198,7 +198,7 @@ def test_a_crash_in_a_thread_crashes_the_run(house: House, monkeypatch: pytest.M
     def crash(*_: object, **__: object) -> WeekResult:
         raise ZeroDivisionError("a fault of the code must not pass for a bad week")
 
-    monkeypatch.setattr(week_range, "begin_week", crash)
+    monkeypatch.setattr(week_range, "build_week", crash)
     with pytest.raises(ZeroDivisionError):
         run(house, WEEKS)
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from spine_assets.otc.delivery import archives
 from spine_assets.otc.delivery.archives import read_contents
-from spine_assets.otc.delivery.file_format import FileRefused
+from spine_assets.otc.delivery.reasons import FileRefused
 from spine_assets_tests.conftest import delivered, line
 
 ONE, TWO = delivered(line("AAAA")), delivered(line("BBBB"))
@@ -114,7 +114,7 @@ def test_an_encrypted_member_is_refused_by_name(tmp_path: Path) -> None:
         stored[stored.find(mark) + offset] |= 1  # bit 0 of the flags: encrypted
     path = tmp_path / "a.zip"
     path.write_bytes(bytes(stored))
-    assert told(path) == ["the zip member 'x.csv' is encrypted"]
+    assert told(path) == ["the zip member 'x.csv' is encrypted; pack it without a password"]
 
 
 def with_byte(mark: bytes, offset: int, value: int) -> bytes:
@@ -163,7 +163,8 @@ def test_too_many_members_are_refused(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(archives, "MAX_MEMBERS", 2)
     path = tmp_path / "a.zip"
     path.write_bytes(zipped(*((f"{n}.csv", ONE) for n in range(3))))
-    assert told(path) == ["the zip archive has 3 members"]
+    (message,) = told(path)
+    assert message.startswith("the zip archive has 3 members, more than 2;")
 
 
 SOUND = {

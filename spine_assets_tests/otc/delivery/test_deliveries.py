@@ -17,7 +17,7 @@ from spine_assets.core.weeks import Tier, VenueClass
 from spine_assets.otc.delivery import deliveries, scan
 from spine_assets.otc.delivery.archives import read_contents
 from spine_assets.otc.delivery.deliveries import Landing, read
-from spine_assets.otc.delivery.file_format import FileRefused
+from spine_assets.otc.delivery.reasons import FileRefused
 from spine_assets_tests.conftest import PUBLISHED_TIER_1, WEEK, House, delivered, line
 
 OTC_FILE = delivered(line())
@@ -87,7 +87,7 @@ def test_each_member_of_an_archive_is_a_delivery(house: House) -> None:
         "publication",
     ]
     assert [read(item) for item in found.deliveries] == [OTC_FILE, TIER_1_FILE]
-    assert reasons(found) == {"both.zip!bad.csv": "the file is empty; ask for it again"}
+    assert reasons(found) == {"both.zip!bad.csv": "the file is empty; download it again"}
 
 
 @pytest.mark.parametrize(

@@ -13,14 +13,9 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from spine_assets.otc.delivery.file_format import (
-    FileRefused,
-    ParsedFile,
-    count_lines,
-    parse,
-    split_by_line,
-    split_fast,
-)
+from spine_assets.otc.delivery.file_format import ParsedFile, parse
+from spine_assets.otc.delivery.line_split import count_lines, split_by_line, split_fast
+from spine_assets.otc.delivery.reasons import FileRefused
 from spine_assets_tests.conftest import CAPTURE_DAY, HEADER, delivered, line, parsed, with_columns
 
 NAMES = tuple(HEADER.split("|"))

@@ -29,14 +29,14 @@ def test_data_files_of_any_depth_are_listed_and_others_are_not(folder: Path) -> 
         (folder / name).write_text("x")
     found = listing(folder)
     assert {item.name for item in found} == {"one.csv", "a/two.PSV", "a/b/three.txt.gz", "four.zip"}
-    assert all(item.size == 1 and item.fault is None for item in found)
+    assert all(item.size == 1 and item.problem is None for item in found)
 
 
 @pytest.mark.parametrize(
     ("make", "said"),
     [
-        (lambda folder: (folder / "x.csv").symlink_to("nothing"), "leads nowhere"),
-        (lambda folder: (folder / "x.csv").symlink_to(folder / "x.csv"), "leads nowhere"),
+        (lambda folder: (folder / "x.csv").symlink_to("nothing"), "target does not exist"),
+        (lambda folder: (folder / "x.csv").symlink_to(folder / "x.csv"), "target does not exist"),
         (lambda folder: (folder / "x.csv").symlink_to("/etc/hostname"), "out of the landing"),
         (lambda folder: (folder / "x").symlink_to("/etc"), "out of the landing"),
         (lambda folder: (folder / "x.csv").mkdir(), "a folder or a link to one"),
@@ -53,8 +53,8 @@ def test_what_is_no_ordinary_file_is_listed_with_its_fault(
 ) -> None:
     make(folder)  # type: ignore[operator]
     (found,) = listing(folder)
-    assert found.fault is not None
-    assert said in found.fault
+    assert found.problem is not None
+    assert said in found.problem
 
 
 def test_the_fingerprint_changes_with_every_file_and_only_then(folder: Path) -> None:

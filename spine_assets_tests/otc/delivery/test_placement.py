@@ -9,8 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spine_assets.core.weeks import Tier, VenueClass
-from spine_assets.otc.delivery.file_format import FileRefused, ParsedFile
-from spine_assets.otc.delivery.placement import Placement, WeekSource, path_week, place
+from spine_assets.otc.delivery.file_format import ParsedFile
+from spine_assets.otc.delivery.path_claims import path_week
+from spine_assets.otc.delivery.placement import Placement, WeekSource, place
+from spine_assets.otc.delivery.reasons import FileRefused
 from spine_assets_tests.conftest import PUBLISHED, REVISED, WEEK, line, parsed, with_columns
 
 ATS, NON_ATS = VenueClass.ATS, VenueClass.NON_ATS
@@ -62,7 +64,7 @@ def test_a_week_column_must_agree_over_all_rows() -> None:
     file = parsed(f"{line('A')}|2025-11-10", f"{line('B')}|2025-11-17", header=header)
     assert "several weeks" in refusal(file)
     file = parsed(f"{line('A')}|2025-11-10", f"{line('B')}|", header=header)
-    assert "blank in 1 rows but not in all" in refusal(file)
+    assert "blank in 1 rows, not in all" in refusal(file)
 
 
 def test_a_week_column_must_be_a_monday() -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from spine_assets.core.weeks import Tier, VenueClass
-from spine_assets.otc.delivery.file_format import FileRefused
-from spine_assets.otc.delivery.submit import Asserted, hand_in
+from spine_assets.otc.delivery.reasons import FileRefused
+from spine_assets.otc.delivery.submit import Asserted, submit
 from spine_assets_tests.conftest import WEEK, House, delivered, line, with_columns
 
 GOOD = delivered(line(), line("BBBB"))
@@ -26,7 +26,7 @@ def file(tmp_path: Path) -> Path:
 
 def test_it_is_copied_under_what_is_asserted_and_placed_there(house: House, file: Path) -> None:
     asserted = Asserted(WEEK, Tier.OTC, VenueClass.ATS)
-    done = hand_in(file, house.landing, asserted)
+    done = submit(file, house.landing, asserted)
     assert done.copied
     assert done.weeks == [WEEK]
     name = done.path.relative_to(house.landing).as_posix()
@@ -38,23 +38,23 @@ def test_it_is_copied_under_what_is_asserted_and_placed_there(house: House, file
 
 
 def test_the_week_is_found_where_none_is_asserted(house: House, file: Path) -> None:
-    done = hand_in(file, house.landing, Asserted())
+    done = submit(file, house.landing, Asserted())
     assert (done.path, done.weeks) == (house.landing.resolve() / "otc.csv", [WEEK])
 
 
 def test_a_dry_run_copies_nothing(house: House, file: Path) -> None:
-    assert hand_in(file, house.landing, Asserted(WEEK), dry_run=True).copied
+    assert submit(file, house.landing, Asserted(WEEK), dry_run=True).copied
     assert list(house.landing.iterdir()) == []
 
 
 def test_the_same_content_again_is_not_copied_and_another_gets_a_name_of_its_own(
     house: House, file: Path
 ) -> None:
-    first = hand_in(file, house.landing, Asserted(WEEK))
-    assert not hand_in(file, house.landing, Asserted(WEEK)).copied
+    first = submit(file, house.landing, Asserted(WEEK))
+    assert not submit(file, house.landing, Asserted(WEEK)).copied
     other = delivered(line(shares="101"))
     file.write_bytes(other)
-    second = hand_in(file, house.landing, Asserted(WEEK))
+    second = submit(file, house.landing, Asserted(WEEK))
     assert second.copied
     assert first.path.read_bytes() == GOOD
     assert second.path.read_bytes() == other
@@ -63,7 +63,7 @@ def test_the_same_content_again_is_not_copied_and_another_gets_a_name_of_its_own
 
 def test_a_file_of_the_landing_folder_stays_where_it_is(house: House) -> None:
     path = house.drop(f"week_ending={WEEK}/otc.csv", GOOD)
-    done = hand_in(path, house.landing, Asserted(WEEK, Tier.OTC))
+    done = submit(path, house.landing, Asserted(WEEK, Tier.OTC))
     assert (done.path, done.copied) == (path.resolve(), False)
 
 
@@ -79,22 +79,22 @@ def test_what_contradicts_the_assertion_is_not_taken(
     house: House, file: Path, asserted: Asserted, said: str
 ) -> None:
     with pytest.raises(FileRefused, match=said):
-        hand_in(file, house.landing, asserted)
+        submit(file, house.landing, asserted)
     assert list(house.landing.rglob("*")) == []
 
 
 def test_a_class_that_a_column_contradicts_is_not_taken(house: House, file: Path) -> None:
     header, row = with_columns(summaryTypeCode="ATS_W_SMBL_FIRM")
     file.write_bytes(delivered(row, header=header))
-    assert hand_in(file, house.landing, Asserted(venue_class=VenueClass.ATS), dry_run=True).copied
+    assert submit(file, house.landing, Asserted(venue_class=VenueClass.ATS), dry_run=True).copied
     with pytest.raises(FileRefused, match="NON_ATS"):
-        hand_in(file, house.landing, Asserted(venue_class=VenueClass.NON_ATS))
+        submit(file, house.landing, Asserted(venue_class=VenueClass.NON_ATS))
 
 
 def test_what_would_be_refused_there_is_not_taken(house: House, file: Path) -> None:
     file.write_text("<html>moved</html>")
     with pytest.raises(FileRefused, match="HTML"):
-        hand_in(file, house.landing, Asserted(WEEK))
+        submit(file, house.landing, Asserted(WEEK))
     assert list(house.landing.rglob("*")) == []
 
 
@@ -102,13 +102,13 @@ def test_a_name_that_is_never_looked_at_is_not_taken(house: House, file: Path) -
     for name in ("_otc.csv", "otc.xlsx"):
         renamed = file.with_name(name)
         renamed.write_bytes(GOOD)
-        with pytest.raises(FileRefused, match="no name that is looked at"):
-            hand_in(renamed, house.landing, Asserted(WEEK))
+        with pytest.raises(FileRefused, match="would be ignored in the landing folder"):
+            submit(renamed, house.landing, Asserted(WEEK))
 
 
 def test_a_packed_file_is_taken_as_it_is(house: House, file: Path) -> None:
     packed = file.with_suffix(".csv.gz")
     packed.write_bytes(gzip.compress(GOOD))
-    done = hand_in(packed, house.landing, Asserted(WEEK))
+    done = submit(packed, house.landing, Asserted(WEEK))
     assert done.path.read_bytes() == packed.read_bytes()
     assert done.weeks == [WEEK]

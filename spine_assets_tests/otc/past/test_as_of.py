@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from spine_assets.core.tables import polars_schema
+from spine_assets.core.table_schema import polars_schema
 from spine_assets.core.weeks import Tier
 from spine_assets.otc.captures import pins
 from spine_assets.otc.captures import storage as captures

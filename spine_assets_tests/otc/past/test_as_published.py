@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spine_assets.cli import main
-from spine_assets.core.tables import polars_schema
+from spine_assets.core.table_schema import polars_schema
 from spine_assets.core.weeks import Tier, VenueClass
 from spine_assets.otc.captures import pins
 from spine_assets.otc.captures import storage as captures

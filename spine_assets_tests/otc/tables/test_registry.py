@@ -18,7 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from spine_assets.core.tables import conform, pandera_schema, polars_schema
+from spine_assets.core.pandera_schema import pandera_schema
+from spine_assets.core.table_schema import conform, polars_schema
 from spine_assets.otc.tables import raw, row_rules, symbol_summary, venue_share, venue_volume
 from spine_assets_tests.conftest import NOW, WEEK
 

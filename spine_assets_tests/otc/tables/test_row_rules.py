@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spine_assets.core.tables import exact_sum, polars_schema
+from spine_assets.core.table_schema import polars_schema
+from spine_assets.core.tables import exact_sum
 from spine_assets.core.weeks import VenueClass
 from spine_assets.otc.tables import raw, rejects, row_rules
 from spine_assets_tests.conftest import NOW, WEEK
@@ -133,7 +134,7 @@ def test_a_row_that_breaks_several_rules_tells_them_all() -> None:
 )
 def test_identity_of_a_venue(change: dict[str, Any], venue: str) -> None:
     accepted, _ = row_rules.split(raw_rows(change))
-    assert accepted["venue"].to_list() == [venue]
+    assert accepted["venue_id"].to_list() == [venue]
 
 
 @pytest.mark.parametrize(
@@ -230,7 +231,7 @@ def test_a_row_that_breaks_a_rule_is_no_rival_of_a_sound_one() -> None:
 def test_no_rows_give_no_rows() -> None:
     accepted, broken = row_rules.split(raw_rows({}).clear())
     assert (accepted.height, broken.height) == (0, 0)
-    assert {"tier_name", "venue"} <= set(accepted.columns)
+    assert {"tier_name", "venue_id"} <= set(accepted.columns)
     assert {"reason", "field", "detail"} <= set(broken.columns)
 
 
@@ -290,7 +291,9 @@ def test_rows_and_shares_are_conserved_and_keys_are_unique(changes: list[dict[st
     shares = exact_sum(accepted["share_volume"]) + exact_sum(broken["share_volume"])
     assert shares == sum((row["share_volume"] for row in rows.to_dicts()), Decimal(0))
     assert broken["reason"].null_count() == 0
-    assert accepted.select("tier_name", "symbol", "venue_class", "venue").is_duplicated().sum() == 0
+    assert (
+        accepted.select("tier_name", "symbol", "venue_class", "venue_id").is_duplicated().sum() == 0
+    )
     assert accepted.filter(pl.col("share_volume") < 0).is_empty()
 
 

@@ -11,7 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spine_assets.core.tables import Column, Table, Type, follows, is_in_order, pandera_schema
+from spine_assets.core.pandera_schema import pandera_schema
+from spine_assets.core.table_schema import follows, is_in_order
+from spine_assets.core.tables import Column, Table, Type
 from spine_assets.dev.sample import generate_week
 from spine_assets.otc.tables.registry import TABLES, table
 from spine_assets_tests.conftest import NOW, WEEK, House

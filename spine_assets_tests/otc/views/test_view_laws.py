@@ -10,10 +10,12 @@ from fractions import Fraction
 from typing import Any
 
 import duckdb
+import polars as pl
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from spine_assets.otc.tables.concentration import concentration
 from spine_assets.otc.tables.registry import TABLES
 from spine_assets.warehouse.views import derived_views
 from spine_assets_tests.support.analysis_lake import BUCKET, OTC, T1, T2, Row, tables_of
@@ -21,6 +23,7 @@ from spine_assets_tests.support.analysis_lake import BUCKET, OTC, T1, T2, Row, t
 FIRST = date(2025, 10, 17)
 WEEKS = [FIRST + timedelta(weeks=n) for n in range(7)]
 TIERS = (T1, T2, OTC)
+SHARES = pl.Decimal(28, 6)
 _BACK = 35  # days that the window reaches back
 Answer = list[dict[str, Any]]
 Rows = list[Row]
@@ -226,3 +229,48 @@ def test_windows_hold_the_like_weeks_of_six(views: Views, rows: Rows) -> None:
         shares = [volumes[w, tier, symbol] for w in traded]
         assert row["avg_6w_volume"] == pytest.approx(float(sum(shares) / len(shares)))
         assert (row["min_6w_volume"], row["max_6w_volume"]) == (min(shares), max(shares))
+
+
+@generated
+@given(rows=weeks_of_rows)
+@example(rows=[Row(FIRST, T1, "A", "UBSA", "0", 0), Row(FIRST, T1, "A", BUCKET, "0", 0)])
+@example(rows=[Row(FIRST, T1, "A", BUCKET, "12.5", 1)])
+@example(rows=[Row(FIRST, T1, "A", "UBSA", "7", 1)])
+def test_hhi_is_the_same_in_polars_and_in_sql(views: Views, rows: Rows) -> None:
+    views.fill(rows)
+    by_symbol = views.ask("""
+        SELECT
+            s.hhi,
+            s.hhi_high,
+            otc_hhi(v.share_volume, v.mpid) AS sql_hhi,
+            otc_hhi_high(v.share_volume) AS sql_hhi_high
+        FROM otc_symbol_summary AS s
+        INNER JOIN otc_venue_volume AS v USING (week_ending, tier, symbol)
+        GROUP BY week_ending, tier, symbol, s.hhi, s.hhi_high
+    """)
+    assert len(by_symbol) == len(volumes_of(rows))
+    for row in by_symbol:
+        assert row["hhi"] == equal(row["sql_hhi"])
+        assert row["hhi_high"] == equal(row["sql_hhi_high"])
+    for row in views.ask("FROM otc_market_structure_all"):
+        volumes: dict[str, Decimal] = defaultdict(Decimal)
+        for item in rows:
+            if item.week == row["week_ending"] and row["tier"] in {item.tier, "ALL"}:
+                volumes[item.mpid] += Decimal(item.shares)
+        found = concentration(
+            pl.DataFrame(
+                [*volumes.items()], {"mpid": pl.String, "total_volume": SHARES}, orient="row"
+            )
+        )
+        assert (found.shares, found.venues) == (row["total_volume"], row["venue_count"])
+        assert found.hhi == equal(row["hhi"])
+        assert found.hhi_high == equal(row["hhi_high"])
+        assert found.effective_venues == equal(row["effective_venues"])
+        assert found.top_share_pct == equal(row["top_share_pct"])
+        if found.shares:
+            assert found.top_mpid == row["top_mpid"]
+
+
+def equal(value: float | None) -> Any:
+    """Equal but for the last digits of a sum in another order; None is only None."""
+    return None if value is None else pytest.approx(value, rel=1e-12)

@@ -160,7 +160,7 @@ def test_what_a_killed_step_left_of_a_table_without_weeks_is_removed(loaded: Hou
         pytest.skip("a PUT to a bucket that is broken off leaves nothing")
     flow = table_flow(WHOLE, partitions="none")
     built(flow, loaded, week=None)
-    left = loaded.lake.whole_part("volumes").with_name(f".data.parquet.{'0' * 32}.tmp")
+    left = loaded.lake.part("volumes", None).with_name(f".data.parquet.{'0' * 32}.tmp")
     left.write_bytes(b"half")
     built(flow, loaded, week=None)
     assert not left.exists()

@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 from pydantic import ValidationError
 
-from spine_assets.lake.base import PART
+from spine_assets.lake.names import PART
 from spine_assets.otc.state.results import CheckResult, TableBuilt
 from spine_assets.pipelines.steps.engine import EngineExecutionError
 from spine_assets.pipelines.steps.table_build import Built
@@ -224,7 +224,7 @@ def test_a_table_without_weeks_is_one_file(loaded: House) -> None:
     query = QUERY.replace("WHERE week_ending = {week_ending} ", "")
     found = built(table_flow(query, partitions="none"), loaded, week=None)
     assert found.rows == 2
-    assert loaded.lake.read(loaded.lake.whole_part("volumes")).columns == ["symbol", "total_volume"]
+    assert loaded.lake.read(loaded.lake.part("volumes", None)).columns == ["symbol", "total_volume"]
     # and can be read by others
     assert built(table_flow("FROM volumes", name="second", partitions="none"), loaded, week=None)
 

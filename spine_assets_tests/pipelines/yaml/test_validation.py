@@ -9,6 +9,7 @@ import yaml
 from jsonschema import Draft202012Validator
 from pydantic import ValidationError
 
+from spine_assets.core.tags import AssetGroup
 from spine_assets.pipelines.yaml.model import Declaration
 from spine_assets.pipelines.yaml.pipeline import of_all_tenants
 from spine_assets.pipelines.yaml.validation import checked
@@ -179,10 +180,20 @@ def test_a_table_follows_no_step_that_also_runs_after_a_failure() -> None:
     checked(Declaration.model_validate(document))
 
 
-def test_no_pipeline_takes_the_group_of_our_own_assets() -> None:
-    document = good() | {"pipeline_id": "{tenant_id}", "tenants": {"otc": {"symbols": ["AAAA"]}}}
-    with pytest.raises(ValidationError, match="otc is a group of assets that all share"):
-        checked(Declaration.model_validate(document))
+@pytest.mark.parametrize("group", [group.value for group in AssetGroup])
+def test_no_pipeline_takes_the_group_of_our_own_assets(group: str) -> None:
+    with pytest.raises(ValidationError, match=f"{group} is a group of assets that all share"):
+        checked(of_tenant(group))
+
+
+def test_a_pipeline_takes_a_name_that_is_no_group_of_ours() -> None:
+    assert checked(of_tenant("otc_analysis")).pipeline_id == "{tenant_id}"
+
+
+def of_tenant(name: str) -> Declaration:
+    """A declaration whose one pipeline has its tenant's name."""
+    document = good() | {"pipeline_id": "{tenant_id}", "tenants": {name: {"symbols": ["AAAA"]}}}
+    return Declaration.model_validate(document)
 
 
 def test_all_faults_are_told_at_once() -> None:

@@ -24,7 +24,7 @@ loaded AS (
 scopes AS (
     SELECT week_ending, tier, classes FROM loaded
     UNION ALL
-    -- A class that one tier lacks is not that of the whole.
+    -- Classes that every loaded tier has.
     SELECT
         week_ending,
         'ALL' AS tier,
@@ -63,13 +63,13 @@ totals AS (
         count(*) FILTER (mpid <> 'DE_MINIMIS') AS venue_count,
         min_by(mpid, (-volume, mpid)) FILTER (mpid <> 'DE_MINIMIS') AS top_mpid,
         max(volume) FILTER (mpid <> 'DE_MINIMIS') AS top_volume,
-        coalesce(sum(volume::DOUBLE ** 2) FILTER (mpid <> 'DE_MINIMIS'), 0) AS known_squares,
-        sum(volume::DOUBLE ** 2) AS all_squares
+        otc_hhi(volume, mpid) AS hhi,
+        otc_hhi_high(volume) AS hhi_high
     FROM firms
     GROUP BY week_ending, tier
 ),
 
-whole AS (
+by_symbol AS (
     SELECT week_ending, symbol, count(*) AS tier_count, max(venue_count) AS venue_count
     FROM otc_symbol_summary
     WHERE week_ending BETWEEN first_week::DATE AND last_week::DATE
@@ -83,7 +83,7 @@ shared AS (
         symbol,
         count(DISTINCT mpid) FILTER (mpid <> 'DE_MINIMIS') AS venue_count
     FROM otc_venue_volume
-    SEMI JOIN (FROM whole WHERE tier_count > 1) USING (week_ending, symbol)
+    SEMI JOIN (FROM by_symbol WHERE tier_count > 1) USING (week_ending, symbol)
     WHERE week_ending BETWEEN first_week::DATE AND last_week::DATE
     GROUP BY week_ending, symbol
 ),
@@ -93,8 +93,8 @@ issues AS (
     FROM otc_symbol_summary
     WHERE week_ending BETWEEN first_week::DATE AND last_week::DATE
     UNION ALL
-    SELECT week_ending, 'ALL' AS tier, coalesce(shared.venue_count, whole.venue_count)
-    FROM whole
+    SELECT week_ending, 'ALL' AS tier, coalesce(shared.venue_count, by_symbol.venue_count)
+    FROM by_symbol
     LEFT JOIN shared USING (week_ending, symbol)
 ),
 
@@ -122,15 +122,9 @@ SELECT
     scopes.classes,
     t.venue_count,
     symbols.symbol_count,
-    CASE WHEN t.total_volume > 0
-        THEN t.known_squares / t.total_volume::DOUBLE ** 2
-    END AS hhi,
-    CASE WHEN t.total_volume > 0
-        THEN t.all_squares / t.total_volume::DOUBLE ** 2
-    END AS hhi_high,
-    CASE WHEN t.known_squares > 0
-        THEN t.total_volume::DOUBLE ** 2 / t.known_squares
-    END AS effective_venues,
+    t.hhi,
+    t.hhi_high,
+    CASE WHEN t.hhi > 0 THEN 1 / t.hhi END AS effective_venues,
     symbols.venues_per_symbol,
     symbols.single_venue_symbols_pct,
     t.top_mpid,

@@ -1,6 +1,6 @@
 -- The weeks that may be the earlier one: 28 days back.
 WITH loaded AS (
-    -- A tier counts where its symbols are built too: else all of them would look gone.
+    -- A tier counts if its symbols are built too: else all of them would be GONE.
     SELECT *
     FROM otc_loaded_in(first_week::DATE - 28, last_week)
     SEMI JOIN (
@@ -23,7 +23,7 @@ pairs AS (
     WINDOW by_week AS (PARTITION BY tier ORDER BY week_ending)
 ),
 
-asked AS (
+requested AS (
     SELECT p.*, day.trading_days, before.trading_days AS prior_trading_days
     FROM pairs AS p
     INNER JOIN otc_weeks_calendar AS day ON day.week_ending = p.week_ending
@@ -38,7 +38,7 @@ volumes AS (
 ),
 
 names AS (
-    -- An issue may be renamed between its rows: the latest name stands.
+    -- An issue may be renamed between its rows: the latest name is used.
     SELECT
         week_ending,
         tier,
@@ -50,18 +50,18 @@ names AS (
 ),
 
 here AS (
-    SELECT asked.week_ending, asked.tier, volumes.symbol, volumes.total_volume
-    FROM asked
+    SELECT requested.week_ending, requested.tier, volumes.symbol, volumes.total_volume
+    FROM requested
     INNER JOIN volumes USING (week_ending, tier)
 ),
 
 before AS (
-    SELECT asked.week_ending, asked.tier, volumes.symbol, volumes.total_volume AS prior_volume
-    FROM asked
+    SELECT requested.week_ending, requested.tier, volumes.symbol, volumes.total_volume AS prior_volume
+    FROM requested
     INNER JOIN volumes
-        ON volumes.week_ending = asked.prior_week_ending
-        AND volumes.tier = asked.tier
-    WHERE asked.is_comparable
+        ON volumes.week_ending = requested.prior_week_ending
+        AND volumes.tier = requested.tier
+    WHERE requested.is_comparable
 ),
 
 changes AS (
@@ -77,13 +77,13 @@ changes AS (
 ),
 
 named AS (
-    -- One that is gone has the name of the week in which it was there.
-    SELECT changes.*, asked.* EXCLUDE (week_ending, tier), names.issue_name
+    -- A symbol without a row in the week has its name of the prior week.
+    SELECT changes.*, requested.* EXCLUDE (week_ending, tier), names.issue_name
     FROM changes
-    INNER JOIN asked USING (week_ending, tier)
+    INNER JOIN requested USING (week_ending, tier)
     LEFT JOIN names
         ON names.week_ending = CASE
-            WHEN changes.total_volume IS NULL THEN asked.prior_week_ending
+            WHEN changes.total_volume IS NULL THEN requested.prior_week_ending
             ELSE changes.week_ending
         END
         AND names.tier = changes.tier

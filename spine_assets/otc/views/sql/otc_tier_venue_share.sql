@@ -21,7 +21,7 @@ venues AS (
         tier,
         venue_class,
         mpid,
-        -- A venue may be renamed between its rows: the latest name stands.
+        -- A venue may be renamed between its rows: the latest name is used.
         max_by(venue_name, (updated, venue_name)) AS venue_name,
         sum(volume)::DECIMAL(38, 6) AS share_volume,
         sum(trades)::BIGINT AS trade_count,
@@ -44,7 +44,7 @@ scaled AS (
         CASE WHEN mpid <> 'DE_MINIMIS'
             THEN rank() OVER (
                 PARTITION BY week_ending, tier, venue_class
-                -- The bucket comes last, so that it takes nobody's rank.
+                -- The bucket comes last, so that no venue loses a rank to it.
                 ORDER BY mpid = 'DE_MINIMIS', share_volume DESC
             )
         END AS rank

@@ -48,7 +48,7 @@ venues AS (
         v.*,
         p.prior_week_ending,
         p.is_comparable,
-        p.is_complete AS whole,
+        p.is_complete AS is_complete_week,
         count(*) OVER six_weeks AS window_weeks_traded,
         avg(v.class_share_pct) OVER six_weeks AS avg_6w_class_share_pct
     FROM otc_venue_share AS v
@@ -82,7 +82,7 @@ SELECT
     CASE WHEN v.is_comparable THEN prior.mpid IS NULL END AS is_new,
     v.is_comparable,
     day.trading_days,
-    v.whole AS is_complete
+    v.is_complete_week AS is_complete
 FROM venues AS v
 INNER JOIN windows AS w USING (week_ending)
 INNER JOIN otc_weeks_calendar AS day USING (week_ending)

@@ -1,9 +1,9 @@
 -- From a symbol's week back to its delivered lines, and forward to what they feed. `otc.trace`
--- does the same in Python, which also proves the text of each line.
+-- does the same in Python and also verifies the text of each line.
 
--- A week's lines of a symbol, of every capture. `counts`: its capture counts now and it broke no
+-- A week's lines of a symbol, of every capture. `counts`: its capture is current and it broke no
 -- rule. `reason`: the rule that it broke when the week was last built. `mpid`: as in
--- otc_venue_volume (`otc.rules`).
+-- otc_venue_volume (`otc.tables.venue_id`).
 CREATE OR REPLACE MACRO otc_trace(of_symbol, of_week) AS TABLE
 WITH greatest_capture AS (
     -- The rule of otc_raw_as_of for one week: through otc_raw_current DuckDB would open every
@@ -78,9 +78,9 @@ LEFT JOIN broken AS b
         AND l.source_line = b.source_line
 WHERE l.week_ending = of_week::DATE AND l.symbol = of_symbol;
 
--- What these lines feed: a row a stored figure, with the percent of it that is the symbol's.
--- Of a restatement the percent is told where the capture that came still counts: of others
--- the rule rejects are not kept.
+-- What these lines are part of: one row per stored figure, with the percent of it that is theirs.
+-- A restatement has a percent only if its later capture is still current: the rule rejects of
+-- others are not kept.
 CREATE OR REPLACE MACRO otc_trace_up(of_symbol, of_week) AS TABLE
 WITH venues AS (
     SELECT v.tier, v.venue_class, v.mpid, v.share_volume

@@ -1,4 +1,4 @@
--- Views and macros upon the tables' views.
+-- Views and macros over the views of tables.
 
 -- Microseconds of a moment, whatever its type: a TIMESTAMPTZ or a text with an offset or zone
 -- is that instant, a TIMESTAMP, DATE or text without one is UTC. Never the session's zone.
@@ -9,7 +9,7 @@ CREATE OR REPLACE MACRO otc_moment_us(ts) AS
         ELSE epoch_us(ts::VARCHAR::TIMESTAMP)
     END;
 
--- Rows of the captures that counted at a moment, for every week: the rule of `otc.captures`
+-- Rows of the captures that were current at a moment, for every week: the rule of `otc.captures.model`
 -- over the captures and pins up to then.
 CREATE OR REPLACE MACRO otc_raw_as_of(ts) AS TABLE
 WITH greatest_capture AS (
@@ -37,7 +37,7 @@ pinned AS (
 ),
 
 chosen AS (
-    -- A blank pin is a release; a pin whose capture is gone counts for nothing.
+    -- A blank pin is a release; a pin whose capture is missing has no effect.
     SELECT
         g.week_ending,
         g.tier_digit,
@@ -49,9 +49,9 @@ chosen AS (
     ) AS p USING (week_ending, tier_digit, venue_class)
 )
 
--- Chosen first, rows second, as they stand here: DuckDB lists the files of each anew, and a
--- capture that arrives in between would else be chosen without its rows being in the list.
--- `chosen` has one row a week, tier and class, so the join repeats no row.
+-- First `chosen`, then the rows: DuckDB lists the files of each separately, and a capture that
+-- arrives in between would otherwise be chosen without its rows being listed. `chosen` has one row
+-- per week, tier and class, so the join repeats no row.
 SELECT raw.*
 FROM chosen
 INNER JOIN otc_raw AS raw
@@ -60,6 +60,6 @@ INNER JOIN otc_raw AS raw
     AND chosen.venue_class = raw.venue_class
     AND chosen.capture_id = raw.capture_id;
 
--- What counts now: as of the end of time.
+-- The rows of the current captures: as of the end of time.
 CREATE OR REPLACE VIEW otc_raw_current AS
 FROM otc_raw_as_of(TIMESTAMP '9999-12-31 00:00:00');

@@ -9,12 +9,8 @@ from pydantic import Field
 
 from spine_assets.alerts.render import plain_mail
 from spine_assets.alerts.sending import ChannelError, hand_over
-from spine_assets.core.settings import (
-    AlertSettings,
-    WrongSetting,
-    address_fault,
-    load_alert_settings,
-)
+from spine_assets.core.alert_settings import AlertSettings, address_problem, load_alert_settings
+from spine_assets.core.settings import WrongSetting
 from spine_assets.pipelines.steps.engine import (
     ActionEngine,
     EngineExecutionError,
@@ -83,7 +79,7 @@ class EmailNotification(ActionEngine[NoticeSource, Nothing, EmailConfig]):
         found = notice_faults(source, config, known)
         if not config.subject.strip():
             found.append("config.subject: is empty")
-        if "{" not in config.to and (fault := address_fault(config.to)):
+        if "{" not in config.to and (fault := address_problem(config.to)):
             found.append(f"config.to: {fault}")
         return found
 

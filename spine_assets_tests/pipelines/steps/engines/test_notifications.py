@@ -284,7 +284,7 @@ def test_what_no_schema_says_is_told_when_it_is_loaded(
 
 def test_addresses_and_variables_are_looked_at_when_it_is_loaded() -> None:
     assert faults(EMAIL, mail_step(to="desk"), "week_ending") == [
-        "config.to: 'desk' is no mail address such as desk@example.org"
+        "config.to: 'desk' is not a mail address such as desk@example.org"
     ]
     assert faults(EMAIL, mail_step(subject=" "), "week_ending") == ["config.subject: is empty"]
     assert faults(EMAIL, mail_step(to="{who}"), "week_ending", "who") == []

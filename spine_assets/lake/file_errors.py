@@ -1,0 +1,48 @@
+"""Errors of files as errors of the lake: which are transient, and which file or folder to mend."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import polars as pl
+
+from spine_assets.lake.base import LakeError, LakeFile, LakeMissing, LakeUnavailable
+
+
+@contextmanager
+def reading(path: LakeFile) -> Iterator[None]:
+    """Raise what keeps a file from being read as an error of the lake that names the file.
+
+    Raises:
+        LakeMissing: there is no such file.
+        LakeUnavailable: the place fails; it may work a little later.
+        LakeError: the file is damaged, or a file is where a folder is expected.
+    """
+    try:
+        yield
+    except (OSError, ValueError, pl.exceptions.PolarsError) as error:
+        if isinstance(path, Path) and (problem := not_a_folder(path)):
+            raise LakeError(f"{path} cannot be read: {problem}") from error
+        kind = LakeUnavailable if isinstance(error, OSError) else LakeError
+        if isinstance(error, FileNotFoundError):
+            kind = LakeMissing
+        raise kind(
+            f"{path} cannot be read ({error}); restore it from a copy, or delete it and build "
+            "the week again while its delivered files are in the landing folder"
+        ) from error
+
+
+def not_a_folder(path: Path) -> str | None:
+    """Which file is where a folder above `path` is expected, and what to do; None for none.
+
+    To try again would not help, so who finds one raises a permanent error.
+    """
+    for folder in path.parents:
+        if folder.is_dir():
+            return None
+        if os.path.lexists(folder):
+            return f"{folder} is a file where a folder is expected; move it away"
+    return None

@@ -1,0 +1,91 @@
+"""Names in a lake: of folders, of files and of locks; the same in a folder and in a bucket.
+
+<root>/<table>/week_ending=YYYY-MM-DD/<file>.parquet
+<root>/<table>/all/data.parquet                        a table without weeks
+<root>/_locks/<name>.lock
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from typing import ClassVar, Self
+
+PART = "data.parquet"
+"""Name of the one file of a derived table's week."""
+
+UNPARTITIONED = "all"
+"""Folder of a table without weeks."""
+
+EMPTY_WEEK = "week_ending=__HIVE_DEFAULT_PARTITION__"
+"""Folder of the file without rows."""
+
+EMPTY_PART = "empty.parquet"
+"""Name of that file."""
+
+LOCKS = "_locks"
+"""Folder of the locks; its first letter marks it as no table."""
+
+_WEEK_FOLDER = "week_ending=2"  # of a real week; the empty one begins otherwise
+
+
+def week_of(folder: str) -> date | None:
+    """The week that a folder is named after; None for others, the empty one among them."""
+    return _week(folder.partition("=")[2]) if folder.startswith(_WEEK_FOLDER) else None
+
+
+def is_complete(name: str, suffix: str) -> bool:
+    """Whether a name is that of a published file of a table, no temporary one."""
+    return bool(name) and name.endswith(suffix) and not name.startswith(".")
+
+
+@dataclass(frozen=True)
+class LockName:
+    """What a lock protects; its text is the name of the lock's file without `.lock`."""
+
+    text: str
+
+    TABLES: ClassVar[LockName]  # the empty files of all tables
+    REPORTS: ClassVar[LockName]  # the index of reports
+    EXPORTS: ClassVar[LockName]  # files that steps of pipelines write
+    LANDING: ClassVar[LockName]  # names in the landing folder, for those who download into it
+    DOCTOR: ClassVar[LockName]  # nothing: it is taken to see whether a lock can be had
+
+    def __str__(self) -> str:
+        return self.text
+
+    @classmethod
+    def week(cls, week: date) -> Self:
+        """All files of one week."""
+        return cls(str(week))
+
+    @classmethod
+    def table(cls, table: str) -> Self:
+        """The file of a table without weeks."""
+        return cls(f"{table}-{UNPARTITIONED}")
+
+    @classmethod
+    def pipeline(cls, pipeline: str, partition: date | str | None) -> Self:
+        """The runs of a pipeline for one partition, or of one without partitions."""
+        return cls(f"pipeline-{pipeline}-{partition or UNPARTITIONED}")
+
+    @property
+    def of_week(self) -> date | None:
+        """The week that it protects; None for what has no week."""
+        return _week(self.text)
+
+
+LockName.TABLES = LockName("tables")
+LockName.REPORTS = LockName("reports")
+LockName.EXPORTS = LockName("exports")
+LockName.LANDING = LockName("landing")
+LockName.DOCTOR = LockName("doctor")
+
+
+def _week(text: str) -> date | None:
+    """A week in the one spelling that folders and locks have; None for any other text."""
+    try:
+        week = date.fromisoformat(text)
+    except ValueError:
+        return None  # somebody's own folder, such as a copy
+    return week if str(week) == text else None

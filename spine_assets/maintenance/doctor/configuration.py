@@ -1,0 +1,119 @@
+"""What the program is configured with: settings, the `.env` file and `dagster.yaml`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import yaml
+from dotenv import dotenv_values
+from pydantic import ValidationError
+
+from spine_assets.core.settings import Settings, load_settings, setting_problems
+from spine_assets.core.text import nearest
+from spine_assets.maintenance.doctor.diagnosis import Diagnosis, fail, listed, ok, warn
+
+_PREFIX = "SPINE_"
+_OTHERS = "SPINE_ALERT_"  # read by the alerts, beside `Settings`
+
+
+def read_settings() -> tuple[Settings | None, Diagnosis]:
+    """The settings, and whether they can be read."""
+    mend = "correct it in the environment or in .env; docs/settings.md lists all settings"
+    try:
+        settings = load_settings()
+    except ValidationError as error:
+        return None, fail("; ".join(setting_problems(error)), mend)
+    except (OSError, ValueError) as error:  # a `.env` that is not text
+        return None, fail(f".env cannot be read: {error}", mend)
+    return settings, ok(f"data in {settings.data_dir.absolute()}, lake in {settings.lake_place}")
+
+
+def dotenv(root: Path) -> Diagnosis:
+    """Whether there is a `.env` file, and whether all `SPINE_` names are settings."""
+    path = root / ".env"
+    known = [_PREFIX + name.upper() for name in Settings.model_fields]
+    try:
+        written = list(dotenv_values(path)) if path.is_file() else []
+    except (OSError, ValueError) as error:
+        return fail(f"{path} cannot be read: {error}", "write it as UTF-8 text, or delete it")
+    unknown = [
+        _unknown(name, known)
+        for name in dict.fromkeys([*written, *os.environ])
+        if name.upper().startswith(_PREFIX)
+        and not name.upper().startswith(_OTHERS)
+        and name.upper() not in known
+        and not name.startswith("_")
+    ]
+    if unknown:
+        return warn(
+            f"not read, because there is no such setting: {listed(unknown)}",
+            "correct the name; docs/settings.md lists all settings",
+        )
+    if not path.is_file():
+        return ok("no .env file here; settings come from the environment, or are the defaults")
+    ours = [name for name in written if name.upper().startswith(_PREFIX)]
+    return ok(f"{path} sets {listed(ours) or 'no setting of ours'}")
+
+
+def _unknown(name: str, known: list[str]) -> str:
+    hint = nearest(name.upper(), known)
+    return f"{name} ({hint})" if hint.startswith("did") else name
+
+
+def histories(settings: Settings) -> Diagnosis:
+    """Whether this lake shares Dagster's history with another."""
+    if os.environ.get("DAGSTER_HOME"):
+        return ok("DAGSTER_HOME names this lake's own history")
+    usual = Path("data/lake").absolute()
+    if settings.lake_place != usual:
+        return warn(
+            f"the lake is {settings.lake_place}, but Dagster's history is that of {usual}: "
+            "the UI shows whichever lake was built last",
+            "set DAGSTER_HOME as well (docs/settings.md), or unset SPINE_DATA_DIR and SPINE_LAKE",
+        )
+    return ok("one lake, one history")
+
+
+def dagster_yaml(root: Path) -> Diagnosis:
+    """Whether `dagster.yaml` is found, here or in `DAGSTER_HOME`."""
+    folder = _folder(root)
+    path = folder / "dagster.yaml"
+    where = "DAGSTER_HOME" if os.environ.get("DAGSTER_HOME") else "the working folder"
+    if not folder.is_absolute():
+        return fail(f"DAGSTER_HOME is {folder}, which is not an absolute path", "make it absolute")
+    if not path.is_file():
+        mend = "go to the project's root, or let DAGSTER_HOME name a folder with a dagster.yaml"
+        return fail(f"there is no dagster.yaml in {where} ({folder})", mend)
+    try:
+        _config(root)
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        problem = " ".join(str(error).split())
+        mend = "correct it; the repository has a valid one"
+        return fail(f"{path} cannot be read: {problem}", mend)
+    return ok(f"{path} ({where})")
+
+
+def sqlite_folder(root: Path) -> Path | None:
+    """Folder of Dagster's SQLite databases, or None where another storage is configured."""
+    storage = _config(root).get("storage", {"sqlite": {"base_dir": str(_folder(root))}})
+    for given in (storage.get("sqlite"), (storage.get("custom") or {}).get("config")):
+        base = (given or {}).get("base_dir")
+        if isinstance(base, dict):  # {env: NAME}
+            base = os.environ.get(str(base.get("env")))
+        if base:
+            return root / base
+    return None
+
+
+def _folder(root: Path) -> Path:
+    home = os.environ.get("DAGSTER_HOME")
+    return Path(home) if home else root
+
+
+def _config(root: Path) -> dict[str, Any]:
+    found = yaml.safe_load((_folder(root) / "dagster.yaml").read_text("utf-8"))
+    if not isinstance(found, dict):
+        raise ValueError("it is not a mapping of names to values")
+    return found

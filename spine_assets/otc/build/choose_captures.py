@@ -1,0 +1,77 @@
+"""Chooses what a week is made from: its stored captures and pins, and what arrived since."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import date
+
+from spine_assets.lake.base import Lake
+from spine_assets.otc.build.requirements import build_command
+from spine_assets.otc.captures import intake, pins
+from spine_assets.otc.captures import storage as captures
+from spine_assets.otc.captures.model import WeekCaptures
+from spine_assets.otc.delivery.deliveries import Unusable
+from spine_assets.otc.state.frames import WeekFrames
+from spine_assets.otc.state.results import BuildFailed, NoInput
+from spine_assets.otc.state.run_context import RunContext
+from spine_assets.otc.state.versions import RULE_PART
+from spine_assets.otc.state.week_inputs import WeekInputs
+from spine_assets.otc.tables import raw, rejects
+
+
+def choose_captures(
+    week: date,
+    wanted: Collection[str],
+    run: RunContext,
+    unusable: Sequence[Unusable],
+    *,
+    capture: bool,
+) -> WeekInputs:
+    """Read the captures of a week and parse what is delivered for it; nothing is written.
+
+    Args:
+        week: Week ending.
+        wanted: Tables that are built or checked, for the command that an error names.
+        run: The lake, the deliveries and the clock.
+        unusable: Files that the week should name; those refused now are added.
+        capture: New deliveries become captures; else there may be none.
+
+    Raises:
+        NoInput: the week has neither a usable file nor a capture.
+        BuildFailed: there are new deliveries, and they are not to be captured.
+        LakeError: a stored capture is damaged.
+    """
+    _verify(run.lake, week)
+    stored = captures.stored(run.lake, week)
+    delivered = run.landing.of_week(week)
+    taken = intake.take(intake.uncaptured(delivered, stored), stored, run.lake, run.now())
+    if taken.captured and not capture:
+        names = ", ".join(item.capture.source_file for item in taken.captured)
+        raise BuildFailed(
+            f"{week}: otc_raw is older than its files ({names}); "
+            f"run {build_command(week, {raw.TABLE.name, *wanted})}"
+        )
+    all_captures = [*stored, *(item.capture for item in taken.captured)]
+    known = WeekCaptures(tuple(all_captures), tuple(pins.stored(run.lake, week)))
+    named = (*unusable, *taken.refused)
+    if not known.current:
+        lines = [f"{week}: no usable file for this week in the landing folder"]
+        lines += [f"  unusable: {i.name}: {i.reason}" for i in named or run.landing.unusable]
+        raise NoInput("\n".join(lines))
+    return WeekInputs(
+        week,
+        known,
+        WeekFrames(run.lake, week, known, taken.captured),
+        tuple(taken.captured),
+        named,
+        intake.same_content(delivered, all_captures),
+        run.landing.in_other_weeks(week),
+    )
+
+
+def _verify(lake: Lake, week: date) -> None:
+    """Make sure that the files of all captures hold the bytes that were written."""
+    for table in (raw.TABLE, rejects.TABLE):
+        for path in lake.files(table.name, week):
+            if path.name != RULE_PART:
+                lake.verify(path)

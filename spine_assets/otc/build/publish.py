@@ -1,0 +1,150 @@
+"""Publishes one table's week: its rows are made, staged and checked, then they replace the file.
+
+A blocking check that fails leaves the old file in place. Belongs here: raw captures, derived
+tables, and the facts of both. Does not belong here: how rows are made (`builders`), and what
+happens to a staged file (`lake.replace`).
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from spine_assets.core.tables import Table, exact_sum, exact_total
+from spine_assets.core.values import number
+from spine_assets.lake.base import LakeError
+from spine_assets.lake.replace import metadata_of_version, replace_file
+from spine_assets.otc.build.builders import build, build_id
+from spine_assets.otc.build.run_checks import run_checks
+from spine_assets.otc.captures import storage as captures
+from spine_assets.otc.captures.model import WeekCaptures
+from spine_assets.otc.checks.context import CheckContext
+from spine_assets.otc.delivery.reasons import Stage
+from spine_assets.otc.state.results import BuildFailed, TableBuilt, TableResult
+from spine_assets.otc.state.run_context import RunContext
+from spine_assets.otc.state.versions import build_hash, data_version, part_of
+from spine_assets.otc.state.week_inputs import WeekInputs
+from spine_assets.otc.tables import raw, rejects, venue_volume
+
+
+def publish_raw(inputs: WeekInputs, run: RunContext) -> TableResult:
+    """Check the captures of this run, and store them."""
+    started = time.perf_counter()
+    checked = run_checks(raw.TABLE.checks, CheckContext(run, inputs, raw.TABLE))
+    if checked.error is not None:
+        return checked
+    try:
+        for captured in inputs.captured:
+            captures.commit(run.lake, captured)
+        facts = _raw_facts(inputs)
+    except LakeError as error:
+        return replace(checked, error=error)
+    return _built(raw.TABLE, inputs, checked, facts, started, unchanged=not inputs.captured)
+
+
+def publish_table(
+    declared: Table, inputs: WeekInputs, run: RunContext, *, force: bool
+) -> TableResult:
+    """Build a derived table, unless its file is of this version and intact already.
+
+    Raises:
+        BuildFailed: its rows cannot be made.
+        LakeError: its rows cannot be made or staged.
+    """
+    started = time.perf_counter()
+    context = CheckContext(run, inputs, declared)
+    target = part_of(run.lake, declared.name, inputs.week)
+    version = build_hash(declared, inputs.known)
+    stored = {} if force else metadata_of_version(run.lake, target, "build", version)
+    if stored:
+        checked = run_checks(declared.checks, context, published=stored["facts"])
+        return _built(declared, inputs, checked, stored["facts"], started, unchanged=True)
+    name = build_id(declared, inputs.known, run.now())
+    frame = inputs.frames[declared.name] = _rows(declared, inputs, name)
+    facts = _facts(declared, frame, name) | _input_facts(inputs.known)
+    checked = TableResult()
+
+    def passes(staged: Path) -> bool:
+        nonlocal checked
+        checked = run_checks(declared.checks, replace(context, staged=staged))
+        return checked.error is None
+
+    metadata = {"build": version, "facts": facts}
+    try:
+        replace_file(run.lake, target, _own_rows(declared, frame), metadata, check=passes)
+        if declared.name == venue_volume.TABLE.name and checked.error is None:
+            run.venue_totals.keep(run.lake, inputs.week, inputs.frames.venue_totals)
+    except LakeError as error:
+        return replace(checked, error=error)
+    return _built(declared, inputs, checked, facts, started, unchanged=False)
+
+
+def _built(
+    declared: Table,
+    inputs: WeekInputs,
+    checked: TableResult,
+    facts: dict[str, Any],
+    started: float,
+    *,
+    unchanged: bool,
+) -> TableResult:
+    """The checks of a table, followed by its publication if no error came between."""
+    if checked.error is not None:
+        return checked
+    facts = facts | {"seconds": round(time.perf_counter() - started, 3)}
+    version = data_version(declared, inputs.known)
+    event = TableBuilt(declared.name, version, unchanged, facts)
+    return replace(checked, events=(*checked.events, event))
+
+
+def _rows(declared: Table, inputs: WeekInputs, name: str) -> pl.DataFrame:
+    try:
+        return build(declared, inputs.frames, name)
+    except pl.exceptions.InvalidOperationError as error:
+        raise BuildFailed(
+            f"{inputs.week}: {declared.name} cannot be built: a total does not fit its type "
+            f"({str(error).splitlines()[0]}); look for absurd quantities in otc_raw"
+        ) from error
+
+
+def _own_rows(declared: Table, frame: pl.DataFrame) -> pl.DataFrame:
+    """What the table's own file has: parse rejects are stored with their captures."""
+    if declared.name == rejects.TABLE.name:
+        return frame.filter(pl.col("stage") == Stage.RULE.value)
+    return frame
+
+
+def _raw_facts(inputs: WeekInputs) -> dict[str, Any]:
+    current = inputs.known.current.values()
+    return {
+        "rows": sum(item.rows for item in current),
+        "shares": number(exact_total(item.row_shares for item in current)),
+        "parse_rejects": sum(item.reject_lines for item in current),
+        "trades": int(inputs.frames[raw.TABLE.name]["trade_count"].sum()),
+        "captures": len(inputs.known.captures),
+        "same_content": inputs.same_content,
+        **_input_facts(inputs.known),
+    }
+
+
+def _facts(declared: Table, frame: pl.DataFrame, name: str) -> dict[str, Any]:
+    facts: dict[str, Any] = {"rows": frame.height, "build_id": name}
+    volumes = [name for name in ("share_volume", "total_volume") if name in frame.columns]
+    if volumes:
+        facts["shares"] = number(exact_sum(frame[volumes[0]]))
+    if declared.figures is not None:
+        facts |= declared.figures(frame)
+    return facts
+
+
+def _input_facts(known: WeekCaptures) -> dict[str, Any]:
+    current = known.current.values()
+    return {
+        "tiers_in": sorted({item.tier.value for item in current}),
+        "files": [item.source_file for item in current],
+        "capture_ids": [item.capture_id for item in current],
+    }

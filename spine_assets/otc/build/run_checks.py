@@ -1,0 +1,61 @@
+"""Runs the checks of one table's week, now or after the build.
+
+Does not belong here: what a check looks at and how it judges (`otc.checks`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from spine_assets.core.tables import Check
+from spine_assets.lake.base import LakeError
+from spine_assets.otc.checks import registry
+from spine_assets.otc.checks.context import CheckContext
+from spine_assets.otc.state.results import BuildFailed, CheckResult, TableResult
+
+
+def run_checks(
+    checks: Sequence[Check],
+    context: CheckContext,
+    *,
+    published: dict[str, Any] | None = None,
+    build: bool = True,
+) -> TableResult:
+    """Run checks of the context's table; an error of the lake ends them early.
+
+    Args:
+        checks: The declared checks.
+        context: What they look at.
+        published: Facts of the published file where that is unchanged. Its blocking checks passed
+            then; the others look at other weeks or at today as well, so they run again.
+        build: In a build, a blocking check that fails is an error, and checks that compare weeks
+            wait for its end. Else neither.
+    """
+    results: list[CheckResult] = []
+    later: list[Callable[[], CheckResult]] = []
+    error: BuildFailed | LakeError | None = None
+    try:
+        for check in checks:
+            if published is not None and check.blocking:
+                results.append(_passed_before(check, context, published))
+            elif build and check.compares_weeks:
+                after_the_build = replace(context, inputs=context.inputs.without_rows())
+                later.append(partial(registry.run, check, after_the_build))
+            else:
+                results.append(registry.run(check, context))
+    except LakeError as raised:
+        error = raised
+    failed = [item for item in results if item.is_blocking_failure]
+    if build and failed and error is None:
+        problems = "; ".join(f"{item.check}: {item.summary}" for item in failed)
+        error = BuildFailed(f"{context.week}: {context.table.name} was not published: {problems}")
+    return TableResult(tuple(results), tuple(later), error)
+
+
+def _passed_before(check: Check, context: CheckContext, facts: dict[str, Any]) -> CheckResult:
+    summary = f"held when build {facts['build_id']} was published, unchanged"
+    result = context.result(check.name, True, summary, facts={"rows": facts["rows"]})
+    return replace(result, blocking=True)
