@@ -1,11 +1,11 @@
-"""Start a week's run on another machine, follow it to its end, and tell what it made.
+"""Start a week's run on another machine, follow it to its end, and report what it made.
 
     export DAGSTER_API_KEY=...
     python examples/start_from_outside.py https://HOST:8445 2025-11-21 --ca tls.crt
 
-Belongs here: what a program of yours would do with the questions of `deploy/graphql/`. It knows
-nothing of `spine_assets` and imports nothing of it: copy both and change them. It needs click,
-httpx and tenacity. docs/from-outside.md explains the answers.
+It shows how a program of yours can use the queries of `deploy/graphql/`. It imports nothing of
+`spine_assets`: copy both and change them. It needs click, httpx and tenacity.
+docs/from-outside.md explains the answers.
 """
 
 from __future__ import annotations
@@ -30,30 +30,30 @@ ROWS = "dagster/partition_row_count"
 NEXT = {
     "UnauthorizedError": "this key may only read; ask for an operator's key",
     "PipelineNotFoundError": "see the jobs in docs/operations.md, and --job",
-    "RunConfigValidationInvalid": "mend --config; no run was started",
-    "RunNotFoundError": "the run is not known, or was pruned",
-    "PythonError": "Dagster met an error; the log of its web server has more",
+    "RunConfigValidationInvalid": "correct --config; no run was started",
+    "RunNotFoundError": "there is no such run, or it was pruned",
+    "PythonError": "Dagster failed; the log of its web server has more",
 }
 """What to do about an answer that is an error."""
 _STATUS = {
-    401: f"no valid key: put a whole one into {KEY}",
-    413: "the question is larger than the proxy takes (256 kB)",
-    429: "asked too often: --every 2 asks less",
-    502: "the proxy answers, Dagster behind it does not: start its web server",
+    401: f"no valid key: set {KEY} to a complete key",
+    413: "the request is larger than the proxy accepts (256 kB)",
+    429: "too many requests: use --every 2",
+    502: "the proxy answers, but Dagster does not: start its web server",
 }
 
 
 class Refused(Exception):
-    """The server answered, and not with what was asked for; says why and what to do."""
+    """The server answered with an error; the message says why and what to do."""
 
 
 class Unreachable(Exception):
-    """Nobody answered, or not Dagster; asking again may help."""
+    """No answer came, or none from Dagster; a retry may help."""
 
 
 @dataclass
 class Outcome:
-    """What a run made: a row a table and week, and the checks that did not pass."""
+    """What a run made: one row per table and week, and the checks that failed."""
 
     run_id: str
     status: str = "QUEUED"
@@ -62,7 +62,7 @@ class Outcome:
     error: str | None = None
 
     def take(self, event: dict[str, Any]) -> None:
-        """Note one event of the run."""
+        """Add one event of the run."""
         if event["__typename"] == "MaterializationEvent":
             figures = {item["label"]: item for item in event["metadataEntries"]}
             shares, rows = (figures.get(name, {}).get("intValue") for name in ("shares", ROWS))
@@ -74,11 +74,11 @@ class Outcome:
             found = event["evaluation"]
             if not found["success"]:
                 asset = "/".join(found["assetKey"]["path"])
-                told = {key: found[key] for key in ("partition", "severity", "description")}
-                self.failed_checks.append({"asset": asset, "check": found["checkName"], **told})
+                facts = {key: found[key] for key in ("partition", "severity", "description")}
+                self.failed_checks.append({"asset": asset, "check": found["checkName"], **facts})
         elif event["__typename"] == "ExecutionStepFailureEvent":
-            said = (event["failureMetadata"] or {}).get("description")
-            self.error = said or (event["error"] or {}).get("message") or event["message"]
+            reason = (event["failureMetadata"] or {}).get("description")
+            self.error = reason or (event["error"] or {}).get("message") or event["message"]
         elif event["__typename"] == "RunFailureEvent":
             self.error = self.error or event["message"]
 
@@ -90,28 +90,29 @@ class Dagster:
     client: httpx.Client
 
     def ask(self, question: str, **variables: Any) -> dict[str, Any]:
-        """The answer to a question of `deploy/graphql/`, by its name.
+        """The answer to a query of `deploy/graphql/`, by its name.
 
         Raises:
             Refused: the answer is an error.
-            Unreachable: there is none.
+            Unreachable: no answer came.
         """
         query = (QUESTIONS / f"{question}.graphql").read_text("utf-8")
         body = {"query": query, "variables": variables}
         try:
             answer = self.client.post("/graphql", json=body)
-            told = answer.json()
+            reply = answer.json()
         except httpx.TransportError as error:
             raise Unreachable(f"{self.client.base_url}: {error}") from error
         except ValueError:  # a page of the proxy's or of another server's
-            told = {}
+            reply = {}
         if answer.status_code in {401, 413}:
             raise Refused(_STATUS[answer.status_code])
-        if not told.get("data"):
-            said = _STATUS.get(answer.status_code) or str(told.get("errors") or answer.text)[:500]
-            kind = Refused if told.get("errors") else Unreachable
-            raise kind(f"HTTP {answer.status_code}: {said}")
-        ((found),) = told["data"].values()
+        if not reply.get("data"):
+            errors = reply.get("errors")
+            reason = _STATUS.get(answer.status_code) or str(errors or answer.text)[:500]
+            kind = Refused if errors else Unreachable
+            raise kind(f"HTTP {answer.status_code}: {reason}")
+        ((found),) = reply["data"].values()
         return _good(found)
 
     @retry(
@@ -121,15 +122,15 @@ class Dagster:
         reraise=True,
     )
     def ask_again(self, question: str, **variables: Any) -> dict[str, Any]:
-        """The same for questions that change nothing, also where the network fails for a while."""
+        """The same with retries, for queries that change nothing."""
         return self.ask(question, **variables)
 
     def launch(self, job: str, week: str | None, tags: dict[str, str], config: Any) -> str:
-        """Start a run once, whatever happens, and tell its id.
+        """Start a run, without retries so that it starts once, and return its id.
 
         Raises:
             Refused: no run was started.
-            Unreachable: one may have been started; `spine runs` tells.
+            Unreachable: a run may have been started; `spine runs` shows it.
         """
         weeks = self.ask("job_weeks", job=job)["partitionKeysOrError"]["partitionKeys"]
         if bool(weeks) != bool(week):
@@ -143,7 +144,7 @@ class Dagster:
         return run_id
 
     def follow(self, outcome: Outcome, every: float, until: float) -> Iterator[str]:
-        """Lines that tell how far a run is, until it has ended or it is too late."""
+        """Lines about the progress of a run, until it has ended or the time is up."""
         after, status = None, ""
         while True:
             part = self.ask_again("run_result", runId=outcome.run_id, after=after)
@@ -157,23 +158,23 @@ class Dagster:
             if status != outcome.status:
                 status = outcome.status
                 yield status.lower()
-            # A run that ended while this was asked may have said more.
+            # A run that ended during this query may have more events.
             if outcome.status in ENDED and not events["hasMore"] and not events["events"]:
                 return
             if time.monotonic() > until:
-                yield "it goes on; this program has waited long enough (--patience)"
+                yield "the run continues; this program stops waiting (--patience)"
                 return
             if not events["hasMore"]:
                 time.sleep(every)
 
 
 def _good(found: dict[str, Any]) -> dict[str, Any]:
-    """The answer, where it is none of GraphQL's many errors."""
+    """The answer, unless it is one of GraphQL's many errors."""
     kind = found["__typename"]
     if "message" not in found and "errors" not in found:
         return found
-    said = found.get("message") or "; ".join(item["message"] for item in found["errors"])
-    raise Refused(f"{kind}: {said}" + (f" ({NEXT[kind]})" if kind in NEXT else ""))
+    message = found.get("message") or "; ".join(item["message"] for item in found["errors"])
+    raise Refused(f"{kind}: {message}" + (f" ({NEXT[kind]})" if kind in NEXT else ""))
 
 
 def _show(outcome: Outcome) -> None:
@@ -200,7 +201,7 @@ def _show(outcome: Outcome) -> None:
 @click.option("--tag", "tags", multiple=True, metavar="KEY=VALUE", help="A further tag.")
 @click.option("--config", help="Run config as JSON; the job's own without it.")
 @click.option("--ca", type=click.Path(exists=True), help="Certificates to trust (PEM).")
-@click.option("--every", default=1.0, show_default=True, help="Seconds between two questions.")
+@click.option("--every", default=1.0, show_default=True, help="Seconds between two requests.")
 @click.option("--patience", default=3600.0, show_default=True, help="Seconds to wait at most.")
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON.")
 def main(
@@ -216,7 +217,7 @@ def main(
     *,
     as_json: bool,
 ) -> None:
-    """Start the run of WEEK (a Friday) at URL and wait for it; 0 where it succeeded, else 1."""
+    """Start the run of WEEK (a Friday) at URL and wait; exit with 0 on success, else 1."""
     given = {"spine/lane": lane, "spine/trigger": "api", **dict(tag.split("=", 1) for tag in tags)}
     trusted = ssl.create_default_context(cafile=ca)
     headers = {"X-API-Key": os.environ.get(KEY, "")}

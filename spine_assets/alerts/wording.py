@@ -1,7 +1,7 @@
-"""Text of alerts: weeks and names as bounded lists, equal messages recognised, commands found.
+"""Text of alerts: weeks and names as bounded lists, the shape of a message, the command in it.
 
-Making any text safe and bounding its length stands in `core.text`; how each channel escapes its
-own markup stands in `render`.
+Does not belong here: making text safe and bounding its length (`core.text`), and the markup of each
+channel (`render`).
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from datetime import date
 from spine_assets.core.text import counted, cut, one_line
 from spine_assets.core.weeks import stretches
 
-_SHOWN_RANGES = 6  # a longer list is no reading matter
-# What differs where the same fault meets another week: paths, hashes, numbers and dates.
+_SHOWN_RANGES = 6  # nobody reads a longer list
+# What differs if the same problem affects another week: paths, hashes, numbers and dates.
 _VOLATILE = re.compile(r"\S*/\S*|\b[0-9a-f]{8,}\b|\d+")
-# Commands are taken out of text that may hold hostile names: only these shapes are believed,
-# none of which deletes or decides anything.
+# Texts may contain names from outside, so only commands of these shapes are accepted. None of them
+# deletes or decides anything.
 _COMMANDS = re.compile(
     r"dagster asset materialize -m spine_assets\.definitions --select '[a-z_,:]{1,200}'"
     r" --partition \d{4}-\d{2}-\d{2}(?![\w.])"
@@ -26,12 +26,12 @@ _COMMANDS = re.compile(
 
 
 def shape(text: str) -> str:
-    """A text without what differs from week to week: equal for the same fault."""
+    """A text without what differs from week to week: equal for the same problem."""
     return _VOLATILE.sub("#", one_line(text))
 
 
 def command_in(text: str) -> str | None:
-    """The command that a text tells to run next, if it is one that is believed."""
+    """The next command that a text names, if it is an accepted one."""
     found = _COMMANDS.search(text)
     return found.group() if found else None
 

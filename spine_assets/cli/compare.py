@@ -95,7 +95,7 @@ def compare(
             Path(name),
             repeat=repeat,
             workers=workers,
-            tell=lambda text: click.echo(text, err=True),
+            report=lambda text: click.echo(text, err=True),
         )
     if as_json:
         print_json(render_compare.as_json(chosen, found, absent))

@@ -16,9 +16,9 @@ from spine_assets.cli.shared import (
 )
 from spine_assets.core.settings import load_finra_settings, load_settings
 from spine_assets.core.weeks import Tier, VenueClass, tier_of
+from spine_assets.finra.batch import fetch_all, not_offered, open_holdings
 from spine_assets.finra.client import FinraClient
 from spine_assets.finra.fetching import Wanted, offered, plan
-from spine_assets.finra.place import fetch_all, not_offered, open_holdings
 
 _TIERS = ("T1", "T2", "OTCE", *(tier.value for tier in Tier))  # FINRA's ids, and ours
 _CLASSES = {

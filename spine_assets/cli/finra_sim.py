@@ -16,7 +16,7 @@ from spine_assets.cli.shared import (
     as_json_option,
     print_json,
 )
-from spine_assets.dev.finra_sim import Options, Server, serving
+from spine_assets.dev.finra_sim import SimOptions, SimServer, serving
 from spine_assets.dev.finra_sim.faults import USUAL_FAULTS
 from spine_assets.dev.finra_sim.options import CLIENT_ID, CLIENT_SECRET
 
@@ -73,12 +73,12 @@ def finra_sim(
 
     It runs until Ctrl-C. With --json it prints its address and what it serves as one JSON object.
     """
-    options = Options(rows=rows, seed=seed, weeks=weeks, require_auth=require_auth)
+    options = SimOptions(rows=rows, seed=seed, weeks=weeks, require_auth=require_auth)
     options = replace(options, today=today) if today else options
     try:
         with serving(options, port=port, log=_log if log else None) as server:
             if faults:
-                server.sim.add_faults(*USUAL_FAULTS)
+                server.sim.faults.add(*USUAL_FAULTS)
             if as_json:
                 print_json(_facts(server), None)
             else:
@@ -103,7 +103,7 @@ def _log(line: str) -> None:
     click.echo(line, err=True)
 
 
-def _facts(server: Server) -> dict[str, object]:
+def _facts(server: SimServer) -> dict[str, object]:
     """Address and content, for programs."""
     sim = server.sim
     newest = sim.archive.newest_complete_week(sim.today)
@@ -117,7 +117,7 @@ def _facts(server: Server) -> dict[str, object]:
     }
 
 
-def _greeting(server: Server) -> str:
+def _greeting(server: SimServer) -> str:
     sim, facts = server.sim, _facts(server)
     counts = ", ".join(f"{name} {count}" for name, count in facts["partitions"].items())  # type: ignore[attr-defined]
     lines = [

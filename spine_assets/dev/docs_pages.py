@@ -28,22 +28,22 @@ _HEAD = """# Data dictionary
 
 Written from the table declarations by `python -m spine_assets.dev.docs_pages`; do not edit.
 Times are UTC. Shares are exact to six places. Every "share" is a share of reported
-off-exchange volume, never of all trading. Words are explained in the [glossary](glossary.md), and
-what to do about a failed check in [checks](checks.md).
+off-exchange volume, never of all trading. The [glossary](glossary.md) explains the terms, and
+[checks](checks.md) what to do about a failed check.
 """
 
 _CHECKS_HEAD = """# Checks, and what to do about each
 
 Written from the declarations by `python -m spine_assets.dev.docs_pages`; do not edit.
 
-Checks of tables are made for each week, when it is built. A *blocking* check that fails keeps
-the week from being published: what was published before stays, the run is red, and alerts tell it.
-Any other is reported, as a warning unless it says otherwise, and the week is published.
+The checks of a table run for each week when it is built. If a *blocking* check fails, the week is
+not published: the earlier version stays, the run fails, and an alert is sent. If any other check
+fails, it is reported, usually as a warning, and the week is published.
 
-In the commands, WEEK stands for the week's Friday, such as 2025-11-21; CAPTURE_ID for a capture
-of `spine captures`, MPID for a venue. `spine anomalies` lists what failed or warned, with figures;
-`spine anomalies --week WEEK` also shows rows. A week that was mended is built again by the sensor,
-or by `spine backfill WEEK`.
+In the commands, WEEK is the week's Friday, such as 2025-11-21, CAPTURE_ID a capture of
+`spine captures`, and MPID a venue. `spine anomalies` lists failed checks and warnings with figures;
+`spine anomalies --week WEEK` also shows rows. After a repair, the sensor or `spine backfill WEEK`
+builds the week again.
 """
 
 _CHECKS_TAIL = """More on [findings of `delivery`](nothing-lost.md#what-the-check-delivery-reports),
@@ -52,15 +52,14 @@ _CHECKS_TAIL = """More on [findings of `delivery`](nothing-lost.md#what-the-chec
 
 _VIEWS = """## Views
 
-Computed from the tables when they are asked; what they are for, and their traps, is in
-[analysis](analysis.md). A view `NAME` that has `is_complete` holds the weeks whose three tiers are
-loaded, `NAME_all` every week, and `NAME_in(first_week, last_week)` those from one Friday to
-another.
+Views are computed from the tables at each query; [analysis](analysis.md) explains their uses and
+pitfalls. A view `NAME` with the column `is_complete` has the weeks whose three tiers are loaded,
+`NAME_all` has every week, and `NAME_in(first_week, last_week)` those from one Friday to another.
 """
 
 
 def text() -> str:
-    """The whole data dictionary."""
+    """The text of the data dictionary."""
     return "\n".join(
         [
             _HEAD,
@@ -73,7 +72,7 @@ def text() -> str:
 
 
 def checks_text() -> str:
-    """The whole page of checks."""
+    """The text of the page of checks."""
     checked = [(table.name, check) for table in TABLES for check in table.checks]
     overview = [
         f"| [`{check.name}`](#{_anchor(name, check)}) of `{name}` | {_consequence(check)} |"

@@ -1,5 +1,5 @@
-"""FINRA's query API: asking it, and writing its answers as files into the landing folder.
+"""FINRA's query API: requests, and writing the answers as files into the landing folder.
 
-Nothing here knows Dagster, and nothing after it knows FINRA's API: a fetched file is read like
-one that a person dropped. Facts of the API: `docs/finra.md`.
+Nothing here knows Dagster, and no other package knows FINRA's API: a fetched file is read like
+one that a user dropped. Facts about the API are in `docs/finra.md`.
 """

@@ -1,7 +1,7 @@
-"""One answer of FINRA as rows: what is accepted as an answer at all.
+"""One response of FINRA as rows, and which responses are accepted.
 
-Belongs here: status, content type, headers and JSON of a response. Does not belong here:
-retrying and pages (`client`), and what rows mean.
+Belongs here: status, content type, headers and JSON of a response. Does not belong here: retries
+and paging (`client`), and the meaning of rows.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 TOTAL = "Record-Total"
 _NO_CONTENT, _OK = 204, 200
-# Worth asking again: too many requests, and what servers and those before them say when busy.
-PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
-_QUOTED_CHARS = 300  # of what FINRA said
+# Too many requests, and what servers and proxies answer when they are busy: worth a retry.
+TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
+_QUOTED_CHARS = 300  # of a body, in messages
 _SIGN_IN = {401, 403}
 
 Row = dict[str, Any]
@@ -31,7 +31,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Page:
-    """Rows of an answer, and how many the whole answer has."""
+    """Rows of one response, and the number of rows of the complete answer."""
 
     rows: list[Row]
     total: int
@@ -41,63 +41,62 @@ def page_of(response: httpx.Response) -> Page:
     """The rows of a response.
 
     Raises:
-        FinraUnavailable: FINRA is busy; ask again.
-        FinraRefused: FINRA refused the question.
-        FinraContradicts: the answer is no list of rows with its total.
+        FinraUnavailable: FINRA is busy; try again.
+        FinraRefused: FINRA refused the request.
+        FinraContradicts: the body is not a list of rows, or the total is missing.
     """
     require_answered(response)
     if response.status_code == _NO_CONTENT:
         return Page([], 0)
     rows = read_json(response)
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise FinraContradicts(f"{_where(response)}: JSON, but no list of rows: {_said(response)}")
+        raise FinraContradicts(f"{_where(response)}: not a list of rows: {_quoted(response)}")
     total = response.headers.get(TOTAL, "")
     if not (total.isascii() and total.isdigit()):
         raise FinraContradicts(
-            f"{_where(response)}: no usable {TOTAL} header ({total!r}), so that it cannot be told "
-            "whether all rows came"
+            f"{_where(response)}: no valid {TOTAL} header ({total!r}), so that nobody can know "
+            "whether the rows are complete"
         )
     return Page(rows, int(total))
 
 
 def read_json(response: httpx.Response) -> Any:
-    """The JSON of a response, numbers exact.
+    """The JSON of a response, with exact numbers.
 
     Raises:
-        FinraContradicts: it is something else.
+        FinraContradicts: the body is not JSON.
     """
     kind = response.headers.get("content-type", "")
     if "json" not in kind.lower():
         raise FinraContradicts(
             f"{_where(response)}: {kind or 'no content type'} instead of JSON; is the address "
-            f"(SPINE_FINRA_URL) right? It says: {_said(response)}"
+            f"(SPINE_FINRA_URL) right? The body: {_quoted(response)}"
         )
     try:
         return json.loads(response.content, parse_float=Decimal)
     except ValueError as error:
-        raise FinraContradicts(
-            f"{_where(response)}: broken JSON ({error}): {_said(response)}"
-        ) from None
+        message = f"{_where(response)}: invalid JSON ({error}): {_quoted(response)}"
+        raise FinraContradicts(message) from None
 
 
 def require_answered(response: httpx.Response) -> None:
-    """Raise what a status other than 200 and 204 means."""
+    """Raise the error that a status other than 200 and 204 means."""
     status = response.status_code
     if status in {_OK, _NO_CONTENT}:
         return
-    said = f"{_where(response)}: {status} {response.reason_phrase}: {_said(response)}"
-    if status in PASSING:
-        raise FinraUnavailable(said, _asked_to_wait(response.headers.get("retry-after", "")))
+    message = f"{_where(response)}: {status} {response.reason_phrase}: {_quoted(response)}"
+    if status in TRANSIENT:
+        raise FinraUnavailable(message, _retry_after(response.headers.get("retry-after", "")))
     if status in _SIGN_IN:
-        said += (
+        message += (
             "; set SPINE_FINRA_CLIENT_ID and SPINE_FINRA_CLIENT_SECRET to credentials of FINRA's "
-            "API console that may read otcMarket, or unset both to ask without"
+            "API console that may read otcMarket, or unset both to use none"
         )
-    raise FinraRefused(said)
+    raise FinraRefused(message)
 
 
-def _asked_to_wait(text: str) -> float | None:
-    """Seconds of a `Retry-After`, which is a number or a date; None of anything else."""
+def _retry_after(text: str) -> float | None:
+    """Seconds of a `Retry-After` header, which is a number or a date; None if it is neither."""
     if text.isascii() and text.isdigit():
         return float(text)
     try:
@@ -111,7 +110,7 @@ def _where(response: httpx.Response) -> str:
     return f"{response.request.method} {response.request.url}"
 
 
-def _said(response: httpx.Response) -> str:
+def _quoted(response: httpx.Response) -> str:
     """The beginning of a body, on one line."""
     text = " ".join(response.text.split())
     return text[:_QUOTED_CHARS] + ("..." if len(text) > _QUOTED_CHARS else "") or "(empty)"

@@ -1,7 +1,7 @@
-"""FINRA's weekly datasets: their names, fields and what can be asked of them.
+"""FINRA's weekly datasets: their names, fields and requests.
 
-Belongs here: how a question looks on the wire. Does not belong here: sending it (`client`) and
-which questions to ask (`fetching`).
+Belongs here: the body of a request. Does not belong here: sending it (`client`) and which requests
+are worth sending (`fetching`).
 
 Source: developer.finra.org, datasets `weeklySummary` and `weeklySummaryHistoric` of the group
 `otcMarket`, and FINRA's notice of 2021-03-08 about the historic one.
@@ -9,7 +9,7 @@ Source: developer.finra.org, datasets `weeklySummary` and `weeklySummaryHistoric
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 from typing import Any
@@ -17,13 +17,13 @@ from typing import Any
 from spine_assets.core.weeks import Tier, VenueClass, monday_of
 
 GROUP = "otcMarket"
-MARKET_WIDE = "NA"  # a partition of totals of the whole market, which no table holds
-MOST_ROWS = 5_000  # a page; FINRA answers fewer where they pass 3 MB
+MARKET_WIDE = "NA"  # a partition with totals of the whole market, which no table has
+MOST_ROWS = 5_000  # per page; FINRA sends fewer if they exceed 3 MB
 MOST_OFFSET = 500_000  # of the first row of a page
 
 
 class Dataset(StrEnum):
-    """Where a week stands: the newest twelve months, or some four years before them."""
+    """The newest twelve months, or about four years before them."""
 
     CURRENT = "weeklySummary"
     HISTORIC = "weeklySummaryHistoric"
@@ -33,7 +33,7 @@ SUMMARY_TYPES = {
     VenueClass.ATS: "ATS_W_SMBL_FIRM",
     VenueClass.NON_ATS: "OTC_W_SMBL_FIRM",
 }
-"""The rows of one venue and symbol; all other types are sums of these and overlap them."""
+"""Types of rows by venue and symbol; all other types are sums of these rows."""
 
 FIELDS = (
     "tierIdentifier",
@@ -53,15 +53,15 @@ FIELDS = (
     "initialPublishedDate",
     "lastReportedDate",
 )
-"""What is asked for, in the order of the columns of a fetched file."""
+"""The requested fields, in the order of the columns of a fetched file."""
 
-# What tells rows of one week, tier and summary type apart: pages in this order do not overlap.
+# The key of a row within a week, tier and summary type: pages in this order do not overlap.
 ROW_ORDER = ("issueSymbolIdentifier", "MPID", "firmCRDNumber", "marketParticipantName")
 
 
 @dataclass(frozen=True, order=True)
 class Offer:
-    """A tier of a week that a dataset holds."""
+    """A tier of a week that a dataset has."""
 
     week_ending: date
     tier: Tier
@@ -70,16 +70,13 @@ class Offer:
 
 @dataclass(frozen=True)
 class Question:
-    """Rows of one tier of a week.
+    """A request for rows of one tier of a week.
 
     Attributes:
-        week_ending: The week.
-        tier: The tier.
-        dataset: Where to ask.
-        venue_class: Rows of that class alone; None means all summary types. The historic
-            dataset cannot tell classes apart, so there it must be None.
-        updated_from: Only rows that FINRA changed on that day or later.
-        limit: Rows a page.
+        venue_class: Only rows of this class; None means all summary types. The historic dataset
+            cannot be filtered by class, so there it must be None.
+        updated_from: Only rows that FINRA changed on this day or later.
+        limit: Rows per page.
     """
 
     week_ending: date
@@ -90,17 +87,13 @@ class Question:
     limit: int = MOST_ROWS
 
     @property
-    def said(self) -> str:
-        """The question for people."""
+    def description(self) -> str:
+        """The request in words, for messages."""
         what = f"week {self.week_ending}, {self.tier}"
         return f"{what}, {self.venue_class}" if self.venue_class else what
 
-    def counted(self) -> Question:
-        """The same question where only the number of rows matters."""
-        return replace(self, limit=1)
-
     def body(self, offset: int) -> dict[str, Any]:
-        """The payload that asks for the page after `offset` rows."""
+        """The body of the request for the page after `offset` rows."""
         compared = [
             ("weekStartDate", "EQUAL", str(monday_of(self.week_ending))),
             ("tierIdentifier", "EQUAL", self.tier.api_id),

@@ -1,17 +1,16 @@
-"""Asking FINRA: one connection, kept below its limits, patient with passing faults.
+"""The client of FINRA's API: one connection below FINRA's rate limit, with retries.
 
-Belongs here: sending, waiting and trying again, and joining pages to a whole answer. Does not
-belong here: what is asked (`api`) and what a response is (`answers`).
+Belongs here: sending, waiting, retrying, and paging. Does not belong here: the body of a request
+(`api`) and the reading of a response (`answers`).
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from importlib.metadata import version
-from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import httpx
@@ -33,13 +32,13 @@ _PARTITION = ["weekStartDate", "tierIdentifier"]
 
 @dataclass(frozen=True)
 class Patience:
-    """How passing faults are waited out.
+    """How transient errors are retried.
 
     Attributes:
-        attempts: Tries of one request, the first included.
-        first_seconds: Most that is waited before the second; doubled each time, and a
-            random part of it is taken, so that many clients do not return together.
-        most_seconds: Longest wait; where FINRA asks for more, the request fails at once.
+        attempts: Attempts per request, including the first.
+        first_seconds: Longest wait before the second attempt; doubled each time. The wait is
+            random up to that, so that many clients do not come back together.
+        most_seconds: Longest wait of all; if FINRA asks for more, the request fails at once.
     """
 
     attempts: int = 6
@@ -51,13 +50,13 @@ class FinraClient:
     """A session with FINRA's query API; use it as a context manager.
 
     Attributes:
-        requests: How many requests were sent so far, tries included.
+        requests: Number of requests sent so far, including retries.
     """
 
     def __init__(self, settings: FinraSettings, patience: Patience | None = None) -> None:
         self.requests = 0
         self._patience = patience or Patience()
-        # The bucket is this process's own; the default leaves room for a second process.
+        # Each process has its own limiter; the default rate leaves room for a second process.
         self._limiter = Limiter(Rate(settings.requests_per_second, Duration.SECOND))
         self._http = httpx.Client(
             base_url=settings.url,
@@ -72,20 +71,15 @@ class FinraClient:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._http.close()
         self._limiter.close()
 
     def offers(self, dataset: Dataset) -> list[Offer]:
-        """The weeks and tiers that a dataset holds now, the oldest first.
+        """The weeks and tiers that a dataset has now, oldest first.
 
         Raises:
-            FinraError: FINRA did not tell.
+            FinraError: no usable answer came.
         """
         path = f"/partitions/group/{GROUP}/name/{dataset}"
 
@@ -94,11 +88,11 @@ class FinraClient:
             require_answered(response)
             return read_json(response)
 
-        told = self._patiently(ask)
+        answer = self._with_retries(ask)
         try:
-            found = [part["partitions"] for part in told["availablePartitions"]]
-            if found and told.get("partitionFields", _PARTITION) != _PARTITION:
-                raise ValueError(f"partitions by {told['partitionFields']}")
+            found = [part["partitions"] for part in answer["availablePartitions"]]
+            if found and answer.get("partitionFields", _PARTITION) != _PARTITION:
+                raise ValueError(f"partitions by {answer['partitionFields']}")
             return sorted(
                 {
                     offer
@@ -110,56 +104,56 @@ class FinraClient:
             raise FinraContradicts(f"{path}: partitions cannot be read ({error!r})") from error
 
     def page(self, question: Question, offset: int = 0) -> Page:
-        """The rows of an answer after `offset`, as many as FINRA gives at once.
+        """One page of rows after `offset`.
 
         Raises:
-            FinraError: no usable answer came, also after retries.
+            FinraError: no usable answer came, even after retries.
         """
         if offset > MOST_OFFSET:
             raise FinraContradicts(
-                f"{question.said}: over {MOST_OFFSET:,} rows, and FINRA gives none after these"
+                f"{question.description}: FINRA serves no rows after the first {MOST_OFFSET:,}"
             )
         path = f"/data/group/{GROUP}/name/{question.dataset}"
-        return self._patiently(
+        return self._with_retries(
             lambda: page_of(self._send("POST", path, json=question.body(offset)))
         )
 
     def pages(self, question: Question, begun: int = 0, total: int | None = None) -> Iterator[Page]:
         """All pages of an answer in order, from row `begun` on.
 
-        A short page is not the end: the next begins after the rows received, until
-        `Record-Total` of them have come.
+        A short page is not the end: the next page starts after the received rows, until
+        `Record-Total` rows have come.
 
         Args:
-            question: What is asked.
-            begun: Rows of the answer that are there already.
-            total: How many the answer had when these were fetched.
+            question: The request.
+            begun: Number of rows that an earlier fetch received.
+            total: Number of rows of the answer at that time.
 
         Raises:
-            AnswerChanged: the number of rows changed on the way.
-            FinraContradicts: a page is empty, or holds too many rows.
-            FinraError: no usable answer came, also after retries.
+            AnswerChanged: the number of rows changed between two pages.
+            FinraContradicts: a page is empty, or has too many rows.
+            FinraError: no usable answer came, even after retries.
         """
         have = begun
         while total is None or have < total:
             page = self.page(question, have)
             if total is not None and page.total != total:
                 raise AnswerChanged(
-                    f"{question.said}: {total} rows became {page.total} while they were fetched"
+                    f"{question.description}: {total} rows became {page.total} during the fetch"
                 )
             total = page.total
             if not page.rows and have < total:
                 raise FinraContradicts(
-                    f"{question.said}: no row came after {have} of {total}; try again later"
+                    f"{question.description}: no row came after {have} of {total}; try again later"
                 )
             have += len(page.rows)
             if have > total:
-                raise FinraContradicts(f"{question.said}: {have} rows came of {total}")
+                raise FinraContradicts(f"{question.description}: {have} rows came of {total}")
             yield page
 
     def count(self, question: Question) -> int:
-        """How many rows an answer would have; costs one small request."""
-        return self.page(question.counted()).total
+        """The number of rows of an answer, by one small request."""
+        return self.page(replace(question, limit=1)).total
 
     def _send(self, method: str, path: str, json: Any = None) -> httpx.Response:
         self._limiter.try_acquire("finra")
@@ -167,20 +161,19 @@ class FinraClient:
         try:
             return self._http.request(method, path, json=json)
         except httpx.RequestError as error:
-            said = (
+            raise FinraUnavailable(
                 f"{method} {self._http.base_url.join(path)}: {type(error).__name__}: {error}; is "
                 "the network up, and the address (SPINE_FINRA_URL) right?"
-            )
-            raise FinraUnavailable(said) from error
+            ) from error
 
-    def _patiently(self, ask: Callable[[], T]) -> T:
-        """Ask, and again after passing faults."""
+    def _with_retries(self, ask: Callable[[], T]) -> T:
+        """Send a request, and again after transient errors."""
         patience = self._patience
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception(self._is_worth_waiting),
             stop=tenacity.stop_after_attempt(patience.attempts),
             wait=self._wait,
-            before_sleep=self._tell,
+            before_sleep=self._log_retry,
             reraise=True,
         )
         return retrying(ask)
@@ -190,11 +183,11 @@ class FinraClient:
             return False
         return (error.wait_seconds or 0.0) <= self._patience.most_seconds
 
-    def _tell(self, state: tenacity.RetryCallState) -> None:
+    def _log_retry(self, state: tenacity.RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
         seconds = state.next_action.sleep if state.next_action else 0.0
         _LOG.info(
-            "%s; asking again in %.1f s, %d of %d tries made",
+            "%s; retry in %.1f s after %d of %d attempts",
             error,
             seconds,
             state.attempt_number,
@@ -202,7 +195,7 @@ class FinraClient:
         )
 
     def _wait(self, state: tenacity.RetryCallState) -> float:
-        """What FINRA asks for, and a random part of a growing time beside it."""
+        """The wait that FINRA asks for, plus a random part of a growing time."""
         patience = self._patience
         backoff = tenacity.wait_random_exponential(patience.first_seconds, patience.most_seconds)
         error = state.outcome.exception() if state.outcome else None
@@ -219,12 +212,12 @@ def _auth(settings: FinraSettings) -> httpx.Auth | None:
 
 
 def _offer(monday: str, tier_id: str, dataset: Dataset) -> Offer | None:
-    """A partition as an offer; None where it is not of this project's weeks and tiers."""
+    """A partition as an offer; None for weeks and tiers that this project does not have."""
     day, tier = date.fromisoformat(monday), tier_of(tier_id)
     if tier is None and tier_id != MARKET_WIDE:
         _LOG.warning("FINRA offers tier %r of week %s, which is not known here", tier_id, monday)
     if tier is None or day < monday_of(FIRST_WEEK):
         return None
     if day.weekday():
-        raise ValueError(f"{monday} is no Monday")
+        raise ValueError(f"{monday} is not a Monday")
     return Offer(week_ending_of(day), tier, dataset)

@@ -1,6 +1,6 @@
-"""OAuth2 client credentials, for those who have a key of FINRA's API console.
+"""OAuth2 client credentials, for users with a key of FINRA's API console.
 
-Source: developer.finra.org, "Authorization": a token is asked for with HTTP Basic and lasts
+Source: developer.finra.org, "Authorization": a token is requested with HTTP Basic and is valid for
 about half an hour.
 """
 
@@ -14,12 +14,12 @@ import httpx
 from spine_assets.finra.answers import read_json, require_answered
 from spine_assets.finra.errors import FinraContradicts
 
-_EARLY_SECONDS = 60.0  # a token is renewed before it ends, so that no page fails by it
+_EARLY_SECONDS = 60.0  # a token is renewed before it expires, so that no page fails
 _UNAUTHORIZED = 401
 
 
 class ClientCredentials(httpx.Auth):
-    """A bearer token on each request, asked for when there is none that lasts."""
+    """A bearer token on each request, renewed before it expires."""
 
     requires_response_body = True
 
@@ -27,11 +27,11 @@ class ClientCredentials(httpx.Auth):
         self._url = token_url
         self._basic = httpx.BasicAuth(client_id, client_secret)
         self._token = ""
-        self._ends = 0.0  # on the monotonic clock
+        self._expires = 0.0  # on the monotonic clock
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        """Send a request with a token; with a new one where FINRA no longer knows it."""
-        if time.monotonic() >= self._ends:
+        """Send a request with a token, and again with a new one after a 401."""
+        if time.monotonic() >= self._expires:
             yield from self._renew()
         request.headers["Authorization"] = f"Bearer {self._token}"
         response = yield request
@@ -41,12 +41,12 @@ class ClientCredentials(httpx.Auth):
             yield request
 
     def _renew(self) -> Generator[httpx.Request, httpx.Response, None]:
-        asked = httpx.Request("POST", self._url, params={"grant_type": "client_credentials"})
-        response = yield next(self._basic.auth_flow(asked))
+        request = httpx.Request("POST", self._url, params={"grant_type": "client_credentials"})
+        response = yield next(self._basic.auth_flow(request))
         require_answered(response)
-        told = read_json(response)
+        answer = read_json(response)
         try:
-            self._token, lasts = str(told["access_token"]), float(told["expires_in"])
+            self._token, lifetime = str(answer["access_token"]), float(answer["expires_in"])
         except (KeyError, TypeError, ValueError) as error:
             raise FinraContradicts(f"{self._url} answered without a token ({error!r})") from error
-        self._ends = time.monotonic() + max(lasts - _EARLY_SECONDS, 0.0)
+        self._expires = time.monotonic() + max(lifetime - _EARLY_SECONDS, 0.0)

@@ -1,8 +1,8 @@
-"""Rows of an answer -> the content and name of a delivered file.
+"""Rows of an answer -> the content and name of a file in the landing folder.
 
-The file is what FINRA said, in the form of its download file with the columns that its API adds:
-pipe-delimited, unquoted, one week, tier and class. Quantities are written as plain exact
-decimals, rows in the order of their key, so that an unchanged answer is the same bytes.
+The file has the format of FINRA's download files plus the columns of its API: pipe-delimited,
+unquoted, one week, tier and class. Quantities are exact plain decimals and rows are in the order
+of their key, so that an unchanged answer gives the same bytes.
 """
 
 from __future__ import annotations
@@ -22,28 +22,28 @@ from spine_assets.finra.errors import FinraContradicts
 from spine_assets.otc.delivery.placement import Key
 
 _NUMBERS = ("totalWeeklyShareQuantity", "totalWeeklyTradeCount", "totalNotionalSum")
-# What numbers look like as JSON or as text in it; others are left as they are, and become
-# rejects when the file is read. The exponent is bounded, since 1e999999999 has as many digits.
+# Numbers of the JSON, also as strings. Anything else is written unchanged and becomes a reject
+# when the file is read. The exponent is bounded, because 1e999999999 has that many digits.
 _NUMBER = re.compile(r"-?\d{1,40}(\.\d{1,40})?([eE][+-]?\d{1,2})?", re.ASCII)
 _UNWRITABLE = re.compile(r"[|\r\n]")
-_SAMPLE = 3  # how many offending rows a message names
+_SAMPLE = 3  # offending rows that a message names
 _NAME = re.compile(
     r"week_(\d{4}-\d\d-\d\d)\.(T1|T2|OTCE)\.class=(ats|non_ats)\.(\d{8}T\d{6}Z)\.csv\.gz"
 )
 _TIMES = "%Y%m%dT%H%M%SZ"
-_LEVEL = 6  # of gzip: a full-size file shrinks to a sixth in a second or two
+_LEVEL = 6  # of gzip: a full-size file shrinks to a sixth in 1 to 2 s
 
 
 @dataclass(frozen=True)
 class FetchedName:
-    """What the name of a fetched file tells."""
+    """The information in the name of a fetched file."""
 
     key: Key
     fetched_at: datetime
 
     @property
     def path(self) -> str:
-        """Below the landing folder; the landing scan reads week and class back from it."""
+        """Path below the landing folder, from which the landing scan reads week and class."""
         week, tier, venue_class = self.key
         return (
             f"finra/{week.year}/week_{week}.{tier.api_id}.class={venue_class.lower()}."
@@ -52,7 +52,7 @@ class FetchedName:
 
 
 def read_name(name: str) -> FetchedName | None:
-    """What a file's name tells, or None where it is not that of a fetched file."""
+    """The information in a file's name; None if it is not the name of a fetched file."""
     found = _NAME.fullmatch(name)
     if found is None:
         return None
@@ -63,20 +63,20 @@ def read_name(name: str) -> FetchedName | None:
 
 
 def of_class(rows: Iterable[Row], venue_class: VenueClass) -> list[Row]:
-    """The rows of one venue and symbol of a class; the others are sums of them."""
+    """The rows of a class by venue and symbol; all others are sums of them."""
     wanted = SUMMARY_TYPES[venue_class]
     return [row for row in rows if row.get("summaryTypeCode") == wanted]
 
 
 def content(rows: Iterable[Row], question: Question) -> bytes:
-    """The text of a file, decompressed.
+    """The text of a file, uncompressed.
 
     Raises:
-        FinraContradicts: a row is not of the week and tier that was asked for, or holds what
-            no pipe-delimited line can.
+        FinraContradicts: a row is not of the requested week and tier, or a value has a character
+            that a pipe-delimited line cannot contain.
     """
     lines = [[_text(name, row.get(name)) for name in FIELDS] for row in rows]
-    _require_asked_for(lines, question)
+    _require_requested(lines, question)
     _require_writable(lines)
     place = {name: number for number, name in enumerate(FIELDS)}
     described = place["tierDescription"]
@@ -87,12 +87,12 @@ def content(rows: Iterable[Row], question: Question) -> bytes:
 
 
 def packed(text: bytes) -> bytes:
-    """The text as the file holds it: the same bytes for the same text."""
+    """The compressed text: the same bytes for the same text."""
     return gzip.compress(text, _LEVEL, mtime=0)
 
 
 def _text(name: str, value: Any) -> str:
-    """A delivered value as text; numbers exact and without an exponent."""
+    """A value as text; numbers exact and without an exponent."""
     text = "" if value is None else str(value)
     if name in _NUMBERS and _NUMBER.fullmatch(text):
         number = Decimal(text)
@@ -100,7 +100,7 @@ def _text(name: str, value: Any) -> str:
     return text
 
 
-def _require_asked_for(lines: list[list[str]], question: Question) -> None:
+def _require_requested(lines: list[list[str]], question: Question) -> None:
     expected = {
         "weekStartDate": str(monday_of(question.week_ending)),
         "tierIdentifier": question.tier.api_id,
@@ -112,8 +112,8 @@ def _require_asked_for(lines: list[list[str]], question: Question) -> None:
         others = sorted({line[place] for line in lines if line[place] != wanted})
         if others:
             raise FinraContradicts(
-                f"{question.said}: rows of {name} {', '.join(map(repr, others[:_SAMPLE]))} came "
-                f"where {wanted!r} was asked for; are its filters ignored?"
+                f"{question.description}: rows of {name} {', '.join(map(repr, others[:_SAMPLE]))} "
+                f"came, but {wanted!r} was requested; does FINRA ignore the filters?"
             )
 
 
@@ -126,6 +126,6 @@ def _require_writable(lines: list[list[str]]) -> None:
     ]
     if found:
         raise FinraContradicts(
-            f"{len(found)} values hold a line end or |, which no pipe-delimited file can: "
-            f"{'; '.join(found[:_SAMPLE])}; report this, so that the format is widened"
+            f"{len(found)} values contain a line end or |, which a pipe-delimited file cannot: "
+            f"{'; '.join(found[:_SAMPLE])}; please report this"
         )

@@ -1,4 +1,4 @@
-"""What may go wrong when FINRA is asked; each error says what FINRA said."""
+"""Errors of requests to FINRA; each message quotes the response."""
 
 from __future__ import annotations
 
@@ -7,35 +7,35 @@ class FinraError(Exception):
     """FINRA's answer cannot be used; the message says why and what to do.
 
     Attributes:
-        is_passing: The same question may be answered later.
+        is_transient: The same request may succeed later.
     """
 
-    is_passing = False
+    is_transient = False
 
 
 class FinraUnavailable(FinraError):
-    """FINRA could not be reached or was busy, also after retries: ask again later.
+    """FINRA could not be reached or was busy, even after retries: try again later.
 
     Attributes:
-        wait_seconds: How long FINRA asked to wait (`Retry-After`), where it did.
+        wait_seconds: The wait that FINRA asked for (`Retry-After`), if it did.
     """
 
-    is_passing = True
+    is_transient = True
 
-    def __init__(self, said: str, wait_seconds: float | None = None) -> None:
-        super().__init__(said)
+    def __init__(self, message: str, wait_seconds: float | None = None) -> None:
+        super().__init__(message)
         self.wait_seconds = wait_seconds
 
 
 class FinraRefused(FinraError):
-    """FINRA refused the question (400, 401, 403 and the like): asking again changes nothing."""
+    """FINRA refused the request (400, 401, 403 and the like): a retry changes nothing."""
 
 
 class FinraContradicts(FinraError):
-    """An answer is not what was asked for, or does not fit the others: nothing of it is kept."""
+    """An answer is not what was requested, or contradicts the other pages: it is dropped."""
 
 
 class AnswerChanged(FinraContradicts):
-    """What FINRA holds changed while it was fetched: begin again."""
+    """FINRA changed the rows while they were fetched: start again."""
 
-    is_passing = True
+    is_transient = True

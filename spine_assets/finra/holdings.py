@@ -1,7 +1,7 @@
-"""What is here already of what FINRA offers, and whether FINRA may have changed it since.
+"""The answers of FINRA that the project has, and whether FINRA may have changed them since.
 
-What counts is files in the landing folder that were fetched, and captures in the lake of files
-that came by hand. Belongs here: having. Does not belong here: asking FINRA (`fetching`).
+These are fetched files in the landing folder, and captures in the lake, also of files that a user
+dropped. Does not belong here: requests to FINRA (`fetching`).
 """
 
 from __future__ import annotations
@@ -17,27 +17,27 @@ import polars as pl
 
 from spine_assets.core.weeks import Tier, VenueClass, publication_day
 from spine_assets.finra.delivered import FetchedName, read_name
-from spine_assets.finra.last_checked import Looks
+from spine_assets.finra.last_checked import LastChecked
 from spine_assets.lake.base import Lake
 from spine_assets.otc.captures import storage as captures
 from spine_assets.otc.delivery.placement import Key
 
-# FINRA revised weeks 7-11 days after their publication where that was seen; four weeks are
-# re-fetched by schedule, and twice that is looked at when asked for everything.
+# Revisions were seen 7-11 days after publication. The schedule checks four weeks again, and
+# `spine fetch` twice as many.
 SETTLED_DAYS = 56
 NEW_YORK = ZoneInfo("America/New_York")
 
 
 @dataclass(frozen=True)
-class Held:
-    """One answer that is here.
+class Holding:
+    """One answer that the project has.
 
     Attributes:
         key: Week, tier and class.
-        at: When it was fetched, or captured where a person dropped it.
-        rows: Its rows, those included that could not be read.
-        last_update: The latest day on which FINRA changed a row of it.
-        path: Its file, where it was fetched and is still there.
+        at: When it was fetched, or captured if a user dropped its file.
+        rows: Its rows, including those that could not be read.
+        last_update: The latest day on which FINRA changed one of its rows.
+        path: Its fetched file, if it still exists.
     """
 
     key: Key
@@ -55,15 +55,15 @@ class Held:
 
     @property
     def may_lack_that_day(self) -> bool:
-        """Whether it came on the very day of its last change: that day may have had more."""
+        """Whether it came on the day of its last change, so that later changes may be missing."""
         return self.at.astimezone(NEW_YORK).date() <= self.last_update
 
 
 class Holdings:
-    """What is here, listed once; facts of a file are read when they are asked for."""
+    """All answers of the project, listed once; a file is read when its facts are needed."""
 
-    def __init__(self, landing: Path, lake: Lake, looks: Looks) -> None:
-        self._lake, self._looks = lake, looks
+    def __init__(self, landing: Path, lake: Lake, last_checked: LastChecked) -> None:
+        self._lake, self._last_checked = lake, last_checked
         self._files: dict[Key, tuple[FetchedName, Path]] = {}
         for path in sorted((landing / "finra").glob("*/week_*.csv.gz")):
             name = read_name(path.name)
@@ -76,27 +76,27 @@ class Holdings:
         }
 
     def __contains__(self, key: Key) -> bool:
-        """Whether an answer is here in some form, or FINRA said that it has no rows."""
-        return key in self._files or key in self._captured or key in self._looks
+        """Whether an answer exists in some form, or FINRA reported that it has no rows."""
+        return key in self._files or key in self._captured or key in self._last_checked
 
-    def looked(self, key: Key, at: datetime) -> None:
-        """Remember that FINRA was asked for an answer whole."""
-        self._looks.add(key, at)
+    def mark_checked(self, key: Key, at: datetime) -> None:
+        """Record that the complete answer was requested."""
+        self._last_checked.add(key, at)
 
-    def latest(self, key: Key) -> Held | None:
-        """The newest answer, or None.
+    def latest(self, key: Key) -> Holding | None:
+        """The newest answer; None if there is none.
 
         Raises:
             LakeError: a capture cannot be read.
         """
         known = [item for item in (self._fetched(key), self._from_lake(key)) if item is not None]
         newest = max(known, key=lambda item: item.at, default=None)
-        looked = self._looks.last(key)
-        if newest is None or looked is None or looked < newest.at:
+        checked = self._last_checked.last(key)
+        if newest is None or checked is None or checked < newest.at:
             return newest
-        return replace(newest, at=looked)
+        return replace(newest, at=checked)
 
-    def _fetched(self, key: Key) -> Held | None:
+    def _fetched(self, key: Key) -> Holding | None:
         if key not in self._files:
             return None
         name, path = self._files[key]
@@ -110,20 +110,20 @@ class Holdings:
             )["lastUpdateDate"]
             last = max(date.fromisoformat(day) for day in days.unique().to_list())
         except (OSError, EOFError, ValueError, TypeError, pl.exceptions.PolarsError):
-            return None  # a damaged file is none: it is fetched again, and told by the scan
-        return Held(key, name.fetched_at, len(days), last, path)
+            return None  # a damaged file is fetched again, and the landing scan reports it
+        return Holding(key, name.fetched_at, len(days), last, path)
 
-    def _from_lake(self, key: Key) -> Held | None:
+    def _from_lake(self, key: Key) -> Holding | None:
         if key not in self._captured:
             return None
         week, *kind = key
-        held = [item for item in captures.stored(self._lake, week) if item.key == tuple(kind)]
-        newest = max(held, key=lambda item: (item.captured_at, item.sha256), default=None)
+        found = [item for item in captures.stored(self._lake, week) if item.key == tuple(kind)]
+        newest = max(found, key=lambda item: (item.captured_at, item.sha256), default=None)
         if newest is None:
             return None
-        # A file that was fetched may be captured much later: what FINRA said, it said before.
+        # A fetched file may be captured much later; what counts is when FINRA sent it.
         fetched = read_name(newest.source_file.rpartition("/")[2])
-        return Held(
+        return Holding(
             key,
             fetched.fetched_at if fetched else newest.captured_at.replace(tzinfo=UTC),
             newest.rows + newest.reject_lines,

@@ -1,7 +1,7 @@
-"""When FINRA was last asked for an answer whole, also where nothing new came of it.
+"""When each answer was last fetched completely, also if it had not changed.
 
-A cache: without it such an answer is asked for once more. A file alone cannot tell, since an
-unchanged answer makes no file.
+It is a cache, without which such an answer is fetched once more: an unchanged answer writes no
+file, so the files alone do not show it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from spine_assets.lake import atomic_write
 from spine_assets.otc.delivery.placement import Key
 
 
-class Looks:
+class LastChecked:
     """Times by week, tier and class, in one JSON file."""
 
     def __init__(self, path: Path) -> None:
@@ -23,25 +23,25 @@ class Looks:
         self._known = _read(path)
 
     def __contains__(self, key: Key) -> bool:
-        """Whether an answer was ever asked for whole."""
+        """Whether an answer was ever fetched completely."""
         return key in self._known
 
     def last(self, key: Key) -> datetime | None:
-        """When it was, or None."""
+        """When it was last; None if never."""
         return self._known.get(key)
 
     def add(self, key: Key, at: datetime) -> None:
-        """Remember a look, beside those that other processes made meanwhile."""
+        """Record a time, and keep those that other processes recorded meanwhile."""
         self._known = _read(self._path) | {key: at}
-        told = {"/".join(map(str, known)): at.isoformat() for known, at in self._known.items()}
-        atomic_write.write(self._path, json.dumps(dict(sorted(told.items())), indent=0).encode())
+        texts = {"/".join(map(str, known)): at.isoformat() for known, at in self._known.items()}
+        atomic_write.write(self._path, json.dumps(dict(sorted(texts.items())), indent=0).encode())
 
 
 def _read(path: Path) -> dict[Key, datetime]:
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))
+        texts = json.loads(path.read_text(encoding="utf-8"))
         found = {}
-        for text, at in told.items():
+        for text, at in texts.items():
             week, tier, venue_class = text.split("/")
             key = (date.fromisoformat(week), Tier(tier), VenueClass(venue_class))
             found[key] = datetime.fromisoformat(at)

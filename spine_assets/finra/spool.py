@@ -1,7 +1,7 @@
-"""Pages of an answer that is being fetched, kept so that a broken fetch goes on where it was.
+"""Pages of an answer that is being fetched, kept so that an interrupted fetch can continue.
 
-One file an answer, outside the landing folder: a line of what was asked and how many rows it
-has, then a line a page. A line without its end was being written when its process died.
+There is one file per answer, outside the landing folder: a line with the start time and the number
+of rows, then one line per page. A line without an end was being written when its process died.
 """
 
 from __future__ import annotations
@@ -19,21 +19,20 @@ from filelock import FileLock
 from spine_assets.finra.answers import Row
 from spine_assets.finra.api import Question
 
-# What was fetched longer ago may no longer be what FINRA holds.
-_KEPT = timedelta(hours=1)
-_LOCK_SECONDS = 600.0  # a full-size answer takes another process a minute or two
+_KEPT = timedelta(hours=1)  # older pages may no longer be what FINRA has
+_LOCK_SECONDS = 600.0  # another process needs 1 to 2 minutes for a full-size answer
 
 
 @dataclass
 class Spool:
-    """What has come of an answer.
+    """The received pages of an answer.
 
     Attributes:
         path: Its file.
-        begun: When its first page was asked for.
-        total: How many rows the answer has; None before the first page.
+        begun: When its first page was requested.
+        total: Number of rows of the answer; None before the first page.
         rows: Rows so far, in the order of the answer.
-        resumed: Rows that an earlier fetch left.
+        resumed: Number of rows from an earlier, interrupted fetch.
     """
 
     path: Path
@@ -43,7 +42,7 @@ class Spool:
     resumed: int = 0
 
     def add(self, rows: list[Row], total: int) -> None:
-        """Keep a page."""
+        """Add a page."""
         if self.total is None:
             self._write({"begun": self.begun.isoformat(), "total": total})
             self.total = total
@@ -51,7 +50,7 @@ class Spool:
         self.rows += rows
 
     def drop(self) -> None:
-        """Forget the pages: they are used, or of no use."""
+        """Delete the pages."""
         self.path.unlink(missing_ok=True)
         self.total, self.rows, self.resumed = None, [], 0
 
@@ -63,10 +62,10 @@ class Spool:
 
 @contextmanager
 def spooled(folder: Path, question: Question, now: datetime) -> Iterator[Spool]:
-    """The spool of an answer, held by this process alone.
+    """The spool of an answer, locked by this process.
 
     Raises:
-        filelock.Timeout: another process fetches the same answer for too long.
+        filelock.Timeout: another process is still fetching the same answer.
     """
     name = f"{question.week_ending}.{question.tier.api_id}.{question.venue_class or 'all'}"
     folder.mkdir(parents=True, exist_ok=True)
@@ -76,11 +75,11 @@ def spooled(folder: Path, question: Question, now: datetime) -> Iterator[Spool]:
 
 
 def _read(path: Path, now: datetime) -> Spool | None:
-    """What an earlier fetch left, if it is whole as far as it goes and fresh."""
+    """The pages of an earlier fetch, if they are readable and recent."""
     try:
         *lines, _cut = path.read_text(encoding="utf-8").split("\n")
-        told, *pages = (json.loads(line) for line in lines)
-        begun, total = datetime.fromisoformat(told["begun"]), int(told["total"])
+        head, *pages = (json.loads(line) for line in lines)
+        begun, total = datetime.fromisoformat(head["begun"]), int(head["total"])
         rows = [row for page in pages for row in page]
     except (OSError, ValueError, TypeError, KeyError):
         path.unlink(missing_ok=True)
@@ -88,6 +87,6 @@ def _read(path: Path, now: datetime) -> Spool | None:
     if not timedelta(0) <= now - begun < _KEPT or len(rows) > total:
         path.unlink()
         return None
-    # A cut last line goes, so that the next page begins a line.
+    # An incomplete last line is removed, so that the next page starts a line.
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     return Spool(path, begun, total, rows, len(rows))

@@ -1,8 +1,7 @@
-"""The charts of a report: Vega-Lite specifications, drawn to SVG without a browser or network.
+"""The charts of a report: Vega-Lite specifications, drawn to SVG without browser or network.
 
-Colours are given as marks that the page replaces by its own, so that one drawing serves light,
-dark and paper. Belongs here: what is drawn. Does not belong here: what is told (`market`,
-`trend`).
+Colours are placeholders that the page replaces by its own, so that one drawing serves the light and
+the dark theme and paper. Does not belong here: the figures (`market`, `trend`).
 """
 
 from __future__ import annotations
@@ -11,13 +10,15 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import vl_convert
+
 from spine_assets.core.weeks import VenueClass
 from spine_assets.report.trend import WeekPoint
 
 Spec = dict[str, Any]
 Row = Mapping[str, Any]
 
-# Colours that no theme has, each standing for one of the page's own.
+# Placeholders: colours that no theme uses.
 MARKS = {
     "ink": "#0a0b01",
     "muted": "#0a0b02",
@@ -32,22 +33,19 @@ LIGHT = {
     "ats": "#2f6db5",
     "non-ats": "#d08322",
 }
-"""What the marks are on paper and in a file of its own."""
+"""The colours on paper and in the chart's own file."""
 
-_CLASS_MARKS = {
-    VenueClass.ATS.value: MARKS["ats"],
-    VenueClass.NON_ATS.value: MARKS["non-ats"],
-}
-_BARS = 12  # venues that fit the page; the table below has all
+_CLASS_MARKS = {VenueClass.ATS.value: MARKS["ats"], VenueClass.NON_ATS.value: MARKS["non-ats"]}
+_BARS = 12  # venues that fit on the page; the table below has more
 _ROUND = (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10)
 _NAME_CHARS = 20  # of a firm, beside its bar
 _BILLION = 1e9
-_PAPER_FADE = 0.45  # bars of weeks that do not compare
-_NO_LEGEND = {"legend": None}  # the page has one for all charts, and a legend costs texts
+_OPACITY = {"condition": {"test": "datum.complete", "value": 1}, "value": 0.45}  # pale if not
+_NO_LEGEND = {"legend": None}  # the page has one legend for all charts
 _CONFIG: Spec = {
     "background": "transparent",
-    "font": "sans-serif",  # the page has its own
-    "aria": False,  # each mark would carry a label of its own; the page has the same as a table
+    "font": "sans-serif",  # the page sets its own
+    "aria": False,  # otherwise each mark has a label; the page has the figures as a table
     "view": {"stroke": None},
     "axis": {
         "labelColor": MARKS["muted"],
@@ -58,7 +56,7 @@ _CONFIG: Spec = {
         "titleFontWeight": "normal",
         "labelFontSize": 11,
         "titleFontSize": 11,
-        # To measure texts takes most of the time of drawing; these need not be moved or cut.
+        # Measuring texts takes most of the time of drawing; these need not be moved or cut.
         "labelOverlap": False,
         "labelBound": False,
         "labelLimit": 0,
@@ -76,12 +74,12 @@ _CONFIG: Spec = {
 
 
 def venues(rows: Sequence[Row], *, marked: bool) -> Spec:
-    """Shares of the largest venues as bars, what each had before as a tick.
+    """Shares of the largest venues as bars, and their shares in the earlier week as ticks.
 
     Args:
-        rows: Venues, the largest first.
-        marked: Whether both weeks have the same tiers and classes; else bar and tick would be
-            shares of different things.
+        rows: Venues, largest first.
+        marked: Whether both weeks have the same tiers and classes; otherwise bar and tick would be
+            shares of different totals, and there are no ticks.
     """
     shown = [row for row in rows if row["market_share_pct"] is not None][:_BARS]
     values = [
@@ -118,7 +116,7 @@ def venues(rows: Sequence[Row], *, marked: bool) -> Spec:
 def quarter(points: Sequence[WeekPoint]) -> Spec:
     """Volume by week and class, and below it the HHI of each class, over the same weeks.
 
-    Weeks that are not loaded stay empty and break the lines; others than complete are pale.
+    Weeks that are not loaded stay empty and break the lines; incomplete weeks are pale.
     """
     parts = [_volumes(points), _concentration(points)]
     return {"config": _CONFIG, "spacing": 14, "vconcat": parts}
@@ -144,21 +142,21 @@ def _volumes(points: Sequence[WeekPoint]) -> Spec:
             "x": _weeks(points, labelled=False),
             "y": {"field": "volume", "type": "quantitative", **y},
             "color": _class_colour(values) | _NO_LEGEND,
-            "opacity": _pale(_PAPER_FADE),
+            "opacity": _OPACITY,
         },
     }
     return {"data": {"values": values}, "width": 430, "height": 170, **bars}
 
 
 def _concentration(points: Sequence[WeekPoint]) -> Spec:
-    """Within each class: of all volume it would jump where a class is loaded first."""
+    """By class, because the HHI of all volume would jump when a class is loaded first."""
     scopes = [name for name in _CLASS_MARKS if any(name in point.hhi for point in points)]
     values = [
         {
             "week": _label(point),
             "class": name,
             "hhi": point.hhi.get(name),
-            # A week of fewer tiers is a point of its own: no line may lead to it.
+            # A week with fewer tiers is a separate point, which no line joins.
             "joined": point.hhi.get(name) if point.is_complete else None,
             "complete": point.is_complete,
         }
@@ -179,7 +177,7 @@ def _concentration(points: Sequence[WeekPoint]) -> Spec:
         {
             "transform": [{"filter": "datum.hhi != null"}],
             "mark": {"type": "point", "size": 28, "filled": True},
-            "encoding": {"y": y | {"field": "hhi"}, "opacity": _pale(_PAPER_FADE)},
+            "encoding": {"y": y | {"field": "hhi"}, "opacity": _OPACITY},
         },
     ]
     x = _weeks(points, labelled=True)
@@ -197,31 +195,25 @@ def _above(values: Iterable[float | None]) -> float:
     return next(step * size for step in _ROUND if step * size >= highest)
 
 
-def _pale(opacity: float) -> Spec:
-    return {"condition": {"test": "datum.complete", "value": 1}, "value": opacity}
-
-
 def svg(spec: Spec) -> str:
     """Draw a specification."""
-    import vl_convert
-
     drawn: str = vl_convert.vegalite_to_svg(spec)
     return drawn
 
 
 def coloured(drawn: str, colours: Mapping[str, str]) -> str:
-    """Put colours in the place of the marks."""
+    """Replace the placeholders by colours."""
     for name, mark in MARKS.items():
         drawn = drawn.replace(mark, colours[name])
     return drawn
 
 
 PAGE_COLOURS = {name: f"var(--{name})" for name in MARKS}
-"""The page's own, which follow its theme."""
+"""The page's own colours, which follow its theme."""
 
 
 def _venue(row: Row) -> str:
-    """An ATS by its MPID, a firm by the beginning of its name."""
+    """The MPID of an ATS, or the beginning of a firm's name."""
     if row["venue_class"] == VenueClass.ATS.value or not row["venue_name"]:
         return str(row["mpid"])
     name = str(row["venue_name"])
@@ -229,20 +221,18 @@ def _venue(row: Row) -> str:
 
 
 def _weeks(points: Sequence[WeekPoint], *, labelled: bool) -> Spec:
-    """All weeks in their order, loaded or not."""
-    told = {"title": None, "grid": False}
-    shown = {"labelAngle": -45} if labelled else {"labels": False, "ticks": False}
-    labels = [_label(point) for point in points]
+    """The axis of all weeks in order, loaded or not."""
+    labels: Spec = {"labelAngle": -45} if labelled else {"labels": False, "ticks": False}
     return {
         "field": "week",
         "type": "ordinal",
-        "scale": {"domain": labels},
-        "axis": told | shown,
+        "scale": {"domain": [_label(point) for point in points]},
+        "axis": {"title": None, "grid": False} | labels,
     }
 
 
 def _label(point: WeekPoint) -> str:
-    """`21 Nov`, with a star where the week is short and a dash where it is not loaded."""
+    """`21 Nov`, with a star if the week is short and a dash if it is not loaded."""
     mark = "*" if point.is_short else ""
     return f"{point.week:%d %b}{mark}{'' if point.is_loaded else ' -'}"
 

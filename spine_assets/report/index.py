@@ -1,11 +1,12 @@
-"""The index: every week that has a report, the newest first, told by the stamps of the pages."""
+"""The index: every week that has a report, newest first, from the stamps of the pages."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 
+from spine_assets.core.weeks import weeks_between
 from spine_assets.lake.base import Lake
 from spine_assets.lake.names import LockName
 from spine_assets.lake.replace import replace_file
@@ -13,7 +14,7 @@ from spine_assets.report import page, stored
 
 
 def write(lake: Lake) -> None:
-    """Write the index anew.
+    """Write the index.
 
     Raises:
         LakeError: the lake cannot be written.
@@ -23,14 +24,11 @@ def write(lake: Lake) -> None:
 
 
 def html(lake: Lake) -> str:
-    """The page: a row a week, and weeks in between that have none named as such."""
-    told = {
-        week: stored.stamp_of(lake, stored.page_path(lake, week)) for week in stored.weeks(lake)
-    }
+    """The page: one row per week, and a list of the weeks in between without a report."""
     rows: list[dict[str, Any]] = [
         {"week": week, "facts": stamp.facts, "href": f"week_ending={week}/{stored.PAGE}"}
-        for week, stamp in sorted(told.items(), reverse=True)
-        if stamp is not None
+        for week in reversed(stored.weeks(lake))
+        if (stamp := stored.stamp_of(lake, stored.page_path(lake, week))) is not None
     ]
     newest = next((row for row in rows if row["facts"]["is_complete"]), None)
     return page.render(
@@ -43,10 +41,8 @@ def html(lake: Lake) -> str:
 
 
 def _gaps(weeks: Iterable[date]) -> list[date]:
-    """Weeks between the first and the last that are not there."""
-    held: set[Any] = {*weeks}
-    if not held:
+    """Weeks between the first and the last that are missing."""
+    present = {*weeks}
+    if not present:
         return []
-    first, last = min(held), max(held)
-    each = (first + timedelta(weeks=n) for n in range((last - first).days // 7 + 1))
-    return [week for week in each if week not in held]
+    return [week for week in weeks_between(min(present), max(present)) if week not in present]

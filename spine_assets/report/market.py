@@ -1,6 +1,6 @@
-"""Venues of a week: their shares and how these changed, and how concentrated the market is.
+"""Venues of a week: their shares, the changes of these, and the concentration of the market.
 
-Pure: frames in, rows out. Every share is one of reported off-exchange volume.
+Pure functions from frames to rows. Every share is a share of reported off-exchange volume.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ ALL = "all"
 def venue_rows(shares: pl.DataFrame, pair: Pair) -> list[Row]:
     """`otc_venue_share` of the week, largest first, with the changes since the earlier week.
 
-    Adds `share_before_pct` and `change_points` (both like for like, None where nothing can be
-    compared), `rank_change` (positive = moved up) and `is_new` (no row then).
+    Adds `share_before_pct` and `change_points` (both like for like, None if nothing can be
+    compared), `rank_change` (positive = moved up) and `is_new` (no row in the earlier week).
     """
     both = pair.both
     frame = shares.sort("total_volume", "mpid", descending=[True, False])
@@ -44,7 +44,7 @@ def venue_rows(shares: pl.DataFrame, pair: Pair) -> list[Row]:
 
 
 def gone(pair: Pair) -> list[Row]:
-    """Venues of the earlier week without a row now (mpid, like_pct), the largest first."""
+    """Venues of the earlier week without a row now (mpid, like_pct), largest first."""
     both = pair.both
     if both is None:
         return []
@@ -54,7 +54,7 @@ def gone(pair: Pair) -> list[Row]:
 
 
 def concentrations(totals: pl.DataFrame) -> list[tuple[str, Concentration]]:
-    """Concentration of the whole week, of each class and of each tier that is loaded."""
+    """Concentration of all volume, and of each loaded class and tier."""
     scopes: list[tuple[str, pl.DataFrame]] = [(ALL, totals)]
     for column, names in (("venue_class", VenueClass), ("tier", Tier)):
         scopes += [(name.value, totals.filter(pl.col(column) == name.value)) for name in names]
@@ -62,9 +62,9 @@ def concentrations(totals: pl.DataFrame) -> list[tuple[str, Concentration]]:
 
 
 def class_split(totals: pl.DataFrame) -> list[Row]:
-    """ATS against non-ATS, by tier and over all; a class that is not loaded is None, never 0.
+    """ATS against non-ATS, by tier and in total; a class that is not loaded is None, never 0.
 
-    `ats_pct` is None unless both are loaded, over all unless both are in each loaded tier.
+    `ats_pct` is None unless both classes are loaded, for the total in every loaded tier.
     """
     loaded = [tier.value for tier in Tier if totals.filter(pl.col("tier") == tier.value).height]
     rows = [_split(tier, totals.filter(pl.col("tier") == tier)) for tier in loaded]
@@ -83,11 +83,6 @@ def change_pct(pair: Pair) -> float | None:
     return float((now - before) / before * 100) if before else None
 
 
-def part(value: Decimal, total: Decimal) -> float | None:
-    """Percent of a total; None of nothing."""
-    return float(value / total * 100) if total else None
-
-
 def _by_venue(totals: pl.DataFrame) -> pl.DataFrame:
     return totals.group_by("mpid").agg(total_volume=pl.col("share_volume").sum())
 
@@ -95,10 +90,11 @@ def _by_venue(totals: pl.DataFrame) -> pl.DataFrame:
 def _split(scope: str, totals: pl.DataFrame) -> Row:
     volumes: list[Decimal | None] = []
     for name in (VenueClass.ATS, VenueClass.NON_ATS):
-        held = totals.filter(pl.col("venue_class") == name.value)
-        volumes.append(exact_sum(held["share_volume"]) if held.height else None)
+        mine = totals.filter(pl.col("venue_class") == name.value)
+        volumes.append(exact_sum(mine["share_volume"]) if mine.height else None)
     ats, non_ats = volumes
-    percent = None if ats is None or non_ats is None else part(ats, ats + non_ats)
+    known = ats is not None and non_ats is not None and ats + non_ats
+    percent = float(ats / (ats + non_ats) * 100) if known else None  # type: ignore[operator]
     return {"scope": scope, "ats": ats, "non_ats": non_ats, "ats_pct": percent}
 
 

@@ -1,6 +1,6 @@
-"""What a report says beside its figures: arrival, rejects, checks, restatements, caveats.
+"""What a report has beside its figures: arrival, rejects, checks, restatements, caveats.
 
-Pure but for the arrival board, which looks at the lake and the landing folder.
+Pure functions, except `arrivals`, which reads the lake and the landing folder.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from spine_assets.report.source import Source
 Row = dict[str, Any]
 
 SYNTHETIC = "synthetic"
-"""Folder of the landing folder whose files are made up, as `make demo` has it."""
+"""Folder in the landing folder with synthetic files, as `make demo` makes it."""
 
-_RAW_LINES = 8  # as many as show what is wrong without filling the page
+_RAW_LINES = 8  # enough to show the problem without filling the page
 
 
 def arrivals(place: RunContext, source: Source, today: date) -> list[Row]:
-    """Each tier, by class where it is loaded: state, due day, when it came, rows, captures."""
+    """Each tier, by class if it is loaded: state, due day, arrival, rows, captures."""
     tiers = tiers_of(source.week, source.known, place.landing, today)
     rows: list[Row] = []
     for tier in Tier:
@@ -56,18 +56,18 @@ def arrivals(place: RunContext, source: Source, today: date) -> list[Row]:
 
 
 def is_overdue(rows: Sequence[Row]) -> bool:
-    """Whether a tier that FINRA has published is not here."""
+    """Whether a tier is missing that FINRA has published."""
     return any(row["state"] == Arrival.OVERDUE.value for row in rows)
 
 
 def rejects(source: Source) -> tuple[list[Row], list[Row]]:
-    """Rejects by stage and reason with their shares and what to do, and some of their lines."""
+    """Rejects by stage and reason with their shares and a remedy, and some of their lines."""
     frame = source.rejects
     counted = (
         frame.group_by("stage", "reason")
         .agg(
             lines=pl.len(),
-            # Of lines without a readable volume the sum is unknown and not 0.
+            # The sum of lines without a readable volume is unknown, not 0.
             shares=pl.when(pl.col("share_volume").count() > 0).then(pl.col("share_volume").sum()),
         )
         .sort("stage", "lines", "reason", descending=[False, True, False])
@@ -81,7 +81,7 @@ def rejects(source: Source) -> tuple[list[Row], list[Row]]:
 
 
 def checks(results: Sequence[CheckResult]) -> list[Row]:
-    """Each check with its outcome (`passed`, `warned`, `failed`), what is not well first."""
+    """Each check with its outcome, `failed` first, then `warned` and `passed`."""
     rows = [
         {
             "table": item.table,
@@ -104,36 +104,34 @@ def outcome(result: CheckResult) -> str:
 
 
 def caveats(source: Source, is_complete: bool) -> list[str]:
-    """What a reader of this week must know, the gravest first."""
+    """What a reader of this week must know, most serious first."""
     found = []
     if is_synthetic(source):
         found.append(
-            "This is synthetic sample data, made by the project's own generator. The names of "
-            "ATSs are real; firms, symbols and every figure are invented."
+            "This is synthetic sample data from the project's own generator. The names of ATSs "
+            "are real; firms, symbols and all figures are invented."
         )
     if not is_complete:
         loaded = ", ".join(sorted({tier for tier, _ in source.pair.now.groups}))
         found.append(
             f"This week is not complete: only {loaded} loaded. Totals, shares, ranks and HHI "
-            "are of these tiers and do not compare with complete weeks."
+            "cover these tiers and cannot be compared with those of complete weeks."
         )
     classes = {cls for _, cls in source.pair.now.groups}
     if len(classes) == 1:
         found.append(
-            f"Only {classes.pop()} rows are loaded: all shares are of that class, and the other "
-            "class is unknown, not zero."
+            f"Only {classes.pop()} rows are loaded: all figures cover that class alone, and those "
+            "of the other class are unknown, not zero."
         )
     if source.rejects.height:
         unread = source.rejects["share_volume"].null_count()
-        told = f", {unread} of them with a volume that cannot be read" if unread else ""
-        found.append(
-            f"{_count(source.rejects.height, 'delivered line')} in no figure of this page{told}: "
-            "see Rejects."
-        )
+        lines = _count(source.rejects.height, "delivered line")
+        unreadable = f", {unread} of them with a volume that cannot be read" if unread else ""
+        found.append(f"{lines} in no figure of this page{unreadable}: see Rejects.")
     if source.restated.height:
         found.append(
             f"The week was restated {_times(source.restated.height)} since it was first loaded; "
-            "these are the figures after that: see Restatements."
+            "this page has the figures after that: see Restatements."
         )
     if source.pair.limits:
         found.append(f"Changes since week {source.pair.before.week} are {source.pair.limits}.")  # type: ignore[union-attr]
@@ -144,21 +142,21 @@ def caveats(source: Source, is_complete: bool) -> list[str]:
     ]
     if short:
         found.append(
-            f"Holidays: {' and '.join(short)}. Changes in shares are partly the calendar's."
+            f"Holidays: {' and '.join(short)}, which explains part of the change in volume."
         )
     return [
         *found,
-        "A share is one of reported off-exchange volume: the feed has no exchange volume, so "
-        "nothing here is market share of all trading.",
-        "A symbol or venue without a row has no figure; that is not zero, and is told as new or "
+        "Every share is a share of reported off-exchange volume: the data has no exchange volume, "
+        "so no figure here is a market share of all trading.",
+        "A symbol or venue without a row has no figure, which is not zero: it is listed as new or "
         "gone.",
-        "DE_MINIMIS is FINRA's pool of small firms, not a venue: it has no rank, and hhi leaves "
-        "it out (hhi high takes it for one firm).",
+        "DE_MINIMIS is FINRA's pool of small firms, not a venue: it has no rank, HHI leaves it "
+        "out, and HHI high counts it as one firm.",
     ]
 
 
 def is_synthetic(source: Source) -> bool:
-    """Whether a file that counts lies in a folder that is called so, as the sample's do."""
+    """Whether a current capture comes from a folder named `synthetic`, as the sample does."""
     files = (item.source_file for item in source.known.current.values())
     return any(SYNTHETIC in file.split("/") for file in files)
 

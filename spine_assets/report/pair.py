@@ -1,7 +1,7 @@
-"""Two weeks that are compared: which earlier one, and on which tiers and classes both have.
+"""The two weeks of a comparison, and the tiers and classes that both have.
 
-A figure of a week with three tiers and one of a week with one tier are not comparable. So the
-shares of both are taken over the tiers and classes that both have ("like for like").
+Figures of a week with three tiers and of a week with one tier are not comparable. So the shares of
+both weeks are taken over the tiers and classes that both have ("like for like").
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from functools import cached_property
 import polars as pl
 
 LOOK_BACK_WEEKS = 4
-"""Further back, venues and symbols differ for good reasons (as the checks have it)."""
+"""Further back, venues and symbols differ for good reasons; the checks use the same limit."""
 
 _GROUP = ["tier", "venue_class"]
 Group = tuple[str, str]
@@ -34,11 +34,11 @@ class Totals:
 
 @dataclass(frozen=True)
 class Pair:
-    """A week and the nearest earlier one, if there is any that can be compared.
+    """A week and the nearest earlier week that can be compared with it.
 
     Attributes:
         now: The week.
-        before: The earlier week; None where none within four has a tier and class in common.
+        before: The earlier week; None if none of four has a tier and class in common.
     """
 
     now: Totals
@@ -56,11 +56,11 @@ class Pair:
 
     @property
     def limits(self) -> str | None:
-        """What the comparison leaves out, in words; None where it leaves out nothing."""
+        """What the comparison is limited to, in words; None if nothing is left out."""
         if self.before is None or self.is_alike:
             return None
-        told = ", ".join(f"{tier} {cls}" for tier, cls in sorted(self.like))
-        return f"compared on {told} alone, which is all that both weeks have"
+        common = ", ".join(f"{tier} {cls}" for tier, cls in sorted(self.like))
+        return f"compared on {common} alone, which is all that both weeks have"
 
     def classes(self, tier: str) -> set[str]:
         """Classes of a tier that both weeks have."""
@@ -68,7 +68,7 @@ class Pair:
 
     @cached_property
     def both(self) -> tuple[pl.DataFrame, pl.DataFrame] | None:
-        """Totals of both weeks over what both have; None where nothing can be compared."""
+        """Totals of both weeks over what both have; None if nothing can be compared."""
         if self.before is None:
             return None
         if self.is_alike:
@@ -82,7 +82,7 @@ class Pair:
 
 
 def pair(now: Totals, earlier: list[Totals]) -> Pair:
-    """A week and the first of some earlier ones, the nearest first, that shares a group with it."""
+    """A week and the first of some earlier weeks, nearest first, with a group in common."""
     for other in earlier:
         if other.groups & now.groups:
             return Pair(now, other)

@@ -1,4 +1,4 @@
-"""What a report is made from: the stored tables of a week and of the weeks before it.
+"""The source of a report: the stored tables of a week and of the weeks before it.
 
 Belongs here: which files and columns are read. Does not belong here: any figure.
 """
@@ -27,15 +27,14 @@ _SYMBOLS = symbol_summary.TABLE.name
 
 @dataclass(frozen=True)
 class Source:
-    """All that a report of a week may tell.
+    """All that a report of a week is made from.
 
     Attributes:
         known: Captures and pins of the week.
         shares: `otc_venue_share` of the week.
-        summary: `otc_symbol_summary` of the week, the columns told.
-        summary_before: The same of the earlier week that it is compared with.
-        names: symbol -> latest issue name, of symbols asked for (`with_names`).
-        rejects: `otc_rejects` of the captures that count.
+        summary: `otc_symbol_summary` of the week, as far as it is shown.
+        summary_before: The same of the earlier week of the comparison.
+        rejects: `otc_rejects` of the current captures.
         restated: `otc_restatements` of the week.
         pair: The week and the earlier one.
         points: The quarter that ends with the week.
@@ -53,7 +52,7 @@ class Source:
 
 
 class Points:
-    """Points of stored weeks; one holds as long as the file of its week is the same."""
+    """Points of stored weeks, each read again only when the file of its week has changed."""
 
     def __init__(self) -> None:
         self._kept: dict[date, tuple[object, WeekPoint]] = {}
@@ -66,24 +65,24 @@ class Points:
         stamp = lake.stamp(lake.part(_SHARES, week))
         if stamp is None:
             return trend.point(week, None)
-        held = self._kept.get(week)
-        if held is None or held[0] != stamp:
+        kept = self._kept.get(week)
+        if kept is None or kept[0] != stamp:
             made = trend.point(week, _stored(lake, _SHARES, week, trend.COLUMNS))
-            held = self._kept[week] = (stamp, made)
-        return held[1]
+            kept = self._kept[week] = (stamp, made)
+        return kept[1]
 
 
 def read(place: RunContext, week: date, points: Points | None = None) -> Source:
-    """Read what is stored.
+    """Read the stored tables.
 
     Args:
-        place: Where.
+        place: With the lake.
         week: Week ending.
-        points: What an earlier report of the same run has read of the weeks before.
+        points: Points that earlier reports of the same run have read.
 
     Raises:
-        LakeError: a file of the week is missing or damaged. Those of weeks before are taken for
-            missing: the build of that week names its damaged file.
+        LakeError: a file of the week is missing or damaged. Damaged files of earlier weeks count
+            as missing; the build of their week reports them.
     """
     lake = place.lake
     known = captures.known_of(lake, week)
@@ -104,7 +103,7 @@ def read(place: RunContext, week: date, points: Points | None = None) -> Source:
 
 
 def issue_names(lake: Lake, week: date, wanted: list[str]) -> dict[str, str]:
-    """Symbol -> issue name of a week, of the row that was updated last."""
+    """Symbol -> issue name in a week, from the row that was updated last."""
     columns = ["symbol", "issue_name", "last_update_date"]
     rows = lake.read(lake.part(venue_volume.TABLE.name, week), columns)
     named = (

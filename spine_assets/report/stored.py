@@ -1,8 +1,7 @@
-"""Stored reports: where they stand, what they were made from, and whether that still holds.
+"""Stored reports: their paths, what they were made from, and whether they are stale.
 
-A page carries a stamp of itself, so that the index and the question whether it is up to date
-need no other memory. Belongs here: paths, stamps, freshness. Does not belong here: how a page is
-made (`building`).
+A page contains a stamp with its inputs and figures, which the index and the check for freshness
+read. Belongs here: paths, stamps, freshness. Does not belong here: how a page is made (`building`).
 """
 
 from __future__ import annotations
@@ -22,31 +21,31 @@ from spine_assets.otc.tables.registry import TABLES
 from spine_assets.report import NAME
 from spine_assets.report.trend import WEEKS, weeks_until
 
-VERSION = "2"
-"""Raise it when the same inputs would give another page."""
+VERSION = "3"
+"""Raise it when the same inputs would give a different page."""
 
 PAGE = "report.html"
 CHART = "venues.svg"
 _INDEX = "index.html"
 _DIGITS = 12  # as the builds of tables have
-_STAMP_BYTES = 8_192  # it stands in the head of a page and takes a tenth of that
+_STAMP_BYTES = 8_192  # the stamp is in the head of a page and takes a tenth of that
 _STAMP = re.compile(rb'<script type="application/json" id="stamp">(.*?)</script>', re.S)
 _RAW = TABLES[0].name
 _COMPARED = venue_share.TABLE.name
-"""The table whose build tells that an earlier week's figures are others."""
+"""The table whose build changes when the figures of an earlier week do."""
 
 Facts = Callable[[LakeFile], dict[str, Any]]
-"""What a built file says of itself."""
+"""Returns the metadata of a built file."""
 
 
 @dataclass(frozen=True)
 class Stamp:
-    """What a page says of itself.
+    """The stamp of a page.
 
     Attributes:
         inputs: Digest of the builds that it was made from.
-        build: Digest of these and of what the checks found.
-        facts: Its figures, by name with units.
+        build: Digest of these and of the results of the checks.
+        facts: Its figures, by names with units.
     """
 
     inputs: str
@@ -54,9 +53,8 @@ class Stamp:
     facts: dict[str, Any]
 
     def text(self) -> str:
-        """As JSON that may stand in a page."""
-        said = {"inputs": self.inputs, "build": self.build, "facts": self.facts}
-        return json.dumps(said, default=str).replace("<", "\\u003c")
+        """As JSON for the head of a page."""
+        return json.dumps(vars(self), default=str).replace("<", "\\u003c")
 
 
 def page_path(lake: Lake[FileT], week: date) -> FileT:
@@ -80,11 +78,11 @@ def weeks(lake: Lake) -> list[date]:
 
 
 def stamp_of(lake: Lake, path: LakeFile) -> Stamp | None:
-    """What a page says of itself; None where it is missing or is not one of ours."""
+    """The stamp of a page; None if the page is missing or has no valid stamp."""
     try:
         found = _STAMP.search(lake.beginning(path, _STAMP_BYTES))
-        said = json.loads(found[1]) if found else {}
-        return Stamp(said["inputs"], said["build"], said["facts"])
+        values = json.loads(found[1]) if found else {}
+        return Stamp(values["inputs"], values["build"], values["facts"])
     except (LakeError, KeyError, TypeError, ValueError):
         return None
 
@@ -93,9 +91,9 @@ def inputs(lake: Lake, week: date, facts: Facts | None = None) -> str:
     """Digest of all that a page of a week would be made from now.
 
     Args:
-        lake: Where.
+        lake: The lake.
         week: Week ending.
-        facts: `versions.build_facts` of the lake, or one that remembers.
+        facts: A cached `versions.build_facts` of the lake.
     """
     facts = facts or (lambda path: build_facts(lake, path))
     own = [facts(part_of(lake, t.name, week)).get("build") for t in TABLES if t.name != _RAW]
@@ -104,20 +102,20 @@ def inputs(lake: Lake, week: date, facts: Facts | None = None) -> str:
 
 
 def freshness(lake: Lake, week: date, facts: Facts | None = None) -> Freshness:
-    """Whether a week has a page, and whether it tells what the tables hold now."""
-    held = stamp_of(lake, page_path(lake, week))
-    if held is None:
+    """Whether a week has a page, and whether it was made from the current tables."""
+    stamp = stamp_of(lake, page_path(lake, week))
+    if stamp is None:
         return Freshness.MISSING
-    return Freshness.FRESH if held.inputs == inputs(lake, week, facts) else Freshness.STALE
+    return Freshness.FRESH if stamp.inputs == inputs(lake, week, facts) else Freshness.STALE
 
 
 def stale_after(lake: Lake, built: list[date], facts: Facts | None = None) -> list[date]:
-    """Weeks whose page looks back at one of the weeks just built and tells it as it was."""
+    """Weeks with a stale page that compares with one of the weeks just built."""
     reach = {week + timedelta(weeks=n) for week in built for n in range(1, WEEKS)} - {*built}
-    held = {*weeks(lake)} & reach
-    return [week for week in sorted(held) if freshness(lake, week, facts) is Freshness.STALE]
+    found = {*weeks(lake)} & reach
+    return [week for week in sorted(found) if freshness(lake, week, facts) is Freshness.STALE]
 
 
 def digest(value: Any) -> str:
-    """12 hex of a plain value."""
+    """12 hex digits of a plain value."""
     return hashlib.sha256(json.dumps(value, default=str).encode()).hexdigest()[:_DIGITS]

@@ -1,7 +1,7 @@
-"""Symbols of a week: the largest, and those whose volume moved most since the earlier week.
+"""Symbols of a week: the largest, and those whose volume changed most since the earlier week.
 
-Pure: frames in, rows out. A symbol without a row has no figure, which is not zero: it is told as
-new or gone, never as a change.
+Pure functions from frames to rows. A symbol without a row has no figure, which is not zero: it is
+listed as new or gone, never as a change.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ COLUMNS = [
     "top_share_pct",
     "hhi",
 ]
-"""All of `otc_symbol_summary` that is told here."""
+"""The columns of `otc_symbol_summary` that are shown."""
 
-_NAMED = 5  # of the new and the gone; more do not fit a line
+_NAMED = 5  # of the new and the gone; more do not fit on a line
 _VOLUMES = {VenueClass.ATS.value: "ats_volume", VenueClass.NON_ATS.value: "non_ats_volume"}
 Row = dict[str, Any]
 
@@ -41,14 +41,14 @@ class TierSymbols:
     """Symbols of one tier of a week.
 
     Attributes:
-        top: The largest by shares, with `change_pct` (None where nothing can be compared).
+        top: The largest by shares, with `change_pct` (None if nothing can be compared).
         movers: The largest changes in shares of symbols with a row in both weeks: `volume`,
             `volume_before`, `change`, `change_pct`, over the classes that both weeks have.
-        compared: Whether there was an earlier week of this tier.
-        new: Symbols with a row now and none then; `new_shares` is their volume, and `came` the
-            largest of them (symbol, volume).
-        gone: Symbols with a row then and none now; `gone_shares` was their volume, and `went` the
-            largest of them.
+        compared: Whether there is an earlier week with this tier.
+        new: Number of symbols with a row now and none then; `new_shares` is their volume, and
+            `came` the largest of them (symbol, volume).
+        gone: Number of symbols with a row then and none now; `gone_shares` was their volume, and
+            `went` the largest of them.
     """
 
     tier: str
@@ -125,7 +125,7 @@ def _compared(
 
 
 def _like(summary: pl.DataFrame, classes: Collection[str]) -> pl.DataFrame:
-    """symbol, volume over some classes; without a share in them there is no row of them."""
+    """Symbol and volume over some classes; a symbol without volume in them has no row."""
     volume = pl.sum_horizontal(_VOLUMES[name] for name in sorted(classes))
     return summary.select("symbol", volume=volume).filter(pl.col("volume") > 0)
 

@@ -1,7 +1,4 @@
-"""The weeks before a week: volume and concentration over a quarter, gaps left as gaps.
-
-Pure: frames in, rows out.
-"""
+"""Volume and concentration over the quarter that ends with a week; missing weeks stay gaps."""
 
 from __future__ import annotations
 
@@ -17,10 +14,10 @@ from spine_assets.core.weeks import SESSIONS, VenueClass, sessions_of
 from spine_assets.otc.tables.concentration import concentration
 
 WEEKS = 13
-"""A quarter, the week itself included."""
+"""A quarter, including the week itself."""
 
 COLUMNS = ["mpid", "venue_class", "total_volume", "tiers", "is_complete"]
-"""All of `otc_venue_share` that is told here."""
+"""The columns of `otc_venue_share` that are shown."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +27,8 @@ class WeekPoint:
     Attributes:
         week: Week ending.
         sessions: Trading days of the New York exchanges in it.
-        shares: Volume by class; a class that is not loaded is missing. Empty where the week is
-            not loaded at all, which is a gap and no zero.
+        shares: Volume by class; a class that is not loaded is missing. Empty if the week is not
+            loaded at all, which is a gap, not a zero.
         hhi: By class: sum of squared shares of identified venues in the class, 0-1.
         tiers: Tiers that are loaded.
         is_complete: All three are.
@@ -61,17 +58,17 @@ def weeks_until(week: date) -> list[date]:
 
 
 def point(week: date, shares: pl.DataFrame | None) -> WeekPoint:
-    """One week, from its `otc_venue_share` as far as `COLUMNS`; None where it is not stored."""
+    """One week, from the `COLUMNS` of its `otc_venue_share`, or from None if it is not stored."""
     sessions = len(sessions_of(week))
     if shares is None or not shares.height:
         return WeekPoint(week, sessions, {}, {}, (), False)
     volumes: dict[str, Decimal] = {}
     hhi: dict[str, float | None] = {}
     for name in VenueClass:
-        held = shares.filter(pl.col("venue_class") == name.value)
-        if held.height:
-            volumes[name.value] = exact_sum(held["total_volume"])
-            hhi[name.value] = concentration(held).hhi
+        mine = shares.filter(pl.col("venue_class") == name.value)
+        if mine.height:
+            volumes[name.value] = exact_sum(mine["total_volume"])
+            hhi[name.value] = concentration(mine).hhi
     first = shares.row(0, named=True)
     known = {scope: value for scope, value in hhi.items() if value is not None}
     return WeekPoint(week, sessions, volumes, known, tuple(first["tiers"]), first["is_complete"])

@@ -10,15 +10,15 @@ from pathlib import Path
 import pytest
 
 from spine_assets.core.settings import FinraSettings, Settings
-from spine_assets.dev.finra_sim import Options, Server, serving
+from spine_assets.dev.finra_sim import SimOptions, SimServer, serving
+from spine_assets.finra.batch import FetchReport, fetch_all, open_holdings
 from spine_assets.finra.client import FinraClient, Patience
-from spine_assets.finra.fetching import Told, Wanted, offered, plan
-from spine_assets.finra.place import Report, fetch_all, open_holdings
+from spine_assets.finra.fetching import OnPage, Wanted, offered, plan
 
 IMPATIENT = Patience(attempts=4, first_seconds=0.01, most_seconds=2.0)
 AFTERNOON = time(20)  # UTC
 TODAY = date(2025, 12, 29)
-SMALL = Options(today=TODAY, rows=90, weeks=4, historic_weeks=3, restated_share=0.0)
+SMALL = SimOptions(today=TODAY, rows=90, weeks=4, historic_weeks=3, restated_share=0.0)
 
 
 def client_of(url: str, **settings: object) -> FinraClient:
@@ -30,7 +30,7 @@ def client_of(url: str, **settings: object) -> FinraClient:
 
 
 @pytest.fixture
-def server() -> Iterator[Server]:
+def server() -> Iterator[SimServer]:
     """Seven small weeks, nothing wrong."""
     with serving(SMALL) as running:
         yield running
@@ -40,10 +40,12 @@ def server() -> Iterator[Server]:
 class Desk:
     """A project's folders, from which a simulated FINRA is asked."""
 
-    server: Server
+    server: SimServer
     settings: Settings
 
-    def fetch(self, wanted: Wanted | None = None, told: Told = lambda rows, total: None) -> Report:
+    def fetch(
+        self, wanted: Wanted | None = None, told: OnPage = lambda rows, total: None
+    ) -> FetchReport:
         """What `spine fetch` does."""
         with client_of(self.server.url) as client:
             holdings = open_holdings(self.settings)
@@ -60,6 +62,6 @@ class Desk:
 
 
 @pytest.fixture
-def desk(server: Server, tmp_path: Path) -> Desk:
+def desk(server: SimServer, tmp_path: Path) -> Desk:
     """An empty project."""
     return Desk(server, Settings(data_dir=tmp_path / "data"))

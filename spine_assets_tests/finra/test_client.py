@@ -13,7 +13,7 @@ from datetime import date, timedelta
 import pytest
 
 from spine_assets.core.weeks import Tier, VenueClass, publication_day
-from spine_assets.dev.finra_sim import Change, Fault, Restatement, Server, serving
+from spine_assets.dev.finra_sim import Change, Fault, Restatement, SimServer, serving
 from spine_assets.dev.finra_sim.faults import FaultKind
 from spine_assets.finra.answers import Row
 from spine_assets.finra.api import SUMMARY_TYPES, Dataset, Offer, Question
@@ -37,7 +37,7 @@ def rows_of(client: FinraClient, question: Question) -> list[Row]:
     return [row for page in client.pages(question) for row in page.rows]
 
 
-def held(server: Server, question: Question) -> int:
+def held(server: SimServer, question: Question) -> int:
     """How many rows of a question the server holds."""
     kind = SUMMARY_TYPES[question.venue_class] if question.venue_class else None
     return server.sim.rows(question.week_ending, question.tier, kind).height
@@ -47,7 +47,7 @@ class TestPages:
     @pytest.mark.parametrize("venue_class", list(VenueClass))
     @pytest.mark.parametrize("tier", list(Tier))
     def test_all_rows_of_the_class_come_once(
-        self, server: Server, tier: Tier, venue_class: VenueClass
+        self, server: SimServer, tier: Tier, venue_class: VenueClass
     ) -> None:
         question = replace(ATS, tier=tier, venue_class=venue_class)
         with client_of(server.url) as client:
@@ -57,20 +57,20 @@ class TestPages:
         assert {tuple(str(row[name]) for name in KEY) for row in rows} == expected
         assert len(rows) == theirs.height > 0
 
-    def test_a_short_page_is_not_the_end(self, server: Server) -> None:
-        server.sim.add_faults(Fault(FaultKind.SHORT_PAGE, rate=0.7))
+    def test_a_short_page_is_not_the_end(self, server: SimServer) -> None:
+        server.sim.faults.add(Fault(FaultKind.SHORT_PAGE, rate=0.7))
         with client_of(server.url) as client:
             assert len(rows_of(client, ATS)) == held(server, ATS)
             assert client.requests > held(server, ATS) / 7
 
-    def test_no_rows_are_an_empty_answer_without_a_body(self, server: Server) -> None:
+    def test_no_rows_are_an_empty_answer_without_a_body(self, server: SimServer) -> None:
         nothing = replace(ATS, updated_from=date(2026, 1, 1))
         with client_of(server.url) as client:
             assert rows_of(client, nothing) == []
             assert client.count(nothing) == 0
             assert client.count(ATS) == held(server, ATS)
 
-    def test_it_goes_on_after_the_rows_that_are_there(self, server: Server) -> None:
+    def test_it_goes_on_after_the_rows_that_are_there(self, server: SimServer) -> None:
         with client_of(server.url) as client:
             whole = rows_of(client, ATS)
             rest = [row for page in client.pages(ATS, 10, len(whole)) for row in page.rows]
@@ -78,18 +78,18 @@ class TestPages:
         assert rest == whole[10:]
         assert nothing == []
 
-    def test_an_answer_that_changes_between_pages_is_not_mixed(self, server: Server) -> None:
+    def test_an_answer_that_changes_between_pages_is_not_mixed(self, server: SimServer) -> None:
         with client_of(server.url) as client:
             pages = client.pages(ATS)
             next(pages)
             rows = server.sim.rows(WEEK, ATS.tier, SUMMARY_TYPES[VenueClass.ATS])
             one = rows.row(0, named=True)
             gone = Change(one["issueSymbolIdentifier"], one["MPID"])
-            server.sim.restate(Restatement(WEEK, ATS.tier, VenueClass.ATS, TODAY, (gone,)))
+            server.sim.archive.restate(Restatement(WEEK, ATS.tier, VenueClass.ATS, TODAY, (gone,)))
             with pytest.raises(AnswerChanged, match="rows became"):
                 list(pages)
 
-    def test_the_historic_dataset_gives_all_summary_types(self, server: Server) -> None:
+    def test_the_historic_dataset_gives_all_summary_types(self, server: SimServer) -> None:
         with client_of(server.url) as client:
             week = min(offer.week_ending for offer in client.offers(Dataset.HISTORIC))
             question = Question(week, Tier.OTC, Dataset.HISTORIC)
@@ -98,7 +98,7 @@ class TestPages:
 
 
 class TestOffers:
-    def test_each_tier_is_offered_from_its_publication_day_on(self, server: Server) -> None:
+    def test_each_tier_is_offered_from_its_publication_day_on(self, server: SimServer) -> None:
         with client_of(server.url) as client:
             for day in (date(2025, 12, 21), date(2025, 12, 22), TODAY):
                 server.sim.today = day
@@ -111,7 +111,7 @@ class TestOffers:
                     newest = max(week for week, known in offers if known is tier)
                     assert publication_day(newest + timedelta(weeks=1), tier) > day
 
-    def test_what_both_datasets_hold_is_asked_of_the_current_one(self, server: Server) -> None:
+    def test_what_both_datasets_hold_is_asked_of_the_current_one(self, server: SimServer) -> None:
         with client_of(server.url) as client:
             current, historic = (client.offers(dataset) for dataset in Dataset)
             both = {(o.week_ending, o.tier) for o in current} & {
@@ -135,34 +135,34 @@ class TestPassingFaults:
         ],
         ids=lambda fault: fault.kind,
     )
-    def test_a_busy_server_is_asked_again(self, server: Server, fault: Fault) -> None:
-        server.sim.add_faults(fault)
+    def test_a_busy_server_is_asked_again(self, server: SimServer, fault: Fault) -> None:
+        server.sim.faults.add(fault)
         with client_of(server.url) as client:
             assert len(rows_of(client, replace(ATS, limit=5000))) == held(server, ATS)
             assert client.requests == 1 + (fault.count or 0)
 
-    def test_it_waits_as_long_as_it_is_asked_to(self, server: Server) -> None:
-        server.sim.add_faults(Fault(FaultKind.TOO_MANY, count=1, seconds=1))
+    def test_it_waits_as_long_as_it_is_asked_to(self, server: SimServer) -> None:
+        server.sim.faults.add(Fault(FaultKind.TOO_MANY, count=1, seconds=1))
         with client_of(server.url) as client:
             begun = time.monotonic()
             client.count(ATS)
             assert time.monotonic() - begun >= 1
 
-    def test_a_wait_that_is_too_long_is_told_at_once(self, server: Server) -> None:
-        server.sim.add_faults(Fault(FaultKind.TOO_MANY, seconds=3600))
+    def test_a_wait_that_is_too_long_is_told_at_once(self, server: SimServer) -> None:
+        server.sim.faults.add(Fault(FaultKind.TOO_MANY, seconds=3600))
         with client_of(server.url) as client, pytest.raises(FinraUnavailable) as caught:
             client.count(ATS)
         assert client.requests == 1
         assert caught.value.wait_seconds == 3600
         assert "429" in str(caught.value)
 
-    def test_it_gives_up_and_says_what_finra_said(self, server: Server) -> None:
-        server.sim.add_faults(Fault(FaultKind.GATEWAY_TIMEOUT))
+    def test_it_gives_up_and_says_what_finra_said(self, server: SimServer) -> None:
+        server.sim.faults.add(Fault(FaultKind.GATEWAY_TIMEOUT))
         with client_of(server.url) as client, pytest.raises(FinraUnavailable, match="504"):
             client.count(ATS)
         assert client.requests == IMPATIENT.attempts
 
-    def test_a_server_that_is_not_there_is_told_by_its_address(self, server: Server) -> None:
+    def test_a_server_that_is_not_there_is_told_by_its_address(self, server: SimServer) -> None:
         server.stop()
         with client_of(server.url) as client, pytest.raises(FinraUnavailable) as caught:
             client.count(ATS)
@@ -172,8 +172,8 @@ class TestPassingFaults:
         with client_of(server.url) as client:
             assert client.count(ATS) == held(server, ATS)
 
-    def test_an_answer_that_takes_too_long_is_a_passing_fault(self, server: Server) -> None:
-        server.sim.add_faults(Fault(FaultKind.SLOW, count=1, seconds=3))
+    def test_an_answer_that_takes_too_long_is_a_passing_fault(self, server: SimServer) -> None:
+        server.sim.faults.add(Fault(FaultKind.SLOW, count=1, seconds=3))
         with client_of(server.url, timeout_seconds=0.5) as client:
             assert client.count(ATS) == held(server, ATS)
             assert client.requests == 2
@@ -190,31 +190,31 @@ class TestRefusals:
         ids=lambda value: getattr(value, "kind", None),
     )
     def test_what_will_not_pass_is_told_at_once(
-        self, server: Server, fault: Fault, kind: type[FinraError], told: str
+        self, server: SimServer, fault: Fault, kind: type[FinraError], told: str
     ) -> None:
-        server.sim.add_faults(fault)
+        server.sim.faults.add(fault)
         with client_of(server.url) as client, pytest.raises(kind, match=told):
             client.count(ATS)
         assert client.requests == 1
 
-    def test_a_question_finra_cannot_answer_is_told_in_its_words(self, server: Server) -> None:
+    def test_a_question_finra_cannot_answer_is_told_in_its_words(self, server: SimServer) -> None:
         wrong = Question(WEEK, Tier.OTC, Dataset.HISTORIC, VenueClass.ATS)
         with client_of(server.url) as client, pytest.raises(FinraRefused, match="400") as caught:
             client.count(wrong)
         assert "summaryTypeCode" in str(caught.value)
 
-    def test_more_rows_than_can_be_reached_are_told(self, server: Server) -> None:
+    def test_more_rows_than_can_be_reached_are_told(self, server: SimServer) -> None:
         with client_of(server.url) as client, pytest.raises(FinraContradicts, match="500,000"):
             client.page(ATS, 500_001)
 
     @pytest.mark.parametrize(
         ("headers", "body", "told"),
         [
-            ({"Record-Total": "2"}, "[1, 2]", "no list of rows"),
-            ({"Record-Total": "2"}, '{"rows": []}', "no list of rows"),
-            ({"Record-Total": "2"}, "[{]", "broken JSON"),
-            ({}, "[]", "no usable Record-Total"),
-            ({"Record-Total": "-1"}, "[]", "no usable Record-Total"),
+            ({"Record-Total": "2"}, "[1, 2]", "not a list of rows"),
+            ({"Record-Total": "2"}, '{"rows": []}', "not a list of rows"),
+            ({"Record-Total": "2"}, "[{]", "invalid JSON"),
+            ({}, "[]", "no valid Record-Total"),
+            ({"Record-Total": "-1"}, "[]", "no valid Record-Total"),
             ({"Record-Total": "5"}, "[]", "no row came after 0 of 5"),
             ({"Record-Total": "1"}, "[{}, {}]", "2 rows came of 1"),
         ],
@@ -256,14 +256,14 @@ class TestCredentials:
     def test_one_token_serves_many_requests(self) -> None:
         with serving(SIGNED_ONLY) as server, client_of(server.url, **SIGNED) as client:
             assert len(rows_of(client, ATS)) == held(server, ATS)
-            told = server.sim.requests()["endpoints"]
+            told = server.sim.traffic.summary()["endpoints"]
             tokens = [found for name, found in told.items() if "token" in name]
             assert tokens == [{"200": 1}]
 
     def test_a_token_that_has_ended_is_renewed(self) -> None:
         with serving(SIGNED_ONLY) as server, client_of(server.url, **SIGNED) as client:
             client.count(ATS)
-            assert server.sim.expire_tokens() == 1
+            assert server.sim.access.expire_all() == 1
             assert client.count(ATS) == held(server, ATS)
 
     def test_a_short_lived_token_is_asked_for_again(self) -> None:
@@ -288,19 +288,19 @@ class TestCredentials:
 
     def test_a_busy_token_server_is_asked_again(self) -> None:
         with serving(SIGNED_ONLY) as server, client_of(server.url, **SIGNED) as client:
-            server.sim.add_faults(Fault(FaultKind.UNAVAILABLE, count=2, on="token"))
+            server.sim.faults.add(Fault(FaultKind.UNAVAILABLE, count=2, on="token"))
             assert client.count(ATS) == held(server, ATS)
 
 
-def test_it_stays_below_its_limit_of_requests(server: Server) -> None:
+def test_it_stays_below_its_limit_of_requests(server: SimServer) -> None:
     with client_of(server.url, requests_per_second=5) as client:
         for _ in range(12):
             client.count(ATS)
-    told = server.sim.requests()
+    told = server.sim.traffic.summary()
     assert told["most_in_one_second"] <= 5
 
 
-def test_it_says_who_asks(server: Server) -> None:
+def test_it_says_who_asks(server: SimServer) -> None:
     heard: list[str] = []
     head = {"content-type": "application/json", "Record-Total": "0"}
     with answering(head, "[]", heard) as url, client_of(url) as client:

@@ -17,7 +17,7 @@ from spine_assets.defs.finra.offered_sensor import finra_offered
 from spine_assets.defs.finra.schedules import finra_restatements
 from spine_assets.defs.otc import retry_policy
 from spine_assets.defs.otc.specs import FETCHED
-from spine_assets.dev.finra_sim import Fault, Server, serving
+from spine_assets.dev.finra_sim import Fault, SimServer, serving
 from spine_assets.dev.finra_sim.faults import FaultKind
 from spine_assets.lake.local import LocalLake
 from spine_assets.otc.tables import registry as tables
@@ -35,7 +35,7 @@ FETCH_AND_BUILD = FETCH | dg.AssetSelection.groups("otc")
 
 
 @pytest.fixture(autouse=True)
-def asked(project: Project, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def asked(project: Project, server: SimServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """The project asks the simulated FINRA."""
     monkeypatch.setenv("SPINE_FINRA_URL", server.url)
     monkeypatch.setenv("SPINE_FINRA_REQUESTS_PER_SECOND", "20")
@@ -73,7 +73,7 @@ def executed(request: dg.RunRequest, runner: Runner) -> bool:
 @pytest.mark.long
 class TestAsset:
     def test_chosen_with_the_tables_a_week_is_fetched_and_built(
-        self, project: Project, runner: Runner, server: Server
+        self, project: Project, runner: Runner, server: SimServer
     ) -> None:
         outcome = runner.week(WEEK, FETCH_AND_BUILD)
         assert outcome.success
@@ -84,7 +84,7 @@ class TestAsset:
         assert outcome.fact(FETCHED, WEEK, "new_files") == len(Tier) * len(VenueClass)
 
     def test_both_classes_stand_side_by_side_in_every_table(
-        self, project: Project, runner: Runner, server: Server
+        self, project: Project, runner: Runner, server: SimServer
     ) -> None:
         assert runner.week(WEEK, FETCH_AND_BUILD).success
         shares = {
@@ -119,7 +119,9 @@ class TestAsset:
         assert ("CRD",) in named
         assert ("DE_MINIMIS",) in named
 
-    def test_again_nothing_is_new(self, project: Project, runner: Runner, server: Server) -> None:
+    def test_again_nothing_is_new(
+        self, project: Project, runner: Runner, server: SimServer
+    ) -> None:
         assert runner.week(WEEK, FETCH).success
         before = fetched_files(project)
         outcome = runner.week(WEEK, FETCH)
@@ -133,23 +135,23 @@ class TestAsset:
         assert "NMS_TIER_1 on 2026-01-20" in _failure(outcome)
 
     def test_a_senseless_answer_fails_and_keeps_the_others(
-        self, project: Project, runner: Runner, server: Server
+        self, project: Project, runner: Runner, server: SimServer
     ) -> None:
-        server.sim.add_faults(Fault(FaultKind.HTML, count=1))
+        server.sim.faults.add(Fault(FaultKind.HTML, count=1))
         outcome = runner.week(WEEK, FETCH)
         assert not outcome.success
         assert "text/html" in _failure(outcome)
         assert len(fetched_files(project)) == 4
 
-    def test_a_refusal_is_told_and_not_repeated(self, runner: Runner, server: Server) -> None:
-        server.sim.add_faults(Fault(FaultKind.FORBIDDEN))
+    def test_a_refusal_is_told_and_not_repeated(self, runner: Runner, server: SimServer) -> None:
+        server.sim.faults.add(Fault(FaultKind.FORBIDDEN))
         outcome = runner.week(WEEK, FETCH)
         assert not outcome.success
         assert "SPINE_FINRA_CLIENT_ID" in _failure(outcome)
 
-    def test_building_the_tables_never_asks_finra(self, runner: Runner, server: Server) -> None:
+    def test_building_the_tables_never_asks_finra(self, runner: Runner, server: SimServer) -> None:
         assert not runner.week(WEEK).success
-        assert server.sim.requests()["requests"] == 0
+        assert server.sim.traffic.summary()["requests"] == 0
 
 
 class TestPipeline:
@@ -166,7 +168,7 @@ class TestSensor:
         assert found.default_status is dg.DefaultSensorStatus.STOPPED
 
     def test_each_week_that_lacks_something_is_asked_for_once(
-        self, project: Project, runner: Runner, server: Server
+        self, project: Project, runner: Runner, server: SimServer
     ) -> None:
         asked_for = requests(runner)
         weeks = [str(request.partition_key) for request in asked_for]
@@ -179,7 +181,7 @@ class TestSensor:
         assert isinstance(ticked(runner), dg.SkipReason)
 
     def test_a_tier_that_is_published_later_is_asked_for(
-        self, runner: Runner, server: Server
+        self, runner: Runner, server: SimServer
     ) -> None:
         server.sim.today = date(2025, 12, 28)
         assert all(executed(request, runner) for request in requests(runner))
@@ -188,12 +190,12 @@ class TestSensor:
         assert weeks == {"2025-12-12", "2025-11-28"}  # tier 1 of one, the others of another
 
     def test_a_fetch_that_failed_is_asked_for_again_later(
-        self, runner: Runner, server: Server
+        self, runner: Runner, server: SimServer
     ) -> None:
-        server.sim.add_faults(Fault(FaultKind.HTML))
+        server.sim.faults.add(Fault(FaultKind.HTML))
         first = requests(runner)[0]
         assert not executed(first, runner)
-        server.sim.clear_faults()
+        server.sim.faults.clear()
         again = [request.partition_key for request in requests(runner)]
         assert first.partition_key not in again  # it waits a minute
         (record, *_) = runner.instance.get_run_records(
@@ -202,7 +204,7 @@ class TestSensor:
         assert record.dagster_run.status is dg.DagsterRunStatus.FAILURE
 
     def test_a_finra_that_is_away_is_no_failure_of_the_sensor(
-        self, runner: Runner, server: Server
+        self, runner: Runner, server: SimServer
     ) -> None:
         server.stop()
         told = ticked(runner)
@@ -233,7 +235,7 @@ def test_an_older_week_is_fetched_from_the_historic_dataset(
     with serving(replace(SMALL, weeks=2, historic_weeks=6)) as server:
         monkeypatch.setenv("SPINE_FINRA_URL", server.url)
         assert runner.week(WEEK, FETCH_AND_BUILD).success
-        assert "weeklySummaryHistoric" in str(server.sim.requests()["endpoints"])
+        assert "weeklySummaryHistoric" in str(server.sim.traffic.summary()["endpoints"])
         assert differences(project.lake, server.sim, [WEEK]) == []
         assert LocalLake(project.lake).weeks("otc_venue_share") == [WEEK]
 

@@ -107,10 +107,10 @@ class TestText:
         ("changes", "told"),
         [
             ({"weekStartDate": "2025-11-10"}, "weekStartDate '2025-11-10' came"),
-            ({"tierIdentifier": "T1"}, "tierIdentifier 'T1' came where 'OTCE' was asked for"),
+            ({"tierIdentifier": "T1"}, "tierIdentifier 'T1' came, but 'OTCE' was requested"),
             ({"summaryTypeCode": "ATS_W_SMBL"}, "summaryTypeCode 'ATS_W_SMBL' came"),
             ({"issueName": "A|B"}, "issueName of 'QZRTF' is 'A|B'"),
-            ({"marketParticipantName": "A\nB"}, "1 values hold a line end or |"),
+            ({"marketParticipantName": "A\nB"}, "1 values contain a line end or |"),
         ],
     )
     def test_what_was_not_asked_for_or_cannot_be_written_is_refused(

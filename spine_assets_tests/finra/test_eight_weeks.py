@@ -18,7 +18,7 @@ import pytest
 
 from spine_assets.core.weeks import Tier, VenueClass, monday_of
 from spine_assets.defs.finra.schedules import finra_restatements
-from spine_assets.dev.finra_sim import Change, Fault, Options, Restatement, Server, serving
+from spine_assets.dev.finra_sim import Change, Fault, Restatement, SimOptions, SimServer, serving
 from spine_assets.dev.finra_sim.faults import FaultKind
 from spine_assets.finra.api import SUMMARY_TYPES
 from spine_assets_tests.defs import conftest as project_fixtures
@@ -38,7 +38,7 @@ CATCH_UP_SECONDS = 600
 RESTATED = (date(2026, 1, 2), Tier.NMS_TIER_1, VenueClass.ATS)  # published on 2026-01-20
 
 
-def published(server: Server) -> list[date]:
+def published(server: SimServer) -> list[date]:
     """Weeks of which FINRA holds something today."""
     names = ("weeklySummary", "weeklySummaryHistoric")
     return sorted(
@@ -46,7 +46,7 @@ def published(server: Server) -> list[date]:
     )
 
 
-def until_equal(project: Project, server: Server, what: str) -> None:
+def until_equal(project: Project, server: SimServer, what: str) -> None:
     """Wait until the tables hold what FINRA holds."""
     wait_until(
         lambda: (
@@ -59,7 +59,7 @@ def until_equal(project: Project, server: Server, what: str) -> None:
     )
 
 
-def restate(server: Server) -> None:
+def restate(server: SimServer) -> None:
     """One row changes, another goes, a third comes: on FINRA's day."""
     week, tier, venue_class = RESTATED
     rows = server.sim.rows(week, tier, SUMMARY_TYPES[venue_class])
@@ -69,7 +69,7 @@ def restate(server: Server) -> None:
         Change(other["issueSymbolIdentifier"], other["MPID"]),
         Change("QZNEW", one["MPID"], 500, 5),
     )
-    server.sim.restate(Restatement(week, tier, venue_class, server.sim.today, changes))
+    server.sim.archive.restate(Restatement(week, tier, venue_class, server.sim.today, changes))
 
 
 def recheck(project: Project) -> list[date]:
@@ -97,7 +97,7 @@ def whole_fetches(asked: Iterable[dict[str, Any]]) -> Counter[tuple[str, str, st
 
 
 def test_the_tables_follow_finra(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    options = Options(
+    options = SimOptions(
         today=MONDAYS[0] - timedelta(days=1),
         rows=80,
         weeks=3,
@@ -121,7 +121,7 @@ def test_the_tables_follow_finra(project: Project, monkeypatch: pytest.MonkeyPat
                 if number == 2:
                     server.stop()  # FINRA is away while it publishes
                 if number == 3:
-                    server.sim.add_faults(
+                    server.sim.faults.add(
                         Fault(FaultKind.TOO_MANY_BARE, rate=0.2),
                         Fault(FaultKind.GATEWAY_TIMEOUT, rate=0.2),
                         Fault(FaultKind.SHORT_PAGE, rate=0.2),
@@ -137,14 +137,14 @@ def test_the_tables_follow_finra(project: Project, monkeypatch: pytest.MonkeyPat
                     server.start()
                 until_equal(project, server, f"what was published on {server.sim.today}")
                 followed |= set(published(server))
-                server.sim.clear_faults()
+                server.sim.faults.clear()
                 if number == 6:
                     server.sim.today = monday + timedelta(days=2)
                     restate(server)
                     assert differences(project.lake, server.sim, [RESTATED[0]]) != []
                     rechecked |= set(recheck(project))
                     until_equal(project, server, "the restatement")
-        told = server.sim.requests()
+        told = server.sim.traffic.summary()
     assert len(followed) >= len(MONDAYS)
     _require_no_more_than_needed(told, rechecked)
 

@@ -10,14 +10,14 @@ import pytest
 from click.testing import CliRunner, Result
 
 from spine_assets.cli import main
-from spine_assets.dev.finra_sim import Fault, Server
+from spine_assets.dev.finra_sim import Fault, SimServer
 from spine_assets.dev.finra_sim.faults import FaultKind
 
 WEEK = "2025-11-21"
 
 
 @pytest.fixture(autouse=True)
-def here(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def here(server: SimServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty project that asks the simulated FINRA."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SPINE_FINRA_URL", server.url)
@@ -100,14 +100,14 @@ def test_a_week_that_is_not_offered_is_told_with_its_days() -> None:
     assert "NMS_TIER_1 on 2026-01-20" in result.stderr
 
 
-def test_what_goes_wrong_is_told_in_finras_words_and_ends_with_1(server: Server) -> None:
-    server.sim.add_faults(Fault(FaultKind.FORBIDDEN))
+def test_what_goes_wrong_is_told_in_finras_words_and_ends_with_1(server: SimServer) -> None:
+    server.sim.faults.add(Fault(FaultKind.FORBIDDEN))
     result = spine("fetch", "--week", WEEK)
     assert result.exit_code == 1
     assert "403" in result.stdout
     assert "SPINE_FINRA_CLIENT_ID" in result.stdout
     assert "2 tiers of weeks were not asked for" in result.stdout
-    server.sim.clear_faults()
+    server.sim.faults.clear()
     assert told("fetch", "--week", WEEK)["failures"] == []
 
 

@@ -22,10 +22,10 @@ from spine_assets.dev.finra_sim import Change, Fault, Restatement, serving
 from spine_assets.dev.finra_sim.faults import FaultKind
 from spine_assets.dev.sample import write_sample
 from spine_assets.finra.api import SUMMARY_TYPES
+from spine_assets.finra.batch import FetchReport, folder, not_offered, open_holdings
 from spine_assets.finra.delivered import read_name
-from spine_assets.finra.fetching import Outcome, Wanted, newest, offered, plan
+from spine_assets.finra.fetching import FetchOutcome, Wanted, newest, offered, plan
 from spine_assets.finra.holdings import Holdings
-from spine_assets.finra.place import Report, folder, not_offered, open_holdings
 from spine_assets.otc.delivery.placement import Key
 from spine_assets.otc.delivery.scan import scan
 from spine_assets_tests.finra.conftest import SMALL, Desk, client_of
@@ -35,7 +35,7 @@ ONE_WEEK = Wanted(weeks={WEEK})
 ALL_OF_IT = [(WEEK, tier, venue_class) for tier in Tier for venue_class in VenueClass]
 
 
-def outcomes(report: Report) -> dict[Key, Outcome]:
+def outcomes(report: FetchReport) -> dict[Key, FetchOutcome]:
     return {item.key: item.outcome for item in report.fetched}
 
 
@@ -74,7 +74,7 @@ def build(desk: Desk) -> None:
 class TestFirstFetch:
     def test_each_tier_and_class_becomes_a_file_with_all_its_rows(self, desk: Desk) -> None:
         report = desk.fetch(ONE_WEEK)
-        assert outcomes(report) == dict.fromkeys(ALL_OF_IT, Outcome.FETCHED)
+        assert outcomes(report) == dict.fromkeys(ALL_OF_IT, FetchOutcome.FETCHED)
         assert not report.failures
         for item in report.fetched:
             path = desk.settings.landing_path / (item.file or "")
@@ -90,8 +90,8 @@ class TestFirstFetch:
     def test_only_what_is_wanted_is_asked_for(self, desk: Desk) -> None:
         wanted = Wanted(weeks={WEEK}, tiers={Tier.OTC}, classes={VenueClass.NON_ATS})
         report = desk.fetch(wanted)
-        assert outcomes(report) == {(WEEK, Tier.OTC, VenueClass.NON_ATS): Outcome.FETCHED}
-        asked = desk.server.sim.requests()["asked"]
+        assert outcomes(report) == {(WEEK, Tier.OTC, VenueClass.NON_ATS): FetchOutcome.FETCHED}
+        asked = desk.server.sim.traffic.summary()["asked"]
         assert [item["summary_type"] for item in asked] == ["OTC_W_SMBL_FIRM"]
 
     def test_the_historic_dataset_is_parted_by_class(self, desk: Desk) -> None:
@@ -105,7 +105,7 @@ class TestFirstFetch:
 
     def test_no_page_is_asked_for_twice(self, desk: Desk) -> None:
         desk.fetch()
-        asked = desk.server.sim.requests()["asked"]
+        asked = desk.server.sim.traffic.summary()["asked"]
         assert asked
         for item in asked:
             assert set(item["pages"].values()) <= {1}
@@ -117,11 +117,11 @@ class TestAgain:
         desk.fetch(ONE_WEEK)
         before = desk.files()
         desk.server.sim.today += timedelta(days=1)
-        desk.server.sim.forget_requests()
+        desk.server.sim.traffic.forget()
         report = desk.fetch(ONE_WEEK)
-        assert set(outcomes(report).values()) == {Outcome.UNCHANGED}
+        assert set(outcomes(report).values()) == {FetchOutcome.UNCHANGED}
         assert desk.files() == before
-        rows = sum(item["rows"] for item in desk.server.sim.requests()["asked"])
+        rows = sum(item["rows"] for item in desk.server.sim.traffic.summary()["asked"])
         assert rows <= len(ALL_OF_IT)  # each count gives a row at most
 
     def test_what_came_on_the_day_of_its_change_is_fetched_whole_once_more(
@@ -130,11 +130,11 @@ class TestAgain:
         key = (WEEK, Tier.OTC, VenueClass.ATS)
         wanted = Wanted(weeks={WEEK}, tiers={Tier.OTC}, classes={VenueClass.ATS})
         desk.server.sim.today = publication_day(WEEK, Tier.OTC)
-        assert outcomes(desk.fetch(wanted)) == {key: Outcome.FETCHED}
-        assert outcomes(desk.fetch(wanted)) == {key: Outcome.SAME}
+        assert outcomes(desk.fetch(wanted)) == {key: FetchOutcome.FETCHED}
+        assert outcomes(desk.fetch(wanted)) == {key: FetchOutcome.SAME}
         desk.server.sim.today += timedelta(days=1)
-        assert outcomes(desk.fetch(wanted)) == {key: Outcome.SAME}
-        assert outcomes(desk.fetch(wanted)) == {key: Outcome.UNCHANGED}
+        assert outcomes(desk.fetch(wanted)) == {key: FetchOutcome.SAME}
+        assert outcomes(desk.fetch(wanted)) == {key: FetchOutcome.UNCHANGED}
         assert len(desk.files()) == 1
 
     @pytest.mark.parametrize("kind", ["changed", "gone", "come"])
@@ -152,9 +152,9 @@ class TestAgain:
             "come": Change("QZNEW", firm, 500, 5),
         }
         day = desk.server.sim.today = desk.server.sim.today + timedelta(days=8)
-        desk.server.sim.restate(Restatement(WEEK, tier, venue_class, day, (changes[kind],)))
+        desk.server.sim.archive.restate(Restatement(WEEK, tier, venue_class, day, (changes[kind],)))
         report = desk.fetch(ONE_WEEK)
-        fetched = [item.key for item in report.fetched if item.outcome is Outcome.FETCHED]
+        fetched = [item.key for item in report.fetched if item.outcome is FetchOutcome.FETCHED]
         assert fetched == [key]
         second = max(path for path in desk.files() if _key(path) == key)
         assert second != first
@@ -166,10 +166,10 @@ class TestAgain:
         with serving(replace(SMALL, weeks=12)) as server:
             desk.server = server
             first = outcomes(desk.fetch(wanted))
-            assert set(first.values()) == {Outcome.FETCHED}
+            assert set(first.values()) == {FetchOutcome.FETCHED}
             assert desk.fetch(wanted).fetched == []
             again = outcomes(desk.fetch(replace(wanted, recheck=True)))
-        assert again == dict.fromkeys(first, Outcome.UNCHANGED)
+        assert again == dict.fromkeys(first, FetchOutcome.UNCHANGED)
 
     def test_a_week_that_a_person_dropped_is_not_fetched(self, desk: Desk) -> None:
         write_sample(desk.settings.landing_path, [WEEK], rows_per_week=60)
@@ -193,7 +193,7 @@ class TestAgain:
         assert held.may_lack_that_day
         desk.server.sim.today += timedelta(days=1)
         wanted = Wanted(weeks={WEEK}, tiers={Tier.OTC}, classes={VenueClass.ATS})
-        assert outcomes(desk.fetch(wanted)) == {key: Outcome.SAME}
+        assert outcomes(desk.fetch(wanted)) == {key: FetchOutcome.SAME}
         for path in desk.files():
             path.unlink()
         held = open_holdings(desk.settings).latest(key)  # the capture alone tells as much
@@ -222,7 +222,7 @@ class TestFaults:
     )
 
     def test_a_bad_day_changes_no_file(self, desk: Desk) -> None:
-        desk.server.sim.add_faults(*self.BAD_DAY)
+        desk.server.sim.faults.add(*self.BAD_DAY)
         report = desk.fetch(ONE_WEEK)
         for _ in range(5):  # where four tries were not enough
             if not report.failures:
@@ -234,10 +234,10 @@ class TestFaults:
             assert figures_of(path) == figures_held(desk, _key(path))
 
     def test_one_senseless_answer_stops_no_other(self, desk: Desk) -> None:
-        desk.server.sim.add_faults(Fault(FaultKind.HTML, count=1))
+        desk.server.sim.faults.add(Fault(FaultKind.HTML, count=1))
         report = desk.fetch(ONE_WEEK)
         assert len(report.failures) == 1
-        assert not report.is_passing
+        assert not report.is_transient
         assert "text/html" in next(iter(report.failures.values()))
         assert len(report.fetched) == len(ALL_OF_IT) - len(VenueClass)
         assert not desk.fetch(ONE_WEEK).failures
@@ -245,25 +245,25 @@ class TestFaults:
 
     def test_an_outage_leaves_the_rest_for_later_and_goes_on_where_it_was(self, desk: Desk) -> None:
         sim = desk.server.sim
-        sim.add_faults(Fault(FaultKind.SHORT_PAGE))
+        sim.faults.add(Fault(FaultKind.SHORT_PAGE))
         wanted = Wanted(weeks={WEEK}, classes={VenueClass.ATS})
         pages = []
 
         def break_down(rows: int, total: int) -> None:
             pages.append(rows)
             if len(pages) == 2:
-                sim.clear_faults()
-                sim.add_faults(Fault(FaultKind.GATEWAY_TIMEOUT))
+                sim.faults.clear()
+                sim.faults.add(Fault(FaultKind.GATEWAY_TIMEOUT))
 
         report = desk.fetch(wanted, break_down)
         assert list(report.failures) == [(WEEK, Tier.NMS_TIER_1)]
-        assert report.is_passing
+        assert report.is_transient
         assert report.not_asked == 2
         assert desk.files() == []
-        sim.clear_faults()
-        sim.forget_requests()
+        sim.faults.clear()
+        sim.traffic.forget()
         assert not desk.fetch(wanted).failures
-        first = next(item for item in sim.requests()["asked"] if item["tier"] == "T1")
+        first = next(item for item in sim.traffic.summary()["asked"] if item["tier"] == "T1")
         assert [page.split("+")[0] for page in first["pages"]] == [str(pages[1])]
         for path in desk.files():
             assert figures_of(path) == figures_held(desk, _key(path))
@@ -274,7 +274,7 @@ class TestFaults:
         program = [str(Path(sys.executable).with_name("spine")), "fetch", "--week", str(WEEK)]
         data = tmp_path / "data"
         with serving(replace(SMALL, rows=30_000, weeks=6)) as server:
-            server.sim.add_faults(Fault(FaultKind.SLOW, seconds=0.2))
+            server.sim.faults.add(Fault(FaultKind.SLOW, seconds=0.2))
             env = {**os.environ, "SPINE_DATA_DIR": str(data), "SPINE_FINRA_URL": server.url}
             for seconds in (2.0, 2.5, 3.0, 3.5):
                 process = subprocess.Popen(program, env=env, stderr=subprocess.DEVNULL)
@@ -300,7 +300,7 @@ class TestNotOffered:
     def test_a_week_that_is_served_no_more_is_told(self, desk: Desk) -> None:
         with client_of(desk.server.url) as client:
             said = not_offered(date(2014, 5, 16), [Tier.OTC], offered(client))
-        assert "serves no older ones" in said
+        assert "no older ones" in said
 
     def test_the_newest_weeks_are_those_of_each_tier(self, desk: Desk) -> None:
         with client_of(desk.server.url) as client:

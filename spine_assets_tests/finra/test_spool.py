@@ -12,7 +12,7 @@ import pytest
 
 from spine_assets.core.weeks import Tier, VenueClass
 from spine_assets.finra.api import Dataset, Question
-from spine_assets.finra.last_checked import Looks
+from spine_assets.finra.last_checked import LastChecked
 from spine_assets.finra.spool import Spool, spooled
 
 WEEK = date(2025, 11, 21)
@@ -98,11 +98,11 @@ class TestLooks:
     KEY = (WEEK, Tier.OTC, VenueClass.NON_ATS)
 
     def test_two_processes_keep_each_others_looks(self, tmp_path: Path) -> None:
-        one, other = Looks(tmp_path / "looks.json"), Looks(tmp_path / "looks.json")
+        one, other = LastChecked(tmp_path / "looks.json"), LastChecked(tmp_path / "looks.json")
         second = (WEEK, Tier.NMS_TIER_1, VenueClass.ATS)
         one.add(self.KEY, NOON)
         other.add(second, NOON)
-        again = Looks(tmp_path / "looks.json")
+        again = LastChecked(tmp_path / "looks.json")
         assert {key: again.last(key) for key in (self.KEY, second)} == {
             self.KEY: NOON,
             second: NOON,
@@ -111,7 +111,7 @@ class TestLooks:
     @pytest.mark.parametrize("damage", ["", "[]", '{"a": "b"}', '{"2025-11-21/OTC/ATS": 1}'])
     def test_a_damaged_file_is_an_empty_one(self, tmp_path: Path, damage: str) -> None:
         (tmp_path / "looks.json").write_text(damage)
-        looks = Looks(tmp_path / "looks.json")
+        looks = LastChecked(tmp_path / "looks.json")
         assert self.KEY not in looks
         looks.add(self.KEY, NOON)
-        assert Looks(tmp_path / "looks.json").last(self.KEY) == NOON
+        assert LastChecked(tmp_path / "looks.json").last(self.KEY) == NOON

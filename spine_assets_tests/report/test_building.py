@@ -75,12 +75,12 @@ def test_week_before_that_changes_makes_later_pages_anew(press: Press) -> None:
     place = press.house.workplace(LATER)
     reports = Reports(place)
     reports.add(result, place)
-    (told,) = reports.overtaken()
+    (told,) = reports.rebuild_stale()
     assert (told.week, told.error) == (WEEK, None)
     (event,) = told.events
     assert event.facts["change_pct"] == 100.0
     assert "+100.0% since 2025-11-14" in press.text()
-    assert reports.overtaken() == []
+    assert reports.rebuild_stale() == []
 
 
 def test_missing_chart_or_damaged_page_is_made_again(press: Press) -> None:

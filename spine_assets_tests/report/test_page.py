@@ -171,7 +171,7 @@ def test_holidays_are_told(press: Press) -> None:
 def test_rejects_checks_and_restatements_are_told(press: Press) -> None:
     press.deliver(WEEK, "first.csv", line(), line("", shares="7"))
     press.made()
-    assert "None: no other capture of this week has come to count." in press.text()
+    assert "None: no current capture of this week was replaced." in press.text()
     press.deliver(
         WEEK, "second.csv", line(shares="150", updated="2025-12-30"), line("", shares="7")
     )

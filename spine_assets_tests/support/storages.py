@@ -19,7 +19,7 @@ from spine_assets.dev.local_cluster import postgres
 
 _ROOT = Path(__file__).parents[2]
 _SOURCE, _DEPLOYED = _ROOT / "dagster.yaml", _ROOT / "deploy" / "dagster-postgres.yaml"
-_servers: list[postgres.Server] = []
+_servers: list[postgres.PostgresServer] = []
 _numbers = count()
 
 

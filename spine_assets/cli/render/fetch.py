@@ -13,15 +13,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from spine_assets.cli.render.console import CONSOLE, grid, safe
 from spine_assets.cli.shared import print_json
-from spine_assets.finra.fetching import Fetched, Outcome, Task, Told
+from spine_assets.finra.batch import FetchReport
+from spine_assets.finra.fetching import Fetched, FetchOutcome, FetchTask, OnPage
 from spine_assets.finra.holdings import Holdings
-from spine_assets.finra.place import Report
 
 _LISTED = 30  # answers in the table; --json has all
 
 
 @contextmanager
-def bar(tasks: list[Task]) -> Iterator[Callable[[Task], Told]]:
+def bar(tasks: list[FetchTask]) -> Iterator[Callable[[FetchTask], OnPage]]:
     """A progress bar of weeks and tiers, with the rows of the current one."""
     columns = (
         TextColumn("tiers of weeks"),
@@ -34,7 +34,7 @@ def bar(tasks: list[Task]) -> Iterator[Callable[[Task], Told]]:
         line = shown.add_task("", total=len(tasks), now="")
         begun = 0
 
-        def begin(task: Task) -> Told:
+        def begin(task: FetchTask) -> OnPage:
             nonlocal begun
             what = f"{task.offer.week_ending} {task.offer.tier}"
             shown.update(line, completed=begun, now=what)
@@ -49,7 +49,7 @@ def bar(tasks: list[Task]) -> Iterator[Callable[[Task], Told]]:
         shown.update(line, completed=begun, now="")
 
 
-def planned(tasks: list[Task], holdings: Holdings, *, as_json: bool) -> None:
+def planned(tasks: list[FetchTask], holdings: Holdings, *, as_json: bool) -> None:
     """Print what would be fetched."""
     keys = [key for task in tasks for key in task.keys]
     if as_json:
@@ -68,10 +68,10 @@ def planned(tasks: list[Task], holdings: Holdings, *, as_json: bool) -> None:
     )
 
 
-def report(found: Report, requests: int, landing: Path) -> None:
+def report(found: FetchReport, requests: int, landing: Path) -> None:
     """Print the result, new files first."""
     counts = Counter(item.outcome for item in found.fetched)
-    new = [item for item in found.fetched if item.outcome is Outcome.FETCHED]
+    new = [item for item in found.fetched if item.outcome is FetchOutcome.FETCHED]
     if new:
         table = grid("week ending", "tier", "class", "rows", "file", title="Fetched")
         table.columns[3].justify = "right"
@@ -81,7 +81,9 @@ def report(found: Report, requests: int, landing: Path) -> None:
         CONSOLE.print(table)
         if len(new) > _LISTED:
             CONSOLE.print(f"and {len(new) - _LISTED} more files; --json has all")
-    answers = ", ".join(f"{counts[outcome]} {outcome}" for outcome in Outcome if counts[outcome])
+    answers = ", ".join(
+        f"{counts[outcome]} {outcome}" for outcome in FetchOutcome if counts[outcome]
+    )
     CONSOLE.print(f"{answers or 'nothing to fetch'}; {requests} requests", highlight=False)
     for (week, tier), message in found.failures.items():
         CONSOLE.print(f"[red]week {week}, {tier}:[/red] {safe(message)}", soft_wrap=True)
@@ -99,7 +101,7 @@ def report(found: Report, requests: int, landing: Path) -> None:
         )
 
 
-def as_json(found: Report, requests: int) -> dict[str, Any]:
+def as_json(found: FetchReport, requests: int) -> dict[str, Any]:
     """The same for programs."""
     return {
         "answers": [_answer(item) for item in found.fetched],

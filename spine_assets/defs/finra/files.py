@@ -14,8 +14,16 @@ from spine_assets.core.tags import AssetGroup
 from spine_assets.core.weeks import Tier
 from spine_assets.defs.finra.resource import Finra, finra_client
 from spine_assets.defs.otc.specs import FETCHED, FILE_GRAIN
-from spine_assets.finra.fetching import Fetched, Outcome, Task, Told, Wanted, offered, plan
-from spine_assets.finra.place import fetch_all, not_offered, open_holdings
+from spine_assets.finra.batch import fetch_all, not_offered, open_holdings
+from spine_assets.finra.fetching import (
+    Fetched,
+    FetchOutcome,
+    FetchTask,
+    OnPage,
+    Wanted,
+    offered,
+    plan,
+)
 from spine_assets.orchestration.asset_specs import OWNER
 from spine_assets.orchestration.partitions import WEEKS
 from spine_assets.orchestration.run_config import LOGGED
@@ -52,7 +60,7 @@ def finra_weekly_files(
 ) -> dg.MaterializeResult[None]:
     """Fetch what is missing of a week, and what FINRA has changed."""
 
-    def begin(task: Task) -> Told:
+    def begin(task: FetchTask) -> OnPage:
         context.log.info(f"fetching week {task.offer.week_ending}, {task.offer.tier}")
         return lambda rows, total: None
 
@@ -74,7 +82,7 @@ def finra_weekly_files(
             "\n".join(f"{tier}: {error}" for (_, tier), error in report.failures.items()),
             allow_retries=False,
         )
-        if report.is_passing and context.retry_number < MAX_RETRIES:
+        if report.is_transient and context.retry_number < MAX_RETRIES:
             wait = FIRST_WAIT_SECONDS * 2**context.retry_number
             raise dg.RetryRequested(MAX_RETRIES, wait) from failure
         raise failure
@@ -94,7 +102,7 @@ def _metadata(found: list[Fetched], requests: int) -> dict[str, dg.MetadataValue
         )
         for item in found
     ]
-    new = [item for item in found if item.outcome is Outcome.FETCHED]
+    new = [item for item in found if item.outcome is FetchOutcome.FETCHED]
     return {
         "new_files": len(new),
         "new_rows": sum(item.rows for item in new),

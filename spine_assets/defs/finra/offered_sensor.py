@@ -15,9 +15,9 @@ from spine_assets.defs.finra.files import finra_fetch_job
 from spine_assets.defs.finra.resource import finra_client
 from spine_assets.defs.otc import retry_policy
 from spine_assets.defs.otc.retry_policy import Verdict
+from spine_assets.finra.batch import open_holdings
 from spine_assets.finra.errors import FinraUnavailable
 from spine_assets.finra.fetching import missing, offered
-from spine_assets.finra.place import open_holdings
 from spine_assets.otc.captures.pending import WeekInput
 from spine_assets.otc.delivery.placement import Key
 

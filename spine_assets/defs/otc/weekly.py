@@ -140,7 +140,7 @@ def _later_reports(log: dg.DagsterLogManager, reports: Reports) -> Iterator[Even
     One that cannot be made does not fail this run: the run of its own week makes it, and until
     then `spine doctor` reports it as stale.
     """
-    for result in reports.overtaken():
+    for result in reports.rebuild_stale():
         yield from _events(result, {REPORT}, set())
         if result.error is not None:
             log.warning(f"the report of {result.week} is not updated: {result.error}")

@@ -1,4 +1,4 @@
-"""The backends that can be compared, and why one of them cannot run here."""
+"""The backends that can be compared, and the reason why one of them cannot run here."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ _PACKAGES = ("dagster_celery", "redis")
 
 
 def missing(backend: str) -> str | None:
-    """Why a backend cannot run here; None where it can.
+    """The reason why a backend cannot run here; None if it can.
 
-    Celery is compared on a broker and workers of its own: the workers of an installation write
-    to that one's storage and lake.
+    Celery is compared with a broker and workers of its own, because the workers of an installation
+    write to the storage and the lake of that installation.
     """
     if backend != "celery":
         return None
     if any(importlib.util.find_spec(name) is None for name in _PACKAGES):
         return "needs the extra cluster: uv sync --extra cluster"
-    from spine_assets.dev.local_cluster import redis
+    from spine_assets.dev.local_cluster import redis  # needs the extra `cluster`
 
     return redis.missing()

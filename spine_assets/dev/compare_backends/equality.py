@@ -1,8 +1,8 @@
-"""Whether two lakes hold equal builds of the same weeks.
+"""Whether two lakes have equal tables of the same weeks.
 
-Equal are builds of which all columns are but those that tell when and of which capture they were
-made: `captured_at`, `capture_id`, the two input columns, and their like in `otc_restatements`.
-Figures that are sums of floats may differ by 1e-9 of their size: they are added in another order.
+Columns that depend on when and from which capture a table was built are left out: `captured_at`,
+`capture_id`, the two input columns, and those of the same meaning in `otc_restatements`. Sums of
+floats may differ by a relative 1e-9, because the order of addition differs.
 """
 
 from __future__ import annotations
@@ -25,23 +25,22 @@ _OF_BUILD = (
 
 
 def differences(one: Lake[LakeFile], other: Lake[LakeFile], weeks: Iterable[date]) -> list[str]:
-    """What differs, a line a table and week; empty where nothing does."""
+    """The differences, one line per table and week."""
     found = []
     for week in weeks:
         for table in TABLES:
-            said = _difference(_rows(one, table, week), _rows(other, table, week))
-            if said is not None:
-                found.append(f"{table.name} {week}: {said}")
+            difference = _difference(_rows(one, table, week), _rows(other, table, week))
+            if difference is not None:
+                found.append(f"{table.name} {week}: {difference}")
     return found
 
 
 def _rows(lake: Lake[LakeFile], table: Table, week: date) -> pl.DataFrame | None:
-    """A table's week without the columns of its build, in an order that no file decides."""
+    """A table's week without the columns of its build, in the order of its values."""
     files = lake.files(table.name, week)
     if not files:
         return None
-    whole = pl.concat([lake.read(path) for path in files])
-    frame = whole.drop(_OF_BUILD, strict=False)
+    frame = pl.concat([lake.read(path) for path in files]).drop(_OF_BUILD, strict=False)
     exact = [name for name, kind in frame.schema.items() if not kind.is_float()]
     return frame.sort(exact, nulls_last=True)
 

@@ -1,4 +1,4 @@
-"""All backends one after another: their figures, and whether they made the same tables."""
+"""All backends one after another: their figures, and whether they built the same tables."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class Side:
     """One backend.
 
     Attributes:
-        trials: In the order in which they were made.
-        differs: What differs from the tables of the first trial that ended well; a line a
-            table and week.
+        trials: In the order in which they ran.
+        differs: Differences from the tables of the first successful trial, one line per table
+            and week.
     """
 
     backend: str
@@ -31,12 +31,12 @@ class Side:
 
     @property
     def is_ok(self) -> bool:
-        """Whether each trial ended well."""
+        """Whether each trial succeeded."""
         return all(trial.is_ok for trial in self.trials)
 
     @property
     def is_equal(self) -> bool:
-        """Whether the tables of each trial are those of the others."""
+        """Whether the tables of all trials are equal."""
         return not self.differs
 
     def median(self, figure: Callable[[Trial], float]) -> float:
@@ -52,24 +52,24 @@ def measured(
     *,
     repeat: int,
     workers: int,
-    tell: Callable[[str], None],
+    report: Callable[[str], None],
 ) -> list[Side]:
-    """Try each backend, `repeat` rounds of all, so that what else goes on strikes all alike.
+    """Try each backend in `repeat` rounds, so that other load on the machine affects all alike.
 
     Args:
         backends: Those that can run here.
         weeks: Oldest first.
         settings: Of the caller.
-        folder: Empty; holds two lakes at a time.
+        folder: Empty; has at most two lakes at a time.
         repeat: Rounds.
         workers: Celery workers.
-        tell: Told which trial begins.
+        report: Called with the name of each trial before it begins.
     """
     sides = {name: Side(name) for name in backends}
     first: Lake[LakeFile] | None = None
     for number in range(1, repeat + 1):
         for name, side in sides.items():
-            tell(name if repeat == 1 else f"{name}, {number} of {repeat}")
+            report(name if repeat == 1 else f"{name}, {number} of {repeat}")
             place = folder / f"{name}-{number}"
             trial = attempt(name, (weeks[0], weeks[-1]), settings, place, workers)
             side.trials.append(trial)

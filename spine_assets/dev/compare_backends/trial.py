@@ -1,7 +1,7 @@
-"""The same weeks built once on one backend: a process, a lake and a Dagster home of its own.
+"""Weeks built once on one backend, with a process, a lake and a Dagster home of their own.
 
-Each trial is the `spine backfill` that a person would type, in an empty folder. Files are read
-where they were delivered; nothing but that folder is written.
+Each trial is a `spine backfill` as a user would type it, in an empty folder. Files are read from
+the landing folder, and only the empty folder is written to.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import yaml
 from spine_assets.core.settings import Settings
 from spine_assets.lake.base import Lake, LakeFile
 from spine_assets.lake.opening import open_lake
+from spine_assets.otc.tables.registry import TABLES
 
 _WORKSPACE = {
     "load_from": [
@@ -34,22 +35,22 @@ _WORKSPACE = {
         }
     ]
 }
-_RAW = "otc_raw"
+_RAW = TABLES[0].name
 
 
 @dataclass(frozen=True)
 class Trial:
-    """What a backend did.
+    """The result of a trial.
 
     Attributes:
-        is_ok: Whether the command ended well and all weeks were built.
-        runs: How many Dagster runs it took.
-        weeks_failed: Weeks that a run names as failed, oldest first.
-        error: What the first run that failed says; None where none did.
+        is_ok: Whether the command succeeded and all weeks were built.
+        runs: Number of Dagster runs.
+        weeks_failed: Weeks that a run reports as failed, oldest first.
+        error: The error of the first failed run; None if none failed.
         wall_seconds: From the command's start to its end.
-        building_seconds: Spent in the domain, as the events of all tables' weeks tell.
+        building_seconds: Spent in the domain, by the events of all tables' weeks.
         rows: Of `otc_raw`.
-        lake: Where the tables are, as long as the trial's folder is there.
+        lake: The tables, as long as the trial's folder exists.
     """
 
     is_ok: bool
@@ -63,7 +64,7 @@ class Trial:
 
     @property
     def overhead_seconds(self) -> float:
-        """What is not building: starting, Dagster's bookkeeping, handing over, waiting."""
+        """All but building: start-up, Dagster's bookkeeping, launching, waiting."""
         return self.wall_seconds - self.building_seconds
 
 
@@ -75,9 +76,9 @@ def attempt(
     Args:
         backend: A value of `SPINE_BACKEND` that can run here.
         weeks: First and last.
-        settings: Of the caller: where the files are, threads, memory, weeks a run.
-        folder: Empty, and the trial's own.
-        workers: How many Celery workers, where the backend has any.
+        settings: Of the caller: landing folder, threads, memory, weeks per run.
+        folder: Empty, for this trial alone.
+        workers: Number of Celery workers, if the backend has any.
 
     Raises:
         CannotStart: the broker or a worker does not answer.
@@ -99,11 +100,11 @@ def attempt(
             check=False,
         )
         wall = time.perf_counter() - started
-    return _told(done, wall, open_lake(data / "lake"))
+    return _result(done, wall, open_lake(data / "lake"))
 
 
 def _environment(backend: str, settings: Settings, data: Path) -> dict[str, str]:
-    """The caller's, but with settings for this trial alone; nobody is alerted."""
+    """The caller's environment with settings for this trial alone, and without alerts."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("SPINE_")}
     given: Mapping[str, Any] = {
         "SPINE_BACKEND": backend,
@@ -119,7 +120,7 @@ def _environment(backend: str, settings: Settings, data: Path) -> dict[str, str]
 def _ready(
     backend: str, folder: Path, environment: Mapping[str, str], workers: int
 ) -> Iterator[None]:
-    """Dagster's home is written; where the backend is Celery, its broker and workers answer."""
+    """Write Dagster's home; for Celery, run a broker and workers until the block ends."""
     home: dict[str, Any] = {
         "storage": {
             "custom": {
@@ -134,7 +135,7 @@ def _ready(
     target = folder / "dagster.yaml"
     with ExitStack() as stack:
         if backend == "celery":
-            from spine_assets.dev.local_cluster import one_worker, redis
+            from spine_assets.dev.local_cluster import one_worker, redis  # extra `cluster`
 
             url = stack.enter_context(redis.running()).url
             home["run_launcher"] = {
@@ -149,15 +150,19 @@ def _ready(
         yield
 
 
-def _told(done: subprocess.CompletedProcess[str], wall: float, lake: Lake[LakeFile]) -> Trial:
-    """What the command says of its runs; one that broke off says nothing."""
+def _result(done: subprocess.CompletedProcess[str], wall: float, lake: Lake[LakeFile]) -> Trial:
+    """Read the command's JSON; a command that broke off prints none."""
     try:
         runs = json.loads(done.stdout)["runs"]
     except json.JSONDecodeError:
         runs = []
     figures = [made for run in runs for made in run["tables"].items()]
     errors = [run["error"] or run["status"] for run in runs if run["status"] != "success"]
-    broken = None if runs else f"the command ended with {done.returncode}; see above"
+    broken = (
+        None
+        if runs
+        else f"the command ended with exit code {done.returncode}; see its messages above"
+    )
     return Trial(
         is_ok=done.returncode == 0 and bool(runs) and not errors,
         runs=len(runs),

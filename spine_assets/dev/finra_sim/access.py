@@ -1,6 +1,6 @@
-"""Who may have data: OAuth2 client credentials as FINRA asks for them.
+"""Who may read data: OAuth2 client credentials as FINRA requires them.
 
-Belongs here: giving and judging tokens. Does not belong here: HTTP (`app`).
+Belongs here: issuing and checking tokens. Does not belong here: HTTP (`app`).
 """
 
 from __future__ import annotations
@@ -12,36 +12,36 @@ from collections.abc import Callable
 from threading import Lock
 from time import monotonic
 
-from spine_assets.dev.finra_sim.options import Options
+from spine_assets.dev.finra_sim.options import SimOptions
 
 
-class Unauthorized(Exception):
-    """FINRA answers 401."""
+class Denied(Exception):
+    """FINRA answers with `status`: 401 without a valid token, 403 without the right to the data."""
 
-
-class Forbidden(Exception):
-    """FINRA answers 403."""
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class Access:
-    """Tokens that were given, and until when they hold."""
+    """Tokens that were issued, and when each expires."""
 
-    def __init__(self, options: Options, clock: Callable[[], float] = monotonic) -> None:
+    def __init__(self, options: SimOptions, clock: Callable[[], float] = monotonic) -> None:
         self._options, self._clock = options, clock
         self._tokens: dict[str, tuple[str, float]] = {}
         self._lock = Lock()
 
     def token(self, authorization: str | None) -> str:
-        """A new token for HTTP Basic credentials.
+        """Issue a token for HTTP Basic credentials.
 
         Raises:
-            Unauthorized: the credentials are missing, unreadable or wrong.
+            Denied: the credentials are missing, unreadable or wrong.
         """
         scheme, _, packed = (authorization or "").partition(" ")
         try:
             text = base64.b64decode(packed.strip(), validate=True).decode()
         except (binascii.Error, UnicodeDecodeError):
-            raise Unauthorized("the credentials cannot be read") from None
+            raise Denied(401, "the credentials cannot be read") from None
         client, _, secret = text.partition(":")
         known = self._options.clients.get(client)
         if (
@@ -49,7 +49,7 @@ class Access:
             or known is None
             or not secrets.compare_digest(known.encode(), secret.encode())
         ):
-            raise Unauthorized("wrong client credentials")
+            raise Denied(401, "wrong client credentials")
         token = secrets.token_urlsafe()
         with self._lock:
             self._tokens[token] = (client, self._clock() + self._options.token_seconds)
@@ -59,25 +59,24 @@ class Access:
         """Let a request for data pass.
 
         Raises:
-            Unauthorized: a token is needed, or the one given is unknown or has run out.
-            Forbidden: the token's client may not have the data.
+            Denied: a token is required, unknown or expired, or its client may not read the data.
         """
         if authorization is None:
             if self._options.require_auth:
-                raise Unauthorized("a token is needed")
+                raise Denied(401, "a token is required")
             return
         scheme, _, token = authorization.partition(" ")
         with self._lock:
             client, until = self._tokens.get(token.strip(), ("", 0.0))
         if scheme.casefold() != "bearer" or not client:
-            raise Unauthorized("unknown token")
+            raise Denied(401, "unknown token")
         if self._clock() >= until:
-            raise Unauthorized("the token has run out")
+            raise Denied(401, "the token has expired")
         if client not in self._options.entitled:
-            raise Forbidden(f"{client} is not entitled to this dataset")
+            raise Denied(403, f"{client} is not entitled to this dataset")
 
     def expire_all(self) -> int:
-        """End all tokens now; how many there were."""
+        """Expire all tokens now; returns how many there were."""
         with self._lock:
             self._tokens = {token: (client, 0.0) for token, (client, _) in self._tokens.items()}
             return len(self._tokens)

@@ -1,52 +1,43 @@
 """Pages of rows: what a query finds on a day, counted, sorted and cut.
 
-Belongs here: from a `Query` to the rows of one page. Does not belong here: how they are
+Belongs here: from a `SimQuery` to the rows of one page. Does not belong here: how they are
 written (`rendering`), and HTTP (`app`).
 
-A partition whose week and tier no condition lets through is never generated. Filtered rows
-are kept for the next page of the same query.
+A partition that the conditions on week and tier exclude is never generated. Filtered rows are
+cached for the next page of the same query.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date
 from threading import RLock
 
 import polars as pl
 
-from spine_assets.dev.finra_sim.archive import Archive, Kept, Partition
+from spine_assets.dev.finra_sim.archive import Archive, FrameCache, Partition
 from spine_assets.dev.finra_sim.dataset import FIELDS, HISTORICAL_MONTH, HISTORICAL_WEEK, TIER, WEEK
-from spine_assets.dev.finra_sim.query import Condition, Query, Value
+from spine_assets.dev.finra_sim.query import Condition, SimQuery, Value
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _OF_PARTITION = {WEEK, TIER, HISTORICAL_WEEK, HISTORICAL_MONTH}
-_MOST_COUNTS = 100_000  # counts that are remembered, a few MB
-
-
-@dataclass(frozen=True)
-class Page:
-    """Rows from `query.offset` on, at most `query.limit`, of `total` that the query finds."""
-
-    rows: pl.DataFrame
-    total: int
+_MOST_COUNTS = 100_000  # cached counts, a few MB
 
 
 class Answers:
-    """Answers queries from an archive, one at a time."""
+    """Answers queries from an archive, one query at a time."""
 
     def __init__(self, archive: Archive, kept_bytes: int) -> None:
         self._archive = archive
-        self._kept = Kept(kept_bytes)
+        self._kept = FrameCache(kept_bytes)
         self._counts: dict[object, int] = {}
         self._one_at_a_time = RLock()
 
-    def page(self, query: Query, today: date) -> Page:
-        """One page of what is published on a day."""
+    def page(self, query: SimQuery, today: date) -> tuple[pl.DataFrame, int]:
+        """The rows of one page of what is published on a day, and how many the query finds."""
         with self._one_at_a_time:
             return self._page(query, today)
 
-    def _page(self, query: Query, today: date) -> Page:
+    def _page(self, query: SimQuery, today: date) -> tuple[pl.DataFrame, int]:
         total, found = 0, []
         start, end = query.offset, query.offset + query.limit
         of_rows = tuple(c for c in query.conditions if c.field not in _OF_PARTITION)
@@ -62,13 +53,13 @@ class Answers:
                     first = max(start - total, 0)
                     found.append(rows.slice(first, end - total - first))
             total += count
-        return Page(pl.concat(found) if found else pl.DataFrame(schema=list(FIELDS)), total)
+        return pl.concat(found) if found else pl.DataFrame(schema=list(FIELDS)), total
 
     def _filtered(
         self,
         key: object,
         partition: Partition,
-        query: Query,
+        query: SimQuery,
         conditions: tuple[Condition, ...],
         today: date,
     ) -> pl.DataFrame:

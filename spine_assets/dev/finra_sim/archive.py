@@ -1,7 +1,7 @@
 """What is published on which day: partitions and their rows.
 
-Belongs here: publication, the windows of the two datasets, restatements in time, and keeping
-generated weeks within a bound of memory. Does not belong here: requests (`answering`).
+Belongs here: publication, the windows of the two datasets, when restatements take effect, and a
+cache of generated weeks. Does not belong here: requests (`answering`).
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from typing import NamedTuple
 import polars as pl
 
 from spine_assets.core.weeks import FIRST_WEEK, Tier, monday_of, publication_day, week_ending_of
-from spine_assets.dev.finra_sim.dataset import HISTORIC, Dataset
+from spine_assets.dev.finra_sim.dataset import HISTORIC, SimDataset
 from spine_assets.dev.finra_sim.market import MARKET_WIDE, firm_rows, market_wide, with_summaries
-from spine_assets.dev.finra_sim.options import Options
+from spine_assets.dev.finra_sim.options import SimOptions
 from spine_assets.dev.finra_sim.restating import Restatement, restated, usual_restatements
 
 _WEEK = timedelta(weeks=1)
@@ -37,8 +37,8 @@ class Partition(NamedTuple):
         return monday_of(self.week_ending)
 
 
-class Kept:
-    """Frames by key, the least used forgotten where they take more than so many bytes."""
+class FrameCache:
+    """An LRU cache of frames, bounded by their bytes."""
 
     def __init__(self, most_bytes: int) -> None:
         self._most_bytes = most_bytes
@@ -46,13 +46,13 @@ class Kept:
         self._frames: OrderedDict[object, pl.DataFrame] = OrderedDict()
 
     def get(self, key: object) -> pl.DataFrame | None:
-        """The frame, which is now the last to be forgotten."""
+        """The frame, which is evicted last from now on."""
         if (frame := self._frames.get(key)) is not None:
             self._frames.move_to_end(key)
         return frame
 
     def put(self, key: object, frame: pl.DataFrame) -> pl.DataFrame:
-        """Keep a frame, at least until the next one comes."""
+        """Store a frame, at least until the next one is stored."""
         self._frames[key] = frame
         self._bytes += frame.estimated_size()
         while self._bytes > self._most_bytes and len(self._frames) > 1:
@@ -63,14 +63,14 @@ class Kept:
 class Archive:
     """All rows that FINRA has published up to a day."""
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: SimOptions) -> None:
         self._options = options
-        self._kept = Kept(options.cache_bytes)
+        self._kept = FrameCache(options.cache_bytes)
         self._planned: list[Restatement] = []
         self._one_at_a_time = RLock()
 
-    def partitions(self, dataset: Dataset, today: date) -> tuple[Partition, ...]:
-        """What a dataset has on a day, newest first."""
+    def partitions(self, dataset: SimDataset, today: date) -> tuple[Partition, ...]:
+        """The partitions of a dataset on a day, newest first."""
         newest = self.newest_week(today)
         if newest is None:
             return ()
@@ -81,27 +81,15 @@ class Archive:
         return _published(first, last, today, self._options.market_wide)
 
     def newest_week(self, today: date) -> date | None:
-        """The newest week of which a tier is published."""
-        for days in range(0, _NEWEST_DAYS, 7):
-            week = week_ending_of(today - timedelta(days))
-            if week < FIRST_WEEK:
-                return None
-            if publication_day(week, Tier.NMS_TIER_1) <= today:
-                return week
-        return None
+        """The newest week of which tier 1 is published; it is the first tier of its week."""
+        return _newest(today, (Tier.NMS_TIER_1,))
 
     def newest_complete_week(self, today: date) -> date | None:
         """The newest week of which all three tiers are published."""
-        for days in range(0, _NEWEST_DAYS, 7):
-            week = week_ending_of(today - timedelta(days))
-            if week < FIRST_WEEK:
-                return None
-            if all(publication_day(week, tier) <= today for tier in Tier):
-                return week
-        return None
+        return _newest(today, tuple(Tier))
 
     def rows(self, partition: Partition, today: date) -> pl.DataFrame:
-        """All rows of a partition as they are on a day, whether or not it is published then."""
+        """All rows of a partition as of a day, whether or not it is published then."""
         with self._one_at_a_time:
             key = self.version(partition, today)
             kept = self._kept.get(key)
@@ -121,19 +109,21 @@ class Archive:
         plans = [plan for tier in tiers for plan in self._plans(partition.week_ending, tier, today)]
         return (partition, *plans)
 
-    def restate(self, plan: Restatement) -> None:
-        """Have rows change from a day on.
+    def restate(self, *plans: Restatement) -> None:
+        """Change, remove or add rows from a day on.
 
         Raises:
-            CannotRestate: it names rows that are not there.
-            WeekError: its week does not end on a Friday.
+            CannotRestate: a plan names rows that do not exist.
+            WeekError: the week of a plan does not end on a Friday.
         """
-        restated(self._firm_rows(plan.week_ending, plan.tier, plan.day), plan, self._options.seed)
-        self._planned.append(plan)
+        for plan in plans:
+            before = self._firm_rows(plan.week_ending, plan.tier, plan.day)
+            restated(before, plan, self._options.seed)
+            self._planned.append(plan)
 
     @property
     def planned(self) -> tuple[Restatement, ...]:
-        """Restatements that were asked for, beside the usual ones."""
+        """Restatements that were requested, apart from the usual ones."""
         return tuple(self._planned)
 
     def _firm_rows(self, week_ending: date, tier: Tier, today: date) -> pl.DataFrame:
@@ -144,16 +134,23 @@ class Archive:
         return rows
 
     def _plans(self, week_ending: date, tier: Tier, today: date) -> list[Restatement]:
-        """Restatements of a tier up to a day, in the order in which they happen."""
+        """Restatements of a tier up to a day, oldest first."""
         options = self._options
         usual = usual_restatements(
             week_ending, tier, seed=options.seed, share=options.restated_share
         )
-        asked = [
-            plan for plan in self._planned if (plan.week_ending, plan.tier) == (week_ending, tier)
-        ]
-        seen = [plan for plan in [*usual, *asked] if plan.day <= today]
+        mine = [p for p in self._planned if (p.week_ending, p.tier) == (week_ending, tier)]
+        seen = [plan for plan in [*usual, *mine] if plan.day <= today]
         return sorted(seen, key=lambda plan: plan.day)
+
+
+def _newest(today: date, tiers: tuple[Tier, ...]) -> date | None:
+    """The newest week of which some tiers are all published."""
+    for days in range(0, _NEWEST_DAYS, 7):
+        week = week_ending_of(today - timedelta(days))
+        if week >= FIRST_WEEK and all(publication_day(week, tier) <= today for tier in tiers):
+            return week
+    return None
 
 
 def _market_wide_day(week_ending: date) -> date:

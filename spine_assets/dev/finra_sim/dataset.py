@@ -1,7 +1,7 @@
-"""What can be asked of FINRA's weekly datasets: fields, filters and limits.
+"""FINRA's weekly datasets as its API serves them: fields, filters and limits.
 
-Belongs here: declarations, no behaviour. Sources: FINRA's API documentation and answers of it
-that were recorded. Does not belong here: reading a request (`query`).
+Belongs here: declarations, no behaviour. Sources: FINRA's API documentation and recorded answers.
+Does not belong here: reading a request (`query`).
 """
 
 from __future__ import annotations
@@ -26,68 +26,61 @@ SHARES, TRADES, NOTIONAL = (
 UPDATED, PUBLISHED, REPORTED = "lastUpdateDate", "initialPublishedDate", "lastReportedDate"
 
 DEFAULT_LIMIT = 1000
-MAX_LIMIT = 5000  # rows of a page; more is not refused, but not given either
+MAX_LIMIT = 5000  # rows of a page; a higher limit is accepted, and has no effect
 MAX_PAGE_BYTES = 3 * 1024 * 1024
 MAX_OFFSET = 500_000
 
 
-class Kind(StrEnum):
-    """What a field holds."""
+class FieldKind(StrEnum):
+    """The type of a field."""
 
     TEXT = "text"
     DATE = "date"
     NUMBER = "number"
 
 
-FIELDS: dict[str, Kind] = {
-    TIER: Kind.TEXT,
-    "tierDescription": Kind.TEXT,
-    SYMBOL: Kind.TEXT,
-    ISSUE: Kind.TEXT,
-    MPID: Kind.TEXT,
-    FIRM: Kind.TEXT,
-    CRD: Kind.NUMBER,
-    PRODUCT: Kind.TEXT,
-    SUMMARY_TYPE: Kind.TEXT,
-    SHARES: Kind.NUMBER,
-    TRADES: Kind.NUMBER,
-    NOTIONAL: Kind.NUMBER,
-    WEEK: Kind.DATE,
-    "summaryStartDate": Kind.DATE,
-    UPDATED: Kind.DATE,
-    PUBLISHED: Kind.DATE,
-    REPORTED: Kind.DATE,
+FIELDS: dict[str, FieldKind] = {
+    TIER: FieldKind.TEXT,
+    "tierDescription": FieldKind.TEXT,
+    SYMBOL: FieldKind.TEXT,
+    ISSUE: FieldKind.TEXT,
+    MPID: FieldKind.TEXT,
+    FIRM: FieldKind.TEXT,
+    CRD: FieldKind.NUMBER,
+    PRODUCT: FieldKind.TEXT,
+    SUMMARY_TYPE: FieldKind.TEXT,
+    SHARES: FieldKind.NUMBER,
+    TRADES: FieldKind.NUMBER,
+    NOTIONAL: FieldKind.NUMBER,
+    WEEK: FieldKind.DATE,
+    "summaryStartDate": FieldKind.DATE,
+    UPDATED: FieldKind.DATE,
+    PUBLISHED: FieldKind.DATE,
+    REPORTED: FieldKind.DATE,
 }
 """Fields of a row, in the order of an answer to a request that names none."""
 
 FORM = "_form"
-"""Hidden column: how JSON spells the numbers of a row (see `rendering`)."""
+"""Hidden column: the form that a row's numbers have in JSON (see `rendering`)."""
 
 _SUM = pl.Decimal(28, 6)  # shares may be fractional, to six places
 SCHEMA: dict[str, pl.DataType] = {
-    name: {Kind.TEXT: pl.String(), Kind.DATE: pl.Date(), Kind.NUMBER: _SUM}[kind]
+    name: {FieldKind.TEXT: pl.String(), FieldKind.DATE: pl.Date(), FieldKind.NUMBER: _SUM}[kind]
     for name, kind in FIELDS.items()
 } | {CRD: pl.Int64(), TRADES: pl.Int64()}
-"""How rows are held here."""
+"""Column types of the rows in memory."""
 
 
 @dataclass(frozen=True)
-class Dataset:
-    """One of the two datasets; `filters` are the fields it can be filtered by, and their kinds."""
+class SimDataset:
+    """One of the two datasets; `filters` are the fields that it can be filtered by."""
 
     name: str
-    filters: dict[str, Kind]
+    filters: dict[str, FieldKind]
 
 
-WEEKLY = Dataset("weeklySummary", FIELDS)
-HISTORIC = Dataset(
-    "weeklySummaryHistoric",
-    {
-        WEEK: Kind.DATE,
-        TIER: Kind.TEXT,
-        HISTORICAL_WEEK: Kind.TEXT,
-        HISTORICAL_MONTH: Kind.TEXT,
-    },
-)
+WEEKLY = SimDataset("weeklySummary", FIELDS)
+_TEXTS = dict.fromkeys((TIER, HISTORICAL_WEEK, HISTORICAL_MONTH), FieldKind.TEXT)
+HISTORIC = SimDataset("weeklySummaryHistoric", {WEEK: FieldKind.DATE} | _TEXTS)
 DATASETS = {dataset.name.casefold(): dataset for dataset in (WEEKLY, HISTORIC)}
-"""By name in small letters: FINRA takes group and dataset in any case."""
+"""By name in lower case: FINRA accepts group and dataset in any case."""

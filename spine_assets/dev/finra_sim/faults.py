@@ -1,7 +1,7 @@
-"""What goes wrong between a client and FINRA, on demand and by seeded chance.
+"""Fault injection: what goes wrong between a client and FINRA, on demand or at random.
 
 Belongs here: kinds of faults, and which of them strikes a request. Does not belong here: the
-answers they make (`app`), and the limit of requests (`traffic`), which is no fault.
+responses they cause (`app`), and the rate limit (`traffic`), which is not a fault.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ class FaultKind(StrEnum):
     """What can go wrong."""
 
     TOO_MANY = "too_many"  # 429 with Retry-After
-    TOO_MANY_BARE = "too_many_bare"  # 429 that does not say for how long
+    TOO_MANY_BARE = "too_many_bare"  # 429 without Retry-After
     GATEWAY_TIMEOUT = "gateway_timeout"  # 504
     UNAVAILABLE = "unavailable"  # 503
     UNAUTHORIZED = "unauthorized"  # 401, whatever the token
     FORBIDDEN = "forbidden"  # 403
-    HTML = "html"  # 200 with a page for people
-    SLOW = "slow"  # the answer, later
-    CUT = "cut"  # the connection ends in the middle of the body
-    SHORT_PAGE = "short_page"  # fewer rows than there are
+    HTML = "html"  # 200 with a web page
+    SLOW = "slow"  # the usual answer, later
+    CUT = "cut"  # the connection is cut in the middle of the body
+    SHORT_PAGE = "short_page"  # fewer rows than the page could have
 
 
 MODIFIERS = {FaultKind.SLOW, FaultKind.CUT, FaultKind.SHORT_PAGE}
-"""Kinds after which there is still an answer."""
+"""Kinds that change the usual answer and do not replace it."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Fault:
         count: how many requests it strikes; None: until the faults are cleared.
         rate: probability (0-1) that it strikes a request.
         on: requests that it strikes: `data`, `partitions`, `token` or `any`.
-        seconds: of `slow`, how long; of `too_many`, what Retry-After says.
+        seconds: for `slow` the delay; for `too_many` the value of Retry-After.
     """
 
     kind: FaultKind
@@ -54,7 +54,7 @@ class Fault:
     seconds: float = 1.0
 
     def __post_init__(self) -> None:
-        """Take a kind's name too; an unknown one raises ValueError."""
+        """Accept the name of a kind, too; an unknown one raises ValueError."""
         object.__setattr__(self, "kind", FaultKind(self.kind))
 
 
@@ -67,30 +67,30 @@ USUAL_FAULTS = (
     Fault(FaultKind.CUT, rate=0.02),
     Fault(FaultKind.HTML, rate=0.01),
 )
-"""A bad day: often enough that a fetch of a week meets several of them."""
+"""A bad day: so frequent that a fetch of a week meets several of them."""
 
 
 class Faults:
-    """The faults that are arranged, and chance."""
+    """The active faults, and the seeded random numbers that decide about them."""
 
     def __init__(self, seed: int) -> None:
-        self._random = Random(seed)  # noqa: S311 - faults shall come out alike, not be secret
+        self._random = Random(seed)  # noqa: S311 - reproducible, not secret
         self._left: list[tuple[Fault, int | None]] = []
         self._struck: Counter[str] = Counter()
         self._lock = Lock()
 
     def add(self, *faults: Fault) -> None:
-        """Arrange more faults; those that came first strike first."""
+        """Add faults; earlier ones strike first."""
         with self._lock:
             self._left += [(fault, fault.count) for fault in faults]
 
     def clear(self) -> None:
-        """Take back what is arranged."""
+        """Remove all active faults."""
         with self._lock:
             self._left.clear()
 
     def strike(self, endpoint: Endpoint) -> list[Fault]:
-        """The faults of one request: some modifiers, and at most one that is the answer."""
+        """The faults of one request: any modifiers, and at most one that replaces the answer."""
         struck: list[Fault] = []
         with self._lock:
             left, self._left = self._left, []
@@ -106,12 +106,12 @@ class Faults:
         return struck
 
     def chance(self) -> float:
-        """An even number from 0 to 1."""
+        """A random number, uniform from 0 to 1."""
         with self._lock:
             return self._random.random()
 
-    def told(self) -> dict[str, object]:
-        """What is arranged and what has struck, for JSON."""
+    def summary(self) -> dict[str, object]:
+        """The active faults, and how often each kind struck, for JSON."""
         with self._lock:
             arranged = [asdict(fault) | {"left": count} for fault, count in self._left]
             return {"arranged": arranged, "struck": dict(self._struck)}

@@ -1,8 +1,7 @@
-"""Synthetic rows of a tier of a week with all fields that FINRA's query API has.
+"""Synthetic rows of a week's tier with all fields of FINRA's query API.
 
 Belongs here: firm rows from the sample generator, and the summaries that overlap with them.
-Does not belong here: when they are published (`archive`) and restated (`restating`). None of
-it is FINRA's data.
+Does not belong here: when they are published (`archive`) and restated (`restating`).
 """
 
 from __future__ import annotations
@@ -36,19 +35,19 @@ from spine_assets.dev.finra_sim.dataset import (
     WEEK,
 )
 from spine_assets.dev.sample import Rows, generate_week
-from spine_assets.dev.sample.market import hash_of, key_of
+from spine_assets.dev.sample.draws import hash_of, key_of
 
 PREFIX = {VenueClass.ATS: "ATS_W_", VenueClass.NON_ATS: "OTC_W_"}
 FIRST_NON_ATS_WEEK = date(2016, 4, 8)
 """Week ending of FINRA's first non-ATS week (Monday 2016-04-04)."""
 MARKET_WIDE = "NA"
-"""`tierIdentifier` of FINRA's fourth partition, which holds totals of all tiers."""
+"""`tierIdentifier` of FINRA's fourth partition, with totals of all tiers."""
 
-# Facilities report fractions of shares since February 2026; about 13% of rows have some.
+# Since February 2026 shares may be fractional; about 13% of rows have a fraction.
 _FIRST_FRACTIONS, _FRACTIONS_IN_100 = date(2026, 2, 27), 13
-_USUAL_PRICE_CENTS = 2000  # $20, of a symbol that only ATSs trade
-_ATS_CRD = 995_000  # beside the generator's made-up firms; CRD numbers of real firms are below
-_FORMS = 16  # see rendering: one row in so many has strings for numbers, two have exponents
+_USUAL_PRICE_CENTS = 2000  # $20, for a symbol that only ATSs trade
+_ATS_CRD = 995_000  # above the generator's made-up firms; CRD numbers of real firms are lower
+_FORMS = 16  # see rendering: of 16 rows one has numbers as strings, and two have exponents
 _WHO = (MPID, FIRM, CRD)
 _WHAT = (SYMBOL, ISSUE, PRODUCT)
 _WHERE = (TIER, "tierDescription", WEEK, "summaryStartDate")
@@ -72,7 +71,7 @@ def firm_rows(week_ending: date, tier: Tier, *, seed: int, rows: Rows) -> pl.Dat
 
 
 def with_summaries(rows: pl.DataFrame) -> pl.DataFrame:
-    """Firm rows, and the same shares again by symbol, by firm and in all."""
+    """Firm rows, and the same shares summed by symbol, by firm and in total."""
     parts = [
         rows,
         _summed(rows, "SMBL", _WHAT),
@@ -96,7 +95,7 @@ def market_wide(tiers: Sequence[pl.DataFrame], published: date) -> pl.DataFrame:
 
 
 def with_forms(rows: pl.DataFrame) -> pl.DataFrame:
-    """Rows in the order of the fields, each with the way in which JSON spells its numbers."""
+    """Rows in the order of the fields, each with the form of its numbers in JSON."""
     absent = [pl.lit(None, SCHEMA[name]).alias(name) for name in FIELDS if name not in rows.columns]
     forms = hash_of(np.uint64(_FORMS), np.arange(rows.height)) % np.uint64(_FORMS)
     return rows.with_columns(*absent, pl.Series(FORM, forms.astype(np.uint8))).select(
@@ -105,7 +104,7 @@ def with_forms(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _generated(week_ending: date, tier: Tier, seed: int, rows: Rows) -> pl.DataFrame:
-    """The generator's files of both classes; ATSs trade at the price that firms report."""
+    """Rows of the generator's files of both classes; ATSs trade at the price that firms report."""
     made = generate_week(week_ending, seed=seed, rows=rows, tiers=(tier,), include_non_ats=True)
     contents = {file.venue_class: file.content for file in made}
     firms = _read(gzip.decompress(contents[VenueClass.NON_ATS])).with_columns(
@@ -124,7 +123,7 @@ def _generated(week_ending: date, tier: Tier, seed: int, rows: Rows) -> pl.DataF
 
 
 def _read(content: bytes) -> pl.DataFrame:
-    """A generated file, with numbers as such but for the notional."""
+    """A generated file; shares and trades as integers, all else as text."""
     frame = pl.read_csv(content, separator="|", quote_char=None, infer_schema=False)
     return frame.with_columns(pl.col(SHARES, TRADES).cast(pl.Int64))
 
@@ -145,7 +144,7 @@ def _typed(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _with_fractions(rows: pl.DataFrame, week_ending: date, tier: Tier, seed: int) -> pl.DataFrame:
-    """Shares as exact decimals; in newer weeks some are no whole numbers."""
+    """Shares as exact decimals; in newer weeks some are fractional."""
     drawn = hash_of(key_of(seed, week_ending, tier, "fraction"), np.arange(rows.height))
     some = drawn % np.uint64(100) < _FRACTIONS_IN_100
     if week_ending < _FIRST_FRACTIONS:

@@ -1,21 +1,16 @@
-"""What a simulated FINRA can be told before it starts.
-
-Belongs here: options and their usual values. Does not belong here: what is changed while it
-runs (`simulator`).
-"""
+"""Options of a simulated FINRA, fixed when it starts; `simulator` has what changes later."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from typing import Literal
 
 from spine_assets.dev.finra_sim.dataset import MAX_PAGE_BYTES
 from spine_assets.dev.sample import SAMPLE_SEED, Rows
 
 CLIENT_ID, CLIENT_SECRET = "spine-sim", "synthetic"
-"""Usual credentials; they open nothing but this server."""
+"""Default credentials; only this server accepts them."""
 UNENTITLED_ID = "spine-sim-without-data"
 """Gets tokens with the same secret, and 403 for data."""
 
@@ -25,26 +20,25 @@ def _today() -> date:
 
 
 @dataclass(frozen=True)
-class Options:
+class SimOptions:
     """How a simulated FINRA behaves.
 
     Attributes:
         today: its first day, UTC.
         rows: about how many ATS rows a week has, or a mapping by tier; firms add half as many,
             and the summaries a third.
-        seed: of the market and of chance in it.
+        seed: of the market and of everything random in it.
         weeks: weeks in `weeklySummary`, the newest.
         historic_weeks: weeks in `weeklySummaryHistoric`, those before.
         restated_share: part (0-1) of (week, tier, class) restated 7-11 days after publication.
         market_wide: whether each week also has FINRA's fourth partition, `NA`, six rows of
             totals published a week after the other tiers.
-        numbers: how JSON spells them: `mixed` has strings and exponents in some rows.
         require_auth: whether data needs a token.
         clients: secrets by client id.
-        entitled: client ids that may have data.
-        token_seconds: how long a token holds.
-        requests_per_second: a client's limit, tokens not counted.
-        page_bytes: the largest page.
+        entitled: client ids that may read data.
+        token_seconds: lifetime of a token.
+        requests_per_second: a client's limit; requests for tokens do not count.
+        page_bytes: size limit of a page.
         cache_bytes: memory for generated weeks, and as much again for filtered ones.
     """
 
@@ -55,7 +49,6 @@ class Options:
     historic_weeks: int = 208
     restated_share: float = 0.1
     market_wide: bool = True
-    numbers: Literal["mixed", "plain"] = "mixed"
     require_auth: bool = False
     clients: Mapping[str, str] = field(
         default_factory=lambda: {CLIENT_ID: CLIENT_SECRET, UNENTITLED_ID: CLIENT_SECRET}

@@ -1,9 +1,9 @@
-"""A request for data, read and judged as FINRA judges it.
+"""A request for data, read and validated as FINRA does it.
 
-Belongs here: from a JSON body to a `Query`, or the 400 that FINRA answers. Does not belong
-here: rows (`answering`).
+Belongs here: from a JSON body to a `SimQuery`, or the error that FINRA answers with 400. Does not
+belong here: rows (`answering`).
 
-Names of fields and comparisons are read in any case, as FINRA's own examples write them.
+Names of fields and comparisons are accepted in any case, as FINRA's own examples write them.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from spine_assets.dev.finra_sim.dataset import (
     MAX_LIMIT,
     MAX_OFFSET,
     PARTITION_FIELDS,
-    Dataset,
-    Kind,
+    FieldKind,
+    SimDataset,
 )
 
 Value = str | date | float
@@ -56,7 +56,7 @@ class BadRequest(Exception):
 
 @dataclass(frozen=True)
 class Condition:
-    """What a row must satisfy; blank values satisfy nothing."""
+    """A condition on one field; blank values never satisfy it."""
 
     field: str
     test: str
@@ -74,7 +74,7 @@ class Condition:
     def expression(self) -> pl.Expr:
         """The same for a column."""
         column = pl.col(self.field)
-        if FIELDS[self.field] is Kind.NUMBER:
+        if FIELDS[self.field] is FieldKind.NUMBER:
             column = column.cast(pl.Float64)
         if self.test == _IN:
             return column.is_in(list(self.values))
@@ -86,15 +86,15 @@ class Condition:
 
     @property
     def only(self) -> Value | None:
-        """The one value that it lets through, where that is so."""
+        """The value, if the condition allows exactly one."""
         return self.values[0] if self.test in {"EQUAL", _IN} and len(self.values) == 1 else None
 
 
 @dataclass(frozen=True)
-class Query:
+class SimQuery:
     """A request for rows of one dataset."""
 
-    dataset: Dataset
+    dataset: SimDataset
     fields: tuple[str, ...] = tuple(FIELDS)
     conditions: tuple[Condition, ...] = ()
     sort: tuple[tuple[str, bool], ...] = ()
@@ -104,15 +104,15 @@ class Query:
     delimiter: str = ","
 
     def only(self, field: str) -> str | None:
-        """The one value of a field that is asked for, as text."""
+        """The value of a field as text, if the conditions allow exactly one."""
         for condition in self.conditions:
             if condition.field == field and condition.only is not None:
                 return str(condition.only)
         return None
 
 
-def read_query(dataset: Dataset, body: object) -> Query:
-    """A query of a request's JSON body.
+def read_query(dataset: SimDataset, body: object) -> SimQuery:
+    """Read a request's JSON body.
 
     Raises:
         BadRequest: FINRA would answer 400; the message says what is wrong.
@@ -122,7 +122,7 @@ def read_query(dataset: Dataset, body: object) -> Query:
     if unknown := body.keys() - _KEYS:
         raise BadRequest(f"unknown request parameters: {', '.join(sorted(map(str, unknown)))}")
     conditions = tuple(_conditions(dataset, body))
-    return Query(
+    return SimQuery(
         dataset,
         _fields(body.get("fields")),
         conditions,
@@ -134,7 +134,7 @@ def read_query(dataset: Dataset, body: object) -> Query:
     )
 
 
-def _conditions(dataset: Dataset, body: dict[str, Any]) -> Iterator[Condition]:
+def _conditions(dataset: SimDataset, body: dict[str, Any]) -> Iterator[Condition]:
     for item in _objects(body, "compareFilters"):
         name, kind = _filter_field(dataset, item)
         test = str(item.get("compareType", "")).upper()
@@ -149,8 +149,8 @@ def _conditions(dataset: Dataset, body: dict[str, Any]) -> Iterator[Condition]:
         yield Condition(name, _IN, tuple(_value(name, kind, value) for value in values))
     for item in _objects(body, "dateRangeFilters"):
         name, kind = _filter_field(dataset, item)
-        if kind is not Kind.DATE:
-            raise BadRequest(f"{name} is no date")
+        if kind is not FieldKind.DATE:
+            raise BadRequest(f"{name} is not a date")
         ends = [_value(name, kind, item.get(end)) for end in ("startDate", "endDate")]
         yield Condition(name, _BETWEEN, tuple(ends))
 
@@ -162,7 +162,7 @@ def _objects(body: dict[str, Any], key: str) -> list[dict[str, Any]]:
     return found
 
 
-def _filter_field(dataset: Dataset, item: dict[str, Any]) -> tuple[str, Kind]:
+def _filter_field(dataset: SimDataset, item: dict[str, Any]) -> tuple[str, FieldKind]:
     wanted = item.get("fieldName")
     name = _known(wanted, tuple(dataset.filters))
     if name is None:
@@ -176,23 +176,20 @@ def _known(wanted: object, names: Sequence[str]) -> str | None:
     return next((name for name in names if name.casefold() == wanted.casefold()), None)
 
 
-def _value(name: str, kind: Kind, given: object) -> Value:
+def _value(name: str, kind: FieldKind, given: object) -> Value:
     if isinstance(given, bool) or not isinstance(given, str | int | float):
-        raise BadRequest(f"{given!r} is no value for {name}")
+        raise BadRequest(f"{given!r} is not a value for {name}")
+    text = str(given)
     try:
-        if kind is Kind.DATE:
-            return date.fromisoformat(str(given))
-        if kind is Kind.NUMBER:
-            return float(_finite(Decimal(str(given))))
+        if kind is FieldKind.DATE:
+            return date.fromisoformat(text)
+        if kind is FieldKind.NUMBER and Decimal(text).is_finite():
+            return float(Decimal(text))
     except (ValueError, InvalidOperation):
-        raise BadRequest(f"{given!r} is no {kind} for {name}") from None
-    return str(given)
-
-
-def _finite(number: Decimal) -> Decimal:
-    if not number.is_finite():
-        raise ValueError(number)
-    return number
+        pass
+    if kind is not FieldKind.TEXT:
+        raise BadRequest(f"{given!r} is not a {kind} for {name}")
+    return text
 
 
 def _fields(given: object) -> tuple[str, ...]:
@@ -207,7 +204,7 @@ def _fields(given: object) -> tuple[str, ...]:
 
 
 def _sort(given: object, conditions: Sequence[Condition]) -> tuple[tuple[str, bool], ...]:
-    """Fields to sort by, each with whether it descends."""
+    """Fields to sort by, each with whether the order is descending."""
     if given is None or given == []:
         return ()
     if not isinstance(given, list):
@@ -229,7 +226,7 @@ def _sort(given: object, conditions: Sequence[Condition]) -> tuple[tuple[str, bo
 def _whole(body: dict[str, Any], key: str, usual: int, least: int, most: int | None) -> int:
     given = body.get(key, usual)
     if isinstance(given, bool) or not isinstance(given, int):
-        raise BadRequest(f"{key} is no whole number: {given!r}")
+        raise BadRequest(f"{key} is not a whole number: {given!r}")
     if given < least or (most is not None and given > most):
         raise BadRequest(f"{key} is out of range: {given}; from {least} to {most or MAX_LIMIT}")
     return given
@@ -243,5 +240,5 @@ def _quote(given: object) -> bool:
 
 def _delimiter(given: object) -> str:
     if not isinstance(given, str) or len(given) != 1 or given in '"\r\n':
-        raise BadRequest(f"delimiter is not a character that can stand between fields: {given!r}")
+        raise BadRequest(f"delimiter is not a character that can separate fields: {given!r}")
     return given

@@ -1,54 +1,40 @@
-"""Rows as FINRA writes them: CSV or JSON, in pages of at most so many bytes.
+"""Rows as FINRA writes them: CSV or JSON, in pages of limited size.
 
-Belongs here: text of rows. Does not belong here: which rows (`answering`).
+Belongs here: the text of rows. Does not belong here: which rows (`answering`).
 
-JSON spells a row's numbers in one of three ways, as FINRA has been seen to do: plain, as
-strings, and with an exponent (`1.2345678E7`). `dataset.FORM` says which.
+JSON has a row's numbers in one of three forms, as FINRA has been seen to send them: plain, as
+strings, and with an exponent (`1.2345678E7`). The hidden column `dataset.FORM` decides which.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
-
 import polars as pl
 
-from spine_assets.dev.finra_sim.dataset import FIELDS, FORM, SCHEMA, Kind
-from spine_assets.dev.finra_sim.query import Query
+from spine_assets.dev.finra_sim.dataset import FIELDS, FORM, SCHEMA, FieldKind
+from spine_assets.dev.finra_sim.query import SimQuery
 
 _AS_STRINGS, _WITH_EXPONENT = (0,), (1, 2)  # of the 16 forms
 _BRACKETS = 2  # bytes around the rows of a JSON answer
 
 
-@dataclass(frozen=True)
-class Body:
-    """An answer's text, and how many rows of those given fit into it."""
-
-    content: bytes
-    rows: int
-
-
-def csv_body(rows: pl.DataFrame, query: Query, most_bytes: int) -> Body:
-    """CSV with a header line; text and dates quoted where the query wants values quoted."""
+def csv_body(rows: pl.DataFrame, query: SimQuery, most_bytes: int) -> tuple[bytes, int]:
+    """CSV with a header line, and how many rows fit; text and dates quoted if the query says so."""
     names = [_quoted(name) if query.quote else name for name in query.fields]
     header = query.delimiter.join(names) + "\n"
     fields = [_csv_field(name, quote=query.quote) for name in query.fields]
     lines = rows.select(pl.concat_str(fields, separator=query.delimiter)).to_series()
     kept = _fitting(lines, most_bytes - len(header.encode()))
-    return Body((header + "".join(f"{line}\n" for line in kept)).encode(), len(kept))
+    return (header + "".join(f"{line}\n" for line in kept)).encode(), len(kept)
 
 
-def json_body(
-    rows: pl.DataFrame, query: Query, most_bytes: int, numbers: Literal["mixed", "plain"]
-) -> Body:
-    """A JSON list of objects; blank values are null."""
+def json_body(rows: pl.DataFrame, query: SimQuery, most_bytes: int) -> tuple[bytes, int]:
+    """A JSON list of objects, and how many rows fit; blank values are null."""
     values = rows.select(FORM, *(_json_value(name).alias(name) for name in query.fields))
-    if numbers == "mixed":
-        values = values.with_columns(
-            _respelled(values[name], values[FORM])
-            for name in query.fields
-            if FIELDS[name] is Kind.NUMBER
-        )
+    values = values.with_columns(
+        _respelled(values[name], values[FORM])
+        for name in query.fields
+        if FIELDS[name] is FieldKind.NUMBER
+    )
     members = [
         pl.concat_str(pl.lit(f'"{name}":'), pl.col(name).fill_null("null")) for name in query.fields
     ]
@@ -56,11 +42,11 @@ def json_body(
         pl.concat_str(pl.lit("{"), pl.concat_str(members, separator=","), pl.lit("}"))
     ).to_series()
     kept = _fitting(objects, most_bytes - _BRACKETS)
-    return Body(f"[{','.join(kept)}]".encode(), len(kept))
+    return f"[{','.join(kept)}]".encode(), len(kept)
 
 
 def _fitting(lines: pl.Series, most_bytes: int) -> list[str]:
-    """The first lines that fit, each with one character after it; one at the least."""
+    """The first lines that fit, each followed by one character; at least one line."""
     ends = (lines.str.len_bytes().cast(pl.Int64) + 1).cum_sum()
     return lines.head(max(int((ends <= most_bytes).sum()), 1)).to_list()
 
@@ -70,7 +56,7 @@ def _quoted(text: str) -> str:
 
 
 def _number(name: str) -> pl.Expr:
-    """Digits without idle zeros: 12.5 and 7, not 12.500000 and 7.000000."""
+    """Digits without trailing zeros: 12.5 and 7, not 12.500000 and 7.000000."""
     text = pl.col(name).cast(pl.String)
     if not SCHEMA[name].is_decimal():
         return text
@@ -78,7 +64,7 @@ def _number(name: str) -> pl.Expr:
 
 
 def _csv_field(name: str, *, quote: bool) -> pl.Expr:
-    if FIELDS[name] is Kind.NUMBER:
+    if FIELDS[name] is FieldKind.NUMBER:
         return _number(name).fill_null("")
     text = pl.col(name).cast(pl.String)
     if not quote:
@@ -88,7 +74,7 @@ def _csv_field(name: str, *, quote: bool) -> pl.Expr:
 
 
 def _json_value(name: str) -> pl.Expr:
-    if FIELDS[name] is Kind.NUMBER:
+    if FIELDS[name] is FieldKind.NUMBER:
         return _number(name)
     text = pl.col(name).cast(pl.String)
     escaped = text.str.replace_all("\\", "\\\\", literal=True)
@@ -97,7 +83,7 @@ def _json_value(name: str) -> pl.Expr:
 
 
 def _respelled(numbers: pl.Series, forms: pl.Series) -> pl.Series:
-    """Numbers of which some rows' are strings or have an exponent; few, so one by one."""
+    """Numbers, some as strings or with an exponent; these are few, so one by one."""
     for wanted, spell in ((_AS_STRINGS, _as_string), (_WITH_EXPONENT, _exponential)):
         places = (forms.is_in(wanted) & numbers.is_not_null()).arg_true()
         spelled = [spell(text) for text in numbers.gather(places)]
@@ -112,7 +98,7 @@ def _as_string(number: str) -> str:
 def _exponential(number: str) -> str:
     """As Java writes a large double: 12345678 becomes 1.2345678E7, and exactly that."""
     whole, _, part = number.partition(".")
-    if len(whole) == 1:  # below ten it has no use
+    if len(whole) == 1:  # numbers below ten have no exponent
         return number
     rest = (whole[1:] + part).rstrip("0") or "0"
     return f"{whole[0]}.{rest}E{len(whole) - 1}"

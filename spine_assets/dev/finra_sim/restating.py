@@ -1,7 +1,7 @@
-"""Restatements: published rows that change, go or come later.
+"""Restatements: published rows that are changed, removed or added later.
 
 Belongs here: what a restatement is and what it does to a week's firm rows. Does not belong
-here: on which day it is seen (`archive`).
+here: from which day on it is visible (`archive`).
 
 Of about 167,600 rows of a real week 3 had been restated, mostly 7-11 days after publication.
 """
@@ -33,7 +33,7 @@ from spine_assets.dev.finra_sim.dataset import (
     UPDATED,
 )
 from spine_assets.dev.finra_sim.market import PREFIX
-from spine_assets.dev.sample.market import hash_of, key_of, uniform
+from spine_assets.dev.sample.draws import hash_of, key_of, uniform
 
 _FIRST_DAY, _DAYS = 7, 5  # 7-11 days after a Monday: Monday to Friday of the next week
 _ROWS = 5
@@ -42,9 +42,9 @@ _LEAST_LEFT = 3  # a tier of fewer rows loses none
 
 @dataclass(frozen=True)
 class Change:
-    """One row of a restatement; without figures the row goes, and one that is not there comes.
+    """One row of a restatement: without figures it is removed; with figures changed, or added.
 
-    `venue` is the MPID of an ATS and the name of a firm otherwise.
+    `venue` is the MPID of an ATS or the name of a firm.
     """
 
     symbol: str
@@ -55,10 +55,10 @@ class Change:
 
 @dataclass(frozen=True)
 class Restatement:
-    """What becomes of a tier and class of a week from a day on.
+    """Changes to a week's tier and class from a day on.
 
-    `rows` are the changes, or how many rows a seeded choice changes: one of them goes and one
-    comes.
+    `rows` are the changes, or how many rows a seeded choice changes, of which it removes one and
+    adds one.
     """
 
     week_ending: date
@@ -69,14 +69,14 @@ class Restatement:
 
 
 class CannotRestate(ValueError):
-    """A restatement that names rows which are not there."""
+    """A restatement names rows that do not exist."""
 
 
-@lru_cache(maxsize=4096)  # asked for each partition of each request
+@lru_cache(maxsize=4096)  # called for each partition of each request
 def usual_restatements(
     week_ending: date, tier: Tier, *, seed: int, share: float
 ) -> tuple[Restatement, ...]:
-    """The restatement that each class of a tier has with the probability `share`."""
+    """Restatements of a tier, one per class with the probability `share`."""
     found = []
     for venue_class in VenueClass:
         key = key_of(seed, "restated", week_ending, tier, venue_class)
@@ -91,7 +91,7 @@ def restated(rows: pl.DataFrame, plan: Restatement, seed: int) -> pl.DataFrame:
     """Firm rows after a restatement.
 
     Raises:
-        CannotRestate: a row that shall go is not there, or there is no row to start from.
+        CannotRestate: a row to remove does not exist, or there is no row of the class.
         WeekError: the week does not end on a Friday.
     """
     require_friday(plan.week_ending)
@@ -134,7 +134,7 @@ def _changed(rows: pl.DataFrame, mine: pl.Expr, change: Change, plan: Restatemen
 
 
 def _figures(change: Change, day: date) -> dict[str, pl.Expr]:
-    """What a changed row has from that day on; a figure that is not given stays."""
+    """New values of a changed row; a figure that is not given stays."""
     reported = day - timedelta(days=1 if day.weekday() else 3)  # the last business day before
     new = {UPDATED: pl.lit(day), REPORTED: pl.lit(reported)}
     if change.share_volume is not None:
@@ -150,7 +150,7 @@ def _figures(change: Change, day: date) -> dict[str, pl.Expr]:
 
 
 def _chosen(rows: pl.DataFrame, plan: Restatement, seed: int) -> Iterator[Change]:
-    """A seeded choice: one row goes, one comes, the others get new figures."""
+    """A seeded choice: one row is removed, one added, the others get new figures."""
     count = plan.rows if isinstance(plan.rows, int) else len(plan.rows)
     venue = MPID if plan.venue_class is VenueClass.ATS else FIRM
     key = key_of(seed, plan.week_ending, plan.tier, plan.venue_class, plan.day)

@@ -1,6 +1,6 @@
 """The simulated FINRA on a loopback socket, in a thread of this process.
 
-Belongs here: starting and stopping uvicorn. Does not belong here: answers (`app`).
+Belongs here: starting and stopping uvicorn. Does not belong here: responses (`app`).
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from time import monotonic, sleep
 import uvicorn
 
 from spine_assets.dev.finra_sim.app import make_app
-from spine_assets.dev.finra_sim.options import Options
+from spine_assets.dev.finra_sim.options import SimOptions
 from spine_assets.dev.finra_sim.simulator import Simulator
 
-_HOST = "127.0.0.1"  # never another: this is nobody's FINRA but the user's own
+_HOST = "127.0.0.1"  # never another: only the user's own machine may reach it
 _START_SECONDS = 30  # a loaded machine has taken seconds
-_GRACE_SECONDS = 1  # for answers under way when it is stopped
+_GRACE_SECONDS = 1  # for responses that are being sent when it is stopped
 _KEEP_ALIVE_SECONDS = 60  # an idle connection outlives a client's pause between weeks
 
 
@@ -28,11 +28,11 @@ class CannotServe(Exception):
     """The server did not start."""
 
 
-class Server:
+class SimServer:
     """A running simulated FINRA.
 
     Attributes:
-        sim: what a test changes and asks.
+        sim: what a test changes and reads.
         port: the port, the same after `stop` and `start`.
     """
 
@@ -81,7 +81,7 @@ class Server:
         )
 
     def stop(self) -> None:
-        """Refuse connections, as in an outage, until `start`; what it knows is kept."""
+        """Refuse connections, as in an outage, until `start`; the simulator keeps its state."""
         if self._running is not None:
             server, thread = self._running
             self._running = None
@@ -90,29 +90,29 @@ class Server:
 
 
 def _is_no_cut(record: logging.LogRecord) -> bool:
-    """Whether an error of uvicorn's is one: connections that are cut on purpose are none."""
+    """Whether a log record is more than the complaint about a connection cut on purpose."""
     return "without completing response" not in record.getMessage()
 
 
 @contextmanager
 def serving(
-    options: Options | None = None,
+    options: SimOptions | None = None,
     *,
     port: int = 0,
     log: Callable[[str], object] | None = None,
-) -> Iterator[Server]:
+) -> Iterator[SimServer]:
     """A simulated FINRA on a loopback port (0: a free one) for as long as the block lasts.
 
     Args:
         options: how it behaves.
         port: where it listens.
-        log: called with a line a request.
+        log: called with one line per request.
 
     Raises:
         OSError: the port is taken.
         CannotServe: the server did not come up.
     """
-    server = Server(Simulator(options, log), port)
+    server = SimServer(Simulator(options, log), port)
     server.start()
     try:
         yield server

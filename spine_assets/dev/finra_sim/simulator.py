@@ -1,6 +1,6 @@
 """A simulated FINRA: its day, its rows, its limits and its faults.
 
-Belongs here: the one object that tests hold and requests are answered from. Does not belong
+Belongs here: the object that tests steer and that requests are answered from. Does not belong
 here: HTTP (`app`, `steering`).
 """
 
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import date
-from typing import Any
 
 import polars as pl
 
@@ -17,26 +16,26 @@ from spine_assets.dev.finra_sim.access import Access
 from spine_assets.dev.finra_sim.answering import Answers
 from spine_assets.dev.finra_sim.archive import Archive, Partition
 from spine_assets.dev.finra_sim.dataset import DATASETS, FIELDS, SUMMARY_TYPE, WEEKLY
-from spine_assets.dev.finra_sim.faults import Fault, Faults
-from spine_assets.dev.finra_sim.options import Options
-from spine_assets.dev.finra_sim.restating import Restatement
+from spine_assets.dev.finra_sim.faults import Faults
+from spine_assets.dev.finra_sim.options import SimOptions
 from spine_assets.dev.finra_sim.traffic import Traffic
 
 
 class Simulator:
-    """What a test or `/sim` can change and ask while the server runs.
+    """What a test or `/sim` can change and read while the server runs.
 
     Attributes:
-        today: FINRA's day; setting it publishes, restates or takes back.
+        today: FINRA's day; setting it publishes, restates or withdraws rows.
+        archive: what is published, and planned restatements.
         faults: what goes wrong.
-        traffic: who asked for what.
+        traffic: which requests came.
         access: tokens.
     """
 
     def __init__(
-        self, options: Options | None = None, log: Callable[[str], object] | None = None
+        self, options: SimOptions | None = None, log: Callable[[str], object] | None = None
     ) -> None:
-        self.options = options or Options()
+        self.options = options or SimOptions()
         self.today: date = self.options.today
         self.archive = Archive(self.options)
         self.answers = Answers(self.archive, self.options.cache_bytes)
@@ -45,46 +44,16 @@ class Simulator:
         self.access = Access(self.options)
         self.log = log
 
-    def add_faults(self, *faults: Fault) -> None:
-        """Have requests go wrong."""
-        self.faults.add(*faults)
-
-    def clear_faults(self) -> None:
-        """Have nothing go wrong any more."""
-        self.faults.clear()
-
-    def restate(self, *plans: Restatement) -> None:
-        """Have rows change, go or come from a day on.
-
-        Raises:
-            CannotRestate: one names rows that are not there.
-            WeekError: its week does not end on a Friday.
-        """
-        for plan in plans:
-            self.archive.restate(plan)
-
-    def requests(self) -> dict[str, Any]:
-        """What was asked since the start or `forget_requests`; see `Traffic.told`."""
-        return self.traffic.told()
-
-    def forget_requests(self) -> None:
-        """Start that account again."""
-        self.traffic.forget()
-
-    def expire_tokens(self) -> int:
-        """End all tokens now; how many there were."""
-        return self.access.expire_all()
-
     def partitions(self, dataset: str = WEEKLY.name) -> tuple[Partition, ...]:
-        """What a dataset has today, newest first."""
+        """The partitions of a dataset today, newest first."""
         return self.archive.partitions(DATASETS[dataset.casefold()], self.today)
 
     def rows(
         self, week_ending: date, tier: Tier | str, summary_type: str | None = None
     ) -> pl.DataFrame:
-        """The rows of a partition as they are today, with all fields: what a fetch must find.
+        """The rows of a partition as of today, with all fields: what a fetch must return.
 
-        Empty where the partition is not published in either dataset.
+        Empty where neither dataset has the partition.
         """
         name = tier.api_id if isinstance(tier, Tier) else tier
         partition = Partition(week_ending, name)

@@ -1,7 +1,7 @@
-"""`/sim`: what changes and tells about the simulation itself; FINRA has no such addresses.
+"""`/sim`: addresses that read and change the simulation itself; FINRA has none of them.
 
-Belongs here: reading such requests and calling the `Simulator`. They are not limited, not
-counted and never fail by arrangement.
+Belongs here: reading such requests and calling the `Simulator`. They have no rate limit, are not
+counted, and no fault strikes them.
 """
 
 from __future__ import annotations
@@ -34,17 +34,21 @@ class _Clock:
 
 def steering_routes() -> list[Route]:
     """Routes below `/sim`."""
+    actions: dict[tuple[str, str], _Steer] = {
+        ("GET", "clock"): _clock,
+        ("POST", "clock"): _set_clock,
+        ("GET", "faults"): lambda sim, _: sim.faults.summary(),
+        ("POST", "faults"): _add_faults,
+        ("DELETE", "faults"): _clear_faults,
+        ("GET", "restatements"): _restatements,
+        ("POST", "restatements"): _restate,
+        ("GET", "requests"): lambda sim, _: sim.traffic.summary(),
+        ("DELETE", "requests"): _forget_requests,
+        ("DELETE", "tokens"): lambda sim, _: {"expired": sim.access.expire_all()},
+    }
     return [
-        Route("/sim/clock", _steered(_clock), methods=["GET"]),
-        Route("/sim/clock", _steered(_set_clock), methods=["POST"]),
-        Route("/sim/faults", _steered(_faults), methods=["GET"]),
-        Route("/sim/faults", _steered(_add_faults), methods=["POST"]),
-        Route("/sim/faults", _steered(_clear_faults), methods=["DELETE"]),
-        Route("/sim/restatements", _steered(_restatements), methods=["GET"]),
-        Route("/sim/restatements", _steered(_restate), methods=["POST"]),
-        Route("/sim/requests", _steered(_requests), methods=["GET"]),
-        Route("/sim/requests", _steered(_forget_requests), methods=["DELETE"]),
-        Route("/sim/tokens", _steered(_expire_tokens), methods=["DELETE"]),
+        Route(f"/sim/{name}", _steered(steer), methods=[method])
+        for (method, name), steer in actions.items()
     ]
 
 
@@ -52,12 +56,12 @@ def _steered(steer: _Steer) -> Callable[[Request], Awaitable[JSONResponse]]:
     async def handle(request: Request) -> JSONResponse:
         body = await request.body()
         try:
-            told = await run_in_threadpool(
+            answer = await run_in_threadpool(
                 steer, request.app.state.sim, json.loads(body) if body else None
             )
         except (CannotRestate, ValidationError, WeekError, ValueError) as error:
             return JSONResponse({"message": str(error)}, status_code=400)
-        return JSONResponse(TypeAdapter(object).dump_python(told, mode="json"))
+        return JSONResponse(TypeAdapter(object).dump_python(answer, mode="json"))
 
     return handle
 
@@ -73,19 +77,15 @@ def _set_clock(sim: Simulator, given: object) -> object:
     return _clock(sim, given)
 
 
-def _faults(sim: Simulator, _: object) -> object:
-    return sim.faults.told()
-
-
 def _add_faults(sim: Simulator, given: object) -> object:
     """Add one fault, a list of faults, or those of a bad day: `"usual"`."""
-    sim.add_faults(*(USUAL_FAULTS if given == "usual" else _read_all(Fault, given)))
-    return sim.faults.told()
+    sim.faults.add(*(USUAL_FAULTS if given == "usual" else _read_all(Fault, given)))
+    return sim.faults.summary()
 
 
 def _clear_faults(sim: Simulator, _: object) -> object:
-    sim.clear_faults()
-    return sim.faults.told()
+    sim.faults.clear()
+    return sim.faults.summary()
 
 
 def _restatements(sim: Simulator, _: object) -> object:
@@ -93,21 +93,13 @@ def _restatements(sim: Simulator, _: object) -> object:
 
 
 def _restate(sim: Simulator, given: object) -> object:
-    sim.restate(*_read_all(Restatement, given))
+    sim.archive.restate(*_read_all(Restatement, given))
     return _restatements(sim, given)
 
 
-def _requests(sim: Simulator, _: object) -> object:
-    return sim.requests()
-
-
 def _forget_requests(sim: Simulator, _: object) -> object:
-    sim.forget_requests()
-    return sim.requests()
-
-
-def _expire_tokens(sim: Simulator, _: object) -> object:
-    return {"expired": sim.expire_tokens()}
+    sim.traffic.forget()
+    return sim.traffic.summary()
 
 
 def _read_all(what: type[_T], given: object) -> list[_T]:
@@ -115,9 +107,13 @@ def _read_all(what: type[_T], given: object) -> list[_T]:
 
 
 def _read(what: type[_T], given: object) -> _T:
-    """A dataclass of a JSON object; a member that it has not is an error, not ignored."""
+    """A dataclass from a JSON object.
+
+    Raises:
+        ValueError: it is no object, or has a member that the dataclass does not have.
+    """
     if not isinstance(given, dict):
-        raise ValueError(f"{given!r} is no JSON object")
+        raise ValueError(f"{given!r} is not a JSON object")
     known = {item.name for item in fields(what)} if is_dataclass(what) else set()
     if unknown := given.keys() - known:
         raise ValueError(f"unknown: {', '.join(sorted(unknown))}; known: {', '.join(known)}")

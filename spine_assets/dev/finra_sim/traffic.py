@@ -1,9 +1,9 @@
-"""How much is asked: the limit of requests, and an account of all of them.
+"""Requests: the rate limit, and a record of all of them.
 
-Belongs here: arrivals, answers and their sums. Does not belong here: what is answered.
+Belongs here: arrivals, responses and their sums. Does not belong here: the content of responses.
 
-A request counts towards a client's limit when it is let through, and towards the largest
-number in one second also when it is not.
+A request counts towards a client's limit when it is let through, and towards the largest number
+in one second also when it is not.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _SECOND = 1.0
 
 
 @dataclass
-class Asked:
+class RequestRecord:
     """One request, filled in while it is answered."""
 
     endpoint: str
@@ -35,7 +35,7 @@ class Asked:
 
 
 class Traffic:
-    """Counts requests; all of it is told by `told`."""
+    """Counts requests; `summary` returns the counts."""
 
     def __init__(self, per_second: int, clock: Callable[[], float] = monotonic) -> None:
         self._per_second, self._clock = per_second, clock
@@ -44,7 +44,7 @@ class Traffic:
         self.forget()
 
     def forget(self) -> None:
-        """Start the account again; the limit goes on."""
+        """Start the record again; the rate limit continues."""
         with self._lock:
             self._seen: defaultdict[str, deque[float]] = defaultdict(deque)
             self._most = 0
@@ -52,40 +52,40 @@ class Traffic:
             self._weeks: dict[tuple[str | None, ...], Counter[str]] = {}
             self._pages: dict[tuple[str | None, ...], Counter[str]] = {}
 
-    def arrived(self, asked: Asked) -> bool:
-        """Count an arrival; whether the client is within its limit."""
+    def arrived(self, record: RequestRecord) -> bool:
+        """Count an arrival; returns whether the client is within its limit."""
         now = self._clock()
-        if not asked.limited:
+        if not record.limited:
             return True
         with self._lock:
-            seen = _recent(self._seen[asked.client], now)
+            seen = _recent(self._seen[record.client], now)
             seen.append(now)
             self._most = max(self._most, len(seen))
-            through = _recent(self._let_through[asked.client], now)
+            through = _recent(self._let_through[record.client], now)
             if len(through) >= self._per_second:
                 return False
             through.append(now)
             return True
 
-    def answered(self, asked: Asked, status: int) -> None:
-        """Count an answer; a body that was cut counts as `cut`, and its rows as not given."""
-        outcome = "cut" if "cut" in asked.faults else str(status)
+    def answered(self, record: RequestRecord, status: int) -> None:
+        """Count a response; one that was cut counts as `cut`, without its rows."""
+        outcome = "cut" if "cut" in record.faults else str(status)
         with self._lock:
-            self._statuses[asked.endpoint][outcome] += 1
-            if asked.offset is None:
+            self._statuses[record.endpoint][outcome] += 1
+            if record.offset is None:
                 return
-            key = (asked.endpoint, asked.week, asked.tier, asked.summary_type)
+            key = (record.endpoint, record.week, record.tier, record.summary_type)
             self._weeks.setdefault(key, Counter())[outcome] += 1
-            if outcome == "200" and asked.rows:
+            if outcome == "200" and record.rows:
                 pages = self._pages.setdefault(key, Counter())
-                pages[f"{asked.offset}+{asked.rows}"] += 1
+                pages[f"{record.offset}+{record.rows}"] += 1
 
-    def told(self) -> dict[str, Any]:
-        """The account, for JSON.
+    def summary(self) -> dict[str, Any]:
+        """The record, for JSON.
 
         `asked` has an entry for each endpoint, week (Monday), tier and summary type that a
-        request named alone: its answers by status, `rows` given, and `pages` by
-        `offset+rows`, each with how often it was given.
+        request selected: its responses by status, `rows` sent, and `pages` by `offset+rows`, each
+        with how often it was sent.
         """
         with self._lock:
             asked = []

@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 
 from spine_assets.dev.local_cluster.processes import CannotStart
-from spine_assets.dev.local_cluster.topology import Cluster, Lakes, Options, running
+from spine_assets.dev.local_cluster.topology import Cluster, ClusterOptions, Lakes, running
 
 _POLL_SECONDS = 2.0
 _SAMPLE = Path(__file__).parents[3] / "data" / "sample"
@@ -28,7 +28,7 @@ _NAMED = (
     "SPINE_WEEKS_PER_RUN",
     "SPINE_LAKE",
 )
-"""What another terminal has to be told; `AWS_*` too where the lake is in the S3 server."""
+"""Variables that another terminal needs; `AWS_*`, too, where the lake is in the S3 server."""
 
 
 @click.command()
@@ -36,7 +36,9 @@ _NAMED = (
 @click.option("--lake", type=click.Choice(["local", "s3"]), default="s3")
 @click.option("--workers", type=click.IntRange(1), default=2, show_default=True)
 @click.option("--weeks-per-run", type=click.IntRange(1), default=5, show_default=True)
-@click.option("--port", type=click.IntRange(0), default=0, help="Of the webserver; 0: a free one.")
+@click.option(
+    "--port", type=click.IntRange(0), default=0, help="Port of the webserver; 0: a free one."
+)
 @click.option("--sample/--no-sample", default=True, help="Copy the sample into the landing folder.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def main(
@@ -51,7 +53,7 @@ def main(
 ) -> None:
     """Start PostgreSQL, Redis, Dagster and workers on this machine, until Ctrl-C."""
     signal.signal(signal.SIGTERM, _stop)
-    options = Options(data, lake, workers, weeks_per_run, port)
+    options = ClusterOptions(data, lake, workers, weeks_per_run, port)
     if sample:
         shutil.copytree(_SAMPLE / "first", data / "landing" / _SAMPLE_LANDING, dirs_exist_ok=True)
     try:
@@ -64,16 +66,16 @@ def main(
     except CannotStart as error:
         raise click.ClickException(str(error)) from error
     except KeyboardInterrupt:
-        click.echo("\nAll is stopped.", err=True)
+        click.echo("\nThe cluster is stopped.", err=True)
 
 
 def _stop(*_: object) -> None:
-    """SIGTERM ends it as Ctrl-C does."""
+    """Handle SIGTERM as Ctrl-C."""
     raise KeyboardInterrupt
 
 
 def _until_one_ends(cluster: Cluster) -> None:
-    """Wait; tell once of each process that ends."""
+    """Wait, and report each process that ends, once."""
     ended: set[str] = set()
     while True:
         for name, child in cluster.children.items():
@@ -85,7 +87,7 @@ def _until_one_ends(cluster: Cluster) -> None:
 
 
 def _env_file(data: Path, cluster: Cluster) -> Path:
-    """The variables for another terminal; they hold passwords, so only the user may read them."""
+    """Write the variables for another terminal; the file has passwords and is private."""
     file = data.absolute() / "env.sh"
     names = [*_NAMED, *sorted(name for name in cluster.env if name.startswith("AWS_"))]
     programs = shlex.quote(str(Path(sys.executable).parent))
@@ -113,24 +115,24 @@ def _table(cluster: Cluster, variables: Path, data: Path, *, sample: bool) -> st
     ]
     return "\n".join(
         [
-            "The cluster runs:",
+            "The cluster is running:",
             *rows,
             f"  Logs are in {data / 'logs'}.",
             "",
             *_next(cluster, variables, data / "landing", sample=sample),
             "",
-            "Ctrl-C stops all. PostgreSQL, Redis and the S3 server keep nothing.",
+            "Ctrl-C stops everything. PostgreSQL, Redis and the S3 server keep no data.",
         ]
     )
 
 
 def _next(cluster: Cluster, variables: Path, landing: Path, *, sample: bool) -> list[str]:
-    """What to do with it, as commands for another terminal."""
+    """The next steps, as commands for another terminal."""
     here = f"the sample's files are in {landing}" if sample else f"drop files into {landing}"
     later = f"cp -R {_from_here(_SAMPLE / 'later')}/. {landing / _SAMPLE_LANDING}/"
     return [
         f"Next: {here}; within a minute the workers",
-        f"begin to build them. Watch {cluster.webserver}/runs, or in another terminal:",
+        f"start to build them. Watch {cluster.webserver}/runs, or run in another terminal:",
         f"  . {_from_here(variables)}   # spine and dagster then work on this cluster",
         "  spine status",
         *([f"  {later}   # a late tier and a corrected file"] if sample else []),
@@ -140,7 +142,7 @@ def _next(cluster: Cluster, variables: Path, landing: Path, *, sample: bool) -> 
 
 
 def _from_here(path: Path) -> Path:
-    """A path as short as it can be typed in this folder."""
+    """The path relative to the working folder, if it is below it."""
     here = Path.cwd()
     return path.relative_to(here) if path.is_relative_to(here) else path
 

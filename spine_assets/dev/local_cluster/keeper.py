@@ -1,9 +1,9 @@
-"""Ends what its parent started when the parent is gone, also after `kill -9`.
+"""Ends the processes of its parent when the parent has ended, also after `kill -9`.
 
-Started by `processes.Children` as a script; its standard input is a pipe that only the parent
-writes to, so it ends when the parent does. A line is a sign and a text: `+` and `-` with the
-number of a process group, `*` with a folder to remove. Belongs here: nothing but the standard
-library, so that it starts in a few hundredths of a second.
+`processes.Children` starts it as a script. Its standard input is a pipe that only the parent
+writes to, so the pipe ends when the parent does. A line is a sign and a text: `+` adds and `-`
+removes a process group, `*` names a folder to remove. It imports the standard library alone, so
+that it starts in a few hundredths of a second.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from collections.abc import Iterable
 
 
 def keep(lines: Iterable[str]) -> None:
-    """Read until the end; then kill the groups that are left and remove the folders."""
+    """Read lines to the end; then kill the remaining groups and remove the folders."""
     groups: set[int] = set()
     folders: set[str] = set()
     for line in lines:

@@ -1,6 +1,6 @@
-"""An S3 server of its own on a free loopback port, with one bucket; all is kept in memory.
+"""An S3 server on a free loopback port, with one bucket, in memory.
 
-It is moto's (`moto[server]`), which is for trying out only. Belongs here: starting and stopping it.
+It is moto's (`moto[server]`), for tests and trials only. Belongs here: starting and stopping it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _START_SECONDS = 60.0  # it imports for about two
 
 
 @dataclass(frozen=True)
-class Server:
+class ObjectStore:
     """A running server."""
 
     port: int
@@ -32,7 +32,7 @@ class Server:
         return f"http://{HOST}:{self.port}"
 
     def environment(self) -> dict[str, str]:
-        """The standard variables with which a program finds it."""
+        """The standard variables by which a program finds it."""
         return {
             "AWS_ENDPOINT_URL": self.url,
             "AWS_ALLOW_HTTP": "true",
@@ -43,7 +43,7 @@ class Server:
 
 
 def missing() -> str | None:
-    """Why no server can be started here; None where one can."""
+    """The reason why no server can be started here; None if one can."""
     wanted = ("moto", "flask", "flask_cors")
     if any(importlib.util.find_spec(name) is None for name in wanted):
         return "needs moto's server: install moto[server]"
@@ -51,13 +51,13 @@ def missing() -> str | None:
 
 
 @contextmanager
-def running(log: Path) -> Iterator[Server]:
-    """An empty server with the bucket `BUCKET`.
+def running(log: Path) -> Iterator[ObjectStore]:
+    """Run a server with the empty bucket `BUCKET`.
 
     Raises:
         CannotStart: it does not answer.
     """
-    server = Server(free_port())
+    server = ObjectStore(free_port())
     with Children() as children:
         command = [sys.executable, "-m", "moto.server", "-H", HOST, "-p", str(server.port)]
         child = children.start("s3", command, log=log)

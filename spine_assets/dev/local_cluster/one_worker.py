@@ -1,7 +1,7 @@
-"""Celery workers of one Dagster home, as `dagster-celery worker start` makes them.
+"""Celery workers for one Dagster home, as `dagster-celery worker start` starts them.
 
-Belongs here: starting some that run `DAGSTER_HOME`'s runs, waiting until they answer, stopping
-them. Does not belong here: the broker (`redis`) and what the workers run.
+Belongs here: starting workers for the runs of one `DAGSTER_HOME`, waiting until they answer, and
+stopping them. Does not belong here: the broker (`redis`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from celery import Celery
 
 from spine_assets.dev.local_cluster.processes import CannotStart, Child, Children
 
-_START_SECONDS = 120.0  # it takes about four; a machine under load some times that
+_START_SECONDS = 120.0  # a start takes about 4 s, several times that on a loaded machine
 _ANSWER_SECONDS = 1.0
 _CONFIG = """\
 execution:
@@ -31,23 +31,23 @@ execution:
 def working(
     home: Path, url: str, *, workers: int = 1, env: Mapping[str, str]
 ) -> Iterator[list[Child]]:
-    """Workers that answer, each with one process for runs; gone when the block ends.
+    """Run workers, each with one process for runs, until the block ends.
 
     Args:
         home: Dagster's home and their working folder; their logs go there.
         url: Broker and result backend.
         workers: How many.
-        env: Their whole environment, but for `DAGSTER_HOME`.
+        env: Their complete environment, except `DAGSTER_HOME`.
 
     Raises:
-        CannotStart: not all answer; the message ends with a log.
+        CannotStart: a worker does not answer; the message ends with its log.
     """
     config = home / "celery.yaml"
     config.touch(mode=0o600)  # the address may hold a password
     config.write_text(_CONFIG.format(url=url), "utf-8")
     programs = Path(sys.executable).parent
     program = str(programs / "dagster-celery")
-    path = f"{programs}{os.pathsep}{env.get('PATH', os.defpath)}"  # it looks for `celery` there
+    path = f"{programs}{os.pathsep}{env.get('PATH', os.defpath)}"  # it runs `celery` from PATH
     with Children() as children:
         started = []
         for number in range(1, workers + 1):
@@ -73,4 +73,4 @@ def _wait(url: str, started: list[Child]) -> None:
             ended = [child for child in started if child.process.poll() is not None]
             if ended or time.monotonic() > end:
                 child = ended[0] if ended else started[-1]
-                raise CannotStart(f"{child.name} does not answer ({child.log}):\n{child.said()}")
+                raise CannotStart(f"{child.name} does not answer ({child.log}):\n{child.log_end()}")

@@ -1,12 +1,12 @@
-"""A PostgreSQL server of its own on a free loopback port, for Dagster's storage.
+"""A PostgreSQL server on a free loopback port, for Dagster's storage.
 
     with running() as server:
         url = server.database("dagster")
 
-It needs PostgreSQL's programs (Debian: `postgresql`), not a running service; tests ask
-`missing()` and are skipped where they are not there. The server refuses to run as root, so there
-it runs as the user `postgres` that the package makes. Belongs here: starting and stopping it, and
-databases in it. Does not belong here: Dagster.
+It needs PostgreSQL's programs (Debian: `postgresql`), not a running service; tests are skipped
+where `missing()` names a reason. PostgreSQL refuses to run as root, so root runs it as the user
+`postgres` of the package. Belongs here: starting and stopping it, and databases in it. Does not
+belong here: Dagster.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ from spine_assets.dev.local_cluster.processes import (
 
 _DEBIAN = Path("/usr/lib/postgresql")  # Debian keeps the server's programs out of PATH
 _USER = "postgres"
-_START_SECONDS = 60.0  # it takes about one; a machine under load some times that
+_START_SECONDS = 60.0  # a start takes about 1 s, several times that on a loaded machine
 
 
 @dataclass(frozen=True)
-class Server:
+class PostgresServer:
     """A running server.
 
     Attributes:
         programs: The folder of its programs.
-        password: Of the user `postgres`; nobody else has an account.
+        password: Of the user `postgres`, the only account.
     """
 
     programs: Path
@@ -51,12 +51,14 @@ class Server:
     password: str = field(repr=False)
 
     def url(self, database: str = _USER) -> str:
-        """Where a database is, as SQLAlchemy and Dagster read it."""
+        """URL of a database, for SQLAlchemy and Dagster."""
         return f"postgresql+psycopg2://{_USER}:{self.password}@{HOST}:{self.port}/{database}"
 
     def database(self, name: str) -> str:
-        """Make an empty database; its URL."""
-        self._ask("createdb", name)
+        """Create an empty database; returns its URL."""
+        place = ("-h", HOST, "-p", str(self.port), "-U", _USER)
+        env = {**os.environ, "PGPASSWORD": self.password}
+        subprocess.run([str(self.programs / "createdb"), *place, name], check=True, env=env)
         return self.url(name)
 
     def answers(self) -> bool:
@@ -65,14 +67,9 @@ class Server:
         command = [program, "-q", "-h", HOST, "-p", str(self.port)]
         return subprocess.run(command, check=False).returncode == 0
 
-    def _ask(self, program: str, *words: str) -> None:
-        place = ("-h", HOST, "-p", str(self.port), "-U", _USER)
-        env = {**os.environ, "PGPASSWORD": self.password}
-        subprocess.run([str(self.programs / program), *place, *words], check=True, env=env)
-
 
 def missing() -> str | None:
-    """Why no server can be started here; None where one can."""
+    """The reason why no server can be started here; None if one can."""
     if _programs() is None:
         return "needs PostgreSQL's programs: apt-get install postgresql"
     if os.geteuid() == 0 and not _has_user():
@@ -81,15 +78,14 @@ def missing() -> str | None:
 
 
 @contextmanager
-def running(log: Path | None = None, *, durable: bool = False) -> Iterator[Server]:
-    """A server with an empty cluster, gone with all it held when the block ends.
+def running(log: Path | None = None, *, durable: bool = False) -> Iterator[PostgresServer]:
+    """Run a server without databases; it and its files are removed when the block ends.
 
-    Its folder is below the system's folder of temporary files, which the server's user can reach:
-    pytest's own are closed to others.
+    Its folder is in the system's temporary folder, because pytest's are closed to other users.
 
     Args:
-        log: Its log; None keeps none.
-        durable: Each commit waits for the disk, as on a server in earnest.
+        log: Its log file; None keeps no log.
+        durable: Each commit waits for the disk, as on a production server.
 
     Raises:
         CannotStart: it does not answer.
@@ -102,14 +98,14 @@ def running(log: Path | None = None, *, durable: bool = False) -> Iterator[Serve
         children.remove(root)
         if _user() is not None:
             shutil.chown(root, _USER)
-        server = Server(programs, free_port(), secrets.token_hex())
+        server = PostgresServer(programs, free_port(), secrets.token_hex())
         _make_cluster(root, server)
         child = _start(children, root, server, log or root / "log", durable=durable)
         wait_for(child, server.answers, seconds=_START_SECONDS)
         yield server
 
 
-def _make_cluster(root: Path, server: Server) -> None:
+def _make_cluster(root: Path, server: PostgresServer) -> None:
     password = root / "password"
     password.write_text(server.password)
     if _user() is not None:
@@ -121,14 +117,16 @@ def _make_cluster(root: Path, server: Server) -> None:
         check=True,
         user=_user(),
         group=_user(),
-        extra_groups=_groups(),
+        extra_groups=[] if _user() else None,
         cwd=root,
         stdout=subprocess.DEVNULL,
     )
 
 
-def _start(children: Children, root: Path, server: Server, log: Path, *, durable: bool) -> Child:
-    """The server itself, a child of this process."""
+def _start(
+    children: Children, root: Path, server: PostgresServer, log: Path, *, durable: bool
+) -> Child:
+    """Start the server as a child of this process."""
     settings = {
         "port": str(server.port),
         "listen_addresses": HOST,
@@ -158,11 +156,6 @@ def _programs() -> Path | None:
 def _user() -> str | None:
     """The user to run the server as; None for this process's own."""
     return _USER if os.geteuid() == 0 else None
-
-
-def _groups() -> list[int] | None:
-    """None but its own: root's must not stay with the server."""
-    return [] if os.geteuid() == 0 else None
 
 
 def _has_user() -> bool:

@@ -1,9 +1,9 @@
 """Child processes that never outlive this one.
 
-Each is the head of a process group of its own, so that Ctrl-C in a terminal reaches only the
-parent, which stops them in the reverse order of their start; what a child leaves behind is killed
-with its group. `keeper` does the same where the parent was killed. Belongs here: starting, waiting,
-stopping. Does not belong here: what the processes are.
+Each leads a process group of its own, so that Ctrl-C in a terminal reaches only the parent, which
+stops them in the reverse order of their start and kills what is left of their groups. `keeper` does
+the same after the parent was killed. Belongs here: starting, waiting and stopping. Does not belong
+here: which processes there are.
 """
 
 from __future__ import annotations
@@ -18,13 +18,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from spine_assets.dev.local_cluster import keeper
 
-HOST = "127.0.0.1"  # never another: nothing here is meant for a network
-_STOP_SECONDS = 20.0  # a worker ends in about three when it has nothing to do
+HOST = "127.0.0.1"  # never another: nothing here may be reached from a network
+_STOP_SECONDS = 20.0  # an idle worker ends in about 3 s
 _LOG_CHARS = 3_000
 _POLL_SECONDS = 0.1
 
@@ -39,7 +38,7 @@ class Child:
 
     Attributes:
         log: Where its output goes.
-        stop_with: The signal that asks it to end.
+        stop_with: The signal that ends it.
     """
 
     name: str
@@ -49,15 +48,15 @@ class Child:
 
     @property
     def pid(self) -> int:
-        """Its number, which is that of its process group too."""
+        """Its process id, which is also that of its process group."""
         return self.process.pid
 
-    def said(self) -> str:
+    def log_end(self) -> str:
         """The end of its log."""
         return self.log.read_text(errors="replace")[-_LOG_CHARS:]
 
     def kill(self) -> None:
-        """End its whole group at once, as a power cut would."""
+        """Kill its process group at once."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
         self.process.wait()
@@ -84,12 +83,7 @@ class Children:
         )
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Stop all, last first; then the keeper."""
         try:
             for child in reversed(self._children):
@@ -114,13 +108,13 @@ class Children:
         """Start a process.
 
         Args:
-            name: What people call it.
-            command: The program and its words.
-            log: Its output is added to this file.
-            env: Its whole environment; None for this process's.
+            name: Its name in messages.
+            command: The program and its arguments.
+            log: Its output is appended to this file.
+            env: Its complete environment; None for this process's.
             cwd: Its working folder.
-            user: Whom to run it as; root alone may say so. It has none of root's groups.
-            stop_with: The signal that asks it to end.
+            user: The user to run it as, without root's groups; only root may set it.
+            stop_with: The signal that ends it.
         """
         with log.open("ab") as out:
             process = subprocess.Popen(
@@ -137,23 +131,23 @@ class Children:
             )
         child = Child(name, process, log, stop_with)
         self._children.append(child)
-        self._tell(f"+{child.pid}")
+        self._notify_keeper(f"+{child.pid}")
         return child
 
     def stop(self, child: Child) -> None:
-        """End a process and what it left behind; nothing where it is gone."""
+        """End a process and its group; does nothing if it has ended."""
         if child.process.poll() is None:
             child.process.send_signal(child.stop_with)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 child.process.wait(_STOP_SECONDS)
         child.kill()
-        self._tell(f"-{child.pid}")
+        self._notify_keeper(f"-{child.pid}")
 
     def remove(self, folder: Path) -> None:
-        """Remove a folder should this process be killed."""
-        self._tell(f"*{folder}")
+        """Have the keeper remove a folder if this process is killed."""
+        self._notify_keeper(f"*{folder}")
 
-    def _tell(self, line: str) -> None:
+    def _notify_keeper(self, line: str) -> None:
         if self._keeper is not None and self._keeper.stdin is not None:
             self._keeper.stdin.write(f"{line}\n")
             self._keeper.stdin.flush()
@@ -168,10 +162,10 @@ def wait_for(child: Child, answers: Callable[[], bool], *, seconds: float) -> No
     end = time.monotonic() + seconds
     while not answers():
         if child.process.poll() is not None:
-            raise CannotStart(f"{child.name} ended at once ({child.log}):\n{child.said()}")
+            raise CannotStart(f"{child.name} ended at once ({child.log}):\n{child.log_end()}")
         if time.monotonic() > end:
             late = f"{child.name} does not answer after {seconds:.0f} s"
-            raise CannotStart(f"{late} ({child.log}):\n{child.said()}")
+            raise CannotStart(f"{late} ({child.log}):\n{child.log_end()}")
         time.sleep(_POLL_SECONDS)
 
 

@@ -1,10 +1,10 @@
-"""A Redis server of its own on a free loopback port.
+"""A Redis server on a free loopback port.
 
     with running() as server:
         url = server.url
 
-It needs the program `redis-server` (Debian: `redis-server`), not a running service; tests ask
-`missing()` and are skipped where it is not there. Belongs here: starting and stopping it.
+It needs the program `redis-server` (Debian: `redis-server`), not a running service; tests are
+skipped where `missing()` names a reason. Belongs here: starting and stopping it.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ from redis.exceptions import RedisError
 
 from spine_assets.dev.local_cluster.processes import HOST, Children, free_port, wait_for
 
-_START_SECONDS = 30.0  # it takes some hundredths; a machine under load much longer
+_START_SECONDS = 30.0  # a start takes some hundredths of a second, more on a loaded machine
 
 
 @dataclass(frozen=True)
-class Server:
-    """A running server, which asks for its password."""
+class RedisServer:
+    """A running server, which requires its password."""
 
     port: int
     password: str = field(repr=False)
 
     @property
     def url(self) -> str:
-        """Where its first database is, as Celery and Dagster read it."""
+        """URL of its first database, for Celery and Dagster."""
         return f"redis://:{self.password}@{HOST}:{self.port}/0"
 
     def answers(self) -> bool:
-        """Whether it does what it is asked."""
+        """Whether it answers a ping with this password."""
         try:
             with Redis.from_url(self.url, socket_timeout=1) as client:
                 return bool(client.ping())
@@ -47,27 +47,27 @@ class Server:
 
 
 def missing() -> str | None:
-    """Why no server can be started here; None where one can."""
+    """The reason why no server can be started here; None if one can."""
     if shutil.which("redis-server") is None:
         return "needs the program redis-server: apt-get install redis-server"
     return None
 
 
 @contextmanager
-def running(log: Path | None = None) -> Iterator[Server]:
-    """An empty server, gone with all it held when the block ends; nothing is written to disk.
+def running(log: Path | None = None) -> Iterator[RedisServer]:
+    """Run an empty server until the block ends; its data is in memory only.
 
     Args:
-        log: Its log; None keeps none.
+        log: Its log file; None keeps no log.
 
     Raises:
         CannotStart: it does not answer.
     """
-    server = Server(free_port(), secrets.token_hex())
+    server = RedisServer(free_port(), secrets.token_hex())
     with tempfile.TemporaryDirectory(prefix="spine-redis-") as name, Children() as children:
         root = Path(name)
         children.remove(root)
-        config = root / "redis.conf"  # a password on the command line can be read by everyone
+        config = root / "redis.conf"  # other users could read a password on the command line
         config.write_text(
             f'bind {HOST}\nport {server.port}\nrequirepass {server.password}\ndir "{root}"\n'
             'save ""\nappendonly no\n'

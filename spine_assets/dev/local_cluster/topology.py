@@ -1,7 +1,7 @@
-"""The whole cluster: which processes there are, and how they find each other.
+"""The complete cluster: its processes, and how they find each other.
 
-The same as `deploy/compose.yaml` with the same `deploy/dagster-postgres.yaml`, on loopback ports
-of one machine. Belongs here: that list. Does not belong here: how a process is kept (`processes`).
+It is the cluster of `deploy/compose.yaml` with the same `deploy/dagster-postgres.yaml`, on loopback
+ports of one machine. Does not belong here: how processes are started and stopped (`processes`).
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from spine_assets.dev.local_cluster.processes import (
 )
 
 _INSTANCE = Path(__file__).parents[3] / "deploy" / "dagster-postgres.yaml"
-_START_SECONDS = 120.0  # Dagster's processes import for some five; all start at once
-_WORKER_READY = "ready."  # the end of what a Celery worker logs when it takes tasks
+_START_SECONDS = 120.0  # Dagster's processes import for about 5 s; all start at once
+_WORKER_READY = "ready."  # a Celery worker logs it when it takes tasks
 _DAEMON_READY = "Instance is configured with the following daemons"
 
 CELERY = (
@@ -42,23 +42,23 @@ CELERY = (
     "-Q",
     "dagster",
     "--concurrency=1",  # a run builds as many weeks at once as there are cores
-    "--disable-prefetch",  # what a worker holds and does not work on would be lost with it
-    "--max-tasks-per-child=20",  # gives memory back now and then; a new process imports for 3 s
+    "--disable-prefetch",  # tasks that a worker fetched in advance would be lost with it
+    "--max-tasks-per-child=20",  # returns memory from time to time; a new process imports for 3 s
 )
-"""The command of a worker, all but its name."""
+"""The command of a worker, without its name."""
 
 Lakes = Literal["local", "s3"]
 
 
 @dataclass(frozen=True)
-class Options:
-    """What the cluster is to be.
+class ClusterOptions:
+    """How the cluster is set up.
 
     Attributes:
-        data: Folder of landing, local lake, logs and Dagster's own; made where it is missing.
+        data: Folder of landing, local lake, logs and Dagster's files; made if it is missing.
         lake: Where the tables are: in the data folder, or in the S3 server.
         workers: How many Celery workers, each with one slot.
-        weeks_per_run: Weeks of a backfill that one run takes.
+        weeks_per_run: Weeks of a backfill per run.
         webserver_port: 0 for a free one.
         settings: Further environment variables of all processes.
     """
@@ -66,7 +66,7 @@ class Options:
     data: Path
     lake: Lakes = "local"
     workers: int = 2
-    weeks_per_run: int = 5  # some seconds of work for each, so that runs spread well
+    weeks_per_run: int = 5  # runs of some seconds, so that they spread over the workers
     webserver_port: int = 0
     settings: Mapping[str, str] = field(default_factory=dict)
 
@@ -76,8 +76,8 @@ class Cluster:
     """A running cluster.
 
     Attributes:
-        addresses: By piece, where it listens; passwords are in `env` alone.
-        children: By name, Dagster's processes and the workers.
+        addresses: Where each part listens, by name; passwords are in `env` alone.
+        children: Dagster's processes and the workers, by name.
         env: The environment in which `spine` and `dagster` reach it.
     """
 
@@ -92,7 +92,7 @@ class Cluster:
 
 
 def missing(lake: Lakes) -> str | None:
-    """Why it cannot be started here; None where it can."""
+    """The reason why it cannot be started here; None if it can."""
     wanted = [redis.missing(), postgres.missing()]
     if lake == "s3":
         wanted.append(object_store.missing())
@@ -102,8 +102,8 @@ def missing(lake: Lakes) -> str | None:
 
 
 @contextmanager
-def running(options: Options) -> Iterator[Cluster]:
-    """All processes, ready for work; none is left when the block ends.
+def running(options: ClusterOptions) -> Iterator[Cluster]:
+    """Run all processes until the block ends; it begins when all are ready.
 
     Raises:
         CannotStart: a program is missing, or a process does not answer.
@@ -128,8 +128,8 @@ def running(options: Options) -> Iterator[Cluster]:
         yield Cluster(addresses | ports, started, env)
 
 
-def _environment(options: Options, database: str, broker: str) -> dict[str, str]:
-    """What every process of Dagster is told, by environment alone."""
+def _environment(options: ClusterOptions, database: str, broker: str) -> dict[str, str]:
+    """The environment of Dagster's processes, which is all of their configuration."""
     data = options.data.absolute()
     programs = str(Path(sys.executable).parent)
     _instance(options)
@@ -146,8 +146,8 @@ def _environment(options: Options, database: str, broker: str) -> dict[str, str]
     }
 
 
-def _instance(options: Options) -> None:
-    """`dagster.yaml` as it is deployed, for this many workers."""
+def _instance(options: ClusterOptions) -> None:
+    """Write `dagster.yaml` as it is deployed, for this number of workers."""
     config = yaml.safe_load(_INSTANCE.read_text("utf-8"))
     config["concurrency"]["runs"]["max_concurrent_runs"] = options.workers
     made = options.data.absolute() / "dagster" / "dagster.yaml"
@@ -155,9 +155,9 @@ def _instance(options: Options) -> None:
 
 
 def _dagster(
-    children: Children, options: Options, env: Mapping[str, str], logs: Path
+    children: Children, options: ClusterOptions, env: Mapping[str, str], logs: Path
 ) -> tuple[dict[str, Child], dict[str, str]]:
-    """Code server, workers, then those that ask the code server."""
+    """Start the code server and the workers, then the processes that need the code server."""
     root = options.data.absolute()
     code, web = free_port(), options.webserver_port or free_port()
     workspace = root / "workspace.yaml"
@@ -183,12 +183,12 @@ def _dagster(
     served = ("-h", HOST, "-p", str(web), "-w", str(workspace))
     webserver = start("webserver", "dagster-webserver", *served)
     wait_for(webserver, lambda: listens(web), seconds=_START_SECONDS)
-    wait_for(daemon, partial(_says, daemon, _DAEMON_READY), seconds=_START_SECONDS)
+    wait_for(daemon, partial(_has_logged, daemon, _DAEMON_READY), seconds=_START_SECONDS)
     for worker in workers:
-        wait_for(worker, partial(_says, worker, _WORKER_READY), seconds=_START_SECONDS)
+        wait_for(worker, partial(_has_logged, worker, _WORKER_READY), seconds=_START_SECONDS)
     addresses = {"code-server": f"{HOST}:{code}", "webserver": f"http://{HOST}:{web}"}
     return started, addresses
 
 
-def _says(child: Child, text: str) -> bool:
+def _has_logged(child: Child, text: str) -> bool:
     return text in child.log.read_text(errors="replace")

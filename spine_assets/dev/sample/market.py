@@ -1,16 +1,11 @@
 """Synthetic data made by our own seeded generator, not FINRA's: its markets.
 
-Belongs here: what sets a tier apart, even and normal numbers from names, and which symbol
-trades where and how much. Does not belong here: the names themselves (`names`) and what a
-market does in a week (`files`).
-
-Every number is a hash of (seed, tier, class, week, symbol, venue): a week comes out the
-same whichever other weeks are made.
+Belongs here: the properties of each tier, and which symbol trades where and how much in the long
+run. Does not belong here: names (`names`), and what a market does in a given week (`week`).
 """
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -19,6 +14,7 @@ import numpy.typing as npt
 import polars as pl
 
 from spine_assets.core.weeks import Tier, VenueClass
+from spine_assets.dev.sample.draws import Floats, Ints, hash_of, key_of, normal, uniform
 from spine_assets.dev.sample.names import (
     MAX_SLOTS,
     issue_name_of,
@@ -30,10 +26,7 @@ from spine_assets.dev.sample.names import (
 ROWS_PER_WEEK = 190_000
 """ATS rows of a real week, all tiers together."""
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
-Hashes = npt.NDArray[np.uint64]
 MarketKey = tuple[int, Tier, VenueClass]
 
 
@@ -46,7 +39,7 @@ class Shape:
     shares_per_row: float  # mean over ATS rows
     non_ats_ratio: float  # non-ATS shares to ATS shares
     venues: float  # mean ATS venues of a symbol in a full-sized market
-    present: float  # of the rows that a market can have, so many stand in one week
+    present: float  # part of the rows of a market that one week has
     trade_size: float  # median shares a trade
     size_slope: float  # how trade size grows with volume, both as logarithms
     size_spread: float  # standard deviation of the logarithm of trade size
@@ -65,40 +58,6 @@ _ONE_VENUE_PART, _TWO_VENUES_PART = 0.42, 0.71  # with the private series half a
 _MOST_SEATS = 64  # more than there are participants
 
 
-# --- even and normal numbers from names -----------------------------------------------
-
-
-def key_of(*parts: object) -> np.uint64:
-    """A hash of what is drawn for: other parts, other numbers."""
-    digest = hashlib.blake2b("|".join(map(str, parts)).encode(), digest_size=8).digest()
-    return np.uint64(int.from_bytes(digest, "little"))
-
-
-def hash_of(key: np.uint64, items: Ints) -> Hashes:
-    """64 even bits an item (splitmix64): unlike numpy's generators, the same in all versions."""
-    mixed = items.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + key
-    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
-        mixed ^= mixed >> np.uint64(shift)
-        mixed *= np.uint64(factor)
-    return mixed ^ (mixed >> np.uint64(31))
-
-
-def uniform(hashes: Hashes) -> Floats:
-    """Even in (0, 1)."""
-    return ((hashes >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
-
-
-def normal(hashes: Hashes) -> Floats:
-    """Near normal, mean 0, deviation 1, within 3.5: the sum of four even 16-bit parts."""
-    low = np.uint64(0xFFFF)
-    total = (hashes & low) + (hashes >> np.uint64(48))
-    total += ((hashes >> np.uint64(16)) & low) + ((hashes >> np.uint64(32)) & low)
-    return np.asarray((total.astype(np.float64) - 131070.0) * (3.0**0.5 / 65536))
-
-
-# --- markets: which symbol trades where, and how much ---------------------------------
-
-
 @dataclass(frozen=True)
 class Market:
     """The rows (symbol x participant) that a tier and class can have, in file order."""
@@ -110,7 +69,7 @@ class Market:
     log_shares: Floats
     log_trade_size: Floats
     unsteadiness: Floats  # deviation of log_shares from week to week
-    chance: Floats  # that the row stands in a week in which its symbol is listed
+    chance: Floats  # that a week has the row if its symbol is listed
     lasting: Bools  # by slot: listed in all weeks
     cents: Ints  # price of a share, by row
 
@@ -130,7 +89,7 @@ def market_of(seed: int, tier: Tier, venue_class: VenueClass, rows: int) -> Mark
     log_shares = np.log(parts * _ats_total(tier, rows) * ratio)
     rank = parts.argsort(kind="stable").argsort(kind="stable") / len(parts)
     main_seat, main_symbol = _first_of_each(slot, -parts), _first_of_each(seat, slot)
-    chance = 0.8 + 0.2 * rank  # a thin row stands in four weeks of five
+    chance = 0.8 + 0.2 * rank  # four weeks of five have a thin row
     chance[main_seat] = chance[main_symbol] = 1.0  # no listed symbol and no venue blinks
     lasting = slots < _TOP_SYMBOLS
     lasting[slot[main_symbol]] = True
@@ -150,7 +109,7 @@ def market_of(seed: int, tier: Tier, venue_class: VenueClass, rows: int) -> Mark
 
 
 def _ats_total(tier: Tier, rows: int) -> float:
-    """ATS shares of a usual week: a small NMS market holds the most traded symbols."""
+    """ATS shares of a usual week: a small NMS market has the most traded symbols."""
     shape = SHAPES[tier]
     smallness = max(ROWS_PER_WEEK * shape.part_of_rows / rows, 1.0)
     return shape.shares_per_row * rows * (1.0 if tier is Tier.OTC else smallness**0.3)

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from spine_assets.dev.finra_sim import Options, Server, serving
+from spine_assets.dev.finra_sim import SimOptions, SimServer, serving
 
 TODAY = date(2025, 12, 29)
 WEEK = date(2025, 11, 21)  # the newest of which all three tiers are published on that day
@@ -19,7 +19,7 @@ HISTORIC = "/data/group/otcMarket/name/weeklySummaryHistoric"
 PARTITIONS = "/partitions/group/otcMarket/name/weeklySummary"
 JSON = {"Accept": "application/json"}
 UNLIMITED = 10**6  # requests a second, where the limit is not what is tested
-OPTIONS = Options(today=TODAY, rows=60, restated_share=0, requests_per_second=UNLIMITED)
+OPTIONS = SimOptions(today=TODAY, rows=60, restated_share=0, requests_per_second=UNLIMITED)
 
 
 def equal(**fields: object) -> list[dict[str, object]]:
@@ -35,7 +35,7 @@ def partition(tier: str = "T1", monday: str = MONDAY) -> list[dict[str, object]]
     return equal(weekStartDate=monday, tierIdentifier=tier)
 
 
-def asking(server: Server) -> httpx.Client:
+def asking(server: SimServer) -> httpx.Client:
     """A client of a server."""
     return httpx.Client(base_url=server.url, trust_env=False, timeout=60)
 
@@ -54,28 +54,28 @@ def rows_of(client: httpx.Client, path: str = DATA, /, **body: Any) -> list[dict
 
 
 @pytest.fixture(scope="package")
-def shared() -> Iterator[Server]:
+def shared() -> Iterator[SimServer]:
     """A server that no test changes."""
     with serving(OPTIONS) as server:
         yield server
 
 
 @pytest.fixture(scope="package")
-def client(shared: Server) -> Iterator[httpx.Client]:
+def client(shared: SimServer) -> Iterator[httpx.Client]:
     """A client of the server that no test changes."""
     with asking(shared) as found:
         yield found
 
 
 @pytest.fixture
-def own() -> Iterator[Server]:
+def own() -> Iterator[SimServer]:
     """A server for one test."""
     with serving(OPTIONS) as server:
         yield server
 
 
 @pytest.fixture
-def own_client(own: Server) -> Iterator[httpx.Client]:
+def own_client(own: SimServer) -> Iterator[httpx.Client]:
     """A client of the server for one test."""
     with asking(own) as found:
         yield found

@@ -9,7 +9,7 @@ from time import sleep
 import httpx
 import pytest
 
-from spine_assets.dev.finra_sim import Server, serving
+from spine_assets.dev.finra_sim import SimServer, serving
 from spine_assets.dev.finra_sim.options import CLIENT_ID, CLIENT_SECRET, UNENTITLED_ID
 from spine_assets_tests.dev.finra_sim.conftest import DATA, OPTIONS, PARTITIONS, asking
 
@@ -19,13 +19,13 @@ GRANT = {"grant_type": "client_credentials"}
 
 
 @pytest.fixture
-def guarded() -> Iterator[Server]:
+def guarded() -> Iterator[SimServer]:
     with serving(replace(FEW, require_auth=True)) as server:
         yield server
 
 
 @pytest.fixture
-def asked(guarded: Server) -> Iterator[httpx.Client]:
+def asked(guarded: SimServer) -> Iterator[httpx.Client]:
     with asking(guarded) as client:
         yield client
 
@@ -65,10 +65,10 @@ def test_a_client_without_entitlement_gets_a_token_and_no_data(asked: httpx.Clie
 
 
 def test_an_expired_token_is_refused_and_a_new_one_helps(
-    guarded: Server, asked: httpx.Client
+    guarded: SimServer, asked: httpx.Client
 ) -> None:
     old = bearer(asked)
-    assert guarded.sim.expire_tokens() == 1
+    assert guarded.sim.access.expire_all() == 1
     assert statuses(asked, old) == {401}
     assert statuses(asked, bearer(asked)) == {200}
 

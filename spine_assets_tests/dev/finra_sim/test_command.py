@@ -77,9 +77,9 @@ def test_it_says_what_it_is_and_what_to_do_next(tmp_path: Path) -> None:
         lines = [process.stdout.readline().rstrip() for _ in range(6)]
         url = lines[0].split()[3].rstrip(",")
         assert lines[0].endswith("as of 2025-12-22")
-        assert lines[1] == "synthetic data"
+        assert "synthetic data" in lines[1]
         assert lines[4] == f"next: SPINE_FINRA_URL={url} spine fetch --week 2025-11-21"
-        assert lines[5] == "Ctrl-C ends it"
+        assert "Ctrl-C" in lines[5]
         with httpx.Client(base_url=url, trust_env=False) as client:
             assert len(client.get("/sim/faults").json()["arranged"]) > 3
 

@@ -8,9 +8,9 @@ from time import monotonic, sleep
 import httpx
 import pytest
 
-from spine_assets.dev.finra_sim import Fault, FaultKind, Server, serving
+from spine_assets.dev.finra_sim import Fault, FaultKind, SimServer, serving
 from spine_assets.dev.finra_sim.faults import USUAL_FAULTS, Faults
-from spine_assets.dev.finra_sim.traffic import Asked, Traffic
+from spine_assets.dev.finra_sim.traffic import RequestRecord, Traffic
 from spine_assets_tests.dev.finra_sim.conftest import (
     DATA,
     JSON,
@@ -38,9 +38,9 @@ T1 = {"compareFilters": partition("T1")}
     ],
 )
 def test_so_many_requests_fail_and_the_next_does_not(
-    own: Server, own_client: httpx.Client, kind: FaultKind, status: int, retry_after: str | None
+    own: SimServer, own_client: httpx.Client, kind: FaultKind, status: int, retry_after: str | None
 ) -> None:
-    own.sim.add_faults(Fault(kind, count=2, seconds=3))
+    own.sim.faults.add(Fault(kind, count=2, seconds=3))
     assert own_client.get(PARTITIONS).status_code == 200  # faults strike data unless told
     for _ in range(2):
         answer = own_client.post(DATA, json=T1)
@@ -50,39 +50,41 @@ def test_so_many_requests_fail_and_the_next_does_not(
     assert own_client.post(DATA, json=T1).status_code == 200
 
 
-def test_a_page_for_people_comes_with_status_200(own: Server, own_client: httpx.Client) -> None:
-    own.sim.add_faults(Fault(FaultKind.HTML, count=1))
+def test_a_page_for_people_comes_with_status_200(own: SimServer, own_client: httpx.Client) -> None:
+    own.sim.faults.add(Fault(FaultKind.HTML, count=1))
     answer = own_client.post(DATA, json=T1, headers=JSON)
     assert answer.status_code == 200
     assert answer.headers["content-type"].startswith("text/html")
     assert own_client.post(DATA, json=T1, headers=JSON).json()
 
 
-def test_an_answer_comes_late(own: Server, own_client: httpx.Client) -> None:
+def test_an_answer_comes_late(own: SimServer, own_client: httpx.Client) -> None:
     own_client.post(DATA, json=T1)
-    own.sim.add_faults(Fault(FaultKind.SLOW, count=1, seconds=0.5))
+    own.sim.faults.add(Fault(FaultKind.SLOW, count=1, seconds=0.5))
     began = monotonic()
     assert own_client.post(DATA, json=T1).status_code == 200
     assert monotonic() - began >= 0.5
 
 
-def test_a_connection_ends_in_the_middle_of_a_body(own: Server, own_client: httpx.Client) -> None:
-    own.sim.add_faults(Fault(FaultKind.CUT, count=1))
+def test_a_connection_ends_in_the_middle_of_a_body(
+    own: SimServer, own_client: httpx.Client
+) -> None:
+    own.sim.faults.add(Fault(FaultKind.CUT, count=1))
     with pytest.raises(httpx.RemoteProtocolError, match="without sending complete"):
         own_client.post(DATA, json=T1)
     assert own_client.post(DATA, json=T1).status_code == 200
-    (asked,) = own.sim.requests()["asked"]
+    (asked,) = own.sim.traffic.summary()["asked"]
     assert asked["statuses"] == {"cut": 1, "200": 1}
     assert list(asked["pages"].values()) == [1]
 
 
-def test_short_pages_are_no_end(own: Server, own_client: httpx.Client) -> None:
+def test_short_pages_are_no_end(own: SimServer, own_client: httpx.Client) -> None:
     whole = rows_of(own_client, **T1)
-    own.sim.add_faults(Fault(FaultKind.SHORT_PAGE))
+    own.sim.faults.add(Fault(FaultKind.SHORT_PAGE))
     answer = own_client.post(DATA, json=T1, headers=JSON)
     assert 0 < len(answer.json()) < len(whole) == int(answer.headers["Record-Total"])
-    own.sim.clear_faults()
-    own.sim.add_faults(Fault(FaultKind.SHORT_PAGE, rate=0.5))
+    own.sim.faults.clear()
+    own.sim.faults.add(Fault(FaultKind.SHORT_PAGE, rate=0.5))
     assert rows_of(own_client, **T1, limit=20) == whole
 
 
@@ -90,9 +92,9 @@ def test_short_pages_are_no_end(own: Server, own_client: httpx.Client) -> None:
     ("on", "struck"), [("partitions", {"partitions"}), ("any", {"data", "partitions", "token"})]
 )
 def test_a_fault_strikes_what_it_is_on(
-    own: Server, own_client: httpx.Client, on: str, struck: set[str]
+    own: SimServer, own_client: httpx.Client, on: str, struck: set[str]
 ) -> None:
-    own.sim.add_faults(Fault(FaultKind.UNAVAILABLE, on=on))  # type: ignore[arg-type]
+    own.sim.faults.add(Fault(FaultKind.UNAVAILABLE, on=on))  # type: ignore[arg-type]
     found = {
         "data": own_client.post(DATA, json=T1).status_code,
         "partitions": own_client.get(PARTITIONS).status_code,
@@ -115,7 +117,7 @@ def test_chance_is_seeded_and_as_often_as_told() -> None:
 
 
 def test_an_outage_refuses_connections_and_the_server_comes_back_as_it_was(
-    own: Server, own_client: httpx.Client
+    own: SimServer, own_client: httpx.Client
 ) -> None:
     before = own_client.post(DATA, json=T1).text
     url = own.url
@@ -125,11 +127,11 @@ def test_an_outage_refuses_connections_and_the_server_comes_back_as_it_was(
     own.start()
     assert own.url == url
     assert own_client.post(DATA, json=T1).text == before
-    assert own.sim.requests()["requests"] == 2
+    assert own.sim.traffic.summary()["requests"] == 2
 
 
-def test_stopping_does_not_wait_for_slow_answers(own: Server) -> None:
-    own.sim.add_faults(Fault(FaultKind.SLOW, seconds=60))
+def test_stopping_does_not_wait_for_slow_answers(own: SimServer) -> None:
+    own.sim.faults.add(Fault(FaultKind.SLOW, seconds=60))
     with asking(own) as client, pytest.raises(httpx.ReadTimeout):
         client.post(DATA, json=T1, timeout=0.2)
     began = monotonic()
@@ -142,7 +144,7 @@ def test_more_than_the_limit_in_a_second_is_too_many() -> None:
     with serving(options) as server, asking(server) as client:
         client.post(DATA, json={"limit": 1, **T1})  # makes the week
         sleep(1.1)
-        server.sim.forget_requests()
+        server.sim.traffic.forget()
         began = monotonic()
         answers = [client.get(PARTITIONS) for _ in range(25)]
         took = monotonic() - began
@@ -153,7 +155,7 @@ def test_more_than_the_limit_in_a_second_is_too_many() -> None:
         assert told == {None, "1"}  # some say for how long, others do not
         sleep(1.1)
         assert client.get(PARTITIONS).status_code == 200
-        assert server.sim.requests()["most_in_one_second"] > 5
+        assert server.sim.traffic.summary()["most_in_one_second"] > 5
 
 
 def test_requests_within_any_second_are_counted_and_others_let_through() -> None:
@@ -161,22 +163,22 @@ def test_requests_within_any_second_are_counted_and_others_let_through() -> None
     traffic = Traffic(3, clock=lambda: now)
     passed = []
     for now in (0.0, 0.1, 0.2, 0.3, 1.0, 1.05, 1.15, 9.0):
-        passed.append(traffic.arrived(Asked("GET data", "a", limited=True)))
-        assert traffic.arrived(Asked("GET data", f"b{now}", limited=True))
-        assert traffic.arrived(Asked("POST token", "a", limited=False))
+        passed.append(traffic.arrived(RequestRecord("GET data", "a", limited=True)))
+        assert traffic.arrived(RequestRecord("GET data", f"b{now}", limited=True))
+        assert traffic.arrived(RequestRecord("POST token", "a", limited=False))
     assert passed == [True, True, True, False, True, False, True, True]
-    assert traffic.told()["most_in_one_second"] == 5  # 0.1 to 1.05
+    assert traffic.summary()["most_in_one_second"] == 5  # 0.1 to 1.05
 
 
 def test_requests_are_told_by_week_tier_and_summary_type(
-    own: Server, own_client: httpx.Client
+    own: SimServer, own_client: httpx.Client
 ) -> None:
     firm = {"compareFilters": [*partition("T1"), *equal(summaryTypeCode="ATS_W_SMBL_FIRM")]}
     count = len(rows_of(own_client, **firm, limit=10))
     own_client.post(DATA, json={**firm, "limit": 10})
     own_client.post(DATA, json={"fields": ["none"]})
     own_client.get(PARTITIONS)
-    told = own.sim.requests()
+    told = own.sim.traffic.summary()
     pages = {f"{start}+{min(10, count - start)}": 1 for start in range(0, count, 10)}
     assert told["asked"] == [
         {
@@ -195,5 +197,5 @@ def test_requests_are_told_by_week_tier_and_summary_type(
     }
     assert told["requests"] == len(pages) + 3
     assert 1 <= told["most_in_one_second"] <= len(pages) + 3
-    own.sim.forget_requests()
-    assert own.sim.requests()["requests"] == 0
+    own.sim.traffic.forget()
+    assert own.sim.traffic.summary()["requests"] == 0

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from spine_assets.dev.finra_sim import Server
+from spine_assets.dev.finra_sim import SimServer
 from spine_assets.dev.finra_sim.dataset import FIELDS
 from spine_assets_tests.dev.finra_sim.conftest import (
     DATA,
@@ -111,7 +111,7 @@ def test_the_fields_asked_for_come_in_their_order(client: httpx.Client) -> None:
     limit=st.integers(5, 100),
 )
 def test_rows_are_sorted_across_pages(
-    client: httpx.Client, shared: Server, sort: list[str], signs: list[str], limit: int
+    client: httpx.Client, shared: SimServer, sort: list[str], signs: list[str], limit: int
 ) -> None:
     wanted = [sign + field for sign, field in zip(signs, sort, strict=False)]
     found = rows_of(client, compareFilters=partition(), sortFields=wanted, limit=limit)
@@ -134,16 +134,16 @@ def test_rows_are_sorted_across_pages(
         (DATA, {"compareFilters": [compare("volume", "EQUAL", 1)]}, "volume"),
         (DATA, {"compareFilters": [compare(SYMBOL, "LIKE", "A")]}, "LIKE"),
         (DATA, {"compareFilters": [compare(SYMBOL, "EQUAL", None)]}, "None"),
-        (DATA, {"compareFilters": [compare(SYMBOL, "EQUAL", ["A"])]}, "no value"),
-        (DATA, {"compareFilters": [compare(SHARES, "GTE", "many")]}, "no number"),
-        (DATA, {"compareFilters": [compare(SHARES, "GTE", "NaN")]}, "no number"),
-        (DATA, {"compareFilters": [compare(UPDATED, "GTE", "12/29/2025")]}, "no date"),
+        (DATA, {"compareFilters": [compare(SYMBOL, "EQUAL", ["A"])]}, "not a value"),
+        (DATA, {"compareFilters": [compare(SHARES, "GTE", "many")]}, "not a number"),
+        (DATA, {"compareFilters": [compare(SHARES, "GTE", "NaN")]}, "not a number"),
+        (DATA, {"compareFilters": [compare(UPDATED, "GTE", "12/29/2025")]}, "not a date"),
         (DATA, {"compareFilters": {"fieldName": SYMBOL}}, "list of objects"),
         (DATA, {"domainFilters": [{"fieldName": SYMBOL}]}, "list of values"),
-        (DATA, {"dateRangeFilters": [{**FROM_DECEMBER, "fieldName": SYMBOL}]}, "no date"),
-        (DATA, {"dateRangeFilters": [{"fieldName": UPDATED}]}, "no value"),
+        (DATA, {"dateRangeFilters": [{**FROM_DECEMBER, "fieldName": SYMBOL}]}, "not a date"),
+        (DATA, {"dateRangeFilters": [{"fieldName": UPDATED}]}, "not a value"),
         (DATA, {"limit": 0}, "out of range"),
-        (DATA, {"limit": "10"}, "no whole number"),
+        (DATA, {"limit": "10"}, "not a whole number"),
         (DATA, {"offset": -1}, "out of range"),
         (DATA, {"quoteValues": "no"}, "quoteValues"),
         (DATA, {"delimiter": "||"}, "delimiter"),

@@ -10,7 +10,7 @@ import pytest
 
 from spine_assets.core.weeks import Tier
 from spine_assets.dev.finra_sim import Simulator
-from spine_assets.dev.finra_sim.archive import Kept, Partition
+from spine_assets.dev.finra_sim.archive import FrameCache, Partition
 from spine_assets.dev.finra_sim.dataset import FIELDS
 from spine_assets_tests.dev.finra_sim.conftest import OPTIONS, WEEK
 
@@ -94,13 +94,13 @@ def test_the_same_seed_makes_the_same_rows_and_another_others(sim: Simulator) ->
 def test_generated_weeks_are_kept_within_a_bound() -> None:
     frame = pl.DataFrame({"x": range(1000)})
     size = int(frame.estimated_size())
-    kept = Kept(3 * size)
+    kept = FrameCache(3 * size)
     for number in range(3):
         kept.put(number, frame)
     assert kept.get(0) is frame  # now the last to go
     kept.put(3, frame)
     assert [number for number in range(4) if kept.get(number) is not None] == [0, 2, 3]
-    small = Kept(1)
+    small = FrameCache(1)
     small.put("larger than all there is room for", frame)
     assert small.get("larger than all there is room for") is frame
     small.put("next", frame)

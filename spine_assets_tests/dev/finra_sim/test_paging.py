@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from spine_assets.core.weeks import Tier
-from spine_assets.dev.finra_sim import Server, serving
+from spine_assets.dev.finra_sim import SimServer, serving
 from spine_assets.dev.sample import generate_week
 from spine_assets_tests.dev.finra_sim.conftest import (
     DATA,
@@ -109,14 +109,14 @@ def test_get_has_the_default_page_and_ignores_filters(client: httpx.Client) -> N
 
 
 @pytest.fixture(scope="module")
-def bounded() -> Iterator[Server]:
+def bounded() -> Iterator[SimServer]:
     """A server whose pages end before 12 kB instead of FINRA's 3 MB."""
     with serving(replace(OPTIONS, page_bytes=BYTES)) as server:
         yield server
 
 
 @pytest.mark.parametrize("headers", [JSON, {}])
-def test_a_page_ends_before_it_is_too_large(bounded: Server, headers: dict[str, str]) -> None:
+def test_a_page_ends_before_it_is_too_large(bounded: SimServer, headers: dict[str, str]) -> None:
     whole = bounded.sim.rows(WEEK, Tier.NMS_TIER_1)["issueSymbolIdentifier"].to_list()
     sizes: list[int] = []
     symbols: list[str | None] = []

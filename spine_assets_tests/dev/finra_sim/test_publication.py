@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from spine_assets.core.weeks import Tier, weeks_between
-from spine_assets.dev.finra_sim import Server, serving
+from spine_assets.dev.finra_sim import SimServer, serving
 from spine_assets_tests.dev.finra_sim.conftest import (
     DATA,
     HISTORIC,
@@ -47,7 +47,7 @@ def available(client: httpx.Client, dataset: str = "weeklySummary") -> list[list
     ],
 )
 def test_a_tier_is_there_from_its_publication_day_on(
-    own: Server, own_client: httpx.Client, monday: str, tier: str, day: date
+    own: SimServer, own_client: httpx.Client, monday: str, tier: str, day: date
 ) -> None:
     own.sim.today = day - timedelta(days=1)
     assert [monday, tier] not in available(own_client)
@@ -62,7 +62,9 @@ def test_a_tier_is_there_from_its_publication_day_on(
     assert {row["weekStartDate"] for row in rows} == {monday}
 
 
-def test_the_datasets_are_a_year_and_the_four_before(own: Server, own_client: httpx.Client) -> None:
+def test_the_datasets_are_a_year_and_the_four_before(
+    own: SimServer, own_client: httpx.Client
+) -> None:
     newest, oldest = date(2025, 12, 12), date(2024, 12, 20)
     mondays = {monday for monday, _ in available(own_client)}
     expected = [str(week - timedelta(days=4)) for week in weeks_between(oldest, newest)]
@@ -77,7 +79,9 @@ def test_the_datasets_are_a_year_and_the_four_before(own: Server, own_client: ht
     assert len(past) == 208 * 4
 
 
-def test_a_week_moves_from_one_dataset_to_the_other(own: Server, own_client: httpx.Client) -> None:
+def test_a_week_moves_from_one_dataset_to_the_other(
+    own: SimServer, own_client: httpx.Client
+) -> None:
     oldest = {"compareFilters": partition("T1", "2024-12-16")}
     before = rows_of(own_client, **oldest)
     assert before
@@ -95,7 +99,7 @@ def test_every_available_partition_has_rows_and_no_other_has(client: httpx.Clien
 
 
 def test_the_totals_of_all_tiers_come_a_week_after_them(
-    own: Server, own_client: httpx.Client
+    own: SimServer, own_client: httpx.Client
 ) -> None:
     own.sim.today = date(2025, 12, 22)
     assert ["2025-11-17", "T2"] in available(own_client)
@@ -127,7 +131,7 @@ def test_windows_and_totals_are_options() -> None:
 
 
 def test_before_finra_published_anything_there_is_nothing(
-    own: Server, own_client: httpx.Client
+    own: SimServer, own_client: httpx.Client
 ) -> None:
     own.sim.today = date(2014, 6, 1)
     assert available(own_client) == []
@@ -137,7 +141,7 @@ def test_before_finra_published_anything_there_is_nothing(
     assert {row["summaryTypeCode"][:3] for row in rows} == {"ATS"}  # non-ATS began in 2016
 
 
-def test_rows_for_a_test_are_those_that_are_published(own: Server) -> None:
+def test_rows_for_a_test_are_those_that_are_published(own: SimServer) -> None:
     week = date(2025, 12, 12)
     assert own.sim.rows(week, Tier.NMS_TIER_1).height > 0
     assert own.sim.rows(week, Tier.OTC).is_empty()

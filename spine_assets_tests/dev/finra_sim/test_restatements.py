@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from spine_assets.core.weeks import Tier, VenueClass, publication_day, weeks_between
-from spine_assets.dev.finra_sim import Change, Options, Restatement, Server, Simulator
+from spine_assets.dev.finra_sim import Change, Restatement, SimOptions, SimServer, Simulator
 from spine_assets.dev.finra_sim.archive import Partition
 from spine_assets.dev.finra_sim.restating import CannotRestate
 from spine_assets_tests.dev.finra_sim.conftest import OPTIONS, WEEK, partition, rows_of
@@ -41,14 +41,14 @@ def shares(rows: list[dict[str, Any]], code: str) -> float:
 
 
 def test_rows_change_go_and_come_on_the_day_and_not_before(
-    own: Server, own_client: httpx.Client
+    own: SimServer, own_client: httpx.Client
 ) -> None:
     own.sim.today = DAY - timedelta(days=1)
     asked = {"compareFilters": partition("T1")}
     before = rows_of(own_client, **asked)
     _, first, second = (row for row in before[:3])
     symbol = first["issueSymbolIdentifier"]
-    own.sim.restate(
+    own.sim.archive.restate(
         Restatement(
             WEEK,
             Tier.NMS_TIER_1,
@@ -83,38 +83,38 @@ def test_rows_change_go_and_come_on_the_day_and_not_before(
         assert shares(after, f"OTC_W_{kind}") == shares(before, "OTC_W_SMBL_FIRM")
 
 
-def test_firms_outside_of_ats_are_named_by_their_name(own: Server) -> None:
+def test_firms_outside_of_ats_are_named_by_their_name(own: SimServer) -> None:
     rows = own.sim.rows(WEEK, Tier.OTC, "OTC_W_SMBL_FIRM")
     symbol, firm = rows["issueSymbolIdentifier"][0], "De Minimis Firms"
     plan = Restatement(WEEK, Tier.OTC, NON_ATS, own.sim.today, (Change(symbol, firm, 1, 1),))
-    own.sim.restate(plan)
+    own.sim.archive.restate(plan)
     after = own.sim.rows(WEEK, Tier.OTC, "OTC_W_SMBL_FIRM")
     mine = after.filter(issueSymbolIdentifier=symbol, marketParticipantName=firm)
     assert mine["totalWeeklyShareQuantity"].to_list() == [1]
     assert mine["MPID"].to_list() == mine["firmCRDNumber"].to_list() == [None]
 
 
-def test_a_number_of_rows_is_a_seeded_choice(own: Server) -> None:
+def test_a_number_of_rows_is_a_seeded_choice(own: SimServer) -> None:
     before = own.sim.rows(WEEK, Tier.NMS_TIER_1)
     plan = Restatement(WEEK, Tier.NMS_TIER_1, NON_ATS, DAY, 6)
-    own.sim.restate(plan)
+    own.sim.archive.restate(plan)
     after = own.sim.rows(WEEK, Tier.NMS_TIER_1)
     old, new = by_key(before.to_dicts()), by_key(after.to_dicts())
     assert len(old.keys() - new.keys()) == len(new.keys() - old.keys()) == 1
     assert sum(row["lastUpdateDate"] == DAY for row in new.values()) == 5
     other = Simulator(replace(OPTIONS, seed=own.sim.options.seed))
-    other.restate(plan)
+    other.archive.restate(plan)
     assert other.rows(WEEK, Tier.NMS_TIER_1).equals(after)
 
 
-def test_a_second_restatement_goes_on_from_the_first(own: Server) -> None:
+def test_a_second_restatement_goes_on_from_the_first(own: SimServer) -> None:
     symbol, mpid = (
         own.sim.rows(WEEK, Tier.NMS_TIER_1).select("issueSymbolIdentifier", "MPID").row(0)
     )
     for days, volume in ((0, 100), (2, 300), (1, 200)):
         day = DAY + timedelta(days=days)
         change = (Change(symbol, mpid, volume, 1),)
-        own.sim.restate(Restatement(WEEK, Tier.NMS_TIER_1, ATS, day, change))
+        own.sim.archive.restate(Restatement(WEEK, Tier.NMS_TIER_1, ATS, day, change))
     for days, volume in enumerate((100, 200, 300)):
         own.sim.today = DAY + timedelta(days=days)
         row = own.sim.rows(WEEK, Tier.NMS_TIER_1).row(0, named=True)
@@ -122,15 +122,17 @@ def test_a_second_restatement_goes_on_from_the_first(own: Server) -> None:
         assert row["lastUpdateDate"] == own.sim.today
 
 
-def test_a_row_that_is_not_there_cannot_go(own: Server) -> None:
+def test_a_row_that_is_not_there_cannot_go(own: SimServer) -> None:
     with pytest.raises(CannotRestate, match="no row of NONE at UBSA"):
-        own.sim.restate(Restatement(WEEK, Tier.NMS_TIER_1, ATS, DAY, (Change("NONE", "UBSA"),)))
+        own.sim.archive.restate(
+            Restatement(WEEK, Tier.NMS_TIER_1, ATS, DAY, (Change("NONE", "UBSA"),))
+        )
     with pytest.raises(CannotRestate, match="has no NON_ATS rows"):
-        own.sim.restate(Restatement(date(2014, 5, 16), Tier.OTC, NON_ATS, DAY, 3))
+        own.sim.archive.restate(Restatement(date(2014, 5, 16), Tier.OTC, NON_ATS, DAY, 3))
 
 
 def test_some_weeks_are_restated_in_the_second_week_after_publication() -> None:
-    options = Options(today=date(2025, 12, 29), rows=60, restated_share=0.3)
+    options = SimOptions(today=date(2025, 12, 29), rows=60, restated_share=0.3)
     restated, weeks = 0, weeks_between(date(2025, 1, 3), date(2025, 10, 31))
     sim = Simulator(options)
     for week in weeks:

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from spine_assets.core.weeks import Tier
-from spine_assets.dev.finra_sim import Server
+from spine_assets.dev.finra_sim import SimServer
 from spine_assets_tests.dev.finra_sim.conftest import DATA, PARTITIONS, WEEK, partition
 
 CHANGES = {
@@ -18,7 +18,7 @@ CHANGES = {
 }
 
 
-def test_the_clock_is_read_and_set(own: Server, own_client: httpx.Client) -> None:
+def test_the_clock_is_read_and_set(own: SimServer, own_client: httpx.Client) -> None:
     assert own_client.get("/sim/clock").json() == {
         "today": "2025-12-29",
         "newest_week": "2025-12-12",
@@ -30,7 +30,7 @@ def test_the_clock_is_read_and_set(own: Server, own_client: httpx.Client) -> Non
     assert newest == {"partitions": ["2025-12-01", "T1"]}
 
 
-def test_faults_are_arranged_told_and_taken_back(own: Server, own_client: httpx.Client) -> None:
+def test_faults_are_arranged_told_and_taken_back(own: SimServer, own_client: httpx.Client) -> None:
     faults = [{"kind": "html", "count": 1}, {"kind": "unavailable", "rate": 1, "on": "any"}]
     assert own_client.post("/sim/faults", json=faults).status_code == 200
     assert own_client.post(DATA, json={"limit": 1}).headers["content-type"].startswith("text/html")
@@ -43,7 +43,7 @@ def test_faults_are_arranged_told_and_taken_back(own: Server, own_client: httpx.
     assert own_client.post("/sim/faults", json="usual").json()["arranged"]
 
 
-def test_rows_are_restated(own: Server, own_client: httpx.Client) -> None:
+def test_rows_are_restated(own: SimServer, own_client: httpx.Client) -> None:
     count = own.sim.rows(WEEK, Tier.NMS_TIER_1, "ATS_W_SMBL_FIRM").height
     told = own_client.post("/sim/restatements", json=CHANGES).json()
     assert told["planned"] == own_client.get("/sim/restatements").json()["planned"]
@@ -54,14 +54,14 @@ def test_rows_are_restated(own: Server, own_client: httpx.Client) -> None:
     assert len(own_client.get("/sim/restatements").json()["planned"]) == 2
 
 
-def test_requests_are_told_and_forgotten(own: Server, own_client: httpx.Client) -> None:
+def test_requests_are_told_and_forgotten(own: SimServer, own_client: httpx.Client) -> None:
     own_client.post(DATA, json={"compareFilters": partition()})
-    assert own_client.get("/sim/requests").json() == own.sim.requests()
-    assert own.sim.requests()["requests"] == 1  # /sim does not count itself
+    assert own_client.get("/sim/requests").json() == own.sim.traffic.summary()
+    assert own.sim.traffic.summary()["requests"] == 1  # /sim does not count itself
     assert own_client.delete("/sim/requests").json()["requests"] == 0
 
 
-def test_tokens_are_ended(own: Server, own_client: httpx.Client) -> None:
+def test_tokens_are_ended(own: SimServer, own_client: httpx.Client) -> None:
     assert own_client.delete("/sim/tokens").json() == {"expired": 0}
 
 
@@ -70,7 +70,7 @@ def test_tokens_are_ended(own: Server, own_client: httpx.Client) -> None:
     [
         ("/sim/clock", {"today": "29.12.2025"}, "today"),
         ("/sim/clock", {"day": "2025-12-29"}, "unknown: day; known: today"),
-        ("/sim/clock", "2025-12-29", "no JSON object"),
+        ("/sim/clock", "2025-12-29", "not a JSON object"),
         ("/sim/faults", {"kind": "earthquake"}, "gateway_timeout"),
         ("/sim/faults", {"kind": "html", "times": 1}, "unknown: times"),
         ("/sim/restatements", {**CHANGES, "week_ending": "2025-11-20"}, "2025-11-21"),

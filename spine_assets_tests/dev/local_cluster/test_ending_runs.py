@@ -14,7 +14,7 @@ import dagster as dg
 import pytest
 from dagster_celery.tags import DAGSTER_CELERY_TASK_ID_TAG
 
-from spine_assets.dev.local_cluster.topology import Cluster, Options, missing, running
+from spine_assets.dev.local_cluster.topology import Cluster, ClusterOptions, missing, running
 from spine_assets.lake.local import LocalLake
 from spine_assets_tests.conftest import House, delivered, line
 from spine_assets_tests.dev.local_cluster.clusters import (
@@ -93,7 +93,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     if reason := missing("local"):
         pytest.skip(reason)
     root = tmp_path_factory.mktemp("cluster")
-    with running(Options(root)) as cluster, told(cluster) as instance:
+    with running(ClusterOptions(root)) as cluster, told(cluster) as instance:
         stop_landing_sensor(cluster)
         for week in (HELD, WAITING, LATER):
             House(root).drop(f"week_ending={week}/otc.csv", delivered(line()))

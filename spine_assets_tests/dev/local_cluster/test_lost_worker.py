@@ -19,7 +19,7 @@ from polars.testing import assert_frame_equal
 
 from spine_assets.core.settings import load_settings
 from spine_assets.dev.local_cluster.processes import Child
-from spine_assets.dev.local_cluster.topology import Cluster, Lakes, Options, missing, running
+from spine_assets.dev.local_cluster.topology import Cluster, ClusterOptions, Lakes, missing, running
 from spine_assets.lake.base import Lake
 from spine_assets.lake.opening import open_lake
 from spine_assets.otc.captures import storage as captures
@@ -130,7 +130,10 @@ def backfill(
     if reason := missing(lake):
         pytest.skip(reason)
     root = tmp_path_factory.mktemp("cluster")
-    with running(Options(root, lake, weeks_per_run=10)) as cluster, told(cluster) as instance:
+    with (
+        running(ClusterOptions(root, lake, weeks_per_run=10)) as cluster,
+        told(cluster) as instance,
+    ):
         stop_landing_sensor(cluster)
         deliver(House(root))
         made = started(cluster, instance)

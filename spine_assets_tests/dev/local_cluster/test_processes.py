@@ -71,7 +71,7 @@ def test_redis_asks_for_its_password_and_is_gone_afterwards() -> None:
         pytest.skip(reason)
     with redis.running() as server:
         assert server.answers()
-        assert not redis.Server(server.port, "wrong").answers()
+        assert not redis.RedisServer(server.port, "wrong").answers()
         assert server.password not in repr(server)
     assert not server.answers()
 

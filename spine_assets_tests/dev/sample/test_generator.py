@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections import Counter
 from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
@@ -120,14 +119,6 @@ def test_a_file_is_named_and_dated_by_its_publication(
     assert file.path == name
     days = {row[-1] for row in fields_of(file.content)[1:]}
     assert days == {str(publication_day(week_ending, tier))}
-
-
-def test_revisions_date_a_few_rows_seven_to_ten_days_later() -> None:
-    (file,) = sample.generate_week(WEEK, rows=60_000, tiers=[Tier.NMS_TIER_2], revised_share=0.02)
-    published = publication_day(WEEK, Tier.NMS_TIER_2)
-    days = Counter(date.fromisoformat(row[-1]) for row in fields_of(file.content)[1:])
-    assert {(day - published).days for day in days} == {0, 7, 8, 9, 10}
-    assert 0.01 < 1 - days[published] / days.total() < 0.03
 
 
 def test_non_ats_files_name_firms_by_crd_and_pool_the_small_ones() -> None:

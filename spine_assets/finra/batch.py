@@ -1,4 +1,4 @@
-"""Where fetching works: its folders, and carrying out many tasks with one report."""
+"""Fetching many answers with one report, and the folders that fetching uses."""
 
 from __future__ import annotations
 
@@ -14,68 +14,68 @@ from spine_assets.core.settings import Settings
 from spine_assets.core.weeks import Tier, publication_day
 from spine_assets.finra.api import Offer
 from spine_assets.finra.errors import FinraContradicts, FinraError
-from spine_assets.finra.fetching import Fetched, Fetcher, Task, Told
+from spine_assets.finra.fetching import Fetched, Fetcher, FetchTask, OnPage
 from spine_assets.finra.holdings import Holdings
-from spine_assets.finra.last_checked import Looks
+from spine_assets.finra.last_checked import LastChecked
 from spine_assets.lake.opening import open_lake
 
 if TYPE_CHECKING:
     from spine_assets.finra.client import FinraClient
 
-_LOOKS, _SPOOL = "looks.json", "spool"
+_LAST_CHECKED, _SPOOL = "looks.json", "spool"
 
 
 def folder(settings: Settings) -> Path:
-    """What fetching remembers; may be deleted, and costs requests then."""
+    """The cache of fetching; without it the next fetch needs more requests."""
     return settings.data_dir.absolute() / "finra"
 
 
 def open_holdings(settings: Settings) -> Holdings:
-    """What is here of FINRA's answers."""
-    looks = Looks(folder(settings) / _LOOKS)
-    return Holdings(settings.landing_path, open_lake(settings.lake_place), looks)
+    """The answers of FINRA that the project has."""
+    last_checked = LastChecked(folder(settings) / _LAST_CHECKED)
+    return Holdings(settings.landing_path, open_lake(settings.lake_place), last_checked)
 
 
 @dataclass
-class Report:
-    """What became of many tasks.
+class FetchReport:
+    """The result of many tasks.
 
     Attributes:
-        fetched: Answers that were had.
-        failures: What went wrong, by the task's week and tier.
-        not_asked: Tasks that were not begun, since FINRA could not be reached.
-        is_passing: All that went wrong may be right when asked again.
+        fetched: Answers that were checked or fetched.
+        failures: Errors, by the task's week and tier.
+        not_asked: Number of tasks that were not started, because FINRA could not be reached.
+        is_transient: All errors are transient, so that a retry may succeed.
     """
 
     fetched: list[Fetched] = field(default_factory=list)
     failures: dict[tuple[date, Tier], str] = field(default_factory=dict)
     not_asked: int = 0
-    is_passing: bool = True
+    is_transient: bool = True
 
 
 def fetch_all(
     client: FinraClient,
     holdings: Holdings,
     settings: Settings,
-    tasks: Iterable[Task],
-    moved: Callable[[Task], Told],
+    tasks: Iterable[FetchTask],
+    moved: Callable[[FetchTask], OnPage],
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
-) -> Report:
-    """Carry out tasks; an answer that makes no sense stops none of the others.
+) -> FetchReport:
+    """Carry out tasks; a contradictory answer does not stop the others.
 
-    Where FINRA cannot be reached or refuses, it would do so again: the rest is left.
+    If FINRA cannot be reached or refuses a request, the remaining tasks are not started.
 
     Args:
         client: An open client.
-        holdings: What is here.
-        settings: Where files go.
+        holdings: The answers that the project has.
+        settings: With the folders.
         tasks: From `plan`.
-        moved: For each task, what is called after each of its pages.
-        clock: The time that files are named by.
+        moved: Returns, for each task, the function to call after each of its pages.
+        clock: The time for the names of files.
     """
     spool = folder(settings) / _SPOOL
     fetcher = Fetcher(client, holdings, settings.landing_path, spool, clock)
-    report = Report()
+    report = FetchReport()
     remaining = list(tasks)
     while remaining:
         task = remaining.pop(0)
@@ -84,12 +84,12 @@ def fetch_all(
             report.fetched += fetcher.run(task, moved(task))
         except FinraContradicts as error:
             report.failures[place] = str(error)
-            report.is_passing = report.is_passing and error.is_passing
+            report.is_transient = report.is_transient and error.is_transient
         except Timeout:
-            report.failures[place] = "another process has been fetching the same for long"
+            report.failures[place] = "another process is still fetching the same answer"
         except FinraError as error:
             report.failures[place] = str(error)
-            report.is_passing = report.is_passing and error.is_passing
+            report.is_transient = report.is_transient and error.is_transient
             report.not_asked = len(remaining)
             break
     return report
@@ -98,12 +98,12 @@ def fetch_all(
 def not_offered(
     week: date, tiers: Iterable[Tier], offers: Mapping[tuple[date, Tier], Offer]
 ) -> str:
-    """Why nothing of a week can be fetched."""
+    """The reason why nothing of a week can be fetched."""
     weeks = sorted({offered for offered, _ in offers})
     if not weeks:
-        return f"FINRA does not offer week {week}, nor any other now"
-    said = f"FINRA does not offer week {week}; it offers {weeks[0]} to {weeks[-1]}"
+        return f"FINRA offers neither week {week} nor any other week now"
+    reason = f"FINRA does not offer week {week}; it offers {weeks[0]} to {weeks[-1]}"
     if week < weeks[0]:
-        return f"{said} and serves no older ones: drop a file of it into the landing folder"
+        return f"{reason} and no older ones: put a file of the week into the landing folder"
     days = ", ".join(f"{tier} on {publication_day(week, tier)}" for tier in tiers)
-    return f"{said}; it is due {days}"
+    return f"{reason}; it is due {days}"
