@@ -9,12 +9,7 @@ import click
 
 from spine_assets.cli.errors import open_lake, reports_errors
 from spine_assets.cli.render import anomalies as render_anomalies
-from spine_assets.cli.shared import (
-    COUNT,
-    WeekType,
-    as_json_option,
-    print_json,
-)
+from spine_assets.cli.shared import COUNT, WeekType, as_json_option, print_json
 from spine_assets.core.settings import load_settings
 from spine_assets.otc.delivery.scan import scan
 from spine_assets.otc.tables import raw

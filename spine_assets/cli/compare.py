@@ -11,12 +11,7 @@ import click
 
 from spine_assets.cli.errors import reports_errors
 from spine_assets.cli.render import compare as render_compare
-from spine_assets.cli.shared import (
-    COUNT,
-    WeekType,
-    as_json_option,
-    print_json,
-)
+from spine_assets.cli.shared import COUNT, WeekType, as_json_option, print_json
 from spine_assets.core.settings import load_settings
 from spine_assets.dev.compare_backends import sides
 from spine_assets.dev.compare_backends.backends import BACKENDS, missing

@@ -11,13 +11,7 @@ import click
 from spine_assets.cli import run_logs
 from spine_assets.cli.errors import open_lake, reports_errors
 from spine_assets.cli.render.console import progress
-from spine_assets.cli.shared import (
-    COUNT,
-    NameChoice,
-    WeekType,
-    as_json_option,
-    print_json,
-)
+from spine_assets.cli.shared import COUNT, NameChoice, WeekType, as_json_option, print_json
 from spine_assets.core.settings import load_settings
 from spine_assets.otc.tables import raw, rejects
 from spine_assets.otc.tables.registry import TABLES

@@ -8,11 +8,7 @@ from pathlib import Path
 
 import click
 
-from spine_assets.cli.shared import (
-    as_json_option,
-    print_json,
-    visible,
-)
+from spine_assets.cli.shared import as_json_option, print_json, visible
 from spine_assets.maintenance.doctor import Diagnosis, Health, examine
 
 _COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}

@@ -8,12 +8,7 @@ import click
 
 from spine_assets.cli.errors import reports_errors
 from spine_assets.cli.render import fetch as render_fetch
-from spine_assets.cli.shared import (
-    NameChoice,
-    WeekType,
-    as_json_option,
-    print_json,
-)
+from spine_assets.cli.shared import NameChoice, WeekType, as_json_option, print_json
 from spine_assets.core.settings import load_finra_settings, load_settings
 from spine_assets.core.weeks import Tier, VenueClass, tier_of
 from spine_assets.finra.batch import fetch_all, not_offered, open_holdings

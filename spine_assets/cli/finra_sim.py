@@ -11,11 +11,7 @@ from typing import Any
 import click
 
 from spine_assets.cli.errors import reports_errors
-from spine_assets.cli.shared import (
-    COUNT,
-    as_json_option,
-    print_json,
-)
+from spine_assets.cli.shared import COUNT, as_json_option, print_json
 from spine_assets.dev.finra_sim import SimOptions, SimServer, serving
 from spine_assets.dev.finra_sim.faults import USUAL_FAULTS
 from spine_assets.dev.finra_sim.options import CLIENT_ID, CLIENT_SECRET

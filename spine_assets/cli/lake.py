@@ -9,11 +9,7 @@ import click
 
 from spine_assets.cli.errors import reports_errors
 from spine_assets.cli.render.console import CONSOLE, grid, progress
-from spine_assets.cli.shared import (
-    as_json_option,
-    print_json,
-    visible,
-)
+from spine_assets.cli.shared import as_json_option, print_json, visible
 from spine_assets.core.bucket_url import bucket_name_problem, is_bucket_url, prefix_problem
 from spine_assets.lake import opening as lakes
 from spine_assets.lake.base import Lake

@@ -10,11 +10,7 @@ import click
 
 from spine_assets.cli.errors import no_week_built, open_lake, reports_errors
 from spine_assets.cli.render import report as render_report
-from spine_assets.cli.shared import (
-    WeekType,
-    as_json_option,
-    print_json,
-)
+from spine_assets.cli.shared import WeekType, as_json_option, print_json
 from spine_assets.core.settings import load_settings
 from spine_assets.core.tags import Lane, run_tags
 from spine_assets.lake.base import Lake, LakeFile

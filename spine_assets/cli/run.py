@@ -9,12 +9,7 @@ import click
 
 from spine_assets.cli.errors import reports_errors
 from spine_assets.cli.render import pipelines as render_pipelines
-from spine_assets.cli.shared import (
-    LANE,
-    as_json_option,
-    max_runtime_option,
-    print_json,
-)
+from spine_assets.cli.shared import LANE, as_json_option, max_runtime_option, print_json
 from spine_assets.core.settings import load_settings
 from spine_assets.core.tags import Lane, run_tags
 from spine_assets.core.text import nearest

@@ -13,12 +13,7 @@ from spine_assets.cli.errors import reports_errors
 from spine_assets.cli.render import runs as render_runs
 from spine_assets.cli.render import steps as render_steps
 from spine_assets.cli.render.console import progress
-from spine_assets.cli.shared import (
-    COUNT,
-    WeekType,
-    as_json_option,
-    print_json,
-)
+from spine_assets.cli.shared import COUNT, WeekType, as_json_option, print_json
 from spine_assets.core.text import nearest
 from spine_assets.orchestration.history import open_instance
 from spine_assets.orchestration.history.cancel import cancel

@@ -16,13 +16,7 @@ from spine_assets.cli.render import due as render_due
 from spine_assets.cli.render import restated as render_restated
 from spine_assets.cli.render import status as render_status
 from spine_assets.cli.render.console import result
-from spine_assets.cli.shared import (
-    COUNT,
-    DEFAULT_WEEKS,
-    WeekType,
-    as_json_option,
-    print_json,
-)
+from spine_assets.cli.shared import COUNT, DEFAULT_WEEKS, WeekType, as_json_option, print_json
 from spine_assets.core.settings import load_settings
 from spine_assets.core.values import csv_text, records
 from spine_assets.otc.captures.overdue import overdue

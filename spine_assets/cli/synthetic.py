@@ -9,13 +9,7 @@ import click
 
 from spine_assets.cli.errors import reports_errors
 from spine_assets.cli.render.console import progress
-from spine_assets.cli.shared import (
-    COUNT,
-    DEFAULT_WEEKS,
-    WeekType,
-    as_json_option,
-    print_json,
-)
+from spine_assets.cli.shared import COUNT, DEFAULT_WEEKS, WeekType, as_json_option, print_json
 from spine_assets.core.settings import load_settings
 from spine_assets.core.weeks import weeks_between
 from spine_assets.dev.sample import write_sample

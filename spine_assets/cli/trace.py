@@ -9,13 +9,7 @@ import click
 
 from spine_assets.cli.errors import open_lake, reports_errors
 from spine_assets.cli.render import trace as render_trace
-from spine_assets.cli.shared import (
-    COUNT,
-    NameChoice,
-    WeekType,
-    as_json_option,
-    print_json,
-)
+from spine_assets.cli.shared import COUNT, NameChoice, WeekType, as_json_option, print_json
 from spine_assets.core.settings import load_settings
 from spine_assets.core.weeks import Tier
 from spine_assets.otc.trace.model import Line, Reject, Trace
