@@ -34,6 +34,8 @@ from spine_assets.otc.tables.registry import TABLES
 from spine_assets_tests.support import s3, storages
 from spine_assets_tests.support.s3_front import Front, fronting
 
+pytest_plugins = ("spine_assets_tests.support.projects",)
+
 HEADER = (
     "tierDescription|issueSymbolIdentifier|issueName|marketParticipantName|MPID"
     "|totalWeeklyShareQuantity|totalWeeklyTradeCount|lastUpdateDate"

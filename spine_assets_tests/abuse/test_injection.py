@@ -20,7 +20,7 @@ from spine_assets.otc.build.week import build_week
 from spine_assets.otc.tables.registry import TABLES
 from spine_assets.warehouse.connection import connect
 from spine_assets_tests.conftest import ALL, WEEK, House, delivered, line
-from spine_assets_tests.defs.conftest import SOURCE
+from spine_assets_tests.support.projects import SOURCE
 
 HOSTILE = (
     "'; DROP TABLE canary; --",

@@ -8,14 +8,12 @@ import pytest
 
 from spine_assets.core.weeks import Tier
 from spine_assets_tests.conftest import WEEK
-from spine_assets_tests.defs import conftest
-from spine_assets_tests.defs.conftest import (
+from spine_assets_tests.support.projects import (
     EVERY_TIER,
     TABLES,
     Project,
 )
 
-project = conftest.project  # a fixture
 MATERIALIZE = ("dagster", "asset", "materialize", "-m", "spine_assets.definitions", "--select")
 NAMES = (
     "AWS_SECRET_ACCESS_KEY",

@@ -11,14 +11,12 @@ from typing import Any
 
 import pytest
 
-from spine_assets_tests.defs import conftest
-from spine_assets_tests.defs.conftest import (
+from spine_assets_tests.support.projects import (
     SOURCE,
     Project,
 )
 from spine_assets_tests.support.servers import START_SECONDS, Server, free_port, started, wait_until
 
-project = conftest.project  # a fixture
 LAUNCH = """
 mutation($params: ExecutionParams!) {
   launchRun(executionParams: $params) {

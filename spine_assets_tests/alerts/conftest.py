@@ -20,11 +20,6 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
-from spine_assets_tests.defs import conftest
-
-project = conftest.project
-runner = conftest.runner
-
 TOKEN = "T0/B0/s3cr3t-t0ken"
 USER, PASSWORD = "olga", "s3cr3t-pass w@rd/"
 

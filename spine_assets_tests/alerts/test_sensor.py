@@ -28,8 +28,8 @@ from spine_assets_tests.alerts.conftest import (
     free_port,
     receiving,
 )
-from spine_assets_tests.defs.conftest import EVERY_TIER, Project, Runner
 from spine_assets_tests.defs.test_weekly import spoil
+from spine_assets_tests.support.projects import EVERY_TIER, Project, Runner
 
 WEEK = date(2025, 11, 14)
 NEXT = WEEK + timedelta(weeks=1)

@@ -19,7 +19,7 @@ from spine_assets.core.weeks import Tier, publication_day
 from spine_assets.defs.otc.jobs import INGESTED, NORMALIZED, SUMMARIZED
 from spine_assets.orchestration.history import open_instance, table_states
 from spine_assets_tests.conftest import delivered, line
-from spine_assets_tests.defs.conftest import TABLES, Project
+from spine_assets_tests.support.projects import TABLES, Project
 from spine_assets_tests.support.servers import wait_until
 from spine_assets_tests.support.sites import Site, opened
 

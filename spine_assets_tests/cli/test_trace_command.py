@@ -13,7 +13,7 @@ import pytest
 
 from spine_assets.orchestration.history import open_instance
 from spine_assets.orchestration.history.origins import built_by, captured_by
-from spine_assets_tests.defs.conftest import SOURCE
+from spine_assets_tests.support.projects import SOURCE
 from spine_assets_tests.support.sites import Site, opened
 
 WEEK = date(2025, 10, 17)

@@ -29,8 +29,8 @@ from spine_assets.lake.opening import open_lake
 from spine_assets.orchestration.history import open_instance
 from spine_assets.orchestration.launching import celery_workers
 from spine_assets.pipelines.catalog import CannotLaunch, RunPlan
-from spine_assets_tests.defs.conftest import TABLES, Project
 from spine_assets_tests.dev.local_cluster.clusters import until
+from spine_assets_tests.support.projects import TABLES, Project
 
 FIRST = date(2025, 9, 5)
 WEEKS = [FIRST + timedelta(weeks=number) for number in range(6)]

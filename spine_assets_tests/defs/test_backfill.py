@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from spine_assets.dev.sample import write_sample
-from spine_assets_tests.defs.conftest import TABLES, Project
+from spine_assets_tests.support.projects import TABLES, Project
 from spine_assets_tests.support.servers import START_SECONDS, Server, free_port, started, wait_until
 
 WEEKS = [date(2022, 1, 28) + timedelta(weeks=n) for n in range(200)]

@@ -21,7 +21,7 @@ import pytest
 from spine_assets.core.weeks import Tier, publication_day
 from spine_assets.otc.delivery import scan
 from spine_assets_tests.conftest import line
-from spine_assets_tests.defs.conftest import Outcome
+from spine_assets_tests.support.projects import Outcome
 from spine_assets_tests.support.sites import Figures, Reject, Site, Week, content, opened
 
 _WRITER_PAUSE_SECONDS = 0.01  # far below the half second in which a file must rest

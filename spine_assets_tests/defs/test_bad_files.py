@@ -18,7 +18,7 @@ import pytest
 
 from spine_assets.core.weeks import Tier, publication_day
 from spine_assets.otc.delivery import archives
-from spine_assets_tests.defs.conftest import Outcome
+from spine_assets_tests.support.projects import Outcome
 from spine_assets_tests.support.sites import Site, Week, opened
 from spine_assets_tests.support.whole_files import (
     EMPTY_WEEK,

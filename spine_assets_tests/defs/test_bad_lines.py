@@ -15,7 +15,7 @@ import pytest
 
 from spine_assets.core.weeks import Tier, publication_day
 from spine_assets_tests.conftest import HEADER, PUBLISHED, line
-from spine_assets_tests.defs.conftest import Outcome
+from spine_assets_tests.support.projects import Outcome
 from spine_assets_tests.support.sites import Figures, Reject, Site, Week, content, opened
 
 LAST_WEEK = date(2025, 11, 21)  # the day of PUBLISHED is its publication day

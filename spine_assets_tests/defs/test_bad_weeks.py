@@ -12,7 +12,7 @@ import pytest
 
 from spine_assets.core.weeks import Tier, publication_day
 from spine_assets_tests.conftest import line
-from spine_assets_tests.defs.conftest import Outcome
+from spine_assets_tests.support.projects import Outcome
 from spine_assets_tests.support.sites import Site, Week, content, opened
 
 ASKED = date(2025, 11, 14)

@@ -16,7 +16,7 @@ import pytest
 
 from spine_assets.core.weeks import Tier
 from spine_assets.orchestration.history import open_instance
-from spine_assets_tests.defs.conftest import CHECKS, EVERY_TIER, SOURCE, TABLES, Project, Runner
+from spine_assets_tests.support.projects import CHECKS, EVERY_TIER, SOURCE, TABLES, Project, Runner
 
 WEEK = date(2025, 11, 14)
 NEXT, AFTER = WEEK + timedelta(weeks=1), WEEK + timedelta(weeks=2)

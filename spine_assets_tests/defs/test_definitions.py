@@ -16,7 +16,7 @@ from spine_assets.orchestration.partitions import WEEKS
 from spine_assets.otc.tables.registry import TABLES as DECLARED
 from spine_assets.otc.views.registry import VIEWS as DECLARED_VIEWS
 from spine_assets.pipelines.examples import examples
-from spine_assets_tests.defs.conftest import CHECKS, SOURCE, TABLES
+from spine_assets_tests.support.projects import CHECKS, SOURCE, TABLES
 
 VIEWS = tuple(view.name for view in DECLARED_VIEWS)
 

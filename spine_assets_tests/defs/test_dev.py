@@ -20,7 +20,7 @@ import pytest
 from spine_assets.core.weeks import Tier
 from spine_assets.orchestration.history import open_instance
 from spine_assets_tests.alerts.conftest import Receiver, receiving
-from spine_assets_tests.defs.conftest import ROWS, TABLES, Project
+from spine_assets_tests.support.projects import ROWS, TABLES, Project
 from spine_assets_tests.support.servers import START_SECONDS, Server, free_port, started, wait_until
 
 pytestmark = pytest.mark.long

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 import dagster as dg
 
 from spine_assets.core.weeks import Tier, publication_day, week_ending_of
-from spine_assets_tests.defs.conftest import EVERY_TIER, Project, Runner
+from spine_assets_tests.support.projects import EVERY_TIER, Project, Runner
 
 WEEK = date(2025, 11, 21)
 

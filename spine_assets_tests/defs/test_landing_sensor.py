@@ -19,7 +19,7 @@ from spine_assets.defs import scan_limits
 from spine_assets.defs.otc import landing_sensor, retry_policy
 from spine_assets.defs.otc.landing_sensor import otc_landing
 from spine_assets_tests.conftest import files_limited_to
-from spine_assets_tests.defs.conftest import EVERY_TIER, ROWS, Project, Runner
+from spine_assets_tests.support.projects import EVERY_TIER, ROWS, Project, Runner
 
 WEEK = date(2025, 11, 14)
 NEXT = WEEK + timedelta(weeks=1)

@@ -17,7 +17,7 @@ from spine_assets.lake.local import LocalLake
 from spine_assets.orchestration.history import open_instance
 from spine_assets.otc.state.versions import Freshness
 from spine_assets.report import NAME, stored
-from spine_assets_tests.defs.conftest import EVERY_TIER, TABLES, Project, Runner
+from spine_assets_tests.support.projects import EVERY_TIER, TABLES, Project, Runner
 from spine_assets_tests.support.sites import Site, opened
 
 WEEK = date(2025, 11, 14)

@@ -14,7 +14,7 @@ from spine_assets.core.tags import Lane
 from spine_assets.core.weeks import Tier
 from spine_assets.defs.otc import schedules, weekly
 from spine_assets.orchestration.history import open_instance
-from spine_assets_tests.defs.conftest import ROWS, Project, Runner
+from spine_assets_tests.support.projects import ROWS, Project, Runner
 
 WEEK = date(2025, 11, 14)
 NEXT, LATER = WEEK + timedelta(weeks=1), WEEK + timedelta(weeks=3)

@@ -14,7 +14,7 @@ from spine_assets.core.weeks import FIRST_WEEK, Tier
 from spine_assets.orchestration.partitions import WEEKS
 from spine_assets.otc.build.builders import BUILDERS
 from spine_assets.otc.checks import registry as checks_registry
-from spine_assets_tests.defs.conftest import CHECKS, EVERY_TIER, TABLES, Outcome, Project, Runner
+from spine_assets_tests.support.projects import CHECKS, EVERY_TIER, TABLES, Outcome, Project, Runner
 
 WEEK = date(2025, 11, 14)
 NEXT = WEEK + timedelta(weeks=1)

@@ -22,12 +22,10 @@ from spine_assets.dev.finra_sim.faults import FaultKind
 from spine_assets.lake.local import LocalLake
 from spine_assets.otc.tables import registry as tables
 from spine_assets.warehouse.connection import connect
-from spine_assets_tests.defs import conftest as project_fixtures
-from spine_assets_tests.defs.conftest import TABLES, Outcome, Project, Runner
 from spine_assets_tests.finra.conftest import SMALL, TODAY
 from spine_assets_tests.finra.tables import differences, held_by
+from spine_assets_tests.support.projects import TABLES, Outcome, Project, Runner
 
-project, runner = project_fixtures.project, project_fixtures.runner  # fixtures
 WEEK = date(2025, 11, 21)
 AT = datetime(2025, 12, 31, 11, 0, tzinfo=UTC)
 FETCH = dg.AssetSelection.assets(FETCHED)

@@ -21,14 +21,12 @@ from spine_assets.defs.finra.schedules import finra_restatements
 from spine_assets.dev.finra_sim import Change, Fault, Restatement, SimOptions, SimServer, serving
 from spine_assets.dev.finra_sim.faults import FaultKind
 from spine_assets.finra.api import SUMMARY_TYPES
-from spine_assets_tests.defs import conftest as project_fixtures
-from spine_assets_tests.defs.conftest import SOURCE, Project
 from spine_assets_tests.finra.hurried import LOOK_SECONDS
 from spine_assets_tests.finra.tables import differences
+from spine_assets_tests.support.projects import SOURCE, Project
 from spine_assets_tests.support.servers import started, wait_until
 
 pytestmark = pytest.mark.long
-project = project_fixtures.project  # a fixture
 HURRIED = "spine_assets_tests.finra.hurried"
 MONDAYS = [date(2025, 12, 15) + timedelta(weeks=n) for n in range(8)]
 HOLIDAY = date(2026, 1, 19)  # Martin Luther King Day

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from spine_assets_tests.defs.conftest import SOURCE, Project
 from spine_assets_tests.outside.nginx import (
     MISSING,
     NGINX,
@@ -23,6 +22,7 @@ from spine_assets_tests.outside.nginx import (
     serving,
 )
 from spine_assets_tests.support.project_copy import copy_code
+from spine_assets_tests.support.projects import SOURCE, Project
 from spine_assets_tests.support.servers import START_SECONDS, Server, free_port, started, wait_until
 
 QUESTIONS = SOURCE / "deploy" / "graphql"

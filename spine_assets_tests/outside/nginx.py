@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from spine_assets_tests.defs.conftest import SOURCE
+from spine_assets_tests.support.projects import SOURCE
 from spine_assets_tests.support.servers import START_SECONDS, STOP_SECONDS, free_port
 
 NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")

@@ -9,8 +9,8 @@ import pytest
 from dagster_graphql.schema import create_schema
 from graphql import GraphQLSchema, GraphQLUnionType, parse, validate
 
-from spine_assets_tests.defs.conftest import SOURCE
 from spine_assets_tests.outside.conftest import QUESTIONS
+from spine_assets_tests.support.projects import SOURCE
 
 PAGE = (SOURCE / "docs" / "from-outside.md").read_text("utf-8")
 FILES = sorted(QUESTIONS.glob("*.graphql"))

@@ -18,9 +18,9 @@ from dagster_graphql import DagsterGraphQLClient, DagsterGraphQLClientError
 from gql.transport.requests import RequestsHTTPTransport
 
 from spine_assets.lake.local import LocalLake
-from spine_assets_tests.defs.conftest import SOURCE, TABLES
 from spine_assets_tests.outside.conftest import Site, events_of, question
 from spine_assets_tests.outside.nginx import MISSING, NGINX, OPENSSL
+from spine_assets_tests.support.projects import SOURCE, TABLES
 from spine_assets_tests.support.servers import START_SECONDS, wait_until
 
 pytestmark = [

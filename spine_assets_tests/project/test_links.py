@@ -9,8 +9,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from spine_assets_tests.defs.conftest import SOURCE
 from spine_assets_tests.support.pages import Link, anchors, documents, links
+from spine_assets_tests.support.projects import SOURCE
 
 IMAGES = sorted((SOURCE / "docs" / "images").iterdir())
 _MOST_IMAGE_BYTES = 200_000  # a page with some of them still opens at once

@@ -31,8 +31,8 @@ from spine_assets.lake.local import LocalLake
 from spine_assets.orchestration.history import open_instance
 from spine_assets.otc.tables.registry import TABLES
 from spine_assets.warehouse.connection import connect
-from spine_assets_tests.defs.conftest import Project, Runner
 from spine_assets_tests.support import storages
+from spine_assets_tests.support.projects import Project, Runner
 
 pytestmark = pytest.mark.sqlite
 

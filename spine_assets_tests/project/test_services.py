@@ -20,8 +20,7 @@ import pytest
 
 from spine_assets.core.weeks import Tier
 from spine_assets.lake.local import LocalLake
-from spine_assets_tests.defs import conftest
-from spine_assets_tests.defs.conftest import SOURCE, Project
+from spine_assets_tests.support.projects import SOURCE, Project
 from spine_assets_tests.support.servers import (
     START_SECONDS,
     STOP_SECONDS,
@@ -32,7 +31,6 @@ from spine_assets_tests.support.servers import (
 from spine_assets_tests.support.shown import NEED_DAEMON
 
 pytestmark = pytest.mark.long
-project = conftest.project  # a fixture
 WEEK = date(2025, 11, 21)  # the week that the pages name
 INSTALLED = "/srv/spine_assets"
 UNITS = ("spine-daemon", "spine-webserver")

@@ -26,8 +26,8 @@ from spine_assets.cli import main
 from spine_assets.core.alert_settings import load_alert_settings
 from spine_assets.core.settings import load_settings
 from spine_assets.orchestration.history import open_instance
-from spine_assets_tests.defs.conftest import SOURCE, TABLES
 from spine_assets_tests.support.project_copy import copy_code
+from spine_assets_tests.support.projects import SOURCE, TABLES
 from spine_assets_tests.support.shown import (
     NEED_DAEMON,
     NOT_RUN,

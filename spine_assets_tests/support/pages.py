@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from urllib.parse import unquote
 
-from spine_assets_tests.defs.conftest import SOURCE
+from spine_assets_tests.support.projects import SOURCE
 
 _FENCED = re.compile(r"^( *)(```|~~~).*?^\1\2 *$", re.M | re.S)
 _SPAN = re.compile(r"(`+)(?!`).+?(?<!`)\1(?!`)", re.S)

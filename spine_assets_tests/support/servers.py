@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from spine_assets_tests.defs.conftest import Project
+from spine_assets_tests.support.projects import Project
 
 START_SECONDS = 120  # the webserver needs about 8, some times that on a busy machine
 STOP_SECONDS = 30

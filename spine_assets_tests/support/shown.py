@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from textwrap import dedent
 
-from spine_assets_tests.defs.conftest import SOURCE
+from spine_assets_tests.support.projects import SOURCE
 
 _BLOCK = re.compile(r"^( *)```(\w+)\n(.*?)^ *```$", re.M | re.S)
 _SHELLS = {"bash", "sh", "shell", "console"}

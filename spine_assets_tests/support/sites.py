@@ -27,8 +27,8 @@ from spine_assets.otc.delivery.scan import scan
 from spine_assets.otc.tables.registry import TABLES
 from spine_assets.warehouse.connection import connect
 from spine_assets_tests.conftest import HEADER
-from spine_assets_tests.defs.conftest import Outcome, Project, Runner
 from spine_assets_tests.support import storages
+from spine_assets_tests.support.projects import Outcome, Project, Runner
 
 Figures = dict[tuple[str, str], tuple[Decimal, int]]
 """(symbol, mpid) -> shares, trades."""

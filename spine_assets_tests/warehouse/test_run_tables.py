@@ -27,9 +27,9 @@ from spine_assets.orchestration.history.step_rows import missing
 from spine_assets.warehouse import run_tables
 from spine_assets.warehouse.run_tables import LOG_TABLES, RUNS, STEPS, LogTable, RunLog
 from spine_assets_tests.conftest import in_memory
-from spine_assets_tests.defs.conftest import SOURCE
 from spine_assets_tests.support import logged_runs
 from spine_assets_tests.support.logged_runs import PLACE, Made
+from spine_assets_tests.support.projects import SOURCE
 
 Row = dict[str, Any]
 MARKET_SPINE_COLUMNS = {

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from spine_assets.cli import main
 from spine_assets.core.weeks import Tier
 from spine_assets.dev.local_cluster import redis
-from spine_assets_tests.defs.conftest import Project
+from spine_assets_tests.support.projects import Project
 
 WEEKS = ("2025-11-07", "2025-11-14", "2025-11-21")
 BAD = "2025-11-14"

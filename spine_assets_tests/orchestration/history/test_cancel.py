@@ -17,7 +17,7 @@ import pytest
 from spine_assets.core.weeks import Tier
 from spine_assets.lake.local import LocalLake
 from spine_assets.orchestration.history import open_instance
-from spine_assets_tests.defs.conftest import Project
+from spine_assets_tests.support.projects import Project
 from spine_assets_tests.support.servers import (
     START_SECONDS,
     Server,

@@ -13,7 +13,7 @@ import pytest
 
 from spine_assets.core.weeks import Tier
 from spine_assets.orchestration.history import check_records
-from spine_assets_tests.defs.conftest import CHECKS, EVERY_TIER, TABLES, Project
+from spine_assets_tests.support.projects import CHECKS, EVERY_TIER, TABLES, Project
 from spine_assets_tests.support.sites import Site, opened
 
 WEEK = date(2025, 11, 14)

@@ -9,8 +9,8 @@ import pytest
 
 from spine_assets.core.weeks import Tier
 from spine_assets.dev.local_cluster import postgres
-from spine_assets_tests.defs.conftest import TABLES, Project
 from spine_assets_tests.support import storages
+from spine_assets_tests.support.projects import TABLES, Project
 
 pytestmark = [
     pytest.mark.cluster,

@@ -15,7 +15,7 @@ import pytest
 from spine_assets.core.weeks import Tier
 from spine_assets.orchestration.history import table_states
 from spine_assets.orchestration.history.prune import PrunePlan, Reason, delete, plan
-from spine_assets_tests.defs.conftest import CHECKS, TABLES, Row
+from spine_assets_tests.support.projects import CHECKS, TABLES, Row
 from spine_assets_tests.support.sites import Site, opened
 
 WEEKS = [date(2025, 10, 3) + timedelta(weeks=n) for n in range(6)]
