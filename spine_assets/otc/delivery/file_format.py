@@ -179,7 +179,4 @@ def _check_header(names: tuple[str, ...]) -> None:
     ]
     if problems:
         found = ", ".join(repr(name) for name in names[:20])
-        raise FileRefused(
-            f"wrong header: {'; '.join(problems)}; the header has {found}; deliver the file as "
-            "FINRA publishes it"
-        )
+        raise FileRefused(f"wrong header: {'; '.join(problems)}; the header has {found}")
