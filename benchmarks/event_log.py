@@ -75,8 +75,8 @@ def build(folder: Path, rows: int) -> None:
     from spine_assets.otc.build.week import build_week
     from spine_assets.otc.checks.context import SAMPLE_ROWS
     from spine_assets.otc.delivery.scan import scan
+    from spine_assets.otc.state.build_context import RunContext
     from spine_assets.otc.state.results import CheckResult, Severity
-    from spine_assets.otc.state.run_context import RunContext
     from spine_assets.otc.tables.registry import TABLES
 
     @contextmanager

@@ -89,7 +89,7 @@ def build_alone(data: Path) -> None:
     from spine_assets.otc.build.week import build_week
     from spine_assets.otc.delivery import archives, file_format
     from spine_assets.otc.delivery.scan import scan
-    from spine_assets.otc.state.run_context import RunContext
+    from spine_assets.otc.state.build_context import RunContext
     from spine_assets.otc.tables.registry import TABLES
 
     archives.MAX_CONTENT_BYTES = file_format.MAX_LINES = _NO_BOUND

@@ -33,7 +33,7 @@ from spine_assets.lake.opening import open_lake
 from spine_assets.otc.build.builders import BUILDERS
 from spine_assets.otc.build.week import build_week
 from spine_assets.otc.delivery.scan import scan
-from spine_assets.otc.state.run_context import RunContext
+from spine_assets.otc.state.build_context import RunContext
 from spine_assets.otc.tables import symbol_summary, venue_share, venue_volume
 from spine_assets.otc.tables.registry import TABLES
 from spine_assets.warehouse.view_file import ensure_view_file

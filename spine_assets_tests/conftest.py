@@ -28,8 +28,8 @@ from spine_assets.otc.delivery import scan as scanning
 from spine_assets.otc.delivery.deliveries import Landing
 from spine_assets.otc.delivery.file_format import ParsedFile, parse
 from spine_assets.otc.delivery.scan import scan
+from spine_assets.otc.state.build_context import RunContext
 from spine_assets.otc.state.results import CheckResult, TableBuilt, WeekResult
-from spine_assets.otc.state.run_context import RunContext
 from spine_assets.otc.tables.registry import TABLES
 from spine_assets_tests.support import s3, storages
 from spine_assets_tests.support.s3_front import Front, fronting

@@ -12,7 +12,7 @@ from spine_assets.core.settings import load_settings
 from spine_assets.orchestration.lake_views import lake_with_views
 from spine_assets.otc.build.week_range import Limits
 from spine_assets.otc.delivery.scan import Scan, scan
-from spine_assets.otc.state.run_context import RunContext
+from spine_assets.otc.state.build_context import RunContext
 
 
 class Spine(dg.ConfigurableResource):  # type: ignore[type-arg]

@@ -14,8 +14,8 @@ import polars as pl
 from spine_assets.core.weeks import SESSIONS, Tier, monday_of, sessions_of
 from spine_assets.otc.checks.context import SAMPLE_ROWS
 from spine_assets.otc.delivery.reasons import ADVICE, RejectReason
+from spine_assets.otc.state.build_context import RunContext
 from spine_assets.otc.state.results import CheckResult, Severity
-from spine_assets.otc.state.run_context import RunContext
 from spine_assets.otc.status import Arrival, tiers_of
 from spine_assets.report.source import Source
 

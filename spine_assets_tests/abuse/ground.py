@@ -18,7 +18,7 @@ import duckdb
 from spine_assets.lake.local import LocalLake
 from spine_assets.otc.build.week import build_week
 from spine_assets.otc.delivery.scan import scan
-from spine_assets.otc.state.run_context import RunContext
+from spine_assets.otc.state.build_context import RunContext
 from spine_assets.otc.tables.registry import TABLES
 from spine_assets.warehouse.view_file import ensure_view_file
 from spine_assets_tests.abuse.parcels import Parcel

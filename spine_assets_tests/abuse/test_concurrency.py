@@ -10,7 +10,7 @@ import pytest
 
 from spine_assets.otc.build.week import build_week
 from spine_assets.otc.delivery.scan import scan
-from spine_assets.otc.state.run_context import RunContext
+from spine_assets.otc.state.build_context import RunContext
 from spine_assets_tests.abuse.concurrency import Outcome, everything_at_once, first_runs_at_once
 from spine_assets_tests.abuse.ground import ALL, Ground
 from spine_assets_tests.abuse.parcels import SMALL, stages

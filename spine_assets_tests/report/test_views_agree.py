@@ -10,7 +10,7 @@ import pytest
 
 from spine_assets.core.weeks import weeks_between
 from spine_assets.dev.sample.files import generate_week
-from spine_assets.otc.state.run_context import RunContext
+from spine_assets.otc.state.build_context import RunContext
 from spine_assets.otc.tables.registry import TABLES
 from spine_assets.report import market, source, symbols
 from spine_assets.warehouse.connection import connect

@@ -22,8 +22,8 @@ from spine_assets.orchestration.progress_events import log_progress
 from spine_assets.otc.build.week_range import ManyWeeks
 from spine_assets.otc.captures import storage as captures
 from spine_assets.otc.captures.pending import input_of
+from spine_assets.otc.state.build_context import RunContext
 from spine_assets.otc.state.results import CheckResult, NoInput, TableBuilt, WeekResult
-from spine_assets.otc.state.run_context import RunContext
 from spine_assets.otc.tables import raw
 from spine_assets.report import NAME as REPORT
 from spine_assets.report.building import Reports

@@ -11,11 +11,10 @@ from spine_assets.otc.captures import intake, pins
 from spine_assets.otc.captures import storage as captures
 from spine_assets.otc.captures.model import WeekCaptures
 from spine_assets.otc.delivery.deliveries import Unusable
+from spine_assets.otc.state.build_context import RunContext, WeekInputs
 from spine_assets.otc.state.frames import WeekFrames
 from spine_assets.otc.state.results import BuildFailed, NoInput
-from spine_assets.otc.state.run_context import RunContext
 from spine_assets.otc.state.versions import RULE_PART
-from spine_assets.otc.state.week_inputs import WeekInputs
 from spine_assets.otc.tables import raw, rejects
 
 

@@ -24,10 +24,9 @@ from spine_assets.otc.captures import storage as captures
 from spine_assets.otc.captures.model import WeekCaptures
 from spine_assets.otc.checks.context import CheckContext
 from spine_assets.otc.delivery.reasons import Stage
+from spine_assets.otc.state.build_context import RunContext, WeekInputs
 from spine_assets.otc.state.results import BuildFailed, TableBuilt, TableResult
-from spine_assets.otc.state.run_context import RunContext
 from spine_assets.otc.state.versions import build_hash, data_version, part_of
-from spine_assets.otc.state.week_inputs import WeekInputs
 from spine_assets.otc.tables import raw, rejects, venue_volume
 
 
@@ -53,7 +52,7 @@ def publish_table(
 
     Raises:
         BuildFailed: its rows cannot be made.
-        LakeError: its rows cannot be made or staged.
+        LakeError: what it is made from cannot be read.
     """
     started = time.perf_counter()
     context = CheckContext(run, inputs, declared)

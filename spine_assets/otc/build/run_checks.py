@@ -56,6 +56,6 @@ def run_checks(
 
 
 def _passed_before(check: Check, context: CheckContext, facts: dict[str, Any]) -> CheckResult:
-    summary = f"held when build {facts['build_id']} was published, unchanged"
+    summary = f"passed when build {facts['build_id']} was published; unchanged since"
     result = context.result(check.name, True, summary, facts={"rows": facts["rows"]})
     return replace(result, blocking=True)

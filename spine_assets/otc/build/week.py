@@ -18,8 +18,8 @@ from spine_assets.otc.build.run_checks import run_checks
 from spine_assets.otc.captures import storage as captures
 from spine_assets.otc.checks.context import CheckContext
 from spine_assets.otc.delivery.deliveries import Unusable
+from spine_assets.otc.state.build_context import RunContext
 from spine_assets.otc.state.results import BuildFailed, TableResult, WeekResult
-from spine_assets.otc.state.run_context import RunContext
 from spine_assets.otc.tables import raw
 from spine_assets.otc.tables.registry import TABLES
 

@@ -24,8 +24,8 @@ from spine_assets.otc.delivery.deliveries import Delivery, Landing, Unusable
 from spine_assets.otc.delivery.listing import Listed
 from spine_assets.otc.delivery.scan import Scan
 from spine_assets.otc.delivery.week_guess import guess_week
+from spine_assets.otc.state.build_context import RunContext
 from spine_assets.otc.state.results import NoInput, WeekResult
-from spine_assets.otc.state.run_context import RunContext
 from spine_assets.otc.tables import raw
 
 # Measured (`benchmarks/history.py`): what a process has at rest, and what a week's frames,

@@ -33,7 +33,7 @@ TABLE = Table(
         c.TIER,
         c.VENUE_CLASS,
         Column("capture_id", Type.TEXT, "The chosen capture, blank for a release"),
-        Column("pinned_at", Type.TIMESTAMP, "When it was said", "UTC"),
+        Column("pinned_at", Type.TIMESTAMP, "When it was pinned", "UTC"),
     ),
 )
 

@@ -172,7 +172,7 @@ def _not_current(context: CheckContext) -> Iterator[Finding]:
         if item != winner and (later or tied) and not _decided(context, item):
             detail = (
                 f"its latest update is {item.last_update_date}, the current capture "
-                f"{winner.capture_id} has {winner.last_update_date} and stands; to choose the "
+                f"{winner.capture_id} has {winner.last_update_date} and stays; to choose the "
                 f"new one: spine captures use {item.capture_id}; to keep the current one and "
                 f"this warning off: spine captures use {winner.capture_id}"
             )

@@ -1,6 +1,6 @@
 """Checks of `otc_restatements`: do the steps add up, and was any of them large?
 
-The reconciliation is counted by DuckDB on the files, as those of `otc.table_checks` are.
+DuckDB counts the reconciliation on the files, as those of `checks.tables`.
 """
 
 from __future__ import annotations
@@ -39,17 +39,21 @@ _SHOWN = (
 
 
 def reconciles(context: CheckContext) -> CheckResult:
-    """Steps against one another, and the last of each tier and class against what counts."""
+    """Steps against one another, and the last ones against the current captures."""
     steps = context.frame
-    astray = _astray(context)
+    incomplete = _with_missing_steps(context)
     differing = _differing(context) if steps.height else []
-    facts = {"rows": steps.height, "differing": len(differing), "not_begun": len(astray)}
-    samples = [*differing, *astray]
-    summary = f"{steps.height:,} steps add up and end in what counts" if steps.height else "no step"
+    facts = {"rows": steps.height, "differing": len(differing), "not_begun": len(incomplete)}
+    samples = [*differing, *incomplete]
+    summary = (
+        f"{steps.height:,} steps add up and end in the current captures"
+        if steps.height
+        else "no step"
+    )
     if samples:
         summary = (
             f"{len(samples)} steps of {context.week} do not lead from the first "
-            "capture to the one that counts. The old file stays and nothing was published; "
+            "capture to the current one. The old file stays and nothing was published; "
             "report it with this sample."
         )
     return context.result(
@@ -68,10 +72,10 @@ def _differing(context: CheckContext) -> list[dict[str, Any]]:
     )
 
 
-def _astray(context: CheckContext) -> list[dict[str, Any]]:
+def _with_missing_steps(context: CheckContext) -> list[dict[str, Any]]:
     """Tiers and classes whose steps do not begin at the first capture, or that lack a step.
 
-    Without a step what counts is what came first. Captures of one moment are taken by rank.
+    Without a step the first capture is the current one. Captures of one moment are taken by rank.
     """
     first: dict[TierClass, str] = {}
     for item in sorted(context.known.captures, key=lambda item: (item.captured_at, item.rank)):

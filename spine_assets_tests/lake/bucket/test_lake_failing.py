@@ -17,8 +17,8 @@ from spine_assets.lake.base import LakeError
 from spine_assets.lake.bucket import stores
 from spine_assets.lake.bucket.lake import ObjectLake
 from spine_assets.otc.build.week import build_week
+from spine_assets.otc.state.build_context import RunContext
 from spine_assets.otc.state.results import WeekResult
-from spine_assets.otc.state.run_context import RunContext
 from spine_assets_tests.conftest import ALL, NOW, REVISED, WEEK, House, delivered, in_memory, line
 from spine_assets_tests.support.s3_front import Front
 

@@ -25,8 +25,8 @@ from spine_assets.otc.captures.pending import uncaptured
 from spine_assets.otc.delivery import archives, deliveries
 from spine_assets.otc.delivery.scan import Scan
 from spine_assets.otc.delivery.week_guess import guess_week
+from spine_assets.otc.state.build_context import RunContext
 from spine_assets.otc.state.results import NoInput, WeekResult
-from spine_assets.otc.state.run_context import RunContext
 from spine_assets_tests.conftest import ALL, WEEK, House, check_of, delivered, line
 
 WEEKS = [WEEK - timedelta(weeks=n) for n in range(5, -1, -1)]

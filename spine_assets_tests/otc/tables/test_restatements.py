@@ -128,7 +128,7 @@ def test_steps_are_numbered_by_tier_and_class_and_lead_from_one_to_the_next(
     third = delivered(line("LATE", shares="1", tier="NMS Tier 1", updated=REVISED))
     corrected.drop(f"week_ending={WEEK}/tier1.csv", third)
     result = corrected.built(now=NOW + timedelta(days=4))
-    assert outcome(result, "reconciles") == (True, "4 steps add up and end in what counts")
+    assert outcome(result, "reconciles") == (True, "4 steps add up and end in the current captures")
     found = steps(corrected, "tier", "step", "rows_added", "shares_before", "shares_after")
     assert found == [
         ("NMS_TIER_1", 1, 0, 100, 1),

@@ -1,5 +1,5 @@
 -- A row for each step that does not add up, does not begin where the one before it ended, or, as
--- the last of its tier and class, does not end in what counts now.
+-- the last of its tier and class, does not end in the current capture.
 -- $raw (current captures), $rejects (rule stage), $derived: lists of Parquet files.
 -- Tiers are compared by the digit in them, as in views.sql: otc_raw has them as delivered.
 WITH steps AS (

@@ -1,17 +1,45 @@
-"""What one week is built from and checked against: its captures, its frames, its deliveries.
+"""What a build and its checks work with, in two parts: what is of the run, and what is of the week.
 
-Does not belong here: what is the same for all weeks of a run (`otc.state.run_context`).
+Does not belong here: what a check knows beyond these (`checks.context`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from datetime import date
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime
 
+import duckdb
+
+from spine_assets.lake.base import Lake
 from spine_assets.otc.captures.model import CapturedFrames, WeekCaptures
-from spine_assets.otc.delivery.deliveries import Unusable
+from spine_assets.otc.delivery.deliveries import Landing, Unusable
 from spine_assets.otc.state.frames import WeekFrames
+from spine_assets.otc.state.venue_totals import VenueTotals
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """What a run builds weeks with.
+
+    Attributes:
+        connect: Opens a DuckDB connection.
+        venue_totals: Totals of the weeks before, as this run has read or built them.
+        given_up: Called while a week waits for its lock; true ends the wait.
+    """
+
+    lake: Lake
+    landing: Landing
+    connect: Callable[[], AbstractContextManager[duckdb.DuckDBPyConnection]]
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    venue_totals: VenueTotals = field(default_factory=VenueTotals)
+    given_up: Callable[[], bool] | None = None
+
+    @property
+    def today(self) -> date:
+        """The day in UTC."""
+        return self.now().astimezone(UTC).date()
 
 
 @dataclass(frozen=True)
