@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import duckdb
 import polars as pl
@@ -23,9 +23,6 @@ from spine_assets.otc.tables.registry import TABLES
 from spine_assets.warehouse import run_tables
 from spine_assets.warehouse.connection import connect, is_select
 from spine_assets.warehouse.query_result_file import write_answer
-
-if TYPE_CHECKING:
-    import dagster as dg
 
 AT_HAND = {
     "settings": "the SPINE_* settings",
@@ -57,6 +54,7 @@ def opened() -> Iterator[Namespace]:
     """A namespace; what it opened is closed at the end."""
     from spine_assets.orchestration.history import (  # noqa: PLC0415 - Dagster is slow to import
         open_instance,
+        x_meta,
     )
 
     settings = load_settings()
@@ -67,7 +65,9 @@ def opened() -> Iterator[Namespace]:
             "settings": settings,
             "lake": lake,
             "warehouse": warehouse,
-            "sql": _asker(warehouse, lambda: namespace["instance"]),
+            "sql": _asker(
+                warehouse, lambda tables: x_meta.read(namespace["instance"], tables=tables)
+            ),
             "table": _reader(lake),
             "weeks": lake.weeks(TABLES[0].name),
             "pl": pl,
@@ -86,7 +86,8 @@ def opened() -> Iterator[Namespace]:
 
 
 def _asker(
-    warehouse: duckdb.DuckDBPyConnection, instance: Callable[[], dg.DagsterInstance]
+    warehouse: duckdb.DuckDBPyConnection,
+    read_log: Callable[[Sequence[run_tables.LogTable]], run_tables.RunLog],
 ) -> Callable[[str], pl.DataFrame]:
     def sql(text: str) -> pl.DataFrame:
         """The answer of a query as a Polars frame; whole numbers beyond 64 bits are decimals.
@@ -99,11 +100,7 @@ def _asker(
         if not is_select(text):
             raise ValueError("sql() takes one SELECT; for others there is warehouse.execute()")
         if named := run_tables.named_in(text):
-            from spine_assets.orchestration.history import (  # noqa: PLC0415 - the same
-                x_meta,
-            )
-
-            log = x_meta.read(instance(), tables=named)
+            log = read_log(named)
             run_tables.create(warehouse, named)
             run_tables.append(warehouse, log)
         with TemporaryDirectory() as folder:

@@ -19,8 +19,7 @@ def finra_client(*, in_a_tick: bool = False) -> FinraClient:
     Args:
         in_a_tick: Give up within the minute that Dagster gives a sensor's tick.
     """
-    # Its libraries take a tenth of the time of loading all definitions.
-    from spine_assets.finra.client import FinraClient, Patience
+    from spine_assets.finra.client import FinraClient, Patience  # httpx is slow to import
 
     patience = Patience(attempts=3, most_seconds=10.0) if in_a_tick else None
     return FinraClient(load_finra_settings(), patience)
