@@ -117,7 +117,7 @@ def test_checks_without_their_table_say_that_they_cannot_be_made(flows: Flows) -
     )
     assert not result.success
     (failure,) = result.get_step_failure_events()
-    assert "made with their table alone" in str(failure.step_failure_data.user_failure_data)
+    assert "only together with their table" in str(failure.step_failure_data.user_failure_data)
 
 
 def test_a_step_may_be_named_tables(flows: Flows) -> None:
