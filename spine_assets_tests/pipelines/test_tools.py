@@ -165,7 +165,7 @@ def test_two_pipelines_of_one_name_are_a_problem(copy: Copy) -> None:
     shutil.copytree(copy.pipelines / "venue_share_export", copy.pipelines / "again")
     told = copy.run("spine", "pipelines", "check", str(copy.pipelines))
     assert told.returncode == 1
-    assert "venue_share_export is declared in" in told.stdout
+    assert "venue_share_export is already declared in" in told.stdout
 
 
 def test_what_is_no_yaml_is_told_with_its_line(tmp_path: Path) -> None:

@@ -143,7 +143,7 @@ def test_no_header_can_be_slipped_into_a_mail(mails: Mailbox, root: Path) -> Non
     assert mail["Bcc"] is None
     assert mail["Subject"] == "About x Bcc: evil@example.org body"
     assert mails.envelopes[0].rcpt_tos == ["desk@example.org"]
-    with pytest.raises(EngineExecutionError, match="no mail address"):
+    with pytest.raises(EngineExecutionError, match="not a mail address"):
         act(EMAIL, mail_step(to="{bad}"), context_of(root, bad="a@b.org\r\nBcc: c@d.org"))
 
 
