@@ -9,7 +9,7 @@ from datetime import date
 from enum import StrEnum
 from typing import Any
 
-from spine_assets.alerts.wording import shape, weeks_text
+from spine_assets.alerts.text_parts import shape, weeks_text
 from spine_assets.core.text import counted, cut, one_line
 
 Number = int | float | str

@@ -13,7 +13,7 @@ from datetime import date
 from functools import cached_property
 
 from spine_assets.alerts.alert import Alert, AlertKind, Number, cause_of
-from spine_assets.alerts.wording import command_in, names_text, weeks_text
+from spine_assets.alerts.text_parts import command_in, names_text, weeks_text
 from spine_assets.core.text import counted, cut, one_line
 
 MOST_MESSAGES = 10  # at a time; nobody reads more, so the last one summarizes the rest

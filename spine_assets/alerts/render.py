@@ -12,7 +12,7 @@ from email.utils import format_datetime, make_msgid
 from typing import Any
 
 from spine_assets.alerts.alert import Alert, Number
-from spine_assets.alerts.wording import weeks_text
+from spine_assets.alerts.text_parts import weeks_text
 from spine_assets.core.text import cut, one_line
 
 SUBJECT_CHARS = 150  # mail programs show less

@@ -11,7 +11,7 @@ from datetime import date
 
 from spine_assets.alerts.alert import Alert, AlertKind, Number
 from spine_assets.alerts.problem import Problem, item_of
-from spine_assets.alerts.wording import weeks_text
+from spine_assets.alerts.text_parts import weeks_text
 from spine_assets.core.text import counted
 
 

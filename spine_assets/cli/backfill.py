@@ -66,14 +66,14 @@ def backfill(
     Weeks without a file or capture are skipped, and so are unchanged tables. A week that fails
     does not stop the others. Exit code 1: a week failed.
     """
-    from spine_assets.cli import starting  # noqa: PLC0415 - imports Dagster
+    from spine_assets.cli import start_runs  # noqa: PLC0415 - imports Dagster
     from spine_assets.cli.render import backfill as render_backfill  # noqa: PLC0415 - imports Dagster
 
     most = weeks_per_run or load_settings().weeks_per_run
     config = {"ops": {"otc_week": {"config": {"force": True}}}} if force else {}
-    with starting.open_instance() as instance:
+    with start_runs.open_instance() as instance:
         chosen, passed_over = _choose(
-            weeks, missing, failed, partial(starting.table_states, instance)
+            weeks, missing, failed, partial(start_runs.table_states, instance)
         )
         plans = [RunPlan(*part, config) for part in stretches(chosen, most)]
         if not dry_run and plans:
@@ -81,10 +81,10 @@ def backfill(
             shown = (wait or not queued) and not verbose
             level = None if verbose else "CRITICAL"  # failures are printed at the end, in full
             with (
-                starting.launcher(instance, queued, level) as launcher,
+                start_runs.launcher(instance, queued, level) as launcher,
                 render_backfill.bar(len(chosen), shown=shown) as shows,
             ):
-                stories = starting.start_all(
+                stories = start_runs.start_all(
                     launcher,
                     "otc_weekly",
                     plans,

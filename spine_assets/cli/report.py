@@ -14,7 +14,7 @@ from spine_assets.cli.shared import WeekType, as_json_option, print_json
 from spine_assets.core.settings import load_settings
 from spine_assets.core.tags import Lane, run_tags
 from spine_assets.lake.base import Lake, LakeFile
-from spine_assets.otc.state.versions import Freshness
+from spine_assets.otc.state.freshness import Freshness
 from spine_assets.otc.status import newest_complete
 from spine_assets.otc.tables import venue_share
 from spine_assets.pipelines.catalog import RunPlan
@@ -80,7 +80,7 @@ def _newest(lake: Lake) -> date:
 
 def _make_fresh(lake: Lake, week: date) -> None:
     """Build the report by a run, unless it is fresh."""
-    from spine_assets.cli import starting  # noqa: PLC0415 - imports Dagster
+    from spine_assets.cli import start_runs  # noqa: PLC0415 - imports Dagster
     from spine_assets.cli.render import runs as render_runs  # noqa: PLC0415 - imports Dagster
 
     if stored.freshness(lake, week) is Freshness.FRESH:
@@ -92,9 +92,12 @@ def _make_fresh(lake: Lake, week: date) -> None:
         )
     click.echo(f"building the report of {week}", err=True)
     tags = run_tags("otc.report", Lane.NORMAL, "cli")
-    with starting.open_instance() as instance, starting.launcher(instance, False, None) as launcher:
+    with (
+        start_runs.open_instance() as instance,
+        start_runs.launcher(instance, False, None) as launcher,
+    ):
         plan = RunPlan(week, week, {})
-        story = starting.start(launcher, "otc_report", plan, tags, wait=True, show=None)
+        story = start_runs.start(launcher, "otc_report", plan, tags, wait=True, show=None)
     if story.line.status != "success":
         render_runs.story(story)
         raise click.exceptions.Exit(1)

@@ -113,16 +113,16 @@ def _launch(
     as_json: bool,
 ) -> None:
     """Start the runs and print the result of each."""
-    from spine_assets.cli import starting  # noqa: PLC0415 - imports Dagster
+    from spine_assets.cli import start_runs  # noqa: PLC0415 - imports Dagster
     from spine_assets.cli.render import runs as render_runs  # noqa: PLC0415 - imports Dagster
 
     tags = run_tags(pipeline.name, lane, "cli", max_runtime)
     with (
-        starting.open_instance() as instance,
-        starting.launcher(instance, queued, None) as launcher,
+        start_runs.open_instance() as instance,
+        start_runs.launcher(instance, queued, None) as launcher,
     ):
-        stories = starting.start_all(
-            launcher, pipeline.job, runs, tags, wait, [starting.silent] * len(runs)
+        stories = start_runs.start_all(
+            launcher, pipeline.job, runs, tags, wait, [start_runs.silent] * len(runs)
         )
     if as_json:
         print_json([render_runs.story_json(item) for item in stories])

@@ -1,7 +1,7 @@
 """The log of runs for commands that offer it beside the tables of the lake.
 
 Belongs here: reading the log when a command needs it, and reporting what is not in it. Does not
-belong here: its rows (`history.x_meta`) and its tables (`run_log`).
+belong here: its rows (`history.run_log_frames`) and its tables (`warehouse.run_tables`).
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ def add_named(
     """
     if not (named := run_tables.named_in(sql)):
         return
-    from spine_assets.orchestration.history import open_instance, x_meta  # noqa: PLC0415 - Dagster is slow to import
+    from spine_assets.orchestration.history import open_instance, run_log_frames  # noqa: PLC0415 - Dagster is slow to import
 
     with open_instance() as instance:
-        log = x_meta.read(instance, limit=newest, tenant=tenant, tables=named)
+        log = run_log_frames.read(instance, limit=newest, tenant=tenant, tables=named)
     run_tables.create(connection, named)
     run_tables.append(connection, log)
     if log.left_out:
@@ -53,13 +53,13 @@ def all_pages() -> Iterator[Iterator[run_tables.RunLog] | None]:
     from spine_assets.orchestration.history import (  # noqa: PLC0415 - Dagster is slow to import
         NoInstance,
         open_instance,
-        x_meta,
+        run_log_frames,
     )
 
     with ExitStack() as stack:
         pages = None
         try:
-            pages = x_meta.pages(stack.enter_context(open_instance()))
+            pages = run_log_frames.pages(stack.enter_context(open_instance()))
         except NoInstance as error:
             click.echo(f"the file is written without the tables of runs: {error}", err=True)
         yield pages

@@ -54,7 +54,7 @@ def opened() -> Iterator[Namespace]:
     """A namespace; what it opened is closed at the end."""
     from spine_assets.orchestration.history import (  # noqa: PLC0415 - Dagster is slow to import
         open_instance,
-        x_meta,
+        run_log_frames,
     )
 
     settings = load_settings()
@@ -66,7 +66,7 @@ def opened() -> Iterator[Namespace]:
             "lake": lake,
             "warehouse": warehouse,
             "sql": _asker(
-                warehouse, lambda tables: x_meta.read(namespace["instance"], tables=tables)
+                warehouse, lambda tables: run_log_frames.read(namespace["instance"], tables=tables)
             ),
             "table": _reader(lake),
             "weeks": lake.weeks(TABLES[0].name),

@@ -21,7 +21,7 @@ from spine_assets.core.settings import load_settings
 from spine_assets.core.values import csv_text, records
 from spine_assets.otc.captures.overdue import overdue
 from spine_assets.otc.delivery.scan import scan
-from spine_assets.otc.state.versions import Freshness
+from spine_assets.otc.state.freshness import Freshness
 from spine_assets.otc.status import Arrival, board, board_weeks, doubtful, with_failures
 from spine_assets.otc.tables import raw, venue_share
 from spine_assets.otc.tables.registry import TABLES

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from spine_assets.lake.base import FileT, Lake
 from spine_assets.lake.names import UNPARTITIONED, LockName, week_of
 from spine_assets.otc.captures import pins
-from spine_assets.otc.state.versions import RULE_PART
+from spine_assets.otc.state.freshness import RULE_PART
 from spine_assets.otc.tables import raw, rejects
 
 _PARQUET = ".parquet"

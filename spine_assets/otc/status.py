@@ -17,9 +17,10 @@ from spine_assets.core.weeks import Tier, VenueClass, publication_day, weeks_bet
 from spine_assets.lake.base import Lake
 from spine_assets.otc.captures import intake, pins
 from spine_assets.otc.captures import storage as captures
-from spine_assets.otc.captures.model import Capture, WeekCaptures, why_current
+from spine_assets.otc.captures.current import WeekCaptures, why_current
+from spine_assets.otc.captures.model import Capture
 from spine_assets.otc.delivery.deliveries import Delivery, Landing, Unusable
-from spine_assets.otc.state.versions import Freshness, freshness
+from spine_assets.otc.state.freshness import Freshness, freshness
 from spine_assets.otc.tables import raw, venue_share
 from spine_assets.otc.tables.registry import TABLES
 

@@ -10,7 +10,7 @@ from spine_assets.lake.base import Lake
 from spine_assets.otc.captures import storage as captures
 from spine_assets.otc.captures.pending import uncaptured
 from spine_assets.otc.delivery.deliveries import Landing
-from spine_assets.otc.state.versions import Freshness, build_facts, freshness
+from spine_assets.otc.state.freshness import Freshness, build_facts, freshness
 from spine_assets.otc.tables import raw
 from spine_assets.otc.tables.registry import TABLES
 from spine_assets.report import NAME as REPORT

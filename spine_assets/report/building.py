@@ -17,8 +17,8 @@ from spine_assets.lake.replace import replace_file
 from spine_assets.otc.build.week import check_week
 from spine_assets.otc.captures import storage as captures
 from spine_assets.otc.state.build_context import RunContext
+from spine_assets.otc.state.freshness import Freshness, build_facts, freshness
 from spine_assets.otc.state.results import BuildFailed, CheckResult, TableBuilt, WeekResult
-from spine_assets.otc.state.versions import Freshness, build_facts, freshness
 from spine_assets.otc.status import tiers_of
 from spine_assets.otc.tables.registry import TABLES
 from spine_assets.report import NAME, charts, index, notes, page, source, stored, values

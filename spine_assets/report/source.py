@@ -13,7 +13,7 @@ import polars as pl
 
 from spine_assets.lake.base import Lake, LakeError
 from spine_assets.otc.captures import storage as captures
-from spine_assets.otc.captures.model import WeekCaptures
+from spine_assets.otc.captures.current import WeekCaptures
 from spine_assets.otc.state.build_context import RunContext
 from spine_assets.otc.state.frames import WeekFrames
 from spine_assets.otc.tables import rejects, restatements, symbol_summary, venue_share, venue_volume

@@ -15,7 +15,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from spine_assets.lake.base import FileT, Lake, LakeError, LakeFile
-from spine_assets.otc.state.versions import Freshness, build_facts, part_of
+from spine_assets.otc.state.freshness import Freshness, build_facts, part_of
 from spine_assets.otc.tables import venue_share
 from spine_assets.otc.tables.registry import TABLES
 from spine_assets.report import NAME

@@ -13,8 +13,8 @@ from typing import Any
 from spine_assets.core.tables import exact_sum
 from spine_assets.core.values import number
 from spine_assets.otc.state.build_context import RunContext
+from spine_assets.otc.state.freshness import build_facts, part_of
 from spine_assets.otc.state.results import CheckResult
-from spine_assets.otc.state.versions import build_facts, part_of
 from spine_assets.otc.tables.registry import TABLES
 from spine_assets.report import market, notes, symbols
 from spine_assets.report.source import Source, issue_names

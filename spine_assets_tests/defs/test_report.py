@@ -15,7 +15,7 @@ import pytest
 from spine_assets.core.weeks import Tier
 from spine_assets.lake.local import LocalLake
 from spine_assets.orchestration.history import open_instance
-from spine_assets.otc.state.versions import Freshness
+from spine_assets.otc.state.freshness import Freshness
 from spine_assets.report import NAME, stored
 from spine_assets_tests.support.projects import EVERY_TIER, TABLES, Project, Runner
 from spine_assets_tests.support.sites import Site, opened

@@ -9,7 +9,7 @@ import pytest
 from spine_assets.core.weeks import Tier, VenueClass
 from spine_assets.otc.captures import pins
 from spine_assets.otc.captures import storage as captures
-from spine_assets.otc.state.versions import Freshness
+from spine_assets.otc.state.freshness import Freshness
 from spine_assets.pipelines.weeks_to_build import is_stale, stale_weeks
 from spine_assets.report import NAME, stored
 from spine_assets.report.building import Reports

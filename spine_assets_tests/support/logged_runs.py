@@ -19,7 +19,7 @@ from dagster._core.remote_origin import (
     RemoteRepositoryOrigin,
 )
 
-from spine_assets.orchestration.history import x_meta
+from spine_assets.orchestration.history import run_log_frames
 from spine_assets.warehouse.run_tables import RunLog
 from spine_assets_tests.support import storing
 
@@ -203,7 +203,7 @@ def make(instance: dg.DagsterInstance) -> Made:
     assets = CODE.resolve_implicit_global_asset_job_def()
     keys = [dg.AssetKey("venues"), dg.AssetKey("symbols")]
     made.run("assets", assets, partition_key="2025-11-14", asset_selection=keys)
-    made.run("watched", looking(lambda: made.midst.append(x_meta.read(instance, limit=1))))
+    made.run("watched", looking(lambda: made.midst.append(run_log_frames.read(instance, limit=1))))
     _without_process(made)
     return made
 

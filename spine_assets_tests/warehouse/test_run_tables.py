@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from spine_assets.cli import main
 from spine_assets.core.tables import Type
 from spine_assets.dev.local_cluster import postgres
-from spine_assets.orchestration.history import open_instance, x_meta
+from spine_assets.orchestration.history import open_instance, run_log_frames
 from spine_assets.orchestration.history.run_rows import MOST_CHARS, STATUSES, RunRows, read_runs
 from spine_assets.orchestration.history.step_rows import missing
 from spine_assets.warehouse import run_tables
@@ -79,7 +79,7 @@ def made(
 
 @pytest.fixture(scope="module")
 def log(made: Made) -> RunLog:
-    return x_meta.read(made.instance)
+    return run_log_frames.read(made.instance)
 
 
 def run_of(made: Made, log: RunLog, name: str) -> Row:
@@ -277,27 +277,27 @@ class TestReading:
     def test_only_the_newest_are_read_and_the_rest_is_counted(
         self, made: Made, log: RunLog
     ) -> None:
-        newest = x_meta.read(made.instance, limit=3)
+        newest = run_log_frames.read(made.instance, limit=3)
         assert newest.runs.equals(log.runs.head(3))
         assert newest.left_out == len(made.ids) - 3
-        assert x_meta.read(made.instance, limit=len(made.ids)).left_out == 0
+        assert run_log_frames.read(made.instance, limit=len(made.ids)).left_out == 0
 
     def test_since_a_time(self, made: Made, log: RunLog) -> None:
         third = json.loads(log.runs["metadata"][2])["created"]
         since = datetime.fromisoformat(third)
-        assert x_meta.read(made.instance, since=since).runs.height == 2
-        assert x_meta.read(made.instance, since=since, limit=1).left_out == 1
+        assert run_log_frames.read(made.instance, since=since).runs.height == 2
+        assert run_log_frames.read(made.instance, since=since, limit=1).left_out == 1
 
     def test_pages_are_all_of_it(
         self, made: Made, log: RunLog, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(x_meta, "PAGE", 4)
-        pages = list(x_meta.pages(made.instance))
+        monkeypatch.setattr(run_log_frames, "PAGE", 4)
+        pages = list(run_log_frames.pages(made.instance))
         assert [page.runs.height for page in pages] == [4, 4, 4, 2]
         assert sum(page.steps.height for page in pages) == log.steps.height
 
     def test_runs_alone_are_the_same(self, made: Made, log: RunLog) -> None:
-        alone = x_meta.read(made.instance, tables=[RUNS])
+        alone = run_log_frames.read(made.instance, tables=[RUNS])
         assert [*alone.frames] == [RUNS.name]
         assert alone.runs.equals(log.runs)
 
@@ -319,7 +319,7 @@ class TestInDuckDB:
         self, tmp_path: Path, made: Made, log: RunLog
     ) -> None:
         with dg.DagsterInstance.ephemeral() as instance:
-            empty = x_meta.read(instance)
+            empty = run_log_frames.read(instance)
         types = {}
         for name, rows in (("empty", empty), ("full", log)):
             with in_memory() as connection:
@@ -346,7 +346,9 @@ class TestInDuckDB:
         step = empty | texts | {"step_result": {"said": said}, "execution_metadata": {}}
         with in_memory() as connection:
             run_tables.create(connection, [STEPS])
-            run_tables.append(connection, RunLog(x_meta.frames([RunRows({}, [step])], [STEPS])))
+            run_tables.append(
+                connection, RunLog(run_log_frames.frames([RunRows({}, [step])], [STEPS]))
+            )
             ((error, told),) = connection.sql(
                 "SELECT error_message, step_result ->> 'said' FROM x_meta_step_logs"
             ).fetchall()
@@ -397,12 +399,12 @@ class TestCommands:
         file = tmp_path / "steps.parquet"
         self.ask("query", "FROM x_meta_step_logs", "--parquet", str(file))
         ((rows,),) = duckdb.connect(":memory:").read_parquet(str(file)).count("*").fetchall()
-        assert rows == x_meta.read(made.instance).steps.height
+        assert rows == run_log_frames.read(made.instance).steps.height
 
     def test_a_file_of_tables_has_all_runs(self, made: Made, tmp_path: Path) -> None:
         file = tmp_path / "all.duckdb"
         told = json.loads(self.ask("db", "build", str(file), "--json").stdout)
-        log = x_meta.read(made.instance)
+        log = run_log_frames.read(made.instance)
         assert told["run_log"] == {RUNS.name: log.runs.height, STEPS.name: log.steps.height}
         with duckdb.connect(str(file), read_only=True) as connection:
             rows = connection.sql(

@@ -21,7 +21,7 @@ from rich.progress import (
 
 from spine_assets.cli.render.console import CONSOLE, safe, text
 from spine_assets.cli.render.runs import story_json
-from spine_assets.cli.starting import Show
+from spine_assets.cli.start_runs import Show
 from spine_assets.core.progress import Progress as Reached
 from spine_assets.core.tags import SHORT_ID
 from spine_assets.orchestration.history.run_details import RunStory

@@ -11,7 +11,7 @@ from spine_assets.cli.render.console import CONSOLE, grid, result, safe
 from spine_assets.core.values import plain
 from spine_assets.core.weeks import Tier
 from spine_assets.otc.delivery.deliveries import Landing
-from spine_assets.otc.state.versions import Freshness
+from spine_assets.otc.state.freshness import Freshness
 from spine_assets.otc.status import Arrival, WeekStatus
 from spine_assets.warehouse.connection import answer
 

@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime
 import dagster as dg
 
 from spine_assets.alerts.ongoing import ARRIVED
-from spine_assets.alerts.wording import weeks_text
+from spine_assets.alerts.text_parts import weeks_text
 from spine_assets.core.text import counted
 from spine_assets.defs.otc.schedules import NEW_YORK
 from spine_assets.defs.otc.specs import FILES

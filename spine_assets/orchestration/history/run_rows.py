@@ -1,7 +1,7 @@
 """A run and its steps as values by column of `x_meta_pipeline_runs` and `x_meta_step_logs`.
 
 Belongs here: making the columns from Dagster's run. Does not belong here: reading steps from events
-(`step_rows`), frames (`x_meta`), and the columns' meaning (`warehouse.run_tables`).
+(`step_rows`), frames (`run_log_frames`), and the columns' meaning (`warehouse.run_tables`).
 """
 
 from __future__ import annotations

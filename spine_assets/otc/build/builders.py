@@ -9,9 +9,9 @@ import polars as pl
 
 from spine_assets.core.tables import BuildStage, Table
 from spine_assets.otc.build import corrections, restatement_rows
-from spine_assets.otc.captures.model import WeekCaptures
+from spine_assets.otc.captures.current import WeekCaptures
 from spine_assets.otc.state.frames import WeekFrames
-from spine_assets.otc.state.versions import build_hash
+from spine_assets.otc.state.freshness import build_hash
 from spine_assets.otc.tables import rejects, restatements, venue_volume
 from spine_assets.otc.tables.registry import MODULES
 

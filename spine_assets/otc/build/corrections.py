@@ -14,7 +14,8 @@ import polars as pl
 from spine_assets.core.table_schema import polars_type
 from spine_assets.core.tables import Type, exact_sum
 from spine_assets.lake.base import Lake
-from spine_assets.otc.captures.model import Capture, WeekCaptures
+from spine_assets.otc.captures.current import WeekCaptures
+from spine_assets.otc.captures.model import Capture
 from spine_assets.otc.captures.steps import CaptureStep, Correction, RowChange, steps
 from spine_assets.otc.state.frames import WeekFrames
 from spine_assets.otc.tables import venue_volume

@@ -21,12 +21,12 @@ from spine_assets.lake.replace import metadata_of_version, replace_file
 from spine_assets.otc.build.builders import build, build_id
 from spine_assets.otc.build.run_checks import run_checks
 from spine_assets.otc.captures import storage as captures
-from spine_assets.otc.captures.model import WeekCaptures
+from spine_assets.otc.captures.current import WeekCaptures
 from spine_assets.otc.checks.context import CheckContext
 from spine_assets.otc.delivery.reasons import Stage
 from spine_assets.otc.state.build_context import RunContext, WeekInputs
+from spine_assets.otc.state.freshness import build_hash, data_version, part_of
 from spine_assets.otc.state.results import BuildFailed, TableBuilt, TableResult
-from spine_assets.otc.state.versions import build_hash, data_version, part_of
 from spine_assets.otc.tables import raw, rejects, venue_volume
 
 

@@ -11,10 +11,10 @@ from collections.abc import Collection, Iterator
 from datetime import date
 
 from spine_assets.lake.base import LakeError
-from spine_assets.otc.build.choose_captures import choose_captures
 from spine_assets.otc.build.publish import publish_raw, publish_table
-from spine_assets.otc.build.requirements import require_fresh, require_upstream
+from spine_assets.otc.build.require_upstream import require_fresh, require_upstream
 from spine_assets.otc.build.run_checks import run_checks
+from spine_assets.otc.build.week_inputs import choose_captures
 from spine_assets.otc.captures import storage as captures
 from spine_assets.otc.checks.context import CheckContext
 from spine_assets.otc.delivery.deliveries import Unusable

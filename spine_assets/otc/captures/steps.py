@@ -16,7 +16,8 @@ from enum import StrEnum
 import polars as pl
 
 from spine_assets.otc.captures import pins
-from spine_assets.otc.captures.model import Capture, TierClass, current_captures
+from spine_assets.otc.captures.current import current_captures
+from spine_assets.otc.captures.model import Capture, TierClass
 from spine_assets.otc.captures.pins import Pin
 
 

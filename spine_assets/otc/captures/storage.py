@@ -17,13 +17,13 @@ from spine_assets.core.tables import exact_sum
 from spine_assets.core.weeks import Tier, VenueClass
 from spine_assets.lake.base import FileT, Lake, LakeError, LakeFile
 from spine_assets.otc.captures import pins
+from spine_assets.otc.captures.current import WeekCaptures
 from spine_assets.otc.captures.model import (
     Capture,
     CapturedFrames,
     CaptureName,
     CaptureNames,
     TierClass,
-    WeekCaptures,
 )
 from spine_assets.otc.delivery.field_types import DATES
 from spine_assets.otc.delivery.file_format import ParsedFile

@@ -24,10 +24,10 @@ from spine_assets.core.tables import Table
 from spine_assets.core.values import metadata_value
 from spine_assets.lake.base import LakeError, LakeFile
 from spine_assets.otc.captures import storage as captures
-from spine_assets.otc.captures.model import WeekCaptures
+from spine_assets.otc.captures.current import WeekCaptures
 from spine_assets.otc.state.build_context import RunContext, WeekInputs
+from spine_assets.otc.state.freshness import part_of
 from spine_assets.otc.state.results import CheckResult, Severity
-from spine_assets.otc.state.versions import part_of
 from spine_assets.otc.tables import raw
 from spine_assets.otc.tables.registry import TABLES
 

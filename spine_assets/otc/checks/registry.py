@@ -13,9 +13,9 @@ from dataclasses import replace
 from spine_assets.core.tables import Check
 from spine_assets.otc.checks import context as checking
 from spine_assets.otc.checks import delivery
+from spine_assets.otc.checks import derived_tables as table_checks
 from spine_assets.otc.checks import raw as raw_checks
 from spine_assets.otc.checks import restatements as restatement_checks
-from spine_assets.otc.checks import tables as table_checks
 from spine_assets.otc.checks.context import CheckContext
 from spine_assets.otc.state.results import CheckResult
 from spine_assets.otc.tables import raw, restatements, symbol_summary, venue_share, venue_volume

@@ -15,7 +15,7 @@ from spine_assets.lake.base import Lake
 from spine_assets.otc.build.builders import build, build_id
 from spine_assets.otc.captures import storage as captures
 from spine_assets.otc.state.frames import WeekFrames
-from spine_assets.otc.state.versions import Freshness, freshness
+from spine_assets.otc.state.freshness import Freshness, freshness
 from spine_assets.otc.tables import raw
 from spine_assets.otc.tables.registry import table, upstream
 

@@ -19,7 +19,8 @@ from spine_assets.core.weeks import Tier, publication_day
 from spine_assets.lake.base import Lake
 from spine_assets.otc.build.builders import BUILDERS, build, build_id
 from spine_assets.otc.captures import storage as captures
-from spine_assets.otc.captures.model import Capture, TierClass, WeekCaptures
+from spine_assets.otc.captures.current import WeekCaptures
+from spine_assets.otc.captures.model import Capture, TierClass
 from spine_assets.otc.past.as_of import NotKnown
 from spine_assets.otc.state.frames import WeekFrames
 from spine_assets.otc.tables import venue_volume

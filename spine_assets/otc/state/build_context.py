@@ -13,7 +13,8 @@ from datetime import UTC, date, datetime
 import duckdb
 
 from spine_assets.lake.base import Lake
-from spine_assets.otc.captures.model import CapturedFrames, WeekCaptures
+from spine_assets.otc.captures.current import WeekCaptures
+from spine_assets.otc.captures.model import CapturedFrames
 from spine_assets.otc.delivery.deliveries import Landing, Unusable
 from spine_assets.otc.state.frames import WeekFrames
 from spine_assets.otc.state.venue_totals import VenueTotals

@@ -10,9 +10,10 @@ import polars as pl
 
 from spine_assets.lake.base import Lake, LakeFile
 from spine_assets.otc.captures import storage as captures
-from spine_assets.otc.captures.model import Capture, CapturedFrames, WeekCaptures
+from spine_assets.otc.captures.current import WeekCaptures
+from spine_assets.otc.captures.model import Capture, CapturedFrames
+from spine_assets.otc.state.freshness import Freshness, freshness, part_of
 from spine_assets.otc.state.venue_totals import COLUMNS, totals
-from spine_assets.otc.state.versions import Freshness, freshness, part_of
 from spine_assets.otc.tables import raw, rejects, row_rules, venue_volume
 
 

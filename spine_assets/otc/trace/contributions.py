@@ -16,10 +16,10 @@ import polars as pl
 
 from spine_assets.core.tables import exact_total
 from spine_assets.lake.base import Lake
-from spine_assets.otc.captures.model import WeekCaptures
-from spine_assets.otc.state import versions
+from spine_assets.otc.captures.current import WeekCaptures
+from spine_assets.otc.state import freshness as versions
+from spine_assets.otc.state.freshness import Freshness
 from spine_assets.otc.state.venue_totals import COLUMNS, totals
-from spine_assets.otc.state.versions import Freshness
 from spine_assets.otc.tables import restatements, symbol_summary, venue_share, venue_volume
 from spine_assets.otc.tables.registry import TABLES
 from spine_assets.otc.trace.model import Contribution, Line, LinePart, TierSum, percent_of

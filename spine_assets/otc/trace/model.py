@@ -10,7 +10,7 @@ from datetime import date, datetime
 from decimal import Decimal
 
 from spine_assets.core.tables import exact_total
-from spine_assets.otc.state.versions import Freshness
+from spine_assets.otc.state.freshness import Freshness
 from spine_assets.otc.trace.source_lines import FileIs, TextIs
 
 

@@ -11,7 +11,7 @@ from datetime import date
 from spine_assets.lake.base import Lake
 from spine_assets.otc.captures import pins
 from spine_assets.otc.captures import storage as captures
-from spine_assets.otc.state.versions import Freshness, build_facts, freshness, part_of
+from spine_assets.otc.state.freshness import Freshness, build_facts, freshness, part_of
 from spine_assets.otc.tables import raw
 from spine_assets.otc.tables.registry import TABLES
 from spine_assets.otc.views.registry import VIEWS

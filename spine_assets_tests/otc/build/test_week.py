@@ -20,8 +20,8 @@ from spine_assets.otc.build import builders
 from spine_assets.otc.build.week import build_week, check_week
 from spine_assets.otc.captures import pins
 from spine_assets.otc.captures import storage as captures
+from spine_assets.otc.state.freshness import part_of
 from spine_assets.otc.state.results import BuildFailed, CheckResult, NoInput, Severity, WeekResult
-from spine_assets.otc.state.versions import part_of
 from spine_assets.otc.tables import raw, symbol_summary, venue_volume
 from spine_assets.otc.tables import registry as tables
 from spine_assets.otc.tables.registry import TABLES

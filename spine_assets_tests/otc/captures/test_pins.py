@@ -13,8 +13,8 @@ from spine_assets.cli import main
 from spine_assets.core.weeks import Tier, VenueClass
 from spine_assets.otc.captures import pins
 from spine_assets.otc.captures import storage as captures
+from spine_assets.otc.state.freshness import Freshness, freshness
 from spine_assets.otc.state.results import CheckResult, WeekResult
-from spine_assets.otc.state.versions import Freshness, freshness
 from spine_assets.otc.tables.registry import TABLES
 from spine_assets.warehouse.connection import connect
 from spine_assets_tests.conftest import NOW, REVISED, VENUES, WEEK, House, delivered, line

@@ -19,8 +19,8 @@ from spine_assets.otc.build import builders, corrections
 from spine_assets.otc.captures import pins
 from spine_assets.otc.captures import storage as captures
 from spine_assets.otc.past.as_of import table_as_of
+from spine_assets.otc.state.freshness import Freshness, freshness
 from spine_assets.otc.state.results import WeekResult
-from spine_assets.otc.state.versions import Freshness, freshness
 from spine_assets.pipelines.weeks_to_build import is_stale
 from spine_assets_tests.conftest import (
     ALL,

@@ -15,7 +15,7 @@ from spine_assets.core.weeks import Tier, VenueClass
 from spine_assets.lake.local import LocalLake
 from spine_assets.otc.captures import pins
 from spine_assets.otc.captures import storage as captures
-from spine_assets.otc.state.versions import Freshness
+from spine_assets.otc.state.freshness import Freshness
 from spine_assets.otc.tables.registry import TABLES
 from spine_assets.otc.trace.model import Line, Trace
 from spine_assets.otc.trace.source_lines import FileIs, TextIs

@@ -19,13 +19,13 @@ from spine_assets.pipelines.steps.export_files import (
     temporary_beside,
     transient_if_io,
 )
+from spine_assets.pipelines.steps.export_names import as_sample, path_below, template_problems
 from spine_assets.pipelines.steps.http_request import (
     Downloaded,
     Request,
     header_problems,
     headers_of,
 )
-from spine_assets.pipelines.steps.safe_names import as_sample, path_below, template_problems
 
 _UNFINISHED = ("~", "_")  # the scan of the landing folder skips such names, as it skips hidden ones
 

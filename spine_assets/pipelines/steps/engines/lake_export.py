@@ -19,6 +19,14 @@ from spine_assets.pipelines import (
     Work,
 )
 from spine_assets.pipelines.steps.export_files import put_files
+from spine_assets.pipelines.steps.export_names import (
+    name_problem,
+    path_below,
+    require_url,
+    require_valid,
+    template_problems,
+    url_problems,
+)
 from spine_assets.pipelines.steps.export_rows import (
     Format,
     content_of,
@@ -27,14 +35,6 @@ from spine_assets.pipelines.steps.export_rows import (
     table_frame,
 )
 from spine_assets.pipelines.steps.queries import query_problems
-from spine_assets.pipelines.steps.safe_names import (
-    name_problem,
-    path_below,
-    require_url,
-    require_valid,
-    template_problems,
-    url_problems,
-)
 from spine_assets.pipelines.yaml.sql_inspection import tables_read
 
 

@@ -24,8 +24,8 @@ from hypothesis import strategies as st
 from spine_assets.otc.views.registry import VIEWS
 from spine_assets.pipelines import EngineExecutionError, TransientError
 from spine_assets.pipelines.steps.engines.lake_export import ENGINE
+from spine_assets.pipelines.steps.export_names import path_below
 from spine_assets.pipelines.steps.export_rows import Format, content_of
-from spine_assets.pipelines.steps.safe_names import path_below
 from spine_assets_tests.conftest import files_limited_to
 from spine_assets_tests.pipelines.steps.engines.conftest import EARLIER
 from spine_assets_tests.pipelines.steps.engines.steps import act, context_of, problems

@@ -8,8 +8,8 @@ from datetime import date
 from spine_assets.core.tables import Table
 from spine_assets.lake.base import Lake
 from spine_assets.otc.state.build_context import WeekInputs
+from spine_assets.otc.state.freshness import Freshness, freshness, part_of
 from spine_assets.otc.state.results import BuildFailed
-from spine_assets.otc.state.versions import Freshness, freshness, part_of
 from spine_assets.otc.tables import raw
 from spine_assets.otc.tables.registry import TABLES, upstream
 

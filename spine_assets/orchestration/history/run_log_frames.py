@@ -1,6 +1,6 @@
 """`x_meta_pipeline_runs` and `x_meta_step_logs`: Dagster's runs as frames, from any storage.
 
-    from spine_assets.orchestration.history import open_instance, x_meta
+    from spine_assets.orchestration.history import open_instance, run_log_frames as x_meta
 
     with open_instance() as instance:
         log = x_meta.read(instance, limit=100)

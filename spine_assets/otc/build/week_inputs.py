@@ -6,15 +6,15 @@ from collections.abc import Collection, Sequence
 from datetime import date
 
 from spine_assets.lake.base import Lake
-from spine_assets.otc.build.requirements import build_command
+from spine_assets.otc.build.require_upstream import build_command
 from spine_assets.otc.captures import intake, pins
 from spine_assets.otc.captures import storage as captures
-from spine_assets.otc.captures.model import WeekCaptures
+from spine_assets.otc.captures.current import WeekCaptures
 from spine_assets.otc.delivery.deliveries import Unusable
 from spine_assets.otc.state.build_context import RunContext, WeekInputs
 from spine_assets.otc.state.frames import WeekFrames
+from spine_assets.otc.state.freshness import RULE_PART
 from spine_assets.otc.state.results import BuildFailed, NoInput
-from spine_assets.otc.state.versions import RULE_PART
 from spine_assets.otc.tables import raw, rejects
 
 

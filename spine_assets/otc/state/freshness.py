@@ -14,7 +14,7 @@ from typing import Any
 from spine_assets.core.tables import Table
 from spine_assets.lake.base import FileT, Lake, LakeFile
 from spine_assets.lake.replace import stored_metadata
-from spine_assets.otc.captures.model import WeekCaptures
+from spine_assets.otc.captures.current import WeekCaptures
 from spine_assets.otc.tables import raw, rejects
 from spine_assets.otc.tables.registry import table, upstream
 
