@@ -16,6 +16,7 @@ import dagster as dg
 import duckdb
 import polars as pl
 import pytest
+from hypothesis import settings as hypothesis_settings
 
 from spine_assets.definitions import defs
 from spine_assets.defs import scan_limits
@@ -35,6 +36,9 @@ from spine_assets_tests.support import s3, storages
 from spine_assets_tests.support.s3_front import Front, fronting
 
 pytest_plugins = ("spine_assets_tests.support.projects",)
+# A busy machine is slow; no example is wrong for that.
+hypothesis_settings.register_profile("no deadline", deadline=None)
+hypothesis_settings.load_profile("no deadline")
 
 HEADER = (
     "tierDescription|issueSymbolIdentifier|issueName|marketParticipantName|MPID"

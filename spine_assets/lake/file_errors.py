@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -43,6 +42,6 @@ def not_a_folder(path: Path) -> str | None:
     for folder in path.parents:
         if folder.is_dir():
             return None
-        if os.path.lexists(folder):
+        if folder.is_file():
             return f"{folder} is a file where a folder is expected; move it away"
     return None

@@ -173,7 +173,7 @@ class TestRuns:
         assert outcome.failed_weeks == [str(WEEK), str(NEXT), str(AFTER)]
         (text,) = watcher.tick()
         assert titles([text]) == [f"Failed: 3 weeks ({WEEK} to {AFTER})"]
-        assert "Not a directory" in text
+        assert "is a file where a folder is expected" in text
         assert f"weeks: {WEEK} to {AFTER}" in text.splitlines()
 
     def test_the_same_problem_of_many_runs_is_one_message_too(

@@ -106,7 +106,7 @@ def test_what_goes_wrong_is_told_in_finras_words_and_ends_with_1(server: SimServ
     assert result.exit_code == 1
     assert "403" in result.stdout
     assert "SPINE_FINRA_CLIENT_ID" in result.stdout
-    assert "2 tiers of weeks were not asked for" in result.stdout
+    assert "2 tiers of weeks were not requested" in result.stdout
     server.sim.faults.clear()
     assert told("fetch", "--week", WEEK)["failures"] == []
 

@@ -74,9 +74,9 @@ class Project:
         self.deliver(week, Tier.OTC, rows=ROWS[2:], mark="-part2")
 
     def block_lake(self) -> None:
-        """Make the lake fail as a lost mount does, until the file is taken away."""
+        """Make the lake fail as a lost mount does, until the link is removed."""
         self.lake.parent.mkdir(exist_ok=True)
-        self.lake.write_text("a file where the lake should be")
+        self.lake.symlink_to(self.lake.name)
 
     def drop(self, name: str, text: str) -> None:
         """Deliver a file of any name and content."""

@@ -221,7 +221,7 @@ LINKS_REFUSED = {
     "link.csv": ("leads out",),
     "loop.csv": ("target does not exist",),
     "linked-folder": ("a link that leads out of the landing folder",),
-    "folder.csv": ("a folder", "nothing below it is read"),
+    "folder.csv": ("a folder", "rename it"),
     "pipe.csv": ("no ordinary file",),
 }
 TOLD = {

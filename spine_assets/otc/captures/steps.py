@@ -1,7 +1,7 @@
 """The steps by which another capture became current, and the values that describe a correction.
 
 Steps follow from the captures and pins of a week alone; nothing is read here. Does not belong
-here: which capture is current at one time (`captures.model`), and the comparison of the
+here: which capture is current at one time (`captures.current`), and the comparison of the
 two captures of a step (`build.corrections`).
 """
 

@@ -1,6 +1,6 @@
 """Checks of `otc_restatements`: do the steps add up, and was any of them large?
 
-DuckDB counts the reconciliation on the files, as those of `checks.tables`.
+DuckDB counts the reconciliation on the files, as those of `checks.derived_tables`.
 """
 
 from __future__ import annotations

@@ -90,7 +90,7 @@ def test_a_finished_run_is_left_as_it_is(site: Site) -> None:
     for words in ([], ["--force"]):
         done = site.spine("runs", "cancel", run_id, *words)
         assert done.exit_code == 1
-        assert "is success: it has ended already" in done.output
+        assert "is success: it has already ended" in done.output
     assert site.runner.states(WEEK)["otc_raw"] == ["materialized"]
 
 
