@@ -14,7 +14,7 @@ from spine_assets.cli.render import compare as render_compare
 from spine_assets.cli.shared import COUNT, WeekType, as_json_option, print_json
 from spine_assets.core.settings import load_settings
 from spine_assets.dev.compare_backends import sides
-from spine_assets.dev.compare_backends.backends import BACKENDS, missing
+from spine_assets.dev.compare_backends.sides import BACKENDS, missing
 from spine_assets.otc.delivery.scan import scan
 
 _WEEKS = 4  # a minute per backend, and enough weeks to show a cost per week

@@ -12,7 +12,9 @@ import click
 
 from spine_assets.cli.errors import reports_errors
 from spine_assets.cli.shared import COUNT, as_json_option, print_json
+from spine_assets.core.weeks import Tier
 from spine_assets.dev.finra_sim import SimOptions, SimServer, serving
+from spine_assets.dev.finra_sim.archive import newest_week
 from spine_assets.dev.finra_sim.faults import USUAL_FAULTS
 from spine_assets.dev.finra_sim.options import CLIENT_ID, CLIENT_SECRET
 
@@ -102,7 +104,7 @@ def _log(line: str) -> None:
 def _facts(server: SimServer) -> dict[str, object]:
     """Address and content, for programs."""
     sim = server.sim
-    newest = sim.archive.newest_complete_week(sim.today)
+    newest = newest_week(sim.today, Tier)
     return {
         "url": server.url,
         "today": str(sim.today),

@@ -36,87 +36,72 @@ _NO_DAGSTER, _DAGSTER, _DEV = ("#e6f4ea", "#2f8a4c"), ("#f0eafc", "#6b4fb3"), ("
 def svg() -> str:
     """The picture: a row per layer, top first, with the layers of `otc` inside its box."""
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
-    return _Picture(settings["tool"]["importlinter"]["contracts"]).draw()
+    wings = _Wings(settings["tool"]["importlinter"]["contracts"])
+    rows, bottom = wings.boxes("spine_assets", _LEFT, 34, _WIDTH - _LEFT - 2)
+    height = bottom + 30
+    lines = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" '
+        f'width="{_WIDTH}" height="{height}" role="img" aria-labelledby="t" font-family="{_FONT}">',
+        '<title id="t">The wings of the code, and who may import whom</title>',
+        _text(_LEFT, 18, wings.layers["spine_assets"]["name"] + ".", 13, _GREY),
+        f'<path d="M20 34V{bottom - 8}M14 {bottom - 18}L20 {bottom - 8}'
+        f'L26 {bottom - 18}" fill="none" stroke="{_GREY}" stroke-width="1.6"/>',
+        *rows,
+        *_legend(bottom + 12),
+        "</svg>",
+    ]
+    return "\n".join(lines)
 
 
-class _Picture:
+class _Wings:
     def __init__(self, contracts: list[dict[str, Any]]) -> None:
         self.layers = {c["containers"][0]: c for c in contracts if c["type"] == "layers"}
         by_id = {contract["id"]: contract for contract in contracts}
-        self.free_of_dagster = set(by_id["no-dagster"]["source_modules"])
-        self.protected = set(by_id["dev"]["protected_modules"])
+        self.colors = dict.fromkeys(by_id["no-dagster"]["source_modules"], _NO_DAGSTER)
+        self.colors |= dict.fromkeys(by_id["dev"]["protected_modules"], _DEV)
 
-    def draw(self) -> str:
-        rows, bottom = self._layers("spine_assets", _LEFT, 34, _WIDTH - _LEFT - 2)
-        height = bottom + 30
-        lines = [
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" '
-            f'width="{_WIDTH}" height="{height}" role="img" aria-labelledby="t" '
-            f'font-family="{_FONT}">',
-            '<title id="t">The wings of the code, and who may import whom</title>',
-            _text(_LEFT, 18, self.layers["spine_assets"]["name"] + ".", 13, _GREY),
-            f'<path d="M20 34V{bottom - 8}M14 {bottom - 18}L20 {bottom - 8}'
-            f'L26 {bottom - 18}" fill="none" stroke="{_GREY}" stroke-width="1.6"/>',
-            *rows,
-            *_legend(bottom + 12),
-            "</svg>",
-        ]
-        return "\n".join(lines)
-
-    def _layers(self, container: str, x: int, y: int, width: int) -> tuple[list[str], int]:
+    def boxes(self, package: str, x: int, y: int, width: int) -> tuple[list[str], int]:
         """The boxes of a package's layers, and the height at which the lowest one ends."""
         drawn: list[str] = []
-        for layer in self.layers[container]["layers"]:
-            names = layer.split(" | ")
-            each = (width - _GAP * (len(names) - 1)) // len(names)
-            boxes = [
-                self._box(f"{container}.{name}", x + at * (each + _GAP), y, each, len(names))
-                for at, name in enumerate(names)
+        outer = self.colors.get(package, _DAGSTER)
+        inner = ("#ffffff", outer[1]) if package in self.colors else outer
+        for layer in self.layers[package]["layers"]:
+            modules = [f"{package}.{name}" for name in layer.split(" | ")]
+            each = (width - _GAP * (len(modules) - 1)) // len(modules)
+            indent = _NAME_COLUMN if len(modules) == 1 else 0
+            lefts = [x + at * (each + _GAP) for at in range(len(modules))]
+            filled = [
+                self._content(module, left + _PADDING, y + 23, each - 2 * _PADDING, indent)
+                for module, left in zip(modules, lefts, strict=True)
             ]
-            end = max(bottom for _, _, bottom in boxes)
-            for (left, content, _), name in zip(boxes, names, strict=True):
-                drawn += [self._frame(f"{container}.{name}", left, y, each, end - y), *content]
+            end = max(bottom for _, bottom in filled)
+            for module, left, (content, _) in zip(modules, lefts, filled, strict=True):
+                fill, border = self.colors.get(module, inner)
+                drawn += [_rectangle(left, y, each, end - y, fill, border), *content]
             y = end + _GAP
         return drawn, y - _GAP
 
-    def _box(
-        self, module: str, x: int, y: int, width: int, beside: int
-    ) -> tuple[int, list[str], int]:
-        """A box's left edge, what is in it, and where it ends at the least."""
-        name = module.rpartition(".")[2]
-        indent = _NAME_COLUMN if beside == 1 else 0
-        room = int((width - 2 * _PADDING - indent) / _CHARACTER)
-        words = textwrap.wrap(_first_line(module).replace("`", ""), room)
-        first = y + 23 if indent else y + 23 + _LINE + 2
-        content = [
-            _text(x + _PADDING, y + 23, name, 14, "#1b2733", bold=True),
-            *(
-                _text(x + _PADDING + indent, first + at * _LINE, line, 12, "#3c4a58")
-                for at, line in enumerate(words)
-            ),
-        ]
+    def _content(
+        self, module: str, x: int, y: int, width: int, indent: int
+    ) -> tuple[list[str], int]:
+        """What is in a box, whose first line of text is at `y`, and where the box ends."""
+        words = textwrap.wrap(_first_line(module), int((width - indent) / _CHARACTER))
+        first = y if indent else y + _LINE + 2
+        content = [_text(x, y, module.rpartition(".")[2], 14, "#1b2733", ' font-weight="600"')]
+        for at, line in enumerate(words):
+            content.append(_text(x + indent, first + at * _LINE, line, 12, "#3c4a58"))
         bottom = first + (len(words) - 1) * _LINE + 13
-        if module in self.layers:
-            inner, end = self._layers(module, x + _PADDING, bottom, width - 2 * _PADDING)
-            return x, [*content, *inner], end + _PADDING
-        return x, content, bottom
-
-    def _frame(self, module: str, x: int, y: int, width: int, height: int) -> str:
-        fill, border = _DAGSTER
-        if module in self.protected:
-            fill, border = _DEV
-        elif module in self.free_of_dagster:
-            fill, border = _NO_DAGSTER
-        elif module.rpartition(".")[0] in self.free_of_dagster:
-            fill, border = "#ffffff", _NO_DAGSTER[1]
-        return _rectangle(x, y, width, height, fill, border)
+        if module not in self.layers:
+            return content, bottom
+        inner, end = self.boxes(module, x, bottom, width)
+        return content + inner, end + _PADDING
 
 
 def _first_line(module: str) -> str:
     path = ROOT.joinpath(*module.split("."))
     source = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
     docstring = ast.get_docstring(ast.parse(source.read_text("utf-8"))) or ""
-    return docstring.partition("\n")[0]
+    return docstring.partition("\n")[0].replace("`", "")
 
 
 def _legend(y: int) -> Iterator[str]:
@@ -126,23 +111,16 @@ def _legend(y: int) -> Iterator[str]:
         (_DAGSTER, "may import Dagster"),
         (_DEV, "for development and tests; of the product, only cli imports it"),
     ):
-        yield _rectangle(x, y, 14, 14, fill, border, radius=3)
+        yield _rectangle(x, y, 14, 14, fill, border, 3)
         yield _text(x + 21, y + 11, words, 12, _GREY)
         x += 21 + 26 + int(len(words) * _CHARACTER)
 
 
-def _rectangle(
-    x: int, y: int, width: int, height: int, fill: str, border: str, *, radius: int = 8
-) -> str:
-    return (
-        f'<rect x="{x}" y="{y}" width="{width}" height="{height}" rx="{radius}" fill="{fill}" '
-        f'stroke="{border}" stroke-width="1.5"/>'
-    )
+def _rectangle(x: int, y: int, width: int, height: int, fill: str, border: str, r: int = 8) -> str:
+    place = f'x="{x}" y="{y}" width="{width}" height="{height}" rx="{r}"'
+    return f'<rect {place} fill="{fill}" stroke="{border}" stroke-width="1.5"/>'
 
 
-def _text(x: int, y: int, words: str, size: int, color: str, *, bold: bool = False) -> str:
-    weight = ' font-weight="600"' if bold else ""
-    return (
-        f'<text x="{x}" y="{y}" font-size="{size}"{weight} fill="{color}">'
-        f"{escape(words, quote=False)}</text>"
-    )
+def _text(x: int, y: int, words: str, size: int, color: str, weight: str = "") -> str:
+    place = f'x="{x}" y="{y}" font-size="{size}"{weight}'
+    return f'<text {place} fill="{color}">{escape(words, quote=False)}</text>'

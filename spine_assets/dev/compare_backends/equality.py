@@ -47,13 +47,10 @@ def _rows(lake: Lake[LakeFile], table: Table, week: date) -> pl.DataFrame | None
 
 def _difference(one: pl.DataFrame | None, other: pl.DataFrame | None) -> str | None:
     if one is None or other is None:
-        return None if one is other else f"{_height(one)} and {_height(other)} rows"
+        heights = ["no" if frame is None else str(frame.height) for frame in (one, other)]
+        return None if one is other else f"{' and '.join(heights)} rows"
     try:
         assert_frame_equal(one, other, check_exact=False, rel_tol=_TOLERANCE, abs_tol=0.0)
     except AssertionError as error:
         return str(error).splitlines()[0]
     return None
-
-
-def _height(frame: pl.DataFrame | None) -> str:
-    return "no" if frame is None else str(frame.height)

@@ -25,16 +25,10 @@ from spine_assets.lake.base import Lake, LakeFile
 from spine_assets.lake.opening import open_lake
 from spine_assets.otc.tables.registry import TABLES
 
-_WORKSPACE = {
-    "load_from": [
-        {
-            "python_module": {
-                "module_name": "spine_assets.definitions",
-                "location_name": "spine_assets",
-            }
-        }
-    ]
-}
+_MODULE = {"module_name": "spine_assets.definitions", "location_name": "spine_assets"}
+_WORKSPACE = {"load_from": [{"python_module": _MODULE}]}
+_LAUNCHER = ("dagster_celery.launcher", "CeleryRunLauncher")
+_STORAGE = ("spine_assets.orchestration.storage.sqlite", "BatchingSqliteStorage")
 _RAW = TABLES[0].name
 
 
@@ -106,7 +100,7 @@ def attempt(
 def _environment(backend: str, settings: Settings, data: Path) -> dict[str, str]:
     """The caller's environment with settings for this trial alone, and without alerts."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("SPINE_")}
-    given: Mapping[str, Any] = {
+    given = {
         "SPINE_BACKEND": backend,
         "SPINE_DATA_DIR": data,
         "SPINE_MEMORY_LIMIT": int(settings.memory_limit),
@@ -122,13 +116,7 @@ def _ready(
 ) -> Iterator[None]:
     """Write Dagster's home; for Celery, run a broker and workers until the block ends."""
     home: dict[str, Any] = {
-        "storage": {
-            "custom": {
-                "module": "spine_assets.orchestration.storage.sqlite",
-                "class": "BatchingSqliteStorage",
-                "config": {"base_dir": str(folder / "dagster")},
-            }
-        },
+        "storage": {"custom": _component(*_STORAGE, base_dir=str(folder / "dagster"))},
         "telemetry": {"enabled": False},
         "python_logs": {"managed_python_loggers": ["spine_assets"]},
     }
@@ -138,16 +126,16 @@ def _ready(
             from spine_assets.dev.local_cluster import one_worker, redis  # extra `cluster`
 
             url = stack.enter_context(redis.running()).url
-            home["run_launcher"] = {
-                "module": "dagster_celery.launcher",
-                "class": "CeleryRunLauncher",
-                "config": {"broker": url, "backend": url},
-            }
+            home["run_launcher"] = _component(*_LAUNCHER, broker=url, backend=url)
             target.write_text(yaml.safe_dump(home), "utf-8")
             stack.enter_context(one_worker.working(folder, url, workers=workers, env=environment))
         else:
             target.write_text(yaml.safe_dump(home), "utf-8")
         yield
+
+
+def _component(module: str, name: str, **config: str) -> dict[str, object]:
+    return {"module": module, "class": name, "config": config}
 
 
 def _result(done: subprocess.CompletedProcess[str], wall: float, lake: Lake[LakeFile]) -> Trial:
@@ -158,16 +146,13 @@ def _result(done: subprocess.CompletedProcess[str], wall: float, lake: Lake[Lake
         runs = []
     figures = [made for run in runs for made in run["tables"].items()]
     errors = [run["error"] or run["status"] for run in runs if run["status"] != "success"]
-    broken = (
-        None
-        if runs
-        else f"the command ended with exit code {done.returncode}; see its messages above"
-    )
+    if not runs:
+        errors = [f"the command ended with exit code {done.returncode}; see its messages above"]
     return Trial(
         is_ok=done.returncode == 0 and bool(runs) and not errors,
         runs=len(runs),
         weeks_failed=tuple(sorted({week for run in runs for week in run["weeks_failed"]})),
-        error=errors[0] if errors else broken,
+        error=errors[0] if errors else None,
         wall_seconds=round(wall, 3),
         building_seconds=round(sum(made["seconds"] for _, made in figures), 3),
         rows=sum(made["rows"] for name, made in figures if name == _RAW),

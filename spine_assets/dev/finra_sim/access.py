@@ -16,7 +16,7 @@ from spine_assets.dev.finra_sim.options import SimOptions
 
 
 class Denied(Exception):
-    """FINRA answers with `status`: 401 without a valid token, 403 without the right to the data."""
+    """FINRA answers with `status`: 401 or 403 without the right to the data, 404 without data."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)

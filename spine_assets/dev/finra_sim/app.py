@@ -68,11 +68,9 @@ class _CutResponse(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send half, then return: the server closes the connection of an incomplete response."""
-        body = bytes(self.body)
-        await send(
-            {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
-        )
-        half = body[: len(body) // 2]
+        start = {"status": self.status_code, "headers": self.raw_headers}
+        await send({"type": "http.response.start", **start})
+        half = bytes(self.body[: len(self.body) // 2])
         await send({"type": "http.response.body", "body": half, "more_body": True})
 
 
@@ -131,18 +129,14 @@ def _instead(fault: Fault) -> Response:
 
 async def _data(request: Request, record: RequestRecord, faults: list[Fault]) -> Response:
     sim: Simulator = request.app.state.sim
-    sim.access.check(request.headers.get("authorization"))
     dataset = _dataset(request)
-    if dataset is None:
-        return _error(404, f"there is no dataset {request.url.path}")
     query = SimQuery(dataset)  # FINRA's GET ignores all filters
     if request.method == "POST":
         query = read_query(dataset, _json(await request.body()))
     record.week, record.tier = query.only(WEEK), query.only(TIER)
     record.summary_type, record.offset = query.only(SUMMARY_TYPE), query.offset
-    share = 1.0
-    if any(fault.kind is FaultKind.SHORT_PAGE for fault in faults):
-        share = sim.faults.chance()
+    shortened = any(fault.kind is FaultKind.SHORT_PAGE for fault in faults)
+    share = sim.faults.chance() if shortened else 1.0
     as_json = _JSON in request.headers.get("accept", "")
     return await run_in_threadpool(_page, sim, query, record, as_json, share)
 
@@ -152,12 +146,8 @@ def _page(
 ) -> Response:
     """One page of rows; a `share` below 1 shortens it, but never to nothing."""
     rows, record.total = sim.answers.page(query, sim.today)
-    headers = {
-        "Record-Total": str(record.total),
-        "Record-Limit": str(query.limit),
-        "Record-Offset": str(query.offset),
-        "Record-Max-Limit": str(MAX_LIMIT),
-    }
+    headers = {"Record-Total": str(record.total), "Record-Max-Limit": str(MAX_LIMIT)}
+    headers |= {"Record-Limit": str(query.limit), "Record-Offset": str(query.offset)}
     if rows.is_empty():
         return Response(status_code=204, headers=headers)
     if share < 1:
@@ -169,22 +159,12 @@ def _page(
 
 async def _partitions(request: Request, record: RequestRecord, _: list[Fault]) -> Response:
     sim: Simulator = request.app.state.sim
-    sim.access.check(request.headers.get("authorization"))
     dataset = _dataset(request)
-    if dataset is None:
-        return _error(404, f"there is no dataset {request.url.path}")
-    found = sim.partitions(dataset.name)
+    found = [{"partitions": [str(p.monday), p.tier]} for p in sim.partitions(dataset.name)]
     record.total = len(found)
-    return JSONResponse(
-        {
-            "datasetGroup": GROUP,
-            "datasetName": dataset.name,
-            "partitionFields": list(PARTITION_FIELDS),
-            "availablePartitions": [
-                {"partitions": [str(partition.monday), partition.tier]} for partition in found
-            ],
-        }
-    )
+    answer: dict[str, object] = {"datasetGroup": GROUP, "datasetName": dataset.name}
+    answer |= {"partitionFields": list(PARTITION_FIELDS), "availablePartitions": found}
+    return JSONResponse(answer)
 
 
 async def _token(request: Request, _: RequestRecord, __: list[Fault]) -> Response:
@@ -196,18 +176,18 @@ async def _token(request: Request, _: RequestRecord, __: list[Fault]) -> Respons
     return JSONResponse(answer | {"expires_in": sim.options.token_seconds})
 
 
-def _dataset(request: Request) -> SimDataset | None:
-    """The dataset of an address; FINRA takes any case."""
-    if request.path_params["group"].casefold() != GROUP.casefold():
-        return None
-    return DATASETS.get(request.path_params["dataset"].casefold())
+def _dataset(request: Request) -> SimDataset:
+    """The dataset of an address, which the client may read; FINRA takes any case."""
+    request.app.state.sim.access.check(request.headers.get("authorization"))
+    dataset = DATASETS.get(request.path_params["dataset"].casefold())
+    if dataset is None or request.path_params["group"].casefold() != GROUP.casefold():
+        raise Denied(404, f"there is no dataset {request.url.path}")
+    return dataset
 
 
 def _json(body: bytes) -> object:
-    if not body:
-        return {}
     try:
-        return json.loads(body)
+        return json.loads(body or "{}")
     except ValueError as error:
         raise BadRequest(f"the body is not JSON: {error}") from None
 

@@ -7,6 +7,7 @@ cache of generated weeks. Does not belong here: requests (`answering`).
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterable
 from datetime import date, timedelta
 from functools import lru_cache
 from threading import RLock
@@ -21,7 +22,6 @@ from spine_assets.dev.finra_sim.options import SimOptions
 from spine_assets.dev.finra_sim.restating import Restatement, restated, usual_restatements
 
 _WEEK = timedelta(weeks=1)
-_API_TIERS = {tier.api_id: tier for tier in Tier}
 _NEWEST_DAYS = 120  # the newest week is published within this time, whatever the holidays
 
 
@@ -61,17 +61,20 @@ class FrameCache:
 
 
 class Archive:
-    """All rows that FINRA has published up to a day."""
+    """All rows that FINRA has published up to a day.
+
+    `planned` are the restatements that were requested, apart from the usual ones.
+    """
 
     def __init__(self, options: SimOptions) -> None:
         self._options = options
         self._kept = FrameCache(options.cache_bytes)
-        self._planned: list[Restatement] = []
+        self.planned: list[Restatement] = []
         self._one_at_a_time = RLock()
 
     def partitions(self, dataset: SimDataset, today: date) -> tuple[Partition, ...]:
         """The partitions of a dataset on a day, newest first."""
-        newest = self.newest_week(today)
+        newest = newest_week(today)
         if newest is None:
             return ()
         first = newest - (self._options.weeks - 1) * _WEEK
@@ -80,34 +83,23 @@ class Archive:
             first, last = first - self._options.historic_weeks * _WEEK, first - _WEEK
         return _published(first, last, today, self._options.market_wide)
 
-    def newest_week(self, today: date) -> date | None:
-        """The newest week of which tier 1 is published; it is the first tier of its week."""
-        return _newest(today, (Tier.NMS_TIER_1,))
-
-    def newest_complete_week(self, today: date) -> date | None:
-        """The newest week of which all three tiers are published."""
-        return _newest(today, tuple(Tier))
-
     def rows(self, partition: Partition, today: date) -> pl.DataFrame:
         """All rows of a partition as of a day, whether or not it is published then."""
         with self._one_at_a_time:
             key = self.version(partition, today)
-            kept = self._kept.get(key)
-            return self._kept.put(key, self._made(partition, today)) if kept is None else kept
-
-    def _made(self, partition: Partition, today: date) -> pl.DataFrame:
-        week = partition.week_ending
-        if partition.tier == MARKET_WIDE:
-            tiers = [self._firm_rows(week, tier, today) for tier in Tier]
-            return market_wide(tiers, _market_wide_day(week))
-        tier = _API_TIERS[partition.tier]
-        return with_summaries(self._firm_rows(week, tier, today))
+            if (kept := self._kept.get(key)) is not None:
+                return kept
+            week = partition.week_ending
+            tiers = [self._firm_rows(week, tier, today) for tier in _tiers_of(partition)]
+            if partition.tier == MARKET_WIDE:
+                return self._kept.put(key, market_wide(tiers, _market_wide_day(week)))
+            return self._kept.put(key, with_summaries(tiers[0]))
 
     def version(self, partition: Partition, today: date) -> tuple[object, ...]:
         """What the rows of a partition depend on."""
-        tiers = [_API_TIERS[partition.tier]] if partition.tier in _API_TIERS else list(Tier)
-        plans = [plan for tier in tiers for plan in self._plans(partition.week_ending, tier, today)]
-        return (partition, *plans)
+        week = partition.week_ending
+        tiers = _tiers_of(partition)
+        return (partition, *(plan for tier in tiers for plan in self._plans(week, tier, today)))
 
     def restate(self, *plans: Restatement) -> None:
         """Change, remove or add rows from a day on.
@@ -119,12 +111,7 @@ class Archive:
         for plan in plans:
             before = self._firm_rows(plan.week_ending, plan.tier, plan.day)
             restated(before, plan, self._options.seed)
-            self._planned.append(plan)
-
-    @property
-    def planned(self) -> tuple[Restatement, ...]:
-        """Restatements that were requested, apart from the usual ones."""
-        return tuple(self._planned)
+            self.planned.append(plan)
 
     def _firm_rows(self, week_ending: date, tier: Tier, today: date) -> pl.DataFrame:
         seed = self._options.seed
@@ -139,18 +126,22 @@ class Archive:
         usual = usual_restatements(
             week_ending, tier, seed=options.seed, share=options.restated_share
         )
-        mine = [p for p in self._planned if (p.week_ending, p.tier) == (week_ending, tier)]
+        mine = [p for p in self.planned if (p.week_ending, p.tier) == (week_ending, tier)]
         seen = [plan for plan in [*usual, *mine] if plan.day <= today]
         return sorted(seen, key=lambda plan: plan.day)
 
 
-def _newest(today: date, tiers: tuple[Tier, ...]) -> date | None:
-    """The newest week of which some tiers are all published."""
+def newest_week(today: date, tiers: Iterable[Tier] = (Tier.NMS_TIER_1,)) -> date | None:
+    """The newest week whose `tiers` are all published; tier 1 is the first tier of its week."""
     for days in range(0, _NEWEST_DAYS, 7):
         week = week_ending_of(today - timedelta(days))
         if week >= FIRST_WEEK and all(publication_day(week, tier) <= today for tier in tiers):
             return week
     return None
+
+
+def _tiers_of(partition: Partition) -> list[Tier]:
+    return [tier for tier in Tier if partition.tier in {tier.api_id, MARKET_WIDE}]
 
 
 def _market_wide_day(week_ending: date) -> date:

@@ -18,11 +18,8 @@ HISTORICAL_WEEK, HISTORICAL_MONTH = "historicalWeek", "historicalMonth"
 SUMMARY_TYPE = "summaryTypeCode"
 SYMBOL, ISSUE, MPID = "issueSymbolIdentifier", "issueName", "MPID"
 FIRM, CRD, PRODUCT = "marketParticipantName", "firmCRDNumber", "productTypeCode"
-SHARES, TRADES, NOTIONAL = (
-    "totalWeeklyShareQuantity",
-    "totalWeeklyTradeCount",
-    "totalNotionalSum",
-)
+SHARES, TRADES = "totalWeeklyShareQuantity", "totalWeeklyTradeCount"
+NOTIONAL = "totalNotionalSum"
 UPDATED, PUBLISHED, REPORTED = "lastUpdateDate", "initialPublishedDate", "lastReportedDate"
 
 DEFAULT_LIMIT = 1000

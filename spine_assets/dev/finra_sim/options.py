@@ -15,10 +15,6 @@ UNENTITLED_ID = "spine-sim-without-data"
 """Gets tokens with the same secret, and 403 for data."""
 
 
-def _today() -> date:
-    return datetime.now(UTC).date()
-
-
 @dataclass(frozen=True)
 class SimOptions:
     """How a simulated FINRA behaves.
@@ -42,7 +38,7 @@ class SimOptions:
         cache_bytes: memory for generated weeks, and as much again for filtered ones.
     """
 
-    today: date = field(default_factory=_today)
+    today: date = field(default_factory=lambda: datetime.now(UTC).date())
     rows: Rows = 10_000
     seed: int = SAMPLE_SEED
     weeks: int = 52

@@ -84,11 +84,6 @@ class Condition:
         found: pl.Expr = _COMPARISONS[self.test](column, pl.lit(self.values[0]))
         return found
 
-    @property
-    def only(self) -> Value | None:
-        """The value, if the condition allows exactly one."""
-        return self.values[0] if self.test in {"EQUAL", _IN} and len(self.values) == 1 else None
-
 
 @dataclass(frozen=True)
 class SimQuery:
@@ -105,9 +100,9 @@ class SimQuery:
 
     def only(self, field: str) -> str | None:
         """The value of a field as text, if the conditions allow exactly one."""
-        for condition in self.conditions:
-            if condition.field == field and condition.only is not None:
-                return str(condition.only)
+        for found in self.conditions:
+            if found.field == field and found.test in {"EQUAL", _IN} and len(found.values) == 1:
+                return str(found.values[0])
         return None
 
 

@@ -19,7 +19,7 @@ _BRACKETS = 2  # bytes around the rows of a JSON answer
 
 def csv_body(rows: pl.DataFrame, query: SimQuery, most_bytes: int) -> tuple[bytes, int]:
     """CSV with a header line, and how many rows fit; text and dates quoted if the query says so."""
-    names = [_quoted(name) if query.quote else name for name in query.fields]
+    names = [f'"{name}"' if query.quote else name for name in query.fields]
     header = query.delimiter.join(names) + "\n"
     fields = [_csv_field(name, quote=query.quote) for name in query.fields]
     lines = rows.select(pl.concat_str(fields, separator=query.delimiter)).to_series()
@@ -51,10 +51,6 @@ def _fitting(lines: pl.Series, most_bytes: int) -> list[str]:
     return lines.head(max(int((ends <= most_bytes).sum()), 1)).to_list()
 
 
-def _quoted(text: str) -> str:
-    return '"' + text.replace('"', '""') + '"'
-
-
 def _number(name: str) -> pl.Expr:
     """Digits without trailing zeros: 12.5 and 7, not 12.500000 and 7.000000."""
     text = pl.col(name).cast(pl.String)
@@ -67,10 +63,9 @@ def _csv_field(name: str, *, quote: bool) -> pl.Expr:
     if FIELDS[name] is FieldKind.NUMBER:
         return _number(name).fill_null("")
     text = pl.col(name).cast(pl.String)
-    if not quote:
-        return text.fill_null("")
-    escaped = text.str.replace_all('"', '""', literal=True)
-    return pl.concat_str(pl.lit('"'), escaped, pl.lit('"')).fill_null("")
+    if quote:
+        text = pl.format('"{}"', text.str.replace_all('"', '""', literal=True))
+    return text.fill_null("")
 
 
 def _json_value(name: str) -> pl.Expr:
@@ -79,20 +74,16 @@ def _json_value(name: str) -> pl.Expr:
     text = pl.col(name).cast(pl.String)
     escaped = text.str.replace_all("\\", "\\\\", literal=True)
     escaped = escaped.str.replace_all('"', '\\"', literal=True)
-    return pl.concat_str(pl.lit('"'), escaped, pl.lit('"'))
+    return pl.format('"{}"', escaped)
 
 
 def _respelled(numbers: pl.Series, forms: pl.Series) -> pl.Series:
     """Numbers, some as strings or with an exponent; these are few, so one by one."""
-    for wanted, spell in ((_AS_STRINGS, _as_string), (_WITH_EXPONENT, _exponential)):
+    for wanted, spell in ((_AS_STRINGS, '"{}"'.format), (_WITH_EXPONENT, _exponential)):
         places = (forms.is_in(wanted) & numbers.is_not_null()).arg_true()
         spelled = [spell(text) for text in numbers.gather(places)]
         numbers = numbers.scatter(places, spelled)
     return numbers
-
-
-def _as_string(number: str) -> str:
-    return f'"{number}"'
 
 
 def _exponential(number: str) -> str:

@@ -54,7 +54,17 @@ class SimServer:
         """
         listener = socket.create_server((_HOST, self.port))
         self.port = int(listener.getsockname()[1])
-        server = uvicorn.Server(self._config())
+        config = uvicorn.Config(
+            make_app(self.sim),
+            log_config=None,
+            log_level="error",
+            access_log=False,
+            lifespan="off",
+            ws="none",
+            timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=_GRACE_SECONDS,
+        )
+        server = uvicorn.Server(config)
         logging.getLogger("uvicorn.error").addFilter(_is_no_cut)
         thread = Thread(
             target=server.run, kwargs={"sockets": [listener]}, name="finra-sim", daemon=True
@@ -67,18 +77,6 @@ class SimServer:
                 self.stop()
                 raise CannotServe(f"{self.url} did not come up within {_START_SECONDS} s")
             sleep(0.005)  # a start takes some hundredths of a second
-
-    def _config(self) -> uvicorn.Config:
-        return uvicorn.Config(
-            make_app(self.sim),
-            log_config=None,
-            log_level="error",
-            access_log=False,
-            lifespan="off",
-            ws="none",
-            timeout_keep_alive=_KEEP_ALIVE_SECONDS,
-            timeout_graceful_shutdown=_GRACE_SECONDS,
-        )
 
     def stop(self) -> None:
         """Refuse connections, as in an outage, until `start`; the simulator keeps its state."""
@@ -96,17 +94,11 @@ def _is_no_cut(record: logging.LogRecord) -> bool:
 
 @contextmanager
 def serving(
-    options: SimOptions | None = None,
-    *,
-    port: int = 0,
-    log: Callable[[str], object] | None = None,
+    options: SimOptions | None = None, *, port: int = 0, log: Callable[[str], object] | None = None
 ) -> Iterator[SimServer]:
-    """A simulated FINRA on a loopback port (0: a free one) for as long as the block lasts.
+    """A simulated FINRA on a loopback port (0: a free one) until the block ends.
 
-    Args:
-        options: how it behaves.
-        port: where it listens.
-        log: called with one line per request.
+    `log` is called with one line per request.
 
     Raises:
         OSError: the port is taken.

@@ -18,7 +18,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from spine_assets.core.weeks import WeekError
+from spine_assets.core.weeks import Tier, WeekError
+from spine_assets.dev.finra_sim.archive import newest_week
 from spine_assets.dev.finra_sim.faults import USUAL_FAULTS, Fault
 from spine_assets.dev.finra_sim.restating import CannotRestate, Restatement
 from spine_assets.dev.finra_sim.simulator import Simulator
@@ -67,8 +68,7 @@ def _steered(steer: _Steer) -> Callable[[Request], Awaitable[JSONResponse]]:
 
 
 def _clock(sim: Simulator, _: object) -> object:
-    newest = sim.archive.newest_week(sim.today)
-    complete = sim.archive.newest_complete_week(sim.today)
+    newest, complete = newest_week(sim.today), newest_week(sim.today, Tier)
     return {"today": sim.today, "newest_week": newest, "newest_complete_week": complete}
 
 

@@ -13,9 +13,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import Lock
 from time import monotonic
-from typing import Any
+from typing import Any, NamedTuple
 
 _SECOND = 1.0
+
+
+class _Asked(NamedTuple):
+    endpoint: str
+    week: str | None
+    tier: str | None
+    summary_type: str | None
 
 
 @dataclass
@@ -49,8 +56,8 @@ class Traffic:
             self._seen: defaultdict[str, deque[float]] = defaultdict(deque)
             self._most = 0
             self._statuses: defaultdict[str, Counter[str]] = defaultdict(Counter)
-            self._weeks: dict[tuple[str | None, ...], Counter[str]] = {}
-            self._pages: dict[tuple[str | None, ...], Counter[str]] = {}
+            self._weeks: defaultdict[_Asked, Counter[str]] = defaultdict(Counter)
+            self._pages: defaultdict[_Asked, Counter[str]] = defaultdict(Counter)
 
     def arrived(self, record: RequestRecord) -> bool:
         """Count an arrival; returns whether the client is within its limit."""
@@ -74,11 +81,10 @@ class Traffic:
             self._statuses[record.endpoint][outcome] += 1
             if record.offset is None:
                 return
-            key = (record.endpoint, record.week, record.tier, record.summary_type)
-            self._weeks.setdefault(key, Counter())[outcome] += 1
+            key = _Asked(record.endpoint, record.week, record.tier, record.summary_type)
+            self._weeks[key][outcome] += 1
             if outcome == "200" and record.rows:
-                pages = self._pages.setdefault(key, Counter())
-                pages[f"{record.offset}+{record.rows}"] += 1
+                self._pages[key][f"{record.offset}+{record.rows}"] += 1
 
     def summary(self) -> dict[str, Any]:
         """The record, for JSON.
@@ -90,19 +96,10 @@ class Traffic:
         with self._lock:
             asked = []
             for key, statuses in self._weeks.items():
-                endpoint, week, tier, summary_type = key
-                pages = self._pages.get(key, Counter())
-                asked.append(
-                    {
-                        "endpoint": endpoint,
-                        "week": week,
-                        "tier": tier,
-                        "summary_type": summary_type,
-                        "statuses": dict(statuses),
-                        "rows": sum(int(page.split("+")[1]) * n for page, n in pages.items()),
-                        "pages": dict(pages),
-                    }
-                )
+                pages = dict(self._pages[key])
+                rows = sum(int(page.split("+")[1]) * n for page, n in pages.items())
+                counts = {"statuses": dict(statuses), "rows": rows, "pages": pages}
+                asked.append(key._asdict() | counts)
             return {
                 "requests": sum(counter.total() for counter in self._statuses.values()),
                 "endpoints": {name: dict(found) for name, found in self._statuses.items()},

@@ -52,26 +52,20 @@ def main(
     as_json: bool,
 ) -> None:
     """Start PostgreSQL, Redis, Dagster and workers on this machine, until Ctrl-C."""
-    signal.signal(signal.SIGTERM, _stop)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the same as Ctrl-C
     options = ClusterOptions(data, lake, workers, weeks_per_run, port)
     if sample:
         shutil.copytree(_SAMPLE / "first", data / "landing" / _SAMPLE_LANDING, dirs_exist_ok=True)
     try:
         with running(options) as cluster:
             variables = _env_file(data, cluster)
-            click.echo(
-                _as_json(cluster) if as_json else _table(cluster, variables, data, sample=sample)
-            )
+            table = _table(cluster, variables, data, sample=sample)
+            click.echo(_as_json(cluster) if as_json else table)
             _until_one_ends(cluster)
     except CannotStart as error:
         raise click.ClickException(str(error)) from error
     except KeyboardInterrupt:
         click.echo("\nThe cluster is stopped.", err=True)
-
-
-def _stop(*_: object) -> None:
-    """Handle SIGTERM as Ctrl-C."""
-    raise KeyboardInterrupt
 
 
 def _until_one_ends(cluster: Cluster) -> None:
@@ -91,12 +85,10 @@ def _env_file(data: Path, cluster: Cluster) -> Path:
     file = data.absolute() / "env.sh"
     names = [*_NAMED, *sorted(name for name in cluster.env if name.startswith("AWS_"))]
     programs = shlex.quote(str(Path(sys.executable).parent))
-    lines = [f'export PATH={programs}:"$PATH"\n']
-    lines += [
-        f"export {name}={shlex.quote(cluster.env[name])}\n" for name in names if name in cluster.env
-    ]
+    given = {name: shlex.quote(cluster.env[name]) for name in names if name in cluster.env}
+    lines = [f"export {name}={value}\n" for name, value in given.items()]
     with os.fdopen(os.open(file, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "w") as out:
-        out.writelines(lines)
+        out.writelines([f'export PATH={programs}:"$PATH"\n', *lines])
     return file
 
 
@@ -107,30 +99,21 @@ def _as_json(cluster: Cluster) -> str:
 
 
 def _table(cluster: Cluster, variables: Path, data: Path, *, sample: bool) -> str:
+    """What runs where, and the next steps as commands for another terminal."""
     rows = [f"  {name:<12} {address}" for name, address in sorted(cluster.addresses.items())]
     rows += [
         f"  {name:<12} process {child.pid}"
         for name, child in cluster.children.items()
         if name not in cluster.addresses
     ]
-    return "\n".join(
-        [
-            "The cluster is running:",
-            *rows,
-            f"  Logs are in {data / 'logs'}.",
-            "",
-            *_next(cluster, variables, data / "landing", sample=sample),
-            "",
-            "Ctrl-C stops everything. PostgreSQL, Redis and the S3 server keep no data.",
-        ]
-    )
-
-
-def _next(cluster: Cluster, variables: Path, landing: Path, *, sample: bool) -> list[str]:
-    """The next steps, as commands for another terminal."""
+    landing = data / "landing"
     here = f"the sample's files are in {landing}" if sample else f"drop files into {landing}"
     later = f"cp -R {_from_here(_SAMPLE / 'later')}/. {landing / _SAMPLE_LANDING}/"
-    return [
+    lines = [
+        "The cluster is running:",
+        *rows,
+        f"  Logs are in {data / 'logs'}.",
+        "",
         f"Next: {here}; within a minute the workers",
         f"start to build them. Watch {cluster.webserver}/runs, or run in another terminal:",
         f"  . {_from_here(variables)}   # spine and dagster then work on this cluster",
@@ -138,7 +121,10 @@ def _next(cluster: Cluster, variables: Path, landing: Path, *, sample: bool) -> 
         *([f"  {later}   # a late tier and a corrected file"] if sample else []),
         "  spine backfill --force --queue --wait   # builds all weeks again, on the workers",
         "  spine week --top 5",
+        "",
+        "Ctrl-C stops everything. PostgreSQL, Redis and the S3 server keep no data.",
     ]
+    return "\n".join(lines)
 
 
 def _from_here(path: Path) -> Path:

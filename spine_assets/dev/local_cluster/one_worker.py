@@ -46,22 +46,16 @@ def working(
     config.touch(mode=0o600)  # the address may hold a password
     config.write_text(_CONFIG.format(url=url), "utf-8")
     programs = Path(sys.executable).parent
-    program = str(programs / "dagster-celery")
     path = f"{programs}{os.pathsep}{env.get('PATH', os.defpath)}"  # it runs `celery` from PATH
     with Children() as children:
+        variables = {**env, "PATH": path, "DAGSTER_HOME": str(home)}
         started = []
-        for number in range(1, workers + 1):
-            name = f"worker-{number}"
-            words = ["worker", "start", "-A", "dagster_celery.app", "-y", str(config), "-n", name]
-            started.append(
-                children.start(
-                    name,
-                    [program, *words, "-q", "dagster", "--", "--concurrency=1", "--loglevel=INFO"],
-                    log=home / f"{name}.log",
-                    env={**env, "PATH": path, "DAGSTER_HOME": str(home)},
-                    cwd=home,
-                )
-            )
+        for name in (f"worker-{number}" for number in range(1, workers + 1)):
+            words = [str(programs / "dagster-celery"), "worker", "start", "-n", name]
+            words += ["-A", "dagster_celery.app", "-y", str(config), "-q", "dagster"]
+            words += ["--", "--concurrency=1", "--loglevel=INFO"]
+            log = home / f"{name}.log"
+            started.append(children.start(name, words, log=log, env=variables, cwd=home))
         _wait(url, started)
         yield started
 

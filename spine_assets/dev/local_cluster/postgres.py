@@ -26,7 +26,6 @@ from pathlib import Path
 from spine_assets.dev.local_cluster.processes import (
     HOST,
     CannotStart,
-    Child,
     Children,
     free_port,
     wait_for,
@@ -50,16 +49,12 @@ class PostgresServer:
     port: int
     password: str = field(repr=False)
 
-    def url(self, database: str = _USER) -> str:
-        """URL of a database, for SQLAlchemy and Dagster."""
-        return f"postgresql+psycopg2://{_USER}:{self.password}@{HOST}:{self.port}/{database}"
-
     def database(self, name: str) -> str:
-        """Create an empty database; returns its URL."""
+        """Create an empty database; returns its URL for SQLAlchemy and Dagster."""
         place = ("-h", HOST, "-p", str(self.port), "-U", _USER)
         env = {**os.environ, "PGPASSWORD": self.password}
         subprocess.run([str(self.programs / "createdb"), *place, name], check=True, env=env)
-        return self.url(name)
+        return f"postgresql+psycopg2://{_USER}:{self.password}@{HOST}:{self.port}/{name}"
 
     def answers(self) -> bool:
         """Whether it takes connections."""
@@ -72,7 +67,7 @@ def missing() -> str | None:
     """The reason why no server can be started here; None if one can."""
     if _programs() is None:
         return "needs PostgreSQL's programs: apt-get install postgresql"
-    if os.geteuid() == 0 and not _has_user():
+    if _user() and _USER not in {known.pw_name for known in pwd.getpwall()}:
         return f"PostgreSQL does not run as root, and there is no user {_USER} to run it as"
     return None
 
@@ -100,7 +95,21 @@ def running(log: Path | None = None, *, durable: bool = False) -> Iterator[Postg
             shutil.chown(root, _USER)
         server = PostgresServer(programs, free_port(), secrets.token_hex())
         _make_cluster(root, server)
-        child = _start(children, root, server, log or root / "log", durable=durable)
+        settings = {
+            "port": str(server.port),
+            "listen_addresses": HOST,
+            "unix_socket_directories": "",
+            "fsync": "on" if durable else "off",
+        }
+        words = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+        child = children.start(
+            "postgres",
+            [str(programs / "postgres"), "-D", str(root / "data"), *words],
+            log=log or root / "log",
+            cwd=root,
+            user=_user(),
+            stop_with=signal.SIGINT,  # ends without waiting for its clients
+        )
         wait_for(child, server.answers, seconds=_START_SECONDS)
         yield server
 
@@ -123,27 +132,6 @@ def _make_cluster(root: Path, server: PostgresServer) -> None:
     )
 
 
-def _start(
-    children: Children, root: Path, server: PostgresServer, log: Path, *, durable: bool
-) -> Child:
-    """Start the server as a child of this process."""
-    settings = {
-        "port": str(server.port),
-        "listen_addresses": HOST,
-        "unix_socket_directories": "",
-        "fsync": "on" if durable else "off",
-    }
-    words = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
-    return children.start(
-        "postgres",
-        [str(server.programs / "postgres"), "-D", str(root / "data"), *words],
-        log=log,
-        cwd=root,
-        user=_user(),
-        stop_with=signal.SIGINT,  # ends without waiting for its clients
-    )
-
-
 def _programs() -> Path | None:
     """The folder of the newest server's programs."""
     found = shutil.which("postgres")
@@ -156,11 +144,3 @@ def _programs() -> Path | None:
 def _user() -> str | None:
     """The user to run the server as; None for this process's own."""
     return _USER if os.geteuid() == 0 else None
-
-
-def _has_user() -> bool:
-    try:
-        pwd.getpwnam(_USER)
-    except KeyError:
-        return False
-    return True

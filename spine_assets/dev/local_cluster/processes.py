@@ -71,7 +71,7 @@ class Children:
     """
 
     _children: list[Child] = field(default_factory=list)
-    _keeper: subprocess.Popen[str] | None = None
+    _keeper: subprocess.Popen[str] = field(init=False)
 
     def __enter__(self) -> Self:
         """Start the keeper."""
@@ -89,10 +89,7 @@ class Children:
             for child in reversed(self._children):
                 self.stop(child)
         finally:
-            kept = self._keeper
-            if kept is not None and kept.stdin is not None:
-                kept.stdin.close()
-                kept.wait()
+            self._keeper.communicate()  # ends its input, and waits
 
     def start(
         self,
@@ -118,7 +115,7 @@ class Children:
         """
         with log.open("ab") as out:
             process = subprocess.Popen(
-                list(command),
+                command,
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,
@@ -148,9 +145,7 @@ class Children:
         self._notify_keeper(f"*{folder}")
 
     def _notify_keeper(self, line: str) -> None:
-        if self._keeper is not None and self._keeper.stdin is not None:
-            self._keeper.stdin.write(f"{line}\n")
-            self._keeper.stdin.flush()
+        print(line, file=self._keeper.stdin, flush=True)
 
 
 def wait_for(child: Child, answers: Callable[[], bool], *, seconds: float) -> None:

@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -60,7 +60,6 @@ class ClusterOptions:
         workers: How many Celery workers, each with one slot.
         weeks_per_run: Weeks of a backfill per run.
         webserver_port: 0 for a free one.
-        settings: Further environment variables of all processes.
     """
 
     data: Path
@@ -68,7 +67,6 @@ class ClusterOptions:
     workers: int = 2
     weeks_per_run: int = 5  # runs of some seconds, so that they spread over the workers
     webserver_port: int = 0
-    settings: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -118,6 +116,10 @@ def running(options: ClusterOptions) -> Iterator[Cluster]:
         broker = stack.enter_context(redis.running(logs / "redis.log"))
         database = stack.enter_context(postgres.running(logs / "postgres.log"))
         addresses = {"postgres": f"{HOST}:{database.port}", "redis": f"{HOST}:{broker.port}"}
+        config = yaml.safe_load(_INSTANCE.read_text("utf-8"))  # as it is deployed
+        config["concurrency"]["runs"]["max_concurrent_runs"] = options.workers
+        made = yaml.safe_dump(config, sort_keys=False)
+        (data / "dagster" / "dagster.yaml").write_text(made, "utf-8")
         env = _environment(options, database.database("dagster"), broker.url)
         if options.lake == "s3":
             store = stack.enter_context(object_store.running(logs / "s3.log"))
@@ -132,7 +134,6 @@ def _environment(options: ClusterOptions, database: str, broker: str) -> dict[st
     """The environment of Dagster's processes, which is all of their configuration."""
     data = options.data.absolute()
     programs = str(Path(sys.executable).parent)
-    _instance(options)
     return {
         **os.environ,
         "PATH": os.pathsep.join((programs, os.environ.get("PATH", os.defpath))),
@@ -142,16 +143,7 @@ def _environment(options: ClusterOptions, database: str, broker: str) -> dict[st
         "CELERY_RESULT_BACKEND": broker,
         "SPINE_DATA_DIR": str(data),
         "SPINE_WEEKS_PER_RUN": str(options.weeks_per_run),
-        **options.settings,
     }
-
-
-def _instance(options: ClusterOptions) -> None:
-    """Write `dagster.yaml` as it is deployed, for this number of workers."""
-    config = yaml.safe_load(_INSTANCE.read_text("utf-8"))
-    config["concurrency"]["runs"]["max_concurrent_runs"] = options.workers
-    made = options.data.absolute() / "dagster" / "dagster.yaml"
-    made.write_text(yaml.safe_dump(config, sort_keys=False), "utf-8")
 
 
 def _dagster(
@@ -174,18 +166,15 @@ def _dagster(
     module = ("-m", "spine_assets.definitions")
     where = ("-h", HOST, "-p", str(code))
     code_server = start("code-server", "dagster", "code-server", "start", *module, *where)
-    workers = [
-        start(name, *CELERY, "-n", f"{name}@%h")
-        for name in (f"worker-{number}" for number in range(1, options.workers + 1))
-    ]
+    names = [f"worker-{number}" for number in range(1, options.workers + 1)]
+    workers = [start(name, *CELERY, "-n", f"{name}@%h") for name in names]
     wait_for(code_server, lambda: listens(code), seconds=_START_SECONDS)
     daemon = start("daemon", "dagster-daemon", "run", "-w", str(workspace))
     served = ("-h", HOST, "-p", str(web), "-w", str(workspace))
     webserver = start("webserver", "dagster-webserver", *served)
     wait_for(webserver, lambda: listens(web), seconds=_START_SECONDS)
-    wait_for(daemon, partial(_has_logged, daemon, _DAEMON_READY), seconds=_START_SECONDS)
-    for worker in workers:
-        wait_for(worker, partial(_has_logged, worker, _WORKER_READY), seconds=_START_SECONDS)
+    for child, sign in [(daemon, _DAEMON_READY), *((worker, _WORKER_READY) for worker in workers)]:
+        wait_for(child, partial(_has_logged, child, sign), seconds=_START_SECONDS)
     addresses = {"code-server": f"{HOST}:{code}", "webserver": f"http://{HOST}:{web}"}
     return started, addresses
 
