@@ -144,7 +144,10 @@ def _file(group: _Group, name: LakeName, work: _Work) -> None:
     """Copy or compare one file."""
     shown = f"{group.before}{name}"
     content = name.at(group.source).read_bytes()
-    if name.is_parquet and not _is_intact(content):
+    try:
+        if name.is_parquet:
+            verify(content)
+    except ValueError:
         with work.guard:
             work.result.files += 1
             work.result.damaged.append(shown)
@@ -191,14 +194,6 @@ def _read(file: LakeFile) -> bytes | None:
         return file.read_bytes()
     except FileNotFoundError:
         return None
-
-
-def _is_intact(content: bytes) -> bool:
-    try:
-        verify(content)
-    except ValueError:
-        return False
-    return True
 
 
 def _sha256(content: bytes) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import dagster as dg
 
 from spine_assets.lake.bucket.objects import ObjectFile
-from spine_assets.otc.state.results import CheckResult, Severity, TableBuilt
+from spine_assets.otc.state.results import CheckResult, TableBuilt
 
 _LISTED = ("tiers_in", "classes_in")
 
@@ -56,22 +56,14 @@ def evaluation(
     """The outcome of a check on a week, with its sample as a table."""
     metadata: dict[str, Any] = dict(result.facts)
     if result.samples:
-        metadata["sample"] = dg.MetadataValue.table(
-            records=[dg.TableRecord(row) for row in result.samples]
-        )
+        metadata["sample"] = _entry("sample", result.samples)
     return dg.AssetCheckEvaluation(
         asset_key=key or dg.AssetKey(result.table),
         check_name=result.check,
         passed=result.passed,
-        severity=_SEVERITIES[result.severity],
+        severity=dg.AssetCheckSeverity(result.severity.value),
         description=result.summary,
         metadata=metadata,
         blocking=result.blocking,
         partition=str(week) if week else None,
     )
-
-
-_SEVERITIES = {
-    Severity.WARN: dg.AssetCheckSeverity.WARN,
-    Severity.ERROR: dg.AssetCheckSeverity.ERROR,
-}

@@ -21,7 +21,8 @@ TABLE_KINDS = {"polars", "parquet", "duckdb"}
 
 def description_of(table: Table | View) -> str:
     """The description of a table or view in Dagster: what it holds, grain, key and units."""
-    return f"{table.description}\n\n**Grain:** {table.grain}.{_key(table)}{_units(table)}"
+    key = f" **Unique key:** {', '.join(table.key)}." if table.key else ""
+    return f"{table.description}\n\n**Grain:** {table.grain}.{key}{_units(table)}"
 
 
 def table_metadata(table: Table | View) -> dict[str, Any]:
@@ -34,18 +35,19 @@ def table_metadata(table: Table | View) -> dict[str, Any]:
     }
 
 
-def weekly_check(
-    name: str, asset: dg.AssetKey | str, *, description: str, blocking: bool
+def check_spec(
+    name: str, asset: dg.AssetKey | str, *, description: str, blocking: bool, weekly: bool = True
 ) -> dg.AssetCheckSpec:
-    """A check that is partitioned like its weekly asset."""
+    """A check, which is partitioned if its asset is weekly."""
     # dagster 1.13.27 marks partitions_def of a check spec as preview. Without it each run
     # leaves evaluations that stay "planned" and checks have no weeks of their own.
     with warnings.catch_warnings():
         warnings.filterwarnings(
             "ignore", ".*partitions_def on an AssetCheckSpec.*", dg.PreviewWarning
         )
+        weeks = WEEKS if weekly else None
         return dg.AssetCheckSpec(
-            name, asset=asset, description=description, blocking=blocking, partitions_def=WEEKS
+            name, asset=asset, description=description, blocking=blocking, partitions_def=weeks
         )
 
 
@@ -60,10 +62,6 @@ def _units(table: Table | View) -> str:
     named = [unit for unit in units if unit != "UTC"]
     times = ["times in UTC"] if "UTC" in units else []
     return f" **Units:** {'; '.join([*named, *times])}." if units else ""
-
-
-def _key(table: Table | View) -> str:
-    return f" **Unique key:** {', '.join(table.key)}." if table.key else ""
 
 
 def _column(column: Column, table: Table | View) -> dg.TableColumn:

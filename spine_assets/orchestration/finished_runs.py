@@ -26,7 +26,6 @@ BUILT_TABLE = venue_volume.TABLE.name
 _EVENT = dg.DagsterEventType
 _ENDS: tuple[Any, ...] = (_EVENT.RUN_SUCCESS, _EVENT.RUN_FAILURE)  # whoever cancels a run knows it
 _WILL_RETRY = "dagster/will_retry"
-_RANGE = (RANGE_START, RANGE_END)
 # Status and tags of a run are written just after its last event. If its process died in between,
 # it must not delay the others for longer.
 _PATIENCE_SECONDS = 60.0
@@ -51,8 +50,8 @@ def finished_after(
 ) -> tuple[list[Finished], int]:
     """Runs of this project that ended after a position, at most `limit`, and the new position.
 
-    Left out are deleted runs, those of other code locations on the same instance, and failed ones
-    that Dagster runs again.
+    Left out are deleted and canceled runs, those of other code locations on the same instance, and
+    failed ones that Dagster runs again.
     """
     instance = context.instance
     records: list[dg.EventLogRecord] = []
@@ -66,24 +65,15 @@ def finished_after(
         if run is not None and not late and not _is_complete(run, instance):
             break
         position = record.storage_id
-        if run is not None and _is_ours(run, context) and not _is_left_out(run):
+        if run is None or run.tags.get(_WILL_RETRY) == "true":
+            continue
+        if _is_ours(run, context) and run.status is not dg.DagsterRunStatus.CANCELED:
             found.append(Finished(position, run))
     return found, position
 
 
-def _is_left_out(run: dg.DagsterRun) -> bool:
-    """Whether a run is tried again, or was canceled."""
-    return run.tags.get(_WILL_RETRY) == "true" or run.status is dg.DagsterRunStatus.CANCELED
-
-
 def report(instance: dg.DagsterInstance, run: dg.DagsterRun, *, with_built: bool) -> RunReport:
-    """The results of a finished run.
-
-    Args:
-        instance: Where its events are.
-        run: The run.
-        with_built: Also read what it built.
-    """
+    """The results of a finished run, with what it built where that is wanted."""
     kinds = {_EVENT.STEP_FAILURE, _EVENT.RUN_FAILURE, _EVENT.ASSET_CHECK_EVALUATION}
     if with_built:
         kinds.add(_EVENT.ASSET_MATERIALIZATION)
@@ -97,7 +87,9 @@ def report(instance: dg.DagsterInstance, run: dg.DagsterRun, *, with_built: bool
             case _EVENT.STEP_FAILURE:
                 by_week = _failures_by_week(event)
                 failures |= by_week
-                errors += [] if by_week else [_step_error(event)]
+                if not by_week:
+                    error = failure_text(event.step_failure_data) or "failed"
+                    errors.append(f"{event.step_key}: {error}")
             case _EVENT.RUN_FAILURE:
                 ends.append(_run_error(event))
             case _EVENT.ASSET_CHECK_EVALUATION:
@@ -117,7 +109,11 @@ def report(instance: dg.DagsterInstance, run: dg.DagsterRun, *, with_built: bool
         weeks=_weeks(run),
         failures=failures,
         error="; ".join(errors),
-        failed_checks=tuple(_failed_check(found) for found in checks.values() if _failed(found)),
+        failed_checks=tuple(
+            _failed_check(found)
+            for found in checks.values()
+            if not found.passed and found.severity is dg.AssetCheckSeverity.ERROR
+        ),
         checked=frozenset(week for _, _, key in checks if (week := _week(key))),
         built_table=BUILT_TABLE,
         built=tuple(_built(week, made) for key, made in built.items() if (week := _week(key))),
@@ -150,20 +146,11 @@ def _failures_by_week(event: dg.DagsterEvent) -> dict[date, str]:
     return {week: str(text) for key, text in texts.items() if (week := _week(key))}
 
 
-def _step_error(event: dg.DagsterEvent) -> str:
-    """The error of a failed step."""
-    return f"{event.step_key}: {failure_text(event.step_failure_data) or 'failed'}"
-
-
 def _run_error(event: dg.DagsterEvent) -> str:
     data = event.event_specific_data
     error = getattr(data, "error", None)  # a run that was killed has no data
     message = event.message or "the run failed"
     return f"{message} {error.message.strip()}" if error else message
-
-
-def _failed(found: dg.AssetCheckEvaluation) -> bool:
-    return not found.passed and found.severity is dg.AssetCheckSeverity.ERROR
 
 
 def _failed_check(found: dg.AssetCheckEvaluation) -> FailedCheck:
@@ -199,7 +186,7 @@ def _numbers(metadata: Any) -> dict[str, Number]:
 
 def _weeks(run: dg.DagsterRun) -> tuple[date, ...]:
     """The weeks of a run; none if its partitions are not our weeks."""
-    first, last = (_week(run.tags.get(name)) for name in _RANGE)
+    first, last = (_week(run.tags.get(name)) for name in (RANGE_START, RANGE_END))
     if first and last:
         return tuple(weeks_between(first, last))
     week = _week(run.tags.get(PARTITION))

@@ -181,7 +181,7 @@ class TestEnvironment:
         text = "Metadata-Version: 2.1\nName: dagster-odd\nVersion: 0.1\n"
         (folder / "METADATA").write_text(f"{text}Requires-Dist: dagster==1.2.3\n")
         monkeypatch.syspath_prepend(str(tmp_path))
-        found = environment.judge_family(("dagster-odd", "dagster-none", "dagster-duckdb"))
+        found = environment.dagster_packages(("dagster-odd", "dagster-none", "dagster-duckdb"))
         assert found.outcome is FAIL
         assert "dagster-odd: dagster is " in found.found
         assert "needed is ==1.2.3" in found.found
@@ -349,7 +349,7 @@ class TestStored:
 
     def test_a_clock_that_is_behind_the_newest_capture_is_told(self, settings: Settings) -> None:
         assert stored.clock(settings).outcome is OK
-        found = stored.judge_clock(settings, NOW - timedelta(seconds=1))
+        found = stored.clock(settings, NOW - timedelta(seconds=1))
         assert found.outcome is FAIL
         assert "newest capture is of 2026-01-20 12:00:00 UTC" in found.found
 

@@ -10,7 +10,7 @@ import dagster as dg
 import pytest
 
 from spine_assets.orchestration.components.pipeline_job import longest_seconds
-from spine_assets.orchestration.components.step_run import RunInfo
+from spine_assets.orchestration.components.step_run import run_date_of
 from spine_assets_tests.pipelines.flows import Flows, pipelines_of
 from spine_assets_tests.pipelines.flows import flow as declared_job
 from spine_assets_tests.pipelines.steps.test_worker_process import until
@@ -89,7 +89,7 @@ def test_the_day_of_a_run_is_that_of_its_creation(flows: Flows) -> None:
     found = stored if stored.exists() else next(flows.root.rglob("runs.db"))
     with sqlite3.connect(found) as connection:
         connection.execute("UPDATE runs SET create_timestamp = '2025-11-30 23:59:59'")
-    assert RunInfo.of(run, flows.instance).run_date == date(2025, 11, 30)
+    assert run_date_of(run, flows.instance) == date(2025, 11, 30)
 
 
 def test_a_run_may_take_as_long_as_its_steps_may(flows: Flows) -> None:

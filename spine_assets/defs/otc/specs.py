@@ -15,9 +15,9 @@ from spine_assets.orchestration.asset_specs import (
     OWNER,
     TABLE_KINDS,
     check_description,
+    check_spec,
     description_of,
     table_metadata,
-    weekly_check,
 )
 from spine_assets.orchestration.partitions import WEEKS
 from spine_assets.otc.tables.registry import TABLES, source_of
@@ -74,7 +74,7 @@ def weekly_specs() -> list[dg.AssetSpec]:
 def check_specs() -> list[dg.AssetCheckSpec]:
     """Every declared check, partitioned like its asset."""
     return [
-        weekly_check(
+        check_spec(
             check.name,
             table.name,
             description=check_description(check.description, check.remedy),

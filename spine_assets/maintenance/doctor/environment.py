@@ -32,13 +32,8 @@ def judge_packages(needed: list[Requirement]) -> Diagnosis:
     return ok(f"Python {platform.python_version()}, {len(needed)} packages as required")
 
 
-def dagster_packages() -> Diagnosis:
-    """Whether Dagster's packages belong to one release."""
-    return judge_family(DAGSTER_FAMILY)
-
-
-def judge_family(names: tuple[str, ...]) -> Diagnosis:
-    """Compare what each of Dagster's packages requires of Dagster with what is installed."""
+def dagster_packages(names: tuple[str, ...] = DAGSTER_FAMILY) -> Diagnosis:
+    """Whether Dagster's packages belong to one release: what each requires is installed."""
     wrong = []
     for name in names:
         try:

@@ -53,9 +53,11 @@ def landing(settings: Settings) -> Diagnosis:
         os.listdir(folder)  # noqa: PTH208 - a walk ignores what it cannot read
     except OSError as error:
         return fail(f"{folder} cannot be read: {error.strerror}", "make it a readable folder")
-    files = _data_files(folder)
+    # Size and time of change of what could be data files; nothing is opened.
+    files = {item.name: (item.size, item.mtime_ns) for item in listing(folder)}
     index = landing_index.load(settings.landing_index_path)
-    known = [name for name, state in files.items() if _is_scanned(index.get(name), state)]
+    scanned = {name: (entry["size"], entry["mtime_ns"]) for name, entry in index.items()}
+    known = [name for name, state in files.items() if scanned.get(name) == state]
     unusable = [name for name in known if any("refused" in one for one in index[name]["contents"])]
     found = f"{len(files):,} files in {folder}"
     if len(known) < len(files):
@@ -67,29 +69,16 @@ def landing(settings: Settings) -> Diagnosis:
     return ok(found)
 
 
-def _data_files(folder: Path) -> dict[str, tuple[int, int]]:
-    """Size and time of change of what could be data files, by name; nothing is opened."""
-    return {item.name: (item.size, item.mtime_ns) for item in listing(folder)}
-
-
-def _is_scanned(entry: dict[str, object] | None, state: tuple[int, int]) -> bool:
-    return entry is not None and (entry["size"], entry["mtime_ns"]) == state
-
-
 def data_folder(settings: Settings) -> Diagnosis:
     """Whether the data folder can be written."""
     return _written(settings.data_dir.absolute(), "SPINE_DATA_DIR")
 
 
 def lake_folder(settings: Settings) -> Diagnosis:
-    """Whether the lake can be written."""
-    if isinstance(settings.lake_place, Path):
-        return _written(settings.lake_place, "SPINE_LAKE")
-    return _bucket(settings.lake_place)
-
-
-def _bucket(place: str) -> Diagnosis:
-    """Try to write into a bucket, and whether it refuses a PUT whose condition fails."""
+    """Whether the lake can be written, and a bucket refuses a PUT whose condition fails."""
+    place = settings.lake_place
+    if isinstance(place, Path):
+        return _written(place, "SPINE_LAKE")
     lake = ObjectLake(place)
     try:
         require_conditions(lake.root / LOCKS)

@@ -140,13 +140,9 @@ def derived_tables(settings: Settings) -> Diagnosis:
     return ok(f"of the newest {len(weeks)} weeks every table and report is up to date")
 
 
-def clock(settings: Settings) -> Diagnosis:
-    """Whether the clock is earlier than the newest capture."""
-    return judge_clock(settings, datetime.now(UTC))
-
-
-def judge_clock(settings: Settings, now: datetime) -> Diagnosis:
-    """Compare a moment with the time in the newest capture's file name."""
+def clock(settings: Settings, now: datetime | None = None) -> Diagnosis:
+    """Whether the clock is earlier than the time in the newest capture's file name."""
+    now = now or datetime.now(UTC)
     lake = open_lake(settings.lake_place)
     newest = max(
         (

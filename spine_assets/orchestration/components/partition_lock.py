@@ -62,8 +62,7 @@ class LockedExecutor(dg.Executor):
     def execute(self, plan_context: Any, execution_plan: Any) -> Iterator[dg.DagsterEvent]:
         """Wait for the lock, then run."""
         run: dg.DagsterRun = plan_context.dagster_run
-        instance: dg.DagsterInstance = plan_context.instance
-        watch = _CancelWatch(instance, run, plan_context.log)
+        watch = _CancelWatch(plan_context.instance, run, plan_context.log)
         with hold_partition(self._pipeline, run.tags.get(PARTITION), watch.is_canceled):
             yield from self._inner.execute(plan_context, execution_plan)
 

@@ -14,12 +14,10 @@ import dagster as dg
 from spine_assets.orchestration.components.outcomes import Status, StepOutcome, UpstreamOutcomes
 from spine_assets.orchestration.components.step_run import (
     Event,
-    RunInfo,
-    StepRun,
     events_of,
     failed_checks,
     links,
-    result_json,
+    run_once,
     seconds_to_wait,
 )
 from spine_assets.orchestration.components.when import why_not
@@ -32,7 +30,6 @@ from spine_assets.pipelines.yaml.pipeline import DeclaredPipeline
 from spine_assets.pipelines.yaml.templates import TemplateError
 
 OUTCOME = "outcome"
-_AFTER = "after_"
 
 
 def op_name(pipeline: DeclaredPipeline, step: Step) -> str:
@@ -42,17 +39,17 @@ def op_name(pipeline: DeclaredPipeline, step: Step) -> str:
 
 def input_name(step_id: str) -> str:
     """Name of the input that receives the outcome of a step."""
-    return f"{_AFTER}{step_id}"
+    return f"after_{step_id}"
 
 
 def op_of(pipeline: DeclaredPipeline, step: Step) -> dg.OpDefinition:
     """The op of a step."""
-    depends = pipeline.depends[step.step_id]
+    summary = (type(engines()[step.ps_type]).__doc__ or "").split("\n\n")[0]
 
     @dg.op(
         name=op_name(pipeline, step),
-        description=f"{step.title}\n\n{_family(step)}",
-        ins={input_name(name): dg.In(dict) for name in depends},
+        description=f"{step.title}\n\n`{step.ps_type}`: {summary}",
+        ins={input_name(name): dg.In(dict) for name in pipeline.depends[step.step_id]},
         out={OUTCOME: dg.Out(dict, description="How it ended, for the steps after it.")},
         tags={"dagster/compute_kind": step.ps_type},
     )
@@ -62,11 +59,6 @@ def op_of(pipeline: DeclaredPipeline, step: Step) -> dg.OpDefinition:
         yield from _Attempt(context, pipeline, step, before).events()
 
     return run_step
-
-
-def _family(step: Step) -> str:
-    summary = (type(engines()[step.ps_type]).__doc__ or "").split("\n\n")[0]
-    return f"`{step.ps_type}`: {summary}"
 
 
 class _Attempt:
@@ -97,26 +89,29 @@ class _Attempt:
             self.context.log.info(f"skipped: {reason}")
             yield self._outcome(Status.SKIPPED, reason=reason)
             return
-        found = self._run()
+        found: StepResult | TableStepResult | Failed
+        with worker() as process:
+            try:
+                found = run_once(
+                    self.context,
+                    self.pipeline,
+                    self.step,
+                    process,
+                    self.week,
+                    failure=self.before.failure,
+                )
+            except TemplateError as error:
+                found = failed(error)
         if isinstance(found, Failed):
             yield from self._fail(found)
         elif isinstance(found, StepResult):
             for line in found.log_lines:
                 self.context.log.info(line)
-            yield self._outcome(
-                Status.SUCCESS, found.rows_processed, result_json(found), links(found)
-            )
+            files = {"files": [str(item) for item in found.files]} if found.files else {}
+            result = {**found.result, **files}
+            yield self._outcome(Status.SUCCESS, found.rows_processed, result, links(found))
         else:
             yield from self._built(found)
-
-    def _run(self) -> StepResult | TableStepResult | Failed:
-        info = RunInfo.of(self.context.run, self.context.instance)
-        with worker() as process:
-            step_run = StepRun(self.pipeline, self.step, info, process)
-            try:
-                return step_run.once(self.week, self.before.failure, self.attempt)
-            except TemplateError as error:
-                return failed(error)
 
     def _built(self, built: TableStepResult) -> Iterator[Event | dg.Output[dict[str, Any]]]:
         yield from events_of(built, self.pipeline, self.week)
@@ -137,10 +132,9 @@ class _Attempt:
             raise dg.RetryRequested(self.step.retry.max_attempts - 1, wait)
         reason = f"{failure.kind}: {failure.message}"
         yield self._outcome(Status.FAILED, reason=reason)
-        trace = (
-            {"trace": dg.MetadataValue.md(f"```\n{failure.trace}\n```")} if failure.trace else {}
-        )
-        raise dg.Failure(reason, metadata=trace, allow_retries=False)
+        trace = dg.MetadataValue.md(f"```\n{failure.trace}\n```")
+        metadata = {"trace": trace} if failure.trace else {}
+        raise dg.Failure(reason, metadata=metadata, allow_retries=False)
 
     def _outcome(
         self,

@@ -6,10 +6,8 @@ Shared by the ops of a pipeline's job and the assets of its tables.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
 
 import dagster as dg
 
@@ -29,69 +27,55 @@ from spine_assets.pipelines.yaml.pipeline import NO_FAILURE, DeclaredPipeline, F
 Event = dg.AssetMaterialization | dg.AssetCheckEvaluation
 
 
-@dataclass(frozen=True)
-class RunInfo:
-    """Facts of a run that its steps receive."""
+def run_once(
+    run_context: dg.OpExecutionContext | dg.AssetExecutionContext,
+    pipeline: DeclaredPipeline,
+    step: Step,
+    worker: Worker,
+    week: date | None,
+    *,
+    failure: Failure = NO_FAILURE,
+    force: bool = False,
+) -> StepResult | TableStepResult | Failed:
+    """Make one attempt of a step of a pipeline.
 
-    run_id: str
-    run_date: date
-    trigger_by: str
+    Args:
+        run_context: Of the op or asset that runs it.
+        pipeline: The pipeline.
+        step: Its step.
+        worker: The process that does the work.
+        week: The partition.
+        failure: What went wrong before it.
+        force: Write a table again whose rows are unchanged.
+    """
+    run, run_date = run_context.run, run_date_of(run_context.run, run_context.instance)
+    values = pipeline.values(
+        run_date=run_date, run_id=run.run_id, week_ending=week, failure=failure
+    )
+    context = StepContext(
+        pipeline_id=pipeline.pipeline_id,
+        pipeline_logging_id=run.run_id,
+        step_id=step.step_id,
+        step_name=step.title,
+        run_date=run_date,
+        trigger_by=run.tags.get(TRIGGER, "manual"),
+        tenant_id=pipeline.tenant_id,
+        week_ending=week,
+        pipeline_status="FAILED" if failure.failed_steps else "RUNNING",
+        values=values,
+        workspace=Workspace.of(load_settings(), pipeline.tenant_id),
+        attempt=run_context.retry_number + 1,
+    )
+    return worker.do(task_of(step, context, force=force), step.timeout_minutes)
 
-    @classmethod
-    def of(cls, run: dg.DagsterRun, instance: dg.DagsterInstance) -> RunInfo:
-        """Read them from the run's tags; the date defaults to the day of its creation (UTC)."""
-        given = run.tags.get(DATE)
-        if given:
-            day = date.fromisoformat(given)
-        else:
-            record = instance.get_run_record_by_id(run.run_id)
-            made = record.create_timestamp if record else datetime.now(UTC)
-            day = made.astimezone(UTC).date()
-        return cls(run.run_id, day, run.tags.get(TRIGGER, "manual"))
 
-
-@dataclass
-class StepRun:
-    """A step of a pipeline within a run."""
-
-    pipeline: DeclaredPipeline
-    step: Step
-    run: RunInfo
-    worker: Worker
-    force: bool = False
-
-    def once(
-        self, week: date | None, failure: Failure = NO_FAILURE, attempt: int = 1
-    ) -> StepResult | TableStepResult | Failed:
-        """Run it once.
-
-        Args:
-            week: The partition.
-            failure: What went wrong before it.
-            attempt: Number of the attempt, from 1.
-        """
-        values = self.pipeline.values(
-            run_date=self.run.run_date,
-            run_id=self.run.run_id,
-            week_ending=week,
-            failure=failure,
-        )
-        context = StepContext(
-            pipeline_id=self.pipeline.pipeline_id,
-            pipeline_logging_id=self.run.run_id,
-            step_id=self.step.step_id,
-            step_name=self.step.title,
-            run_date=self.run.run_date,
-            trigger_by=self.run.trigger_by,
-            tenant_id=self.pipeline.tenant_id,
-            week_ending=week,
-            pipeline_status="FAILED" if failure.failed_steps else "RUNNING",
-            values=values,
-            workspace=Workspace.of(load_settings(), self.pipeline.tenant_id),
-            attempt=attempt,
-        )
-        task = task_of(self.step, context, force=self.force)
-        return self.worker.do(task, self.step.timeout_minutes)
+def run_date_of(run: dg.DagsterRun, instance: dg.DagsterInstance) -> date:
+    """The date in a run's tags, else the day of its creation (UTC)."""
+    if given := run.tags.get(DATE):
+        return date.fromisoformat(given)
+    record = instance.get_run_record_by_id(run.run_id)
+    made = record.create_timestamp if record else datetime.now(UTC)
+    return made.astimezone(UTC).date()
 
 
 def events_of(
@@ -126,12 +110,6 @@ def seconds_to_wait(retry: Retry | None, failed: Failed, attempt: int) -> float 
     if retry is None or attempt >= retry.max_attempts or not failed.is_one_of(retry.retry_on):
         return None
     return retry.wait_seconds * float(retry.backoff_multiplier ** (attempt - 1))
-
-
-def result_json(result: StepResult) -> dict[str, Any]:
-    """The result of an action, for the step's log."""
-    files = [str(item) for item in result.files]
-    return {**result.result, **({"files": files} if files else {})}
 
 
 def links(result: StepResult) -> dict[str, dg.MetadataValue]:

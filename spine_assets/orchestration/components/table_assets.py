@@ -10,24 +10,22 @@ from datetime import date
 
 import dagster as dg
 
-from spine_assets.core.tables import Table
 from spine_assets.core.tags import PIPELINE, TENANT
 from spine_assets.orchestration.asset_specs import (
     OWNER,
     TABLE_KINDS,
     check_description,
+    check_spec,
     description_of,
     table_metadata,
-    weekly_check,
 )
 from spine_assets.orchestration.components.keys import key_of, own_key
 from spine_assets.orchestration.components.partition_lock import hold_partition
 from spine_assets.orchestration.components.step_run import (
     Event,
-    RunInfo,
-    StepRun,
     events_of,
     failed_checks,
+    run_once,
     seconds_to_wait,
 )
 from spine_assets.orchestration.partitions import WEEKS
@@ -77,7 +75,7 @@ def assets_of(pipeline: DeclaredPipeline) -> dg.AssetsDefinition | None:
 
 
 def _spec(pipeline: DeclaredPipeline, step: Step) -> dg.AssetSpec:
-    table = _declared(pipeline, step)
+    table = table_made(step, weekly=pipeline.is_weekly, values=pipeline.own_variables())
     before = [
         own_key(pipeline, other.destination.table)
         for other in pipeline.table_steps
@@ -101,10 +99,6 @@ def _spec(pipeline: DeclaredPipeline, step: Step) -> dg.AssetSpec:
     )
 
 
-def _declared(pipeline: DeclaredPipeline, step: Step) -> Table:
-    return table_made(step, weekly=pipeline.is_weekly, values=pipeline.own_variables())
-
-
 def _checks(pipeline: DeclaredPipeline, step: Step) -> list[dg.AssetCheckSpec]:
     key = own_key(pipeline, step.destination.table)
     texts = [("schema", check_description(SCHEMA, _REMEDY), True)]
@@ -116,13 +110,8 @@ def _checks(pipeline: DeclaredPipeline, step: Step) -> list[dg.AssetCheckSpec]:
         )
         for check in step.destination.checks
     ]
-    if pipeline.is_weekly:
-        return [
-            weekly_check(name, key, description=text, blocking=blocking)
-            for name, text, blocking in texts
-        ]
     return [
-        dg.AssetCheckSpec(name, asset=key, description=text, blocking=blocking)
+        check_spec(name, key, description=text, blocking=blocking, weekly=pipeline.is_weekly)
         for name, text, blocking in texts
     ]
 
@@ -164,16 +153,13 @@ class _Weeks:
 
     def _week(self, week: date | None, process: Worker) -> Iterator[Event]:
         for step in self.steps:
-            info = RunInfo.of(self.context.run, self.context.instance)
-            attempt = self.context.retry_number + 1
-            step_run = StepRun(self.pipeline, step, info, process, self.force)
-            found = step_run.once(week, attempt=attempt)
+            found = run_once(self.context, self.pipeline, step, process, week, force=self.force)
             failure = found if isinstance(found, Failed) else None
             if isinstance(found, TableStepResult):
                 yield from self._chosen(events_of(found, self.pipeline, week))
                 failure = failed_checks(found)
             if failure is not None:
-                self._failed(step, week, failure, attempt)
+                self._failed(step, week, failure)
                 return  # the tables after it would be built from its earlier rows
         self.context.log.info(f"week {week}: built" if week else "built")
 
@@ -187,11 +173,11 @@ class _Weeks:
             ):
                 yield event
 
-    def _failed(self, step: Step, week: date | None, failure: Failed, attempt: int) -> None:
+    def _failed(self, step: Step, week: date | None, failure: Failed) -> None:
         text = f"{week or 'all'}: {step.step_id}: {failure.kind}: {failure.message}"
         self.context.log.error(text)
         self.failures[str(week or "all")] = text
-        wait = seconds_to_wait(step.retry, failure, attempt)
+        wait = seconds_to_wait(step.retry, failure, self.context.retry_number + 1)
         if wait is None or step.retry is None:
             self.final = True
         else:

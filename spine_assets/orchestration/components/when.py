@@ -45,22 +45,14 @@ def _of_check(
     when: When, pipeline: DeclaredPipeline, instance: dg.DagsterInstance, week: str
 ) -> str | None:
     table, _, name = (when.check or "").partition(".")
-    key = dg.AssetCheckKey(key_of(pipeline, table), name)
-    found = latest_outcome(instance, key, week)
-    if found is None:
+    evaluated = latest_evaluations(
+        instance, [key_of(pipeline, table).to_user_string()], week, passed_events=False
+    )
+    passed = next((item.passed for item in evaluated if item.check == name), None)
+    if passed is None:
         raise EngineExecutionError(
             f"the check {when.check} has no outcome for week {week}, which this step waits for; "
             f"build the week first: spine backfill {week}"
         )
+    found = CheckOutcome.PASSED if passed else CheckOutcome.FAILED
     return None if found is when.outcome else f"the check {when.check} has {found}"
-
-
-def latest_outcome(
-    instance: dg.DagsterInstance, key: dg.AssetCheckKey, week: str
-) -> CheckOutcome | None:
-    """How a check of a week ended last; None where it never did."""
-    table = key.asset_key.to_user_string()
-    for item in latest_evaluations(instance, [table], week, passed_events=False):
-        if item.check == key.name:
-            return CheckOutcome.PASSED if item.passed else CheckOutcome.FAILED
-    return None

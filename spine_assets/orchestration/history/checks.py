@@ -87,13 +87,7 @@ def check_records_of(
 def findings(
     instance: dg.DagsterInstance, *, table: str | None = None, week: date | None = None
 ) -> list[CheckFinding]:
-    """Checks whose latest evaluation failed or warned, the newest week first.
-
-    Args:
-        instance: Dagster's instance.
-        table: Only checks of this table.
-        week: Only this week.
-    """
+    """Checks (of one table, of one week) whose latest evaluation failed or warned, newest first."""
     place = _declared()
     tables = [table] if table else [item.name for item in TABLES]
     only = str(week) if week else None

@@ -13,7 +13,7 @@ import dagster as dg
 
 from spine_assets.orchestration.history import storage
 from spine_assets.orchestration.history.checks import plain_facts
-from spine_assets.orchestration.history.events import first_step_failure
+from spine_assets.orchestration.history.events import events_of, first_step_failure
 from spine_assets.orchestration.history.run_rows import read_runs
 from spine_assets.orchestration.history.runs import RunLine, described, error_of, tags_of_ours
 from spine_assets.orchestration.history.step_rows import ROW_COUNT
@@ -87,12 +87,10 @@ def story(instance: dg.DagsterInstance, record: dg.RunRecord, logs: int) -> RunS
     """
     run = record.dagster_run
     kinds = dg.DagsterEventType
-    entries = [
-        item.event_log_entry
-        for item in _records(instance, run.run_id, {kinds.ASSET_MATERIALIZATION})
-    ]
     failed = storage.failures_of(instance, [run.run_id]).get(run.run_id)
-    tables, done = _figures(entries)
+    made = events_of(instance, run.run_id, {kinds.ASSET_MATERIALIZATION})
+    tables, done = _figures(event for _, event in made)
+    evaluated = events_of(instance, run.run_id, {kinds.ASSET_CHECK_EVALUATION})
     return RunStory(
         line=described(instance, [record])[0],
         config=dict(run.run_config),
@@ -101,26 +99,18 @@ def story(instance: dg.DagsterInstance, record: dg.RunRecord, logs: int) -> RunS
         weeks_done=done,
         weeks_failed=_failed_weeks(failed),
         steps=[step for found in read_runs(instance, [record]) for step in found.steps],
-        checks=_checks(_records(instance, run.run_id, {kinds.ASSET_CHECK_EVALUATION})),
+        checks=[_check(event.asset_check_evaluation_data) for _, event in evaluated],
         error=error_of(failed),
         logs=_logs(instance, run.run_id, logs),
     )
 
 
-def _records(
-    instance: dg.DagsterInstance, run_id: str, kinds: set[dg.DagsterEventType]
-) -> Iterable[Any]:
-    return instance.get_records_for_run(run_id, of_type=kinds).records
-
-
-def _figures(entries: Iterable[dg.EventLogEntry]) -> tuple[dict[str, TableFigures], list[str]]:
+def _figures(events: Iterable[dg.DagsterEvent]) -> tuple[dict[str, TableFigures], list[str]]:
     """Figures by table, and the weeks of which a table was materialized."""
     tables: dict[str, TableFigures] = defaultdict(TableFigures)
     weeks = set()
-    for entry in entries:
-        made = entry.asset_materialization
-        if made is None:
-            continue
+    for event in events:
+        made = event.step_materialization_data.materialization
         facts = plain_facts(made.metadata)
         found = tables[made.asset_key.to_user_string()]
         if facts.get("unchanged"):
@@ -145,19 +135,15 @@ def _failed_weeks(failed: dg.EventLogEntry | None) -> list[str]:
     return list(named) if isinstance(named, list) else []
 
 
-def _checks(records: Iterable[Any]) -> list[CheckOutcome]:
-    events = (item.event_log_entry.dagster_event for item in records)
-    return [
-        CheckOutcome(
-            item.partition,
-            item.asset_key.to_user_string(),
-            item.check_name,
-            item.passed,
-            item.severity.value,
-            item.description or "",
-        )
-        for item in (event.asset_check_evaluation_data for event in events)
-    ]
+def _check(found: dg.AssetCheckEvaluation) -> CheckOutcome:
+    return CheckOutcome(
+        found.partition,
+        found.asset_key.to_user_string(),
+        found.check_name,
+        found.passed,
+        found.severity.value,
+        found.description or "",
+    )
 
 
 def _logs(instance: dg.DagsterInstance, run_id: str, limit: int) -> list[LogLine]:

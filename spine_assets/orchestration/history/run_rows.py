@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from functools import cache
 from typing import Any
 
 import dagster as dg
@@ -79,7 +80,13 @@ def read_runs(
         rows: Also read what steps materialized, which is most events of a long run.
     """
     kinds = STEP_KINDS | {_RUN_FAILURE} | (ASSET_KINDS if rows else set())
-    plans = _Plans(instance)
+
+    @cache
+    def steps_planned(snapshot_id: str) -> tuple[str, ...]:  # runs of one job share a plan
+        plan = instance.get_execution_plan_snapshot(snapshot_id)
+        # None where the plan was deleted with another run, in spite of its annotation.
+        return tuple(plan.step_keys_to_execute) if plan else ()
+
     for record in records:
         run = record.dagster_run
         events = []
@@ -87,26 +94,8 @@ def read_runs(
             events = list(events_of(instance, run.run_id, kinds))
             if not events and not instance.has_run(run.run_id):
                 continue
-        yield _logged(record, events, plans.of(run))
-
-
-class _Plans:
-    """The planned steps of runs; runs of one job share a plan."""
-
-    def __init__(self, instance: dg.DagsterInstance) -> None:
-        self._instance = instance
-        self._known: dict[str, tuple[str, ...]] = {}
-
-    def of(self, run: dg.DagsterRun) -> tuple[str, ...]:
-        """Keys of its steps; none where it has no plan."""
-        name = run.execution_plan_snapshot_id
-        if name is None:
-            return ()
-        if name not in self._known:
-            plan = self._instance.get_execution_plan_snapshot(name)
-            # None where the plan was deleted with another run, in spite of its annotation.
-            self._known[name] = tuple(plan.step_keys_to_execute) if plan else ()
-        return self._known[name]
+        plan_id = run.execution_plan_snapshot_id
+        yield _logged(record, events, () if plan_id is None else steps_planned(plan_id))
 
 
 def _logged(

@@ -167,13 +167,14 @@ def _step(key: str, seen: _Seen, run_ended: float | bool) -> StepRow:
         error = reported.get("reason") if reported.get("status") == FAILED else None
         error = error or seen.error
         error = error or ("its run ended while it was running" if is_interrupted else None)
+    counts = [rows for rows in seen.made.values() if rows is not None]
     return StepRow(
         key,
         reported.get("step_name") or _name(key),
         status,
         started=seen.started,
         ended=ended,
-        rows=reported.get("rows_processed", _rows(seen)),
+        rows=reported.get("rows_processed", sum(counts) if counts else None),
         error=error,
         result=_made(seen) if reported.get("result") is None else reported["result"],
         reason=reported.get("reason"),
@@ -188,11 +189,6 @@ def _status(seen: _Seen, run_ended: bool) -> str:
     if seen.end is None and not run_ended:
         return RUNNING
     return str(seen.reported.get("status") or seen.end or FAILED)
-
-
-def _rows(seen: _Seen) -> int | None:
-    counts = [rows for rows in seen.made.values() if rows is not None]
-    return sum(counts) if counts else None
 
 
 def _made(seen: _Seen) -> dict[str, Any] | None:

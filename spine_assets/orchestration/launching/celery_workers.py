@@ -51,12 +51,36 @@ class Workers:
             self.instance.launch_run(run.run_id, self._workspace)
 
     def is_lost(self, run: dg.DagsterRun) -> bool:
-        """Whether its task has ended and the run has not."""
-        return fail_if_lost(self.instance, run)
+        """Whether its task has ended and the run has not, which is then recorded."""
+        try:
+            health = self.instance.run_launcher.check_run_worker_health(run)
+        except KeyError:  # it has no task yet
+            return False
+        now = self.instance.get_run_by_id(run.run_id)
+        ended = {WorkerStatus.FAILED, WorkerStatus.SUCCESS, WorkerStatus.NOT_FOUND}
+        if health.status not in ended or now is None or now.is_finished:
+            return False
+        reason = f"the worker of this run is lost: {health.msg or health.status.value}"
+        if now.status is dg.DagsterRunStatus.CANCELING:
+            self.instance.report_run_canceled(now, reason)
+        else:
+            self.instance.report_run_failed(now, reason)
+        return True
 
     def give_up(self, run_ids: Sequence[str]) -> None:
-        """End the runs."""
-        end_all(self.instance, run_ids)
+        """Cancel the runs; mark those that no worker ends in time as canceled."""
+        for run in reversed(self._unfinished(run_ids)):  # first those that still wait
+            if not ask_to_end(self.instance, run):
+                self.instance.report_run_canceled(run, "no worker had received it yet")
+        end = time.monotonic() + _END_SECONDS
+        while self._unfinished(run_ids) and time.monotonic() < end:
+            time.sleep(_LOOK_SECONDS)
+        for run in self._unfinished(run_ids):
+            self.instance.report_run_canceled(run, "no worker ended it in time")
+
+    def _unfinished(self, run_ids: Sequence[str]) -> list[dg.DagsterRun]:
+        found = (self.instance.get_run_by_id(run_id) for run_id in run_ids)
+        return [run for run in found if run is not None and not run.is_finished]
 
 
 @contextmanager
@@ -144,38 +168,3 @@ def ask_to_end(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
     from spine_assets.orchestration.launching.celery_launcher import end_run  # optional: `cluster`
 
     return end_run(celery_launcher(instance), instance, run.run_id)
-
-
-def end_all(instance: dg.DagsterInstance, run_ids: Sequence[str]) -> None:
-    """Cancel runs of the workers; mark those that no worker ends in time as canceled."""
-    for run in reversed(_unfinished(instance, run_ids)):  # first those that still wait
-        if not ask_to_end(instance, run):
-            instance.report_run_canceled(run, "no worker had received it yet")
-    end = time.monotonic() + _END_SECONDS
-    while _unfinished(instance, run_ids) and time.monotonic() < end:
-        time.sleep(_LOOK_SECONDS)
-    for run in _unfinished(instance, run_ids):
-        instance.report_run_canceled(run, "no worker ended it in time")
-
-
-def fail_if_lost(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
-    """Record a run as failed if its task ended and the run did not; return whether it was so."""
-    try:
-        health = instance.run_launcher.check_run_worker_health(run)
-    except KeyError:  # it has no task yet
-        return False
-    now = instance.get_run_by_id(run.run_id)
-    ended = {WorkerStatus.FAILED, WorkerStatus.SUCCESS, WorkerStatus.NOT_FOUND}
-    if health.status not in ended or now is None or now.is_finished:
-        return False
-    reason = f"the worker of this run is lost: {health.msg or health.status.value}"
-    if now.status is dg.DagsterRunStatus.CANCELING:
-        instance.report_run_canceled(now, reason)
-    else:
-        instance.report_run_failed(now, reason)
-    return True
-
-
-def _unfinished(instance: dg.DagsterInstance, run_ids: Sequence[str]) -> list[dg.DagsterRun]:
-    found = (instance.get_run_by_id(run_id) for run_id in run_ids)
-    return [run for run in found if run is not None and not run.is_finished]

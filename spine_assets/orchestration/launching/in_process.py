@@ -29,11 +29,7 @@ _WATCH_SECONDS = 1.0  # between polls of the run; each reads one row
 
 
 class InProcessLauncher:
-    """Runs in this process, or in processes that it starts and ends.
-
-    Attributes:
-        definitions: Those of the code location, which hold the jobs.
-    """
+    """Runs jobs of the code location in this process, or in processes that it starts and ends."""
 
     def __init__(
         self,
@@ -52,7 +48,8 @@ class InProcessLauncher:
             DagsterExecutionInterruptedError: it was interrupted; the run is recorded as canceled.
         """
         definition = self._definitions.resolve_job_def(job)
-        longest = _longest(self.instance, {**definition.tags, **tags})
+        usual = self.instance.run_monitoring_max_runtime_seconds  # 0 for any
+        longest = float({**definition.tags, **tags}.get(MAX_RUNTIME, usual))
         given = tags_of(plan, {**tags, FRONT: "cli"})
         config = config_of(plan, self.log_level)
         with capture_interrupts(), _watched(self.instance, run_id, longest):
@@ -65,39 +62,26 @@ class InProcessLauncher:
                     raise_on_error=False,
                 )
             else:
-                _by_own_executor(self.instance, definition, config, given, run_id)
-        self._record_interruption(run_id)
-
-    def _record_interruption(self, run_id: str) -> None:
-        """Record a run that its user interrupted as canceled; Dagster records a failure."""
+                self._by_own_executor(definition, config, given, run_id)
         run = self.instance.get_run_by_id(run_id)
+        # Dagster records a run that its user interrupted as failed.
         if run is not None and run.tags.get(_FAILURE_REASON) == _INTERRUPTED:
             self.instance.report_run_canceled(run, "interrupted where it was started")
 
-
-def _by_own_executor(
-    instance: dg.DagsterInstance,
-    definition: dg.JobDefinition,
-    config: Mapping[str, Any],
-    tags: Mapping[str, str],
-    run_id: str,
-) -> None:
-    """Run a job by its own executor, as `dagster job execute` does, under our run id."""
-    repository = ReconstructableRepository.for_module("spine_assets.definitions", "defs")
-    job = repository.get_reconstructable_job(definition.name)
-    run = instance.create_run_for_job(
-        job_def=definition,
-        run_id=run_id,
-        run_config=config,
-        tags={**definition.tags, **tags},
-        job_code_origin=job.get_python_origin(),
-    )
-    execute_run(job, run, instance)
-
-
-def _longest(instance: dg.DagsterInstance, tags: Mapping[str, str]) -> float:
-    """Seconds that a run may take; 0 for any."""
-    return float(tags.get(MAX_RUNTIME, instance.run_monitoring_max_runtime_seconds))
+    def _by_own_executor(
+        self, definition: dg.JobDefinition, config: Any, tags: dict[str, str], run_id: str
+    ) -> None:
+        """Run a job by its own executor, as `dagster job execute` does, under our run id."""
+        repository = ReconstructableRepository.for_module("spine_assets.definitions", "defs")
+        job = repository.get_reconstructable_job(definition.name)
+        run = self.instance.create_run_for_job(
+            job_def=definition,
+            run_id=run_id,
+            run_config=config,
+            tags={**definition.tags, **tags},
+            job_code_origin=job.get_python_origin(),
+        )
+        execute_run(job, run, self.instance)
 
 
 @contextmanager

@@ -43,7 +43,8 @@ def queue(instance: dg.DagsterInstance, root: Path | None = None) -> Iterator[Qu
     Raises:
         CannotLaunch: no daemon is running, or there is no workspace here.
     """
-    if not daemon_is_alive(instance):
+    kind = private.QueuedRunCoordinatorDaemon.daemon_type()
+    if not private.get_daemon_statuses(instance, [kind], ignore_errors=True)[kind].healthy:
         raise CannotLaunch(
             "no daemon is running, so nothing would take the run from the queue: start one with "
             "make ui (or dagster dev), or leave out --queue to run it in this process"
@@ -92,9 +93,3 @@ def create_run(
         run_id=run_id,
     )
     return run
-
-
-def daemon_is_alive(instance: dg.DagsterInstance) -> bool:
-    """Whether a daemon that takes runs from the queue has sent a heartbeat lately."""
-    kind = private.QueuedRunCoordinatorDaemon.daemon_type()
-    return bool(private.get_daemon_statuses(instance, [kind], ignore_errors=True)[kind].healthy)
