@@ -10,8 +10,8 @@ from typing import Any
 
 import click
 
-from spine_assets.cli.errors import reports_errors
-from spine_assets.cli.shared import COUNT, as_json_option, print_json
+from spine_assets.cli.errors import with_json
+from spine_assets.cli.shared import COUNT, print_json
 from spine_assets.dev.finra_sim import SimOptions, SimServer, serving
 from spine_assets.dev.finra_sim.faults import USUAL_FAULTS
 from spine_assets.dev.finra_sim.options import CLIENT_ID, CLIENT_SECRET
@@ -49,8 +49,7 @@ class AnyDayType(click.ParamType[date]):
 @click.option("--faults", is_flag=True, help="Fail now and then, as a real service does.")
 @click.option("--require-auth", is_flag=True, help="Require a token.")
 @click.option("--log", is_flag=True, help="Print one line per request.")
-@as_json_option
-@reports_errors
+@with_json
 def finra_sim(
     port: int,
     today: date | None,

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import click
 
-from spine_assets.cli.errors import reports_errors
+from spine_assets.cli.errors import with_json
 from spine_assets.cli.render import pipelines as render_pipelines
-from spine_assets.cli.shared import LANE, as_json_option, max_runtime_option, print_json
+from spine_assets.cli.shared import LANE, max_runtime_option, print_json
 from spine_assets.core.settings import load_settings
 from spine_assets.core.tags import Lane, run_tags
 from spine_assets.core.text import nearest
@@ -19,8 +19,7 @@ from spine_assets.pipelines.discovery import discover
 
 
 @click.command("list")
-@as_json_option
-@reports_errors
+@with_json
 def list_pipelines(as_json: bool) -> None:
     """List the pipelines of all domains, with their parameters."""
     found = list(discover().values())
@@ -39,8 +38,7 @@ def list_pipelines(as_json: bool) -> None:
 @click.option("--queue", "queued", is_flag=True, help="Queue it for the running daemon.")
 @click.option("--wait", is_flag=True, help="With --queue: wait until it has ended.")
 @max_runtime_option
-@as_json_option
-@reports_errors
+@with_json
 def run(
     pipeline_name: str,
     given: tuple[str, ...],

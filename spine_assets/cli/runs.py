@@ -9,11 +9,11 @@ from datetime import UTC, date, datetime, timedelta
 import click
 import dagster as dg
 
-from spine_assets.cli.errors import reports_errors
+from spine_assets.cli.errors import with_json
 from spine_assets.cli.render import runs as render_runs
 from spine_assets.cli.render import steps as render_steps
 from spine_assets.cli.render.console import progress
-from spine_assets.cli.shared import COUNT, WeekType, as_json_option, print_json
+from spine_assets.cli.shared import COUNT, WeekType, print_json
 from spine_assets.core.text import nearest
 from spine_assets.orchestration.history import open_instance
 from spine_assets.orchestration.history.cancel import cancel
@@ -43,9 +43,8 @@ _STATUSES = [status.value.lower() for status in dg.DagsterRunStatus]
 @click.option("--week", type=WeekType(), help="Only runs that were requested for this week.")
 @click.option("--tenant", metavar="ID", help="Only runs for this tenant.")
 @click.option("--steps", is_flag=True, help="List each run with its steps.")
-@as_json_option
+@with_json
 @click.pass_context
-@reports_errors
 def runs(
     context: click.Context,
     limit: int,
@@ -101,8 +100,7 @@ def _require_known(pipeline: str, names: list[str]) -> None:
 @click.option(
     "--logs", type=click.IntRange(min=0), default=_LOG_LINES, show_default=True, help="Last lines."
 )
-@as_json_option
-@reports_errors
+@with_json
 def runs_show(run_id: str, logs: int, as_json: bool) -> None:
     """Show one run: parameters, times, rows and shares, checks, error, last log lines.
 
@@ -126,8 +124,7 @@ def runs_show(run_id: str, logs: int, as_json: bool) -> None:
     show_default=True,
     help="Seconds to wait until it has stopped.",
 )
-@as_json_option
-@reports_errors
+@with_json
 def runs_cancel(run_id: str, force: bool, wait: float, as_json: bool) -> None:
     """Cancel a run: remove it from the queue, or have its process stop.
 
@@ -156,8 +153,7 @@ def runs_cancel(run_id: str, force: bool, wait: float, as_json: bool) -> None:
 @click.option("--older-than", type=COUNT, required=True, metavar="DAYS", help="Days since its end.")
 @click.option("--dry-run", is_flag=True, help="Only list what would be deleted.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@as_json_option
-@reports_errors
+@with_json
 def runs_prune(older_than: int, dry_run: bool, yes: bool, as_json: bool) -> None:
     """Delete runs that ended more than DAYS ago and that nothing shown depends on.
 
