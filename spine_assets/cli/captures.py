@@ -183,9 +183,8 @@ def export(
             for week in sorted(set(weeks))
         ]
     if out is None:
-        click.echo(
-            render_captures.as_text(frames, kind), nl=False, color=True
-        )  # keeps escape sequences
+        text = render_captures.as_text(frames, kind)
+        click.echo(text, nl=False, color=True)  # keeps escape sequences
         return
     rows = render_captures.write(frames, kind, out)
     if as_json:

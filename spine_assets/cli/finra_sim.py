@@ -6,6 +6,7 @@ import signal
 import threading
 from dataclasses import replace
 from datetime import date
+from functools import partial
 from typing import Any
 
 import click
@@ -71,7 +72,9 @@ def finra_sim(
     options = SimOptions(rows=rows, seed=seed, weeks=weeks, require_auth=require_auth)
     options = replace(options, today=today) if today else options
     try:
-        with serving(options, port=port, log=_log if log else None) as server:
+        with serving(
+            options, port=port, log=partial(click.echo, err=True) if log else None
+        ) as server:
             if faults:
                 server.sim.faults.add(*USUAL_FAULTS)
             if as_json:
@@ -92,10 +95,6 @@ def _wait() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
     threading.Event().wait()
-
-
-def _log(line: str) -> None:
-    click.echo(line, err=True)
 
 
 def _facts(server: SimServer) -> dict[str, object]:

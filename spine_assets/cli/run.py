@@ -14,7 +14,7 @@ from spine_assets.core.settings import load_settings
 from spine_assets.core.tags import Lane, run_tags
 from spine_assets.core.text import nearest
 from spine_assets.core.weeks import stretches, weeks_between
-from spine_assets.pipelines.catalog import ParameterError, Pipeline, RunPlan, read_parameters
+from spine_assets.pipelines.catalog import ParameterError, RunPlan, read_parameters
 from spine_assets.pipelines.discovery import discover
 
 
@@ -59,7 +59,11 @@ def run(
     `spine list` lists the pipelines. Each run is a Dagster run, with an id, events and metrics.
     Exit code 1: a run failed or was canceled.
     """
-    pipeline = _named(pipeline_name)
+    known = discover()
+    if pipeline_name not in known:
+        hint = nearest(pipeline_name, list(known))
+        raise click.UsageError(f"there is no pipeline {pipeline_name}; {hint}")
+    pipeline = known[pipeline_name]
     if help_params:
         render_pipelines.parameters(pipeline)
         return
@@ -77,8 +81,25 @@ def run(
         else:
             render_pipelines.plan(pipeline, plan)
         return
-    chosen = Lane(lane) if lane else pipeline.lane
-    _launch(pipeline, plan.runs, chosen, max_runtime, queued, wait or not queued, as_json)
+    from spine_assets.cli import starting  # noqa: PLC0415 - imports Dagster
+    from spine_assets.cli.render import runs as render_runs  # noqa: PLC0415 - imports Dagster
+
+    wait = wait or not queued
+    tags = run_tags(pipeline.name, Lane(lane) if lane else pipeline.lane, "cli", max_runtime)
+    with (
+        starting.open_instance() as instance,
+        starting.launcher(instance, queued, None) as launcher,
+    ):
+        stories = starting.start_all(
+            launcher, pipeline.job, plan.runs, tags, wait, [starting.silent] * len(plan.runs)
+        )
+    if as_json:
+        print_json([render_runs.story_json(item) for item in stories])
+    else:
+        for item in stories:
+            render_runs.story(item)
+    if wait and any(item.line.status != "success" for item in stories):
+        raise click.exceptions.Exit(1)
 
 
 def split(plans: Sequence[RunPlan]) -> list[RunPlan]:
@@ -92,40 +113,3 @@ def split(plans: Sequence[RunPlan]) -> list[RunPlan]:
         parts = stretches(weeks_between(plan.first, plan.last), most)
         found += [replace(plan, first=first, last=last) for first, last in parts]
     return found
-
-
-def _named(name: str) -> Pipeline:
-    known = discover()
-    if name not in known:
-        raise click.UsageError(f"there is no pipeline {name}; {nearest(name, list(known))}")
-    return known[name]
-
-
-def _launch(
-    pipeline: Pipeline,
-    runs: Sequence[RunPlan],
-    lane: Lane,
-    max_runtime: int | None,
-    queued: bool,
-    wait: bool,
-    as_json: bool,
-) -> None:
-    """Start the runs and print the result of each."""
-    from spine_assets.cli import starting  # noqa: PLC0415 - imports Dagster
-    from spine_assets.cli.render import runs as render_runs  # noqa: PLC0415 - imports Dagster
-
-    tags = run_tags(pipeline.name, lane, "cli", max_runtime)
-    with (
-        starting.open_instance() as instance,
-        starting.launcher(instance, queued, None) as launcher,
-    ):
-        stories = starting.start_all(
-            launcher, pipeline.job, runs, tags, wait, [starting.silent] * len(runs)
-        )
-    if as_json:
-        print_json([render_runs.story_json(item) for item in stories])
-    else:
-        for item in stories:
-            render_runs.story(item)
-    if wait and any(item.line.status != "success" for item in stories):
-        raise click.exceptions.Exit(1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 
 import click
@@ -64,35 +63,23 @@ def runs(
         return
     with open_instance() as instance:
         found = newest(instance, RunQuery(status, pipeline, week, tenant), limit)
-        if pipeline and not found:
-            _require_known(pipeline, pipeline_names(instance))
-        show = _with_steps if steps else _lines
-        show(instance, found, as_json)
-
-
-def _lines(instance: dg.DagsterInstance, found: Sequence[dg.RunRecord], as_json: bool) -> None:
-    shown = described(instance, found)
-    if as_json:
-        print_json([render_runs.line_json(item) for item in shown])
-        return
-    render_runs.lines(shown)
-
-
-def _with_steps(instance: dg.DagsterInstance, found: Sequence[dg.RunRecord], as_json: bool) -> None:
-    shown = list(read_runs(instance, found))
-    if as_json:
-        click.echo(json.dumps([render_steps.run_json(run) for run in shown], indent=1, default=str))
-        return
-    render_steps.runs(shown)
-
-
-def _require_known(pipeline: str, names: list[str]) -> None:
-    """Refuse a pipeline that no run ever had, and suggest the nearest."""
-    if pipeline in names:
-        return
-    raise click.ClickException(
-        f"there is no run of a pipeline or job {pipeline!r}; {nearest(pipeline, names)}"
-    )
+        if pipeline and not found and pipeline not in (names := pipeline_names(instance)):
+            raise click.ClickException(
+                f"there is no run of a pipeline or job {pipeline!r}; {nearest(pipeline, names)}"
+            )
+        if steps:
+            rows = list(read_runs(instance, found))
+        else:
+            lines = described(instance, found)
+    if steps and as_json:
+        shown = [render_steps.run_json(run) for run in rows]
+        click.echo(json.dumps(shown, indent=1, default=str))
+    elif steps:
+        render_steps.runs(rows)
+    elif as_json:
+        print_json([render_runs.line_json(item) for item in lines])
+    else:
+        render_runs.lines(lines)
 
 
 @runs.command("show")
@@ -135,14 +122,8 @@ def runs_cancel(run_id: str, force: bool, wait: float, as_json: bool) -> None:
         run = find(instance, run_id).dagster_run
         ending = cancel(instance, run, force=force, wait_seconds=wait)
     if as_json:
-        print_json(
-            {
-                "run_id": run.run_id,
-                "canceled": ending.canceled,
-                "status": ending.status,
-                "said": ending.reason,
-            }
-        )
+        done = {"run_id": run.run_id, "canceled": ending.canceled}
+        print_json(done | {"status": ending.status, "said": ending.reason})
     else:
         render_runs.ending(run.run_id, ending)
     if not ending.canceled:

@@ -70,8 +70,7 @@ def _runs(
     try:
         with open_instance() as instance:
             week = found.week_ending
-            return origins.captured_by(instance, week, times), origins.built_by(
-                instance, week, builds
-            )
+            captured = origins.captured_by(instance, week, times)
+            return captured, origins.built_by(instance, week, builds)
     except NoInstance:
         return dict.fromkeys(times), dict.fromkeys(builds)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from spine_assets.cli.render.console import CONSOLE, grid, result, safe
+from spine_assets.cli.render.console import CONSOLE, grid, result, safe, styled
 from spine_assets.cli.shared import print_json
 from spine_assets.core.values import plain
 from spine_assets.core.weeks import Tier
@@ -28,7 +28,6 @@ _TIER_STYLES = {
     Arrival.LOADED: "green",
     Arrival.CORRECTED: "cyan",
 }
-_CHECK_STYLES = {"WARN": "yellow", "ERROR": "red"}
 _CLASSES = """
     SELECT DISTINCT venue_class FROM otc_venue_share WHERE week_ending = $week ORDER BY ALL
 """
@@ -146,8 +145,7 @@ def checks_summary(checks: list[CheckRecord]) -> str:
     if not failed:
         return f"[green]{len(checks)} passed[/green]" if checks else "[dim]none[/dim]"
     named = ", ".join(
-        f"[{_CHECK_STYLES[item.severity]}]{item.severity.lower()} {item.check}[/]"
-        for item in failed
+        styled(item.severity, f"{item.severity.lower()} {item.check}") for item in failed
     )
     return f"{len(checks) - len(failed)} passed, {named}"
 
@@ -234,7 +232,5 @@ def week(chosen: date, found: Figures, checks: list[CheckRecord]) -> None:
         return
     table = grid("table", "check", "outcome", "what it found")
     for check in failed:
-        style = _CHECK_STYLES[check.severity]
-        outcome = f"[{style}]{check.severity}[/{style}]"
-        table.add_row(check.table, check.check, outcome, safe(check.summary or ""))
+        table.add_row(check.table, check.check, styled(check.severity), safe(check.summary or ""))
     CONSOLE.print(table)
