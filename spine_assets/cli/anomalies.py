@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from spine_assets.cli.errors import open_lake, reports_errors
+from spine_assets.cli.errors import open_lake, with_json
 from spine_assets.cli.render import anomalies as render_anomalies
-from spine_assets.cli.shared import COUNT, WeekType, as_json_option, print_json
+from spine_assets.cli.shared import COUNT, WeekType, print_json
 from spine_assets.core.settings import load_settings
 from spine_assets.otc.delivery.scan import scan
 from spine_assets.otc.tables import raw
@@ -35,8 +35,7 @@ _LISTED = 50  # a few screens; the rest is counted
 )
 @click.option("--limit", type=COUNT, default=_LISTED, show_default=True, help="Findings listed.")
 @click.option("--samples", is_flag=True, help="Show sample rows; default: with --week.")
-@as_json_option
-@reports_errors
+@with_json
 def anomalies(
     week: date | None,
     table: str | None,

@@ -8,15 +8,8 @@ from functools import partial
 
 import click
 
-from spine_assets.cli.errors import open_lake, reports_errors
-from spine_assets.cli.shared import (
-    COUNT,
-    LANE,
-    WeekRange,
-    as_json_option,
-    max_runtime_option,
-    print_json,
-)
+from spine_assets.cli.errors import open_lake, with_json
+from spine_assets.cli.shared import COUNT, LANE, WeekRange, max_runtime_option, print_json
 from spine_assets.core.settings import load_settings
 from spine_assets.core.tags import Lane, run_tags
 from spine_assets.core.weeks import FIRST_WEEK, stretches
@@ -41,8 +34,7 @@ from spine_assets.pipelines.catalog import RunPlan
 @click.option("--wait", is_flag=True, help="With --queue: follow them to their end.")
 @max_runtime_option
 @click.option("--verbose", is_flag=True, help="Show the runs' log lines, and no progress bar.")
-@as_json_option
-@reports_errors
+@with_json
 def backfill(
     weeks: tuple[date, date] | None,
     missing: bool,

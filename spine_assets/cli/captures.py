@@ -8,18 +8,9 @@ from pathlib import Path
 import click
 
 from spine_assets.cli import completion_values
-from spine_assets.cli.errors import open_lake, reports_errors
+from spine_assets.cli.errors import open_lake, reports_errors, with_json
 from spine_assets.cli.render import captures as render_captures
-from spine_assets.cli.render import published as render_published
-from spine_assets.cli.shared import (
-    COUNT,
-    DayType,
-    NameChoice,
-    TimeType,
-    WeekType,
-    as_json_option,
-    print_json,
-)
+from spine_assets.cli.shared import COUNT, DayType, NameChoice, TimeType, WeekType, print_json
 from spine_assets.otc.build import corrections
 from spine_assets.otc.captures import pins
 from spine_assets.otc.captures import storage as stored
@@ -35,9 +26,8 @@ _FORMATS = ("csv", "json", "parquet")
 
 @click.group(invoke_without_command=True)
 @click.option("--week", type=WeekType(), help="Only this week.")
-@as_json_option
+@with_json
 @click.pass_context
-@reports_errors
 def captures(context: click.Context, week: date | None, as_json: bool) -> None:
     """List what arrived when, and which capture of each tier and class is current."""
     if context.invoked_subcommand is not None:
@@ -56,8 +46,7 @@ def captures(context: click.Context, week: date | None, as_json: bool) -> None:
 @click.option(
     "--release", is_flag=True, help="Remove the pin: the latest capture becomes current again."
 )
-@as_json_option
-@reports_errors
+@with_json
 def captures_use(capture_id: str, release: bool, as_json: bool) -> None:
     r"""Pin CAPTURE_ID: it stays current for its week, tier and class, whatever arrives later.
 
@@ -93,8 +82,7 @@ def captures_use(capture_id: str, release: bool, as_json: bool) -> None:
     help="Compare the captures that were current at this TIME with today's.",
 )
 @click.option("--limit", type=COUNT, default=10, show_default=True, help="Rows listed per step.")
-@as_json_option
-@reports_errors
+@with_json
 def diff(week: date, since: datetime | None, limit: int, as_json: bool) -> None:
     """Show what each correction of WEEK changed: rows and shares.
 
@@ -183,9 +171,9 @@ def export(
         raise click.UsageError("--as-of uses our clock and --published FINRA's; give one of them")
     lake = open_lake()
     if day is not None:
-        facts, frames = render_published.found(lake, table, sorted(set(weeks)), day)
+        facts, frames = render_captures.as_published(lake, table, sorted(set(weeks)), day)
         if not as_json:
-            render_published.report(facts)
+            render_captures.published(facts)
     else:
         facts = {"as_of": moment and moment.isoformat()}
         frames = [
@@ -195,9 +183,8 @@ def export(
             for week in sorted(set(weeks))
         ]
     if out is None:
-        click.echo(
-            render_captures.as_text(frames, kind), nl=False, color=True
-        )  # keeps escape sequences
+        text = render_captures.as_text(frames, kind)
+        click.echo(text, nl=False, color=True)  # keeps escape sequences
         return
     rows = render_captures.write(frames, kind, out)
     if as_json:

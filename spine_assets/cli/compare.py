@@ -9,9 +9,9 @@ from pathlib import Path
 
 import click
 
-from spine_assets.cli.errors import reports_errors
+from spine_assets.cli.errors import with_json
 from spine_assets.cli.render import compare as render_compare
-from spine_assets.cli.shared import COUNT, WeekType, as_json_option, print_json
+from spine_assets.cli.shared import COUNT, WeekType, print_json
 from spine_assets.core.settings import load_settings
 from spine_assets.dev.compare_backends import sides
 from spine_assets.dev.compare_backends.sides import BACKENDS, missing
@@ -50,8 +50,7 @@ class BackendsType(click.ParamType[tuple[str, ...]]):
     help="Runs per backend; medians are reported.",
 )
 @click.option("--workers", type=COUNT, default=1, show_default=True, help="Celery workers.")
-@as_json_option
-@reports_errors
+@with_json
 def compare(
     first: date | None,
     last: date | None,

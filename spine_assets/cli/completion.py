@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 from click.shell_completion import BashComplete, FishComplete, ZshComplete
 
-_SHELLS = ("bash", "zsh", "fish")
+_SHELLS = {"bash": BashComplete, "zsh": ZshComplete, "fish": FishComplete}
 
 
 @click.command()
@@ -22,6 +22,5 @@ def completion(context: click.Context, shell: str) -> None:
     It completes commands, options, weeks, tables and captures. Then open a new shell, in which
     `spine` must be on PATH: activate .venv, or add .venv/bin.
     """
-    shell_class = {"bash": BashComplete, "zsh": ZshComplete, "fish": FishComplete}[shell]
-    script = shell_class(context.find_root().command, {}, "spine", "_SPINE_COMPLETE")
+    script = _SHELLS[shell](context.find_root().command, {}, "spine", "_SPINE_COMPLETE")
     click.echo(script.source(), nl=False)

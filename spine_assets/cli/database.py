@@ -9,9 +9,9 @@ from pathlib import Path
 import click
 
 from spine_assets.cli import run_logs
-from spine_assets.cli.errors import open_lake, reports_errors
+from spine_assets.cli.errors import open_lake, with_json
 from spine_assets.cli.render.console import progress
-from spine_assets.cli.shared import COUNT, NameChoice, WeekType, as_json_option, print_json
+from spine_assets.cli.shared import COUNT, NameChoice, WeekType, print_json
 from spine_assets.core.settings import load_settings
 from spine_assets.otc.tables import raw, rejects
 from spine_assets.otc.tables.registry import TABLES
@@ -30,8 +30,7 @@ def db() -> None:
 
 
 @db.command("init")
-@as_json_option
-@reports_errors
+@with_json
 def db_init(as_json: bool) -> None:
     """Create the folders, empty tables and the file of views."""
     settings = load_settings()
@@ -47,8 +46,7 @@ def db_init(as_json: bool) -> None:
 
 @db.command("reset")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@as_json_option
-@reports_errors
+@with_json
 def db_reset(yes: bool, as_json: bool) -> None:
     """Delete the lake and the views; keep delivered files and Dagster's history.
 
@@ -90,8 +88,7 @@ def db_reset(yes: bool, as_json: bool) -> None:
     metavar="GB",
     help="Memory for sorting; what exceeds it goes to disk, beside FILE.",
 )
-@as_json_option
-@reports_errors
+@with_json
 def db_build(
     file: Path, names: tuple[str, ...], every: bool, since: date | None, memory: int, as_json: bool
 ) -> None:

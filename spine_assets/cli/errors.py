@@ -15,7 +15,7 @@ import click
 import duckdb
 from pydantic import ValidationError
 
-from spine_assets.cli.shared import visible
+from spine_assets.cli.shared import as_json_option, visible
 from spine_assets.core.settings import WrongSetting, load_settings, setting_problems
 from spine_assets.core.weeks import WeekError
 from spine_assets.finra.errors import FinraError
@@ -53,6 +53,11 @@ def reports_errors(command: Callable[..., None]) -> Callable[..., None]:
             raise click.ClickException(message) from error
 
     return run
+
+
+def with_json(command: Callable[..., None]) -> Callable[..., None]:
+    """`reports_errors`, and the option `--json`."""
+    return as_json_option(reports_errors(command))
 
 
 def _message(error: Exception) -> str | None:

@@ -6,9 +6,9 @@ from datetime import date
 
 import click
 
-from spine_assets.cli.errors import reports_errors
+from spine_assets.cli.errors import with_json
 from spine_assets.cli.render import fetch as render_fetch
-from spine_assets.cli.shared import NameChoice, WeekType, as_json_option, print_json
+from spine_assets.cli.shared import NameChoice, WeekType, print_json
 from spine_assets.core.settings import load_finra_settings, load_settings
 from spine_assets.core.weeks import Tier, VenueClass, tier_of
 from spine_assets.finra.batch import fetch_all, not_offered, open_holdings
@@ -39,8 +39,7 @@ _CLASSES = {
     help="Also request again what was fetched long after its publication.",
 )
 @click.option("--dry-run", is_flag=True, help="Only list what would be requested.")
-@as_json_option
-@reports_errors
+@with_json
 def fetch(
     weeks: tuple[date, ...],
     since: date | None,

@@ -6,12 +6,13 @@ import signal
 import threading
 from dataclasses import replace
 from datetime import date
+from functools import partial
 from typing import Any
 
 import click
 
-from spine_assets.cli.errors import reports_errors
-from spine_assets.cli.shared import COUNT, as_json_option, print_json
+from spine_assets.cli.errors import with_json
+from spine_assets.cli.shared import COUNT, print_json
 from spine_assets.core.weeks import Tier
 from spine_assets.dev.finra_sim import SimOptions, SimServer, serving
 from spine_assets.dev.finra_sim.archive import newest_week
@@ -51,8 +52,7 @@ class AnyDayType(click.ParamType[date]):
 @click.option("--faults", is_flag=True, help="Fail now and then, as a real service does.")
 @click.option("--require-auth", is_flag=True, help="Require a token.")
 @click.option("--log", is_flag=True, help="Print one line per request.")
-@as_json_option
-@reports_errors
+@with_json
 def finra_sim(
     port: int,
     today: date | None,
@@ -74,7 +74,9 @@ def finra_sim(
     options = SimOptions(rows=rows, seed=seed, weeks=weeks, require_auth=require_auth)
     options = replace(options, today=today) if today else options
     try:
-        with serving(options, port=port, log=_log if log else None) as server:
+        with serving(
+            options, port=port, log=partial(click.echo, err=True) if log else None
+        ) as server:
             if faults:
                 server.sim.faults.add(*USUAL_FAULTS)
             if as_json:
@@ -95,10 +97,6 @@ def _wait() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
     threading.Event().wait()
-
-
-def _log(line: str) -> None:
-    click.echo(line, err=True)
 
 
 def _facts(server: SimServer) -> dict[str, object]:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
-from spine_assets.cli.errors import reports_errors
+from spine_assets.cli.errors import with_json
 from spine_assets.cli.render.console import CONSOLE, grid, progress
-from spine_assets.cli.shared import as_json_option, print_json, visible
+from spine_assets.cli.shared import print_json, visible
 from spine_assets.core.bucket_url import bucket_name_problem, is_bucket_url, prefix_problem
 from spine_assets.lake import opening as lakes
 from spine_assets.lake.base import Lake
@@ -31,8 +31,7 @@ def lake() -> None:
 @click.option("--replace", is_flag=True, help="Also replace built files of TO that differ.")
 @click.option("--dry-run", is_flag=True, help="Count what would be copied, by file names.")
 @click.option("--verify-only", is_flag=True, help="Copy nothing; compare all files by content.")
-@as_json_option
-@reports_errors
+@with_json
 def lake_copy(
     source: str, target: str, replace: bool, dry_run: bool, verify_only: bool, as_json: bool
 ) -> None:

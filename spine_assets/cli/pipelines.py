@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from spine_assets.cli.errors import reports_errors
-from spine_assets.cli.shared import NameChoice, as_json_option, print_json
+from spine_assets.cli.errors import with_json
+from spine_assets.cli.shared import NameChoice, print_json
 from spine_assets.pipelines.examples import examples
 from spine_assets.pipelines.yaml.loader import files, home, read
 from spine_assets.pipelines.yaml.model import Declaration
@@ -22,8 +22,7 @@ def pipelines() -> None:
 @click.argument(
     "paths", nargs=-1, type=click.Path(path_type=Path, exists=True), metavar="[PATH]..."
 )
-@as_json_option
-@reports_errors
+@with_json
 def pipelines_check(paths: tuple[Path, ...], as_json: bool) -> None:
     """Validate every declaration and list all problems, with file and line.
 
@@ -49,8 +48,7 @@ def pipelines_check(paths: tuple[Path, ...], as_json: bool) -> None:
 
 
 @pipelines.command("schema")
-@as_json_option
-@reports_errors
+@with_json
 def pipelines_schema(as_json: bool) -> None:
     """Print the JSON schema of a pipeline's attributes, for editors; --json: on one line."""
     print_json(Declaration.model_json_schema(), indent=None if as_json else 1)
@@ -58,8 +56,7 @@ def pipelines_schema(as_json: bool) -> None:
 
 @pipelines.command("example")
 @click.argument("name", required=False)
-@as_json_option
-@reports_errors
+@with_json
 def pipelines_example(name: str | None, as_json: bool) -> None:
     """Copy the example NAME into the definitions; without NAME, list the examples."""
     known = examples()

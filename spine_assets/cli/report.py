@@ -5,12 +5,13 @@ from __future__ import annotations
 import webbrowser
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import click
 
-from spine_assets.cli.errors import no_week_built, open_lake, reports_errors
-from spine_assets.cli.render import report as render_report
-from spine_assets.cli.shared import WeekType, as_json_option, print_json
+from spine_assets.cli.errors import no_week_built, open_lake, with_json
+from spine_assets.cli.render.console import CONSOLE, text
+from spine_assets.cli.shared import WeekType, print_json
 from spine_assets.core.settings import load_settings
 from spine_assets.core.tags import Lane, run_tags
 from spine_assets.lake.base import Lake, LakeFile
@@ -26,8 +27,7 @@ from spine_assets.report import stored
 @click.argument("week", type=WeekType(), required=False)
 @click.option("--open", "opened", is_flag=True, help="Open it in the browser.")
 @click.option("--index", is_flag=True, help="The index of all weeks instead of a week.")
-@as_json_option
-@reports_errors
+@with_json
 def report(week: date | None, opened: bool, index: bool, as_json: bool) -> None:
     r"""Show the report of a WEEK, an HTML page with charts and checks.
 
@@ -53,10 +53,39 @@ def report(week: date | None, opened: bool, index: bool, as_json: bool) -> None:
     elif index:
         click.echo(shown)
     else:
-        render_report.printed(shown, stamp.facts)
+        _print(shown, stamp.facts)
     where = shown.resolve().as_uri()
     if opened and not webbrowser.open(where):
         click.echo(f"no browser could be started; open {where}", err=True)
+
+
+def _print(place: Path, facts: dict[str, Any]) -> None:
+    """Print the headline figures of the page and its path."""
+    complete = facts["is_complete"]
+    tiers = ", ".join(facts["tiers_in"])
+    note = "all three tiers in" if complete else f"INCOMPLETE, only {tiers} in"
+    classes = " and ".join(facts["classes_in"])
+    note += f"; {classes}" if len(facts["classes_in"]) > 1 else f"; {classes} alone"
+    note += "; synthetic sample data" if facts["is_synthetic"] else ""
+    change = facts["change_pct"]
+    since = "" if change is None else f" ({change:+.1f}% since {facts['against']})"
+    CONSOLE.print(f"[bold]Week ending {facts['week_ending']}[/bold] ({note})")
+    CONSOLE.print(
+        f"{text(facts['shares'])} shares{since}, {text(facts['trades'])} trades, "
+        f"{text(facts['symbols'])} symbols, {text(facts['venues'])} venues"
+    )
+    if facts["top_mpid"]:
+        CONSOLE.print(
+            f"largest venue {facts['top_mpid']} with {facts['top_share_pct']:.1f}% of reported "
+            f"off-exchange shares; HHI {facts['hhi']:.4f}"
+        )
+    found = facts["checks_warned"] + facts["checks_failed"]
+    CONSOLE.print(
+        f"checks that found something: {found}; rejects: {text(facts['rejects'])}; "
+        f"restatements: {facts['restatements']}"
+    )
+    # The path has a line of its own, so that it is easy to copy.
+    CONSOLE.print(str(place), soft_wrap=True, highlight=False, markup=False)
 
 
 def _viewable(lake: Lake, page: LakeFile) -> Path:
@@ -97,7 +126,9 @@ def _make_fresh(lake: Lake, week: date) -> None:
         start_runs.launcher(instance, False, None) as launcher,
     ):
         plan = RunPlan(week, week, {})
-        story = start_runs.start(launcher, "otc_report", plan, tags, wait=True, show=None)
+        (story,) = start_runs.start_all(
+            launcher, "otc_report", [plan], tags, wait=True, shows=[start_runs.silent]
+        )
     if story.line.status != "success":
         render_runs.story(story)
         raise click.exceptions.Exit(1)

@@ -7,20 +7,19 @@ from dataclasses import replace
 
 import click
 
-from spine_assets.cli.errors import reports_errors
+from spine_assets.cli.errors import with_json
 from spine_assets.cli.render import pipelines as render_pipelines
-from spine_assets.cli.shared import LANE, as_json_option, max_runtime_option, print_json
+from spine_assets.cli.shared import LANE, max_runtime_option, print_json
 from spine_assets.core.settings import load_settings
 from spine_assets.core.tags import Lane, run_tags
 from spine_assets.core.text import nearest
 from spine_assets.core.weeks import stretches, weeks_between
-from spine_assets.pipelines.catalog import ParameterError, Pipeline, RunPlan, read_parameters
+from spine_assets.pipelines.catalog import ParameterError, RunPlan, read_parameters
 from spine_assets.pipelines.discovery import discover
 
 
 @click.command("list")
-@as_json_option
-@reports_errors
+@with_json
 def list_pipelines(as_json: bool) -> None:
     """List the pipelines of all domains, with their parameters."""
     found = list(discover().values())
@@ -39,8 +38,7 @@ def list_pipelines(as_json: bool) -> None:
 @click.option("--queue", "queued", is_flag=True, help="Queue it for the running daemon.")
 @click.option("--wait", is_flag=True, help="With --queue: wait until it has ended.")
 @max_runtime_option
-@as_json_option
-@reports_errors
+@with_json
 def run(
     pipeline_name: str,
     given: tuple[str, ...],
@@ -61,7 +59,11 @@ def run(
     `spine list` lists the pipelines. Each run is a Dagster run, with an id, events and metrics.
     Exit code 1: a run failed or was canceled.
     """
-    pipeline = _named(pipeline_name)
+    known = discover()
+    if pipeline_name not in known:
+        hint = nearest(pipeline_name, list(known))
+        raise click.UsageError(f"there is no pipeline {pipeline_name}; {hint}")
+    pipeline = known[pipeline_name]
     if help_params:
         render_pipelines.parameters(pipeline)
         return
@@ -79,8 +81,25 @@ def run(
         else:
             render_pipelines.plan(pipeline, plan)
         return
-    chosen = Lane(lane) if lane else pipeline.lane
-    _launch(pipeline, plan.runs, chosen, max_runtime, queued, wait or not queued, as_json)
+    from spine_assets.cli import start_runs  # noqa: PLC0415 - imports Dagster
+    from spine_assets.cli.render import runs as render_runs  # noqa: PLC0415 - imports Dagster
+
+    wait = wait or not queued
+    tags = run_tags(pipeline.name, Lane(lane) if lane else pipeline.lane, "cli", max_runtime)
+    with (
+        start_runs.open_instance() as instance,
+        start_runs.launcher(instance, queued, None) as launcher,
+    ):
+        stories = start_runs.start_all(
+            launcher, pipeline.job, plan.runs, tags, wait, [start_runs.silent] * len(plan.runs)
+        )
+    if as_json:
+        print_json([render_runs.story_json(item) for item in stories])
+    else:
+        for item in stories:
+            render_runs.story(item)
+    if wait and any(item.line.status != "success" for item in stories):
+        raise click.exceptions.Exit(1)
 
 
 def split(plans: Sequence[RunPlan]) -> list[RunPlan]:
@@ -94,40 +113,3 @@ def split(plans: Sequence[RunPlan]) -> list[RunPlan]:
         parts = stretches(weeks_between(plan.first, plan.last), most)
         found += [replace(plan, first=first, last=last) for first, last in parts]
     return found
-
-
-def _named(name: str) -> Pipeline:
-    known = discover()
-    if name not in known:
-        raise click.UsageError(f"there is no pipeline {name}; {nearest(name, list(known))}")
-    return known[name]
-
-
-def _launch(
-    pipeline: Pipeline,
-    runs: Sequence[RunPlan],
-    lane: Lane,
-    max_runtime: int | None,
-    queued: bool,
-    wait: bool,
-    as_json: bool,
-) -> None:
-    """Start the runs and print the result of each."""
-    from spine_assets.cli import start_runs  # noqa: PLC0415 - imports Dagster
-    from spine_assets.cli.render import runs as render_runs  # noqa: PLC0415 - imports Dagster
-
-    tags = run_tags(pipeline.name, lane, "cli", max_runtime)
-    with (
-        start_runs.open_instance() as instance,
-        start_runs.launcher(instance, queued, None) as launcher,
-    ):
-        stories = start_runs.start_all(
-            launcher, pipeline.job, runs, tags, wait, [start_runs.silent] * len(runs)
-        )
-    if as_json:
-        print_json([render_runs.story_json(item) for item in stories])
-    else:
-        for item in stories:
-            render_runs.story(item)
-    if wait and any(item.line.status != "success" for item in stories):
-        raise click.exceptions.Exit(1)

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 
 import click
 import dagster as dg
 
-from spine_assets.cli.errors import reports_errors
+from spine_assets.cli.errors import with_json
 from spine_assets.cli.render import runs as render_runs
 from spine_assets.cli.render import steps as render_steps
 from spine_assets.cli.render.console import progress
-from spine_assets.cli.shared import COUNT, WeekType, as_json_option, print_json
+from spine_assets.cli.shared import COUNT, WeekType, print_json
 from spine_assets.core.text import nearest
 from spine_assets.orchestration.history import open_instance
 from spine_assets.orchestration.history.cancel import cancel
@@ -43,9 +42,8 @@ _STATUSES = [status.value.lower() for status in dg.DagsterRunStatus]
 @click.option("--week", type=WeekType(), help="Only runs that were requested for this week.")
 @click.option("--tenant", metavar="ID", help="Only runs for this tenant.")
 @click.option("--steps", is_flag=True, help="List each run with its steps.")
-@as_json_option
+@with_json
 @click.pass_context
-@reports_errors
 def runs(
     context: click.Context,
     limit: int,
@@ -65,35 +63,23 @@ def runs(
         return
     with open_instance() as instance:
         found = newest(instance, RunQuery(status, pipeline, week, tenant), limit)
-        if pipeline and not found:
-            _require_known(pipeline, pipeline_names(instance))
-        show = _with_steps if steps else _lines
-        show(instance, found, as_json)
-
-
-def _lines(instance: dg.DagsterInstance, found: Sequence[dg.RunRecord], as_json: bool) -> None:
-    shown = described(instance, found)
-    if as_json:
-        print_json([render_runs.line_json(item) for item in shown])
-        return
-    render_runs.lines(shown)
-
-
-def _with_steps(instance: dg.DagsterInstance, found: Sequence[dg.RunRecord], as_json: bool) -> None:
-    shown = list(read_runs(instance, found))
-    if as_json:
-        click.echo(json.dumps([render_steps.run_json(run) for run in shown], indent=1, default=str))
-        return
-    render_steps.runs(shown)
-
-
-def _require_known(pipeline: str, names: list[str]) -> None:
-    """Refuse a pipeline that no run ever had, and suggest the nearest."""
-    if pipeline in names:
-        return
-    raise click.ClickException(
-        f"there is no run of a pipeline or job {pipeline!r}; {nearest(pipeline, names)}"
-    )
+        if pipeline and not found and pipeline not in (names := pipeline_names(instance)):
+            raise click.ClickException(
+                f"there is no run of a pipeline or job {pipeline!r}; {nearest(pipeline, names)}"
+            )
+        if steps:
+            rows = list(read_runs(instance, found))
+        else:
+            lines = described(instance, found)
+    if steps and as_json:
+        shown = [render_steps.run_json(run) for run in rows]
+        click.echo(json.dumps(shown, indent=1, default=str))
+    elif steps:
+        render_steps.runs(rows)
+    elif as_json:
+        print_json([render_runs.line_json(item) for item in lines])
+    else:
+        render_runs.lines(lines)
 
 
 @runs.command("show")
@@ -101,8 +87,7 @@ def _require_known(pipeline: str, names: list[str]) -> None:
 @click.option(
     "--logs", type=click.IntRange(min=0), default=_LOG_LINES, show_default=True, help="Last lines."
 )
-@as_json_option
-@reports_errors
+@with_json
 def runs_show(run_id: str, logs: int, as_json: bool) -> None:
     """Show one run: parameters, times, rows and shares, checks, error, last log lines.
 
@@ -126,8 +111,7 @@ def runs_show(run_id: str, logs: int, as_json: bool) -> None:
     show_default=True,
     help="Seconds to wait until it has stopped.",
 )
-@as_json_option
-@reports_errors
+@with_json
 def runs_cancel(run_id: str, force: bool, wait: float, as_json: bool) -> None:
     """Cancel a run: remove it from the queue, or have its process stop.
 
@@ -138,14 +122,8 @@ def runs_cancel(run_id: str, force: bool, wait: float, as_json: bool) -> None:
         run = find(instance, run_id).dagster_run
         ending = cancel(instance, run, force=force, wait_seconds=wait)
     if as_json:
-        print_json(
-            {
-                "run_id": run.run_id,
-                "canceled": ending.canceled,
-                "status": ending.status,
-                "said": ending.reason,
-            }
-        )
+        done = {"run_id": run.run_id, "canceled": ending.canceled}
+        print_json(done | {"status": ending.status, "said": ending.reason})
     else:
         render_runs.ending(run.run_id, ending)
     if not ending.canceled:
@@ -156,8 +134,7 @@ def runs_cancel(run_id: str, force: bool, wait: float, as_json: bool) -> None:
 @click.option("--older-than", type=COUNT, required=True, metavar="DAYS", help="Days since its end.")
 @click.option("--dry-run", is_flag=True, help="Only list what would be deleted.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@as_json_option
-@reports_errors
+@with_json
 def runs_prune(older_than: int, dry_run: bool, yes: bool, as_json: bool) -> None:
     """Delete runs that ended more than DAYS ago and that nothing shown depends on.
 

@@ -29,7 +29,7 @@ from spine_assets.orchestration.launching.progress_follower import (
 )
 from spine_assets.pipelines.catalog import RunPlan
 
-__all__ = ["Show", "launcher", "open_instance", "silent", "start", "start_all", "table_states"]
+__all__ = ["Show", "launcher", "open_instance", "silent", "start_all", "table_states"]
 
 Show = Callable[[Progress | None], None]
 
@@ -47,27 +47,6 @@ def launcher(
             yield remote
     else:
         yield InProcessLauncher(instance, defs(), log_level)
-
-
-def start(
-    launcher: InProcessLauncher | RemoteLauncher,
-    job: str,
-    plan: RunPlan,
-    tags: Mapping[str, str],
-    wait: bool,
-    show: Show | None,
-) -> RunStory:
-    """Start one run; with `wait`, follow it to its end.
-
-    Args:
-        launcher: Where.
-        job: Name of the job.
-        plan: Weeks and configuration.
-        tags: Tags of the run.
-        wait: Return when it has ended instead of when it has started.
-        show: Called with its progress, about twice a second.
-    """
-    return start_all(launcher, job, [plan], tags, wait, [show or silent])[0]
 
 
 def start_all(

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
 import click
+import duckdb
 
 from spine_assets.cli import run_logs
-from spine_assets.cli.errors import no_week_built, open_lake, reports_errors
-from spine_assets.cli.query_views import warehouse_of
-from spine_assets.cli.render import due as render_due
+from spine_assets.cli.errors import no_week_built, open_lake, with_json
 from spine_assets.cli.render import restated as render_restated
 from spine_assets.cli.render import status as render_status
 from spine_assets.cli.render.console import result
-from spine_assets.cli.shared import COUNT, DEFAULT_WEEKS, WeekType, as_json_option, print_json
+from spine_assets.cli.shared import COUNT, DEFAULT_WEEKS, WeekType, print_json
 from spine_assets.core.settings import load_settings
+from spine_assets.core.text import nearest
 from spine_assets.core.values import csv_text, records
 from spine_assets.otc.captures.overdue import overdue
 from spine_assets.otc.delivery.scan import scan
@@ -25,9 +27,12 @@ from spine_assets.otc.state.freshness import Freshness
 from spine_assets.otc.status import Arrival, board, board_weeks, doubtful, with_failures
 from spine_assets.otc.tables import raw, venue_share
 from spine_assets.otc.tables.registry import TABLES
+from spine_assets.pipelines.steps.workspace import Workspace, tenants_in
+from spine_assets.pipelines.yaml import loader
 from spine_assets.warehouse import run_tables
 from spine_assets.warehouse.connection import answer, connect, is_select
 from spine_assets.warehouse.query_result_file import write_answer
+from spine_assets.warehouse.views import declared_views, needs_analysis
 
 
 @click.command()
@@ -36,8 +41,7 @@ from spine_assets.warehouse.query_result_file import write_answer
 )
 @click.option("--all", "every", is_flag=True, help="Show all weeks.")
 @click.option("--due", is_flag=True, help="List only the weeks with a tier that is overdue.")
-@as_json_option
-@reports_errors
+@with_json
 def status(weeks: int, every: bool, due: bool, as_json: bool) -> None:
     """Show the arrival board: weeks by tiers and tables, and unusable files.
 
@@ -55,7 +59,7 @@ def status(weeks: int, every: bool, due: bool, as_json: bool) -> None:
     lake, now = open_lake(), datetime.now(UTC)
     missing = overdue(lake, landing, now.date())
     if due:
-        render_due.listed(missing, now.date(), as_json)
+        render_status.due(missing, now.date(), as_json)
         return
     landing = replace(landing, unusable=(*landing.unusable, *doubtful(lake, landing, now)))
     known = board_weeks(lake, landing)
@@ -76,17 +80,16 @@ def status(weeks: int, every: bool, due: bool, as_json: bool) -> None:
     if as_json:
         found = render_status.status_json(shown, states, checks, landing)
         # On one line: indenting 650 weeks takes half a second.
-        print_json(found | {"later_weeks_due": render_due.json_of(later)}, None)
+        print_json(found | {"later_weeks_due": render_status.due_json(later)}, None)
         return
     render_status.status(shown, states, checks, landing, hidden=len(known) - len(shown))
-    render_due.line(later)
+    render_status.due_line(later)
 
 
 @click.command()
 @click.argument("week", type=WeekType(), required=False)
 @click.option("--top", type=COUNT, default=5, show_default=True, help="Venues and symbols listed.")
-@as_json_option
-@reports_errors
+@with_json
 def week(week: date | None, top: int, as_json: bool) -> None:
     """Summarize a WEEK: top venues, top symbols, restatements, checks.
 
@@ -131,8 +134,7 @@ def week(week: date | None, top: int, as_json: bool) -> None:
     help="How many of the newest runs the x_meta tables hold.",
 )
 @click.option("--tenant", help="Query as this tenant: shared tables, and its own tables and runs.")
-@as_json_option
-@reports_errors
+@with_json
 def query(
     sql: str, as_csv: bool, parquet: Path | None, newest: int, tenant: str | None, as_json: bool
 ) -> None:
@@ -159,7 +161,7 @@ def query(
             "give one statement that only reads, such as SELECT or FROM; to write, open the "
             "database with DuckDB itself"
         )
-    with warehouse_of(sql, tenant) as warehouse:
+    with _warehouse_of(sql, tenant) as warehouse:
         run_logs.add_named(warehouse, sql, newest, tenant)
         if parquet:
             written = write_answer(warehouse, sql, parquet)
@@ -173,3 +175,34 @@ def query(
         click.echo(csv_text(names, rows), nl=False, color=True)  # keeps escape sequences
     else:
         result(names, rows)
+
+
+@contextmanager
+def _warehouse_of(sql: str, tenant: str | None) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A private in-memory database with views, for one query."""
+    lake = open_lake()
+    if tenant is not None:
+        with _tenant_warehouse(tenant) as connection:
+            yield connection
+        return
+    with connect(lake, TABLES, analysis=needs_analysis(sql)) as connection:
+        for statement in declared_views(lake):
+            connection.execute(statement)
+        yield connection
+
+
+@contextmanager
+def _tenant_warehouse(tenant: str) -> Iterator[duckdb.DuckDBPyConnection]:
+    workspace = Workspace.of(load_settings(), tenant)
+    known = tenants_in(workspace.shared)
+    if tenant not in known:
+        declared = [item.pipeline for item in loader.declared()]
+        own = [item.pipeline_id for item in declared if item.tenant_id == tenant]
+        if own:
+            raise click.ClickException(
+                f"{tenant} has no tables yet; spine run {own[0]} builds some"
+            )
+        hint = nearest(tenant, known) if known else "no tenant has tables yet"
+        raise click.ClickException(f"there is no tenant {tenant}; {hint}")
+    with workspace.connect() as connection:
+        yield connection

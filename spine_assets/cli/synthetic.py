@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
-from spine_assets.cli.errors import reports_errors
+from spine_assets.cli.errors import with_json
 from spine_assets.cli.render.console import progress
-from spine_assets.cli.shared import COUNT, DEFAULT_WEEKS, WeekType, as_json_option, print_json
+from spine_assets.cli.shared import COUNT, DEFAULT_WEEKS, WeekType, print_json
 from spine_assets.core.settings import load_settings
 from spine_assets.core.weeks import weeks_between
 from spine_assets.dev.sample import write_sample
@@ -26,8 +26,7 @@ from spine_assets.dev.sample import write_sample
 @click.option("--rows", type=COUNT, default=10_000, show_default=True, help="ATS rows per week.")
 @click.option("--seed", default=2014, show_default=True, help="Same seed, same bytes.")
 @click.option("--non-ats", is_flag=True, help="Write non-ATS files too.")
-@as_json_option
-@reports_errors
+@with_json
 def sample(
     out: Path | None,
     weeks: int,

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from spine_assets.cli.errors import open_lake, reports_errors
+from spine_assets.cli.errors import open_lake, with_json
 from spine_assets.cli.render import trace as render_trace
-from spine_assets.cli.shared import COUNT, NameChoice, WeekType, as_json_option, print_json
+from spine_assets.cli.shared import COUNT, NameChoice, WeekType, print_json
 from spine_assets.core.settings import load_settings
 from spine_assets.core.weeks import Tier
 from spine_assets.otc.trace.model import Line, Reject, Trace
@@ -31,8 +31,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Lines listed, and rows listed per table.",
 )
-@as_json_option
-@reports_errors
+@with_json
 def trace(
     symbol: str, week: date, mpid: str | None, tier: str | None, limit: int, as_json: bool
 ) -> None:
@@ -71,8 +70,7 @@ def _runs(
     try:
         with open_instance() as instance:
             week = found.week_ending
-            return origins.captured_by(instance, week, times), origins.built_by(
-                instance, week, builds
-            )
+            captured = origins.captured_by(instance, week, times)
+            return captured, origins.built_by(instance, week, builds)
     except NoInstance:
         return dict.fromkeys(times), dict.fromkeys(builds)

@@ -82,16 +82,14 @@ def fetch_all(
         place = (task.offer.week_ending, task.offer.tier)
         try:
             report.fetched += fetcher.run(task, moved(task))
-        except FinraContradicts as error:
-            report.failures[place] = str(error)
-            report.is_transient = report.is_transient and error.is_transient
         except Timeout:
             report.failures[place] = "another process is still fetching the same answer"
         except FinraError as error:
             report.failures[place] = str(error)
             report.is_transient = report.is_transient and error.is_transient
-            report.not_asked = len(remaining)
-            break
+            if not isinstance(error, FinraContradicts):
+                report.not_asked = len(remaining)
+                break
     return report
 
 

@@ -56,6 +56,10 @@ class FinraClient:
     def __init__(self, settings: FinraSettings, patience: Patience | None = None) -> None:
         self.requests = 0
         self._patience = patience or Patience()
+        auth = None
+        if settings.client_id is not None and settings.client_secret is not None:
+            secret = settings.client_secret.get_secret_value()
+            auth = ClientCredentials(settings.token_url, settings.client_id, secret)
         # Each process has its own limiter; the default rate leaves room for a second process.
         self._limiter = Limiter(Rate(settings.requests_per_second, Duration.SECOND))
         self._http = httpx.Client(
@@ -65,7 +69,7 @@ class FinraClient:
                 "Accept": "application/json",
                 "User-Agent": f"spine-assets/{version('spine-assets')} ({_ABOUT})",
             },
-            auth=_auth(settings),
+            auth=auth,
         )
 
     def __enter__(self) -> Self:
@@ -93,13 +97,8 @@ class FinraClient:
             found = [part["partitions"] for part in answer["availablePartitions"]]
             if found and answer.get("partitionFields", _PARTITION) != _PARTITION:
                 raise ValueError(f"partitions by {answer['partitionFields']}")
-            return sorted(
-                {
-                    offer
-                    for monday, tier_id in found
-                    if (offer := _offer(monday, tier_id, dataset)) is not None
-                }
-            )
+            offers = {_offer(monday, tier_id, dataset) for monday, tier_id in found}
+            return sorted(offer for offer in offers if offer is not None)
         except (KeyError, TypeError, ValueError) as error:
             raise FinraContradicts(f"{path}: partitions cannot be read ({error!r})") from error
 
@@ -168,10 +167,9 @@ class FinraClient:
 
     def _with_retries(self, ask: Callable[[], T]) -> T:
         """Send a request, and again after transient errors."""
-        patience = self._patience
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception(self._is_worth_waiting),
-            stop=tenacity.stop_after_attempt(patience.attempts),
+            stop=tenacity.stop_after_attempt(self._patience.attempts),
             wait=self._wait,
             before_sleep=self._log_retry,
             reraise=True,
@@ -186,13 +184,8 @@ class FinraClient:
     def _log_retry(self, state: tenacity.RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
         seconds = state.next_action.sleep if state.next_action else 0.0
-        _LOG.info(
-            "%s; retry in %.1f s after %d of %d attempts",
-            error,
-            seconds,
-            state.attempt_number,
-            self._patience.attempts,
-        )
+        attempts = (state.attempt_number, self._patience.attempts)
+        _LOG.info("%s; retry in %.1f s after %d of %d attempts", error, seconds, *attempts)
 
     def _wait(self, state: tenacity.RetryCallState) -> float:
         """The wait that FINRA asks for, plus a random part of a growing time."""
@@ -201,14 +194,6 @@ class FinraClient:
         error = state.outcome.exception() if state.outcome else None
         asked = error.wait_seconds if isinstance(error, FinraUnavailable) else None
         return (asked or 0.0) + min(backoff(state), patience.most_seconds)
-
-
-def _auth(settings: FinraSettings) -> httpx.Auth | None:
-    if settings.client_id is None or settings.client_secret is None:
-        return None
-    return ClientCredentials(
-        settings.token_url, settings.client_id, settings.client_secret.get_secret_value()
-    )
 
 
 def _offer(monday: str, tier_id: str, dataset: Dataset) -> Offer | None:

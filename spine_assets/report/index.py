@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import date
 from typing import Any
 
 from spine_assets.core.weeks import weeks_between
@@ -31,18 +29,12 @@ def html(lake: Lake) -> str:
         if (stamp := stored.stamp_of(lake, stored.page_path(lake, week))) is not None
     ]
     newest = next((row for row in rows if row["facts"]["is_complete"]), None)
+    present = {row["week"] for row in rows}
+    between = weeks_between(min(present), max(present)) if present else []
     return page.render(
         "index.html.j2",
         rows=rows,
         newest=newest,
-        missing=_gaps(row["week"] for row in rows),
+        missing=[week for week in between if week not in present],
         is_synthetic=any(row["facts"]["is_synthetic"] for row in rows),
     )
-
-
-def _gaps(weeks: Iterable[date]) -> list[date]:
-    """Weeks between the first and the last that are missing."""
-    present = {*weeks}
-    if not present:
-        return []
-    return [week for week in weeks_between(min(present), max(present)) if week not in present]

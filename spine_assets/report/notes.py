@@ -125,7 +125,8 @@ def caveats(source: Source, is_complete: bool) -> list[str]:
         )
     if source.rejects.height:
         unread = source.rejects["share_volume"].null_count()
-        lines = _count(source.rejects.height, "delivered line")
+        count = source.rejects.height
+        lines = f"{count:,} delivered line{'s are' if count != 1 else ' is'}"
         unreadable = f", {unread} of them with a volume that cannot be read" if unread else ""
         found.append(f"{lines} in no figure of this page{unreadable}: see Rejects.")
     if source.restated.height:
@@ -159,10 +160,6 @@ def is_synthetic(source: Source) -> bool:
     """Whether a current capture comes from a folder named `synthetic`, as the sample does."""
     files = (item.source_file for item in source.known.current.values())
     return any(SYNTHETIC in file.split("/") for file in files)
-
-
-def _count(number: int, thing: str) -> str:
-    return f"{number:,} {thing}{'s are' if number != 1 else ' is'}"
 
 
 def _times(number: int) -> str:

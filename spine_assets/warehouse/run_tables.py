@@ -1,8 +1,8 @@
 """The log of runs and steps as two tables, `x_meta_pipeline_runs` and `x_meta_step_logs`.
 
 Their rows are read from Dagster's storage when a query names them (`history.run_log_frames`) and
-stored nowhere. Belongs here: their declarations, whether a query names them, and how their rows come into
-a database. Does not belong here: Dagster, since every `spine query` imports this module and few
+stored nowhere. Belongs here: their declarations, whether a query names them, and how their rows
+come into a database. Does not belong here: Dagster, since every `spine query` imports this module and few
 read runs.
 """
 

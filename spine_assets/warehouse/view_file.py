@@ -36,7 +36,14 @@ def ensure_view_file(path: Path, lake: Lake, tables: tuple[Table, ...]) -> bool:
             return False
         remove_leftovers(path)
         statements = _of_file(lake, tables)
-        _build_beside(path, statements, lake)
+        with replacing(path) as staged:
+            with duckdb.connect(str(staged)) as connection, lake.readable_by(connection):
+                for statement in statements:
+                    connection.execute(statement)
+            # A log of the old file must not be replayed into the new one.
+            log = path.with_name(f"{path.name}.wal")
+            if log.exists():
+                log.replace(path.with_name(f"{path.name}.{uuid.uuid4().hex}.wal.old"))
         _fingerprint(path).write_text(_digest(statements), "utf-8")
     return True
 
@@ -63,17 +70,6 @@ def remove_view_file(path: Path) -> None:
     """Delete the file of views and its fingerprint."""
     for found in (path, _fingerprint(path)):
         found.unlink(missing_ok=True)
-
-
-def _build_beside(path: Path, statements: list[str], lake: Lake) -> None:
-    with replacing(path) as staged:
-        with duckdb.connect(str(staged)) as connection, lake.readable_by(connection):
-            for statement in statements:
-                connection.execute(statement)
-        # A log of the old file must not be replayed into the new one.
-        log = path.with_name(f"{path.name}.wal")
-        if log.exists():
-            log.replace(path.with_name(f"{path.name}.{uuid.uuid4().hex}.wal.old"))
 
 
 def _fingerprint(path: Path) -> Path:

@@ -6,14 +6,13 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from spine_assets.cli.render.console import CONSOLE, grid, result, safe, text
+from spine_assets.cli.render.console import CONSOLE, grid, result, safe, styled, text
 from spine_assets.core.tags import SHORT_ID
 from spine_assets.core.values import plain
 
 if TYPE_CHECKING:
     from spine_assets.orchestration.history import CheckFinding
 
-_STYLES = {"WARN": "yellow", "ERROR": "red"}
 _SHOWN_SAMPLES = 5  # in the terminal; --json has all that the check recorded
 
 
@@ -44,7 +43,7 @@ def listed(found: list[CheckFinding], more: int, *, samples: bool) -> None:
         for item in found:
             table.add_row(
                 str(item.week_ending),
-                f"[{_STYLES[item.severity]}]{item.severity}[/]",
+                styled(item.severity),
                 f"{item.table} {item.check}",
                 safe(item.summary),
                 item.run_id[:SHORT_ID],
@@ -59,10 +58,9 @@ def _fact(value: Any) -> str:
 
 
 def _one(item: CheckFinding) -> None:
-    style = _STYLES[item.severity]
     CONSOLE.print(
         f"\n[bold]{item.week_ending} {item.table} {item.check}[/bold] "
-        f"[{style}]{item.severity}[/] at {item.at:%Y-%m-%d %H:%M:%S} UTC, "
+        f"{styled(item.severity)} at {item.at:%Y-%m-%d %H:%M:%S} UTC, "
         f"run {item.run_id[:SHORT_ID]}"
     )
     CONSOLE.print(f"  {safe(item.summary)}", soft_wrap=True)

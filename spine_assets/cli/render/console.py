@@ -21,6 +21,8 @@ from spine_assets.cli.shared import visible
 from spine_assets.core.values import plain
 
 _PIPED_WIDTH = 120  # a log or a pipe has no width of its own
+_STYLES = {"success": "green"} | dict.fromkeys(("failure", "failed", "error"), "red")
+_STYLES |= dict.fromkeys(("canceled", "canceling", "skipped", "warn"), "yellow")
 CONSOLE = Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH)
 
 
@@ -36,6 +38,11 @@ def text(value: Any) -> str:
     if isinstance(shown, float):
         return f"{shown:,.4f}"
     return safe(", ".join(shown) if isinstance(shown, list) else str(shown))
+
+
+def styled(state: str, shown: str | None = None) -> str:
+    """The state of a run or step or the severity of a finding, or another text, in its colour."""
+    return f"[{_STYLES.get(state.lower(), 'cyan')}]{shown or state}[/]"
 
 
 def safe(delivered: str) -> str:

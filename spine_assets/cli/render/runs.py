@@ -10,15 +10,13 @@ from typing import Any
 from rich.markup import escape
 
 from spine_assets.cli.render import steps as render_steps
-from spine_assets.cli.render.console import CONSOLE, grid, safe, text
+from spine_assets.cli.render.console import CONSOLE, grid, safe, styled, text
 from spine_assets.core.tags import SHORT_ID
 from spine_assets.orchestration.history.cancel import CancelResult
 from spine_assets.orchestration.history.prune import PrunePlan
 from spine_assets.orchestration.history.run_details import RunStory
 from spine_assets.orchestration.history.runs import RunLine
 
-_STYLES = {"success": "green", "failure": "red", "canceled": "yellow", "canceling": "yellow"}
-_OUTCOME_STYLES = {"WARN": "yellow", "ERROR": "red"}
 _DID_CHARS = 160  # about three lines of its column
 
 
@@ -38,7 +36,7 @@ def lines(found: list[RunLine]) -> None:
             _weeks(item),
             safe(item.lane or ""),
             safe(item.trigger or ""),
-            _status(item.status),
+            styled(item.status),
             f"{item.started:%Y-%m-%d %H:%M:%S}" if item.started else "",
             f"{item.seconds:,.1f}" if item.seconds is not None else "",
             safe(did),
@@ -57,7 +55,8 @@ def line_json(item: RunLine) -> dict[str, Any]:
 def story(found: RunStory) -> None:
     """One run."""
     line = found.line
-    CONSOLE.print(f"[bold]Run {line.run_id}[/bold] {_status(line.status)}")
+    given = {name: value for name, value in found.config.items() if name != "loggers"}
+    CONSOLE.print(f"[bold]Run {line.run_id}[/bold] {styled(line.status)}")
     for label, value in (
         ("of", line.name),
         ("weeks", _weeks(line)),
@@ -66,7 +65,7 @@ def story(found: RunStory) -> None:
         ("ended", _time(line.ended)),
         ("seconds", None if line.seconds is None else f"{line.seconds:,.1f}"),
         ("tags", ", ".join(f"{name}={value}" for name, value in found.tags.items())),
-        ("parameters", _parameters(found)),
+        ("parameters", json.dumps(given) if given else None),
         ("weeks done", text(len(found.weeks_done))),
         ("weeks failed", ", ".join(found.weeks_failed)),
     ):
@@ -85,12 +84,6 @@ def story(found: RunStory) -> None:
     for entry in found.logs:
         line_text = f"{entry.at:%H:%M:%S} {entry.level:7} {safe(entry.text)}"
         CONSOLE.print(f"  {line_text}", soft_wrap=True, highlight=False)
-
-
-def _parameters(found: RunStory) -> str | None:
-    """The run config without its loggers."""
-    given = {name: value for name, value in found.config.items() if name != "loggers"}
-    return json.dumps(given) if given else None
 
 
 def _tables(found: RunStory) -> None:
@@ -113,9 +106,8 @@ def _checks(found: RunStory) -> None:
         return
     table = grid("week ending", "check", "outcome", "what it found")
     for item in wrong:
-        outcome = f"[{_OUTCOME_STYLES[item.severity]}]{item.severity}[/]"
         name = f"{item.table} {item.check}"
-        table.add_row(item.week_ending or "", name, outcome, safe(item.summary))
+        table.add_row(item.week_ending or "", name, styled(item.severity), safe(item.summary))
     CONSOLE.print(table)
 
 
@@ -167,10 +159,6 @@ def _weeks(item: RunLine) -> str:
         return ""
     first, last = item.weeks
     return safe(first if first == last else f"{first} … {last}")
-
-
-def _status(status: str) -> str:
-    return f"[{_STYLES.get(status, 'cyan')}]{status}[/]"
 
 
 def _iso(moment: datetime | None) -> str | None:

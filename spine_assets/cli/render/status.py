@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from spine_assets.cli.render.console import CONSOLE, grid, result, safe
+from spine_assets.cli.render.console import CONSOLE, grid, result, safe, styled
+from spine_assets.cli.shared import print_json
 from spine_assets.core.values import plain
 from spine_assets.core.weeks import Tier
+from spine_assets.otc.captures.overdue import Overdue
 from spine_assets.otc.delivery.deliveries import Landing
 from spine_assets.otc.state.freshness import Freshness
 from spine_assets.otc.status import Arrival, WeekStatus
@@ -26,7 +28,6 @@ _TIER_STYLES = {
     Arrival.LOADED: "green",
     Arrival.CORRECTED: "cyan",
 }
-_CHECK_STYLES = {"WARN": "yellow", "ERROR": "red"}
 _CLASSES = """
     SELECT DISTINCT venue_class FROM otc_venue_share WHERE week_ending = $week ORDER BY ALL
 """
@@ -144,10 +145,47 @@ def checks_summary(checks: list[CheckRecord]) -> str:
     if not failed:
         return f"[green]{len(checks)} passed[/green]" if checks else "[dim]none[/dim]"
     named = ", ".join(
-        f"[{_CHECK_STYLES[item.severity]}]{item.severity.lower()} {item.check}[/]"
-        for item in failed
+        styled(item.severity, f"{item.severity.lower()} {item.check}") for item in failed
     )
     return f"{len(checks) - len(failed)} passed, {named}"
+
+
+def due_line(later: list[Overdue]) -> None:
+    """Print one line on weeks that are due and of which nothing has arrived."""
+    if not later:
+        return
+    weeks = sorted({item.week_ending for item in later})
+    if len(weeks) == 1:
+        found = f"1 later week is due and nothing of it has arrived: {weeks[0]}"
+    else:
+        found = f"{len(weeks)} later weeks are due and nothing of them has arrived: {weeks[0]} …"
+    CONSOLE.print(
+        f"[red]{found}[/red]; spine status --due lists {'it' if len(weeks) == 1 else 'them'}"
+    )
+
+
+def due(found: list[Overdue], today: date, as_json: bool) -> None:
+    """The weeks with overdue tiers, oldest first."""
+    if as_json:
+        print_json({"due": due_json(found)})
+        return
+    if not found:
+        CONSOLE.print("Nothing is overdue.")
+        return
+    table = grid("week ending", "tier", "due", "days ago", title="Overdue tiers")
+    table.columns[3].justify = "right"
+    for item in found:
+        days = (today - item.due).days
+        table.add_row(str(item.week_ending), item.tier.description, str(item.due), str(days))
+    CONSOLE.print(table)
+
+
+def due_json(found: list[Overdue]) -> list[dict[str, Any]]:
+    """Weeks with their overdue tiers, for programs."""
+    weeks: dict[str, dict[str, Any]] = {}
+    for item in found:
+        weeks.setdefault(str(item.week_ending), {})[item.tier.value] = {"due": str(item.due)}
+    return [{"week_ending": week, "tiers": tiers} for week, tiers in weeks.items()]
 
 
 def week_figures(warehouse: duckdb.DuckDBPyConnection, week: date, top: int) -> Figures:
@@ -194,7 +232,5 @@ def week(chosen: date, found: Figures, checks: list[CheckRecord]) -> None:
         return
     table = grid("table", "check", "outcome", "what it found")
     for check in failed:
-        style = _CHECK_STYLES[check.severity]
-        outcome = f"[{style}]{check.severity}[/{style}]"
-        table.add_row(check.table, check.check, outcome, safe(check.summary or ""))
+        table.add_row(check.table, check.check, styled(check.severity), safe(check.summary or ""))
     CONSOLE.print(table)

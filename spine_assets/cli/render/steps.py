@@ -8,13 +8,12 @@ from typing import Any
 
 from rich.table import Table
 
-from spine_assets.cli.render.console import CONSOLE, grid, safe
+from spine_assets.cli.render.console import CONSOLE, grid, safe, styled
 from spine_assets.core.tags import SHORT_ID
 from spine_assets.orchestration.history.run_rows import RunRows
 
 Row = dict[str, Any]
 
-_STYLES = {"SUCCESS": "green", "FAILED": "red", "CANCELED": "yellow", "SKIPPED": "yellow"}
 _ERROR_CHARS = 100  # about two lines of its column; `spine runs show` has the rest
 
 
@@ -26,12 +25,13 @@ def runs(found: Sequence[RunRows]) -> None:
     table = _grid("run", "pipeline", "tenant", "step")
     table.columns[0].no_wrap = True
     for run in found:
+        total = run.row["total_steps"]
         table.add_section()
         table.add_row(
             run.row["pipeline_logging_id"][:SHORT_ID],
             safe(run.row["pipeline_id"]),
             safe(run.row["tenant_id"] or ""),
-            _counted(run.row),
+            "" if total is None else f"{run.row['completed_steps']} of {total} done",
             # The line of a failed step has the reason.
             *_cells(
                 run.row["status"],
@@ -76,11 +76,6 @@ def _grid(*first: str) -> Table:
     return table
 
 
-def _counted(row: Row) -> str:
-    total = row["total_steps"]
-    return "" if total is None else f"{row['completed_steps']} of {total} done"
-
-
 def _of_step(step: Row) -> tuple[str, ...]:
     facts = step["execution_metadata"]
     message = step["error_message"] or facts["reason"]
@@ -93,7 +88,7 @@ def _cells(
     text = " ".join((message or "").split())
     text = text if len(text) <= _ERROR_CHARS else f"{text[:_ERROR_CHARS]}…"
     return (
-        f"[{_STYLES.get(status, 'cyan')}]{status}[/]",
+        styled(status),
         "" if rows is None else f"{rows:,}",
         "" if seconds is None else f"{seconds:,.1f}",
         safe(text),

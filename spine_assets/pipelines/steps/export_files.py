@@ -1,8 +1,8 @@
 """Files that steps write: complete or missing, even if the process is killed.
 
 A file is written under a hidden name in its folder, synced and renamed; no scan reads hidden names.
-The renames and the removal of what killed steps left belong here; names belong to `export_names`, and
-contents to `export_rows` and `http_download`.
+The renames and the removal of what killed steps left belong here; names belong to `export_names`,
+and contents to `export_rows` and `http_download`.
 """
 
 from __future__ import annotations
