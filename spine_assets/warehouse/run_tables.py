@@ -2,8 +2,8 @@
 
 Their rows are read from Dagster's storage when a query names them (`history.run_log_frames`) and
 stored nowhere. Belongs here: their declarations, whether a query names them, and how their rows
-come into a database. Does not belong here: Dagster, since every `spine query` imports this module and few
-read runs.
+come into a database. Does not belong here: Dagster, since every `spine query` imports this module
+and few read runs.
 """
 
 from __future__ import annotations
