@@ -76,7 +76,7 @@ class Project:
     def block_lake(self) -> None:
         """Make the lake fail as a lost mount does, until the link is removed."""
         self.lake.parent.mkdir(exist_ok=True)
-        self.lake.symlink_to(self.lake.name)
+        self.lake.symlink_to("a mount that is missing")
 
     def drop(self, name: str, text: str) -> None:
         """Deliver a file of any name and content."""

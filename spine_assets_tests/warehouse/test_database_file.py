@@ -424,7 +424,7 @@ def test_a_disk_without_room_is_a_clear_error_and_leaves_the_earlier_file(
     build_database(path, full.lake, COMPUTED)
     before = path.read_bytes()
     for room in (1_000, 100_000, 300_000):
-        with files_limited_to(room), pytest.raises(CannotBuild, match="no room for"):
+        with files_limited_to(room), pytest.raises(CannotBuild, match="no space for"):
             build_database(path, full.lake, TABLES)
         assert path.read_bytes() == before
         assert left_beside(path) == {"data"}
