@@ -10,6 +10,7 @@ import ast
 import importlib
 import inspect
 import re
+from collections import Counter
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -167,3 +168,13 @@ def _is_private(module: str) -> bool:
     return first in {"dagster_celery", "dagster_postgres", "dagster_shared"} or (
         first.startswith("dagster") and any(part.startswith("_") for part in rest)
     )
+
+
+def test_classes_of_one_name_are_one_class() -> None:
+    names = [
+        node.name
+        for path in MODULES
+        for node in ast.parse(path.read_text("utf-8")).body
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+    ]
+    assert [name for name, count in Counter(names).items() if count > 1] == []

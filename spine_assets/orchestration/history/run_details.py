@@ -32,7 +32,7 @@ class TableFigures:
 
 
 @dataclass(frozen=True)
-class CheckOutcome:
+class RunCheck:
     """One evaluation of a run; `severity` matters only where it did not pass."""
 
     week_ending: str | None
@@ -72,7 +72,7 @@ class RunStory:
     weeks_done: list[str]
     weeks_failed: list[str]
     steps: list[dict[str, Any]]
-    checks: list[CheckOutcome]
+    checks: list[RunCheck]
     error: str | None
     logs: list[LogLine]
 
@@ -135,8 +135,8 @@ def _failed_weeks(failed: dg.EventLogEntry | None) -> list[str]:
     return list(named) if isinstance(named, list) else []
 
 
-def _check(found: dg.AssetCheckEvaluation) -> CheckOutcome:
-    return CheckOutcome(
+def _check(found: dg.AssetCheckEvaluation) -> RunCheck:
+    return RunCheck(
         found.partition,
         found.asset_key.to_user_string(),
         found.check_name,
