@@ -76,7 +76,7 @@ def test_code_that_raises_ends_with_1_and_its_own_traceback(
     done = shell("-c", f"frame = sql('SELECT 1')\n{code}")
     assert done.returncode == 1
     assert said in done.stderr
-    assert "spine_assets/cli" not in done.stderr
+    assert "spine_assets/cli/shell.py" not in done.stderr
     assert "leaked" not in done.stderr
 
 
