@@ -207,7 +207,7 @@ class TestSensor:
         server.stop()
         told = ticked(runner)
         assert isinstance(told, dg.SkipReason)
-        assert "cannot be asked now" in (told.skip_message or "")
+        assert "cannot be read now" in (told.skip_message or "")
 
 
 class TestSchedule:

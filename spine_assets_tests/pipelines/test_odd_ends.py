@@ -45,7 +45,7 @@ def made(step: str, function: str, more: str = "") -> str:
         ("exits", "SystemExit: 0"),
         ("interrupted", "KeyboardInterrupt"),
         ("panics", "PanicException: "),
-        ("mute", "Mute: its text cannot be had: RuntimeError"),
+        ("mute", "Mute: its text cannot be read: RuntimeError"),
         ("long", "... (1,000,000 characters)"),
     ],
 )

@@ -87,7 +87,7 @@ def test_two_runs_of_one_week_take_turns_and_other_weeks_do_not_wait(flows: Flow
         entry
         for run in runs
         for entry in flows.instance.all_logs(run)
-        if "waits for its turn" in entry.user_message
+        if "waits for another run" in entry.user_message
     ]
     assert {runs[entry.run_id] for entry in waited} == {str(WEEK)}
     same = sorted(_spans_of_runs(flows, [run for run, week in runs.items() if week == str(WEEK)]))
@@ -142,7 +142,7 @@ def test_a_run_that_waits_for_its_turn_can_be_canceled(flows: Flows) -> None:
 
 def _waits(flows: Flows) -> bool:
     return any(
-        "waits for its turn" in entry.user_message
+        "waits for another run" in entry.user_message
         for run in flows.instance.get_runs()
         for entry in flows.instance.all_logs(run.run_id)
     )
