@@ -47,4 +47,4 @@ def _show(name: str, diagnosis: Diagnosis) -> None:
     mark = click.style(f"{diagnosis.outcome:5}", fg=_COLOURS[diagnosis.outcome])
     click.echo(f"{mark} {name:17} {visible(diagnosis.found)}")
     if diagnosis.mend:
-        click.echo(f"{'':5} {'':17} mend: {visible(diagnosis.mend)}")
+        click.echo(f"{'':5} {'':17} remedy: {visible(diagnosis.mend)}")

@@ -42,11 +42,18 @@ class LocalLake(Lake[Path]):
         return type(self)(self._root.joinpath(*folders))
 
     def entries(self, *folders: str) -> list[str]:
-        """Names in a folder, sorted; empty where it is missing."""
+        """Names in a folder, sorted; empty where it is missing.
+
+        Raises:
+            LakeUnavailable: the folder cannot be read.
+        """
+        folder = self._root.joinpath(*folders)
         try:
-            return sorted(os.listdir(self._root.joinpath(*folders)))  # noqa: PTH208 - names alone, some times faster
+            return sorted(os.listdir(folder))  # noqa: PTH208 - names alone, some times faster
         except (FileNotFoundError, NotADirectoryError):
             return []
+        except OSError as error:
+            raise LakeUnavailable(f"{folder} cannot be listed: {error.strerror}") from error
 
     def files(self, table: str, week: date) -> list[Path]:
         """All published files of one table's week, by name."""

@@ -40,7 +40,7 @@ class Out(NamedTuple):
 
 
 class Case(NamedTuple):
-    """Odd lines, those of their figures that load, and the lines that are turned away."""
+    """Odd lines, those of their figures that load, and the lines that are rejected."""
 
     lines: tuple[str | bytes, ...]
     kept: Figures

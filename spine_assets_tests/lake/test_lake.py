@@ -143,6 +143,14 @@ def test_a_lake_that_is_a_file_or_whose_locks_are_cannot_be_locked(tmp_path: Pat
         assert type(caught.value) is LakeError
 
 
+def test_a_folder_that_cannot_be_listed_is_a_transient_error(tmp_path: Path) -> None:
+    table = tmp_path / "lake" / NAME
+    table.parent.mkdir()
+    table.symlink_to(NAME)  # a link to itself
+    with pytest.raises(LakeUnavailable, match=NAME):
+        LocalLake(tmp_path / "lake").weeks(NAME)
+
+
 def test_a_changed_byte_is_told_wherever_it_is(local: LocalLake) -> None:
     target = store(local, OLD)
     local.verify(target)

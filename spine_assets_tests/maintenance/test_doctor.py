@@ -123,7 +123,7 @@ class TestTheWhole:
         done = CliRunner().invoke(main, ["doctor"])
         assert done.exit_code == 1
         assert "there is no dagster.yaml in the working folder" in done.output
-        assert "mend: spine db init" in done.output
+        assert "remedy: spine db init" in done.output
         assert list(tmp_path.iterdir()) == []
 
     def test_a_bad_setting_is_told_and_the_rest_is_examined_all_the_same(

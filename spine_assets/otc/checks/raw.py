@@ -86,7 +86,7 @@ def rejects(context: CheckContext) -> CheckResult:
     return context.result(
         "rejects",
         False,
-        f"{rejected.height:,} of {lines:,} lines ({part:.2f}%) were turned away. {advice}",
+        f"{rejected.height:,} of {lines:,} lines ({part:.2f}%) were rejected. {advice}",
         failure=Severity.ERROR if part > _MOST_REJECTS_PCT else Severity.WARN,
         facts=facts,
         samples=sample(shown),

@@ -62,7 +62,7 @@ ADVICE: dict[RejectReason, str] = {
     RejectReason.BLANK_SYMBOL: "FINRA delivered no symbol; nothing to do, totals still reconcile",
     RejectReason.BLANK_MPID: "the row names no venue; check that the file's class is right",
     RejectReason.NEGATIVE: "volumes and counts cannot be negative; ask FINRA for the figure",
-    RejectReason.DUPLICATE_ROW: "the same row stands twice; the first one was kept",
+    RejectReason.DUPLICATE_ROW: "the row repeats an earlier one; the first was kept",
     RejectReason.CONFLICTING_KEY: "one venue has two figures for a symbol; the later update wins,"
     " without one both are out: ask FINRA which holds",
 }
