@@ -129,13 +129,32 @@ class TestTheWhole:
     def test_a_bad_setting_is_told_and_the_rest_is_examined_all_the_same(
         self, root: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setenv("SPINE_LAKE", "s3://bucket/lake")
+        monkeypatch.setenv("SPINE_LAKE", "ftp://server/lake")
         found = found_in(root)
         assert found["settings"].outcome is FAIL
-        assert "SPINE_LAKE: s3://bucket/lake is a URL" in found["settings"].found
+        assert "SPINE_LAKE: ftp://server/lake" in found["settings"].found
         assert found["seals"].found == "not examined: the settings cannot be read"
         assert found["dagster_storage"].outcome is OK
-        assert found["code_location"].outcome is OK
+        assert found["code_location"].outcome is FAIL  # Dagster reads the same settings
+        assert "does not load" in found["code_location"].found
+
+    def test_a_bucket_is_a_setting_and_one_that_does_not_answer_is_told(
+        self, root: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("SPINE_LAKE", "s3://bucket/lake")
+        for name, value in (
+            ("AWS_ENDPOINT_URL", "http://127.0.0.1:9"),
+            ("AWS_ALLOW_HTTP", "true"),
+            ("AWS_ACCESS_KEY_ID", "nobody"),
+            ("AWS_SECRET_ACCESS_KEY", "nothing"),
+            ("AWS_REGION", "us-east-1"),
+        ):
+            monkeypatch.setenv(name, value)
+        found = found_in(root)
+        assert found["settings"].outcome is OK
+        assert found["lake_folder"].outcome is FAIL
+        assert "s3://bucket/lake" in found["lake_folder"].found
+        assert found["dagster_storage"].outcome is OK
 
     def test_an_installation_broken_in_many_ways_is_told_by_the_real_command(
         self, root: Path
