@@ -16,7 +16,6 @@ import dagster as dg
 import duckdb
 import polars as pl
 import pytest
-from hypothesis import settings as hypothesis_settings
 
 from spine_assets.definitions import defs
 from spine_assets.defs import scan_limits
@@ -32,13 +31,11 @@ from spine_assets.otc.delivery.scan import scan
 from spine_assets.otc.state.build_context import RunContext
 from spine_assets.otc.state.results import CheckResult, TableBuilt, WeekResult
 from spine_assets.otc.tables.registry import TABLES
-from spine_assets_tests.support import s3, storages
+from spine_assets_tests.support import examples, s3, storages
 from spine_assets_tests.support.s3_front import Front, fronting
 
 pytest_plugins = ("spine_assets_tests.support.projects",)
-# A busy machine is slow; no example is wrong for that.
-hypothesis_settings.register_profile("no deadline", deadline=None)
-hypothesis_settings.load_profile("no deadline")
+examples.register()
 
 HEADER = (
     "tierDescription|issueSymbolIdentifier|issueName|marketParticipantName|MPID"

@@ -20,14 +20,15 @@ from spine_assets_tests.abuse.odd_values import ODD_DATES, ODD_NUMBERS, ODD_TEXT
 from spine_assets_tests.abuse.oracle import API_COLUMNS, COLUMNS, account
 from spine_assets_tests.abuse.week_laws import check_week
 from spine_assets_tests.conftest import WEEK, House, delivered, line
+from spine_assets_tests.support.examples import examples
 
 SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
 
 
-def bounded(examples: int) -> settings:
+def bounded(number: int) -> settings:
     """The same files in every run; `python -m spine_assets_tests.abuse.fuzz` looks further."""
     return settings(
-        max_examples=examples, deadline=None, derandomize=True, suppress_health_check=SLOW
+        max_examples=examples(number), deadline=None, derandomize=True, suppress_health_check=SLOW
     )
 
 

@@ -7,13 +7,13 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import dagster as dg
 import pytest
 
 from spine_assets.pipelines.steps import registry as finding
 from spine_assets.pipelines.yaml import model as declaration
 from spine_assets_tests.conftest import WEEK, House, delivered, line
 from spine_assets_tests.pipelines.flows import FLOW, Flows
+from spine_assets_tests.support import storages
 
 SOURCE = Path(__file__).parents[2]
 _OFFERED = "[spine_assets.engines]\ntest.act = spine_assets_tests.pipelines.acting:ENGINE\n"
@@ -64,7 +64,5 @@ def flows(house: House, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flows]:
     monkeypatch.setenv("SPINE_DATA_DIR", str(house.root))
     monkeypatch.setenv("SPINE_LAKE", str(house.lake.place))
     monkeypatch.setenv(FLOW, "")
-    folder = house.root / "instance"
-    folder.mkdir()
-    with dg.DagsterInstance.local_temp(str(folder)) as instance:
+    with storages.instance_in(house.root / "instance") as instance:
         yield Flows(house.root, instance)

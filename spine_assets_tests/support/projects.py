@@ -248,7 +248,5 @@ class Outcome:
 @pytest.fixture
 def runner(project: Project, code_location: dg.Definitions) -> Iterator[Runner]:
     """Runs against an instance on disk, as every real one is."""
-    folder = project.root / "instance"
-    folder.mkdir()
-    with dg.DagsterInstance.local_temp(str(folder)) as instance:
+    with storages.instance_in(project.root / "instance") as instance:
         yield Runner(code_location, instance)

@@ -204,6 +204,8 @@ def opened(root: Path, code_location: dg.Definitions, *, forgets: bool = False) 
     storages.lay_out(root)
     made = Project(root)
     made.landing.mkdir(parents=True)
+    if not forgets:
+        storages.copy_history(root / "data" / "dagster")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
         for name in ("DAGSTER_HOME", "SPINE_DATA_DIR", "SPINE_LAKE", "SPINE_DATABASE_PATH"):

@@ -28,6 +28,7 @@ from spine_assets.warehouse import run_tables
 from spine_assets.warehouse.run_tables import LOG_TABLES, RUNS, STEPS, LogTable, RunLog
 from spine_assets_tests.conftest import in_memory
 from spine_assets_tests.support import logged_runs
+from spine_assets_tests.support.examples import examples
 from spine_assets_tests.support.logged_runs import PLACE, Made
 from spine_assets_tests.support.projects import SOURCE
 
@@ -338,7 +339,7 @@ class TestInDuckDB:
         assert {tuple(row[:3]) for row in types["full"]} == declared
         assert all(row[3] for row in types["full"])
 
-    @settings(max_examples=25, deadline=None)  # a database each
+    @settings(max_examples=examples(25), deadline=None)  # a database each
     @given(said=st.text(st.characters()))
     def test_whatever_a_step_says_can_be_read(self, said: str) -> None:
         empty: Row = {column.name: None for column in STEPS.columns}

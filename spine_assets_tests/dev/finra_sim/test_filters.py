@@ -21,6 +21,7 @@ from spine_assets_tests.dev.finra_sim.conftest import (
     partition,
     rows_of,
 )
+from spine_assets_tests.support.examples import examples
 
 SHARES, SYMBOL = "totalWeeklyShareQuantity", "issueSymbolIdentifier"
 UPDATED, CRD, MPID = "lastUpdateDate", "firmCRDNumber", "MPID"
@@ -101,7 +102,9 @@ def test_the_fields_asked_for_come_in_their_order(client: httpx.Client) -> None:
 
 
 @settings(
-    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(20),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(
     sort=st.lists(

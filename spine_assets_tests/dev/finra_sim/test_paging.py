@@ -24,9 +24,12 @@ from spine_assets_tests.dev.finra_sim.conftest import (
     partition,
     rows_of,
 )
+from spine_assets_tests.support.examples import examples
 
 MANY = settings(
-    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(20),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 BYTES = 12_000
 

@@ -18,6 +18,7 @@ from spine_assets.dev.local_cluster import postgres
 from spine_assets.orchestration.storage import batched_events
 from spine_assets.orchestration.storage.postgres import BatchingPostgresStorage
 from spine_assets_tests.orchestration.storage import test_sqlite as laws
+from spine_assets_tests.support.examples import examples
 from spine_assets_tests.support.storing import a_week, entry, event
 
 pytestmark = [
@@ -76,7 +77,7 @@ def log_at(url: str) -> EventLogStorage:
 
 @given(steps=laws.TestEqualContent.STEPS, most=st.sampled_from((1, 3, 500)))
 @settings(
-    max_examples=12,
+    max_examples=examples(12),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

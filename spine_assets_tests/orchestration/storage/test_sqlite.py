@@ -31,6 +31,7 @@ from spine_assets.orchestration.storage import batched_events
 from spine_assets.orchestration.storage import sqlite as dagster_storage
 from spine_assets.orchestration.storage.sqlite import BatchingSqliteStorage, _is_made
 from spine_assets_tests.conftest import files_limited_to
+from spine_assets_tests.support.examples import examples
 from spine_assets_tests.support.storing import (
     CHECK,
     EVENTS_A_WEEK,
@@ -152,7 +153,7 @@ class TestEqualContent:
 
     @given(steps=STEPS, most=st.sampled_from((1, 3, 500)))
     @settings(
-        max_examples=12,
+        max_examples=examples(12),
         deadline=None,
         suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
     )

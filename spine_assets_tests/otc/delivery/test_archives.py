@@ -15,6 +15,7 @@ from spine_assets.otc.delivery import archives
 from spine_assets.otc.delivery.archives import read_contents
 from spine_assets.otc.delivery.reasons import FileRefused
 from spine_assets_tests.conftest import delivered, line
+from spine_assets_tests.support.examples import examples
 
 ONE, TWO = delivered(line("AAAA")), delivered(line("BBBB"))
 
@@ -176,7 +177,7 @@ SOUND = {
 
 @pytest.mark.parametrize("kind", list(SOUND))
 @given(at=st.floats(0, 0.999), bits=st.integers(1, 255), cut=st.booleans())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_any_damage_gives_the_content_or_a_refusal(
     tmp_path_factory: pytest.TempPathFactory, kind: str, at: float, bits: int, cut: bool
 ) -> None:

@@ -17,6 +17,7 @@ from spine_assets.otc.delivery.file_format import ParsedFile, parse
 from spine_assets.otc.delivery.line_split import count_lines, split_by_line, split_fast
 from spine_assets.otc.delivery.reasons import FileRefused
 from spine_assets_tests.conftest import CAPTURE_DAY, HEADER, delivered, line, parsed, with_columns
+from spine_assets_tests.support.examples import examples
 
 NAMES = tuple(HEADER.split("|"))
 BOM = b"\xef\xbb\xbf"
@@ -474,7 +475,7 @@ LINE = st.one_of(
 
 
 @given(BODY, ENDS)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 def test_both_splitters_give_the_same_fields(body: str, end: str) -> None:
     content = (body + end).encode()
     fast = split_fast(content, NAMES, 2)
@@ -525,7 +526,7 @@ def accounted(file: ParsedFile) -> int:
     st.sampled_from([b"", BOM, b"\n", b"\r\n ", BOM + b"\n"]),
     st.sampled_from([b"", b"\n", b"\r", b"\n\r", b" "]),
 )
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 def test_lines_and_shares_are_conserved_in_any_mixture(
     lines: list[tuple[bytes, bytes]], lead: bytes, end: bytes
 ) -> None:
@@ -559,7 +560,7 @@ def readable_shares(physical: list[bytes]) -> Decimal:
 
 
 @given(st.binary(max_size=200), st.booleans())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 def test_any_bytes_are_refused_or_conserved(noise: bytes, with_header: bool) -> None:
     content = HEADER.encode() + b"\n" + noise if with_header else noise
     try:
@@ -572,7 +573,7 @@ def test_any_bytes_are_refused_or_conserved(noise: bytes, with_header: bool) -> 
 
 
 @given(st.lists(st.sampled_from(["good", "abc", "", "short"]), min_size=1, max_size=30))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 def test_rejects_are_exactly_the_bad_lines(kinds: list[str]) -> None:
     texts = {
         "good": line(),

@@ -37,6 +37,7 @@ from spine_assets_tests.conftest import (
     delivered,
     line,
 )
+from spine_assets_tests.support.examples import examples
 
 # What differs between two equal builds, beside captured_at and the input columns, which an
 # answer about the past shares with what was materialized.
@@ -116,7 +117,7 @@ def happen(house: House, number: int, event: Dropped | Pinned, now: datetime) ->
 
 
 @given(history)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 def test_a_replayed_history_equals_what_was_materialized_then(
     events: list[Dropped | Pinned],
 ) -> None:

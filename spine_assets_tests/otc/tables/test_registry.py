@@ -22,6 +22,7 @@ from spine_assets.core.pandera_schema import pandera_schema
 from spine_assets.core.table_schema import conform, polars_schema
 from spine_assets.otc.tables import raw, row_rules, symbol_summary, venue_share, venue_volume
 from spine_assets_tests.conftest import NOW, WEEK
+from spine_assets_tests.support.examples import examples
 
 BUILD = "20260120T120000Z-0123456789ab"
 DAY = date(2025, 12, 22)
@@ -357,7 +358,7 @@ def exact_summary(rows: list[Venue]) -> dict[tuple[str, str], tuple[Any, ...]]:
 
 
 @given(ROWS)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 def test_symbol_summary_equals_exact_fractions(rows: list[Venue]) -> None:
     found = summary_of(rows)
     expected = exact_summary(rows)
@@ -372,7 +373,7 @@ def test_symbol_summary_equals_exact_fractions(rows: list[Venue]) -> None:
 
 
 @given(ROWS)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 def test_venue_share_equals_exact_fractions(rows: list[Venue]) -> None:
     totals: dict[str, Fraction] = defaultdict(Fraction)
     for _, _, _, mpid, shares, _ in rows:
@@ -389,7 +390,7 @@ def test_venue_share_equals_exact_fractions(rows: list[Venue]) -> None:
 
 
 @given(ROWS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 def test_built_tables_satisfy_their_declarations(rows: list[Venue]) -> None:
     for table in (symbol_summary, venue_share):
         frame = table.build(venues_of(rows), INPUTS, BUILD)
@@ -398,7 +399,7 @@ def test_built_tables_satisfy_their_declarations(rows: list[Venue]) -> None:
 
 
 @given(ROWS, st.randoms())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_the_order_of_rows_decides_nothing(rows: list[Venue], random: Any) -> None:
     venues = venues_of(rows)
     order = list(range(venues.height))

@@ -17,6 +17,7 @@ from spine_assets.core.tables import exact_sum
 from spine_assets.core.weeks import VenueClass
 from spine_assets.otc.tables import raw, rejects, row_rules
 from spine_assets_tests.conftest import NOW, WEEK
+from spine_assets_tests.support.examples import examples
 
 SOUND: dict[str, Any] = {
     "capture_id": "c",
@@ -282,7 +283,7 @@ CHANGE = st.fixed_dictionaries(
 
 
 @given(st.lists(CHANGE, min_size=1, max_size=12))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_rows_and_shares_are_conserved_and_keys_are_unique(changes: list[dict[str, Any]]) -> None:
     rows = raw_rows(*changes)
     accepted, broken = row_rules.split(rows)
@@ -298,7 +299,7 @@ def test_rows_and_shares_are_conserved_and_keys_are_unique(changes: list[dict[st
 
 
 @given(st.lists(CHANGE, min_size=1, max_size=12), st.randoms())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_the_order_of_rows_decides_nothing(changes: list[dict[str, Any]], random: Any) -> None:
     rows = raw_rows(*changes)
     order = list(range(rows.height))

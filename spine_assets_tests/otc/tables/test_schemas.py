@@ -17,6 +17,7 @@ from spine_assets.core.tables import Column, Table, Type
 from spine_assets.dev.sample import generate_week
 from spine_assets.otc.tables.registry import TABLES, table
 from spine_assets_tests.conftest import NOW, WEEK, House
+from spine_assets_tests.support.examples import examples
 
 CHECKED = tuple(item.name for item in TABLES if item.checks)
 
@@ -103,7 +104,7 @@ def test_both_forms_find_rows_and_columns_that_are_wrong(
 ROWS = st.lists(st.tuples(st.sampled_from("abAB"), st.integers(-2, 2)), max_size=6)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(rows=ROWS, strictly=st.booleans())
 def test_order_is_pythons_order(rows: list[tuple[str, int]], strictly: bool) -> None:
     frame = pl.DataFrame(rows, schema={"a": pl.String, "b": pl.Int64}, orient="row")

@@ -19,6 +19,7 @@ from spine_assets.otc.tables.concentration import concentration
 from spine_assets.otc.tables.registry import TABLES
 from spine_assets.warehouse.views import derived_views
 from spine_assets_tests.support.analysis_lake import BUCKET, OTC, T1, T2, Row, tables_of
+from spine_assets_tests.support.examples import examples
 
 FIRST = date(2025, 10, 17)
 WEEKS = [FIRST + timedelta(weeks=n) for n in range(7)]
@@ -41,7 +42,7 @@ weeks_of_rows = st.dictionaries(keys, figures, min_size=1, max_size=40).map(
     ]
 )
 generated = settings(
-    max_examples=12,
+    max_examples=examples(12),
     deadline=None,  # the machine may be busy
     suppress_health_check=[HealthCheck.function_scoped_fixture],  # emptied by each example
 )
