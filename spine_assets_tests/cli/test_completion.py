@@ -1,13 +1,15 @@
-"""Completion by a real bash: commands, options, weeks, tables and captures."""
+"""Completion of commands, options, weeks, tables and captures; at length by a real bash."""
 
 from __future__ import annotations
 
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from click.shell_completion import BashComplete
 from click.testing import CliRunner
 
 from spine_assets.cli import main
@@ -47,25 +49,55 @@ def completed(*words: str) -> list[str]:
     return done.stdout.split()
 
 
-def test_bash_completes_commands_options_and_values(house: House) -> None:
-    assert completed("doc") == ["doctor"]
-    assert completed("query", "--pa") == ["--parquet"]
-    assert completed("week", "") == [str(WEEK)]
-    assert completed("export", "--week", "2025-1") == [str(WEEK)]
-    assert completed("week", "2024") == []
-    assert completed("export", "--table", "otc_v") == ["otc_venue_volume", "otc_venue_share"]
+def offered(*words: str) -> list[str]:
+    """What the program answers the shell's script for the last word."""
+    *before, last = words
+    found = BashComplete(main, {}, "spine", "_SPINE_COMPLETE").get_completions(before, last)
+    return [item.value for item in found]
+
+
+def assert_all_is_completed(house: House, ask: Callable[..., list[str]]) -> None:
+    assert ask("doc") == ["doctor"]
+    assert ask("query", "--pa") == ["--parquet"]
+    assert ask("week", "") == [str(WEEK)]
+    assert ask("export", "--week", "2025-1") == [str(WEEK)]
+    assert ask("week", "2024") == []
+    assert ask("export", "--table", "otc_v") == ["otc_venue_volume", "otc_venue_share"]
     (path,) = house.lake.files("otc_raw", WEEK)
-    assert completed("captures", "use", "2026") == [path.stem.rpartition(".")[2]]
+    assert ask("captures", "use", "2026") == [path.stem.rpartition(".")[2]]
+
+
+def assert_silent(
+    house: House, monkeypatch: pytest.MonkeyPatch, ask: Callable[..., list[str]]
+) -> None:
+    monkeypatch.setenv("SPINE_LAKE", "s3://bucket/lake")
+    assert ask("week", "") == []
+    assert ask("captures", "use", "") == []
+    monkeypatch.setenv("SPINE_LAKE", str(house.root / "none"))
+    assert ask("week", "") == []
+
+
+def test_commands_options_and_values_are_completed(house: House) -> None:
+    assert_all_is_completed(house, offered)
+
+
+@pytest.mark.long
+def test_bash_completes_commands_options_and_values(house: House) -> None:
+    assert_all_is_completed(house, completed)
 
 
 def test_completion_is_silent_where_nothing_can_be_told(
+    house: House, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert_silent(house, monkeypatch, offered)
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.long
+def test_bash_is_silent_where_nothing_can_be_told(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("SPINE_LAKE", "s3://bucket/lake")
-    assert completed("week", "") == []
-    assert completed("captures", "use", "") == []
-    monkeypatch.setenv("SPINE_LAKE", str(house.root / "none"))
-    assert completed("week", "") == []
+    assert_silent(house, monkeypatch, completed)
 
 
 @pytest.mark.parametrize("shell", ["zsh", "fish"])

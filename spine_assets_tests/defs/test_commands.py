@@ -54,9 +54,9 @@ class TestLoading:
     @pytest.mark.parametrize(
         "command",
         [
-            "dagster definitions validate",
+            pytest.param("dagster definitions validate", marks=pytest.mark.long),
             "dagster definitions validate -m spine_assets.definitions",
-            "dg check defs",
+            pytest.param("dg check defs", marks=pytest.mark.long),
         ],
     )
     def test_definitions_are_valid_and_give_no_warning_of_ours(
@@ -68,6 +68,7 @@ class TestLoading:
         assert "loaded successfully" in said(done) or "passed validation" in said(done)
         assert warnings_of_ours(done) == []
 
+    @pytest.mark.long
     def test_definitions_can_be_listed(self, checkout: Project) -> None:
         done = checkout.run("dg", "list", "defs", "--json")
         assert done.returncode == 0, said(done)

@@ -35,6 +35,7 @@ def deliver(house: House, week: date, **shares: str) -> None:
     house.built(week=week)
 
 
+@pytest.mark.long
 def test_a_watched_symbol_that_moves_is_told(
     house: House, flows: Flows, webhook: alerts.Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -92,6 +92,7 @@ def test_without_a_failure_what_waits_for_one_is_skipped(flows: Flows) -> None:
     assert not flows.lines("tell")
 
 
+@pytest.mark.long
 def test_only_named_errors_are_tried_again(flows: Flows) -> None:
     retry = "retry: {max_attempts: 3, retry_on: [Busy], wait_seconds: 0, backoff_multiplier: 1}"
     ran = flows.run(
@@ -108,6 +109,7 @@ def test_only_named_errors_are_tried_again(flows: Flows) -> None:
     assert len(ran.events(dg.DagsterEventType.STEP_UP_FOR_RETRY)) == 4
 
 
+@pytest.mark.long
 def test_a_step_whose_time_is_over_is_ended_and_marked(flows: Flows) -> None:
     ran = flows.run(
         flow(
@@ -121,6 +123,7 @@ def test_a_step_whose_time_is_over_is_ended_and_marked(flows: Flows) -> None:
     assert not flows.lines("slow", "ended")
 
 
+@pytest.mark.long
 def test_a_step_whose_process_is_killed_fails_alone(flows: Flows) -> None:
     ran = flows.run(flow(act("bad", fails="killed"), act("tell", "trigger: on_failure")))
     assert ran.statuses == {"bad": "FAILED", "tell": "SUCCESS"}
@@ -190,6 +193,7 @@ def test_a_condition_on_a_check_of_a_shared_table(house: House, flows: Flows) ->
     assert flows.again(WEEK - timedelta(days=7)).failed_steps == {"told", "not_told"}
 
 
+@pytest.mark.long
 def test_reexecution_from_failure_runs_what_was_skipped(flows: Flows) -> None:
     healed = flows.root / "healed"
     bad = act("bad", fails="engine", healed=healed)

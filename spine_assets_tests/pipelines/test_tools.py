@@ -73,6 +73,7 @@ def test_what_comes_with_the_project_is_sound(copy: Copy) -> None:
     assert {"acme_watch_list", "globex_watch_list", "venue_share_export"} <= {*names}
 
 
+@pytest.mark.long
 def test_an_example_is_copied_once_and_is_then_a_pipeline(copy: Copy) -> None:
     listed = json.loads(copy.run("spine", "pipelines", "example", "--json").stdout)
     assert [item["name"] for item in listed] == [*examples()]
@@ -108,6 +109,7 @@ def test_the_component_is_listed_and_makes_a_pipeline_that_is_sound(copy: Copy) 
     assert copy.run("dg", "check", "yaml").returncode == 0
 
 
+@pytest.mark.long
 def test_the_schema_for_editors_knows_the_component_and_its_engines(copy: Copy) -> None:
     target = copy.root / "schema.json"
     made = copy.run("dg", "utils", "generate-component-schema", "--output-path", str(target))
@@ -121,6 +123,7 @@ def test_the_schema_for_editors_knows_the_component_and_its_engines(copy: Copy) 
     assert ["attributes", "steps", 2, "config"] in places
 
 
+@pytest.mark.long
 def test_the_schema_tells_file_and_line(copy: Copy) -> None:
     line = copy.change("venue_share_export", "formats: [parquet, csv]", "formats: [parquet, xls]")
     told = copy.run("dg", "check", "yaml", "spine_assets/defs/pipelines/venue_share_export")

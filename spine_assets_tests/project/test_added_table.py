@@ -98,6 +98,7 @@ def copy(tmp_path: Path) -> Copy:
     return made
 
 
+@pytest.mark.long
 def test_a_table_added_as_contributing_says_is_found_everywhere(copy: Copy) -> None:
     # The steps of the page: the module, its line in the registry, the generated pages.
     before = copy.files()

@@ -182,12 +182,14 @@ def _is_run(block: Block) -> bool:
 
 
 def _marks(block: Block) -> list[pytest.MarkDecorator]:
-    """Blocks that start Dagster's own commands take half a minute and more.
+    """What the pages that people begin with show is run by `make test`.
 
-    CI has time for the pages that people begin with; the others are long as well.
+    Blocks that start Dagster's own commands, or that need their own copy of the code, take half a
+    minute and more.
     """
     is_first = block.place.partition(":")[0] in FIRST
-    return [] if is_first and "dagster " not in block.text else [pytest.mark.long]
+    is_quick = "dagster " not in block.text and COPIES not in block.text
+    return [] if is_first and is_quick else [pytest.mark.long]
 
 
 SHOWN = [command for block in shell_blocks() for command in block.commands]

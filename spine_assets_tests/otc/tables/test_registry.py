@@ -433,6 +433,7 @@ def many_venues() -> pl.DataFrame:
     return venues_of(rows)
 
 
+@pytest.mark.long
 def test_the_number_of_threads_decides_nothing() -> None:
     told = []
     for threads in ("1", "4"):
