@@ -5,21 +5,24 @@ UV := $(or $(shell command -v uv 2>/dev/null),.uv/bin/uv)
 export UV_PYTHON_DOWNLOADS := never
 DATA := $(or $(SPINE_DATA_DIR),data)
 RUN := $(UV) run --locked --no-sync
+PYTEST = $(RUN) pytest --dist loadfile --junitxml=build/tests/$@.xml \
+	$(if $(STOP_AT),--stop-at $(STOP_AT)) $(if $(DURATIONS),--durations $(DURATIONS))
 MATERIALIZE := $(RUN) dagster asset materialize -m spine_assets.definitions --select 'group:otc'
 DEMO_WEEKS := 2025-09-05...2025-11-21
 
-.PHONY: demo test long cluster cluster-test cluster-quick ui notebook docs lint types defs audit fuzz crash check setup help
+.PHONY: demo test test-all long cluster cluster-test properties test-postgres test-s3 ui notebook docs lint types defs \
+	audit fuzz crash check setup help
 .DEFAULT_GOAL := help
 
 help: ## What can be made
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1	/' | expand -t 14
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1	/' | expand -t 14
 
 .uv/bin/uv:
 	@echo "No uv found: installing one into .uv/"
 	@python3 -m venv .uv && .uv/bin/pip install --quiet --disable-pip-version-check uv
 
 setup: $(if $(filter .uv/bin/uv,$(UV)),.uv/bin/uv) ## Install everything into .venv
-	@$(UV) sync --locked --compile-bytecode --quiet
+	@$(UV) sync --locked $(GROUPS_TOO) --compile-bytecode --quiet
 
 demo: setup ## Load the committed sample weeks and show them
 	@mkdir -p $(DATA)/landing/synthetic
@@ -43,11 +46,17 @@ demo: setup ## Load the committed sample weeks and show them
 	@echo "  .venv/bin/spine diff 2025-10-17   # what the corrected file changed"
 	@echo "  .venv/bin/spine query 'SELECT week_ending, rank, mpid, total_volume FROM otc_venue_share ORDER BY ALL LIMIT 9'"
 
-test: setup ## Run the tests
-	@$(RUN) pytest -n auto
+test: setup ## Run the tests that need no server, with few examples for each property (minutes)
+	@$(PYTEST) -n auto
 
-long: setup ## Run the tests that start servers and many processes
-	@$(RUN) pytest -n auto -m long
+test-all: ## Run every test, and short versions of fuzz and crash (half an hour and more)
+	@.ci/test-all
+
+long: setup ## Part of test-all: the tests that start servers, a browser or many processes
+	@$(PYTEST) -n 2 -m 'long and not cluster'
+
+properties: setup ## Part of test-all: the properties of the quick tests, with twelve times as many examples
+	@$(PYTEST) -n auto -m 'hypothesis and not long and not cluster' --hypothesis-profile=thorough
 
 cluster: setup ## Start PostgreSQL, Redis, Dagster and two workers on loopback; Ctrl-C stops all
 	@$(RUN) python -m spine_assets.dev.local_cluster
@@ -67,14 +76,15 @@ ON_S3 := abuse/test_conservation.py abuse/test_injection.py dev/compare_backends
 	pipelines/test_tenants.py project/test_queries_page.py report/test_figures.py \
 	warehouse/test_connection.py warehouse/test_database_file.py
 
-cluster-test: setup ## Run the tests that need PostgreSQL, Redis or an S3 server
+cluster-test: setup ## Part of test-all: the tests that need PostgreSQL, Redis, an S3 server or chdb
 	@$(UV) sync --locked --group engines --quiet
-	@$(RUN) pytest -n 2 --dist loadfile -m cluster
-	@$(RUN) pytest -n 2 --storage=postgres $(addprefix spine_assets_tests/,$(ON_POSTGRES))
-	@$(RUN) pytest -n 2 --lake=s3 $(addprefix spine_assets_tests/,$(ON_S3))
+	@$(PYTEST) -n 2 -m cluster
 
-cluster-quick: setup ## Run the shorter ones of them, as CI does
-	@$(RUN) pytest -n 2 --dist loadfile -m 'cluster and not long'
+test-postgres: setup ## Part of test-all: tests of operations again, with Dagster's history in PostgreSQL
+	@$(PYTEST) -n 2 --storage=postgres $(addprefix spine_assets_tests/,$(ON_POSTGRES))
+
+test-s3: setup ## Part of test-all: tests of the lake again, with the lake in a bucket
+	@$(PYTEST) -n 2 --lake=s3 $(addprefix spine_assets_tests/,$(ON_S3))
 
 ui: setup ## Start the Dagster UI on loopback
 	@$(RUN) dagster dev -h 127.0.0.1 -p 3000
@@ -104,13 +114,15 @@ defs: setup ## Let Dagster validate the definitions
 audit: setup ## Ask whether a locked package has a known vulnerability
 	@UV=$(UV) .ci/audit
 
+FILES ?= 20000
 fuzz: setup ## Deliver 20,000 generated files and hold every law (about half an hour)
-	@$(RUN) python -m spine_assets_tests.abuse.fuzz --files 20000
+	@$(RUN) python -m spine_assets_tests.abuse.fuzz --files $(FILES)
 
+KILLS ?= 200
 crash: setup ## Kill 200 runs with -9 and look for damage (about an hour)
-	@$(RUN) python -m spine_assets_tests.abuse.crash --kills 200
+	@$(RUN) python -m spine_assets_tests.abuse.crash --kills $(KILLS)
 
-check: lint types defs docs test ## All that CI checks but the demo
+check: lint types defs docs test ## What a change must pass before it is pushed: all of these in minutes
 
 # Dagster logs every event; keep that in a file and show it only when the command fails.
 define quietly

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import subprocess
 import sys
@@ -34,7 +35,7 @@ from spine_assets.otc.tables.registry import TABLES
 from spine_assets_tests.support import examples, s3, storages
 from spine_assets_tests.support.s3_front import Front, fronting
 
-pytest_plugins = ("spine_assets_tests.support.projects",)
+pytest_plugins = ("spine_assets_tests.support.projects", "spine_assets_tests.support.stop_at")
 examples.register()
 
 HEADER = (
@@ -100,6 +101,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="sqlite",
         help="where Dagster keeps its history in the tests of operations",
     )
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores: many tests wait for a disk, a lock or a process."""
+    return (os.cpu_count() or 1) + 1
 
 
 @contextmanager
