@@ -106,7 +106,9 @@ def evaluated(asset: str, partition: str | None, *, passed: bool) -> DagsterEven
 
 def check_planned(asset: str, partitions: list[str] | None) -> DagsterEvent:
     """The check that a run sets out to make, of all its partitions."""
-    subset = WEEKS.subset_with_partition_keys(partitions) if partitions is not None else None
+    subset = None
+    if partitions is not None:
+        subset = WEEKS.subset_with_partition_keys(partitions).to_serializable_subset()
     data = AssetCheckEvaluationPlanned(
         asset_key=dg.AssetKey(asset), check_name=CHECK, partitions_subset=subset
     )

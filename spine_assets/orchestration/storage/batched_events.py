@@ -19,13 +19,18 @@ import sqlalchemy as sa
 
 from spine_assets.orchestration.dagster_private import (
     AssetCheckExecutionRecordStatus,
-    AssetCheckExecutionsTable,
     SqlEventLogStorage,
 )
 from spine_assets.orchestration.storage.batch_writer import Batches
 
 DELAY_SECONDS = 0.25  # short enough for a person, long enough for the events of a week
 MOST_EVENTS = 500  # some 0.1 s of writing, so that no other process waits long
+_STATUS = AssetCheckExecutionRecordStatus
+_PLANNED = _STATUS.PLANNED.value
+_OF_CHECKS = (
+    dg.DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED,
+    dg.DagsterEventType.ASSET_CHECK_EVALUATION,
+)
 
 
 @dataclass
@@ -52,10 +57,10 @@ class Item:
 class WaitingEvents(SqlEventLogStorage):
     """An event log of Dagster that collects the kinds of events that ranges have thousands of.
 
-    Materializations, planned ones, evaluations of checks of a partition, log lines and progress
-    are written together: after `DELAY_SECONDS`, when `MOST_EVENTS` wait, or before anything else is
-    written or read through this object, whichever comes first. So every process reads all events
-    in the order in which they were stored.
+    Materializations, evaluations of checks of a partition, what a run plans of both, log lines and
+    progress are written together: after `DELAY_SECONDS`, when `MOST_EVENTS` wait, or before
+    anything else is written or read through this object, whichever comes first. So every process
+    reads all events in the order in which they were stored.
 
     A subclass writes a batch (`_write`), flushes `_batches` before each of its connections, and
     calls `_begin_waiting` before Dagster's `__init__`.
@@ -118,13 +123,10 @@ class WaitingEvents(SqlEventLogStorage):
             upsert: Writes rows of executions of checks (`upsert_of`).
             items: Events of one run that are stored, none of them a log line.
         """
-        evaluation = dg.DagsterEventType.ASSET_CHECK_EVALUATION
-        evaluated = [
-            _execution(item, number) for number, item in items.items() if item.kind is evaluation
-        ]
-        if evaluated:
-            connection.execute(upsert, evaluated)
-        assets = {number: item for number, item in items.items() if item.kind is not evaluation}
+        checks = [row for number, item in items.items() for row in _executions(item, number)]
+        if checks:
+            connection.execute(upsert, checks)
+        assets = {number: item for number, item in items.items() if item.kind not in _OF_CHECKS}
         events = [item.event for item in assets.values()]
         self._store_asset_event_tags(connection, events, list(assets))
         # Events of a kind set the same columns of the asset's row, so the last one suffices.
@@ -132,33 +134,9 @@ class WaitingEvents(SqlEventLogStorage):
         for number in sorted(last.values()):
             self._store_asset_event(connection, assets[number].event, number)
 
-    def _store_asset_check_evaluation_planned(
-        self, event: dg.EventLogEntry, event_id: int | None
-    ) -> None:
-        """As in Dagster, but the event is serialized once and not for each of 650 partitions."""
-        planned = cast("dg.DagsterEvent", event.dagster_event).asset_check_planned_data
-        if planned.partitions_subset is None:
-            super()._store_asset_check_evaluation_planned(event, event_id)
-            return
-        row = self._event_to_row(event)
-        common = {
-            "asset_key": planned.asset_key.to_string(),
-            "check_name": planned.check_name,
-            "run_id": event.run_id,
-            "execution_status": AssetCheckExecutionRecordStatus.PLANNED.value,
-            "evaluation_event": row["event"],
-            "evaluation_event_timestamp": row["timestamp"],
-            "evaluation_event_storage_id": event_id,
-        }
-        keys = planned.partitions_subset.get_partition_keys()
-        with self.index_connection() as index:
-            index.execute(
-                AssetCheckExecutionsTable.insert(), [{**common, "partition": key} for key in keys]
-            )
-
 
 def upsert_of(insert: Any) -> sa.Executable:
-    """An evaluation replaces the planned one.
+    """An evaluation replaces the planned one; a planned one replaces nothing.
 
     Args:
         insert: The dialect's INSERT into the executions of checks.
@@ -175,15 +153,16 @@ def upsert_of(insert: Any) -> sa.Executable:
                 "materialization_event_storage_id",
             )
         },
+        where=insert.excluded["execution_status"] != _PLANNED,
     )
     return found
 
 
 def _may_wait(event: dg.EventLogEntry) -> bool:
     """Whether it is of a kind that a range of weeks has thousands of; log lines have none."""
-    if event.dagster_event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION:
-        # Only with run and partition it has the unique key that finds what was planned.
-        return bool(event.run_id) and _evaluation(event).partition is not None
+    if event.dagster_event_type in _OF_CHECKS:
+        # Only with run and partition a row has the unique key that joins evaluation and plan.
+        return bool(event.run_id) and bool(_partitions(event))
     return event.dagster_event_type in (
         None,
         dg.DagsterEventType.ENGINE_EVENT,  # the progress of a run
@@ -192,26 +171,39 @@ def _may_wait(event: dg.EventLogEntry) -> bool:
     )
 
 
-def _evaluation(event: dg.EventLogEntry) -> dg.AssetCheckEvaluation:
-    return cast("dg.DagsterEvent", event.dagster_event).asset_check_evaluation_data
+def _partitions(event: dg.EventLogEntry) -> list[str]:
+    """Of which partitions a check is planned or evaluated."""
+    found = cast("dg.DagsterEvent", event.dagster_event)
+    if event.dagster_event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION:
+        partition = found.asset_check_evaluation_data.partition
+        return [] if partition is None else [partition]
+    subset = found.asset_check_planned_data.partitions_subset
+    return [] if subset is None else list(subset.get_partition_keys())
 
 
-def _execution(item: Item, number: int) -> dict[str, Any]:
-    """An evaluation's row among the executions of its check."""
-    evaluation = _evaluation(item.event)
-    status = AssetCheckExecutionRecordStatus
-    target = evaluation.target_materialization_data
-    return {
-        "asset_key": evaluation.asset_key.to_string(),
-        "check_name": evaluation.check_name,
-        "partition": evaluation.partition,
+def _executions(item: Item, number: int) -> list[dict[str, Any]]:
+    """An event's rows among the executions of checks: one per partition."""
+    if item.kind not in _OF_CHECKS:
+        return []
+    found = cast("dg.DagsterEvent", item.event.dagster_event)
+    if item.kind is dg.DagsterEventType.ASSET_CHECK_EVALUATION:
+        evaluation = found.asset_check_evaluation_data
+        key, target = evaluation.asset_check_key, evaluation.target_materialization_data
+        status = _STATUS.SUCCEEDED if evaluation.passed else _STATUS.FAILED
+    else:
+        key, target = found.asset_check_planned_data.asset_check_key, None
+        status = _STATUS.PLANNED
+    common = {
+        "asset_key": key.asset_key.to_string(),
+        "check_name": key.name,
         "run_id": item.event.run_id,
-        "execution_status": (status.SUCCEEDED if evaluation.passed else status.FAILED).value,
+        "execution_status": status.value,
         "evaluation_event": item.row["event"],
         "evaluation_event_timestamp": item.row["timestamp"],
         "evaluation_event_storage_id": number,
         "materialization_event_storage_id": target.storage_id if target else None,
     }
+    return [{**common, "partition": partition} for partition in _partitions(item.event)]
 
 
 def _at_exit(log: weakref.ref[WaitingEvents]) -> None:
