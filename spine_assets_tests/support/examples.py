@@ -25,4 +25,4 @@ def register() -> None:
 
 def examples(number: int) -> int:
     """A test's own number of examples, scaled as the profile scales the usual number."""
-    return max(3, number * settings.default.max_examples // _USUAL)
+    return max(3, number * settings().max_examples // _USUAL)
