@@ -3,6 +3,7 @@
 SHELL := /bin/bash
 UV := $(or $(shell command -v uv 2>/dev/null),.uv/bin/uv)
 export UV_PYTHON_DOWNLOADS := never
+unexport PYTHONDONTWRITEBYTECODE # compiling the same code in each process takes seconds
 DATA := $(or $(SPINE_DATA_DIR),data)
 RUN := $(UV) run --locked --no-sync
 PYTEST = $(RUN) pytest --dist loadfile --junitxml=build/tests/$@.xml \

@@ -62,7 +62,14 @@ def lay_out(root: Path, text: str | None = None) -> None:
 def instance_in(folder: Path) -> Iterator[dg.DagsterInstance]:
     """An instance on disk with an empty history, whose storage is the project's own."""
     copy_history(folder)
-    with dg.DagsterInstance.local_temp(str(folder), overrides=_storage(folder)) as instance:
+    # What steps print is not stored: Dagster would start two processes for each.
+    overrides = _storage(folder) | {
+        "compute_logs": {
+            "module": "dagster._core.storage.noop_compute_log_manager",
+            "class": "NoOpComputeLogManager",
+        }
+    }
+    with dg.DagsterInstance.local_temp(str(folder), overrides=overrides) as instance:
         yield instance
 
 
