@@ -12,12 +12,13 @@ from datetime import date, timedelta
 
 import pytest
 
+from spine_assets.core.settings import FinraSettings
 from spine_assets.core.weeks import Tier, VenueClass, publication_day
 from spine_assets.dev.finra_sim import Change, Fault, Restatement, SimServer, serving
 from spine_assets.dev.finra_sim.faults import FaultKind
 from spine_assets.finra.answers import Row
 from spine_assets.finra.api import SUMMARY_TYPES, Dataset, Offer, Question
-from spine_assets.finra.client import FinraClient
+from spine_assets.finra.client import FinraClient, Patience
 from spine_assets.finra.errors import (
     AnswerChanged,
     FinraContradicts,
@@ -111,16 +112,33 @@ class TestOffers:
                     newest = max(week for week, known in offers if known is tier)
                     assert publication_day(newest + timedelta(weeks=1), tier) > day
 
-    def test_what_both_datasets_hold_is_asked_of_the_current_one(self, server: SimServer) -> None:
+    def test_each_dataset_has_weeks_of_its_own(self, server: SimServer) -> None:
         with client_of(server.url) as client:
-            current, historic = (client.offers(dataset) for dataset in Dataset)
-            both = {(o.week_ending, o.tier) for o in current} & {
-                (o.week_ending, o.tier) for o in historic
-            }
             offers = offered(client)
-        assert all(offers[place].dataset is Dataset.CURRENT for place in both)
         assert {offer.dataset for offer in offers.values()} == set(Dataset)
         assert all(isinstance(offer, Offer) for offer in offers.values())
+
+    def test_what_both_datasets_hold_is_asked_of_the_current_one(self) -> None:
+        """A server that answers each request for partitions with the same week."""
+        body = json.dumps({"availablePartitions": [{"partitions": ["2025-11-17", "T1"]}]})
+        with (
+            answering({"content-type": "application/json"}, body) as url,
+            client_of(url) as client,
+        ):
+            (offer,) = offered(client).values()
+        assert offer == Offer(WEEK, Tier.NMS_TIER_1, Dataset.CURRENT)
+
+    def test_finras_first_week_is_offered_and_none_before_it(self) -> None:
+        weeks = [[monday, "T1"] for monday in ("2014-05-19", "2014-05-12", "2014-05-05")]
+        head = {"content-type": "application/json"}
+        with (
+            answering(
+                head, json.dumps({"availablePartitions": [{"partitions": w} for w in weeks]})
+            ) as url,
+            client_of(url) as client,
+        ):
+            offers = client.offers(Dataset.CURRENT)
+        assert [offer.week_ending for offer in offers] == [date(2014, 5, 16), date(2014, 5, 23)]
 
 
 class TestPassingFaults:
@@ -155,6 +173,24 @@ class TestPassingFaults:
         assert client.requests == 1
         assert caught.value.wait_seconds == 3600
         assert "429" in str(caught.value)
+
+    def test_the_longest_wait_is_one_that_is_waited_for(self, server: SimServer) -> None:
+        server.sim.faults.add(Fault(FaultKind.TOO_MANY, count=1, seconds=0))
+        settings = FinraSettings(url=server.url)
+        with FinraClient(settings, Patience(2, first_seconds=0.0, most_seconds=0.0)) as client:
+            assert client.count(ATS) == held(server, ATS)
+            assert client.requests == 2
+
+    def test_a_wait_until_a_time_that_is_past_is_none(self) -> None:
+        head = {"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}
+        with (
+            answering(head, "busy", status="503 Service Unavailable") as url,
+            client_of(url) as client,
+            pytest.raises(FinraUnavailable) as caught,
+        ):
+            client.count(ATS)
+        assert client.requests == IMPATIENT.attempts
+        assert caught.value.wait_seconds == 0
 
     def test_it_gives_up_and_says_what_finra_said(self, server: SimServer) -> None:
         server.sim.faults.add(Fault(FaultKind.GATEWAY_TIMEOUT))
@@ -202,6 +238,11 @@ class TestRefusals:
         with client_of(server.url) as client, pytest.raises(FinraRefused, match="400") as caught:
             client.count(wrong)
         assert "summaryTypeCode" in str(caught.value)
+
+    def test_rows_after_the_last_offset_are_asked_for(self, server: SimServer) -> None:
+        with client_of(server.url) as client:
+            assert client.page(ATS, 500_000).rows == []
+            assert client.requests == 1
 
     def test_more_rows_than_can_be_reached_are_told(self, server: SimServer) -> None:
         with client_of(server.url) as client, pytest.raises(FinraContradicts, match="500,000"):
@@ -270,6 +311,15 @@ class TestCredentials:
         short = replace(SIGNED_ONLY, token_seconds=1)
         with serving(short) as server, client_of(server.url, **SIGNED) as client:
             assert len(rows_of(client, ATS)) == held(server, ATS)
+
+    @pytest.mark.parametrize(("seconds", "tokens"), [(60, 2), (120, 1)])
+    def test_a_token_is_renewed_a_minute_before_it_ends(self, seconds: int, tokens: int) -> None:
+        signed = replace(SIGNED_ONLY, token_seconds=seconds)
+        with serving(signed) as server, client_of(server.url, **SIGNED) as client:
+            for _ in range(2):
+                client.count(ATS)
+            told = server.sim.traffic.summary()["endpoints"]
+        assert [found for name, found in told.items() if "token" in name] == [{"200": tokens}]
 
     @pytest.mark.parametrize(
         ("client_id", "secret", "status"),

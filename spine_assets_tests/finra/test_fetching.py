@@ -291,6 +291,95 @@ class TestFaults:
                 assert figures_of(path)[0] == held.height
 
 
+class TestOneAnswer:
+    """A tier and class of a week, whose answer changes at FINRA."""
+
+    KEY = (WEEK, Tier.OTC, VenueClass.ATS)
+    WANTED = Wanted(weeks={WEEK}, tiers={Tier.OTC}, classes={VenueClass.ATS})
+
+    def fetch(self, desk: Desk) -> FetchOutcome:
+        report = desk.fetch(self.WANTED)
+        assert not report.failures, report.failures
+        return outcomes(report)[self.KEY]
+
+    def remove_a_row(self, desk: Desk, day: date) -> None:
+        row = desk.server.sim.rows(WEEK, Tier.OTC, SUMMARY_TYPES[VenueClass.ATS]).row(0, named=True)
+        self.restate(desk, day, Change(row["issueSymbolIdentifier"], row["MPID"]))
+
+    def restate(self, desk: Desk, day: date, change: Change) -> None:
+        desk.server.sim.archive.restate(Restatement(WEEK, Tier.OTC, VenueClass.ATS, day, (change,)))
+
+    def test_a_row_that_is_gone_is_noticed_by_the_count(self, desk: Desk) -> None:
+        assert self.fetch(desk) is FetchOutcome.FETCHED
+        assert self.fetch(desk) is FetchOutcome.UNCHANGED
+        self.remove_a_row(desk, desk.server.sim.today)
+        assert self.fetch(desk) is FetchOutcome.FETCHED
+
+    def test_a_change_of_the_day_after_the_last_one_is_noticed(self, desk: Desk) -> None:
+        """It was made some hours after the fetch, on the day of the fetch."""
+        sim = desk.server.sim
+        sim.today = publication_day(WEEK, Tier.OTC) + timedelta(days=1)
+        assert self.fetch(desk) is FetchOutcome.FETCHED
+        row = sim.rows(WEEK, Tier.OTC, SUMMARY_TYPES[VenueClass.ATS]).row(0, named=True)
+        change = Change(row["issueSymbolIdentifier"], row["MPID"], 987_654, 321)
+        self.restate(desk, sim.today, change)
+        sim.today += timedelta(days=1)
+        assert self.fetch(desk) is FetchOutcome.FETCHED
+        assert figures_of(desk.files()[-1]) == figures_held(desk, self.KEY)
+
+    def test_an_answer_that_changes_between_its_pages_is_fetched_from_the_first(
+        self, desk: Desk
+    ) -> None:
+        desk.server.sim.faults.add(Fault(FaultKind.SHORT_PAGE))
+        pages: list[int] = []
+
+        def change_once(rows: int, total: int) -> None:
+            if not pages:
+                self.remove_a_row(desk, desk.server.sim.today)
+            pages.append(rows)
+
+        report = desk.fetch(self.WANTED, change_once)
+        assert outcomes(report) == {self.KEY: FetchOutcome.FETCHED}
+        (path,) = desk.files()
+        assert figures_of(path) == figures_held(desk, self.KEY)
+
+    def test_pages_of_a_broken_fetch_are_dropped_where_a_row_changed_that_day(
+        self, desk: Desk
+    ) -> None:
+        """On the day of publication each row has, so the first page is requested again."""
+        sim = desk.server.sim
+        sim.today = publication_day(WEEK, Tier.OTC)
+        sim.faults.add(Fault(FaultKind.SHORT_PAGE))
+
+        def break_down(rows: int, total: int) -> None:
+            sim.faults.add(Fault(FaultKind.FORBIDDEN))
+
+        assert list(desk.fetch(self.WANTED, break_down).failures) == [self.KEY[:2]]
+        sim.faults.clear()
+        sim.traffic.forget()
+        assert self.fetch(desk) is FetchOutcome.FETCHED
+        (asked,) = sim.traffic.summary()["asked"]
+        assert "0" in {page.split("+")[0] for page in asked["pages"]}
+
+
+class TestFailures:
+    WANTED = Wanted(weeks={WEEK}, classes={VenueClass.ATS})
+
+    def test_a_contradiction_stops_no_other_answer(self, desk: Desk) -> None:
+        desk.server.sim.faults.add(Fault(FaultKind.HTML, count=1))
+        report = desk.fetch(self.WANTED)
+        assert (len(report.failures), len(report.fetched), report.not_asked) == (1, 2, 0)
+        assert not report.is_transient
+
+    def test_all_failures_must_be_transient_for_a_retry_to_help(self, desk: Desk) -> None:
+        """The first answer is a contradiction; then FINRA is away."""
+        faults = desk.server.sim.faults
+        faults.add(Fault(FaultKind.HTML, count=1), Fault(FaultKind.GATEWAY_TIMEOUT))
+        report = desk.fetch(self.WANTED)
+        assert (len(report.failures), report.fetched, report.not_asked) == (2, [], 1)
+        assert not report.is_transient
+
+
 class TestNotOffered:
     def test_a_week_to_come_is_told_with_its_days(self, desk: Desk) -> None:
         with client_of(desk.server.url) as client:

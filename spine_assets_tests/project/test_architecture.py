@@ -12,6 +12,7 @@ import inspect
 import re
 from collections import Counter
 from collections.abc import Iterator
+from fnmatch import fnmatch
 from graphlib import TopologicalSorter
 from pathlib import Path
 from xml.etree import ElementTree
@@ -71,6 +72,19 @@ def test_no_module_imports_itself_on_any_way_round() -> None:
 
 def test_only_definitions_stand_beside_the_wings() -> None:
     assert {path.name for path in PACKAGE.glob("*.py")} == {"__init__.py", "definitions.py"}
+
+
+def test_pytest_passes_over_no_folder_of_tests(pytestconfig: pytest.Config) -> None:
+    """By default it does over those that are called `build`."""
+    patterns = pytestconfig.getini("norecursedirs")
+    tests = {path.relative_to(ROOT) for path in (ROOT / "spine_assets_tests").rglob("test_*.py")}
+    assert len(tests) > 100
+    passed_over = [
+        path
+        for path in tests
+        if any(fnmatch(part, pattern) for part in path.parts[:-1] for pattern in patterns)
+    ]
+    assert passed_over == []
 
 
 def test_imports_inside_functions_are_few_and_say_why() -> None:

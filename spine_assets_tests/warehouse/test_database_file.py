@@ -247,6 +247,16 @@ def test_tables_and_the_first_week_can_be_chosen(
     assert ("otc_trace_up" in macros) == ({VENUES, SYMBOLS} <= set(rows))
 
 
+def test_a_year_is_copied_to_its_last_day(house: House, tmp_path: Path) -> None:
+    """The last Friday of 2021 was the last day of the year."""
+    last, next_year = date(2021, 12, 31), date(2022, 1, 7)
+    for week, updated in ((last, "2022-01-31"), (next_year, "2022-02-07")):
+        house.drop(f"{week}.csv", delivered(line(updated=updated)))
+        house.built(week=week)
+    built = build_database(tmp_path / "otc.duckdb", house.lake, COMPUTED[:1])
+    assert (built.rows, built.weeks) == ({VENUES: 2}, {VENUES: 2})
+
+
 def test_an_empty_lake_gives_empty_tables(tmp_path: Path) -> None:
     built = build_database(tmp_path / "otc.duckdb", LocalLake(tmp_path / "lake"), TABLES)
     assert built.rows == built.weeks == dict.fromkeys(ROWS, 0)

@@ -74,7 +74,12 @@ def test_people_are_told_on_standard_error_how_much_was_written(root: Path) -> N
 
 @pytest.mark.parametrize(
     "sql",
-    ["SELECT ';' AS ü; -- ;", "FROM (VALUES (';')) AS t(ü) ;; /* ; */", "SELECT ';' AS ü -- x"],
+    [
+        "SELECT ';' AS ü; -- ;",
+        "FROM (VALUES (';')) AS t(ü) ;; /* ; */",
+        "SELECT ';' AS ü -- x",
+        "SELECT ';' AS ü; /* x */ ; -- x",
+    ],
 )
 def test_what_stands_at_the_end_of_a_statement_does_not_matter(tmp_path: Path, sql: str) -> None:
     with in_memory() as connection:

@@ -57,7 +57,7 @@ class Workers:
         except KeyError:  # it has no task yet
             return False
         now = self.instance.get_run_by_id(run.run_id)
-        ended = {WorkerStatus.FAILED, WorkerStatus.SUCCESS, WorkerStatus.NOT_FOUND}
+        ended = {WorkerStatus.FAILED, WorkerStatus.SUCCESS}
         if health.status not in ended or now is None or now.is_finished:
             return False
         reason = f"the worker of this run is lost: {health.msg or health.status.value}"

@@ -490,6 +490,19 @@ def test_an_unchanged_week_publishes_nothing_and_says_the_same_version(house: Ho
     assert len(set(versions(first).values())) == len(ALL)
 
 
+def test_checks_that_do_not_block_run_again_in_an_unchanged_week(house: House) -> None:
+    """They look at other weeks too, one of which has come since."""
+    house.drop("otc.csv", delivered(line("AAAA", trades="0")))
+    first = house.built()
+    house.drop("earlier.csv", delivered(line("AAAA", updated="2025-12-15")))
+    house.built(week=WEEK - timedelta(weeks=1))
+    again = house.built()
+    assert built_tables(again)[VENUES].unchanged
+    for result, compared in ((first, False), (again, True)):
+        assert not check_of(result, VENUES, "volumes").passed
+        assert ("against" in check_of(result, VENUES, "continuity").facts) is compared
+
+
 def test_a_touched_file_changes_nothing(house: House) -> None:
     path = house.drop("otc.csv", FIRST)
     first = house.built()
@@ -570,6 +583,22 @@ def test_a_subset_upon_a_stale_upstream_fails(house: House) -> None:
     result = house.build((SHARES,))
     assert "otc_rejects, which is older than its inputs" in str(result.error)
     assert files(house) == before
+
+
+@pytest.mark.parametrize("table", [VENUES, "otc_raw"])
+def test_a_subset_upon_a_file_with_a_changed_byte_fails(house: House, table: str) -> None:
+    """The file can be read as well as before: only its checksum shows it."""
+    house.drop("otc.csv", FIRST)
+    house.built()
+    (path,) = house.lake.files(table, WEEK)
+    sound = path.read_bytes()
+    changed = sound.replace(b'"rows": 3', b'"rows": 4')
+    assert changed != sound
+    path.write_bytes(changed)
+    result = house.build({SHARES}, force=True)
+    assert isinstance(result.error, LakeError)
+    assert "its bytes are not those that were written" in str(result.error)
+    assert built_tables(result) == {}
 
 
 def test_the_selection_that_a_stale_subset_names_works(house: House) -> None:
@@ -930,6 +959,7 @@ def test_a_check_finds_a_table_that_was_changed_by_hand(house: House) -> None:
     house.lake.publish(house.lake.stage(doubled, part, facts), part)
     result = check_week(WEEK, [(SHARES, "reconciles")], house.workplace())
     assert not check_of(result, SHARES, "reconciles").passed
+    assert result.error is None  # nothing was to be published
 
 
 def test_checks_of_a_table_that_is_missing_name_what_to_run(house: House) -> None:

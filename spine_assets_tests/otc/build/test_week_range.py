@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import shutil
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -134,6 +135,47 @@ def test_a_week_that_only_seemed_to_have_a_file_is_no_failure(house: House) -> N
     assert isinstance(alone[0].error, NoInput)
 
 
+def test_a_week_that_was_not_requested_is_not_built(house: House) -> None:
+    """Its file was taken for one of another week, which was."""
+    before, later = WEEKS[-2], WEEKS[-1]
+    day, revised = (str(publication_day(week, Tier.OTC)) for week in (before, later))
+    rows = [line("AAAA", updated=revised), *(line(f"B{n}", updated=day) for n in range(4))]
+    house.drop("misleading.csv", delivered(*rows))
+    for week in (WEEKS[0], later):
+        house.drop(f"{week}.csv", tier_1_of(week))
+    results = run(house, [WEEKS[0], later], Limits(threads=1))
+    assert [(item.week, item.error) for item in results] == [(WEEKS[0], None), (later, None)]
+    assert house.lake.weeks("otc_raw") == [WEEKS[0], later]
+
+
+def test_weeks_whose_files_are_gone_are_built_from_their_captures(house: House) -> None:
+    deliver(house, WEEKS[:2])
+    run(house, WEEKS[:2])
+    shutil.rmtree(house.landing)
+    results = run(house, WEEKS)
+    assert [(item.week, item.error) for item in results] == [(week, None) for week in WEEKS[:2]]
+
+
+def test_an_unusable_file_of_no_week_is_named_by_the_last_week_alone(house: House) -> None:
+    for week in WEEKS[:3]:
+        house.drop(f"{week}.csv", tier_1_of(week))
+    house.drop("notes.csv", b"no data")
+    house.drop(f"week_ending={WEEKS[1]}/notes.csv", b"no data either")
+    found = {
+        item.week: [
+            row["what"]
+            for row in check_of(item, "otc_raw", "delivery").samples
+            if row["finding"] == "unusable_file"
+        ]
+        for item in run(house, WEEKS[:3])
+    }
+    assert found == {
+        WEEKS[0]: [],
+        WEEKS[1]: [f"week_ending={WEEKS[1]}/notes.csv"],
+        WEEKS[2]: ["notes.csv"],
+    }
+
+
 def test_a_content_that_is_delivered_as_a_later_week_too_is_told_of_both(house: House) -> None:
     content = delivered(line("AAAA", updated="2025-12-30"))
     for week in WEEKS[-2:]:
@@ -160,12 +202,30 @@ def test_so_many_weeks_are_under_way_as_memory_allows(
     assert counted.highest == most
 
 
+def test_the_next_week_begins_only_if_it_fits_beside_the_others(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There is memory for one week and a half."""
+    deliver(house, WEEKS[:2])
+    text = sum(path.stat().st_size for path in house.landing.rglob("*.csv")) // 2
+    counted = Together(2, seconds=0.5)
+
+    def build(*args: object, **more: object) -> WeekResult:
+        with counted:
+            return build_week(*args, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(week_range, "build_week", build)
+    memory = week_range._AT_REST_BYTES + week_range._BYTES_PER_BYTE * text * 3 // 2
+    run(house, WEEKS[:2], Limits(memory_bytes=memory, threads=2))
+    assert counted.highest == 1
+
+
 class Together:
     """Counts who is inside at once, and waits a moment for as many as may be."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, seconds: float = 5.0) -> None:
         self.now = self.highest = 0
-        self._most = most
+        self._most, self._seconds = most, seconds
         self._changed = threading.Condition()
 
     def __enter__(self) -> None:
@@ -173,7 +233,7 @@ class Together:
             self.now += 1
             self.highest = max(self.highest, self.now)
             self._changed.notify_all()
-            self._changed.wait_for(lambda: self.highest >= self._most, timeout=5)
+            self._changed.wait_for(lambda: self.highest >= self._most, timeout=self._seconds)
 
     def __exit__(self, *_: object) -> None:
         with self._changed:

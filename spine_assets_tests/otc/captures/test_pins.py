@@ -63,6 +63,23 @@ def test_a_pinned_capture_counts_and_a_release_undoes_it(corrected: House) -> No
     assert len(pins.stored(corrected.lake, WEEK)) == 2
 
 
+def test_a_pin_counts_from_its_moment_on(corrected: House) -> None:
+    moment = NOW + timedelta(days=2)
+    pins.add(corrected.lake, WEEK, KEY, first_id(corrected), moment)
+    before, then = (
+        captures.current_of(corrected.lake, WEEK, at)[KEY].capture_id
+        for at in (moment - timedelta(microseconds=1), moment)
+    )
+    assert (before == first_id(corrected), then == first_id(corrected)) == (False, True)
+
+
+def test_the_later_of_two_pins_counts(corrected: House) -> None:
+    ids = [item.capture_id for item in captures.stored(corrected.lake, WEEK)]
+    for hours, chosen in enumerate((ids[1], ids[0])):
+        pins.add(corrected.lake, WEEK, KEY, chosen, NOW + timedelta(days=2, hours=hours))
+    assert captures.current_of(corrected.lake, WEEK)[KEY].capture_id == ids[0]
+
+
 def test_a_pin_holds_against_later_captures_and_they_say_so(corrected: House) -> None:
     pins.add(corrected.lake, WEEK, KEY, first_id(corrected), NOW + timedelta(hours=30))
     third = delivered(line("AAAA", shares="80", updated="2026-01-02"), line("CCCC"))

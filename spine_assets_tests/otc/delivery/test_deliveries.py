@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from spine_assets.core.weeks import Tier, VenueClass
-from spine_assets.otc.delivery import deliveries, scan
+from spine_assets.otc.delivery import deliveries, landing_index, scan
 from spine_assets.otc.delivery.archives import read_contents
 from spine_assets.otc.delivery.deliveries import Landing, read
 from spine_assets.otc.delivery.reasons import FileRefused
@@ -318,9 +318,9 @@ def test_a_refusal_is_looked_at_again_on_another_day(house: House) -> None:
     house.scan()
     overwrite(path, OTC_FILE, same_time=True)
     assert names(house.scan()) == []
-    stored = json.loads(house.index.read_text())
-    stored["files"]["a.csv"]["examined_on"] = "2025-12-24"
-    house.index.write_text(json.dumps(stored))
+    stored = landing_index.load(house.index)
+    stored["a.csv"]["examined_on"] = "2025-12-24"
+    assert landing_index.save(house.index, stored)  # with its checksum, so that it is believed
     assert names(house.scan()) == ["a.csv"]
 
 

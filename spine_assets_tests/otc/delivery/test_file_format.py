@@ -72,6 +72,11 @@ def test_columns_are_found_by_name_in_any_order() -> None:
     assert (row["firmCRDNumber"], row["tierIdentifier"]) == ("7059", "OTCE")
 
 
+def test_spaces_around_names_of_columns_do_not_matter() -> None:
+    spaced = HEADER.replace("|", " | ")
+    assert parsed(line(), header=f" {spaced} ").header == tuple(HEADER.split("|"))
+
+
 def test_optional_columns_may_be_blank() -> None:
     header, text = with_columns(
         totalNotionalSum="", weekStartDate="", initialPublishedDate="", firmCRDNumber=""
@@ -119,6 +124,21 @@ def test_shares_are_exact(text: str, value: str) -> None:
     file = parsed(line(shares=text))
     assert file.rows["totalWeeklyShareQuantity"].to_list() == [Decimal(value)]
     assert file.shares == Decimal(value)
+
+
+def test_trades_have_twelve_digits_at_most() -> None:
+    assert parsed(line(trades="999999999999")).rows["totalWeeklyTradeCount"].item() == 999999999999
+
+
+def test_rows_are_in_the_order_of_their_lines_whatever_their_form() -> None:
+    """More digits than usual are read by another way, and blank optional values there too."""
+    header = with_columns(totalNotionalSum="")[0]
+    rows = (f"{line(name, shares=f'{n:030}')}|" for n, name in enumerate(("ZZZZ", "AAAA"), start=1))
+    file = parsed(f"{line('MMMM')}|", *rows, f"{line('BBBB')}|", header=header)
+    assert symbols(file) == ["MMMM", "ZZZZ", "AAAA", "BBBB"]
+    assert file.rows["totalWeeklyShareQuantity"].to_list() == [100, 1, 2, 100]
+    assert file.rows["totalNotionalSum"].to_list() == [None] * 4
+    assert file.rejects.is_empty()
 
 
 def test_trailing_spaces_are_trimmed_from_values() -> None:
@@ -177,7 +197,7 @@ def test_unreadable_shares_reject_the_line_and_no_other(shares: str, reason: str
         ("", "BLANK_NUMBER"),
         ("1.5", "NOT_A_NUMBER"),
         ("1e3", "NOT_A_NUMBER"),
-        ("1000000000000000000", "OUT_OF_RANGE"),
+        ("1000000000000", "OUT_OF_RANGE"),
     ],
 )
 def test_unreadable_trades_keep_the_readable_shares(trades: str, reason: str) -> None:
@@ -190,6 +210,16 @@ def test_unreadable_trades_keep_the_readable_shares(trades: str, reason: str) ->
         Decimal("12.5"),
         bad,
     )
+
+
+@pytest.mark.parametrize(
+    "shares", ["9999999999999999999999.999999", "-9999999999999999999999", "0.000001"]
+)
+def test_the_largest_and_smallest_shares_are_readable_also_in_a_bad_line(shares: str) -> None:
+    """Lines with another fault are judged field by field, by the same limits."""
+    found = only_reject(line("AAAA"), line("BBBB", shares=shares, trades=""))
+    assert (found["reason"], found["field"]) == ("BLANK_NUMBER", "totalWeeklyTradeCount")
+    assert found["share_volume"] == Decimal(shares)
 
 
 @pytest.mark.parametrize(

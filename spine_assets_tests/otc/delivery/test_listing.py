@@ -83,3 +83,14 @@ def test_a_file_with_an_old_time_of_modification_counts_as_changed_just_now(fold
     now = path.stat().st_ctime
     assert found.changed_within(5.0, now + 4.0)
     assert not found.changed_within(5.0, now + 6.0)
+
+
+def test_a_file_whose_time_is_in_the_future_is_not_waited_for(folder: Path) -> None:
+    """It comes from a machine whose clock is ahead; it would wait until then."""
+    path = folder / "one.csv"
+    path.write_text("x")
+    now = path.stat().st_mtime
+    os.utime(path, (now + 60, now + 60))
+    (found,) = listing(folder)
+    assert not found.changed_within(5.0, now)
+    assert found.changed_within(5.0, now + 62)

@@ -157,6 +157,7 @@ def test_path_and_column_must_agree() -> None:
         ("NMS Tier 2", "2025-12-22", date(2025, 11, 21)),
         ("NMS Tier 1", "2025-12-22", date(2025, 12, 5)),
         ("NMS Tier 1", "2024-01-02", date(2023, 12, 15)),  # Tuesday after New Year
+        ("NMS Tier 1", "2014-06-02", date(2014, 5, 16)),  # FINRA's first week
     ],
 )
 def test_the_publication_day_tells_the_week(tier: str, day: str, week: date) -> None:
@@ -269,6 +270,14 @@ def test_rows_of_two_tiers_are_refused() -> None:
 def test_tier_columns_must_agree() -> None:
     assert "T2" in refusal(with_cells(tierIdentifier="T2"))
     assert place(with_cells(tierIdentifier="OTCE"), "a.csv").tier is Tier.OTC
+
+
+def test_a_tier_id_that_some_rows_lack_is_refused() -> None:
+    """A column without any is as good as none."""
+    header = with_columns(tierIdentifier="")[0]
+    told = refusal(parsed(f"{line('A')}|OTCE", f"{line('B')}|", header=header))
+    assert "unknown tier in tierIdentifier: '' on line 3" in told
+    assert place(with_cells(tierIdentifier=""), "a.csv").tier is Tier.OTC
 
 
 def test_a_file_of_rejects_only_is_refused_with_their_reasons() -> None:

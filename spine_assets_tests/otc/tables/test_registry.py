@@ -21,6 +21,7 @@ from polars.testing import assert_frame_equal
 from spine_assets.core.pandera_schema import pandera_schema
 from spine_assets.core.table_schema import conform, polars_schema
 from spine_assets.otc.tables import raw, row_rules, symbol_summary, venue_share, venue_volume
+from spine_assets.otc.tables.concentration import concentration
 from spine_assets_tests.conftest import NOW, WEEK
 from spine_assets_tests.support.examples import examples
 
@@ -220,6 +221,17 @@ def test_ties_of_the_top_venue_go_to_the_first_mpid(order: int) -> None:
     (row,) = summary_of(rows).values()
     assert row["top_mpid"] == "AAAA"
     assert row["top_share_pct"] == pytest.approx(100 * 5 / 65)
+
+
+def test_the_top_venue_of_all_is_the_first_mpid_of_a_tie_too() -> None:
+    mpids = ["DE_MINIMIS", "BBBB", "AAAA", "CCCC"]
+    found = concentration(
+        pl.DataFrame({"mpid": mpids, "total_volume": [Decimal(number) for number in (9, 5, 5, 1)]})
+    )
+    assert (found.top_mpid, found.venues, found.shares) == ("AAAA", 3, Decimal(20))
+    assert found.top_share_pct == pytest.approx(25)
+    assert found.hhi == pytest.approx((25 + 25 + 1) / 400)
+    assert found.hhi_high == pytest.approx((81 + 25 + 25 + 1) / 400)
 
 
 # --- otc_venue_share

@@ -88,6 +88,11 @@ def broken_row(change: dict[str, Any]) -> dict[str, Any]:
         ({"mpid": None}, "BLANK_MPID", "MPID"),
         ({"share_volume": Decimal(-5)}, "NEGATIVE", "totalWeeklyShareQuantity"),
         ({"trade_count": -1}, "NEGATIVE", "totalWeeklyTradeCount"),
+        (
+            {"share_volume": Decimal(-5), "trade_count": -1},
+            "NEGATIVE",
+            "totalWeeklyShareQuantity",
+        ),
     ],
 )
 def test_a_row_that_breaks_a_rule_names_reason_and_field(
@@ -176,6 +181,7 @@ def test_the_first_by_file_and_line_is_kept() -> None:
 
 OTHER = {"share_volume": Decimal(7)}
 THIRD = {"share_volume": Decimal(8)}
+OTHER_TRADES = {"trade_count": 3}
 LATER = {"last_update_date": date(2025, 12, 30)}
 LATEST = {"last_update_date": date(2026, 1, 5)}
 CONFLICT, TWIN = "CONFLICTING_KEY", "DUPLICATE_ROW"
@@ -185,6 +191,7 @@ CONFLICT, TWIN = "CONFLICTING_KEY", "DUPLICATE_ROW"
     ("changes", "kept", "reasons"),
     [
         ([{}, OTHER], [], {2: CONFLICT, 3: CONFLICT}),
+        ([{}, OTHER_TRADES], [], {2: CONFLICT, 3: CONFLICT}),
         ([{}, OTHER | LATER], [3], {2: CONFLICT}),
         ([OTHER | LATER, {}], [2], {3: CONFLICT}),
         ([{}, LATER], [3], {2: CONFLICT}),
@@ -220,6 +227,20 @@ def test_rows_of_different_keys_both_load(change: dict[str, Any]) -> None:
 
 def test_a_key_is_made_of_identities_and_not_of_spellings() -> None:
     assert split({}, OTHER | {"tier": "otc"}) == ([], {2: CONFLICT, 3: CONFLICT})
+
+
+def test_rejects_are_in_the_order_of_files_and_lines() -> None:
+    """Rows that lose against others are found after those that break a rule by themselves."""
+    blank, other_file = {"symbol": ""}, {"source_file": "b.csv", "source_line": 2}
+    _, broken = row_rules.split(raw_rows({}, blank, {}, blank | other_file))
+    found = rejects.from_rules(broken).select("source_file", "source_line", "reason").rows()
+    assert found == [
+        ("a.csv", 3, "BLANK_SYMBOL"),
+        ("a.csv", 4, TWIN),
+        ("b.csv", 2, "BLANK_SYMBOL"),
+    ]
+    _, broken = row_rules.split(raw_rows({}, {}, blank))
+    assert rejects.from_rules(broken)["source_line"].to_list() == [3, 4]
 
 
 def test_a_row_that_breaks_a_rule_is_no_rival_of_a_sound_one() -> None:
