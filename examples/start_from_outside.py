@@ -27,6 +27,7 @@ QUESTIONS = Path(__file__).parents[1] / "deploy" / "graphql"
 KEY = "DAGSTER_API_KEY"
 ENDED = {"SUCCESS", "FAILURE", "CANCELED"}
 ROWS = "dagster/partition_row_count"
+PROGRESS = "spine/progress"
 NEXT = {
     "UnauthorizedError": "this key may only read; ask for an operator's key",
     "PipelineNotFoundError": "see the jobs in docs/operations.md, and --job",
@@ -152,7 +153,7 @@ class Dagster:
             after = events["cursor"]
             for event in events["events"]:
                 outcome.take(event)
-                if event["__typename"] == "LogMessageEvent" and event["level"] != "DEBUG":
+                if _is_for_people(event):
                     yield event["message"]
             outcome.status = part["status"]
             if status != outcome.status:
@@ -166,6 +167,13 @@ class Dagster:
                 return
             if not events["hasMore"]:
                 time.sleep(every)
+
+
+def _is_for_people(event: dict[str, Any]) -> bool:
+    """Whether it is a log line, or the line about a week that is done."""
+    if event["__typename"] == "EngineEvent":
+        return any(item["label"] == PROGRESS for item in event["metadataEntries"])
+    return event["__typename"] == "LogMessageEvent" and event["level"] != "DEBUG"
 
 
 def _good(found: dict[str, Any]) -> dict[str, Any]:
