@@ -11,7 +11,7 @@ PYTEST = $(RUN) pytest --dist loadfile --junitxml=build/tests/$@.xml \
 MATERIALIZE := $(RUN) dagster asset materialize -m spine_assets.definitions --select 'group:otc'
 DEMO_WEEKS := 2025-09-05...2025-11-21
 
-.PHONY: demo test test-all long cluster cluster-test properties test-postgres test-s3 ui notebook docs lint types defs \
+.PHONY: demo test test-all test-oldest test-newest wheel long cluster cluster-test properties test-postgres test-s3 ui notebook docs lint types defs \
 	audit fuzz crash check setup help
 .DEFAULT_GOAL := help
 
@@ -58,6 +58,19 @@ long: setup ## Part of test-all: the tests that start servers, a browser or many
 
 properties: setup ## Part of test-all: the properties of the quick tests, with twelve times as many examples
 	@$(PYTEST) -n auto -m 'hypothesis and not long and not cluster' --hypothesis-profile=thorough
+
+# In environments of their own, without a look at uv.lock; uv takes the first Python of the PATH, or UV_PYTHON.
+test-oldest test-newest: RUN = env PATH="$(CURDIR)/build/$@-env/bin:$$PATH"
+test-oldest: $(if $(filter .uv/bin/uv,$(UV)),.uv/bin/uv) ## Run make test with the oldest packages that pyproject.toml allows
+	@$(call environment,lowest-direct)
+	@$(PYTEST) -n auto
+
+test-newest: $(if $(filter .uv/bin/uv,$(UV)),.uv/bin/uv) ## Run make test with the newest packages that can be had
+	@$(call environment,highest)
+	@$(PYTEST) -n auto
+
+wheel: $(if $(filter .uv/bin/uv,$(UV)),.uv/bin/uv) ## Build the wheel, and load the sample with it in an empty environment and folder
+	@UV=$(abspath $(UV)) .ci/wheel
 
 cluster: setup ## Start PostgreSQL, Redis, Dagster and two workers on loopback; Ctrl-C stops all
 	@$(RUN) python -m spine_assets.dev.local_cluster
@@ -128,4 +141,12 @@ check: lint types defs docs test ## What a change must pass before it is pushed:
 # Dagster logs every event; keep that in a file and show it only when the command fails.
 define quietly
 $(1) > $(DATA)/demo.log 2>&1 || { tail -n 40 $(DATA)/demo.log; echo "failed; the whole log is $(DATA)/demo.log"; exit 1; }
+endef
+
+# An environment for the target, with the direct dependencies resolved otherwise than in uv.lock.
+define environment
+mkdir -p build && $(UV) pip compile --quiet --upgrade --resolution $(1) --all-extras --group dev --group notebook \
+	pyproject.toml -o build/$@.txt \
+	&& $(UV) venv --quiet --clear build/$@-env \
+	&& VIRTUAL_ENV=build/$@-env $(UV) pip install --quiet --no-deps --compile-bytecode -r build/$@.txt -e .
 endef

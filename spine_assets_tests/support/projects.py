@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -105,20 +106,27 @@ class Project:
         }
 
 
-@pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
-    """An empty project; settings of the caller's environment do not reach it."""
-    for name in os.environ:
-        if name.startswith("SPINE_") or name == "DAGSTER_HOME":
-            monkeypatch.delenv(name)
-    root = tmp_path / "project"
+@contextmanager
+def laid_out(root: Path) -> Iterator[Project]:
+    """An empty project, the working folder meanwhile; the caller's settings do not reach it."""
     root.mkdir()
     shutil.copy(SOURCE / "workspace.yaml", root)
     storages.lay_out(root)
-    monkeypatch.chdir(root)
     made = Project(root)
     made.landing.mkdir(parents=True)
-    return made
+    with pytest.MonkeyPatch.context() as patch:
+        for name in os.environ:
+            if name.startswith("SPINE_") or name == "DAGSTER_HOME":
+                patch.delenv(name)
+        patch.chdir(root)
+        yield made
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Project]:
+    """An empty project of a test."""
+    with laid_out(tmp_path / "project") as made:
+        yield made
 
 
 @dataclass(frozen=True)
