@@ -1,6 +1,8 @@
 """Runs of this process: their tags, and what ends them early."""
 
 import logging
+import os
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -82,15 +84,34 @@ def test_without_a_limit_a_run_takes_any_time(launcher: InProcessLauncher) -> No
     assert run.tags["spine/front"] == "cli"  # which process watches it
 
 
+def await_start(launcher: InProcessLauncher, run_id: str) -> dg.DagsterRun:
+    """The run when it has started."""
+    run = None
+    while run is None or run.status is not dg.DagsterRunStatus.STARTED:
+        time.sleep(0.01)
+        run = launcher.instance.get_run_by_id(run_id)
+    return run
+
+
+def test_a_run_that_its_user_interrupts_ends_as_canceled(launcher: InProcessLauncher) -> None:
+    """Dagster alone would record it as failed."""
+    run_id = new_run_id()
+
+    def interrupt() -> None:
+        await_start(launcher, run_id)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    other = threading.Thread(target=interrupt)
+    other.start()
+    assert ended(launcher, "patient", run_id).status is CANCELED
+    other.join()
+
+
 def test_a_run_that_another_process_cancels_ends_as_canceled(launcher: InProcessLauncher) -> None:
     run_id = new_run_id()
 
     def cancel() -> None:
-        run = None
-        while run is None or run.status is not dg.DagsterRunStatus.STARTED:
-            time.sleep(0.01)
-            run = launcher.instance.get_run_by_id(run_id)
-        launcher.instance.report_run_canceling(run)
+        launcher.instance.report_run_canceling(await_start(launcher, run_id))
 
     other = threading.Thread(target=cancel)
     other.start()

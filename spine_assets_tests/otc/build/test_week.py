@@ -526,21 +526,24 @@ def test_force_builds_again_with_the_same_version(house: House) -> None:
     assert house.table(SHARES)["capture_id"][0].startswith("20260121T120000Z-")
 
 
-def test_new_content_and_new_code_change_the_version(
-    house: House, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("raised", "stale"), [(SYMBOLS, {SYMBOLS}), (VENUES, {VENUES, SYMBOLS, SHARES})]
+)
+def test_new_content_and_new_code_change_the_version_of_all_that_is_made_from_it(
+    house: House, monkeypatch: pytest.MonkeyPatch, raised: str, stale: set[str]
 ) -> None:
     house.drop("otc.csv", FIRST)
     first = versions(house.built())
     house.drop("tier1.csv", TIER_1)
     second = versions(house.built(now=LATER))
     assert all(first[name] != second[name] for name in ALL)
-    raised = replace(symbol_summary.TABLE, code_version="next")
-    monkeypatch.setattr(tables, "TABLES", tuple(raised if t.name == SYMBOLS else t for t in TABLES))
+    changed = replace(tables.table(raised), code_version="next")
+    monkeypatch.setattr(tables, "TABLES", tuple(changed if t.name == raised else t for t in TABLES))
     monkeypatch.setattr("spine_assets.otc.build.week.TABLES", tables.TABLES)
     result = house.built(now=LATER)
     third = versions(result)
-    assert {name for name in ALL if second[name] != third[name]} == {SYMBOLS}
-    assert {name for name, b in built_tables(result).items() if not b.unchanged} == {SYMBOLS}
+    assert {name for name in ALL if second[name] != third[name]} == stale
+    assert {name for name, b in built_tables(result).items() if not b.unchanged} == stale
 
 
 def test_a_subset_reads_the_stored_tables(house: House) -> None:

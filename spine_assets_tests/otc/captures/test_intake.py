@@ -49,6 +49,13 @@ def test_half_of_the_figures_of_another_capture_make_a_correction(
     assert found(deliver_second(house, ["100"] * alike + ["7"] * (of - alike))) == finding
 
 
+def test_a_correction_that_comes_with_what_it_corrects_is_certain(house: House) -> None:
+    """Files whose week is in doubt are compared with those of the same run whose week is not."""
+    house.drop(f"week_ending={WEEK}/third.csv", delivered(*(line(f"S{n:02}") for n in range(6))))
+    assert found(deliver_second(house, ["100"] * 5 + ["7"])) is None
+    assert len(captures.stored(house.lake, WEEK)) == 2
+
+
 def test_a_correction_of_one_of_several_captures_is_one(house: House) -> None:
     for number, shares in enumerate(("55", "100", "66")):
         rows = (line(f"S{n:02}", shares=shares) for n in range(20))

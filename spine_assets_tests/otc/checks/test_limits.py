@@ -94,6 +94,14 @@ def test_weeks_are_compared_over_four_weeks_at_most(house: House, weeks_back: in
     assert check_of(result, VENUES, "continuity").passed is (weeks_back == 5)
 
 
+def test_venues_that_are_new_are_no_loss(house: House) -> None:
+    now = (line(mpid=mpid, shares=shares) for mpid, shares in (("OTCX", "100"), ("NEWA", "1")))
+    result = two_weeks(house, delivered(line(updated=BEFORE)), delivered(*now))
+    continuity = check_of(result, VENUES, "continuity")
+    assert continuity.passed
+    assert (continuity.facts["venues_before"], continuity.facts["venues"]) == (1, 2)
+
+
 def test_a_tier_that_only_the_earlier_week_has_is_not_compared(house: House) -> None:
     house.drop(
         "tier1.csv",
