@@ -171,9 +171,9 @@ class Dagster:
 
 def _is_for_people(event: dict[str, Any]) -> bool:
     """Whether it is a log line, or the line about a week that is done."""
-    if event["__typename"] == "LogMessageEvent":
-        return bool(event["level"] != "DEBUG")
-    return any(item["label"] == PROGRESS for item in event.get("metadataEntries", ()))
+    if event["__typename"] == "EngineEvent":
+        return any(item["label"] == PROGRESS for item in event["metadataEntries"])
+    return bool(event["__typename"] == "LogMessageEvent" and event["level"] != "DEBUG")
 
 
 def _good(found: dict[str, Any]) -> dict[str, Any]:
