@@ -7,7 +7,7 @@ unexport PYTHONDONTWRITEBYTECODE # compiling the same code in each process takes
 DATA := $(or $(SPINE_DATA_DIR),data)
 RUN := $(UV) run --locked --no-sync
 PYTEST = $(RUN) pytest --dist loadfile --junitxml=build/tests/$@.xml \
-	$(if $(STOP_AT),--stop-at $(STOP_AT)) $(if $(DURATIONS),--durations $(DURATIONS))
+	$(if $(STOP_AT),--stop-at=$(STOP_AT)) $(if $(DURATIONS),--durations=$(DURATIONS))
 MATERIALIZE := $(RUN) dagster asset materialize -m spine_assets.definitions --select 'group:otc'
 DEMO_WEEKS := 2025-09-05...2025-11-21
 

@@ -49,7 +49,7 @@ def counted(folder: Path) -> tuple[int, str]:
 def test_what_has_not_begun_when_the_time_is_over_is_left_out_and_is_no_failure(
     tmp_path: Path, workers: str
 ) -> None:
-    code, out = ran(tmp_path, "-n", workers, "--stop-at", str(time.time()))
+    code, out = ran(tmp_path, "-n", workers, f"--stop-at={time.time()}")
     assert code == 0, out
     assert "BROKEN OFF" in out
     code, line = counted(tmp_path)
@@ -59,14 +59,14 @@ def test_what_has_not_begun_when_the_time_is_over_is_left_out_and_is_no_failure(
 
 
 def test_a_failure_before_the_time_was_over_is_one(tmp_path: Path) -> None:
-    code, out = ran(tmp_path, "--stop-at", str(time.time()), right=False)
+    code, out = ran(tmp_path, f"--stop-at={time.time()}", right=False)
     assert code != 0
     assert "2 of 3 tests were not run" in out
     assert counted(tmp_path) == (1, "passed 0, failed 1, skipped 0, BROKEN OFF in part")
 
 
 def test_with_time_left_all_are_run(tmp_path: Path) -> None:
-    assert ran(tmp_path, "--stop-at", str(time.time() + 600))[0] == 0
+    assert ran(tmp_path, f"--stop-at={time.time() + 600}")[0] == 0
     assert counted(tmp_path) == (0, "passed 3, failed 0, skipped 0")
 
 

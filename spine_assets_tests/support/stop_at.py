@@ -1,6 +1,7 @@
-"""`pytest --stop-at SECONDS`: tests that have not begun by then are left out, and loudly counted.
+"""`pytest --stop-at=SECONDS`: tests that have not begun by then are left out, and loudly counted.
 
-That alone is no failure; a test that failed before is one. With `--junitxml=build/tests/long.xml`
+That alone is no failure; a test that failed before is one. Write it with `=`: without, pytest takes
+the number for a folder and does not load this plugin. With `--junitxml=build/tests/long.xml`
 the number left out is also written to `build/tests/long.left`, for `.ci/counts`.
 """
 
