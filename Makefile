@@ -148,5 +148,5 @@ define environment
 mkdir -p build && $(UV) pip compile --quiet --upgrade --resolution $(1) --all-extras --group dev --group notebook \
 	pyproject.toml -o build/$@.txt \
 	&& $(UV) venv --quiet --clear build/$@-env \
-	&& VIRTUAL_ENV=build/$@-env $(UV) pip install --quiet --no-deps --compile-bytecode -r build/$@.txt -e .
+	&& $(UV) pip install --python build/$@-env --quiet --no-deps --compile-bytecode -r build/$@.txt -e .
 endef
