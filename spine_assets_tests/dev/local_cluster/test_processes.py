@@ -14,7 +14,7 @@ import pytest
 from spine_assets.dev.local_cluster import postgres, redis
 from spine_assets.dev.local_cluster.processes import CannotStart, Children, wait_for
 
-PATIENCE_SECONDS = 30
+PATIENCE_SECONDS = 60  # all of it takes two; a machine under load some times that
 PARENT = """
 import sys, time
 from pathlib import Path
