@@ -116,17 +116,21 @@ def publications(
 ) -> list[tuple[date, Content]]:
     """What was public from each day on; None takes a symbol away. One row never changes.
 
+    A symbol that comes back keeps the day on which it was first public: a later file could not tell
+    otherwise that it was public before.
+
     Stamped: one row changes each time, so that also taking away leaves a date.
     """
     now: Content = {"ZZZZ": (1, FIRST_DAY, FIRST_DAY)}
+    first: dict[str, date] = {}
     found, day = [(FIRST_DAY, now)], FIRST_DAY
     for days, changed in changes:
         day += timedelta(days=days)
         now = dict(now)
         for symbol, shares in changed.items():
-            held = now.pop(symbol, None)
+            now.pop(symbol, None)
             if shares is not None:
-                now[symbol] = (shares, day, held[2] if held else day)
+                now[symbol] = (shares, day, first.setdefault(symbol, day))
         if stamped:
             now["STAMP"] = (len(found), day, FIRST_DAY)
         found.append((day, now))
