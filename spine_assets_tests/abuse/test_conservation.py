@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from spine_assets.lake.base import LakeError
 from spine_assets.otc.delivery import deliveries
 from spine_assets_tests.abuse import storage_laws
 from spine_assets_tests.abuse.damage import DAMAGE, DROPS, Damage, Drop
@@ -161,3 +162,22 @@ def test_a_damaged_lake_file_ends_in_an_error_or_the_same_figures(
 ) -> None:
     root = fresh(tmp_path_factory)
     storage_laws.check_lake(lake_house, root, which, damage, force, Counter())
+
+
+def test_a_stored_column_of_another_name_is_an_error_that_names_the_week(tmp_path: Path) -> None:
+    """A flipped bit in the footer of a file that is read without its checksum."""
+    house = House(tmp_path)
+    house.drop(f"week_ending={WEEK}/otc.csv", delivered(line("AAAA"), line("BBBB", mpid="")))
+    house.built()
+    folder = house.lake.root / "otc_rejects" / f"week_ending={WEEK}"
+    (rule,) = folder.glob("rule.*")
+    stored = rule.read_bytes()
+    assert b"source_file" in stored
+    rule.write_bytes(stored.replace(b"source_file", b"snurce_file"))
+    for derived in house.lake.root.glob(f"otc_venue_volume/week_ending={WEEK}/*.parquet"):
+        derived.unlink()
+    found = house.build()
+    assert isinstance(found.error, LakeError)
+    assert f"of week {WEEK} is damaged" in str(found.error)
+    rule.write_bytes(stored)
+    assert house.build().error is None
