@@ -69,7 +69,9 @@ def drop_in_random_order(ground: Ground, dice: random.Random, builds: list[Build
             dice.choice(builds)(ground, dice.sample(there, len(there)))
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(
+    "seed", [0, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(1, 6))]
+)
 def test_files_in_any_order_with_builds_between_give_the_same_tables(
     tmp_path: Path, at_once: Ground, by_range: Build, seed: int
 ) -> None:

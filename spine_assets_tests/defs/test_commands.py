@@ -50,13 +50,14 @@ def checkout(project: Project) -> Project:
     return project
 
 
+@pytest.mark.long
 class TestLoading:
     @pytest.mark.parametrize(
         "command",
         [
-            pytest.param("dagster definitions validate", marks=pytest.mark.long),
+            "dagster definitions validate",
             "dagster definitions validate -m spine_assets.definitions",
-            pytest.param("dg check defs", marks=pytest.mark.long),
+            "dg check defs",
         ],
     )
     def test_definitions_are_valid_and_give_no_warning_of_ours(
@@ -68,7 +69,6 @@ class TestLoading:
         assert "loaded successfully" in said(done) or "passed validation" in said(done)
         assert warnings_of_ours(done) == []
 
-    @pytest.mark.long
     def test_definitions_can_be_listed(self, checkout: Project) -> None:
         done = checkout.run("dg", "list", "defs", "--json")
         assert done.returncode == 0, said(done)

@@ -130,7 +130,9 @@ def test_a_step_whose_process_is_killed_fails_alone(flows: Flows) -> None:
     assert "killed by signal 9" in str(ran.told["bad"]["reason"])
 
 
-@pytest.mark.parametrize(("rows", "ends"), [(5, "SUCCESS"), (4, "SKIPPED")])
+@pytest.mark.parametrize(
+    ("rows", "ends"), [pytest.param(5, "SUCCESS", marks=pytest.mark.long), (4, "SKIPPED")]
+)
 def test_a_condition_on_rows(flows: Flows, rows: int, ends: str) -> None:
     ran = flows.run(
         flow(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import duckdb
@@ -72,11 +73,14 @@ def attempts(root: Path) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("number", range(16))
-def test_no_statement_leads_to_another_tenant(loaded: House, number: int) -> None:
+def test_no_statement_leads_to_another_tenant(loaded: House) -> None:
     workspace = Workspace(loaded.lake.root, loaded.root, "acme")
-    with workspace.connect() as connection, pytest.raises(duckdb.Error):
-        connection.execute(attempts(loaded.lake.root)[number]).fetchall()
+    answered = []
+    for attempt in attempts(loaded.lake.root):
+        with workspace.connect() as connection, suppress(duckdb.Error):
+            connection.execute(attempt).fetchall()
+            answered.append(attempt)
+    assert answered == []
     assert not (loaded.lake.root / "_tenants" / "globex" / "x.csv").exists()
 
 

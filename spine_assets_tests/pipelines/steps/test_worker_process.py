@@ -101,6 +101,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.long
 def test_work_ends_when_who_started_it_is_killed(house: House) -> None:
     program = house.root / "starts_work.py"
     program.write_text(_STARTS_WORK)
