@@ -164,13 +164,12 @@ def test_a_damaged_lake_file_ends_in_an_error_or_the_same_figures(
     storage_laws.check_lake(lake_house, root, which, damage, force, Counter())
 
 
-def test_a_stored_column_of_another_name_is_an_error_that_names_the_week(tmp_path: Path) -> None:
-    """A flipped bit in the footer of a file that is read without its checksum."""
+def test_a_stored_column_of_another_name_is_an_error_that_names_the_file(tmp_path: Path) -> None:
+    """A flipped bit in the footer, where Parquet itself keeps no checksum."""
     house = House(tmp_path)
     house.drop(f"week_ending={WEEK}/otc.csv", delivered(line("AAAA"), line("BBBB", mpid="")))
     house.built()
-    folder = house.lake.root / "otc_rejects" / f"week_ending={WEEK}"
-    (rule,) = folder.glob("rule.*")
+    (rule,) = (house.lake.root / "otc_rejects" / f"week_ending={WEEK}").glob("rule.*")
     stored = rule.read_bytes()
     assert b"source_file" in stored
     rule.write_bytes(stored.replace(b"source_file", b"snurce_file"))
@@ -178,6 +177,6 @@ def test_a_stored_column_of_another_name_is_an_error_that_names_the_week(tmp_pat
         derived.unlink()
     found = house.build()
     assert isinstance(found.error, LakeError)
-    assert f"of week {WEEK} is damaged" in str(found.error)
+    assert f"{rule} cannot be read" in str(found.error)
     rule.write_bytes(stored)
     assert house.build().error is None

@@ -8,7 +8,7 @@ from functools import cached_property
 
 import polars as pl
 
-from spine_assets.lake.base import Lake, LakeError, LakeFile
+from spine_assets.lake.base import Lake, LakeFile
 from spine_assets.otc.captures import storage as captures
 from spine_assets.otc.captures.current import WeekCaptures
 from spine_assets.otc.captures.model import Capture, CapturedFrames
@@ -41,7 +41,7 @@ class WeekFrames(dict[str, pl.DataFrame]):
         if name == raw.TABLE.name:
             frame = self._current_parts(lambda item: item.rows, captures.raw_path)
         elif name == rejects.TABLE.name:
-            frame = self._joined([self.parse_rejects(), self._rule_rejects()])
+            frame = pl.concat([self.parse_rejects(), self._rule_rejects()])
         else:
             frame = self.lake.read(part_of(self.lake, name, self.week))
         self[name] = frame
@@ -76,31 +76,18 @@ class WeekFrames(dict[str, pl.DataFrame]):
         path_of: Callable[[Lake, Capture], LakeFile],
     ) -> pl.DataFrame:
         """One frame of all current captures: those of this run as made, others as stored."""
-        return self._joined(
+        return pl.concat(
             made(self._fresh[item.capture_id])
             if item.capture_id in self._fresh
             else self.lake.read(path_of(self.lake, item))
             for item in self.known.current.values()
         )
 
-    def _joined(self, frames: Iterable[pl.DataFrame]) -> pl.DataFrame:
-        """One frame of several.
-
-        Raises:
-            LakeError: a stored one has other columns than it was written with.
-        """
-        try:
-            return pl.concat(frames)
-        except (pl.exceptions.ShapeError, pl.exceptions.SchemaError) as error:
-            raise LakeError(
-                f"a file of otc_raw or otc_rejects of week {self.week} is damaged ({error}); "
-                "spine doctor names it: restore it from a copy, or delete it and build the week "
-                "again while its delivered files are in the landing folder"
-            ) from error
-
     def _rule_rejects(self) -> pl.DataFrame:
         """Rows that break a rule: as stored where that is fresh, else found now."""
         name = rejects.TABLE.name
         if freshness(self.lake, name, self.week, self.known) is Freshness.FRESH:
-            return self.lake.read(part_of(self.lake, name, self.week))
+            stored = part_of(self.lake, name, self.week)
+            self.lake.verify(stored)
+            return self.lake.read(stored)
         return rejects.from_rules(self.split[1])
