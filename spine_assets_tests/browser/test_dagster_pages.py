@@ -16,8 +16,9 @@ import pytest
 from playwright.sync_api import expect
 
 from spine_assets.core.weeks import Tier
+from spine_assets.report import NAME as REPORT
 from spine_assets_tests.browser.pages import DagsterUI
-from spine_assets_tests.support.projects import Project
+from spine_assets_tests.support.projects import TABLES, Project
 
 pytestmark = pytest.mark.long
 
@@ -27,15 +28,6 @@ ONE = date(2025, 11, 14)
 FIRST, BAD, LAST = (date(2025, 6, 6) + timedelta(weeks=after) for after in range(3))
 CHECKED, LATE = date(2025, 1, 17), date(2025, 1, 24)
 DROPPED = date(2024, 9, 20)
-TABLES = (
-    "otc_raw",
-    "otc_rejects",
-    "otc_venue_volume",
-    "otc_symbol_summary",
-    "otc_venue_share",
-    "otc_restatements",
-    "otc_weekly_report",
-)
 
 
 def venues(project: Project, week: date) -> list[tuple[str, Decimal, float]]:
@@ -81,7 +73,7 @@ def test_a_bad_week_of_a_range_fails_alone_and_says_why(ui: DagsterUI) -> None:
     ui.materialize(f"[{FIRST}...{LAST}]")
     expect(ui.page.get_by_text(f"{FIRST}...{LAST}")).to_be_visible()
     expect(ui.status("Failed")).to_be_visible()
-    for table in TABLES:  # targeted, in progress, succeeded, failed
+    for table in (*TABLES, REPORT):  # targeted, in progress, succeeded, failed
         expect(ui.asset_row(table)).to_contain_text("100% completed3021")
 
     ui.page.get_by_role("tab", name="Runs", exact=True).click()

@@ -23,6 +23,7 @@ from spine_assets.dev.sample import SampleFile, committed_week
 from spine_assets.orchestration.history import open_instance
 from spine_assets_tests.project.test_docs import command_of
 from spine_assets_tests.support import storages
+from spine_assets_tests.support.projects import TABLES
 
 PROJECT = Path(__file__).parents[2]
 WEEK, NEXT = date(2025, 10, 10), date(2025, 10, 17)
@@ -51,16 +52,6 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             )
             assert ran.success
         yield root
-
-
-TABLES = (
-    "otc_raw",
-    "otc_rejects",
-    "otc_venue_volume",
-    "otc_symbol_summary",
-    "otc_venue_share",
-    "otc_restatements",
-)
 
 
 def loaded() -> dg.Definitions:

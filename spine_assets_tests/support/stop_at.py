@@ -36,7 +36,7 @@ class StopAt:
         self._until = until
         self._ended: set[str] = set()
         self._collected = 0
-        self._left = 0
+        self._left: int | None = None  # of a session that was stopped
         self._session: Any = None
         xml = config.getoption("xmlpath")
         self._note = Path(xml).with_suffix(".left") if xml else None
@@ -55,21 +55,23 @@ class StopAt:
 
     def pytest_runtest_logfinish(self, nodeid: str) -> None:
         self._ended.add(nodeid)
-        self._left = self._collected - len(self._ended)
-        if self._left and time.time() >= self._until:
+        left = self._collected - len(self._ended)
+        if left and time.time() >= self._until:
+            self._left = left
             plugin = self._session.config.pluginmanager.getplugin("dsession")
             (plugin or self._session).shouldstop = "its time is over"
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        if session.exitstatus == pytest.ExitCode.INTERRUPTED and time.time() >= self._until:
-            if self._note:
-                self._note.write_text(f"{self._left}\n", "utf-8")
-            if not session.testsfailed:
-                session.exitstatus = pytest.ExitCode.OK
+        if self._left is None:
+            return
+        if self._note:
+            self._note.write_text(f"{self._left}\n", "utf-8")
+        if session.exitstatus == pytest.ExitCode.INTERRUPTED and not session.testsfailed:
+            session.exitstatus = pytest.ExitCode.OK
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
-        if self._left:
+        if self._left is not None:
             terminalreporter.section("BROKEN OFF", red=True, bold=True)
             terminalreporter.line(
                 f"{self._left} of {self._collected} tests were not run: the time is over"

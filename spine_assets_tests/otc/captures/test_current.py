@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import date, timedelta
-from decimal import Decimal
 
 import pytest
 
@@ -14,30 +13,16 @@ from spine_assets.otc.captures.model import Capture
 from spine_assets.otc.captures.pins import Pin
 from spine_assets.otc.captures.steps import steps
 from spine_assets_tests.conftest import NOW, WEEK
+from spine_assets_tests.support.captures import capture
 
 KEY = (Tier.OTC, VenueClass.ATS)
 MONDAY, TUESDAY = date(2025, 12, 22), date(2025, 12, 23)
 NOON = NOW.replace(tzinfo=None)  # as captures have it
-FIRST = Capture(
-    capture_id="first",
-    week_ending=WEEK,
-    tier=Tier.OTC,
-    venue_class=VenueClass.ATS,
-    sha256="f" * 64,
-    captured_at=NOON,
-    last_update_date=MONDAY,
-    source_file="first.csv",
-    week_source="publication",
-    rows=1,
-    row_shares=Decimal(100),
-    reject_shares=Decimal(0),
-    file_shares=Decimal(100),
-    lines_counted=2,
-    blank_lines=0,
-    ends_mid_line=False,
+FIRST = capture("first", last_update_date=MONDAY)
+LATER = capture(
+    "later", last_update_date=MONDAY, sha256="e" * 64, captured_at=NOON + timedelta(hours=1)
 )
-LATER = replace(FIRST, capture_id="later", sha256="e" * 64, captured_at=NOON + timedelta(hours=1))
-UPDATED = replace(FIRST, capture_id="updated", sha256="d" * 64, last_update_date=TUESDAY)
+UPDATED = capture("updated", sha256="d" * 64, last_update_date=TUESDAY)
 
 
 @pytest.mark.parametrize(

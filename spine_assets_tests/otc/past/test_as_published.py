@@ -15,10 +15,8 @@ from hypothesis import strategies as st
 
 from spine_assets.cli import main
 from spine_assets.core.table_schema import polars_schema
-from spine_assets.core.weeks import Tier, VenueClass
 from spine_assets.otc.captures import pins
 from spine_assets.otc.captures import storage as captures
-from spine_assets.otc.captures.model import Capture
 from spine_assets.otc.past.as_of import NotKnown
 from spine_assets.otc.past.as_published import (
     CaptureContent,
@@ -40,6 +38,7 @@ from spine_assets_tests.conftest import (
     delivered,
     line,
 )
+from spine_assets_tests.support.captures import capture
 
 FIRST_DAY = date.fromisoformat(PUBLISHED)
 SYMBOLS = ("AAAA", "BBBB", "CCCC", "DDDD")
@@ -49,23 +48,12 @@ Content = dict[str, Row]
 
 def version(content_of: Content, number: int, *, dated: bool) -> CaptureContent:
     """A capture of that content; later numbers were captured later."""
-    capture = Capture(
-        capture_id=f"c{number}",
-        week_ending=WEEK,
-        tier=Tier.OTC,
-        venue_class=VenueClass.ATS,
+    made = capture(
+        f"c{number}",
         sha256=f"{number:064}",
         captured_at=NOW.replace(tzinfo=None) + timedelta(days=number),
         last_update_date=max(updated for _, updated, _ in content_of.values()),
-        source_file="a.csv",
-        week_source="path",
         rows=len(content_of),
-        row_shares=Decimal(0),
-        reject_shares=Decimal(0),
-        file_shares=Decimal(0),
-        lines_counted=0,
-        blank_lines=0,
-        ends_mid_line=False,
     )
     rows = pl.DataFrame(
         [
@@ -90,7 +78,7 @@ def version(content_of: Content, number: int, *, dated: bool) -> CaptureContent:
         schema={**polars_schema(TABLE), "initial_published_date": pl.Date()},
         orient="row",
     )
-    return CaptureContent(capture, rows)
+    return CaptureContent(made, rows)
 
 
 def known(part: PublishedPart) -> dict[str, int]:
