@@ -145,6 +145,10 @@ def policy(backfill: dg.BackfillPolicy | None) -> str:
     return named.get(backfill, repr(backfill)) if backfill else "none"
 
 
+def test_dagster_finds_the_definitions_valid(code_location: dg.Definitions) -> None:
+    dg.Definitions.validate_loadable(code_location)
+
+
 def test_the_groups_that_exist_are_those_that_a_pipeline_must_not_take(
     code_location: dg.Definitions,
 ) -> None:
