@@ -1,4 +1,4 @@
-"""What `make test-all` relies on: breaking off when the time is over, and counting what was run."""
+"""What `make test-all` relies on: stopping when the time is over, and counting what was run."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""`pytest --stop-at=SECONDS`: tests that have not begun by then are left out, and loudly counted.
+"""`pytest --stop-at=SECONDS`: starts no test after that time, and prints how many are left out.
 
-That alone is no failure; a test that failed before is one. Write it with `=`: without, pytest takes
-the number for a folder and does not load this plugin. With `--junitxml=build/tests/long.xml`
+The session fails only if a test failed. Write the option with `=`: without it, pytest takes the
+number for a folder and does not load this plugin. With `--junitxml=build/tests/long.xml`
 the number left out is also written to `build/tests/long.left`, for `.ci/counts`.
 """
 

@@ -133,7 +133,7 @@ Step = tuple[str, str, str, str | None, bool]
 def planned_once(steps: list[Step]) -> list[Step]:
     """The steps without a check of partitions that its run has planned or evaluated before.
 
-    Dagster plans once, when it makes a run; what follows from a second time has its own test.
+    Dagster plans once, when it creates a run. A second plan is tested separately.
     """
     seen: set[tuple[str, str]] = set()
     kept = []
