@@ -15,7 +15,7 @@ import polars as pl
 from variants import TABLES
 
 _TOLERANCE = 1e-9
-_CAPTURES = ("capture_id", "input_min_capture_id", "input_max_capture_id")
+_CAPTURES = ("capture_id", "build_id", "input_min_capture_id", "input_max_capture_id")
 _OF_BUILD = {"otc_raw": {"captured_at"}}
 _OF_DERIVED = {"capture_id"}
 

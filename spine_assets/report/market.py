@@ -12,8 +12,8 @@ import polars as pl
 
 from spine_assets.core.tables import exact_sum
 from spine_assets.core.weeks import Tier, VenueClass
+from spine_assets.otc.delivery.venue_id import is_bucket
 from spine_assets.otc.tables.concentration import Concentration, concentration
-from spine_assets.otc.tables.venue_id import DE_MINIMIS
 from spine_assets.report.pair import Pair
 
 Row = dict[str, Any]
@@ -101,7 +101,7 @@ def _split(scope: str, totals: pl.DataFrame) -> Row:
 def _shares(totals: pl.DataFrame) -> pl.DataFrame:
     """Totals -> mpid, like_pct (of all of them), like_rank (None for the bucket)."""
     volume = pl.col("_volume")
-    ranked = pl.when(pl.col("mpid") != DE_MINIMIS).then(volume)
+    ranked = pl.when(~is_bucket(pl.col("mpid"))).then(volume)
     return (
         totals.group_by("mpid")
         .agg(_volume=pl.col("share_volume").sum().cast(pl.Float64))

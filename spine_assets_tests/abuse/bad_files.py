@@ -46,18 +46,23 @@ TEXTS = weighted(
     (4, st.sampled_from(ODD_TEXT)),
     (1, st.text(st.characters(exclude_categories=["Cs"]), max_size=8)),
 )
+POOLS = ("DE  MINIMIS Firms", "De Minimis Firm", "DE MINIMIS FIRMS*", "de-minimis")
 DEFECTS: dict[str, st.SearchStrategy[str]] = {
     "tierDescription": st.sampled_from(TIER_TEXTS),
     "issueSymbolIdentifier": weighted((2, st.just("")), (1, st.just("aaaa")), (1, TEXTS)),
     "issueName": TEXTS,
-    "marketParticipantName": weighted((2, TEXTS), (1, st.just("DE  MINIMIS Firms"))),
-    "MPID": weighted((2, st.just("")), (1, st.sampled_from(["DE_MINIMIS", "CRD7059"])), (1, TEXTS)),
+    "marketParticipantName": weighted((2, TEXTS), (1, st.sampled_from(POOLS))),
+    "MPID": weighted(
+        (2, st.sampled_from(["", "null", "OTCX\u200b", "\u00a0OTCX", "OT\u00adCX"])),
+        (1, st.sampled_from(["DE_MINIMIS", "CRD7059"])),
+        (1, TEXTS),
+    ),
     SHARES: NUMBERS,
     TRADES: NUMBERS,
     UPDATED: DATES,
     "summaryTypeCode": st.sampled_from(SUMMARY_TYPES),
     "totalNotionalSum": NUMBERS,
-    "firmCRDNumber": st.sampled_from(["", "7059", "0007059", " 7059", "x"]),
+    "firmCRDNumber": st.sampled_from(["", "7059", "0007059", " 7059", "7059.0", "0", "nan", "x"]),
     "tierIdentifier": st.sampled_from(TIER_TEXTS),
     "productTypeCode": TEXTS,
     **dict.fromkeys(("weekStartDate", "summaryStartDate"), DATES),
@@ -95,17 +100,17 @@ def sound_row(draw: Draw, kind: Kind) -> dict[str, str]:
     return {
         "tierDescription": kind.tier,
         "issueSymbolIdentifier": draw(st.sampled_from(["AAAA", "ABRpD", "ABRPD", "BRK.B", "ZZ"])),
-        "issueName": "Alpha Corp",
+        "issueName": draw(seldom(st.just("Alpha Corp"), st.just("Beta Inc"), 6)),
         "marketParticipantName": f"{mpid} VENUE" if mpid else draw(st.sampled_from(FIRMS)),
         "MPID": mpid,
         SHARES: str(draw(st.sampled_from([100, 1, "12.5", 6753871, 0, "0.000001", 2500000]))),
         TRADES: str(draw(st.sampled_from([1, 2, 0, 1204]))),
         UPDATED: draw(st.sampled_from([kind.published, kind.published, "2025-12-30"])),
         "summaryTypeCode": "ATS_W_SMBL_FIRM" if kind.ats else "OTC_W_SMBL_FIRM",
-        "totalNotionalSum": "1250.75",
+        "totalNotionalSum": draw(st.sampled_from(["1250.75", "163.70999999999998", "1.5E7"])),
         "firmCRDNumber": "" if kind.ats else draw(st.sampled_from(["", "7059", "8"])),
         "tierIdentifier": _API_ID[kind.tier],
-        "productTypeCode": "",
+        "productTypeCode": draw(seldom(st.just(""), st.just("UTP"), 6)),
         "weekStartDate": "2025-11-17",
         "summaryStartDate": "2025-11-17",
         "initialPublishedDate": kind.published,
@@ -125,6 +130,8 @@ def header_names(draw: Draw) -> list[str]:
     if shape == 19:
         place = draw(st.integers(0, len(names) - 1))
         names[place] = draw(st.sampled_from(["volume", "MPID", "", "mpid", names[0]]))
+    if shape in (13, 17):
+        names.append("historicalWeek")
     if shape == 18:
         names[0] = draw(st.sampled_from([" ", "\t", "\u00a0", "\x0c"])) + names[0] + " "
     return names
@@ -189,6 +196,20 @@ def body_lines(draw: Draw, kind: Kind, names: list[str]) -> list[bytes]:
         lines += [lines[-1]] * draw(st.sampled_from([12, 300]))
     if lines and last == 38:  # one line's lack is another's excess
         lines += [lines[-1].replace(b"|", b"", 1), lines[-1] + b"|"]
+    if last == 37:
+        lines += draw(two_versions(kind, names))
+    return lines
+
+
+@st.composite
+def two_versions(draw: Draw, kind: Kind, names: list[str]) -> list[bytes]:
+    """Lines of two versions of a file, joined: some of the symbols have other figures."""
+    row = draw(sound_row(kind))
+    lines = []
+    for number in range(draw(st.integers(5, 9))):
+        for shares in ("100", draw(st.sampled_from(["100", "101"]))):
+            row |= {"issueSymbolIdentifier": f"J{number}", SHARES: shares}
+            lines.append("|".join(row.get(name.strip(), "") for name in names).encode())
     return lines
 
 

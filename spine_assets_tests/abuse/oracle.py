@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import re
+import unicodedata
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Context, Decimal
@@ -18,9 +19,10 @@ SHARES, TRADES, UPDATED = (
     "totalWeeklyTradeCount",
     "lastUpdateDate",
 )
-NOTIONAL = "totalNotionalSum"
+NOTIONAL, CRD = "totalNotionalSum", "firmCRDNumber"
+SYMBOL, MPID, FIRM = "issueSymbolIdentifier", "MPID", "marketParticipantName"
 WEEK_COLUMNS = ("weekStartDate", "summaryStartDate")
-OPTIONAL_DATES = (*WEEK_COLUMNS, "initialPublishedDate", "lastReportedDate")
+NOTED_DATES = ("initialPublishedDate", "lastReportedDate")
 COLUMNS = (
     "tierDescription",
     "issueSymbolIdentifier",
@@ -33,15 +35,18 @@ COLUMNS = (
 )
 API_COLUMNS = (
     "tierIdentifier",
-    "firmCRDNumber",
+    CRD,
     "productTypeCode",
     "summaryTypeCode",
     NOTIONAL,
-    *OPTIONAL_DATES,
+    *WEEK_COLUMNS,
+    *NOTED_DATES,
 )
 _BLANK = " \t\r\n"  # a line of nothing else is blank, and fields are trimmed of it
 _WHOLE_DIGITS, _PLACES = 22, 6  # DECIMAL(28,6)
-_COUNT_DIGITS = 12  # so that the sum of any week's counts fits a BIGINT
+_COUNT_DIGITS = 12
+_MOST_SHARES, _MOST_TRADES = 10**12, 10**10
+_NULL_WORDS = {"null", "None", "nan", "NaN", "N/A", "NULL"}
 _UNROUNDED = Context(prec=100)  # Python's own sums round to 28 digits
 Value = str | int | Decimal | date | None
 
@@ -55,6 +60,7 @@ class Line:
         faults: Reasons why it cannot be typed, by field ("" for the line as a whole).
         shares: Its quantity, where that can be read.
         values: Its trimmed and typed fields; empty where it has faults.
+        notes: What is not as delivered, as "reason field".
     """
 
     number: int
@@ -62,6 +68,7 @@ class Line:
     faults: dict[str, set[str]]
     shares: Decimal | None
     values: dict[str, Value] = field(default_factory=dict)
+    notes: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -125,10 +132,9 @@ def _without_end(line: bytes) -> bytes:
 
 
 def _header(text: bytes) -> tuple[str, ...]:
-    """The column names, or nothing where they are not exactly FINRA's."""
+    """The column names, or nothing where FINRA's are not among them or one stands twice."""
     names = tuple(name.strip() for name in text.decode("utf-8", "replace").split("|"))
-    sound = set(COLUMNS) <= set(names) <= {*COLUMNS, *API_COLUMNS}
-    return names if sound and len(set(names)) == len(names) else ()
+    return names if set(COLUMNS) <= set(names) and len(set(names)) == len(names) else ()
 
 
 def _line(number: int, text: bytes, header: tuple[str, ...], captured_on: date) -> Line:
@@ -143,24 +149,87 @@ def _line(number: int, text: bytes, header: tuple[str, ...], captured_on: date) 
         return Line(number, raw, {"": {"BAD_ENCODING"}}, shares)
     if not whole:
         return Line(number, raw, {"": {"FIELD_COUNT"}}, None)
+    trimmed = {name: _without_odd_edges(values[name]) for name in (SYMBOL, MPID)}
+    notes = {f"ODD_CHARACTER {name}" for name, text in trimmed.items() if text != values[name]}
+    values |= trimmed
+    for name in (MPID, FIRM, CRD):
+        if values.get(name) in _NULL_WORDS:
+            values[name] = ""
     faults = _faults(values, captured_on)
-    typed = {} if faults else {name: _typed(name, value) for name, value in values.items()}
-    return Line(number, raw, faults, shares, typed)
+    if faults:
+        return Line(number, raw, faults, shares)
+    typed = {name: _typed(name, value) for name, value in values.items()}
+    for name, reason in _optional_faults(values, captured_on).items():
+        notes.add(f"{reason} {name}")
+        if reason != "TOO_PRECISE":
+            typed[name] = None
+    return Line(number, raw, {}, shares, typed, frozenset(notes))
 
 
 def _faults(values: dict[str, str], captured_on: date) -> dict[str, set[str]]:
-    """Reasons by field."""
+    """Reasons by field, of the fields that a row needs."""
     found = {
         SHARES: _number_faults(values[SHARES], whole=False),
         TRADES: _number_faults(values[TRADES], whole=True),
         UPDATED: _date_faults(values[UPDATED], captured_on),
+        **{name: _odd_inside(values[name]) for name in (SYMBOL, MPID)},
     }
-    if values.get(NOTIONAL):
-        found[NOTIONAL] = _number_faults(values[NOTIONAL], whole=False)
-    for name in OPTIONAL_DATES:
+    for name in WEEK_COLUMNS:
         if values.get(name):
             found[name] = _date_faults(values[name], captured_on)
     return {name: reasons for name, reasons in found.items() if reasons}
+
+
+def _optional_faults(values: dict[str, str], captured_on: date) -> dict[str, str]:
+    """The reason of each field that a row can do without."""
+    found = {
+        name: reason
+        for name in NOTED_DATES
+        if values.get(name)
+        for reason in _date_faults(values[name], captured_on)
+    }
+    if values.get(CRD) and _crd(values[CRD]) is None:
+        found[CRD] = "NOT_A_NUMBER"
+    if reason := _amount_fault(values.get(NOTIONAL, "")):
+        found[NOTIONAL] = reason
+    return found
+
+
+def _amount_fault(text: str) -> str:
+    """An amount is a number of floating point; what its type cannot hold exactly is rounded."""
+    if not text:
+        return ""
+    if not re.fullmatch(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,2})?", text):
+        return "NOT_A_NUMBER"
+    if abs(float(text)) >= 1e22:
+        return "OUT_OF_RANGE"
+    if "e" in text.lower() or "TOO_PRECISE" not in _number_faults(text, whole=False):
+        return ""
+    return "TOO_PRECISE"
+
+
+def _crd(text: str) -> str | None:
+    """The digits of a firm's number, however a tool wrote it."""
+    digits, _, zeros = text.partition(".")
+    is_number = digits and set(digits) <= set("0123456789") and set(zeros) <= {"0"}
+    return (digits.lstrip("0") or "0") if is_number else None
+
+
+def _is_odd(char: str) -> bool:
+    """White space, control and format characters."""
+    return unicodedata.category(char) in {"Zs", "Zl", "Zp", "Cc", "Cf"}
+
+
+def _without_odd_edges(text: str) -> str:
+    while text and _is_odd(text[0]):
+        text = text[1:]
+    while text and _is_odd(text[-1]):
+        text = text[:-1]
+    return text
+
+
+def _odd_inside(text: str) -> set[str]:
+    return {"ODD_CHARACTER"} if any(_is_odd(char) for char in text if char not in " \t") else set()
 
 
 def _number_faults(text: str, *, whole: bool) -> set[str]:
@@ -171,16 +240,16 @@ def _number_faults(text: str, *, whole: bool) -> set[str]:
     parts = [before, after] if point else [before]
     if (whole and point) or not all(part and set(part) <= set("0123456789") for part in parts):
         return {"NOT_A_NUMBER"}
-    found = set()
-    if len(after) > _PLACES:
-        found.add("TOO_PRECISE")
+    if len(after.rstrip("0")) > _PLACES:
+        return {"TOO_PRECISE"}
     if len(before.lstrip("0")) > (_COUNT_DIGITS if whole else _WHOLE_DIGITS):
-        found.add("OUT_OF_RANGE")
-    return found
+        return {"OUT_OF_RANGE"}
+    most = _MOST_TRADES if whole else _MOST_SHARES
+    return {"IMPLAUSIBLE"} if abs(Decimal(text)) > most else set()
 
 
 def _readable(text: str) -> Decimal | None:
-    return None if _number_faults(text, whole=False) else Decimal(text)
+    return Decimal(text) if _number_faults(text, whole=False) <= {"IMPLAUSIBLE"} else None
 
 
 def _date_faults(text: str, captured_on: date) -> set[str]:
@@ -201,10 +270,12 @@ def _day(text: str) -> date | None:
 
 
 def _typed(name: str, text: str) -> Value:
-    if name in {SHARES, NOTIONAL}:
-        return Decimal(text) if text else None
+    if name == SHARES:
+        return Decimal(text)
+    if name == NOTIONAL:
+        return Decimal(text) if text and _amount_fault(text) in {"", "TOO_PRECISE"} else None
     if name == TRADES:
         return int(text)
-    if name == UPDATED or name in OPTIONAL_DATES:
+    if name == UPDATED or name in (*WEEK_COLUMNS, *NOTED_DATES):
         return _day(text)
-    return text
+    return _crd(text) if name == CRD else text

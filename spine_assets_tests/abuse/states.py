@@ -17,7 +17,10 @@ from spine_assets.lake.local import LocalLake
 from spine_assets.otc.tables.registry import TABLES
 from spine_assets.warehouse.connection import connect
 
-VOLATILE = ("captured_at", "capture_id", "input_min_capture_id", "input_max_capture_id")
+VOLATILE = (
+    *("captured_at", "capture_id", "build_id"),
+    *("input_min_capture_id", "input_max_capture_id"),
+)
 """Columns that tell when and from which captures a row was built, and not what it says."""
 
 

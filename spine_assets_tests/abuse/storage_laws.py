@@ -27,7 +27,10 @@ from spine_assets_tests.conftest import (
 )
 
 _DATA = (".csv", ".psv", ".txt", ".csv.gz", ".psv.gz", ".txt.gz", ".zip")
-_OF_A_BUILD = ("captured_at", "capture_id", "input_min_capture_id", "input_max_capture_id")
+_OF_A_BUILD = (
+    *("captured_at", "capture_id", "build_id"),
+    *("input_min_capture_id", "input_max_capture_id"),
+)
 
 
 def check_landing(root: Path, drops: list[Drop], tally: Tally) -> None:

@@ -6,6 +6,7 @@ Plain Python over single rows, written from the contract of the feed like `oracl
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,10 @@ from datetime import date, timedelta
 from decimal import Decimal
 
 from spine_assets_tests.abuse.oracle import (
+    CRD,
+    FIRM,
+    MPID,
+    NOTIONAL,
     SHARES,
     TRADES,
     UPDATED,
@@ -42,8 +47,7 @@ _TIERS = {
 }
 _CLASSES = {"ATS_W_": "ATS", "OTC_W_": "NON_ATS"}
 _VENUE_GRAIN = {"ATS_W_SMBL_FIRM", "OTC_W_SMBL_FIRM"}
-# White_Space of Unicode; Python's own idea of it has four control characters more.
-_SPACES = re.compile("[\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+")
+_POOL = ["de", "minimis", "firms"]
 
 
 class Unclear(Exception):
@@ -88,13 +92,28 @@ class Row:
     def venue(self) -> str:
         """Identity of the venue, blank where the row names none."""
         if self.venue_class == "ATS":
-            return self.text("MPID")
-        firm = self.text("marketParticipantName")
-        if _SPACES.sub(" ", firm.lower()) == "de minimis firms":
+            return self.text(MPID) or "UNATTRIBUTED"
+        firm, crd = self.text(FIRM), self.text(CRD)
+        words = "".join(char if _is_letter_or_digit(char) else " " for char in firm.lower()).split()
+        if crd == "0" or words in (["de", "minimis"], ["de", "minimis", "firm"], _POOL):
             return "DE_MINIMIS"
-        if crd := self.text("firmCRDNumber"):
+        if crd:
             return f"CRD{crd}"
         return f"FIRM:{firm}" if firm else ""
+
+    @property
+    def says(self) -> tuple[Value, ...]:
+        """All that its line says, but for what all lines of the file say."""
+        return tuple(
+            _rounded(value) if name == NOTIONAL else value
+            for name, value in sorted(self.values.items())
+            if name not in {"tierIdentifier", *WEEK_COLUMNS}
+        )
+
+    @property
+    def issue(self) -> tuple[str, ...]:
+        """Its key, and what tells the issues of a symbol apart."""
+        return *self.key, self.text("issueName"), self.text("productTypeCode")
 
     @property
     def key(self) -> tuple[str, str, str, str]:
@@ -180,12 +199,12 @@ def rows_of(found: Account, name: str, said: Told) -> list[Row]:
 def judge(rows: Iterable[Row]) -> dict[tuple[str, int], set[str]]:
     """By place of a row, the reasons that its rule reject may have; none where it stands."""
     verdicts = {row.place: _row_faults(row) for row in rows}
-    groups: dict[tuple[str, str, str, str], list[Row]] = defaultdict(list)
+    by_file: dict[str, list[Row]] = defaultdict(list)
     for row in sorted(rows, key=lambda row: row.place):
         if not verdicts[row.place]:
-            groups[row.key].append(row)
-    for group in groups.values():
-        _judge_rivals(group, verdicts)
+            by_file[row.file].append(row)
+    for group in by_file.values():
+        _judge_rivals(group, joined(group), verdicts)
     return verdicts
 
 
@@ -200,21 +219,36 @@ def _row_faults(row: Row) -> set[str]:
     return {reason for reason, holds in found.items() if holds}
 
 
-def _judge_rivals(group: Sequence[Row], verdicts: dict[tuple[str, int], set[str]]) -> None:
-    """Of equal figures the first stands; of others only a single latest."""
-    figures: dict[tuple[Value, ...], Row] = {}
+def joined(rows: Sequence[Row]) -> set[tuple[str, ...]]:
+    """Issues of a file that stand in it with two figures, where it is two versions joined."""
+    figures: dict[tuple[str, ...], list[tuple[Decimal, int]]] = defaultdict(list)
+    for row in rows:
+        figures[row.issue].append((row.shares, row.trades))
+    twice = {issue[:4] for issue, found in figures.items() if len(found) > 1}
+    changed = {issue for issue, found in figures.items() if len(set(found)) > 1}
+    keys = {row.key for row in rows}
+    return changed if len(twice) > 5 and 100 * len(twice) > len(keys) else set()
+
+
+def _judge_rivals(
+    group: Sequence[Row], in_doubt: set[tuple[str, ...]], verdicts: dict[tuple[str, int], set[str]]
+) -> None:
+    """Of equal lines the first stands; of an issue in doubt no line does."""
+    seen: set[tuple[Value, ...]] = set()
     for row in group:
-        mark = (row.shares, row.trades, row.values[UPDATED])
-        if mark in figures:
+        if row.says in seen:
             verdicts[row.place] = {"DUPLICATE_ROW"}
-        else:
-            figures[mark] = row
-    rivals = list(figures.values())
-    latest = max(str(row.values[UPDATED]) for row in rivals)
-    winners = [row for row in rivals if str(row.values[UPDATED]) == latest]
-    for row in rivals:
-        if len(winners) > 1 or row is not winners[0]:
+        elif row.issue in in_doubt:
             verdicts[row.place] = {"CONFLICTING_KEY"}
+        seen.add(row.says)
+
+
+def _rounded(value: Value) -> Value:
+    return round(value, 6) if isinstance(value, Decimal) else value
+
+
+def _is_letter_or_digit(char: str) -> bool:
+    return unicodedata.category(char)[0] in "LN"
 
 
 Totals = dict[tuple[str, ...], tuple[Decimal, int]]

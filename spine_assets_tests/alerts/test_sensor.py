@@ -21,7 +21,7 @@ from spine_assets.core.settings import WrongSetting
 from spine_assets.core.weeks import Tier, publication_day
 from spine_assets.defs import alerts as sensor_module
 from spine_assets.otc.build.builders import BUILDERS
-from spine_assets.otc.delivery.field_types import DELIVERED
+from spine_assets.otc.delivery.line_schema import DELIVERED
 from spine_assets_tests.alerts.conftest import (
     Mailbox,
     Receiver,

@@ -18,7 +18,7 @@ import pytest
 
 from spine_assets.core.weeks import Tier, publication_day
 from spine_assets.orchestration.history import table_states
-from spine_assets.otc.delivery.field_types import DELIVERED
+from spine_assets.otc.delivery.line_schema import DELIVERED
 from spine_assets.otc.tables.registry import TABLES as DECLARED
 from spine_assets_tests.support import storages
 

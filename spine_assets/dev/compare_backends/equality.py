@@ -19,7 +19,7 @@ from spine_assets.otc.tables.registry import TABLES
 
 _TOLERANCE = 1e-9
 _OF_BUILD = (
-    *("captured_at", "capture_id", "input_min_capture_id", "input_max_capture_id"),
+    *("captured_at", "capture_id", "build_id", "input_min_capture_id", "input_max_capture_id"),
     *("from_capture_id", "to_capture_id", "captured_from", "captured_to", "displaced_at"),
 )
 

@@ -17,6 +17,7 @@ from spine_assets.lake.base import Lake
 from spine_assets.otc.captures.current import WeekCaptures
 from spine_assets.otc.captures.model import Capture
 from spine_assets.otc.captures.steps import CaptureStep, Correction, RowChange, steps
+from spine_assets.otc.delivery.venue_id import known_by_crd
 from spine_assets.otc.state.frames import WeekFrames
 from spine_assets.otc.tables import venue_volume
 
@@ -76,7 +77,11 @@ def _venue_rows(lake: Lake, week: date, capture: Capture | None) -> tuple[pl.Dat
 
 
 def _compare(old: pl.DataFrame, new: pl.DataFrame) -> pl.DataFrame:
-    """Rows of either side that differ, by symbol and venue."""
+    """Rows of either side that differ, by symbol and venue.
+
+    A firm that one side knows by its name and the other by its CRD number is one venue.
+    """
+    old, new = known_by_crd(old, new), known_by_crd(new, old)
     columns = [*_KEY, *_FIGURES, *(pl.col(name).cast(pl.String) for name in _OTHERS)]
     joined = (
         old.select(columns)

@@ -26,7 +26,7 @@ from spine_assets.otc.checks.context import CheckContext
 from spine_assets.otc.delivery.reasons import Stage
 from spine_assets.otc.state.build_context import RunContext, WeekInputs
 from spine_assets.otc.state.freshness import build_hash, data_version, part_of
-from spine_assets.otc.state.results import BuildFailed, TableBuilt, TableResult
+from spine_assets.otc.state.results import TableBuilt, TableResult
 from spine_assets.otc.tables import raw, rejects, venue_volume
 
 
@@ -51,7 +51,6 @@ def publish_table(
     """Build a derived table, unless its file is of this version and intact already.
 
     Raises:
-        BuildFailed: its rows cannot be made.
         LakeError: what it is made from cannot be read.
     """
     started = time.perf_counter()
@@ -63,7 +62,7 @@ def publish_table(
         checked = run_checks(declared.checks, context, published=stored["facts"])
         return _built(declared, inputs, checked, stored["facts"], started, unchanged=True)
     name = build_id(declared, inputs.known, run.now())
-    frame = inputs.frames[declared.name] = _rows(declared, inputs, name)
+    frame = inputs.frames[declared.name] = build(declared, inputs.frames, name)
     facts = _facts(declared, frame, name) | _input_facts(inputs.known)
     checked = TableResult()
 
@@ -98,16 +97,6 @@ def _built(
     version = data_version(declared, inputs.known)
     event = TableBuilt(declared.name, version, unchanged, facts)
     return replace(checked, events=(*checked.events, event))
-
-
-def _rows(declared: Table, inputs: WeekInputs, name: str) -> pl.DataFrame:
-    try:
-        return build(declared, inputs.frames, name)
-    except pl.exceptions.InvalidOperationError as error:
-        raise BuildFailed(
-            f"{inputs.week}: {declared.name} cannot be built: a total does not fit its type "
-            f"({str(error).splitlines()[0]}); look for absurd quantities in otc_raw"
-        ) from error
 
 
 def _own_rows(declared: Table, frame: pl.DataFrame) -> pl.DataFrame:

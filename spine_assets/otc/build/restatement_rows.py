@@ -7,18 +7,14 @@ again at any time. Does not belong here: the declaration of the table (`tables.r
 from __future__ import annotations
 
 from collections.abc import Iterable
-from decimal import Decimal
 from typing import Any
 
 import polars as pl
 
 from spine_assets.core.table_schema import conform, polars_schema
-from spine_assets.core.tables import SHARE_PRECISION, SHARE_SCALE
 from spine_assets.otc.captures.steps import Correction, RowChange
 from spine_assets.otc.tables import restatements
 
-# A capture that was replaced because of absurd quantities must not keep its week from being built.
-_MOST_SHARES = Decimal(10) ** (SHARE_PRECISION - SHARE_SCALE)
 _STEP_GROUP = ("week_ending", "tier", "venue_class")
 
 
@@ -28,13 +24,14 @@ def build(corrections: Iterable[Correction], build_id: str) -> pl.DataFrame:
     if not rows:
         return pl.DataFrame(schema=polars_schema(restatements.TABLE))
     before, after = (pl.col(name).cast(pl.Float64) for name in ("shares_before", "shares_after"))
-    made = {"step", "share_change_pct", "capture_id"}
+    made = {"step", "share_change_pct", "capture_id", "build_id"}
     types = polars_schema(restatements.TABLE)
     given = {name: type_ for name, type_ in types.items() if name not in made}
     frame = pl.DataFrame(rows, schema=given, orient="row").with_columns(
         step=pl.int_range(1, pl.len() + 1).over(_STEP_GROUP),
         share_change_pct=pl.when(before > 0).then((after - before) / before * 100),
         capture_id=pl.lit(build_id),
+        build_id=pl.lit(build_id),
     )
     return conform(frame, restatements.TABLE)
 
@@ -56,11 +53,7 @@ def _row(item: Correction) -> dict[str, Any]:
         "rows_before": item.rows_before,
         "rows_after": item.rows_after,
         **{f"rows_{kind.value}": item.counts[kind] for kind in RowChange},
-        "shares_before": _if_it_fits(item.shares_before),
-        "shares_after": _if_it_fits(item.shares_after),
+        "shares_before": item.shares_before,
+        "shares_after": item.shares_after,
         "last_update_date": after.last_update_date,
     }
-
-
-def _if_it_fits(shares: Decimal) -> Decimal | None:
-    return shares if shares < _MOST_SHARES else None

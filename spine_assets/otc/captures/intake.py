@@ -14,12 +14,12 @@ from spine_assets.otc.captures.model import Capture, CapturedFrames
 from spine_assets.otc.delivery.deliveries import Delivery, Unusable, read_parsed
 from spine_assets.otc.delivery.placement import WeekSource
 from spine_assets.otc.delivery.reasons import FileRefused
-from spine_assets.otc.tables.venue_id import participant
+from spine_assets.otc.delivery.venue_id import with_participants
+from spine_assets.otc.tables import row_rules
 
 # A correction changes few figures; another week's file has nearly none in common.
 _MOST_OF_SHARED = 0.5
 _ENOUGH_SHARED = 20  # rows of which so few agree only by another week; fewer may be chance
-_VENUE_KEY = ("symbol", "mpid", "venue_name")
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,8 @@ def take(deliveries: list[Delivery], stored: list[Capture], lake: Lake, now: dat
 
     Refused are contents that cannot all be right: two of one tier and class that share no key
     look like one delivery in two parts (taking either would lose the other); one that is
-    captured under the other class already; one whose rows speak for another week.
+    captured under the other class already; one whose rows speak for another week; one that is two
+    versions of a file, joined.
     """
     by_content = {item.sha256: item for item in stored}
     captured: list[CapturedFrames] = []
@@ -75,6 +76,7 @@ def take(deliveries: list[Delivery], stored: list[Capture], lake: Lake, now: dat
                 )
             parsed = read_parsed(item, now.astimezone(UTC).date())
             made = captures.make(parsed, item.placement, item.name, now)
+            _require_one_version(made)
             captured.append(_with_certain_week(made, item, captured, stored, lake))
         except (FileRefused, OSError) as error:  # OSError: removed since the scan
             refused.append(Unusable(item.name, str(error), item.placement.week_ending))
@@ -90,6 +92,19 @@ def take(deliveries: list[Delivery], stored: list[Capture], lake: Lake, now: dat
     ]
     apart = {item.capture.source_file for item, _ in parts}
     return Intake([item for item in captured if item.capture.source_file not in apart], refused)
+
+
+def _require_one_version(made: CapturedFrames) -> None:
+    """Refuse a content in which many rows have two figures.
+
+    Raises:
+        FileRefused: so many are not issues that share a symbol.
+    """
+    if twice := row_rules.versions_joined(made.rows):
+        raise FileRefused(
+            f"{twice} symbols and venues stand in it twice, some with different figures: it looks "
+            "like two versions of one file, joined; deliver them as two files"
+        )
 
 
 def _with_certain_week(
@@ -126,8 +141,7 @@ def _alike(rows: pl.DataFrame, others: pl.DataFrame) -> tuple[int, int]:
     """How many symbols and participants two files share, and how many with the same figures."""
     key, figures = ["symbol", "participant"], ["share_volume", "trade_count"]
     one, other = (
-        frame.select("symbol", *figures, participant=participant()).unique()
-        for frame in (rows, others)
+        frame.select(*key, *figures).unique() for frame in with_participants(rows, others)
     )
     shared = one.join(other, on=key, how="semi").height
     return shared, one.join(other, on=[*key, *figures], how="semi").height
@@ -155,5 +169,5 @@ def _split_deliveries(captured: list[CapturedFrames]) -> list[tuple[CapturedFram
 
 
 def _disjoint(one: pl.DataFrame, other: pl.DataFrame) -> bool:
-    key = list(_VENUE_KEY)
-    return one.join(other, on=key, how="semi", nulls_equal=True).is_empty()
+    rows, others = with_participants(one, other)
+    return rows.join(others, on=["symbol", "participant"], how="semi").is_empty()

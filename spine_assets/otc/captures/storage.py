@@ -25,8 +25,8 @@ from spine_assets.otc.captures.model import (
     CaptureNames,
     TierClass,
 )
-from spine_assets.otc.delivery.field_types import DATES
 from spine_assets.otc.delivery.file_format import ParsedFile
+from spine_assets.otc.delivery.line_schema import DATES
 from spine_assets.otc.delivery.placement import Placement
 from spine_assets.otc.tables import raw, rejects
 
@@ -44,6 +44,7 @@ def make(
     stamp = {
         "capture_id": capture_id,
         "week_ending": placement.week_ending,
+        "tier_name": placement.tier.value,
         "source_file": source_file,
         "captured_at": captured_at,
     }

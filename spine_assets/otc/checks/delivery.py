@@ -14,10 +14,10 @@ from spine_assets.otc.captures import storage as captures
 from spine_assets.otc.captures.model import Capture, TierClass
 from spine_assets.otc.checks import context as checking
 from spine_assets.otc.checks.context import CheckContext
+from spine_assets.otc.delivery.venue_id import with_participants
 from spine_assets.otc.state.results import CheckResult, Severity
 from spine_assets.otc.tables import raw
 from spine_assets.otc.tables import rejects as rejects_table
-from spine_assets.otc.tables.venue_id import participant
 
 _LEAST_PART_OF_RECENT = 0.5  # a file with fewer rows than half the recent weeks' looks cut
 # A correction changes single rows; one that lacks a tenth of them is more likely cut.
@@ -124,20 +124,25 @@ def _rows_lost(context: CheckContext, capture: Capture) -> str | None:
     accepted = any(pin.capture_id == capture.capture_id for pin in context.known.pins)
     if not displaced or accepted:
         return None
-    before = _row_keys(context, max(displaced, key=lambda item: item.rank))
-    lost = before.join(_row_keys(context, capture), on=before.columns, how="anti", nulls_equal=True)
+    key = ["symbol", "participant"]
+    latest = max(displaced, key=lambda item: item.rank)
+    before, after = (
+        frame.select(key).unique()
+        for frame in with_participants(_rows_of(context, latest), _rows_of(context, capture))
+    )
+    lost = before.join(after, on=key, how="anti")
     if lost.height <= _MOST_LOST_OF_DISPLACED * before.height:
         return None
     return f"{lost.height} of the {before.height} rows"
 
 
-def _row_keys(context: CheckContext, capture: Capture) -> pl.DataFrame:
-    """Symbol and participant, as delivered, of each row of a capture."""
+def _rows_of(context: CheckContext, capture: Capture) -> pl.DataFrame:
+    """The rows of a capture, made by this run or stored."""
     captured = {item.capture.capture_id: item.rows for item in context.inputs.captured}
     rows = captured.get(capture.capture_id)
     if rows is None:
         rows = context.run.lake.read(captures.raw_path(context.run.lake, capture))
-    return rows.select("symbol", participant=participant()).unique()
+    return rows
 
 
 def _recent(context: CheckContext) -> list[dict[TierClass, Capture]]:

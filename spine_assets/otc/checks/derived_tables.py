@@ -12,9 +12,11 @@ from typing import Any
 
 import polars as pl
 
-from spine_assets.core.values import number
+from spine_assets.core.tables import exact_sum
+from spine_assets.core.values import metadata_value, number
 from spine_assets.lake.base import LakeError
 from spine_assets.otc.checks.context import CheckContext, sample
+from spine_assets.otc.delivery.venue_id import known_by_crd
 from spine_assets.otc.state.results import CheckResult, Severity
 from spine_assets.otc.tables import raw, rejects, venue_volume
 
@@ -26,6 +28,7 @@ _MOST_SHIFT_POINTS = 10.0
 # Above FINRA's p95 of shares per trade (about 17,000) by far; a block of a penny stock
 # may pass it, so it is a warning.
 _OUTLYING_TRADE_SHARES = 10_000_000
+_NAMED_SYMBOLS = 5  # in a summary; the sample has more
 _NOT_PUBLISHED = "The old file stays and nothing was published; report it with this sample."
 
 
@@ -41,7 +44,7 @@ def venue_volume_reconciles(context: CheckContext) -> CheckResult:
     rows_off = counts["raw_rows"] - counts["venue_rows"] - counts["reject_rows"]
     shares_off = counts["raw_shares"] - counts["venue_shares"] - counts["reject_shares"]
     summary = (
-        f"{facts['raw_rows']:,} raw rows = {facts['venue_rows']:,} venue rows + "
+        f"{facts['raw_rows']:,} raw rows = {facts['venue_rows']:,} in venue rows + "
         f"{facts['reject_rows']:,} rule rejects; shares agree"
     )
     if rows_off or shares_off:
@@ -98,6 +101,35 @@ def volumes(context: CheckContext) -> CheckResult:
         summary += "Look at the rows before you rely on them."
     return context.result(
         "volumes", not counts, summary, failure=Severity.WARN, facts=facts, samples=sample(odd)
+    )
+
+
+def issues(context: CheckContext) -> CheckResult:
+    """Symbols of which a venue has several lines, added up."""
+    several = context.frame.filter(pl.col("issue_count") > 1)
+    facts = {
+        "rows": several.height,
+        "symbols": several.select("tier", "symbol").n_unique(),
+        "lines": int(several["issue_count"].sum()),
+        "shares": metadata_value(exact_sum(several["share_volume"])),
+    }
+    if several.is_empty():
+        return context.result("issues", True, "one line for each symbol and venue", facts=facts)
+    listed = several.group_by("tier", "symbol").agg(
+        pl.col("issue_name").first(),
+        venues=pl.len(),
+        lines=pl.col("issue_count").sum(),
+        share_volume=pl.col("share_volume").sum(),
+    )
+    shown = listed.sort("share_volume", "symbol", descending=[True, False])
+    named = ", ".join(shown["symbol"].head(_NAMED_SYMBOLS).to_list())
+    more = ", ..." if shown.height > _NAMED_SYMBOLS else ""
+    summary = (
+        f"{facts['symbols']} symbols have several lines at one venue ({named}{more}): two issues "
+        "under one symbol, which are added up"
+    )
+    return context.result(
+        "issues", False, summary, failure=Severity.WARN, facts=facts, samples=sample(shown)
     )
 
 
@@ -194,7 +226,8 @@ def _like_for_like(
         return None
     labels = sorted(f"{tier} {venue_class}" for tier, venue_class in like.iter_rows())
     facts = {"against": str(against), "like_for_like": ", ".join(labels)}
-    return now.join(like, on=group, how="semi"), before.join(like, on=group, how="semi"), facts
+    now, before = (frame.join(like, on=group, how="semi") for frame in (now, before))
+    return known_by_crd(now, before), known_by_crd(before, now), facts
 
 
 def _nearest_earlier(context: CheckContext) -> tuple[date, pl.DataFrame] | None:

@@ -11,11 +11,15 @@ from spine_assets.core.values import metadata_value
 from spine_assets.otc.captures.model import Capture
 from spine_assets.otc.checks import context as checking
 from spine_assets.otc.checks.context import CheckContext, sample
-from spine_assets.otc.delivery.reasons import ADVICE, RejectReason
+from spine_assets.otc.delivery.line_schema import NOTIONAL
+from spine_assets.otc.delivery.reasons import ADVICE, LINE_CHECKS, LineSeverity, RejectReason
 from spine_assets.otc.state.results import CheckResult, Severity
+from spine_assets.otc.tables import raw as raw_table
 from spine_assets.otc.tables import rejects as rejects_table
 
 _HEADER_LINES = 1
+# FINRA's own noise: true to a millionth of a dollar, so it is counted and no warning.
+_FLOATING_POINT = f"{RejectReason.TOO_PRECISE} {NOTIONAL}"
 _MOST_REJECTS_PCT = 1.0  # above it the delivery itself is in doubt
 
 
@@ -82,12 +86,42 @@ def rejects(context: CheckContext) -> CheckResult:
     advice = "; ".join(
         f"{reason} x{count}: {ADVICE[RejectReason(reason)]}" for reason, count in counts.items()
     )
+    damaged = any(
+        LINE_CHECKS[RejectReason(reason)].severity is LineSeverity.ERROR for reason in counts
+    )
     shown = rejected.select("reason", "field", "detail", "source_file", "source_line", "raw_line")
     return context.result(
         "rejects",
         False,
         f"{rejected.height:,} of {lines:,} lines ({part:.2f}%) were rejected. {advice}",
-        failure=Severity.ERROR if part > _MOST_REJECTS_PCT else Severity.WARN,
+        failure=Severity.ERROR if part > _MOST_REJECTS_PCT or damaged else Severity.WARN,
+        facts=facts,
+        samples=sample(shown),
+    )
+
+
+def notes(context: CheckContext) -> CheckResult:
+    """What is not as delivered in the current captures' rows, by reason and field."""
+    rows = context.inputs.frames[raw_table.TABLE.name]
+    noted = rows.filter(pl.col("notes").is_not_null())
+    each = noted.select(note=pl.col("notes").str.split("; ").explode())
+    counts = dict(each.group_by("note").len().sort("note").iter_rows())
+    odd = {note: count for note, count in counts.items() if note != _FLOATING_POINT}
+    facts = {"lines": rows.height, "noted": noted.height, **counts}
+    if not odd:
+        rounded = f"; {counts[_FLOATING_POINT]:,} amounts are rounded" if counts else ""
+        summary = f"{rows.height:,} lines as delivered{rounded}"
+        return context.result("notes", True, summary, facts=facts)
+    named = "; ".join(f"{note} x{count:,}" for note, count in odd.items())
+    shown = noted.filter(pl.col("notes") != _FLOATING_POINT).select(
+        "notes", "symbol", "venue_name", "share_volume", "source_file", "source_line"
+    )
+    return context.result(
+        "notes",
+        False,
+        f"{shown.height:,} of {rows.height:,} lines are in the tables with a value left out or a "
+        f"name trimmed: {named}",
+        failure=Severity.WARN,
         facts=facts,
         samples=sample(shown),
     )

@@ -105,9 +105,7 @@ def size(context: CheckContext) -> CheckResult:
         touched_pct=pl.when(most > 0).then(touched / most * 100).otherwise(0.0)
     )
     change = pl.col("share_change_pct").abs() > _MOST_CHANGE_PCT
-    # No percentage: of no shares before (then all are new), or of a total beyond the type.
-    some_after = (pl.col("shares_after") > 0).fill_null(True)
-    new = pl.col("share_change_pct").is_null() & some_after
+    new = pl.col("share_change_pct").is_null() & (pl.col("shares_after") > 0)  # none before
     large = steps.filter(change | new | (pl.col("touched_pct") > _MOST_TOUCHED_PCT))
     facts = {"restatements": steps.height, "large": large.height}
     if large.is_empty():

@@ -1,7 +1,7 @@
 """Fields of text -> typed values, and rejects of the lines that cannot be typed.
 
-Text of numbers and dates is checked by a pattern before it is cast, so that nothing is guessed:
-`1e6`, `NaN`, `1,000` and `+5` are rejects, `12.5` is exact.
+What a good field is stands in `line_schema`. Nothing is guessed: `1e6`, `NaN`, `1,000` and `+5`
+are no numbers, `12.5` is exact.
 """
 
 from __future__ import annotations
@@ -14,41 +14,35 @@ from decimal import Decimal
 import polars as pl
 
 from spine_assets.core.table_schema import polars_type
-from spine_assets.core.tables import SHARE_PRECISION, SHARE_SCALE, Type, exact_sum, exact_total
-from spine_assets.otc.delivery.reasons import RejectReason
-
-SHARES = "totalWeeklyShareQuantity"
-TRADES = "totalWeeklyTradeCount"
-NOTIONAL = "totalNotionalSum"
-REQUIRED_DATE = "lastUpdateDate"
-OPTIONAL_DATES = ("weekStartDate", "summaryStartDate", "initialPublishedDate", "lastReportedDate")
-DATES = (REQUIRED_DATE, *OPTIONAL_DATES)
-DELIVERED = (
-    "tierDescription",
-    "issueSymbolIdentifier",
-    "issueName",
-    "marketParticipantName",
-    "MPID",
+from spine_assets.core.tables import SHARE_SCALE, Type, exact_sum, exact_total
+from spine_assets.otc.delivery import line_schema
+from spine_assets.otc.delivery.line_schema import (
+    API_COLUMNS,
+    CRD,
+    DATES,
+    DELIVERED,
+    FIRM,
+    MPID,
+    NOTIONAL,
+    ODD_AT_THE_EDGE,
+    OPTIONAL,
     SHARES,
+    SPACES,
+    SYMBOL,
     TRADES,
-    REQUIRED_DATE,
+    as_date,
+    without_trailing_zeros,
 )
-"""FINRA's header: every file has these columns, and the record hash covers them in this order."""
+from spine_assets.otc.delivery.reasons import RejectReason
+from spine_assets.otc.delivery.venue_id import crd_number, respelled, without_null_word
 
+NOTES = "notes"
+EXTRA = "extra"
 _VALUES = (SHARES, TRADES, NOTIONAL, *DATES)  # trimmed only where they are not plain
-_MAX_INTEGER_DIGITS = SHARE_PRECISION - SHARE_SCALE
-# A week's total of a million rows with such counts still fits 64 bits; no venue has more
-# trades of one symbol in a week than ten digits.
-_MAX_COUNT_DIGITS = 12
+_WORDS = (MPID, FIRM, CRD)  # in which a word for nothing is blank
+_EDGES = (SYMBOL, MPID)  # of which odd characters are trimmed
 _SHOWN_CHARS = 100  # of a value in `detail`; `raw_line` has all of it
-SPACES = " \t\r"
-# Numbers as most lines have them; longer ones may still be valid (leading or trailing zeros).
-_PLAIN_DECIMAL = rf"^-?[0-9]{{1,{_MAX_INTEGER_DIGITS}}}(\.[0-9]{{1,{SHARE_SCALE}}})?$"
-_PLAIN_INTEGER = rf"^-?[0-9]{{1,{_MAX_COUNT_DIGITS}}}$"
-_DECIMAL = r"^-?[0-9]+(\.[0-9]+)?$"
-_INTEGER = r"^-?[0-9]+$"
-# Four digits but not 0000, a year that no calendar has.
-_DATE = r"^([1-9][0-9]{3}|0[1-9][0-9]{2}|00[1-9][0-9]|000[1-9])-[0-9]{2}-[0-9]{2}$"
+_BETWEEN = "; "  # between two notes or two reasons
 _REJECT_SCHEMA: dict[str, pl.DataType] = {
     "reason": pl.String(),
     "field": pl.String(),
@@ -90,16 +84,17 @@ def line_rejects(
         orient="row",
     )
     text = frame.select(pl.col("share_volume").str.strip_chars(SPACES).alias(SHARES))
-    readable = pl.when(_number_reason(SHARES, required=True, integer=False).is_null()).then(
-        pl.col(SHARES)
-    )
-    return frame.with_columns(
-        share_volume=text.select(readable.cast(polars_type(Type.SHARES)))[SHARES]
-    )
+    readable = pl.when(line_schema.shares_reason().is_null()).then(_exact(SHARES))
+    return frame.with_columns(share_volume=text.select(readable)[SHARES])
 
 
 def apply(
-    fields: pl.DataFrame, header: tuple[str, ...], captured_on: date, spaces: str = SPACES
+    fields: pl.DataFrame,
+    header: tuple[str, ...],
+    captured_on: date,
+    spaces: str = SPACES,
+    *,
+    odd: bool = True,
 ) -> TypedRows:
     """Type the fields of a file.
 
@@ -108,22 +103,44 @@ def apply(
         header: Delivered column names.
         captured_on: Later dates are rejects (`FUTURE_DATE`).
         spaces: The characters of white space that occur in the fields.
+        odd: Whether other white space or invisible characters may occur.
 
     Returns:
         Rows with trimmed text, DECIMAL(28,6) shares, 64-bit trades and dates under the
-        delivered names, plus `record_hash`; and the rejects.
+        delivered names, plus `record_hash`, `extra` (unknown columns as JSON) and `notes`
+        (what an optional field or the edges of a name had to be changed for); and the rejects.
     """
-    texts = _trimmed(fields, [name for name in header if name not in _VALUES], spaces)
-    plain = texts.select(plain=_is_plain(texts, header, captured_on))["plain"]
-    if plain.all():
-        rows = _cast(texts, header)
+    texts = _cleaned(fields, [name for name in header if name not in _VALUES], spaces, odd=odd)
+    declared = line_schema.fields(texts, header, captured_on)
+    doubtful = line_schema.doubtful(texts, declared)
+    if not doubtful.any():
+        rows = _cast(texts, header, plain=True)
         return TypedRows(rows, no_rejects(), exact_sum(rows[SHARES]))
-    # Only the few other lines are judged one by one, which costs many times more per line.
-    good = _cast(texts.filter(plain), header)
-    doubtful = fields.filter(~plain)
-    judged = _judged(doubtful, _trimmed(doubtful, header, spaces), header, captured_on)
+    # Only the few other lines are judged check by check, which costs many times more per line.
+    good = _cast(texts.filter(~doubtful), header, plain=True)
+    judged = _judged(fields.filter(doubtful), header, captured_on, spaces, odd=odd)
     rows = pl.concat([good, judged.rows]).sort("source_line")
     return TypedRows(rows, judged.rejects, exact_total([exact_sum(good[SHARES]), judged.shares]))
+
+
+def _cleaned(fields: pl.DataFrame, names: Sequence[str], spaces: str, *, odd: bool) -> pl.DataFrame:
+    """Columns without white space around their text, words for nothing blank; adds `notes`."""
+    texts = _trimmed(fields, names, spaces)
+    notes = pl.lit(None, pl.String)
+    if odd:
+        trimmed = {name: pl.col(name).str.replace_all(ODD_AT_THE_EDGE, "") for name in _EDGES}
+        noted = [
+            pl.when(text != pl.col(name)).then(pl.lit(_note(RejectReason.ODD_CHARACTER, name)))
+            for name, text in trimmed.items()
+        ]
+        notes = _joined(noted)
+        texts = texts.with_columns(notes=notes, **trimmed)
+    else:
+        texts = texts.with_columns(notes=notes)
+    for name in _WORDS:
+        if name in names:
+            texts = respelled(texts, name, without_null_word(pl.col(name)))
+    return texts
 
 
 def _trimmed(fields: pl.DataFrame, names: Sequence[str], spaces: str) -> pl.DataFrame:
@@ -145,124 +162,129 @@ def _has_space_around(name: str, spaces: str) -> pl.Expr:
     ).alias(name)
 
 
-def _is_plain(texts: pl.DataFrame, header: tuple[str, ...], captured_on: date) -> pl.Expr:
-    """Whether a line can certainly be typed; the others need a closer look (`_judged`)."""
-    numbers = [
-        pl.col(SHARES).str.contains(_PLAIN_DECIMAL),
-        pl.col(TRADES).str.contains(_PLAIN_INTEGER),
-    ]
-    if NOTIONAL in header:
-        numbers.append((pl.col(NOTIONAL) == "") | pl.col(NOTIONAL).str.contains(_PLAIN_DECIMAL))
-    dates = [_is_plain_date(texts[name], captured_on) for name in DATES if name in header]
-    return pl.all_horizontal(*numbers, *dates)
-
-
-def _is_plain_date(texts: pl.Series, captured_on: date) -> pl.Expr:
-    """Whether a date is valid; each of the few different dates of a column is judged once."""
-    name = texts.name
-    required = name == REQUIRED_DATE
-    days = texts.unique().to_frame()
-    good = days.filter(_date_reason(name, captured_on, required=required).is_null())[name]
-    return pl.lit(True) if good.len() == days.height else pl.col(name).is_in(good.implode())
-
-
 def _judged(
-    fields: pl.DataFrame, texts: pl.DataFrame, header: tuple[str, ...], captured_on: date
+    fields: pl.DataFrame, header: tuple[str, ...], captured_on: date, spaces: str, *, odd: bool
 ) -> TypedRows:
-    """Type lines one by one, with the reasons of those that fail."""
-    reasons = {
-        SHARES: _number_reason(SHARES, required=True, integer=False),
-        TRADES: _number_reason(TRADES, required=True, integer=True),
-        REQUIRED_DATE: _date_reason(REQUIRED_DATE, captured_on, required=True),
-    }
-    if NOTIONAL in header:
-        reasons[NOTIONAL] = _number_reason(NOTIONAL, required=False, integer=False)
-    for name in OPTIONAL_DATES:
-        if name in header:
-            reasons[name] = _date_reason(name, captured_on, required=False)
-    judged = texts.with_columns(
-        **{f"_{name}": reason for name, reason in reasons.items()}
-    ).with_columns(
-        _shares=pl.when(pl.col(f"_{SHARES}").is_null())
-        .then(pl.col(SHARES))
-        .cast(polars_type(Type.SHARES))
+    """Type lines check by check, with the reasons of those that fail."""
+    texts = _cleaned(fields, header, spaces, odd=odd)
+    declared = line_schema.fields(texts, header, captured_on)
+    cases = line_schema.line_failures(texts, declared)
+    is_optional = pl.col("column").cast(pl.String).is_in(OPTIONAL)
+    is_bad = _rows_of(cases.filter(~is_optional), texts.height)
+    is_unread = _rows_of(
+        cases.filter(pl.col("column") == SHARES, pl.col("check") != RejectReason.IMPLAUSIBLE.value),
+        texts.height,
     )
-    bad = pl.any_horizontal(pl.col(f"_{name}").is_not_null() for name in reasons)
-    failed = judged.select(bad=bad)["bad"]
-    rows = _cast(texts.filter(~failed), header)
+    shares = texts.select(share_volume=pl.when(~is_unread).then(_exact(SHARES)))["share_volume"]
+    rows = _cast(_with_notes(texts, cases).filter(~is_bad), header, plain=False)
     # There is no quoting, so the untouched text of a rejected line is its fields joined again.
-    raw = fields.filter(failed).select(raw_line=pl.concat_str(header, separator="|"))["raw_line"]
-    rejects = _rejects(judged.filter(failed), raw, list(reasons))
-    return TypedRows(rows, rejects, exact_sum(judged["_shares"]))
+    raw = fields.select(raw_line=pl.concat_str(header, separator="|"))["raw_line"]
+    lines = pl.DataFrame([shares, raw, texts["source_line"]]).with_columns(
+        index=pl.int_range(pl.len())
+    )
+    return TypedRows(rows, _rejects(lines.filter(is_bad), cases), exact_sum(shares))
 
 
-def _number_reason(name: str, *, required: bool, integer: bool) -> pl.Expr:
-    """Why the text of a number cannot be typed; null if it can."""
-    text = pl.col(name)
-    digits = text.str.extract(r"^-?0*([0-9]*)", 1).str.len_bytes()
-    places = text.str.extract(r"\.([0-9]*)$", 1).str.len_bytes()
-    limit = _MAX_COUNT_DIGITS if integer else _MAX_INTEGER_DIGITS
-    blank = pl.when(text == "").then(pl.lit(RejectReason.BLANK_NUMBER.value) if required else None)
+def _rows_of(cases: pl.DataFrame, height: int) -> pl.Series:
+    """Whether each of some rows has a failure case."""
+    return pl.int_range(height, eager=True).is_in(cases["index"].unique().implode())
+
+
+def _with_notes(texts: pl.DataFrame, cases: pl.DataFrame) -> pl.DataFrame:
+    """Rows with a note for each optional field that is not as it should be, and without its text.
+
+    Of an amount that is too precise the text stays: it is rounded.
+    """
+    noted = cases.filter(pl.col("column").cast(pl.String).is_in(OPTIONAL))
+    if noted.is_empty():
+        return texts
+    unread = noted.filter(pl.col("check") != RejectReason.TOO_PRECISE.value)
+    blanked = [
+        pl.when(~_rows_of(of_field, texts.height))
+        .then(pl.col(str(name)))
+        .otherwise(pl.lit(""))
+        .alias(str(name))
+        for (name,), of_field in unread.group_by("column")
+    ]
+    text = pl.format("{} {}", "check", pl.col("column").cast(pl.String))
+    by_row = noted.group_by("index", maintain_order=True).agg(_noted=text.str.join(_BETWEEN))
     return (
-        blank.when(~text.str.contains(_INTEGER if integer else _DECIMAL))
-        .then(pl.lit(RejectReason.NOT_A_NUMBER.value))
-        .when(places.fill_null(0) > SHARE_SCALE)
-        .then(pl.lit(RejectReason.TOO_PRECISE.value))
-        .when(digits > limit)
-        .then(pl.lit(RejectReason.OUT_OF_RANGE.value))
+        texts.with_columns(*blanked, index=pl.int_range(pl.len()))
+        .join(by_row, on="index", how="left", maintain_order="left")
+        .with_columns(notes=_joined([pl.col(NOTES), pl.col("_noted")]))
+        .drop("index", "_noted")
     )
 
 
-def _as_date(name: str) -> pl.Expr:
-    return pl.col(name).str.to_date("%Y-%m-%d", strict=False, cache=True)
+def _joined(notes: Sequence[pl.Expr]) -> pl.Expr:
+    """Notes as one text; null where there is none."""
+    text = pl.concat_str(notes, separator=_BETWEEN, ignore_nulls=True)
+    return pl.when(text != "").then(text)
 
 
-def _date_reason(name: str, captured_on: date, *, required: bool) -> pl.Expr:
-    """Why the text of a date cannot be used; null if it can."""
-    text = pl.col(name)
-    good = text.str.contains(_DATE) & _as_date(name).is_not_null()
-    bad = good.not_() if required else good.not_() & (text != "")
-    return (
-        pl.when(bad)
-        .then(pl.lit(RejectReason.BAD_DATE.value))
-        .when(_as_date(name) > captured_on)
-        .then(pl.lit(RejectReason.FUTURE_DATE.value))
-    )
+def _note(reason: RejectReason, name: str) -> str:
+    return f"{reason.value} {name}"
 
 
-def _cast(good: pl.DataFrame, header: tuple[str, ...]) -> pl.DataFrame:
-    """Cast the text columns of rows that were found valid; strict, so an error here raises."""
+def _exact(name: str) -> pl.Expr:
+    return without_trailing_zeros(pl.col(name)).cast(polars_type(Type.SHARES))
+
+
+def _cast(good: pl.DataFrame, header: tuple[str, ...], *, plain: bool) -> pl.DataFrame:
+    """Cast the text columns of rows that were found valid; strict, so an error here raises.
+
+    `plain` tells that no number has more digits than its type.
+    """
     casts = [
-        pl.col(SHARES).cast(polars_type(Type.SHARES)),
+        (pl.col(SHARES).cast(polars_type(Type.SHARES)) if plain else _exact(SHARES)),
         pl.col(TRADES).cast(pl.Int64),
-        _as_date(REQUIRED_DATE),
+        *(as_date(name) for name in DATES if name in header),
+        _extra(header),
     ]
     if NOTIONAL in header:
-        text = pl.col(NOTIONAL)
-        casts.append(pl.when(text != "").then(text).cast(polars_type(Type.SHARES)).alias(NOTIONAL))
-    casts += [_as_date(name) for name in OPTIONAL_DATES if name in header]
-    return good.with_columns(casts)
+        casts.append(_amount(plain=plain))
+    rows = good.with_columns(casts)
+    return respelled(rows, CRD, crd_number(pl.col(CRD))) if CRD in header else rows
 
 
-def _rejects(bad: pl.DataFrame, raw: pl.Series, names: list[str]) -> pl.DataFrame:
-    """One reject per failed row: the first reason is primary, `detail` has all of them."""
-    details = [
-        pl.when(pl.col(f"_{name}").is_not_null()).then(
-            pl.format(
-                "{}: {} ('{}')",
-                pl.lit(name),
-                pl.col(f"_{name}"),
-                pl.col(name).str.slice(0, _SHOWN_CHARS),
-            )
-        )
-        for name in names
-    ]
-    fields = [pl.when(pl.col(f"_{name}").is_not_null()).then(pl.lit(name)) for name in names]
-    return bad.select(
-        reason=pl.coalesce(f"_{name}" for name in names),
-        field=pl.coalesce(fields),
-        detail=pl.concat_str(details, separator="; ", ignore_nulls=True),
-        share_volume=pl.col("_shares"),
-        raw_line=raw,
-        source_line=pl.col("source_line"),
-    ).select(pl.col(name).cast(type_) for name, type_ in _REJECT_SCHEMA.items())
+def _amount(*, plain: bool) -> pl.Expr:
+    """The notional, exact where its text is a plain decimal, else rounded to the type's places."""
+    text, type_ = pl.col(NOTIONAL), polars_type(Type.SHARES)
+    if plain:
+        return pl.when(text != "").then(text).cast(type_).alias(NOTIONAL)
+    exact = pl.when(line_schema.is_exact(text)).then(without_trailing_zeros(text)).cast(type_)
+    rounded = text.cast(pl.Float64, strict=False).round(SHARE_SCALE).cast(type_)
+    return exact.fill_null(rounded).alias(NOTIONAL)
+
+
+def _extra(header: tuple[str, ...]) -> pl.Expr:
+    """The columns that FINRA's files do not have yet, as one JSON object; null where all blank."""
+    unknown = [name for name in header if name not in (*DELIVERED, *API_COLUMNS)]
+    if not unknown:
+        return pl.lit(None, pl.String).alias(EXTRA)
+    values = pl.struct(unknown).struct.json_encode()
+    return (
+        pl.when(pl.any_horizontal(pl.col(name) != "" for name in unknown)).then(values).alias(EXTRA)
+    )
+
+
+def _rejects(bad: pl.DataFrame, cases: pl.DataFrame) -> pl.DataFrame:
+    """One reject per bad row: the first reason is primary, `detail` has all of them.
+
+    Args:
+        bad: `index`, `share_volume`, `raw_line` and `source_line` of each.
+        cases: The failure cases of all rows.
+    """
+    text = pl.format(
+        "{}: {} ('{}')",
+        pl.col("column").cast(pl.String),
+        "check",
+        pl.col("value").str.slice(0, _SHOWN_CHARS),
+    )
+    by_row = cases.group_by("index", maintain_order=True).agg(
+        reason=pl.col("check").first(),
+        field=pl.col("column").first(),
+        detail=text.str.join(_BETWEEN),
+    )
+    found = bad.join(by_row, on="index", how="left", maintain_order="left")
+    return found.select(pl.col(name).cast(type_) for name, type_ in _REJECT_SCHEMA.items())

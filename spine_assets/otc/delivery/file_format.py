@@ -18,7 +18,7 @@ import polars as pl
 
 from spine_assets.core.tables import exact_sum, exact_total
 from spine_assets.otc.delivery import field_types
-from spine_assets.otc.delivery.field_types import DELIVERED
+from spine_assets.otc.delivery.line_schema import API_COLUMNS, DELIVERED
 from spine_assets.otc.delivery.line_split import (
     BOM,
     SEPARATOR,
@@ -28,17 +28,6 @@ from spine_assets.otc.delivery.line_split import (
 )
 from spine_assets.otc.delivery.reasons import FileRefused
 
-API_COLUMNS = (
-    "tierIdentifier",
-    "firmCRDNumber",
-    "productTypeCode",
-    "summaryTypeCode",
-    "totalNotionalSum",
-    "weekStartDate",
-    "summaryStartDate",
-    "initialPublishedDate",
-    "lastReportedDate",
-)
 MAX_HEADER_BYTES = 10_000  # the longest legal header has about 300
 MAX_LINE_BYTES = 1_000_000  # no real line passes 1,000
 # Five times the largest week of all tiers together. A line that becomes a reject costs up to
@@ -91,7 +80,7 @@ def parse(content: bytes, captured_on: date) -> ParsedFile:
     split = split_fast(body, header, lead + 2) or split_by_line(body, header, lead + 2)
     if split.fields.is_empty() and split.rejects.is_empty():
         raise FileRefused("the file has a header but no rows; download it again")
-    typed = field_types.apply(split.fields, header, captured_on, split.spaces)
+    typed = field_types.apply(split.fields, header, captured_on, split.spaces, odd=split.odd)
     rejects = pl.concat([split.rejects, typed.rejects]).sort("source_line")
     return ParsedFile(
         rows=typed.rows,
@@ -162,7 +151,7 @@ def _with_plain_line_ends(content: bytes) -> bytes:
 
 
 def _check_header(names: tuple[str, ...]) -> None:
-    """Refuse a header that is not FINRA's; the message says how it differs."""
+    """Refuse a header without FINRA's columns; the message says how it differs."""
     if len(names) == 1:
         for other, label in ((",", "comma"), ("\t", "tab"), (";", "semicolon")):
             if other in names[0]:
@@ -170,11 +159,11 @@ def _check_header(names: tuple[str, ...]) -> None:
                     f"the file is {label}-delimited; deliver FINRA's, which is pipe-delimited (|)"
                 )
     missing = [name for name in DELIVERED if name not in names]
-    unknown = [name for name in names if name not in DELIVERED + API_COLUMNS]
+    others = [name for name in names if missing and name not in (*DELIVERED, *API_COLUMNS)]
     twice = sorted({name for name in names if names.count(name) > 1})
     problems = [
         f"{label}: {', '.join(repr(name) for name in found[:20])}"
-        for label, found in (("missing", missing), ("unknown", unknown), ("repeated", twice))
+        for label, found in (("missing", missing), ("unknown", others), ("repeated", twice))
         if found
     ]
     if problems:

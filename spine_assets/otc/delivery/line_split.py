@@ -14,7 +14,7 @@ import polars as pl
 import polars_hash as plh
 
 from spine_assets.otc.delivery import field_types
-from spine_assets.otc.delivery.field_types import DELIVERED
+from spine_assets.otc.delivery.line_schema import DELIVERED, SHARES, SPACES
 from spine_assets.otc.delivery.reasons import RejectReason
 
 SEPARATOR = "|"
@@ -27,13 +27,15 @@ _LINE_FEED = 10
 class Split:
     """Lines cut into fields of text, each with its record hash, and rejects of the others.
 
-    `spaces` has the characters of white space that occur in the fields.
+    `spaces` has the characters of white space that occur in the fields; `odd` tells whether others
+    or invisible ones may.
     """
 
     fields: pl.DataFrame
     rejects: pl.DataFrame
     blank_lines: int
-    spaces: str = field_types.SPACES
+    spaces: str = SPACES
+    odd: bool = True
 
 
 def record_hash(texts: pl.DataFrame) -> pl.Series:
@@ -80,8 +82,14 @@ def split_fast(body: bytes, header: tuple[str, ...], first_line: int) -> Split |
     numbered = fields.with_columns(
         hashed, source_line=pl.int_range(first_line, first_line + lines, dtype=pl.Int64)
     )
-    spaces = "".join(char for char in field_types.SPACES if char.encode() in trimmed)
-    return Split(numbered, field_types.no_rejects(), blank, spaces)
+    spaces = "".join(char for char in SPACES if char.encode() in trimmed)
+    return Split(numbered, field_types.no_rejects(), blank, spaces, odd=not _is_printable(trimmed))
+
+
+def _is_printable(body: bytes) -> bool:
+    """Whether a body has ASCII characters and line feeds alone, none of which is invisible."""
+    controls = np.count_nonzero(np.frombuffer(body, np.uint8) < ord(" "))
+    return body.isascii() and controls == _line_ends(body) and b"\x7f" not in body
 
 
 def _read_csv(body: bytes, separator: str, names: tuple[str, ...]) -> pl.DataFrame | None:
@@ -119,7 +127,7 @@ def split_by_line(body: bytes, header: tuple[str, ...], first_line: int) -> Spli
     good: list[list[str]] = []
     good_lines: list[int] = []
     rejects: list[tuple[RejectReason, str, str | None, bytes, int]] = []
-    quantity = header.index(field_types.SHARES)
+    quantity = header.index(SHARES)
     for number, line in enumerate(lines, first_line):
         if not line.strip(b" \t\r"):
             blank += 1

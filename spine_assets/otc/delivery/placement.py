@@ -24,13 +24,13 @@ from spine_assets.core.weeks import (
     week_published_on,
 )
 from spine_assets.otc.delivery.file_format import ParsedFile
+from spine_assets.otc.delivery.line_schema import WEEK_DATES
 from spine_assets.otc.delivery.path_claims import path_class, path_week
 from spine_assets.otc.delivery.reasons import FileRefused, listed
 
 _LEAST_SHARE = 0.2  # of rows that must have a publication date before it decides the week
 _MOST_OF_ANOTHER_WEEK = 0.5  # of rows: a few later dates are revisions, half a file is not
 _DAYS_NAMED = 5  # in a message, with their counts
-WEEK_COLUMNS = ("weekStartDate", "summaryStartDate")
 
 
 Key = tuple[date, Tier, VenueClass]
@@ -152,7 +152,7 @@ def _code_class(rows: pl.DataFrame) -> VenueClass | None:
 
 def _column_week(rows: pl.DataFrame) -> date | None:
     """The week in the week columns; all rows and columns must agree."""
-    found = {name: _monday_of(rows, name) for name in WEEK_COLUMNS if name in rows.columns}
+    found = {name: _monday_of(rows, name) for name in WEEK_DATES if name in rows.columns}
     mondays = {name: monday for name, monday in found.items() if monday is not None}
     if len(set(mondays.values())) > 1:
         each = ", ".join(f"{name} says {monday}" for name, monday in mondays.items())

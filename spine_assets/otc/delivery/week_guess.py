@@ -13,9 +13,9 @@ from datetime import date
 from pathlib import Path
 
 from spine_assets.core.weeks import tier_of, week_ending_of, week_published_on
+from spine_assets.otc.delivery.line_schema import WEEK_DATES
 from spine_assets.otc.delivery.line_split import SEPARATOR
 from spine_assets.otc.delivery.path_claims import path_week
-from spine_assets.otc.delivery.placement import WEEK_COLUMNS
 from spine_assets.otc.delivery.reasons import FileRefused
 
 _HEAD_BYTES = 4_096  # a header has about 300, a line about 100
@@ -40,7 +40,7 @@ def _first_row(path: Path) -> dict[str, str]:
 
 
 def _week_in(row: Mapping[str, str]) -> date | None:
-    for name in WEEK_COLUMNS:
+    for name in WEEK_DATES:
         if row.get(name):
             return week_ending_of(date.fromisoformat(row[name]))
     tier = tier_of(row.get("tierDescription", ""))

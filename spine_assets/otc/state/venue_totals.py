@@ -14,15 +14,17 @@ import polars as pl
 from spine_assets.lake.base import Lake, LakeFile
 from spine_assets.otc.tables import venue_volume
 
-COLUMNS = ["tier", "venue_class", "mpid", "share_volume"]
+COLUMNS = ["tier", "venue_class", "mpid", "venue_name", "share_volume"]
 """The columns that totals need."""
 _VENUES = venue_volume.TABLE.name
 _KEPT_WEEKS = 32  # more than weeks are looked back and built at once; one has a few hundred rows
 
 
 def totals(venues: pl.DataFrame) -> pl.DataFrame:
-    """`otc_venue_volume` of a week -> `share_volume` by tier, venue_class and mpid."""
-    return venues.group_by("tier", "venue_class", "mpid").agg(pl.col("share_volume").sum())
+    """`otc_venue_volume` of a week -> `share_volume` by tier, venue_class and mpid, with a name."""
+    return venues.group_by("tier", "venue_class", "mpid").agg(
+        pl.col("venue_name").max(), pl.col("share_volume").sum()
+    )
 
 
 class VenueTotals:

@@ -25,7 +25,8 @@ MPID = Column(
     "mpid",
     Type.TEXT,
     "Venue: the MPID of an ATS; for a firm outside an ATS CRD and its number, else FIRM: and its "
-    "name; DE_MINIMIS for FINRA's pool of small firms, which is a bucket and no venue",
+    "name. Two buckets are no venues: DE_MINIMIS for FINRA's pool of small firms, UNATTRIBUTED for "
+    "ATS volume published without an MPID",
 )
 VENUE_NAME = Column("venue_name", Type.TEXT, "Venue or firm name, without its MPID in front")
 ISSUE_NAME = Column("issue_name", Type.TEXT, "Issue name as delivered")
@@ -39,9 +40,12 @@ CAPTURE_ID = Column(
     "capture_id", Type.TEXT, "The capture: its time (UTC), then 12 hex of its sha256"
 )
 BUILD_ID = Column(
-    "capture_id",
+    "build_id",
     Type.TEXT,
     "The build: its time (UTC), then 12 hex of its input captures and code version",
+)
+CAPTURE_ID_OF_BUILD = replace(
+    BUILD_ID, name="capture_id", description="The same as build_id, under the name of Market Spine"
 )
 INPUT_MIN = Column("input_min_capture_id", Type.TEXT, "Least capture among the row's inputs")
 INPUT_MAX = Column("input_max_capture_id", Type.TEXT, "Greatest capture among the row's inputs")
@@ -109,15 +113,18 @@ AVG_TRADE_SIZE = Column(
     ge=0,
 )
 VENUE_COUNT = Column(
-    "venue_count", Type.COUNT, "Identified venues, bucket not counted", "venues", ge=0
+    "venue_count", Type.COUNT, "Identified venues, buckets not counted", "venues", ge=0
 )
 TOP_MPID = Column(
     "top_mpid", Type.TEXT, "Identified venue of the largest volume, ties by mpid", nullable=True
 )
 TOP_SHARE = percentage("top_share_pct", "That venue's part of total_volume")
 HHI = _hhi("hhi", "Sum of squared shares of identified venues in total_volume")
-HHI_HIGH = _hhi("hhi_high", "hhi plus the squared share of the De Minimis bucket")
-IS_COMPLETE = Column("is_complete", Type.FLAG, "All three tiers of the week are loaded")
+HHI_HIGH = _hhi("hhi_high", "hhi plus the squared share of each bucket")
+IS_COMPLETE = Column(
+    "is_complete", Type.FLAG, "All three tiers of each class that is loaded for the week are loaded"
+)
+CLASSES = Column("classes", Type.TEXT_LIST, "Venue classes loaded for the tier and week, sorted")
 IS_COMPARABLE = Column(
     "is_comparable",
     Type.FLAG,

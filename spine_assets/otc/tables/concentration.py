@@ -1,8 +1,9 @@
 """Parts of a volume, and how concentrated it is: the Herfindahl-Hirschman index over venues.
 
-The index is the sum of the squared shares of the venues. Firms pooled in the De Minimis bucket
-cannot be told apart, so `hhi` leaves them out of the squares (a lower bound) and `hhi_high` counts
-the bucket as one firm (an upper bound). The total, bucket included, is the divisor of both. In SQL
+The index is the sum of the squared shares of the venues. Who traded the volume of a bucket (small
+firms, unattributed rows) is not known, so `hhi` leaves it out of the squares (a lower bound) and
+`hhi_high` counts each bucket as one venue (an upper bound). The total, buckets included, is the
+divisor of both. In SQL
 the same formula is in `otc/views/sql/hhi.sql`.
 """
 
@@ -14,7 +15,7 @@ from decimal import Decimal
 import polars as pl
 
 from spine_assets.core.tables import exact_sum
-from spine_assets.otc.tables.venue_id import DE_MINIMIS
+from spine_assets.otc.delivery.venue_id import is_bucket
 
 
 @dataclass(frozen=True)
@@ -22,10 +23,10 @@ class Concentration:
     """How concentrated some volume is.
 
     Attributes:
-        shares: The volume, bucket included.
+        shares: The volume, buckets included.
         venues: Identified venues.
         hhi: Sum of squared shares of identified venues, 0-1; None where there is no volume.
-        hhi_high: The same with the bucket counted as one firm.
+        hhi_high: The same with each bucket counted as one venue.
         top_mpid: Identified venue of the largest volume, ties by mpid.
         top_share_pct: Its share of the volume, percent.
     """
@@ -61,7 +62,7 @@ def percent(part: pl.Expr, total: pl.Expr) -> pl.Expr:
 def concentration(by_venue: pl.DataFrame) -> Concentration:
     """Concentration of a frame with one row per venue: `mpid` and `total_volume`."""
     ordered = by_venue.sort("total_volume", "mpid", descending=[True, False])
-    identified = ordered.filter(pl.col("mpid") != DE_MINIMIS)
+    identified = ordered.filter(~is_bucket(pl.col("mpid")))
     total = exact_sum(ordered["total_volume"])
     whole, volume = pl.lit(float(total)), pl.col("total_volume")
     low, high = (

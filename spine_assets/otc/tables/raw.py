@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import polars as pl
@@ -25,21 +26,48 @@ TABLE = Table(
     columns=(
         c.CAPTURE_ID,
         c.WEEK_ENDING,
-        Column("tier", Type.TEXT, "tierDescription as delivered"),
+        Column(
+            "tier", Type.TEXT, "tierDescription as delivered; tier_name is the same in all tables"
+        ),
+        replace(c.TIER, name="tier_name"),
         Column("symbol", Type.TEXT, "Issue symbol as delivered; may be blank"),
         c.ISSUE_NAME,
         Column("venue_name", Type.TEXT, "marketParticipantName as delivered"),
         Column("mpid", Type.TEXT, "MPID as delivered, null when blank", nullable=True),
-        Column("firm_crd", Type.TEXT, "firmCRDNumber, null where not delivered", nullable=True),
+        Column(
+            "firm_crd",
+            Type.TEXT,
+            "Digits of firmCRDNumber, null where not delivered",
+            nullable=True,
+        ),
         c.VENUE_CLASS,
+        Column("product_type", Type.TEXT, "productTypeCode, null where none", nullable=True),
         Column("summary_type", Type.TEXT, "summaryTypeCode, null where none", nullable=True),
         # No lower bound: a negative figure is kept as delivered and is a rule reject.
         Column("share_volume", Type.SHARES, "Shares executed in the week", "shares"),
         Column("trade_count", Type.COUNT, "Trades executed in the week", "trades"),
-        Column("notional", Type.SHARES, "totalNotionalSum", "US dollars", nullable=True),
+        Column(
+            "notional",
+            Type.SHARES,
+            "totalNotionalSum, to six decimal places",
+            "US dollars",
+            nullable=True,
+        ),
         c.LAST_UPDATE_DATE,
         Column("initial_published_date", Type.DATE, "First publication", nullable=True),
         Column("last_reported_date", Type.DATE, "Last day a firm sent data", nullable=True),
+        Column(
+            "extra",
+            Type.JSON,
+            "Delivered columns that have no column here, as texts",
+            nullable=True,
+        ),
+        Column(
+            "notes",
+            Type.TEXT,
+            "What is not as delivered: reason and field, separated by semicolons; null for most",
+            nullable=True,
+        ),
         c.RECORD_HASH,
         c.SOURCE_FILE,
         c.SOURCE_LINE,
@@ -67,11 +95,21 @@ TABLE = Table(
         ),
         Check(
             "rejects",
-            "No line was rejected; a warning up to 1% of the week's lines, an error above.",
+            "No line was rejected; a warning up to 1% of the week's lines, an error above, or "
+            "where a reason is one of a damaged file.",
             remedy="`spine query \"FROM otc_rejects WHERE week_ending = 'WEEK'\"` shows each line "
             "with its reason, and the data dictionary what to do for each reason. A corrected "
             "file, dropped in or fetched with `spine fetch --week WEEK`, replaces the old one. "
             "Above 1% of the lines, suspect all of the file.",
+        ),
+        Check(
+            "notes",
+            "No value of an optional column was left out, and no symbol or MPID was trimmed of "
+            "invisible characters. Amounts in floating point are rounded, which is counted only.",
+            remedy="The lines and their volume are in the tables. "
+            "`spine query \"FROM otc_raw_current WHERE week_ending = 'WEEK' AND notes != ''\"` "
+            "shows them: a date, amount or CRD number that is null there was not readable, so "
+            "leave it out of a query that needs it.",
         ),
     ),
 )
@@ -79,6 +117,7 @@ TABLE = Table(
 _TEXT_OR_NULL = {
     "mpid": "MPID",
     "firm_crd": "firmCRDNumber",
+    "product_type": "productTypeCode",
     "summary_type": "summaryTypeCode",
 }
 _VALUE_OR_NULL = {
@@ -94,7 +133,7 @@ def build(rows: pl.DataFrame, venue_class: VenueClass, stamp: dict[str, Any]) ->
     Args:
         rows: Typed rows under the delivered names (`file_format.ParsedFile.rows`).
         venue_class: Class of the file.
-        stamp: capture_id, week_ending, source_file and captured_at.
+        stamp: capture_id, week_ending, tier_name, source_file and captured_at.
     """
     present = set(rows.columns)
 
@@ -111,6 +150,8 @@ def build(rows: pl.DataFrame, venue_class: VenueClass, stamp: dict[str, Any]) ->
         share_volume="totalWeeklyShareQuantity",
         trade_count="totalWeeklyTradeCount",
         last_update_date="lastUpdateDate",
+        extra="extra",
+        notes="notes",
         record_hash="record_hash",
         source_line="source_line",
         venue_class=pl.lit(venue_class.value),

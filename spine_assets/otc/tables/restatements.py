@@ -22,7 +22,6 @@ def _rows(name: str, description: str) -> Column:
     return Column(name, Type.COUNT, description, "rows", ge=0)
 
 
-_BEYOND = "null where the total is beyond the type"
 _COUNTED = (("otc_raw", "symbol"), ("otc_raw", "mpid"), ("otc_raw", "capture_id"))
 _FIGURES = (("otc_raw", "share_volume"), ("otc_raw", "trade_count"))
 _SHARES = (("otc_raw", "share_volume"), ("otc_raw", "capture_id"))
@@ -57,17 +56,18 @@ TABLE = Table(
         _rows("rows_removed", "Rows that are no longer there"),
         _rows("rows_changed", "Rows with other shares or trades"),
         _rows("rows_relabelled", "Rows with the same figures and another name or update date"),
-        c.shares("shares_before", f"Shares until then; {_BEYOND}", nullable=True),
-        c.shares("shares_after", f"Shares from then on; {_BEYOND}", nullable=True),
+        c.shares("shares_before", "Shares until then"),
+        c.shares("shares_after", "Shares from then on"),
         Column(
             "share_change_pct",
             Type.RATIO,
-            "Change of the shares, null where there were none before or either is null",
+            "Change of the shares, null where there were none before",
             "percent",
             nullable=True,
             ge=-100,
         ),
         Column("last_update_date", Type.DATE, "Latest update by FINRA in the later capture"),
+        c.CAPTURE_ID_OF_BUILD,
         c.BUILD_ID,
     ),
     checks=(

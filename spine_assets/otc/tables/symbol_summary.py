@@ -10,15 +10,16 @@ import polars as pl
 from spine_assets.core.table_schema import conform
 from spine_assets.core.tables import BuildStage, Rule, Table
 from spine_assets.core.weeks import VenueClass
+from spine_assets.otc.delivery.venue_id import is_bucket
 from spine_assets.otc.tables import columns as c
 from spine_assets.otc.tables import run_figures
 from spine_assets.otc.tables.common_checks import reconciles_check, schema_check
 from spine_assets.otc.tables.concentration import hhi, percent, square
-from spine_assets.otc.tables.venue_id import DE_MINIMIS
 from spine_assets.otc.tables.venue_volume import average_trade_size
 
 _VOLUME = (("otc_venue_volume", "share_volume"),)
 _BY_VENUE = (*_VOLUME, ("otc_venue_volume", "mpid"))
+_VOLUME_OF = {VenueClass.ATS: "ats_volume", VenueClass.NON_ATS: "non_ats_volume"}
 
 TABLE = Table(
     name="otc_symbol_summary",
@@ -29,29 +30,34 @@ TABLE = Table(
     sort=("symbol", "tier"),
     deps=("otc_venue_volume",),
     stage=BuildStage.SUMMARIZE,
-    code_version="2",  # 2: squares of the HHI are added in another order
+    code_version="3",  # 3: null for a class that is not loaded
     figures=run_figures.of_symbol_summary,
     columns=(
         c.WEEK_ENDING,
         c.TIER,
         c.SYMBOL,
-        c.shares("total_volume", "Shares over all venues, bucket included"),
-        c.trades("total_trades", "Trades over all venues, bucket included"),
+        c.shares("total_volume", "Shares over all venues, buckets included"),
+        c.trades("total_trades", "Trades over all venues, buckets included"),
         c.VENUE_COUNT,
         c.AVG_TRADE_SIZE,
         c.shares(
             "ats_volume",
-            "Shares on alternative trading systems; 0 also where no ATS file of the tier is loaded",
+            "Shares on alternative trading systems, unattributed ones included; null where no ATS "
+            "file of the tier is loaded",
+            nullable=True,
         ),
         c.shares(
             "non_ats_volume",
-            "Shares of broker-dealers outside ATSs, bucket included; 0 also where no such file of "
-            "the tier is loaded",
+            "Shares of broker-dealers outside ATSs, small ones included; null where no such file "
+            "of the tier is loaded",
+            nullable=True,
         ),
+        c.CLASSES,
         c.TOP_MPID,
         c.TOP_SHARE,
         c.HHI,
         c.HHI_HIGH,
+        c.CAPTURE_ID_OF_BUILD,
         c.BUILD_ID,
         c.INPUT_MIN,
         c.INPUT_MAX,
@@ -63,7 +69,17 @@ TABLE = Table(
     rules=(
         Rule(
             "ats_volume + non_ats_volume = total_volume",
-            lambda: pl.col("ats_volume") + pl.col("non_ats_volume") == pl.col("total_volume"),
+            lambda: (
+                pl.col("ats_volume").fill_null(0) + pl.col("non_ats_volume").fill_null(0)
+                == pl.col("total_volume")
+            ),
+        ),
+        Rule(
+            "a volume is null just where its class is not loaded",
+            lambda: pl.all_horizontal(
+                pl.col(name).is_not_null() == pl.col("classes").list.contains(item.value)
+                for item, name in _VOLUME_OF.items()
+            ),
         ),
         Rule("hhi <= hhi_high", lambda: (pl.col("hhi") <= pl.col("hhi_high")).fill_null(True)),
     ),
@@ -77,6 +93,7 @@ TABLE = Table(
         "avg_trade_size": (*_VOLUME, ("otc_venue_volume", "trade_count")),
         "ats_volume": (*_VOLUME, ("otc_venue_volume", "venue_class")),
         "non_ats_volume": (*_VOLUME, ("otc_venue_volume", "venue_class")),
+        "classes": (("otc_venue_volume", "venue_class"),),
         **dict.fromkeys(("top_mpid", "top_share_pct", "hhi", "hhi_high"), _BY_VENUE),
     },
 )
@@ -102,7 +119,7 @@ def build(venues: pl.DataFrame, inputs: pl.DataFrame, build_id: str) -> pl.DataF
         trades,
         group=changed.fill_null(False).cum_sum().set_sorted(),
         ats=pl.col("venue_class") == VenueClass.ATS.value,
-        identified=pl.col("mpid") != DE_MINIMIS,
+        identified=~is_bucket(pl.col("mpid")),
     )
     summary = (
         rows.with_columns(
@@ -132,18 +149,36 @@ def build(venues: pl.DataFrame, inputs: pl.DataFrame, build_id: str) -> pl.DataF
     frame = (
         summary.join(tops, on="group", how="left", maintain_order="left")
         .join(_captures_by_tier(inputs), on="tier", how="left", maintain_order="left")
+        .join(_classes_by_tier(venues), on="tier", how="left", maintain_order="left")
         .with_columns(
             hhi=hhi(pl.col("_known_squares"), total),
             hhi_high=hhi(pl.col("_squares"), total),
             top_share_pct=percent(pl.col("_top"), total),
-            non_ats_volume=total - pl.col("ats_volume"),
+            ats_volume=_if_loaded(VenueClass.ATS, pl.col("ats_volume")),
+            non_ats_volume=_if_loaded(VenueClass.NON_ATS, total - pl.col("ats_volume")),
             avg_trade_size=average_trade_size("total_volume", "total_trades"),
             capture_id=pl.lit(build_id),
+            build_id=pl.lit(build_id),
             input_min_capture_id=pl.min_horizontal(_capture_ids()),
             input_max_capture_id=pl.max_horizontal(_capture_ids()),
         )
     )
     return conform(frame, TABLE)
+
+
+def _classes_by_tier(venues: pl.DataFrame) -> pl.DataFrame:
+    """The classes of each tier that have rows: `tier` and `classes`."""
+    return (
+        venues.select("tier", "venue_class")
+        .unique()
+        .group_by("tier")
+        .agg(classes=pl.col("venue_class").sort())
+    )
+
+
+def _if_loaded(venue_class: VenueClass, volume: pl.Expr) -> pl.Expr:
+    """A volume of a class; what is not loaded is not 0."""
+    return pl.when(pl.col("classes").list.contains(venue_class.value)).then(volume)
 
 
 def _captures_by_tier(inputs: pl.DataFrame) -> pl.DataFrame:

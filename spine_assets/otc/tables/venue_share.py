@@ -5,16 +5,18 @@ The feed holds no exchange volume, so no figure here is a share of all trading.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import polars as pl
 
 from spine_assets.core.table_schema import conform
 from spine_assets.core.tables import BuildStage, Check, Column, Rule, Table, Type
 from spine_assets.core.weeks import Tier
+from spine_assets.otc.delivery.venue_id import is_bucket
 from spine_assets.otc.tables import columns as c
 from spine_assets.otc.tables import run_figures
 from spine_assets.otc.tables.common_checks import reconciles_check, schema_check
 from spine_assets.otc.tables.concentration import percent
-from spine_assets.otc.tables.venue_id import DE_MINIMIS
 
 _ROUNDING_POINTS = 1e-6  # thousands of DOUBLE parts add up to 100 within far less
 _VOLUME = (("otc_venue_volume", "share_volume"),)
@@ -24,14 +26,14 @@ TABLE = Table(
     name="otc_venue_share",
     description="A venue's week over all symbols and loaded tiers: volume, rank and share of "
     "the reported off-exchange volume loaded for the week (not of all trading). Compare weeks "
-    "only where is_complete is true and the same classes are in; across differing classes use "
+    "only where is_complete is true and classes are the same; across differing classes use "
     "class_share_pct.",
     grain="week x venue",
     key=("week_ending", "mpid"),
     sort=("mpid",),
     deps=("otc_venue_volume",),
     stage=BuildStage.SUMMARIZE,
-    code_version="1",
+    code_version="2",  # 2: is_complete looks at classes
     figures=run_figures.of_venue_share,
     columns=(
         c.WEEK_ENDING,
@@ -43,9 +45,11 @@ TABLE = Table(
         Column("symbol_count", Type.COUNT, "Symbols traded by the venue", "symbols", ge=0),
         c.percentage("market_share_pct", "Part of all reported off-exchange shares loaded"),
         c.percentage("class_share_pct", "Part of the shares loaded of its class"),
-        c.rank("rank", "1 = largest total_volume, ties share a rank (1-1-3); null for the bucket"),
+        c.rank("rank", "1 = largest total_volume, ties share a rank (1-1-3); null for a bucket"),
         Column("tiers", Type.TEXT_LIST, "Tiers loaded for the week, sorted"),
-        Column("is_complete", Type.FLAG, "All three tiers are loaded"),
+        replace(c.CLASSES, description="Venue classes loaded for the week, sorted"),
+        c.IS_COMPLETE,
+        c.CAPTURE_ID_OF_BUILD,
         c.BUILD_ID,
         c.INPUT_MIN,
         c.INPUT_MAX,
@@ -75,8 +79,8 @@ TABLE = Table(
             lambda: pl.col("rank").min().fill_null(1) == 1,
         ),
         Rule(
-            "only the bucket has no rank",
-            lambda: pl.col("rank").is_null() == (pl.col("mpid") == DE_MINIMIS),
+            "only buckets have no rank",
+            lambda: pl.col("rank").is_null() == is_bucket(pl.col("mpid")),
         ),
     ),
     lineage={
@@ -91,7 +95,8 @@ TABLE = Table(
         "class_share_pct": _BY_CLASS,
         "rank": _VOLUME,
         "tiers": (("otc_venue_volume", "tier"),),
-        "is_complete": (("otc_venue_volume", "tier"),),
+        "classes": (("otc_venue_volume", "venue_class"),),
+        "is_complete": (("otc_venue_volume", "tier"), ("otc_venue_volume", "venue_class")),
     },
 )
 
@@ -104,7 +109,8 @@ def build(venues: pl.DataFrame, inputs: pl.DataFrame, build_id: str) -> pl.DataF
         inputs: tier, venue_class and input_capture_id of each current capture.
         build_id: Written as `capture_id`.
     """
-    tiers = venues["tier"].unique().sort().to_list()
+    loaded = venues.select("tier", "venue_class").unique()
+    tiers, classes = (loaded[name].unique().sort().to_list() for name in loaded.columns)
     # Small numbers for long texts: symbols are counted, and the rows of one stand together.
     symbol_changed = (pl.col("symbol") != pl.col("symbol").shift(1)).fill_null(False)
     by_name = (
@@ -131,14 +137,16 @@ def build(venues: pl.DataFrame, inputs: pl.DataFrame, build_id: str) -> pl.DataF
         )
     )
     volume = pl.col("total_volume")
-    ranked = pl.when(pl.col("mpid") != DE_MINIMIS).then(volume)
+    ranked = pl.when(~is_bucket(pl.col("mpid"))).then(volume)
     frame = shares.with_columns(
         market_share_pct=percent(volume, volume.sum()),
         class_share_pct=percent(volume, volume.sum().over("venue_class")),
         rank=ranked.rank("min", descending=True).cast(pl.Int64),
         tiers=pl.lit(tiers, pl.List(pl.String)),
-        is_complete=pl.lit(len(tiers) == len(Tier)),
+        classes=pl.lit(classes, pl.List(pl.String)),
+        is_complete=pl.lit(loaded.height == len(Tier) * len(classes)),
         capture_id=pl.lit(build_id),
+        build_id=pl.lit(build_id),
     )
     return conform(frame, TABLE)
 

@@ -149,7 +149,7 @@ def _venue_volumes(lake: Lake, week: date) -> dict[_Venue, Decimal]:
     if not part.exists():
         return {}
     found: dict[_Venue, list[Decimal]] = defaultdict(list)
-    for _, venue_class, mpid, shares in totals(lake.read(part, COLUMNS)).iter_rows():
+    for _, venue_class, mpid, _, shares in totals(lake.read(part, COLUMNS)).iter_rows():
         found[venue_class, mpid].append(shares)
     return {place: exact_total(shares) for place, shares in found.items()}
 

@@ -16,10 +16,9 @@ from pathlib import Path
 import polars as pl
 
 from spine_assets.otc.captures.model import Capture
-from spine_assets.otc.delivery import field_types
 from spine_assets.otc.delivery.archives import MEMBER_MARK, read_contents
-from spine_assets.otc.delivery.field_types import DELIVERED
 from spine_assets.otc.delivery.file_format import opened
+from spine_assets.otc.delivery.line_schema import DELIVERED, SPACES
 from spine_assets.otc.delivery.line_split import SEPARATOR, record_hash
 from spine_assets.otc.delivery.reasons import FileRefused
 from spine_assets.otc.tables import rejects
@@ -126,7 +125,7 @@ def field(line: str, header: tuple[str, ...], name: str) -> str | None:
     """A field of a line, trimmed; None if the line is too short to have it."""
     fields = line.split(SEPARATOR)
     place = header.index(name)
-    return fields[place].strip(field_types.SPACES) if place < len(fields) else None
+    return fields[place].strip(SPACES) if place < len(fields) else None
 
 
 def _fields(text: str | None, header: tuple[str, ...]) -> list[str | None]:

@@ -20,7 +20,7 @@ from spine_assets.otc.captures import pins
 from spine_assets.otc.captures import storage as captures
 from spine_assets.otc.captures.current import WeekCaptures, why_current
 from spine_assets.otc.captures.model import Capture, TierClass
-from spine_assets.otc.delivery.field_types import DELIVERED
+from spine_assets.otc.delivery.line_schema import DELIVERED
 from spine_assets.otc.tables import rejects, row_rules
 from spine_assets.otc.trace import contributions, source_lines, suggestions
 from spine_assets.otc.trace.model import Line, Reject, Trace

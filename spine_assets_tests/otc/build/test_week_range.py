@@ -33,7 +33,10 @@ from spine_assets_tests.conftest import ALL, WEEK, House, check_of, delivered, l
 WEEKS = [WEEK - timedelta(weeks=n) for n in range(5, -1, -1)]
 THREE = Limits(threads=3)
 # Of two builds at different moments these differ, and nothing else.
-BUILT_AT = ["captured_at", "capture_id", "input_min_capture_id", "input_max_capture_id"]
+BUILT_AT = [
+    *("captured_at", "capture_id", "build_id"),
+    *("input_min_capture_id", "input_max_capture_id"),
+]
 
 
 def deliver(house: House, weeks: list[date]) -> None:

@@ -54,6 +54,8 @@ def test_a_row_is_typed_under_its_delivered_names() -> None:
         "totalWeeklyShareQuantity": Decimal("6753871.000000"),
         "totalWeeklyTradeCount": 1204,
         "lastUpdateDate": date(2025, 12, 22),
+        "extra": None,
+        "notes": None,
         "source_line": 2,
         "record_hash": row["record_hash"],
     }
@@ -85,7 +87,7 @@ def test_optional_columns_may_be_blank() -> None:
     assert row["totalNotionalSum"] is None
     assert row["weekStartDate"] is None
     assert row["initialPublishedDate"] is None
-    assert row["firmCRDNumber"] == ""
+    assert row["firmCRDNumber"] is None
 
 
 @pytest.mark.parametrize(
@@ -116,8 +118,11 @@ def test_names_are_text_and_quotes_mean_nothing(name: str) -> None:
         ("007", "7"),
         ("-5", "-5"),
         (" 42 ", "42"),
-        ("9999999999999999999999.999999", "9999999999999999999999.999999"),
+        ("1000000000000", "1000000000000"),
+        ("-1000000000000.000000", "-1000000000000"),
         ("000000000000000000000000001", "1"),
+        ("100.000000000", "100"),
+        ("0.10000000000", "0.1"),
     ],
 )
 def test_shares_are_exact(text: str, value: str) -> None:
@@ -126,8 +131,24 @@ def test_shares_are_exact(text: str, value: str) -> None:
     assert file.shares == Decimal(value)
 
 
-def test_trades_have_twelve_digits_at_most() -> None:
-    assert parsed(line(trades="999999999999")).rows["totalWeeklyTradeCount"].item() == 999999999999
+def test_ten_billion_trades_are_the_most() -> None:
+    assert parsed(line(trades="10000000000")).rows["totalWeeklyTradeCount"].item() == 10**10
+
+
+@pytest.mark.parametrize(
+    ("column", "shares", "trades"),
+    [
+        ("totalWeeklyShareQuantity", "1000000000000.000001", "2"),
+        ("totalWeeklyShareQuantity", "100000000000000000000", "2"),
+        ("totalWeeklyShareQuantity", "9999999999999999999999", "2"),
+        ("totalWeeklyShareQuantity", "-1000000000001", "2"),
+        ("totalWeeklyTradeCount", "100", "10000000001"),
+    ],
+)
+def test_more_than_any_venue_trades_is_a_reject(column: str, shares: str, trades: str) -> None:
+    found = only_reject(line("AAAA"), line("BBBB", shares=shares, trades=trades))
+    assert (found["reason"], found["field"]) == ("IMPLAUSIBLE", column)
+    assert found["share_volume"] == Decimal(shares)
 
 
 def test_rows_are_in_the_order_of_their_lines_whatever_their_form() -> None:
@@ -218,7 +239,7 @@ def test_unreadable_trades_keep_the_readable_shares(trades: str, reason: str) ->
 def test_the_largest_and_smallest_shares_are_readable_also_in_a_bad_line(shares: str) -> None:
     """Lines with another fault are judged field by field, by the same limits."""
     found = only_reject(line("AAAA"), line("BBBB", shares=shares, trades=""))
-    assert (found["reason"], found["field"]) == ("BLANK_NUMBER", "totalWeeklyTradeCount")
+    assert "totalWeeklyTradeCount: BLANK_NUMBER" in str(found["detail"])
     assert found["share_volume"] == Decimal(shares)
 
 
@@ -247,21 +268,94 @@ def test_the_day_of_capture_is_no_future_date() -> None:
 
 
 @pytest.mark.parametrize(
-    ("column", "value", "reason"),
-    [
-        ("weekStartDate", "2025-11-31", "BAD_DATE"),
-        ("summaryStartDate", "x", "BAD_DATE"),
-        ("lastReportedDate", "2026-02-01", "FUTURE_DATE"),
-        ("initialPublishedDate", "2025-1-1", "BAD_DATE"),
-        ("totalNotionalSum", "1e9", "NOT_A_NUMBER"),
-    ],
+    ("column", "value"), [("weekStartDate", "2025-11-31"), ("summaryStartDate", "x")]
 )
-def test_optional_columns_are_checked_where_they_are_filled(
-    column: str, value: str, reason: str
-) -> None:
+def test_a_line_that_names_no_week_where_it_should_is_a_reject(column: str, value: str) -> None:
     header, text = with_columns(**{column: value})
     (found,) = parsed(text, header=header).rejects.to_dicts()
-    assert (found["reason"], found["field"], found["raw_line"]) == (reason, column, text)
+    assert (found["reason"], found["field"], found["raw_line"]) == ("BAD_DATE", column, text)
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "note"),
+    [
+        ("lastReportedDate", "2026-02-01", "FUTURE_DATE"),
+        ("initialPublishedDate", "2025-1-1", "BAD_DATE"),
+        ("totalNotionalSum", "1,000", "NOT_A_NUMBER"),
+        ("totalNotionalSum", "10000000000000000000000", "OUT_OF_RANGE"),
+        ("totalNotionalSum", "1e99", "OUT_OF_RANGE"),
+        ("firmCRDNumber", "n/k", "NOT_A_NUMBER"),
+        ("firmCRDNumber", "116797.5", "NOT_A_NUMBER"),
+    ],
+)
+def test_an_optional_value_costs_a_line_nothing_but_itself(
+    column: str, value: str, note: str
+) -> None:
+    header, text = with_columns(**{column: value})
+    file = parsed(text, header=header)
+    (row,) = file.rows.to_dicts()
+    assert file.rejects.is_empty()
+    assert (row[column], row["notes"]) == (None, f"{note} {column}")
+    assert row["totalWeeklyShareQuantity"] == Decimal(100)
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "notes"),
+    [
+        ("163.70999999999998", "163.71", "TOO_PRECISE totalNotionalSum"),
+        ("163.71", "163.71", None),
+        ("1.5E7", "15000000", None),
+        ("1.2345678901E9", "1234567890.1", None),
+        ("9999999999999999999999", "9999999999999999999999", None),
+        ("0.1234567", "0.123457", "TOO_PRECISE totalNotionalSum"),
+    ],
+)
+def test_an_amount_in_floating_point_is_rounded(text: str, value: str, notes: str | None) -> None:
+    header, row = with_columns(totalNotionalSum=text)
+    (found,) = parsed(row, header=header).rows.to_dicts()
+    assert (found["totalNotionalSum"], found["notes"]) == (Decimal(value), notes)
+
+
+@pytest.mark.parametrize("odd", ["\u00a0", "\u200b", "\ufeff", "\u202e", "\x07", "\u2003", "\x7f"])
+def test_odd_characters_around_a_symbol_or_mpid_are_trimmed_and_inside_rejected(odd: str) -> None:
+    around = parsed(line(f"{odd}AAAA {odd}"), line("BBBB", f"OTCX{odd}"), line("CC CC"))
+    assert symbols(around) == ["AAAA", "BBBB", "CC CC"]
+    assert around.rows["MPID"].to_list() == ["OTCX"] * 3
+    assert around.rows["notes"].to_list() == [
+        "ODD_CHARACTER issueSymbolIdentifier",
+        "ODD_CHARACTER MPID",
+        None,
+    ]
+    for bad, column in (
+        (line(f"AA{odd}AA"), "issueSymbolIdentifier"),
+        (line(mpid=f"OT{odd}CX"), "MPID"),
+    ):
+        found = only_reject(line("BBBB"), bad)
+        assert (found["reason"], found["field"], found["raw_line"]) == (
+            "ODD_CHARACTER",
+            column,
+            bad,
+        )
+
+
+@pytest.mark.parametrize("word", ["null", "None", "nan", "NaN", "N/A", "NULL"])
+def test_a_word_for_nothing_is_blank_in_identities_and_text_elsewhere(word: str) -> None:
+    header, text = with_columns(firmCRDNumber=word)
+    fields = dict(zip(header.split("|"), text.split("|"), strict=True))
+    fields |= {"MPID": word, "marketParticipantName": word, "issueSymbolIdentifier": word}
+    (row,) = parsed("|".join(fields.values()), header=header).rows.to_dicts()
+    assert (row["MPID"], row["marketParticipantName"], row["firmCRDNumber"]) == ("", "", None)
+    assert (row["issueSymbolIdentifier"], row["notes"]) == (word, None)
+
+
+def test_a_column_that_finra_adds_is_kept_as_json() -> None:
+    header, text = with_columns(historicalWeek="2025-11-17", newThing='say "x"')
+    blank = text.replace("2025-11-17", "").replace('say "x"', "")
+    rows = parsed(text, blank, header=header).rows
+    assert rows["extra"].to_list() == [
+        '{"historicalWeek":"2025-11-17","newThing":"say \\"x\\""}',
+        None,
+    ]
 
 
 def test_a_line_with_several_faults_is_one_reject_that_tells_them_all() -> None:

@@ -41,7 +41,7 @@ from spine_assets_tests.support.examples import examples
 
 # What differs between two equal builds, beside captured_at and the input columns, which an
 # answer about the past shares with what was materialized.
-BUILD = "capture_id"
+BUILD = ["capture_id", "build_id"]
 PUBLICATION = {Tier.NMS_TIER_1: PUBLISHED_TIER_1, Tier.OTC: PUBLISHED}
 
 

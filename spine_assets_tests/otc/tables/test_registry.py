@@ -20,6 +20,7 @@ from polars.testing import assert_frame_equal
 
 from spine_assets.core.pandera_schema import pandera_schema
 from spine_assets.core.table_schema import conform, polars_schema
+from spine_assets.otc.delivery.venue_id import BUCKETS
 from spine_assets.otc.tables import raw, row_rules, symbol_summary, venue_share, venue_volume
 from spine_assets.otc.tables.concentration import concentration
 from spine_assets_tests.conftest import NOW, WEEK
@@ -73,9 +74,11 @@ def venues_of(rows: list[Venue], names: dict[str, str] | None = None) -> pl.Data
                 "share_volume": Decimal(shares),
                 "trade_count": trades,
                 "avg_trade_size": None,
+                "issue_count": 1,
                 "last_update_date": DAY,
                 "record_hash": "",
                 "capture_id": BUILD,
+                "build_id": BUILD,
             }
             for tier, symbol, venue_class, mpid, shares, trades in rows
         ],
@@ -103,6 +106,7 @@ def accepted(**changes: Any) -> pl.DataFrame:
     row |= {
         "week_ending": WEEK,
         "tier": "OTC",
+        "tier_name": "OTC",
         "symbol": "ABRpD",
         "issue_name": "Alpha Corp",
         "venue_name": "OTCX OTC LINK ECN ATS",
@@ -134,9 +138,11 @@ def test_a_venue_row_keeps_figures_and_symbol_as_delivered() -> None:
             "share_volume": Decimal("12.5"),
             "trade_count": 4,
             "avg_trade_size": 3.125,
+            "issue_count": 1,
             "last_update_date": DAY,
             "record_hash": "h",
             "capture_id": BUILD,
+            "build_id": BUILD,
         }
     ]
 
@@ -275,6 +281,40 @@ def test_percentages_of_a_week_computed_by_hand() -> None:
     }
 
 
+def test_a_week_is_complete_with_all_three_tiers_of_each_class_that_is_in() -> None:
+    ats = [(tier, "A", "ATS", "OTCX", "5", 1) for tier in (T1, T2, OTC)]
+    firms = [(tier, "A", "NON_ATS", "CRD1", "5", 1) for tier in (T1, T2, OTC)]
+    for rows, classes, complete in (
+        (ats, ["ATS"], True),
+        (ats + firms[:1], ["ATS", "NON_ATS"], False),
+        (ats + firms, ["ATS", "NON_ATS"], True),
+        (ats[:2] + firms, ["ATS", "NON_ATS"], False),
+    ):
+        row = shares_of(rows)["OTCX"]
+        assert (row["classes"], row["is_complete"]) == (classes, complete)
+
+
+def test_a_class_that_is_not_loaded_is_unknown_and_not_zero() -> None:
+    found = summary_of(
+        [
+            (T1, "A", "ATS", "UBSA", "5", 1),
+            (OTC, "A", "ATS", "OTCX", "7", 1),
+            (OTC, "B", "NON_ATS", "CRD1", "9", 1),
+        ]
+    )
+    parts = {key: (row["ats_volume"], row["non_ats_volume"]) for key, row in found.items()}
+    assert parts == {(T1, "A"): (5, None), (OTC, "A"): (7, 0), (OTC, "B"): (0, 9)}
+
+
+def test_unattributed_volume_is_in_totals_and_no_venue() -> None:
+    rows = [(OTC, "A", "ATS", m, v, 1) for m, v in (("UNATTRIBUTED", "30"), ("OTCX", "10"))]
+    row = summary_of(rows)[OTC, "A"]
+    assert (row["total_volume"], row["venue_count"], row["top_mpid"]) == (40, 1, "OTCX")
+    assert (row["hhi"], row["hhi_high"]) == (0.0625, 0.625)
+    assert shares_of(rows)["UNATTRIBUTED"]["rank"] is None
+    assert shares_of(rows)["OTCX"]["rank"] == 1
+
+
 @pytest.mark.parametrize(
     ("tiers", "complete"),
     [([T1], False), ([OTC, T2], False), ([OTC, T1, T2], True)],
@@ -328,6 +368,7 @@ VENUE = st.sampled_from(
         ("ATS", "AAAA"),
         ("ATS", "BBBB"),
         ("ATS", "CCCC"),
+        ("ATS", "UNATTRIBUTED"),
         ("NON_ATS", "CRD1"),
         ("NON_ATS", "FIRM:ACME"),
         ("NON_ATS", "DE_MINIMIS"),
@@ -360,7 +401,7 @@ def exact_summary(rows: list[Venue]) -> dict[tuple[str, str], tuple[Any, ...]]:
     found: dict[tuple[str, str], tuple[Any, ...]] = {}
     for key, parts in groups.items():
         total = sum((volume for _, volume in parts), Fraction(0))
-        named = sorted((-volume, mpid) for mpid, volume in parts if mpid != "DE_MINIMIS")
+        named = sorted((-volume, mpid) for mpid, volume in parts if mpid not in BUCKETS)
         low = sum((volume**2 for volume, _ in named), Fraction(0))
         high = sum((volume**2 for _, volume in parts), Fraction(0))
         top = named[0][1] if named else None
@@ -381,7 +422,11 @@ def test_symbol_summary_equals_exact_fractions(rows: list[Venue]) -> None:
         assert (row["venue_count"], row["top_mpid"]) == (venues, top)
         assert row["hhi"] == (None if low is None else pytest.approx(low, rel=1e-9, abs=1e-15))
         assert row["hhi_high"] == (None if high is None else pytest.approx(high, rel=1e-9))
-        assert row["ats_volume"] + row["non_ats_volume"] == row["total_volume"]
+        for column, cls in (("ats_volume", "ATS"), ("non_ats_volume", "NON_ATS")):
+            of_class = [Decimal(r[4]) for r in rows if (r[0], r[1], r[2]) == (*key, cls)]
+            is_loaded = any((r[0], r[2]) == (key[0], cls) for r in rows)
+            assert row[column] == (sum(of_class) if is_loaded else None)
+            assert (cls in row["classes"]) == is_loaded
 
 
 @given(ROWS)
@@ -390,13 +435,13 @@ def test_venue_share_equals_exact_fractions(rows: list[Venue]) -> None:
     totals: dict[str, Fraction] = defaultdict(Fraction)
     for _, _, _, mpid, shares, _ in rows:
         totals[mpid] += Fraction(shares)
-    named = [volume for mpid, volume in totals.items() if mpid != "DE_MINIMIS"]
+    named = [volume for mpid, volume in totals.items() if mpid not in BUCKETS]
     everything = sum(totals.values(), Fraction(0))
     found = shares_of(rows)
     assert {mpid: Fraction(row["total_volume"]) for mpid, row in found.items()} == totals
     for mpid, volume in totals.items():
         larger = 1 + sum(other > volume for other in named)
-        assert found[mpid]["rank"] == (None if mpid == "DE_MINIMIS" else larger)
+        assert found[mpid]["rank"] == (None if mpid in BUCKETS else larger)
         part = None if everything == 0 else pytest.approx(float(100 * volume / everything))
         assert found[mpid]["market_share_pct"] == part
 

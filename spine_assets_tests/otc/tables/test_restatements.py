@@ -80,6 +80,7 @@ def test_a_correction_is_a_row_with_what_it_changed(corrected: House) -> None:
     first, second = by_file["first.csv"], by_file["second.csv"]
     (row,) = corrected.table(NAME).to_dicts()
     assert row.pop("capture_id").startswith("20260121T120000Z-")
+    assert row.pop("build_id").startswith("20260121T120000Z-")
     assert row == {
         "week_ending": WEEK,
         "tier": "OTC",
@@ -149,25 +150,6 @@ def test_of_no_shares_before_the_change_is_not_told_in_percent(house: House) -> 
     assert "OTC ATS other shares, 100.0% of rows" in said
 
 
-def test_a_capture_of_absurd_quantities_does_not_block_the_week_that_replaced_it(
-    house: House,
-) -> None:
-    absurd = "9" * 22  # of two such rows the total is beyond the type
-    rows = [line("AAAA", mpid, absurd) for mpid in ("OTCX", "OTCN")]
-    house.drop("first.csv", delivered(*rows, line("KEPT")))
-    assert "does not fit" in str(house.build().error)
-    house.drop("second.csv", delivered(line("AAAA", updated=REVISED), line("KEPT")))
-    result = house.built(now=LATER)
-    assert steps(house, "shares_before", "shares_after", "share_change_pct") == [(None, 200, None)]
-    assert not outcome(result, "size")[0]
-    first = next(i for i in captures.stored(house.lake, WEEK) if i.source_file == "first.csv")
-    pins.add(house.lake, WEEK, KEY, first.capture_id, NOW + timedelta(days=2))
-    alone = house.built({"otc_rejects", NAME}, now=NOW + timedelta(days=3))
-    assert outcome(alone, "reconciles")[0]
-    assert check_of(alone, NAME, "size").facts["large"] == 2
-    assert steps(house, "shares_before", "shares_after")[1] == (200, None)
-
-
 class TestWhatIsBuiltAgain:
     def versions(self, house: House, now: datetime) -> tuple[str, str, bool]:
         built = built_tables(house.built(now=now))[NAME]
@@ -211,13 +193,13 @@ class TestWhatIsBuiltAgain:
         assert corrected.table(NAME).height == 1
 
     def test_a_lost_or_damaged_file_from_captures_and_pins(self, corrected: House) -> None:
-        before = corrected.table(NAME).drop("capture_id")
+        before = corrected.table(NAME).drop("capture_id", "build_id")
         part = corrected.lake.part(NAME, WEEK)
         for spoil in (part.unlink, lambda: part.write_bytes(part.read_bytes()[:-9])):
             spoil()
             assert is_stale(corrected.lake, [NAME], WEEK)
             corrected.built({NAME}, now=NOW + timedelta(days=5))
-            assert_frame_equal(corrected.table(NAME).drop("capture_id"), before)
+            assert_frame_equal(corrected.table(NAME).drop("capture_id", "build_id"), before)
 
 
 def test_the_same_files_in_the_same_order_give_the_same_version_whenever_they_came(
@@ -235,7 +217,9 @@ def test_as_of_a_time_the_table_tells_what_was_restated_by_then(corrected: House
     before = table_as_of(corrected.lake, NAME, WEEK, LATER - timedelta(seconds=1))
     assert before.height == 0
     now = table_as_of(corrected.lake, NAME, WEEK, LATER)
-    assert_frame_equal(now.drop("capture_id"), corrected.table(NAME).drop("capture_id"))
+    assert_frame_equal(
+        now.drop("capture_id", "build_id"), corrected.table(NAME).drop("capture_id", "build_id")
+    )
 
 
 class TestSize:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from spine_assets.core.table_schema import polars_schema
 from spine_assets.core.tables import exact_sum
 from spine_assets.core.weeks import VenueClass
-from spine_assets.otc.tables import raw, rejects, row_rules
+from spine_assets.otc.tables import raw, rejects, row_rules, venue_volume
 from spine_assets_tests.conftest import NOW, WEEK
 from spine_assets_tests.support.examples import examples
 
@@ -23,12 +23,14 @@ SOUND: dict[str, Any] = {
     "capture_id": "c",
     "week_ending": WEEK,
     "tier": "OTC",
+    "tier_name": "OTC",
     "symbol": "AAAA",
     "issue_name": "Alpha Corp",
     "venue_name": "OTCX OTC LINK ECN ATS",
     "mpid": "OTCX",
     "firm_crd": None,
     "venue_class": "ATS",
+    "product_type": None,
     "summary_type": None,
     "share_volume": Decimal(100),
     "trade_count": 2,
@@ -36,6 +38,8 @@ SOUND: dict[str, Any] = {
     "last_update_date": date(2025, 12, 22),
     "initial_published_date": None,
     "last_reported_date": None,
+    "extra": None,
+    "notes": None,
     "source_file": "a.csv",
     "captured_at": NOW.replace(tzinfo=None),
 }
@@ -85,7 +89,8 @@ def broken_row(change: dict[str, Any]) -> dict[str, Any]:
         ({"summary_type": "ATS_W_SMBL"}, "SUMMARY_TYPE", "summaryTypeCode"),
         ({"summary_type": "OTC_W_VOL_STATS"}, "SUMMARY_TYPE", "summaryTypeCode"),
         ({"symbol": ""}, "BLANK_SYMBOL", "issueSymbolIdentifier"),
-        ({"mpid": None}, "BLANK_MPID", "MPID"),
+        (FIRM | {"venue_name": ""}, "BLANK_MPID", "MPID"),
+        (FIRM | {"venue_name": "nan"}, "BLANK_MPID", "MPID"),
         ({"share_volume": Decimal(-5)}, "NEGATIVE", "totalWeeklyShareQuantity"),
         ({"trade_count": -1}, "NEGATIVE", "totalWeeklyTradeCount"),
         (
@@ -121,7 +126,7 @@ def test_rows_that_break_no_rule_are_accepted(change: dict[str, Any]) -> None:
 
 
 def test_a_row_that_breaks_several_rules_tells_them_all() -> None:
-    row = broken_row({"symbol": "", "mpid": None, "share_volume": Decimal(-5)})
+    row = broken_row(FIRM | {"symbol": "", "venue_name": "", "share_volume": Decimal(-5)})
     assert row["reason"] == "BLANK_SYMBOL"
     assert "BLANK_MPID" in row["detail"]
     assert "NEGATIVE" in row["detail"]
@@ -134,30 +139,20 @@ def test_a_row_that_breaks_several_rules_tells_them_all() -> None:
         (FIRM | {"firm_crd": "7059"}, "CRD7059"),
         (FIRM, "FIRM:ACME LLC"),
         (FIRM | {"venue_name": "De Minimis Firms"}, "DE_MINIMIS"),
+        (FIRM | {"venue_name": "De Minimis Firm"}, "DE_MINIMIS"),
+        (FIRM | {"venue_name": "DE MINIMIS FIRMS*"}, "DE_MINIMIS"),
         (FIRM | {"venue_name": "DE  MINIMIS FIRMS", "firm_crd": "1"}, "DE_MINIMIS"),
+        (FIRM | {"venue_name": "", "firm_crd": "0"}, "DE_MINIMIS"),
+        (FIRM | {"firm_crd": "116797.0"}, "CRD116797"),
+        (FIRM | {"mpid": "null"}, "FIRM:ACME LLC"),
+        ({"mpid": None}, "UNATTRIBUTED"),
+        ({"mpid": "nan"}, "UNATTRIBUTED"),
         (FIRM | {"mpid": "ACME", "firm_crd": "7059"}, "CRD7059"),
     ],
 )
 def test_identity_of_a_venue(change: dict[str, Any], venue: str) -> None:
     accepted, _ = row_rules.split(raw_rows(change))
     assert accepted["venue_id"].to_list() == [venue]
-
-
-@pytest.mark.parametrize(
-    ("text", "tier"),
-    [
-        ("NMS Tier 1", "NMS_TIER_1"),
-        ("nms  tier 2", "NMS_TIER_2"),
-        ("T2", "NMS_TIER_2"),
-        ("OTCE", "OTC"),
-        ("\u00a0OTC", "OTC"),
-        ("NMS\x1cTier 1", "NMS_TIER_1"),
-        ("\x0bOTC\x0c", "OTC"),
-    ],
-)
-def test_every_tier_text_that_places_a_file_has_a_name(text: str, tier: str) -> None:
-    accepted, _ = row_rules.split(raw_rows({"tier": text}))
-    assert accepted["tier_name"].to_list() == [tier]
 
 
 # --- rows that share a key
@@ -167,9 +162,34 @@ def test_an_exact_twin_is_a_duplicate_and_the_first_is_kept() -> None:
     assert split({}, {}, {}) == ([2], {3: "DUPLICATE_ROW", 4: "DUPLICATE_ROW"})
 
 
-def test_rows_of_the_same_figures_are_twins_whatever_the_names_around_them() -> None:
-    renamed = {"issue_name": "Alpha Corporation", "venue_name": "OTCX OTC LINK"}
-    assert split({}, renamed) == ([2], {3: "DUPLICATE_ROW"})
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"issue_name": "Alpha Corporation"},
+        {"product_type": "UTP"},
+        {"last_update_date": date(2025, 12, 30)},
+        {"share_volume": Decimal(7)},
+        {"trade_count": 3},
+        {"notional": Decimal(9)},
+        {"extra": '{"issueType":"W"}'},
+    ],
+)
+def test_rows_of_one_key_that_differ_in_anything_are_issues_of_it(other: dict[str, Any]) -> None:
+    assert split({}, other) == ([2, 3], {})
+    accepted, _ = row_rules.split(raw_rows({}, other))
+    (row,) = venue_volume.build(accepted, "b").to_dicts()
+    expected = 100 + (SOUND | other)["share_volume"]
+    assert (row["share_volume"], row["issue_count"]) == (expected, 2)
+
+
+def test_the_larger_issue_gives_the_name_and_the_latest_update_the_date() -> None:
+    small = {"issue_name": "Beta Inc", "share_volume": Decimal(99), "trade_count": 50}
+    accepted, _ = row_rules.split(raw_rows(small | LATER, {}, {"symbol": "BBBB"}))
+    row, other = venue_volume.build(accepted, "b").to_dicts()
+    assert (row["issue_name"], row["share_volume"], row["trade_count"]) == ("Alpha Corp", 199, 52)
+    assert (row["avg_trade_size"], row["issue_count"]) == (199 / 52, 2)
+    assert (row["last_update_date"], row["capture_id"]) == (date(2025, 12, 30), "b")
+    assert (other["symbol"], other["issue_count"]) == ("BBBB", 1)
 
 
 def test_the_first_by_file_and_line_is_kept() -> None:
@@ -180,34 +200,43 @@ def test_the_first_by_file_and_line_is_kept() -> None:
 
 
 OTHER = {"share_volume": Decimal(7)}
-THIRD = {"share_volume": Decimal(8)}
-OTHER_TRADES = {"trade_count": 3}
 LATER = {"last_update_date": date(2025, 12, 30)}
-LATEST = {"last_update_date": date(2026, 1, 5)}
 CONFLICT, TWIN = "CONFLICTING_KEY", "DUPLICATE_ROW"
 
 
+def versions(rows: int, *, twice: int, **other: Any) -> list[dict[str, Any]]:
+    """A file of so many symbols, the first of which stand in it twice."""
+    names = [{"symbol": f"S{n:04}"} for n in range(rows)]
+    return names + [name | other for name in names[:twice]]
+
+
 @pytest.mark.parametrize(
-    ("changes", "kept", "reasons"),
+    ("changes", "twice"),
     [
-        ([{}, OTHER], [], {2: CONFLICT, 3: CONFLICT}),
-        ([{}, OTHER_TRADES], [], {2: CONFLICT, 3: CONFLICT}),
-        ([{}, OTHER | LATER], [3], {2: CONFLICT}),
-        ([OTHER | LATER, {}], [2], {3: CONFLICT}),
-        ([{}, LATER], [3], {2: CONFLICT}),
-        ([{}, OTHER, THIRD], [], {2: CONFLICT, 3: CONFLICT, 4: CONFLICT}),
-        ([{}, OTHER | LATER, THIRD | LATEST], [4], {2: CONFLICT, 3: CONFLICT}),
-        ([{}, OTHER | LATER, THIRD | LATER], [], {2: CONFLICT, 3: CONFLICT, 4: CONFLICT}),
-        ([{}, OTHER, THIRD | LATER], [4], {2: CONFLICT, 3: CONFLICT}),
-        ([{}, {}, OTHER], [], {2: CONFLICT, 3: TWIN, 4: CONFLICT}),
-        ([{}, {}, OTHER | LATER], [4], {2: CONFLICT, 3: TWIN}),
-        ([{}, OTHER | LATER, OTHER | LATER], [3], {2: CONFLICT, 4: TWIN}),
+        (versions(599, twice=6, **OTHER), 6),
+        (versions(600, twice=6, **OTHER), 0),  # one in a hundred is not too many
+        (versions(5, twice=5, **OTHER), 0),  # nor are five
+        (versions(6, twice=6, **OTHER), 6),
+        (versions(6, twice=6), 0),  # the same lines twice are duplicates
+        (versions(6, twice=6, product_type="UTP", **OTHER), 0),  # two issues by what they say
+        (versions(6, twice=6, issue_name="Beta", **OTHER), 0),
+        ([*versions(9, twice=8), {"symbol": "S0008"} | OTHER], 9),  # and one of them changed
     ],
 )
-def test_of_conflicting_figures_only_a_single_latest_stands(
-    changes: list[dict[str, Any]], kept: list[int], reasons: dict[int, str]
+def test_many_keys_with_two_figures_are_two_versions_joined(
+    changes: list[dict[str, Any]], twice: int
 ) -> None:
-    assert split(*changes) == (kept, reasons)
+    rows = raw_rows(*changes)
+    assert row_rules.versions_joined(rows) == twice
+    assert row_rules.versions_joined(rows.reverse()) == twice
+    conflicts = [reason for reason in split(*changes)[1].values() if reason == CONFLICT]
+    figures = Counter(
+        (change["symbol"], change.get("share_volume"), change.get("issue_name"))
+        for change in changes
+    )
+    two_figures = Counter(symbol for symbol, _, _ in figures)
+    expected = sum(2 for count in two_figures.values() if count > 1) if twice else 0
+    assert len(conflicts) == expected
 
 
 @pytest.mark.parametrize(
@@ -216,7 +245,7 @@ def test_of_conflicting_figures_only_a_single_latest_stands(
         {"symbol": "AAAa"},
         {"symbol": "AAA.A"},
         {"mpid": "OTCN"},
-        {"tier": "NMS Tier 2"},
+        {"tier": "NMS Tier 2", "tier_name": "NMS_TIER_2"},
         FIRM,
         {"mpid": "otcx"},
     ],
@@ -226,7 +255,9 @@ def test_rows_of_different_keys_both_load(change: dict[str, Any]) -> None:
 
 
 def test_a_key_is_made_of_identities_and_not_of_spellings() -> None:
-    assert split({}, OTHER | {"tier": "otc"}) == ([], {2: CONFLICT, 3: CONFLICT})
+    one, other = FIRM | {"firm_crd": "7"}, FIRM | OTHER | {"firm_crd": "007.0"}
+    accepted, _ = row_rules.split(raw_rows(one, other))
+    assert venue_volume.build(accepted, "b").select("mpid", "issue_count").rows() == [("CRD7", 2)]
 
 
 def test_rejects_are_in_the_order_of_files_and_lines() -> None:
@@ -247,7 +278,7 @@ def test_a_row_that_breaks_a_rule_is_no_rival_of_a_sound_one() -> None:
     negative = {"share_volume": Decimal(-5)} | LATER
     assert split({}, negative) == ([2], {3: "NEGATIVE"})
     summary = {"summary_type": "ATS_W_SMBL"}
-    assert split({}, summary, OTHER | LATER) == ([4], {2: CONFLICT, 3: "SUMMARY_TYPE"})
+    assert split({}, summary, OTHER | LATER) == ([2, 4], {3: "SUMMARY_TYPE"})
 
 
 def test_no_rows_give_no_rows() -> None:
@@ -292,10 +323,11 @@ CHANGE = st.fixed_dictionaries(
     optional={
         "symbol": st.sampled_from(["AAAA", "AAAa", ""]),
         "mpid": st.sampled_from(["OTCX", "OTCN", None]),
-        "tier": st.sampled_from(["OTC", "NMS Tier 2"]),
+        "tier_name": st.sampled_from(["OTC", "NMS_TIER_2"]),
         "venue_class": st.sampled_from([item.value for item in VenueClass]),
         "venue_name": st.sampled_from(["ACME LLC", "De Minimis Firms", ""]),
-        "firm_crd": st.sampled_from(["1", None]),
+        "firm_crd": st.sampled_from(["1", "01.0", "0", None]),
+        "issue_name": st.sampled_from(["Alpha Corp", "Beta Inc"]),
         "summary_type": st.sampled_from(["ATS_W_SMBL_FIRM", "ATS_W_SMBL", None]),
         "share_volume": st.sampled_from([Decimal(n) for n in ("100", "7", "0", "-5", "12.5")]),
         "last_update_date": st.sampled_from([date(2025, 12, 22), date(2025, 12, 30)]),
@@ -313,9 +345,10 @@ def test_rows_and_shares_are_conserved_and_keys_are_unique(changes: list[dict[st
     shares = exact_sum(accepted["share_volume"]) + exact_sum(broken["share_volume"])
     assert shares == sum((row["share_volume"] for row in rows.to_dicts()), Decimal(0))
     assert broken["reason"].null_count() == 0
-    assert (
-        accepted.select("tier_name", "symbol", "venue_class", "venue_id").is_duplicated().sum() == 0
-    )
+    venues = venue_volume.build(accepted, "b")
+    assert venues.select("tier", "symbol", "venue_class", "mpid").is_duplicated().sum() == 0
+    assert venues["issue_count"].sum() == accepted.height
+    assert exact_sum(venues["share_volume"]) == exact_sum(accepted["share_volume"])
     assert accepted.filter(pl.col("share_volume") < 0).is_empty()
 
 

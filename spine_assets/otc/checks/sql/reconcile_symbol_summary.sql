@@ -1,16 +1,27 @@
 -- A row for each tier and symbol whose totals differ from those of the venue rows.
 -- $venue_volume, $derived: lists of Parquet files. A venue has one row a symbol (the key of
 -- $venue_volume, which the check `schema` has held), so its rows are its venues.
-WITH expected AS (
+WITH loaded AS (
+    SELECT tier, list(DISTINCT venue_class) AS classes
+    FROM read_parquet($venue_volume, hive_partitioning = false)
+    GROUP BY tier
+),
+
+expected AS (
     SELECT
         tier,
         symbol,
         sum(share_volume) AS total_volume,
         sum(trade_count) AS total_trades,
-        count(*) FILTER (mpid <> 'DE_MINIMIS') AS venue_count,
-        coalesce(sum(share_volume) FILTER (venue_class = 'ATS'), 0) AS ats_volume,
-        coalesce(sum(share_volume) FILTER (venue_class = 'NON_ATS'), 0) AS non_ats_volume
+        count(*) FILTER (mpid NOT IN ('DE_MINIMIS', 'UNATTRIBUTED')) AS venue_count,
+        CASE WHEN list_contains(any_value(classes), 'ATS')
+            THEN coalesce(sum(share_volume) FILTER (venue_class = 'ATS'), 0)
+        END AS ats_volume,
+        CASE WHEN list_contains(any_value(classes), 'NON_ATS')
+            THEN coalesce(sum(share_volume) FILTER (venue_class = 'NON_ATS'), 0)
+        END AS non_ats_volume
     FROM read_parquet($venue_volume, hive_partitioning = false)
+    INNER JOIN loaded USING (tier)
     GROUP BY tier, symbol
 )
 SELECT
@@ -30,5 +41,5 @@ WHERE
     OR e.venue_count IS DISTINCT FROM d.venue_count
     OR e.ats_volume IS DISTINCT FROM d.ats_volume
     OR e.non_ats_volume IS DISTINCT FROM d.non_ats_volume
-    OR d.ats_volume + d.non_ats_volume IS DISTINCT FROM d.total_volume
+    OR coalesce(d.ats_volume, 0) + coalesce(d.non_ats_volume, 0) IS DISTINCT FROM d.total_volume
 ORDER BY tier, symbol;

@@ -1,4 +1,5 @@
--- Rows and shares of the current captures, of the venue rows and of the rule rejects.
+-- Rows and shares of the current captures, of the venue rows (each counts the lines that are added
+-- up in it) and of the rule rejects.
 -- $raw, $rejects, $venue_volume: lists of Parquet files.
 WITH raw AS (
     SELECT count(*) AS row_count, coalesce(sum(share_volume), 0) AS shares
@@ -6,7 +7,7 @@ WITH raw AS (
 ),
 
 venues AS (
-    SELECT count(*) AS row_count, coalesce(sum(share_volume), 0) AS shares
+    SELECT coalesce(sum(issue_count), 0) AS row_count, coalesce(sum(share_volume), 0) AS shares
     FROM read_parquet($venue_volume, hive_partitioning = false)
 ),
 

@@ -61,7 +61,7 @@ figures AS (
     INNER JOIN loaded USING (week_ending, tier)
     WHERE week_ending BETWEEN first_week::DATE - 35 AND last_week::DATE
     WINDOW six_weeks AS (
-        PARTITION BY tier, symbol, classes
+        PARTITION BY tier, symbol, loaded.classes
         ORDER BY week_ending RANGE BETWEEN INTERVAL 35 DAYS PRECEDING AND CURRENT ROW
     )
 )
