@@ -81,15 +81,20 @@ def read_raw(path: Path, week: date, now: datetime) -> tuple[str, pl.DataFrame]:
     frame = fields.select(
         pl.lit(capture_id).alias("capture_id"),
         pl.lit(week).alias("week_ending"),
-        *("tier", "symbol", "issue_name", "venue_name", "mpid"),
+        "tier",
+        pl.col("tier").replace_strict(TIERS).alias("tier_name"),
+        *("symbol", "issue_name", "venue_name", "mpid"),
         pl.lit(None, pl.String).alias("firm_crd"),
         pl.lit("ATS").alias("venue_class"),
+        pl.lit(None, pl.String).alias("product_type"),
         pl.lit(None, pl.String).alias("summary_type"),
         *("share_volume", "trade_count"),
         pl.lit(None, SHARES).alias("notional"),
         "last_update_date",
         pl.lit(None, pl.Date).alias("initial_published_date"),
         pl.lit(None, pl.Date).alias("last_reported_date"),
+        pl.lit(None, pl.String).alias("extra"),
+        pl.lit(None, pl.String).alias("notes"),
         lines.select(hashes.bin.encode("hex")).to_series().alias("record_hash"),
         pl.lit(path.name).alias("source_file"),
         pl.int_range(2, pl.len() + 2).alias("source_line"),
@@ -109,13 +114,15 @@ def venue_volume(raw: pl.DataFrame, build_id: str) -> pl.DataFrame:
     key = ["symbol", "tier", "venue_class", "mpid"]
     return raw.select(
         "week_ending",
-        pl.col("tier").replace_strict(TIERS),
+        pl.col("tier_name").alias("tier"),
         *("symbol", "venue_class", "mpid"),
         pl.col("venue_name").str.strip_prefix(pl.col("mpid") + " ").str.strip_chars_start(),
         *("issue_name", "share_volume", "trade_count"),
         average("share_volume", "trade_count"),
+        pl.lit(1, pl.Int64).alias("issue_count"),
         *("last_update_date", "record_hash"),
         capture_id=pl.lit(build_id),
+        build_id=pl.lit(build_id),
     ).sort(pl.concat_str(key, separator="\0"))  # three times as fast as by four columns
 
 
@@ -129,7 +136,7 @@ def symbol_summary(venues: pl.DataFrame, captures: dict[str, str], build_id: str
         total_trades=pl.col("trade_count").sum(),
         venue_count=named.sum().cast(pl.Int64),
         ats_volume=volume.filter(ats).sum().cast(SHARES),
-        non_ats_volume=volume.filter(~ats).sum().cast(SHARES),
+        non_ats_volume=pl.lit(None, SHARES),  # the files have one class
         top_mpid=pl.col("mpid").filter(named).max_by(volume.filter(named)),
         top_share_pct=volume.filter(named).max().cast(pl.Float64),
         hhi=square.filter(named).sum(),
@@ -140,11 +147,14 @@ def symbol_summary(venues: pl.DataFrame, captures: dict[str, str], build_id: str
     return sums.select(
         *("week_ending", "tier", "symbol", "total_volume", "total_trades", "venue_count"),
         average("total_volume", "total_trades"),
-        *("ats_volume", "non_ats_volume", "top_mpid"),
+        *("ats_volume", "non_ats_volume"),
+        pl.lit(["ATS"], pl.List(pl.String)).alias("classes"),
+        "top_mpid",
         traded.then(pl.col("top_share_pct") / total * 100),
         traded.then(pl.col("hhi") / total**2),
         traded.then(pl.col("hhi_high") / total**2),
         capture_id=pl.lit(build_id),
+        build_id=pl.lit(build_id),
         input_min_capture_id=capture,
         input_max_capture_id=capture,
     ).sort("symbol", "tier")
@@ -170,8 +180,10 @@ def venue_share(venues: pl.DataFrame, captures: dict[str, str], build_id: str) -
         (volume / volume.sum().over("venue_class") * 100).alias("class_share_pct"),
         ranked.rank("min", descending=True).cast(pl.Int64).alias("rank"),
         pl.lit(sorted(captures), pl.List(pl.String)).alias("tiers"),
+        pl.lit(["ATS"], pl.List(pl.String)).alias("classes"),
         pl.lit(len(captures) == len(TIERS)).alias("is_complete"),
         pl.lit(build_id).alias("capture_id"),
+        pl.lit(build_id).alias("build_id"),
         *("input_min_capture_id", "input_max_capture_id"),
     ).sort("mpid")
 

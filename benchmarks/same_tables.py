@@ -17,7 +17,7 @@ from variants import TABLES
 _TOLERANCE = 1e-9
 _CAPTURES = ("capture_id", "build_id", "input_min_capture_id", "input_max_capture_id")
 _OF_BUILD = {"otc_raw": {"captured_at"}}
-_OF_DERIVED = {"capture_id"}
+_OF_DERIVED = {"capture_id", "build_id"}
 
 
 def differences(one: Path, other: Path, week: date, ignored: Collection[str] = ()) -> list[str]:

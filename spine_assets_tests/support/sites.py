@@ -174,15 +174,18 @@ class Week:
         raw = self._sum("otc_raw")
         parse = self._sum("otc_rejects", "stage = 'parse'")
         assert len(physical) == len(files) + blank + raw[0] + parse[0]
-        current, venues = self._sum("otc_raw_current"), self._sum("otc_venue_volume")
+        current = self._sum("otc_raw_current")
+        venues = self._sum("otc_venue_volume", lines="coalesce(sum(issue_count), 0)")
         rule = self._sum("otc_rejects", "stage = 'rule'")
         assert current == (venues[0] + rule[0], venues[1] + rule[1])
         for table, check in (("otc_raw", "conservation"), ("otc_venue_volume", "reconciles")):
             assert self.check(table, check).passed, self.said(table, check)
 
-    def _sum(self, table: str, where: str = "true") -> tuple[int, Decimal]:
-        """Rows and shares of a table's week."""
-        ((rows, shares),) = self.rows("count(*), coalesce(sum(share_volume), 0)", table, where)
+    def _sum(
+        self, table: str, where: str = "true", *, lines: str = "count(*)"
+    ) -> tuple[int, Decimal]:
+        """Lines and shares of a table's week."""
+        ((rows, shares),) = self.rows(f"{lines}, coalesce(sum(share_volume), 0)", table, where)
         return int(rows), Decimal(shares)
 
 

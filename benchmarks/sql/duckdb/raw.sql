@@ -3,12 +3,18 @@ SELECT
     $capture_id AS capture_id,
     $week::DATE AS week_ending,
     tier,
+    CASE tier
+        WHEN 'NMS Tier 1' THEN 'NMS_TIER_1'
+        WHEN 'NMS Tier 2' THEN 'NMS_TIER_2'
+        ELSE tier
+    END AS tier_name,
     symbol,
     issue_name,
     venue_name,
     mpid,
     NULL::VARCHAR AS firm_crd,
     'ATS' AS venue_class,
+    NULL::VARCHAR AS product_type,
     NULL::VARCHAR AS summary_type,
     shares::DECIMAL(28, 6) AS share_volume,
     trades::BIGINT AS trade_count,
@@ -16,6 +22,8 @@ SELECT
     updated::DATE AS last_update_date,
     NULL::DATE AS initial_published_date,
     NULL::DATE AS last_reported_date,
+    NULL::VARCHAR AS extra,
+    NULL::VARCHAR AS notes,
     md5(concat_ws('|', tier, symbol, issue_name, venue_name, mpid, shares, trades, updated))
         AS record_hash,
     $name AS source_file,

@@ -8,8 +8,8 @@ SELECT
     count(*) FILTER (mpid <> 'DE_MINIMIS') AS venue_count,
     CASE WHEN total_trades > 0 THEN total_volume::DOUBLE / total_trades END AS avg_trade_size,
     coalesce(sum(share_volume) FILTER (venue_class = 'ATS'), 0)::DECIMAL(28, 6) AS ats_volume,
-    coalesce(sum(share_volume) FILTER (venue_class <> 'ATS'), 0)::DECIMAL(28, 6)
-        AS non_ats_volume,
+    sum(share_volume) FILTER (venue_class <> 'ATS')::DECIMAL(28, 6) AS non_ats_volume,
+    ['ATS'] AS classes,
     first(mpid ORDER BY share_volume DESC, mpid) FILTER (mpid <> 'DE_MINIMIS') AS top_mpid,
     CASE
         WHEN total_volume > 0
@@ -25,6 +25,7 @@ SELECT
         THEN sum(share_volume::DOUBLE ** 2) / total_volume::DOUBLE ** 2
     END AS hhi_high,
     $build_id AS capture_id,
+    $build_id AS build_id,
     min(input_capture_id) AS input_min_capture_id,
     max(input_capture_id) AS input_max_capture_id
 FROM venue_volume

@@ -31,8 +31,10 @@ SELECT
         THEN rank() OVER (PARTITION BY mpid = 'DE_MINIMIS' ORDER BY total_volume DESC)
     END AS rank,
     tiers,
+    ['ATS'] AS classes,
     len(tiers) = 3 AS is_complete,
     $build_id AS capture_id,
+    $build_id AS build_id,
     input_min_capture_id,
     input_max_capture_id
 FROM shares, loaded
