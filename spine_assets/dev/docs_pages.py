@@ -15,7 +15,8 @@ from spine_assets.core.tables import Check, Column, Table
 from spine_assets.core.views import View
 from spine_assets.dev import wings_picture
 from spine_assets.otc.captures import overdue
-from spine_assets.otc.delivery.reasons import ADVICE
+from spine_assets.otc.delivery.line_schema import OPTIONAL
+from spine_assets.otc.delivery.reasons import LINE_CHECKS
 from spine_assets.otc.tables.registry import TABLES
 from spine_assets.otc.views.registry import VIEWS
 from spine_assets.pipelines.yaml import reference
@@ -55,6 +56,23 @@ _VIEWS = """## Views
 Views are computed from the tables at each query; [analysis](analysis.md) explains their uses and
 pitfalls. A view `NAME` with the column `is_complete` has the weeks whose three tiers are loaded,
 `NAME_all` has every week, and `NAME_in(first_week, last_week)` those from one Friday to another.
+"""
+
+
+_REASONS_HEAD = """## Reasons of rejects
+
+What a delivered line must be is declared as a Pandera schema, and each check has the name of a
+reason. A line that breaks one is a reject: its failure cases are the rows of `otc_rejects` and the
+samples of the check `rejects`, which is a warning, or an error for a reason of that severity.
+"""
+
+_NOTES = f"""## Notes
+
+A value of {", ".join(f"`{name}`" for name in OPTIONAL)} that breaks a check costs its line nothing.
+The value is null, and the line has a note in `otc_raw.notes`: the reason and the column. An amount
+with more than six decimal places, as floating point makes them, is rounded to six and noted as
+`TOO_PRECISE`. Odd characters around a symbol or MPID are trimmed and noted as `ODD_CHARACTER`. The
+check `notes` counts all notes, and warns of all but the rounding.
 """
 
 
@@ -154,8 +172,16 @@ def _column(c: Column) -> str:
 
 
 def _reasons() -> str:
-    lines = ["## Reasons of rejects\n", "| reason | what to do |", "|---|---|"]
-    return "\n".join([*lines, *(f"| `{reason}` | {advice} |" for reason, advice in ADVICE.items())])
+    lines = [
+        _REASONS_HEAD,
+        "| reason | stage | severity | what holds | what to do |",
+        "|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| `{reason}` | {check.stage} | {check.severity} | {check.holds} | {check.advice} |"
+        for reason, check in LINE_CHECKS.items()
+    ]
+    return "\n".join([*lines, "", _NOTES])
 
 
 if __name__ == "__main__":

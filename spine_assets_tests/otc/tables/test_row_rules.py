@@ -93,6 +93,9 @@ def broken_row(change: dict[str, Any]) -> dict[str, Any]:
         (FIRM | {"venue_name": "nan"}, "BLANK_MPID", "MPID"),
         ({"share_volume": Decimal(-5)}, "NEGATIVE", "totalWeeklyShareQuantity"),
         ({"trade_count": -1}, "NEGATIVE", "totalWeeklyTradeCount"),
+        # Rows that an earlier version read, which knew no limit.
+        ({"share_volume": Decimal(10**12 + 1)}, "IMPLAUSIBLE", "totalWeeklyShareQuantity"),
+        ({"trade_count": 10**10 + 1}, "IMPLAUSIBLE", "totalWeeklyTradeCount"),
         (
             {"share_volume": Decimal(-5), "trade_count": -1},
             "NEGATIVE",
@@ -115,6 +118,7 @@ def test_a_row_that_breaks_a_rule_names_reason_and_field(
         {"summary_type": "OTC_W_SMBL_FIRM"} | FIRM,
         {"share_volume": Decimal(0), "trade_count": 0},
         {"share_volume": Decimal("0.000001")},
+        {"share_volume": Decimal(10**12), "trade_count": 10**10},
         {"trade_count": 0},
         FIRM,
         FIRM | {"venue_name": "De Minimis Firms"},
