@@ -21,7 +21,7 @@ Row = tuple[str, str, str, Decimal, int, date]
 """Class, symbol, venue, shares, trades, day of the last change."""
 
 _TABLE = """
-    SELECT venue_class, symbol, coalesce(mpid, venue_name), share_volume, trade_count,
+    SELECT venue_class, symbol, coalesce(mpid, venue_name, ''), share_volume, trade_count,
         last_update_date
     FROM otc_raw_current
     WHERE week_ending = $week AND tier = $tier
@@ -33,7 +33,7 @@ def held_by(sim: Simulator, week: date, tier: Tier) -> list[Row]:
     found: list[Row] = []
     for venue_class in VenueClass:
         rows = sim.rows(week, tier, SUMMARY_TYPES[venue_class])
-        venue = pl.coalesce("MPID", "marketParticipantName")
+        venue = pl.coalesce("MPID", "marketParticipantName", pl.lit(""))
         found += [
             (venue_class.value, *row)
             for row in rows.select(

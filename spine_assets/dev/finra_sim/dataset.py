@@ -64,7 +64,7 @@ _SUM = pl.Decimal(28, 6)  # shares may be fractional, to six places
 SCHEMA: dict[str, pl.DataType] = {
     name: {FieldKind.TEXT: pl.String(), FieldKind.DATE: pl.Date(), FieldKind.NUMBER: _SUM}[kind]
     for name, kind in FIELDS.items()
-} | {CRD: pl.Int64(), TRADES: pl.Int64()}
+} | {CRD: pl.Int64(), TRADES: pl.Int64(), NOTIONAL: pl.Float64()}
 """Column types of the rows in memory."""
 
 

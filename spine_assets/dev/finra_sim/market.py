@@ -35,7 +35,8 @@ from spine_assets.dev.finra_sim.dataset import (
     WEEK,
 )
 from spine_assets.dev.sample import Rows, generate_week
-from spine_assets.dev.sample.draws import hash_of, key_of
+from spine_assets.dev.sample.draws import hash_of
+from spine_assets.dev.sample.figures import notional_text
 
 PREFIX = {VenueClass.ATS: "ATS_W_", VenueClass.NON_ATS: "OTC_W_"}
 FIRST_NON_ATS_WEEK = date(2016, 4, 8)
@@ -43,8 +44,6 @@ FIRST_NON_ATS_WEEK = date(2016, 4, 8)
 MARKET_WIDE = "NA"
 """`tierIdentifier` of FINRA's fourth partition, with totals of all tiers."""
 
-# Since February 2026 shares may be fractional; about 13% of rows have a fraction.
-_FIRST_FRACTIONS, _FRACTIONS_IN_100 = date(2026, 2, 27), 13
 _USUAL_PRICE_CENTS = 2000  # $20, for a symbol that only ATSs trade
 _ATS_CRD = 995_000  # above the generator's made-up firms; CRD numbers of real firms are lower
 _FORMS = 16  # see rendering: of 16 rows one has numbers as strings, and two have exponents
@@ -57,17 +56,13 @@ def firm_rows(week_ending: date, tier: Tier, *, seed: int, rows: Rows) -> pl.Dat
     """Rows by symbol and venue or firm, both classes, as first published."""
     both = _generated(week_ending, tier, seed, rows)
     published = both[UPDATED].min()
-    return (
-        _with_fractions(both, week_ending, tier, seed)
-        .with_columns(
-            pl.lit(tier.api_id).alias(TIER),
-            pl.lit(monday_of(week_ending)).alias(WEEK),
-            pl.lit(monday_of(week_ending)).alias("summaryStartDate"),
-            pl.lit(published).alias(PUBLISHED),
-            pl.lit(week_ending).alias(REPORTED),
-        )
-        .select(FIELDS.keys())
-    )
+    return both.with_columns(
+        pl.lit(tier.api_id).alias(TIER),
+        pl.lit(monday_of(week_ending)).alias(WEEK),
+        pl.lit(monday_of(week_ending)).alias("summaryStartDate"),
+        pl.lit(published).alias(PUBLISHED),
+        pl.lit(week_ending).alias(REPORTED),
+    ).select(FIELDS.keys())
 
 
 def with_summaries(rows: pl.DataFrame) -> pl.DataFrame:
@@ -107,54 +102,48 @@ def _generated(week_ending: date, tier: Tier, seed: int, rows: Rows) -> pl.DataF
     """Rows of the generator's files of both classes; ATSs trade at the price that firms report."""
     made = generate_week(week_ending, seed=seed, rows=rows, tiers=(tier,), include_non_ats=True)
     contents = {file.venue_class: file.content for file in made}
-    firms = _read(gzip.decompress(contents[VenueClass.NON_ATS])).with_columns(
-        cents=pl.col(NOTIONAL).str.replace(".", "", literal=True).cast(pl.Int64)
+    firms = _read(gzip.decompress(contents[VenueClass.NON_ATS]))
+    prices = firms.group_by(SYMBOL).agg(
+        price=(_cents().sum() / pl.col(SHARES).sum().cast(pl.Float64)).floor().cast(pl.Int64)
     )
-    prices = firms.group_by(SYMBOL).agg(price=pl.col("cents").sum() // pl.col(SHARES).sum())
     venues = _read(contents[VenueClass.ATS]).join(
         prices, on=SYMBOL, how="left", maintain_order="left"
     )
+    price = pl.col("price").fill_null(_USUAL_PRICE_CENTS)
+    cents = venues.select(pl.col(SHARES).cast(pl.Int64) * price).to_series()
+    amounts = notional_text(cents, (seed, tier, VenueClass.ATS), week_ending)
     venues = venues.with_columns(
-        cents=pl.col(SHARES) * pl.col("price").fill_null(_USUAL_PRICE_CENTS),
+        amounts.cast(SCHEMA[NOTIONAL]).alias(NOTIONAL),
         **{CRD: _ATS_CRD + pl.col(MPID).rank("dense"), SUMMARY_TYPE: pl.lit("ATS_W_SMBL_FIRM")},
     )
     both = [venues, firms] if week_ending >= FIRST_NON_ATS_WEEK else [venues]
-    return pl.concat([_typed(frame) for frame in both], how="diagonal")
+    return pl.concat([_typed(frame, tier) for frame in both], how="diagonal")
 
 
 def _read(content: bytes) -> pl.DataFrame:
-    """A generated file; shares and trades as integers, all else as text."""
+    """A generated file; its figures as numbers, all else as text."""
     frame = pl.read_csv(content, separator="|", quote_char=None, infer_schema=False)
-    return frame.with_columns(pl.col(SHARES, TRADES).cast(pl.Int64))
+    figures = [name for name in (SHARES, TRADES, NOTIONAL) if name in frame.columns]
+    return frame.with_columns(pl.col(name).cast(SCHEMA[name]) for name in figures)
 
 
-def _typed(frame: pl.DataFrame) -> pl.DataFrame:
-    cents = pl.col("cents")
-    dollars = pl.format("{}.{}", cents // 100, (cents % 100).cast(pl.String).str.zfill(2))
-    otc = frame["tierDescription"][0] == Tier.OTC.description if frame.height else False
-    tape = pl.when(pl.col(SYMBOL).str.len_bytes() > 3).then(pl.lit("UTP")).otherwise(pl.lit("CTS"))
+def _cents() -> pl.Expr:
+    """Dollar amounts as whole cents, whose sum does not depend on the order of its parts."""
+    return (pl.col(NOTIONAL) * 100).round().cast(pl.Int64)
+
+
+def _typed(frame: pl.DataFrame, tier: Tier) -> pl.DataFrame:
+    """The rows of a file with the API's types; a second row of an issue is on the other tape."""
+    nth = pl.int_range(pl.len()).over(SYMBOL, ISSUE, MPID, FIRM)
+    is_utp = (pl.col(SYMBOL).str.len_bytes() > 3) == (nth == 0)
+    tape = pl.when(is_utp).then(pl.lit("UTP")).otherwise(pl.lit("CTS"))
     blank = [pl.col(name).replace("", None) for name in (MPID, FIRM, SYMBOL) if name in frame]
     return frame.with_columns(
         *blank,
-        dollars.alias(NOTIONAL),
-        (pl.lit("ORF") if otc else tape).alias(PRODUCT),
+        (pl.lit("ORF") if tier is Tier.OTC else tape).alias(PRODUCT),
         pl.col(CRD).cast(pl.Int64, strict=False),
         pl.col(UPDATED).str.to_date(),
-    ).select(name for name in FIELDS if name in {*frame.columns, NOTIONAL, PRODUCT, CRD})
-
-
-def _with_fractions(rows: pl.DataFrame, week_ending: date, tier: Tier, seed: int) -> pl.DataFrame:
-    """Shares as exact decimals; in newer weeks some are fractional."""
-    drawn = hash_of(key_of(seed, week_ending, tier, "fraction"), np.arange(rows.height))
-    some = drawn % np.uint64(100) < _FRACTIONS_IN_100
-    if week_ending < _FIRST_FRACTIONS:
-        some[:] = False
-    millionths = np.where(some, drawn // np.uint64(100) % np.uint64(10**6), 0).astype(np.int64)
-    parts = pl.Series(millionths).cast(pl.String).str.zfill(6)
-    return rows.with_columns(
-        pl.format("{}.{}", pl.col(SHARES), pl.lit(parts)).cast(SCHEMA[SHARES]),
-        pl.col(NOTIONAL).cast(SCHEMA[NOTIONAL]),
-    )
+    ).select(name for name in FIELDS if name in {*frame.columns, PRODUCT})
 
 
 def _summed(
@@ -165,7 +154,8 @@ def _summed(
     return (
         rows.group_by(*where, prefix, *by, maintain_order=True)
         .agg(
-            *(pl.col(name).sum().cast(SCHEMA[name]) for name in (SHARES, TRADES, NOTIONAL)),
+            *(pl.col(name).sum().cast(SCHEMA[name]) for name in (SHARES, TRADES)),
+            (_cents().sum() / 100).alias(NOTIONAL),
             pl.col(UPDATED, REPORTED).max(),
             pl.col(PUBLISHED).min(),
         )

@@ -3,7 +3,8 @@
 Belongs here: the text of rows. Does not belong here: which rows (`answering`).
 
 JSON has a row's numbers in one of three forms, as FINRA has been seen to send them: plain, as
-strings, and with an exponent (`1.2345678E7`). The hidden column `dataset.FORM` decides which.
+strings, and with an exponent (`1.2345678E7`). The hidden column `dataset.FORM` decides which. A
+floating-point number from 1E7 on always has an exponent there, as Java writes it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from spine_assets.dev.finra_sim.dataset import FIELDS, FORM, SCHEMA, FieldKind
 from spine_assets.dev.finra_sim.query import SimQuery
 
 _AS_STRINGS, _WITH_EXPONENT = (0,), (1, 2)  # of the 16 forms
+_FROM_1E7 = r"^\d{8}"
 _BRACKETS = 2  # bytes around the rows of a JSON answer
 
 
@@ -31,7 +33,7 @@ def json_body(rows: pl.DataFrame, query: SimQuery, most_bytes: int) -> tuple[byt
     """A JSON list of objects, and how many rows fit; blank values are null."""
     values = rows.select(FORM, *(_json_value(name).alias(name) for name in query.fields))
     values = values.with_columns(
-        _respelled(values[name], values[FORM])
+        _respelled(values[name], values[FORM], is_float=SCHEMA[name].is_float())
         for name in query.fields
         if FIELDS[name] is FieldKind.NUMBER
     )
@@ -54,7 +56,7 @@ def _fitting(lines: pl.Series, most_bytes: int) -> list[str]:
 def _number(name: str) -> pl.Expr:
     """Digits without trailing zeros: 12.5 and 7, not 12.500000 and 7.000000."""
     text = pl.col(name).cast(pl.String)
-    if not SCHEMA[name].is_decimal():
+    if SCHEMA[name].is_integer():
         return text
     return text.str.strip_chars_end("0").str.strip_chars_end(".")
 
@@ -77,10 +79,13 @@ def _json_value(name: str) -> pl.Expr:
     return pl.format('"{}"', escaped)
 
 
-def _respelled(numbers: pl.Series, forms: pl.Series) -> pl.Series:
+def _respelled(numbers: pl.Series, forms: pl.Series, *, is_float: bool) -> pl.Series:
     """Numbers, some as strings or with an exponent; these are few, so one by one."""
-    for wanted, spell in ((_AS_STRINGS, '"{}"'.format), (_WITH_EXPONENT, _exponential)):
-        places = (forms.is_in(wanted) & numbers.is_not_null()).arg_true()
+    as_string, with_exponent = forms.is_in(_AS_STRINGS), forms.is_in(_WITH_EXPONENT)
+    if is_float:
+        with_exponent |= numbers.str.contains(_FROM_1E7) & ~as_string
+    for wanted, spell in ((as_string, '"{}"'.format), (with_exponent, _exponential)):
+        places = (wanted & numbers.is_not_null()).arg_true()
         spelled = [spell(text) for text in numbers.gather(places)]
         numbers = numbers.scatter(places, spelled)
     return numbers

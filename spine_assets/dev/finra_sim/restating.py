@@ -105,7 +105,7 @@ def restated(rows: pl.DataFrame, plan: Restatement, seed: int) -> pl.DataFrame:
 
 
 def _changed(rows: pl.DataFrame, mine: pl.Expr, change: Change, plan: Restatement) -> pl.DataFrame:
-    """Rows after one change; blank values match nothing."""
+    """Rows after one change; of two issues of a symbol, figures change in the first alone."""
     venue = MPID if plan.venue_class is VenueClass.ATS else FIRM
     this = mine & pl.col(SYMBOL).eq_missing(change.symbol) & pl.col(venue).eq_missing(change.venue)
     there = not rows.filter(this).is_empty()
@@ -118,12 +118,13 @@ def _changed(rows: pl.DataFrame, mine: pl.Expr, change: Change, plan: Restatemen
         return rows.filter(~this)
     new = _figures(change, plan.day)
     if there:
+        first = this & (this.cum_sum() == 1)
         return rows.with_columns(
-            pl.when(this).then(value).otherwise(pl.col(name)).alias(name)
+            pl.when(first).then(value).otherwise(pl.col(name)).alias(name)
             for name, value in new.items()
         )
     like = rows.filter(mine)
-    same_venue = like.filter(pl.col(venue) == change.venue)
+    same_venue = like.filter(pl.col(venue).eq_missing(change.venue))
     row = (like if same_venue.is_empty() else same_venue).head(1)
     named = {SYMBOL: change.symbol, ISSUE: f"{change.symbol} Synthetic Holdings Inc. Common Stock"}
     if same_venue.is_empty():
@@ -139,11 +140,9 @@ def _figures(change: Change, day: date) -> dict[str, pl.Expr]:
     new = {UPDATED: pl.lit(day), REPORTED: pl.lit(reported)}
     if change.share_volume is not None:
         shares = pl.lit(str(change.share_volume)).cast(SCHEMA[SHARES])
-        price = pl.col(NOTIONAL).cast(pl.Float64) / pl.col(SHARES).cast(pl.Float64)
+        price = pl.col(NOTIONAL) / pl.col(SHARES).cast(pl.Float64)
         new[SHARES] = shares
-        new[NOTIONAL] = (
-            (price.fill_nan(0.0) * float(change.share_volume)).round(2).cast(SCHEMA[NOTIONAL])
-        )
+        new[NOTIONAL] = (price.fill_nan(0.0) * float(change.share_volume)).round(2)
     if change.trade_count is not None:
         new[TRADES] = pl.lit(change.trade_count, SCHEMA[TRADES])
     return new

@@ -1,7 +1,8 @@
 """Synthetic data made by our own seeded generator, not FINRA's: weekly files of the real shape.
 
 `names` has participants and symbols, `market` who trades what and how much, `week` one week of it,
-and `draws` the random numbers. `files` makes a week's files, and `committed` the folder
+`rare_lines` what few weeks have, `figures` how shares and dollars are written, and `draws` the
+random numbers. `files` makes a week's files, and `committed` the folder
 `data/sample` with its intended defects. The same seed gives the same bytes.
 """
 

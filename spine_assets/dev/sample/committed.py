@@ -55,6 +55,18 @@ a row twice; all three tiers have more rows this week, so that rejects stay belo
 | 2025-10-24 | NMS Tier 2 | a row of no shares and no trades |
 | 2025-11-07 | OTC | missing in `first/`, comes in `later/` |
 | 2025-11-14 | OTC | a row of shares without trades |
+
+Valid lines that real weeks have now and then:
+
+| week ending | tier | what |
+|---|---|---|
+| 2025-09-19 | NMS Tier 1 | two ATS lines without MPID and venue name |
+| 2025-10-10 | NMS Tier 2 | two lines of one symbol at each of its venues, with other figures: \
+its listing moved to another tape, which only the API's `productTypeCode` shows |
+| 2025-11-07 | NMS Tier 2 | two issue names of one symbol, in both classes: \
+its ticker was given to another issuer; and `De Minimis Firm` instead of `De Minimis Firms` |
+| with non-ATS files | all | CRD number 0 for the De Minimis firms; \
+some dollar amounts like 163.70999999999998 |
 """
 
 

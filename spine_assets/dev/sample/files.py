@@ -21,7 +21,9 @@ import numpy as np
 import polars as pl
 
 from spine_assets.core.weeks import Tier, VenueClass, monday_of, publication_day, require_friday
-from spine_assets.dev.sample.market import ROWS_PER_WEEK, SHAPES, market_of
+from spine_assets.dev.sample.figures import notional_text, share_text
+from spine_assets.dev.sample.market import ROWS_PER_WEEK, SHAPES, MarketKey, market_of, thin_slots
+from spine_assets.dev.sample.rare_lines import with_rare_lines
 from spine_assets.dev.sample.week import week_of
 from spine_assets.lake import atomic_write
 
@@ -90,14 +92,19 @@ def generate_week(
             market = market_of(seed, tier, venue_class, possible[tier])
             slots = _slots_for(seed, tier, wanted[tier], possible[tier])
             published = publication_day(week_ending, tier)
-            frame = week_of(market, week_ending, slots).with_columns(updated=pl.lit(str(published)))
+            frame = with_rare_lines(
+                week_of(market, week_ending, slots),
+                market.key,
+                week_ending,
+                thin=thin_slots(seed, tier, possible[tier]),
+            ).with_columns(updated=pl.lit(str(published)))
             if venue_class is VenueClass.ATS:
                 name = ats_name(week_ending, tier)
                 content = _ats_bytes(frame)
             else:
                 name = f"otc_nonats_{SHAPES[tier].file_word}.csv.gz"
                 name = f"week_ending={week_ending}/class=non_ats/{name}"
-                content = _non_ats_bytes(frame, week_ending, published)
+                content = _non_ats_bytes(frame, market.key, week_ending, published)
             yield SampleFile(name, content, week_ending, tier, venue_class)
 
 
@@ -161,15 +168,14 @@ def _ats_bytes(frame: pl.DataFrame) -> bytes:
     return _csv(ATS_HEADER, frame.select("text", "shares", "trades", "updated"))
 
 
-def _non_ats_bytes(frame: pl.DataFrame, week_ending: date, published: date) -> bytes:
-    cents = pl.col("shares") * pl.col("cents")
+def _non_ats_bytes(
+    frame: pl.DataFrame, key: MarketKey, week_ending: date, published: date
+) -> bytes:
     columns = frame.select(
         "text",
-        "shares",
+        share_text(frame["shares"], key, week_ending).alias("shares"),
         "trades",
-        pl.format("{}.{}", cents // 100, (cents % 100).cast(pl.String).str.zfill(2)).alias(
-            "notional"
-        ),
+        notional_text(frame["shares"] * frame["cents"], key, week_ending).alias("notional"),
         week_start=pl.lit(str(monday_of(week_ending))),
         updated="updated",
         first_published=pl.lit(str(published)),

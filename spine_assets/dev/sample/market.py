@@ -55,6 +55,7 @@ _TOP_SYMBOLS, _TOP_PART = 10, 0.53  # the top 10 OTC symbols have 50-68% of the 
 _NMS_POWER = 0.75  # NMS volumes fall off more gently by rank
 _THIN_TAIL = 4.0  # the least traded symbol lies so far (as a logarithm) below its power law
 _ONE_VENUE_PART, _TWO_VENUES_PART = 0.42, 0.71  # with the private series half are on one venue
+_FEW_ROWS = 5  # more doubled keys in a small file could be two versions of it joined
 _MOST_SEATS = 64  # more than there are participants
 
 
@@ -106,6 +107,15 @@ def market_of(seed: int, tier: Tier, venue_class: VenueClass, rows: int) -> Mark
         lasting=lasting,
         cents=(100 * price).astype(np.int64)[slot] + 1,
     )
+
+
+@lru_cache(maxsize=2 * len(Tier))
+def thin_slots(seed: int, tier: Tier, rows: int) -> Ints:
+    """Slots of symbols with few rows in both classes: doubled, they change a week little."""
+    slots = np.arange(_slot_count(tier, rows))
+    few = max(_FEW_ROWS, rows // 200)
+    seats = [_seats_taken((seed, tier, each), slots, rows).sum(axis=1) for each in VenueClass]
+    return np.asarray(((np.maximum(*seats) <= few) & (slots >= _TOP_SYMBOLS)).nonzero()[0])
 
 
 def _ats_total(tier: Tier, rows: int) -> float:

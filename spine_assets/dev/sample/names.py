@@ -75,8 +75,8 @@ _OTC_VENUES = (
     Participant("STEN", "STEN START ENGINE PRIMARY ATS", 0.0004),
 )
 
-DE_MINIMIS = Participant("", "De Minimis Firms", 2.0)
-"""The bucket that pools small firms; it has no CRD number and is no firm."""
+DE_MINIMIS = Participant("", "De Minimis Firms", 2.0, crd="0")
+"""The bucket that pools small firms; FINRA's API gives it the CRD number 0."""
 
 # CRD numbers of real firms stay far below 990,000, so none of these is anybody's.
 _FIRMS = tuple(
@@ -223,13 +223,23 @@ def issue_name_of(tier: Tier, slot: int) -> str:
         return issue_name_of(Tier.NMS_TIER_1, slot)
     if slot in _CURIOUS[tier]:
         return _CURIOUS[tier][slot]
+    issuer, trade = _issuer(tier, slot)
+    if tier is Tier.OTC and _is_private(slot):
+        return f"{issuer.upper()} LLC MEMBERSHIP INT SER - #{symbol}"
+    return f"{issuer} {trade} {_form(symbol, slot)}"
+
+
+def reassigned_name_of(tier: Tier, slot: int) -> str:
+    """The issue name after the symbol in a slot was given to another issuer."""
+    issuer, trade = _issuer(tier, MAX_SLOTS + slot)
+    return f"{issuer} {trade} {_form(symbol_of(tier, slot), slot)}"
+
+
+def _issuer(tier: Tier, slot: int) -> tuple[str, str]:
     number = (len(Tier) * slot + _TIER_NUMBER[tier]) * _STRIDE
     number, first = divmod(number, len(_FIRST))
     number, second = divmod(number, len(_SECOND))
-    issuer = f"{_FIRST[first]} {_SECOND[second]}"
-    if tier is Tier.OTC and _is_private(slot):
-        return f"{issuer.upper()} LLC MEMBERSHIP INT SER - #{symbol}"
-    return f"{issuer} {_TRADE[number % len(_TRADE)]} {_form(symbol, slot)}"
+    return f"{_FIRST[first]} {_SECOND[second]}", _TRADE[number % len(_TRADE)]
 
 
 def _form(symbol: str, slot: int) -> str:

@@ -22,7 +22,7 @@ _HOLIDAY_SHARES, _HOLIDAY_TRADES = 0.78, 0.63  # a holiday week has about 37% fe
 
 
 def week_of(market: Market, week_ending: date, slots: int) -> pl.DataFrame:
-    """One week of a market's first slots: text, shares, trades and cents, by row."""
+    """One week of a market's first slots: text, shares, trades, cents, slot and item, by row."""
     week = week_ending.toordinal() // 7
     drawn = hash_of(key_of(*market.key, "week", week), market.item)
     here = _listed(market, week)[market.slot] & (uniform(drawn) < market.chance)
@@ -41,7 +41,8 @@ def week_of(market: Market, week_ending: date, slots: int) -> pl.DataFrame:
     size *= _HOLIDAY_SHARES / _HOLIDAY_TRADES if closed else 1.0
     trades = np.clip(np.rint(shares / size), 1, shares).astype(np.int64)
     columns = {"text": market.text[rows], "shares": shares, "trades": trades}
-    return pl.DataFrame({**columns, "cents": market.cents[rows]})
+    columns |= {"cents": market.cents[rows], "slot": slot, "item": market.item[rows]}
+    return pl.DataFrame(columns)
 
 
 def _listed(market: Market, week: int) -> Bools:

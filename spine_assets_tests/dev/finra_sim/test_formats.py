@@ -42,13 +42,14 @@ def asked(curious: SimServer) -> Iterator[httpx.Client]:
 def texts(server: SimServer) -> list[list[str]]:
     """What is there, as the text of CSV fields."""
     rows = server.sim.rows(WEEK, Tier.NMS_TIER_1).rows()
-    return [
-        [
-            "" if x is None else format(x.normalize(), "f") if isinstance(x, Decimal) else str(x)
-            for x in row
-        ]
-        for row in rows
-    ]
+    return [["" if x is None else text_of(x) for x in row] for row in rows]
+
+
+def text_of(value: object) -> str:
+    number = Decimal(str(value)) if isinstance(value, float) else value
+    if isinstance(number, Decimal):
+        return format(number, "f").rstrip("0").rstrip(".") if number % 1 else f"{number:.0f}"
+    return str(value)
 
 
 def test_csv_is_the_default_and_quotes_text_and_dates(
@@ -80,7 +81,7 @@ def test_json_spells_numbers_in_three_ways_that_mean_the_same(
     for row, there in zip(rows, expected, strict=True):
         for name, value in there.items():
             if name in NUMBERS and value is not None:
-                assert Decimal(row[name]) == value
+                assert Decimal(row[name]) == Decimal(str(value))
             else:
                 assert row[name] == (str(value) if isinstance(value, date) else value)
     numbers = re.findall(r'"totalWeeklyShareQuantity":([^,]*)', answer.text)
@@ -88,6 +89,15 @@ def test_json_spells_numbers_in_three_ways_that_mean_the_same(
     found = [sum(bool(re.fullmatch(way, text)) for text in numbers) for way in ways]
     assert sum(found) == len(numbers)
     assert min(found) > 0
+
+
+def test_json_has_large_dollar_amounts_with_an_exponent(asked: httpx.Client) -> None:
+    answer = asked.post(DATA, json={"compareFilters": partition()}, headers=JSON)
+    amounts = re.findall(r'"totalNotionalSum":([\d.E]+)', answer.text)
+    large = [text for text in amounts if float(text) >= 1e7]
+    assert large
+    assert all(re.fullmatch(r"\d\.\d+E\d+", text) for text in large)
+    assert any(len(text) > 16 for text in amounts)  # the noise of floating-point numbers
 
 
 def test_blank_values_are_null_in_json_and_empty_in_csv(asked: httpx.Client) -> None:
@@ -99,9 +109,9 @@ def test_blank_values_are_null_in_json_and_empty_in_csv(asked: httpx.Client) -> 
     rows = asked.post(DATA, json=body, headers=JSON).json()
     assert {row["MPID"] for row in rows} == {None}
     lines = asked.post(DATA, json=body).text.splitlines()
-    assert ',"De Minimis Firms",' in lines
+    assert ',"De Minimis Firms",0' in lines
     assert {
         "MPID": None,
         "marketParticipantName": "De Minimis Firms",
-        "firmCRDNumber": None,
+        "firmCRDNumber": 0,
     } in rows

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from datetime import date
 
 import polars as pl
 import pytest
 
-from spine_assets.core.weeks import Tier
+from spine_assets.core.weeks import Tier, weeks_between
 from spine_assets.dev.finra_sim import Simulator
 from spine_assets.dev.finra_sim.archive import FrameCache, Partition
 from spine_assets.dev.finra_sim.dataset import FIELDS
@@ -30,7 +31,9 @@ def sim() -> Simulator:
 @pytest.mark.parametrize("tier", Tier)
 def test_summaries_hold_the_same_shares_again(sim: Simulator, tier: Tier) -> None:
     rows = sim.rows(WEEK, tier)
-    sums = rows.group_by("summaryTypeCode").agg(pl.col(SHARES, TRADES, NOTIONAL).sum())
+    sums = rows.group_by("summaryTypeCode").agg(
+        pl.col(SHARES, TRADES).sum(), pl.col(NOTIONAL).sum().round(2)
+    )
     found = {code: figures for code, *figures in sums.rows()}
     assert set(found) == {f"{prefix}_W_{kind}" for prefix in ("ATS", "OTC") for kind in KINDS}
     for prefix in ("ATS", "OTC"):
@@ -62,7 +65,7 @@ def test_venues_have_an_mpid_and_firms_a_crd_number_or_are_pooled(sim: Simulator
     assert venues["firmCRDNumber"].null_count() == 0
     firms = sim.rows(WEEK, Tier.OTC, "OTC_W_SMBL_FIRM")
     assert firms["MPID"].null_count() == firms.height
-    pooled = firms.filter(pl.col("firmCRDNumber").is_null())
+    pooled = firms.filter(pl.col("firmCRDNumber") == 0)
     assert set(pooled["marketParticipantName"]) == {"De Minimis Firms"}
 
 
@@ -75,14 +78,64 @@ def test_rows_have_all_fields_of_finra_and_none_else(sim: Simulator) -> None:
     assert (rows["weekStartDate"] == rows["summaryStartDate"]).all()
 
 
-def test_shares_are_whole_until_february_2026_and_some_fractional_after(sim: Simulator) -> None:
-    def fractional(week: date) -> float:
-        rows = sim.archive.rows(Partition(week, "T2"), date(2026, 12, 1))
-        shares = rows.filter(pl.col("summaryTypeCode").str.ends_with("SMBL_FIRM"))[SHARES]
+def test_shares_are_whole_until_february_2026_and_some_of_firms_fractional_after(
+    sim: Simulator,
+) -> None:
+    def fractional(week: date, code: str = "OTC_W_SMBL_FIRM", tier: str = "T2") -> float:
+        rows = sim.archive.rows(Partition(week, tier), date(2026, 12, 1))
+        shares = rows.filter(summaryTypeCode=code)[SHARES]
         return float(sum(value % 1 != 0 for value in shares)) / len(shares)
 
+    march = [date(2026, 3, day) for day in (6, 13, 20, 27)]
     assert fractional(date(2026, 2, 20)) == 0
-    assert 0.05 < sum(fractional(date(2026, 3, day)) for day in (6, 13, 20, 27)) / 4 < 0.25
+    assert 0.05 < sum(map(fractional, march)) / 4 < 0.25
+    assert {fractional(week, "ATS_W_SMBL_FIRM") for week in march} == {0}
+    assert {fractional(week, tier="OTCE") for week in march} == {0}
+
+
+def test_a_second_issue_has_another_name_or_another_tape() -> None:
+    sim = Simulator(replace(OPTIONS, rows=2_000))  # a market of a few rows has no second issues
+    key = ["issueSymbolIdentifier", "MPID", "marketParticipantName"]
+    kinds: Counter[tuple[int, int]] = Counter()
+    for week in weeks_between(date(2024, 11, 29), WEEK):
+        for tier in Tier:
+            rows = sim.archive.rows(Partition(week, tier.api_id), date(2026, 1, 5))
+            firms = rows.filter(pl.col("summaryTypeCode").str.ends_with("SMBL_FIRM"))
+            twins = firms.filter((pl.len() > 1).over(key))
+            ways = twins.group_by(key).agg(pl.n_unique("issueName", "productTypeCode"))
+            kinds.update(set(ways.select("issueName", "productTypeCode").rows()))
+            totals = rows.filter(pl.col("summaryTypeCode").str.ends_with("SMBL"))
+            for symbol in twins["issueSymbolIdentifier"].unique():
+                codes = totals.filter(issueSymbolIdentifier=symbol)["summaryTypeCode"]
+                assert codes.to_list() == ["ATS_W_SMBL"] * 2 + ["OTC_W_SMBL"] * 2
+    assert set(kinds) == {(2, 1), (1, 2)}
+    assert 3 < kinds.total() < 20  # of 156, expected 10
+
+
+def test_an_ats_row_without_a_venue_has_neither_name_nor_crd_number(sim: Simulator) -> None:
+    weeks = weeks_between(date(2024, 11, 29), WEEK)
+    found = [
+        row
+        for week in weeks
+        for row in sim.archive.rows(Partition(week, "T1"), date(2026, 1, 5))
+        .filter(pl.col("MPID").is_null(), summaryTypeCode="ATS_W_SMBL_FIRM")
+        .select("marketParticipantName", "firmCRDNumber")
+        .rows()
+    ]
+    assert found
+    assert set(found) == {(None, None)}
+
+
+def test_dollar_amounts_are_floating_point_numbers_of_which_some_are_not_whole_cents(
+    sim: Simulator,
+) -> None:
+    rows = sim.rows(WEEK, Tier.NMS_TIER_2)
+    for code in ("ATS_W_SMBL_FIRM", "OTC_W_SMBL_FIRM"):
+        amounts = rows.filter(summaryTypeCode=code)[NOTIONAL]
+        assert amounts.dtype == pl.Float64
+        assert 0 < (amounts != amounts.round(2)).sum() < 0.2 * len(amounts)
+    before = sim.archive.rows(Partition(date(2025, 3, 7), "T2"), date(2026, 1, 5))[NOTIONAL]
+    assert (before == before.round(0)).all()
 
 
 def test_the_same_seed_makes_the_same_rows_and_another_others(sim: Simulator) -> None:

@@ -119,16 +119,12 @@ def test_the_committed_sample_has_the_awkward_names() -> None:
 # --- intended defects -------------------------------------------------------------------
 
 
-def test_only_the_intended_row_stands_twice() -> None:
-    keys: Counter[tuple[str, str, str]] = Counter()
-    for name, content in committed_files(".csv", ".gz").items():
-        symbol, participant = (2, 5) if name.endswith(".gz") else (1, 4)
-        keys.update((name, row[symbol], row[participant]) for row in fields_of(content)[1:])
-    ((name, *twin), count) = keys.most_common(1)[0]
-    assert sorted(keys.values())[-2:] == [1, 2]
-    assert (name, count) == ("first/finra_otc_weekly_otc_20251103.csv", 2)
-    rows = [row for row in committed_ats(date(2025, 10, 3), Tier.OTC) if [row[1], row[4]] == twin]
-    assert rows[0] == rows[1]
+def test_only_the_intended_line_stands_twice() -> None:
+    files = committed_files(".csv", ".gz")
+    lines = Counter((name, line) for name in files for line in text_of(files[name]).splitlines())
+    twice = {key: count for key, count in lines.items() if count > 1}
+    assert list(twice.values()) == [2]
+    assert [name for name, _ in twice] == ["first/finra_otc_weekly_otc_20251103.csv"]
 
 
 def test_the_week_of_rejects_has_five_and_they_are_below_one_percent_of_its_lines() -> None:
@@ -176,3 +172,54 @@ def test_the_correction_changes_a_few_rows_drops_one_symbol_and_adds_one() -> No
     assert {new[key][7] for key in changed} == {"2025-11-10"}
     assert sum(row[7] == "2025-11-03" for row in after) > 0.8 * len(after)
     assert after == sorted(after, key=lambda row: (row[1], row[4]))
+
+
+# --- valid lines that few weeks have ----------------------------------------------------
+
+
+def test_two_symbols_have_two_issues_at_each_of_their_venues() -> None:
+    issues: dict[str, set[tuple[str, int, int]]] = {}
+    for name, content in committed_files(".csv", ".gz").items():
+        symbol, issue, mpid, firm = (2, 3, 4, 5) if name.endswith(".gz") else (1, 2, 4, 3)
+        rows = [row for row in fields_of(content)[1:] if row[symbol]]
+        keys = Counter((row[symbol], row[mpid], row[firm]) for row in rows)
+        for here in {row[symbol] for row in rows}:
+            of_symbol = {key: count for key, count in keys.items() if key[0] == here}
+            if "1103" not in name and max(of_symbol.values()) > 1:  # that file has the twin
+                names = len({row[issue] for row in rows if row[symbol] == here})
+                assert set(of_symbol.values()) == {2}
+                issues.setdefault(name, set()).add((here, len(of_symbol), names))
+    assert issues == {
+        "first/finra_otc_weekly_tier2_20251110.csv": {("QIY.A", 5, 1)},
+        "first/finra_otc_weekly_tier2_20251208.csv": {("DWGpD", 5, 2)},
+        "first/week_ending=2025-11-07/class=non_ats/otc_nonats_tier2.csv.gz": {("DWGpD", 5, 2)},
+    }
+
+
+def test_two_lines_name_no_venue() -> None:
+    unnamed = [
+        (name, row[1], row[3], row[5])
+        for name, content in committed_files(".csv").items()
+        for row in fields_of(content)[1:]
+        if not row[4]
+    ]
+    file = "first/finra_otc_weekly_tier1_20251006.csv"
+    assert unnamed == [(file, "JBC", "", "18349"), (file, "VNU.B", "", "9237")]
+
+
+def test_the_pool_has_crd_0_and_in_one_file_another_spelling() -> None:
+    pools = {
+        name: {tuple(row[5:7]) for row in fields_of(content)[1:] if row[5].startswith("De Min")}
+        for name, content in committed_files(".gz").items()
+    }
+    odd = {name: pool for name, pool in pools.items() if pool != {("De Minimis Firms", "0")}}
+    file = "first/week_ending=2025-11-07/class=non_ats/otc_nonats_tier2.csv.gz"
+    assert odd == {file: {("De Minimis Firm", "0")}}
+
+
+def test_each_non_ats_file_has_amounts_with_the_noise_of_floating_point() -> None:
+    for name, content in committed_files(".gz").items():
+        amounts = [row[10] for row in fields_of(content)[1:]]
+        noisy = [text for text in amounts if len(text.partition(".")[2]) > 6]
+        assert 0 < len(noisy) < 0.15 * len(amounts), name
+        assert all(float(text) < round(float(text), 2) for text in noisy), name

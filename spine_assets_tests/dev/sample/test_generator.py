@@ -15,11 +15,19 @@ from hypothesis import strategies as st
 
 from spine_assets.core.weeks import Tier, VenueClass, WeekError, publication_day, weeks_between
 from spine_assets.dev import sample
+from spine_assets.dev.sample import rare_lines
 from spine_assets.dev.sample.market import market_of
-from spine_assets.dev.sample.names import DE_MINIMIS, MAX_SLOTS, issue_name_of, symbol_of
+from spine_assets.dev.sample.names import (
+    DE_MINIMIS,
+    MAX_SLOTS,
+    issue_name_of,
+    reassigned_name_of,
+    symbol_of,
+)
 
 from . import SMALL, WEEK, fields_of, text_of
 
+NAMINGS = (issue_name_of, reassigned_name_of)
 LABOR_DAY_WEEK, WEEK_AFTER = date(2025, 9, 5), date(2025, 9, 12)
 SHARES, TRADES = "totalWeeklyShareQuantity", "totalWeeklyTradeCount"
 
@@ -28,7 +36,8 @@ def frame_of(file: sample.SampleFile) -> pl.DataFrame:
     rows = io.StringIO(text_of(file.content))
     frame = pl.read_csv(rows, separator="|", quote_char=None, infer_schema_length=0)
     return frame.fill_null("").with_columns(
-        pl.col(SHARES, TRADES).cast(pl.Int64),
+        pl.col(SHARES).cast(pl.Float64).cast(pl.Int64),
+        pl.col(TRADES).cast(pl.Int64),
         week=pl.lit(file.week_ending),
         tier=pl.lit(file.tier.value),
         venue_class=pl.lit(file.venue_class.value),
@@ -129,7 +138,7 @@ def test_non_ats_files_name_firms_by_crd_and_pool_the_small_ones() -> None:
         assert frame["summaryTypeCode"].unique().to_list() == ["OTC_W_SMBL_FIRM"]
         assert frame["weekStartDate"].unique().to_list() == ["2025-11-17"]
         bucket = pl.col("marketParticipantName") == DE_MINIMIS.name
-        assert frame.filter((pl.col("firmCRDNumber") == "") != bucket).is_empty()
+        assert frame.filter((pl.col("firmCRDNumber") == "0") != bucket).is_empty()
         in_bucket = frame.filter(bucket)["issueSymbolIdentifier"].n_unique()
         assert 0.5 < in_bucket / frame["issueSymbolIdentifier"].n_unique() < 0.95
 
@@ -196,14 +205,16 @@ def test_a_holiday_week_has_clearly_fewer_trades(clean_sample: pl.DataFrame) -> 
 def test_weeks_swing_without_tripping_the_continuity_limits(clean_sample: pl.DataFrame) -> None:
     """Limits of the checks: volume 50%, venues 20% fewer, a venue's share 10 points."""
     group = ["tier", "venue_class"]
-    weeks = clean_sample.group_by(*group, "week").agg(pl.sum(SHARES), pl.n_unique("venue"))
+    pool = pl.col("venue").replace("De Minimis Firm", DE_MINIMIS.name)
+    named = clean_sample.with_columns(venue=pool).filter(pl.col("venue") != "")
+    weeks = named.group_by(*group, "week").agg(pl.sum(SHARES), pl.n_unique("venue"))
     before = pl.col(SHARES).shift().over(group, order_by="week")
     swings = weeks.select((pl.col(SHARES) / before - 1).abs())[SHARES].drop_nulls()
     assert swings.filter(swings >= 0.5).is_empty()
     assert swings.filter(swings > 0.01).len() > swings.len() / 2
     assert weeks.group_by(group).agg(pl.n_unique("venue"))["venue"].unique().to_list() == [1]
 
-    venues = clean_sample.group_by(*group, "week", "venue").agg(pl.sum(SHARES))
+    venues = named.group_by(*group, "week", "venue").agg(pl.sum(SHARES))
     parts = venues.with_columns(pl.col(SHARES) / pl.sum(SHARES).over(*group, "week") * 100)
     move = pl.col(SHARES).diff().over(*group, "venue", order_by="week").abs()
     moves = parts.select(move)[SHARES].drop_nulls()
@@ -225,11 +236,116 @@ def test_symbols_are_unique_and_names_fit_a_pipe_delimited_line(
     tier: Tier, slots: set[int]
 ) -> None:
     assert len({symbol_of(tier, slot) for slot in slots}) == len(slots)
-    for name in (issue_name_of(tier, slot) for slot in slots):
+    for name in (naming(tier, slot) for slot in slots for naming in NAMINGS):
         assert 3 <= len(name) <= 201
         assert name.isascii()
         assert name.isprintable()
         assert "|" not in name
+
+
+# --- what few weeks have ----------------------------------------------------------------
+
+YEAR = weeks_between(date(2024, 11, 29), WEEK)
+KEY = ["week", "tier", "venue_class", "issueSymbolIdentifier", "venue"]
+
+
+@pytest.fixture(scope="module")
+def year() -> pl.DataFrame:
+    """52 weeks of three tiers and both classes."""
+    weeks = (sample.generate_week(week, rows=SMALL, include_non_ats=True) for week in YEAR)
+    return frames_of(file for files in weeks for file in files)
+
+
+def test_a_few_weeks_of_a_tier_have_one_symbol_with_two_issues_at_all_its_venues(
+    year: pl.DataFrame,
+) -> None:
+    per_key = (
+        year.filter(pl.col("venue") != "")
+        .group_by(KEY)
+        .agg(
+            lines=pl.len(),
+            names=pl.n_unique("issueName"),
+            figures=pl.struct(SHARES, TRADES).n_unique(),
+        )
+    )
+    doubled = per_key.filter(
+        (pl.col("lines") > 1).any().over("week", "tier", "issueSymbolIdentifier")
+    )
+    assert doubled["lines"].unique().to_list() == [2]  # at every venue, in both classes
+    assert doubled["figures"].unique().to_list() == [2]  # no two lines are equal
+    venues = doubled.group_by("week", "tier", "venue_class").len()
+    assert (venues["len"] <= 5).all()  # few doubled keys, also in a small file
+    weeks = doubled.group_by("week", "tier").agg(
+        pl.n_unique("issueSymbolIdentifier", "venue_class"), pl.col("names").unique()
+    )
+    assert weeks["issueSymbolIdentifier"].unique().to_list() == [1]
+    assert weeks["venue_class"].unique().to_list() == [2]
+    assert 3 < weeks.height < 20  # of 156, expected 10
+    reassigned = [(tier, names) for tier, names in weeks.select("tier", "names").iter_rows()]
+    assert {tuple(names) for _, names in reassigned} == {(1,), (2,)}
+    assert all(names == [2] for tier, names in reassigned if tier == "OTC")
+
+
+def test_a_few_weeks_of_tier_1_have_two_ats_lines_without_a_venue(year: pl.DataFrame) -> None:
+    unnamed = year.filter(venue="")
+    assert unnamed.select("tier", "venue_class").unique().rows() == [("NMS_TIER_1", "ATS")]
+    per_week = unnamed.group_by("week").len()
+    assert per_week["len"].unique().to_list() == [2]
+    assert 0 < per_week.height < 10  # of 52, expected 3
+
+
+def test_the_pool_is_spelled_otherwise_in_a_few_weeks(year: pl.DataFrame) -> None:
+    pool = year.filter(pl.col("marketParticipantName").str.starts_with("De Minimis"))
+    assert pool["firmCRDNumber"].unique().to_list() == ["0"]
+    spelled = pool.group_by("week", "tier").agg(pl.col("marketParticipantName").unique())
+    names = [names for (names,) in spelled.select("marketParticipantName").rows()]
+    assert set(map(tuple, names)) == {("De Minimis Firm",), ("De Minimis Firms",)}
+    assert 3 < names.count(["De Minimis Firm"]) < 20  # of 156, expected 10
+
+
+def test_such_lines_are_added_and_change_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    with_them = [text_of(file.content).splitlines() for file in rare_weeks()]
+    monkeypatch.setattr(rare_lines, "_CHANCE", 0.0)
+    without = [text_of(file.content).splitlines() for file in rare_weeks()]
+    for some, fewer in zip(with_them, without, strict=True):
+        rest = iter(some)
+        assert all(line in rest for line in fewer)  # in the same order
+    assert sum(map(len, with_them)) - sum(map(len, without)) == 2 + 5
+
+
+def rare_weeks() -> list[sample.SampleFile]:
+    """Committed weeks with ATS lines without a venue, and with a second issue."""
+    weeks = (date(2025, 9, 19), date(2025, 10, 10))
+    return [file for week in weeks for file in sample.committed_week(week)]
+
+
+@pytest.mark.parametrize(("week_ending", "decimals"), [("2025-03-07", False), ("2025-03-14", True)])
+def test_dollar_amounts_have_cents_and_noise_since_march_2025(
+    week_ending: str, decimals: bool
+) -> None:
+    files = sample.generate_week(date.fromisoformat(week_ending), rows=SMALL, include_non_ats=True)
+    frames = [frame_of(file) for file in files if file.venue_class is VenueClass.NON_ATS]
+    amounts = pl.concat(frames)["totalNotionalSum"]
+    assert amounts.str.contains(r"^\d+\.\d\d+$" if decimals else r"^\d+$").all()
+    assert amounts.str.contains(r"\.\d{7,}$").any() is decimals
+
+
+@pytest.mark.parametrize("week_ending", ["2026-02-20", "2026-02-27"])
+def test_firms_report_fractions_of_nms_shares_since_february_2026(week_ending: str) -> None:
+    parts = {
+        (file.tier, file.venue_class): [
+            float(row[8 if file.venue_class is VenueClass.NON_ATS else 5]) % 1 != 0
+            for row in fields_of(file.content)[1:]
+        ]
+        for file in sample.generate_week(
+            date.fromisoformat(week_ending), rows=1_000, include_non_ats=True
+        )
+    }
+    fractional = {place: sum(found) / len(found) for place, found in parts.items()}
+    some = {place for place, part in fractional.items() if part}
+    firms_of_nms = {(tier, VenueClass.NON_ATS) for tier in (Tier.NMS_TIER_1, Tier.NMS_TIER_2)}
+    assert some == (firms_of_nms if week_ending > "2026-02-23" else set())
+    assert all(0.05 < fractional[place] < 0.25 for place in some)
 
 
 # --- refusals ---------------------------------------------------------------------------
