@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from spine_assets.cli import completion_values
 from spine_assets.cli.errors import open_lake, with_json
 from spine_assets.cli.render import anomalies as render_anomalies
 from spine_assets.cli.shared import COUNT, WeekType, print_json
 from spine_assets.core.settings import load_settings
+from spine_assets.core.text import nearest
 from spine_assets.otc.delivery.scan import scan
 from spine_assets.otc.tables import raw
-from spine_assets.otc.tables.registry import TABLES
 
 if TYPE_CHECKING:
     from spine_assets.orchestration.history import CheckFinding
@@ -25,8 +26,8 @@ _LISTED = 50  # a few screens; the rest is counted
 @click.option("--week", type=WeekType(), help="Only this week, with sample rows.")
 @click.option(
     "--table",
-    type=click.Choice([table.name for table in TABLES]),
-    help="Only checks of this table.",
+    shell_complete=completion_values.tables,
+    help="Only checks of this table; also of a YAML pipeline's, a tenant's as TENANT/TABLE.",
 )
 @click.option(
     "--severity",
@@ -46,7 +47,8 @@ def anomalies(
 ) -> None:
     """List what checks found: the latest failure or warning of each check and week.
 
-    Newest week first. The exit code is 0 whether anything is found or not.
+    What the code of a YAML pipeline recorded is the check `anomalies` of its table. Newest week
+    first. The exit code is 0 whether anything is found or not.
     """
     found = _found(table, week)
     if severity:
@@ -65,18 +67,23 @@ def _found(table: str | None, week: date | None) -> list[CheckFinding]:
     Two lakes may share one Dagster; findings on weeks of the other lake are left out.
     """
     from spine_assets.orchestration.history import (  # noqa: PLC0415 - Dagster is slow to import
+        checked_tables,
         findings,
         open_instance,
         table_states,
     )
 
+    if table and table not in (known_tables := checked_tables()):
+        raise click.BadParameter(
+            f"there is no table {table}; {nearest(table, known_tables)}", param_hint="'--table'"
+        )
     with open_instance() as instance:
         found = findings(instance, table=table, week=week)
         known = set(open_lake().weeks(raw.TABLE.name))
-        others = sorted({item.week_ending for item in found} - known)
+        others = sorted({item.week_ending for item in found if item.week_ending} - known)
         if others:
             settings = load_settings()
             landed = set(scan(settings.landing_path, settings.landing_index_path).weeks())
             states = table_states(instance, others)
             known |= {w for w in others if w in landed and states[raw.TABLE.name, w] == "failed"}
-    return [item for item in found if item.week_ending in known]
+    return [item for item in found if item.week_ending is None or item.week_ending in known]

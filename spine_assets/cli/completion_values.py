@@ -1,4 +1,4 @@
-"""Values that a shell completes: weeks and capture ids, which click calls for.
+"""Values that a shell completes: weeks, capture ids and tables, which click calls for.
 
 An unreadable lake completes nothing, without a message. A new kind of value is one more function
 here.
@@ -14,6 +14,7 @@ from spine_assets.core.settings import load_settings
 from spine_assets.lake.base import LakeError
 from spine_assets.lake.opening import open_lake
 from spine_assets.otc.tables import raw
+from spine_assets.otc.tables.registry import TABLES
 
 
 def weeks(_: click.Context, __: click.Parameter, incomplete: str) -> list[str]:
@@ -26,6 +27,11 @@ def capture_ids(_: click.Context, __: click.Parameter, incomplete: str) -> list[
     names = [name.removesuffix(".parquet") for _, found in _captured() for name in found]
     ids = dict.fromkeys(name.rpartition(".")[2] for name in names)
     return [capture_id for capture_id in ids if capture_id.startswith(incomplete)]
+
+
+def tables(_: click.Context, __: click.Parameter, incomplete: str) -> list[str]:
+    """Our weekly tables; those of YAML pipelines are slow to find."""
+    return [table.name for table in TABLES if table.name.startswith(incomplete)]
 
 
 def _captured() -> list[tuple[date, list[str]]]:

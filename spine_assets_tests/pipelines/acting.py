@@ -34,6 +34,7 @@ class Acting(StepPart):
 
     diary: str = Field(description="File to which it writes a line when it begins and ends.")
     says: str = Field(default="", description="A text with names.")
+    records: str = Field(default="", description="Code of an anomaly that it records.")
     rows: int | None = None
     seconds: float = 0
     fails: Literal["", "engine", "transient", "busy", "killed"] = ""
@@ -53,6 +54,8 @@ class Acts(ActionEngine[Nothing, Nothing, Acting]):
         told = {"says": config.says, "status": context.pipeline_status, "attempt": context.attempt}
         note(config.diary, begun=time.time(), step=context.step_id, pid=os.getpid(), **told)
         time.sleep(config.seconds)
+        if config.records:
+            context.anomalies.record(config.records, f"recorded by {context.step_id}", "INFO")
         is_healed = bool(config.healed) and Path(config.healed).exists()
         if config.fails and context.attempt <= config.times and not is_healed:
             if config.fails == "killed":

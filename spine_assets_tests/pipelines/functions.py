@@ -67,3 +67,28 @@ def leaves_a_child(frames: Mapping[str, pl.LazyFrame], context: StepContext) -> 
     if context.step_id == "waits":
         child.wait()
     return pl.DataFrame({"symbol": ["A"], "twice": [1.0]})
+
+
+def records_an_error(frames: Mapping[str, pl.LazyFrame], context: StepContext) -> pl.DataFrame:
+    """Records an error and goes on."""
+    context.anomalies.record("WRONG_UNIT", "volumes are in lots", severity="ERROR")
+    return _volumes(frames)
+
+
+def records_and_fails(frames: Mapping[str, pl.LazyFrame], context: StepContext) -> pl.DataFrame:
+    """Records a warning, and then fails."""
+    context.anomalies.record("ODD", "seen")
+    raise ValueError("and then it fails")
+
+
+def records_its_week(frames: Mapping[str, pl.LazyFrame], context: StepContext) -> pl.DataFrame:
+    """Records the week that it is given."""
+    found = _volumes(frames)
+    context.anomalies.record(
+        "WEEK", "seen", "info", {"week": context.week_ending, "symbols": found.height}
+    )
+    return found
+
+
+def _volumes(frames: Mapping[str, pl.LazyFrame]) -> pl.DataFrame:
+    return frames["otc_symbol_summary"].select("symbol", "total_volume").collect()

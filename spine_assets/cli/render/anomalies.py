@@ -20,7 +20,7 @@ def as_json(item: CheckFinding) -> dict[str, Any]:
     """A finding for programs, with all its sample rows."""
     found = asdict(item)
     return found | {
-        "week_ending": str(item.week_ending),
+        "week_ending": str(item.week_ending) if item.week_ending else None,
         "facts": {
             name: value if isinstance(value, (dict, list)) else plain(value)
             for name, value in item.facts.items()
@@ -42,7 +42,7 @@ def listed(found: list[CheckFinding], more: int, *, samples: bool) -> None:
         table.columns[0].no_wrap = True
         for item in found:
             table.add_row(
-                str(item.week_ending),
+                _week(item),
                 styled(item.severity),
                 f"{item.table} {item.check}",
                 safe(item.summary),
@@ -53,13 +53,17 @@ def listed(found: list[CheckFinding], more: int, *, samples: bool) -> None:
         CONSOLE.print(f"{more} more; --limit shows them, --week one week's with sample rows.")
 
 
+def _week(item: CheckFinding) -> str:
+    return str(item.week_ending) if item.week_ending else "no week"
+
+
 def _fact(value: Any) -> str:
     return safe(json.dumps(value)) if isinstance(value, (dict, list)) else text(value)
 
 
 def _one(item: CheckFinding) -> None:
     CONSOLE.print(
-        f"\n[bold]{item.week_ending} {item.table} {item.check}[/bold] "
+        f"\n[bold]{_week(item)} {item.table} {item.check}[/bold] "
         f"{styled(item.severity)} at {item.at:%Y-%m-%d %H:%M:%S} UTC, "
         f"run {item.run_id[:SHORT_ID]}"
     )

@@ -17,6 +17,7 @@ from spine_assets.orchestration.components.step_run import (
     events_of,
     failed_checks,
     links,
+    recorded_before,
     run_once,
     seconds_to_wait,
 )
@@ -103,6 +104,7 @@ class _Attempt:
             except TemplateError as error:
                 found = failed(error)
         if isinstance(found, Failed):
+            yield from recorded_before(found, self.pipeline, self.week)
             yield from self._fail(found)
         elif isinstance(found, StepResult):
             for line in found.log_lines:

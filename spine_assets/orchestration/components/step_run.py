@@ -92,6 +92,14 @@ def events_of(
             yield evaluation(event, week, key)
 
 
+def recorded_before(
+    failure: Failed, pipeline: DeclaredPipeline, week: date | None
+) -> Iterator[dg.AssetCheckEvaluation]:
+    """Dagster's event of the anomalies that a table's step recorded before it failed."""
+    if failure.recorded is not None:
+        yield evaluation(failure.recorded, week, own_key(pipeline, failure.recorded.table))
+
+
 def failed_checks(built: TableStepResult) -> Failed | None:
     """The failure of a table whose blocking checks failed; None where it was published."""
     if not built.failed:

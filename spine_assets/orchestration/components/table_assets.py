@@ -25,18 +25,15 @@ from spine_assets.orchestration.components.step_run import (
     Event,
     events_of,
     failed_checks,
+    recorded_before,
     run_once,
     seconds_to_wait,
 )
 from spine_assets.orchestration.partitions import WEEKS
-from spine_assets.otc.state.results import Severity
-from spine_assets.otc.tables.common_checks import SCHEMA
 from spine_assets.pipelines.steps.table_build import TableStepResult
 from spine_assets.pipelines.steps.worker_process import Failed, Worker, worker
 from spine_assets.pipelines.yaml.model import Step
-from spine_assets.pipelines.yaml.pipeline import DeclaredPipeline, table_made
-
-_REMEDY = "Correct the step's YAML or its input and run it again; the earlier rows stay."
+from spine_assets.pipelines.yaml.pipeline import DeclaredPipeline, checks_of, table_made
 
 
 class TableBuildConfig(dg.Config):
@@ -101,18 +98,15 @@ def _spec(pipeline: DeclaredPipeline, step: Step) -> dg.AssetSpec:
 
 def _checks(pipeline: DeclaredPipeline, step: Step) -> list[dg.AssetCheckSpec]:
     key = own_key(pipeline, step.destination.table)
-    texts = [("schema", check_description(SCHEMA, _REMEDY), True)]
-    texts += [
-        (
-            check.name,
-            check_description(check.description, check.todo or _REMEDY),
-            check.severity is Severity.ERROR,
-        )
-        for check in step.destination.checks
-    ]
     return [
-        check_spec(name, key, description=text, blocking=blocking, weekly=pipeline.is_weekly)
-        for name, text, blocking in texts
+        check_spec(
+            check.name,
+            key,
+            description=check_description(check.description, check.remedy),
+            blocking=check.blocking,
+            weekly=pipeline.is_weekly,
+        )
+        for check in checks_of(step)
     ]
 
 
@@ -155,6 +149,8 @@ class _Weeks:
         for step in self.steps:
             found = run_once(self.context, self.pipeline, step, process, week, force=self.force)
             failure = found if isinstance(found, Failed) else None
+            if isinstance(found, Failed):
+                yield from self._chosen(recorded_before(found, self.pipeline, week))
             if isinstance(found, TableStepResult):
                 yield from self._chosen(events_of(found, self.pipeline, week))
                 failure = failed_checks(found)

@@ -11,6 +11,7 @@ from spine_assets.orchestration.history.checks import (
     CheckRecord,
     check_records,
     check_records_of,
+    checked_tables,
     findings,
 )
 from spine_assets.orchestration.history.instance import (
@@ -27,6 +28,7 @@ __all__ = [
     "NoSuchRun",
     "check_records",
     "check_records_of",
+    "checked_tables",
     "findings",
     "open_instance",
     "table_states",

@@ -14,6 +14,8 @@ import dagster as dg
 
 from spine_assets.orchestration.history import storage
 from spine_assets.otc.tables.registry import TABLES
+from spine_assets.pipelines.yaml.loader import files, home, read
+from spine_assets.pipelines.yaml.pipeline import checks_of
 
 SAMPLE = "sample"
 """Name of the metadata that holds a check's sample rows (`defs.otc.events`)."""
@@ -37,13 +39,15 @@ class CheckFinding:
     """The latest evaluation of a check, which failed or warned.
 
     Attributes:
+        week_ending: None for a table of a pipeline without weeks.
+        table: Its name; a tenant's is `tenant/table`.
         severity: `WARN` or `ERROR`.
         facts: Numbers and names by name, as the check recorded them.
         samples: Up to 20 rows that show it.
         at: When it was evaluated, UTC.
     """
 
-    week_ending: date
+    week_ending: date | None
     table: str
     check: str
     severity: str
@@ -87,19 +91,31 @@ def check_records_of(
 def findings(
     instance: dg.DagsterInstance, *, table: str | None = None, week: date | None = None
 ) -> list[CheckFinding]:
-    """Checks (of one table, of one week) whose latest evaluation failed or warned, newest first."""
-    place = _declared()
-    tables = [table] if table else [item.name for item in TABLES]
+    """Checks (of one table, of one week) whose latest evaluation failed or warned, newest first.
+
+    Those of tables without weeks come last.
+    """
+    weekly = dict.fromkeys(_declared(), True) | _declared_in_yaml()
+    place = {key: number for number, key in enumerate(weekly)}
+    tables = [table] if table else list(dict.fromkeys(name for name, _ in weekly))
     only = str(week) if week else None
     found = [
         _finding(item)
         for item in storage.latest_evaluations(instance, tables, only, passed_events=False)
-        if not item.passed and item.partition and (item.table, item.check) in place
+        if not item.passed and weekly.get((item.table, item.check)) is bool(item.partition)
     ]
     return sorted(
         found,
-        key=lambda item: (-item.week_ending.toordinal(), place[item.table, item.check]),
+        key=lambda item: (
+            -item.week_ending.toordinal() if item.week_ending else 0,
+            place[item.table, item.check],
+        ),
     )
+
+
+def checked_tables() -> list[str]:
+    """The tables with checks: ours, then those of YAML pipelines."""
+    return list(dict.fromkeys(name for name, _ in [*_declared(), *_declared_in_yaml()]))
 
 
 def plain_facts(metadata: Any) -> dict[str, Any]:
@@ -113,6 +129,21 @@ def _declared() -> dict[tuple[str, str], int]:
     """The declared (table, check), each with its place."""
     keys = [(table.name, check.name) for table in TABLES for check in table.checks]
     return {key: number for number, key in enumerate(keys)}
+
+
+def _declared_in_yaml() -> dict[tuple[str, str], bool]:
+    """The (table, check) of YAML pipelines, each with whether it is weekly.
+
+    A declaration with an error has none; Dagster does not load it either.
+    """
+    return {
+        ("/".join(filter(None, (pipeline.tenant_id, step.destination.table))), check.name): (
+            pipeline.is_weekly
+        )
+        for pipeline in (item.pipeline for item in read(files(home())).pipelines)
+        for step in pipeline.table_steps
+        for check in checks_of(step)
+    }
 
 
 def _record(item: storage.Evaluated) -> CheckRecord:
@@ -129,7 +160,7 @@ def _finding(item: storage.Evaluated) -> CheckFinding:
     sample = evaluation.metadata.get(SAMPLE)
     rows = sample.records if isinstance(sample, dg.TableMetadataValue) else []
     return CheckFinding(
-        week_ending=date.fromisoformat(item.partition or ""),
+        week_ending=date.fromisoformat(item.partition) if item.partition else None,
         table=item.table,
         check=item.check,
         severity=evaluation.severity.value,

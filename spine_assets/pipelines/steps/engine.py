@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
+from spine_assets.pipelines.steps.anomalies import Anomalies
 from spine_assets.pipelines.yaml.templates import Value, bound
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ class StepContext:
         values: The values of `{names}` in templates.
         workspace: Where tables are read and files written.
         attempt: 1 for the first.
+        anomalies: `anomalies.record(code, message)` records something odd without failing the step.
     """
 
     pipeline_id: str
@@ -80,6 +82,7 @@ class StepContext:
     values: Mapping[str, Value]
     workspace: Workspace
     attempt: int = 1
+    anomalies: Anomalies = field(default_factory=Anomalies)
 
     def bind(self, sql: str) -> tuple[str, dict[str, Value]]:
         """SQL with DuckDB's parameters instead of `{names}`, and their values."""
@@ -171,7 +174,13 @@ class ActionEngine(Engine[S, D, C]):
 
 
 class TableEngine(Engine[S, D, C]):
-    """An engine that makes the rows of a table. Its steps become assets."""
+    """An engine that makes the rows of a table. Its steps become assets.
+
+    Attributes:
+        records_anomalies: Whether its tables have the check `anomalies`.
+    """
+
+    records_anomalies: ClassVar[bool] = True
 
     @abstractmethod
     def reads(self, source: S) -> set[str]:

@@ -71,7 +71,10 @@ def build(
         target = own.part(table.name, context.week_ending)
     with _held(own, table, context):
         own.remove_leftovers_beside(target)
-        return _published(own, frame, table, target, work, inputs, begun, force=force)
+        built = _published(own, frame, table, target, work, inputs, begun, force=force)
+    if engine.records_anomalies:
+        built.events.append(context.anomalies.result(table.name))
+    return built
 
 
 def _published(

@@ -20,7 +20,7 @@ import traceback
 from collections.abc import Iterator
 from concurrent.futures import TimeoutError as PoolTimeout
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.queues import SimpleQueue
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,8 @@ from typing import Any
 from pebble import ProcessExpired, ProcessPool
 
 from spine_assets.lake.base import LakeUnavailable
+from spine_assets.otc.state.results import CheckResult
+from spine_assets.pipelines.steps.anomalies import Anomalies
 from spine_assets.pipelines.steps.engine import (
     PARTS,
     ActionEngine,
@@ -62,11 +64,13 @@ class Failed:
         names: The names of its class and base classes, for `retry_on`.
         message: Its text.
         trace: The end of its traceback; empty for errors that engines raise on purpose.
+        recorded: The check `anomalies` of a table whose step recorded some before it failed.
     """
 
     names: tuple[str, ...]
     message: str
     trace: str = ""
+    recorded: CheckResult | None = None
 
     @property
     def kind(self) -> str:
@@ -175,11 +179,27 @@ def _result(task: StepTask) -> StepResult | TableStepResult | Failed:
     try:
         found = do(task)
         if isinstance(found, StepResult):
+            found = _with_anomalies(found, task.context.anomalies)
             json.dumps(dict(found.result))
         pickle.dumps(found)
         return found
     except BaseException as error:
-        return failed(error)
+        return replace(failed(error), recorded=_recorded(task))
+
+
+def _with_anomalies(result: StepResult, anomalies: Anomalies) -> StepResult:
+    """The result of a step without a table, which has no check: they are in its log."""
+    if not anomalies:
+        return result
+    listed = [item.as_row() for item in anomalies.listed()]
+    return replace(result, result={**result.result, "anomalies": listed})
+
+
+def _recorded(task: StepTask) -> CheckResult | None:
+    anomalies = task.context.anomalies
+    if not anomalies or not isinstance(engines()[task.ps_type], TableEngine):
+        return None
+    return anomalies.result(task.parts["destination"]["table"])
 
 
 def failed(error: BaseException) -> Failed:

@@ -10,7 +10,10 @@ from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
 
-from spine_assets.core.tables import Table
+from spine_assets.core.tables import Check, Table
+from spine_assets.otc.state.results import Severity
+from spine_assets.otc.tables.common_checks import SCHEMA
+from spine_assets.pipelines.steps.anomalies import ANOMALIES
 from spine_assets.pipelines.steps.engine import TableEngine
 from spine_assets.pipelines.steps.registry import engines
 from spine_assets.pipelines.yaml import step_order
@@ -19,6 +22,12 @@ from spine_assets.pipelines.yaml.table_model import TableDestination, table_of
 from spine_assets.pipelines.yaml.templates import TemplateError, Value, names_in, render
 
 _CODE_DIGITS = 12
+_REMEDY = "Correct the step's YAML or its input and run it again; the earlier rows stay."
+_RECORDED = Check(
+    ANOMALIES,
+    "The step's own code has recorded neither warning nor error.",
+    "The rows are published. The sample has the code, severity, message and context of each.",
+)
 
 
 @dataclass(frozen=True)
@@ -144,6 +153,23 @@ def table_made(step: Step, *, weekly: bool, values: Mapping[str, Value] | None =
     text = json.dumps([*parts, named], sort_keys=True, default=str)
     code = hashlib.sha256(text.encode()).hexdigest()[:_CODE_DIGITS]
     return table_of(destination, weekly=weekly, deps=engine.reads(step.source), code=code)
+
+
+def checks_of(step: Step) -> tuple[Check, ...]:
+    """The checks of the table that a step makes: the schema's, its own, and of its anomalies."""
+    engine = engines()[step.ps_type]
+    assert isinstance(engine, TableEngine)  # noqa: S101 - callers check `makes_table`
+    own = [
+        Check(
+            part.name,
+            part.description,
+            part.todo or _REMEDY,
+            blocking=part.severity is Severity.ERROR,
+        )
+        for part in step.destination.checks
+    ]
+    recorded = [_RECORDED] if engine.records_anomalies else []
+    return (Check("schema", SCHEMA, _REMEDY, blocking=True), *own, *recorded)
 
 
 def resolved(variables: Mapping[str, Value], builtin: Mapping[str, Value]) -> dict[str, Value]:

@@ -14,6 +14,7 @@ from pydantic import Field, StringConstraints
 
 from spine_assets.core.tables import Column, Table, Type
 from spine_assets.otc.state.results import Severity
+from spine_assets.pipelines.steps.anomalies import ANOMALIES
 from spine_assets.pipelines.steps.engine import Sql, StepPart
 from spine_assets.pipelines.yaml.sql_inspection import sql_problems
 
@@ -147,8 +148,8 @@ def destination_problems(part: TableDestination, known: Collection[str]) -> list
     ]
     found += [f"two checks are named {name}" for name in _twice([c.name for c in part.checks])]
     for check in part.checks:
-        if check.name == "schema":
-            found.append("every table has a check named schema; give yours another name")
+        if check.name in ("schema", ANOMALIES):
+            found.append(f"a check named {check.name} is built in; give yours another name")
         if (check.rows is None) == (check.sql is None):
             found.append(f"check {check.name}: give either rows or sql")
         if check.sql is not None:

@@ -47,6 +47,7 @@ class DuckDbSql(TableEngine[QuerySource, TableDestination, Nothing]):
     ps_type = "duckdb.sql"
     source = QuerySource
     destination = TableDestination
+    records_anomalies = False  # SQL has `checks`, whose rows are what is odd
 
     def problems(
         self, parts: Parts[QuerySource, TableDestination, Nothing], known: Collection[str]
