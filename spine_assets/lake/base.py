@@ -124,7 +124,7 @@ class Lake(ABC, Generic[FileT_co]):
         """Names of the files and folders in a folder, sorted; empty where it is missing."""
 
     @abstractmethod
-    def files(self, table: str, week: date) -> list[FileT_co]:
+    def files(self, table: str, week: date, suffix: str = ".parquet") -> list[FileT_co]:
         """All published files of one table's week, by name."""
 
     @abstractmethod

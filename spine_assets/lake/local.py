@@ -55,9 +55,9 @@ class LocalLake(Lake[Path]):
         except OSError as error:
             raise LakeUnavailable(f"{folder} cannot be listed: {error.strerror}") from error
 
-    def files(self, table: str, week: date) -> list[Path]:
+    def files(self, table: str, week: date, suffix: str = ".parquet") -> list[Path]:
         """All published files of one table's week, by name."""
-        return sorted(self.folder(table, week).glob("*.parquet"))
+        return sorted(self.folder(table, week).glob(f"*{suffix}"))
 
     def stored_bytes(self, table: str, week: date) -> int:
         """Size of all files of a table's week together."""

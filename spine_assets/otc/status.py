@@ -117,8 +117,9 @@ def _week(week: date, lake: Lake, deliveries: list[Delivery], today: date) -> We
     known = captures.known_of(lake, week)
     stored = list(known.captures)
     pending = intake.uncaptured(deliveries, stored)
-    tables = {table.name: freshness(lake, table.name, week, known) for table in TABLES}
-    if pending and tables[raw.TABLE.name] is Freshness.FRESH:
+    tables = {table.name: freshness(lake, table.name, week, known, today) for table in TABLES}
+    of_raw = tables[raw.TABLE.name]
+    if of_raw is Freshness.STALE or (pending and of_raw is Freshness.FRESH):
         stale = {Freshness.FRESH: Freshness.STALE}
         tables = {name: stale.get(state, state) for name, state in tables.items()}
     tiers = {tier: _tier(tier, week, stored, pending, today) for tier in Tier}

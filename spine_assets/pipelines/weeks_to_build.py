@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import date
+from datetime import UTC, date, datetime
 from functools import cache, partial
 
 from spine_assets.lake.base import Lake
@@ -26,8 +26,8 @@ def with_input(landing: Landing, lake: Lake, first: date, last: date) -> list[da
 def missing(landing: Landing, lake: Lake, weeks: Collection[date]) -> list[date]:
     """Of some weeks, those with a file that is not captured, or a stale table or report."""
     waiting = {item.week_ending for item in uncaptured(landing, captures.names(lake))}
-    derived = [*(table.name for table in TABLES if table.name != raw.TABLE.name), REPORT]
-    return sorted((waiting & set(weeks)) | set(stale_weeks(lake, derived, weeks)))
+    every = [*(table.name for table in TABLES), REPORT]
+    return sorted((waiting & set(weeks)) | set(stale_weeks(lake, every, weeks)))
 
 
 def stale_weeks(
@@ -37,7 +37,7 @@ def stale_weeks(
 
     Args:
         lake: The lake that holds them.
-        tables: Names of derived tables, or of the weekly report.
+        tables: Names of tables, or of the weekly report.
         weeks: Look only at these; default: all captured weeks.
     """
     captured = lake.weeks(raw.TABLE.name)
@@ -50,8 +50,8 @@ def is_stale(
     lake: Lake, tables: Collection[str], week: date, facts: stored.Facts | None = None
 ) -> bool:
     """Whether one of the tables, or the report, is missing or stale in a captured week."""
-    known = captures.known_of(lake, week)
+    known, today = captures.known_of(lake, week), datetime.now(UTC).date()
     declared = [table.name for table in TABLES if table.name in tables]
-    if any(freshness(lake, name, week, known) is not Freshness.FRESH for name in declared):
+    if any(freshness(lake, name, week, known, today) is not Freshness.FRESH for name in declared):
         return True
     return REPORT in tables and stored.freshness(lake, week, facts) is not Freshness.FRESH

@@ -83,14 +83,14 @@ class ObjectLake(Lake[ObjectFile]):
         """Names in a folder, sorted; empty where it is missing."""
         return ObjectFile(self.place, "/".join(folders)).names()
 
-    def files(self, table: str, week: date) -> list[ObjectFile]:
+    def files(self, table: str, week: date, suffix: str = ".parquet") -> list[ObjectFile]:
         """All published files of one table's week, by name.
 
         Those that are recorded in the week's lock are among them even where the store's list
         does not show them yet.
         """
         folder, lock = self.folder(table, week), LockName.week(week)
-        listed = {name for name in folder.sizes_within() if is_complete(name, ".parquet")}
+        listed = {name for name in folder.sizes_within() if is_complete(name, suffix)}
         lease = self._leases.get(lock)
         if lease is not None:
             lease.require()  # the list may be used to delete, so it must date from under the lock
@@ -98,7 +98,7 @@ class ObjectLake(Lake[ObjectFile]):
         unlisted = {
             name
             for name in names
-            if name not in listed and is_complete(name, ".parquet") and (folder / name).exists()
+            if name not in listed and is_complete(name, suffix) and (folder / name).exists()
         }
         return [folder / name for name in sorted(listed | unlisted)]
 

@@ -10,6 +10,7 @@ from spine_assets.otc.build.require_upstream import build_command
 from spine_assets.otc.captures import intake, pins
 from spine_assets.otc.captures import storage as captures
 from spine_assets.otc.captures.current import WeekCaptures
+from spine_assets.otc.captures.reading import read_again
 from spine_assets.otc.delivery.deliveries import Unusable
 from spine_assets.otc.state.build_context import RunContext, WeekInputs
 from spine_assets.otc.state.frames import WeekFrames
@@ -28,31 +29,39 @@ def choose_captures(
 ) -> WeekInputs:
     """Read the captures of a week and parse what is delivered for it; nothing is written.
 
+    Captures that are outdated are read again from their contents (`captures.reading`).
+
     Args:
         week: Week ending.
         wanted: Tables that are built or checked, for the command that an error names.
         run: The lake, the deliveries and the clock.
         unusable: Files that the week should name; those refused now are added.
-        capture: New deliveries become captures; else there may be none.
+        capture: New deliveries become captures; else there may be none, nor an outdated capture.
 
     Raises:
         NoInput: the week has neither a usable file nor a capture.
-        BuildFailed: there are new deliveries, and they are not to be captured.
+        BuildFailed: there are new deliveries or outdated captures, and nothing is to be captured.
         LakeError: a stored capture is damaged.
     """
     _verify(run.lake, week)
     stored = captures.stored(run.lake, week)
     delivered = run.landing.of_week(week)
+    again = read_again(run.lake, week, stored, delivered, run.today)
     taken = intake.take(intake.uncaptured(delivered, stored), stored, run.lake, run.now())
-    if taken.captured and not capture:
-        names = ", ".join(item.capture.source_file for item in taken.captured)
+    captured = (*again.captured, *taken.captured)
+    if captured and not capture:
+        names = ", ".join(item.capture.source_file for item in captured)
         raise BuildFailed(
-            f"{week}: otc_raw is older than its files ({names}); "
+            f"{week}: otc_raw is older than its files ({names}) or its rules; "
             f"run {build_command(week, {raw.TABLE.name, *wanted})}"
         )
-    all_captures = [*stored, *(item.capture for item in taken.captured)]
+    read = {item.capture.capture_id: item.capture for item in again.captured}
+    all_captures = [
+        *(read.get(item.capture_id, item) for item in stored),
+        *(item.capture for item in taken.captured),
+    ]
     known = WeekCaptures(tuple(all_captures), tuple(pins.stored(run.lake, week)))
-    named = (*unusable, *taken.refused)
+    named = (*unusable, *again.refused, *taken.refused)
     if not known.current:
         lines = [f"{week}: no usable file for this week in the landing folder"]
         lines += [f"  unusable: {i.name}: {i.reason}" for i in named or run.landing.unusable]
@@ -60,8 +69,8 @@ def choose_captures(
     return WeekInputs(
         week,
         known,
-        WeekFrames(run.lake, week, known, taken.captured),
-        tuple(taken.captured),
+        WeekFrames(run.lake, week, known, captured),
+        captured,
         named,
         intake.same_content(delivered, all_captures),
         run.landing.in_other_weeks(week),

@@ -127,7 +127,7 @@ def _with_certain_week(
         return made
     key = made.capture.key
     frames = [one.rows for one in captured if one.capture.key == key]
-    frames += [lake.read(captures.raw_path(lake, one)) for one in stored if one.key == key]
+    frames += [captures.read_rows(lake, one) for one in stored if one.key == key]
     alike = [_alike(made.rows, frame) for frame in frames]
     if any(shared and same >= _MOST_OF_SHARED * shared for shared, same in alike):
         return made

@@ -22,6 +22,8 @@ CaptureName = tuple[str, str, str]
 """Tier, class and the first digits of the hash, as a capture's file name has them."""
 CaptureNames = Mapping[date, set[CaptureName]]
 """What is captured, by week ending."""
+FIRST_PARSER = "1"
+"""Read the captures whose files do not name their parser."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,8 @@ class Capture:
 
     Quantities are shares; `lines_counted` comes from the bytes, not from the parser.
     `alternative_week` is another week to which half of the rows point, where that is in doubt.
+    `parser` is the code version of `otc_raw` that read the content; `judge_again_on` is the first
+    day on which reading it again gives something else, where a date in it was in the future.
     """
 
     capture_id: str
@@ -51,11 +55,19 @@ class Capture:
     rejects: dict[str, int] = field(default_factory=dict)
     ends_with_date: bool = True
     alternative_week: date | None = None
+    parser: str = FIRST_PARSER
+    judge_again_on: date | None = None
 
     @property
     def key(self) -> TierClass:
         """Tier and class."""
         return self.tier, self.venue_class
+
+    @property
+    def reading(self) -> str:
+        """Which reading of the content it is: other text, other rows."""
+        again = f"@{self.judge_again_on}" if self.judge_again_on else ""
+        return f"{self.parser}{again}"
 
     @property
     def reject_lines(self) -> int:
@@ -75,8 +87,14 @@ class Capture:
 
 @dataclass(frozen=True)
 class CapturedFrames:
-    """A capture with its frames, before or after it is written."""
+    """A capture with its frames and its delivered content, before or after it is written.
+
+    `is_again` is whether the content was captured before, and is read by other rules or on another
+    day now.
+    """
 
     capture: Capture
     rows: pl.DataFrame
     rejects: pl.DataFrame
+    content: bytes = field(default=b"", repr=False, compare=False)
+    is_again: bool = False

@@ -1,22 +1,25 @@
 """Storage of captures: every content ever delivered for a (week, tier, class), append-only.
 
-A capture is one Parquet file of `otc_raw` and one of parse rejects. The rejects are
-written first, so the raw file is the commit. Belongs here: making, writing, listing and
-reading captures. Does not belong here: what a capture is and which one is current
-(`captures.model`).
+A capture is its delivered content (`captures.delivered`), one Parquet file of `otc_raw` and one of
+parse rejects. They are written in the order content, rejects, rows, so the raw file is the commit.
+Rows and rejects are what was read from the content, and are replaced when it is read again.
+Belongs here: making, writing, listing and reading captures. Does not belong here: what a capture is
+and which one is current (`captures.model`), and when one is read again (`captures.reading`).
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
+import polars as pl
+
 from spine_assets.core.tables import exact_sum
 from spine_assets.core.weeks import Tier, VenueClass
 from spine_assets.lake.base import FileT, Lake, LakeError, LakeFile
-from spine_assets.otc.captures import pins
+from spine_assets.otc.captures import delivered, pins
 from spine_assets.otc.captures.current import WeekCaptures
 from spine_assets.otc.captures.model import (
     Capture,
@@ -33,6 +36,8 @@ from spine_assets.otc.tables import raw, rejects
 _HASH_DIGITS = 12
 _NAME_PARTS = 3  # tier, class and id
 _STORED_ALTERNATIVE = "or_week"  # the name of `alternative_week` in metadata of files
+_STAMP = ("capture_id", "week_ending", "source_file", "captured_at")
+_OF_DELIVERY = (*_STAMP, "tier", "venue_class", "sha256", "week_source")
 
 
 def make(
@@ -40,38 +45,56 @@ def make(
 ) -> CapturedFrames:
     """Turn a parsed file into a capture; nothing is written."""
     captured_at = now.astimezone(UTC).replace(microsecond=0, tzinfo=None)
-    capture_id = f"{captured_at:%Y%m%dT%H%M%SZ}-{parsed.sha256[:_HASH_DIGITS]}"
-    stamp = {
-        "capture_id": capture_id,
+    delivery = {
+        "capture_id": f"{captured_at:%Y%m%dT%H%M%SZ}-{parsed.sha256[:_HASH_DIGITS]}",
         "week_ending": placement.week_ending,
-        "tier_name": placement.tier.value,
-        "source_file": source_file,
+        "tier": placement.tier,
+        "venue_class": placement.venue_class,
+        "sha256": parsed.sha256,
         "captured_at": captured_at,
+        "source_file": source_file,
+        "week_source": placement.week_source.value,
     }
-    rows = raw.build(parsed.rows, placement.venue_class, stamp)
-    reject_rows = rejects.from_parse(parsed.rejects, stamp)
+    return _as_read(parsed, delivery)
+
+
+def again(capture: Capture, parsed: ParsedFile) -> CapturedFrames:
+    """A stored capture whose content was parsed again: what was delivered, and when, stays."""
+    kept = {
+        name: getattr(capture, name)
+        for name in (*_OF_DELIVERY, "alternative_week", "last_update_date")
+    }
+    return replace(_as_read(parsed, kept), is_again=True)
+
+
+def _as_read(parsed: ParsedFile, known: dict[str, Any]) -> CapturedFrames:
+    """The capture and frames of a parsed content.
+
+    Args:
+        parsed: The content.
+        known: What does not depend on how it is read (`_OF_DELIVERY`). A `last_update_date` in it
+            counts where no row has one.
+    """
+    stamp = {name: known[name] for name in _STAMP}
+    rows = raw.build(parsed.rows, known["tier"], known["venue_class"], stamp)
     counts = parsed.rejects.group_by("reason").len().sort("reason").iter_rows()
-    capture = Capture(
-        capture_id=capture_id,
-        week_ending=placement.week_ending,
-        tier=placement.tier,
-        venue_class=placement.venue_class,
-        sha256=parsed.sha256,
-        captured_at=captured_at,
-        last_update_date=rows["last_update_date"].max(),  # type: ignore[arg-type]
-        source_file=source_file,
-        week_source=placement.week_source.value,
-        rows=rows.height,
-        row_shares=exact_sum(rows["share_volume"]),
-        reject_shares=exact_sum(parsed.rejects["share_volume"]),
-        file_shares=parsed.shares,
-        lines_counted=parsed.lines_counted,
-        blank_lines=parsed.blank_lines,
-        ends_mid_line=parsed.ends_mid_line,
-        ends_with_date=parsed.header[-1] in DATES,
-        rejects=dict(counts),
-    )
-    return CapturedFrames(capture, rows, reject_rows)
+    latest = rows["last_update_date"].max()
+    read = {
+        "rows": rows.height,
+        "row_shares": exact_sum(rows["share_volume"]),
+        "reject_shares": exact_sum(parsed.rejects["share_volume"]),
+        "file_shares": parsed.shares,
+        "lines_counted": parsed.lines_counted,
+        "blank_lines": parsed.blank_lines,
+        "ends_mid_line": parsed.ends_mid_line,
+        "ends_with_date": parsed.header[-1] in DATES,
+        "rejects": dict(counts),
+        "parser": raw.TABLE.code_version,
+        "judge_again_on": parsed.judge_again_on,
+        **({} if latest is None else {"last_update_date": latest}),
+    }
+    capture = Capture(**(known | read))
+    return CapturedFrames(capture, rows, rejects.from_parse(parsed.rejects, stamp), parsed.content)
 
 
 def raw_path(lake: Lake[FileT], capture: Capture) -> FileT:
@@ -85,13 +108,46 @@ def rejects_path(lake: Lake[FileT], capture: Capture) -> FileT:
 
 
 def commit(lake: Lake, captured: CapturedFrames) -> None:
-    """Write a capture: rejects first, raw last."""
-    facts = {"capture": _facts(captured.capture)}
+    """Write a capture: content first, raw last.
+
+    A process that is killed in between leaves no capture, or, of one that is read again, the
+    earlier raw file, which shows that it is still to be read again.
+    """
+    capture = captured.capture
+    delivered.store(lake, capture.week_ending, capture.sha256, captured.content)
+    facts = {"capture": _facts(capture)}
+    write = lake.publish if captured.is_again else lake.append
     for frame, target in (
-        (captured.rejects, rejects_path(lake, captured.capture)),
-        (captured.rows, raw_path(lake, captured.capture)),
+        (captured.rejects, rejects_path(lake, capture)),
+        (captured.rows, raw_path(lake, capture)),
     ):
-        lake.append(lake.stage(frame, target, facts), target)
+        write(lake.stage(frame, target, facts), target)
+
+
+def read_rows(
+    lake: Lake, capture: Capture, columns: list[str] | None = None, where: pl.Expr | None = None
+) -> pl.DataFrame:
+    """The stored rows of a capture, or those that meet a condition, with all columns of today.
+
+    Args:
+        lake: Where it is stored.
+        capture: The capture.
+        columns: Only these.
+        where: A condition on columns that every file has.
+
+    Raises:
+        LakeError: its file cannot be read.
+    """
+    path = raw_path(lake, capture)
+    if capture.parser == raw.TABLE.code_version:
+        return lake.read(path, columns, where)
+    rows = raw.completed(lake.read(path, where=where), tier_name=capture.tier.value)
+    return rows.select(columns) if columns else rows
+
+
+def read_rejects(lake: Lake, capture: Capture) -> pl.DataFrame:
+    """The stored parse rejects of a capture; raises as `read_rows`."""
+    return lake.read(rejects_path(lake, capture))
 
 
 def stored(lake: Lake, week: date) -> list[Capture]:
@@ -118,17 +174,29 @@ def _name_in(lake: Lake, week: date, file_name: str) -> CaptureName:
     if len(parts) != _NAME_PARTS:
         path = lake.folder(raw.TABLE.name, week) / file_name
         raise LakeError(f"{path} is not named like a capture; move it away")
-    tier, venue_class, capture_id = parts
-    return tier, venue_class, capture_id.rpartition("-")[2]
+    tier, venue_class, _ = parts
+    return tier, venue_class, _content_in(file_name)
+
+
+def _content_in(file_name: str) -> str:
+    """The first digits of the content's hash in the name of a raw file."""
+    return file_name.removesuffix(".parquet").rpartition("-")[2]
 
 
 def remove_uncommitted(lake: Lake, week: date) -> int:
-    """Delete parse rejects whose raw file was never written; hold the week's lock."""
-    committed = {f"parse.{path.name}" for path in lake.files(raw.TABLE.name, week)}
+    """Delete contents and parse rejects whose raw file was never written; hold the week's lock."""
+    committed = [path.name for path in lake.files(raw.TABLE.name, week)]
+    beside = {f"parse.{name}" for name in committed}
     orphans = [
         path
         for path in lake.files(rejects.TABLE.name, week)
-        if path.name.startswith("parse.") and path.name not in committed
+        if path.name.startswith("parse.") and path.name not in beside
+    ]
+    contents = {_content_in(name) for name in committed}
+    orphans += [
+        path
+        for path in lake.files(delivered.FOLDER, week, delivered.SUFFIX)
+        if path.name[:_HASH_DIGITS] not in contents
     ]
     for path in orphans:
         path.unlink()
@@ -184,7 +252,7 @@ def _facts(capture: Capture) -> dict[str, Any]:
 def _from_facts(facts: dict[str, Any]) -> Capture:
     """Read a capture back from file metadata (JSON)."""
     facts = dict(facts)
-    alternative = facts.pop(_STORED_ALTERNATIVE, None)
+    alternative, judge_again_on = facts.pop(_STORED_ALTERNATIVE, None), facts.get("judge_again_on")
     return Capture(
         **{
             **facts,
@@ -194,6 +262,7 @@ def _from_facts(facts: dict[str, Any]) -> Capture:
             "captured_at": datetime.fromisoformat(facts["captured_at"]),
             "last_update_date": date.fromisoformat(facts["last_update_date"]),
             "alternative_week": date.fromisoformat(alternative) if alternative else None,
+            "judge_again_on": date.fromisoformat(judge_again_on) if judge_again_on else None,
             **{
                 name: Decimal(facts[name])
                 for name in ("row_shares", "reject_shares", "file_shares")

@@ -141,7 +141,7 @@ def _rows_of(context: CheckContext, capture: Capture) -> pl.DataFrame:
     captured = {item.capture.capture_id: item.rows for item in context.inputs.captured}
     rows = captured.get(capture.capture_id)
     if rows is None:
-        rows = context.run.lake.read(captures.raw_path(context.run.lake, capture))
+        rows = captures.read_rows(context.run.lake, capture)
     return rows
 
 

@@ -55,11 +55,16 @@ _REJECT_SCHEMA: dict[str, pl.DataType] = {
 
 @dataclass(frozen=True)
 class TypedRows:
-    """Rows that could be typed, rejects of the others, and the sum of all readable shares."""
+    """Rows that could be typed, rejects of the others, and the sum of all readable shares.
+
+    `judge_again_on` is the earliest date that is in the future; from that day on, the same fields
+    are judged otherwise.
+    """
 
     rows: pl.DataFrame
     rejects: pl.DataFrame
     shares: Decimal
+    judge_again_on: date | None = None
 
 
 def no_rejects() -> pl.DataFrame:
@@ -120,7 +125,8 @@ def apply(
     good = _cast(texts.filter(~doubtful), header, plain=True)
     judged = _judged(fields.filter(doubtful), header, captured_on, spaces, odd=odd)
     rows = pl.concat([good, judged.rows]).sort("source_line")
-    return TypedRows(rows, judged.rejects, exact_total([exact_sum(good[SHARES]), judged.shares]))
+    shares = exact_total([exact_sum(good[SHARES]), judged.shares])
+    return TypedRows(rows, judged.rejects, shares, judged.judge_again_on)
 
 
 def _cleaned(fields: pl.DataFrame, names: Sequence[str], spaces: str, *, odd: bool) -> pl.DataFrame:
@@ -182,7 +188,10 @@ def _judged(
     lines = pl.DataFrame([shares, raw, texts["source_line"]]).with_columns(
         index=pl.int_range(pl.len())
     )
-    return TypedRows(rows, _rejects(lines.filter(is_bad), cases), exact_sum(shares))
+    future = cases.filter(pl.col("check") == RejectReason.FUTURE_DATE.value)
+    judge_again_on: date | None = future.select(as_date("value").min()).item()
+    rejects = _rejects(lines.filter(is_bad), cases)
+    return TypedRows(rows, rejects, exact_sum(shares), judge_again_on)
 
 
 def _rows_of(cases: pl.DataFrame, height: int) -> pl.Series:

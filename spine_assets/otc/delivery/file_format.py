@@ -10,7 +10,7 @@ Source: FINRA's download file is pipe-delimited UTF-8 without quoting, one heade
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 
@@ -50,6 +50,9 @@ class ParsedFile:
         sha256: Hash of the content as delivered, decompressed.
         ends_mid_line: The last line has no line end.
         captured_on: Later dates in the file are rejects.
+        judge_again_on: The first of those dates: from that day on, reading the content again
+            gives something else. None if there is none.
+        content: The content as delivered, decompressed.
     """
 
     rows: pl.DataFrame
@@ -62,6 +65,8 @@ class ParsedFile:
     ends_mid_line: bool
     lines_counted: int
     captured_on: date
+    judge_again_on: date | None = None
+    content: bytes = field(default=b"", repr=False, compare=False)
 
 
 def parse(content: bytes, captured_on: date) -> ParsedFile:
@@ -93,6 +98,8 @@ def parse(content: bytes, captured_on: date) -> ParsedFile:
         ends_mid_line=not text.endswith(b"\n"),
         lines_counted=lines_counted,
         captured_on=captured_on,
+        judge_again_on=typed.judge_again_on,
+        content=content,
     )
 
 

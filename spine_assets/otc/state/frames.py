@@ -8,7 +8,7 @@ from functools import cached_property
 
 import polars as pl
 
-from spine_assets.lake.base import Lake, LakeFile
+from spine_assets.lake.base import Lake
 from spine_assets.otc.captures import storage as captures
 from spine_assets.otc.captures.current import WeekCaptures
 from spine_assets.otc.captures.model import Capture, CapturedFrames
@@ -39,7 +39,7 @@ class WeekFrames(dict[str, pl.DataFrame]):
     def __missing__(self, name: str) -> pl.DataFrame:
         """Load a stored table of the week."""
         if name == raw.TABLE.name:
-            frame = self._current_parts(lambda item: item.rows, captures.raw_path)
+            frame = self._current_parts(lambda item: item.rows, captures.read_rows)
         elif name == rejects.TABLE.name:
             frame = pl.concat([self.parse_rejects(), self._rule_rejects()])
         else:
@@ -68,18 +68,18 @@ class WeekFrames(dict[str, pl.DataFrame]):
 
     def parse_rejects(self) -> pl.DataFrame:
         """Parse rejects of the current captures."""
-        return self._current_parts(lambda item: item.rejects, captures.rejects_path)
+        return self._current_parts(lambda item: item.rejects, captures.read_rejects)
 
     def _current_parts(
         self,
         made: Callable[[CapturedFrames], pl.DataFrame],
-        path_of: Callable[[Lake, Capture], LakeFile],
+        read: Callable[[Lake, Capture], pl.DataFrame],
     ) -> pl.DataFrame:
         """One frame of all current captures: those of this run as made, others as stored."""
         return pl.concat(
             made(self._fresh[item.capture_id])
             if item.capture_id in self._fresh
-            else self.lake.read(path_of(self.lake, item))
+            else read(self.lake, item)
             for item in self.known.current.values()
         )
 

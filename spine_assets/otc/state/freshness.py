@@ -14,7 +14,9 @@ from typing import Any
 from spine_assets.core.tables import Table
 from spine_assets.lake.base import FileT, Lake, LakeFile
 from spine_assets.lake.replace import stored_metadata
+from spine_assets.otc.captures import reading
 from spine_assets.otc.captures.current import WeekCaptures
+from spine_assets.otc.captures.model import Capture
 from spine_assets.otc.tables import raw, rejects
 from spine_assets.otc.tables.registry import table, upstream
 
@@ -40,27 +42,29 @@ def part_of(lake: Lake[FileT], name: str, week: date) -> FileT:
 
 
 def build_hash(declared: Table, known: WeekCaptures) -> str:
-    """12 hex of the sorted input capture ids, the pins where they are input, and the code."""
+    """12 hex of the inputs: sorted capture ids with how each was read, pins where they count, code."""
     if not declared.depends_on_history:
-        ids = sorted(item.capture_id for item in known.current.values())
+        ids = sorted(f"{item.capture_id}:{item.reading}" for item in known.current.values())
         return _digest([ids, _codes(declared)])
     pins = [[*pin.key, pin.capture_id, pin.pinned_at.isoformat()] for pin in known.pins]
-    ids = sorted(f"{'.'.join(item.key)}={item.capture_id}" for item in known.captures)
+    ids = sorted(
+        f"{'.'.join(item.key)}={item.capture_id}:{item.reading}" for item in known.captures
+    )
     return _digest([ids, pins, _codes(declared)])
 
 
 def data_version(declared: Table, known: WeekCaptures) -> str:
-    """12 hex of delivered content and code versions.
+    """12 hex of delivered content, how it was read, and code versions.
 
-    The same files give the same value in any lake and at any time; of a table that
-    depends on history, the same files and pins in the same order.
+    The same files, read by the same rules, give the same value in any lake and at any time; of a
+    table that depends on history, the same files and pins in the same order.
     """
     if not declared.depends_on_history:
-        inputs = sorted(f"{'.'.join(key)}={item.sha256}" for key, item in known.current.items())
+        inputs = sorted(f"{'.'.join(key)}={_as_read(item)}" for key, item in known.current.items())
         return _digest([inputs, _codes(declared)])
-    content = {(item.key, item.capture_id): item.sha256 for item in known.captures}
+    content = {(item.key, item.capture_id): _as_read(item) for item in known.captures}
     events: list[tuple[datetime, int, list[str]]] = [
-        (item.captured_at, 0, [*item.key, item.sha256])
+        (item.captured_at, 0, [*item.key, _as_read(item)])
         for item in sorted(known.captures, key=lambda item: (item.key, item.rank))
     ]
     events += [
@@ -71,10 +75,24 @@ def data_version(declared: Table, known: WeekCaptures) -> str:
     return _digest([history, _codes(declared)])
 
 
-def freshness(lake: Lake, name: str, week: date, known: WeekCaptures) -> Freshness:
-    """Whether a stored week is there and made from the current inputs by the current code."""
+def freshness(
+    lake: Lake, name: str, week: date, known: WeekCaptures, today: date | None = None
+) -> Freshness:
+    """Whether a stored week is there and made from the current inputs by the current code.
+
+    Args:
+        lake: Where it is stored.
+        name: The table.
+        week: Week ending.
+        known: The week's captures and pins.
+        today: `otc_raw` is stale where a capture would be read again on this day; by default it
+            is fresh as it is.
+    """
     if name == raw.TABLE.name:
-        return Freshness.FRESH if known.current else Freshness.MISSING
+        if not known.current:
+            return Freshness.MISSING
+        again = today is not None and reading.outdated(lake, week, known.captures, today)
+        return Freshness.STALE if again else Freshness.FRESH
     stored = stored_metadata(lake, part_of(lake, name, week))
     if stored is None:
         return Freshness.MISSING
@@ -91,6 +109,10 @@ def build_facts(lake: Lake, part: LakeFile) -> dict[str, Any]:
         LakeUnavailable: the lake does not answer, which says nothing about the file.
     """
     return stored_metadata(lake, part) or {}
+
+
+def _as_read(item: Capture) -> str:
+    return f"{item.sha256}:{item.reading}"
 
 
 def _codes(declared: Table) -> list[str]:

@@ -7,9 +7,9 @@ from typing import Any
 
 import polars as pl
 
-from spine_assets.core.table_schema import conform, polars_type
+from spine_assets.core.table_schema import conform, polars_schema, polars_type
 from spine_assets.core.tables import BuildStage, Check, Column, Table, Type
-from spine_assets.core.weeks import VenueClass
+from spine_assets.core.weeks import Tier, VenueClass
 from spine_assets.otc.tables import columns as c
 from spine_assets.otc.tables.common_checks import schema_check
 
@@ -22,7 +22,7 @@ TABLE = Table(
     key=("capture_id", "source_line"),
     sort=("capture_id", "source_line"),
     stage=BuildStage.INGEST,
-    code_version="1",
+    code_version="2",
     columns=(
         c.CAPTURE_ID,
         c.WEEK_ENDING,
@@ -127,13 +127,16 @@ _VALUE_OR_NULL = {
 }
 
 
-def build(rows: pl.DataFrame, venue_class: VenueClass, stamp: dict[str, Any]) -> pl.DataFrame:
+def build(
+    rows: pl.DataFrame, tier: Tier, venue_class: VenueClass, stamp: dict[str, Any]
+) -> pl.DataFrame:
     """Typed rows of one file -> `otc_raw` rows of its capture.
 
     Args:
         rows: Typed rows under the delivered names (`file_format.ParsedFile.rows`).
+        tier: Tier of the file.
         venue_class: Class of the file.
-        stamp: capture_id, week_ending, tier_name, source_file and captured_at.
+        stamp: capture_id, week_ending, source_file and captured_at.
     """
     present = set(rows.columns)
 
@@ -154,6 +157,7 @@ def build(rows: pl.DataFrame, venue_class: VenueClass, stamp: dict[str, Any]) ->
         notes="notes",
         record_hash="record_hash",
         source_line="source_line",
+        tier_name=pl.lit(tier.value),
         venue_class=pl.lit(venue_class.value),
         **{name: text_or_null(source) for name, source in _TEXT_OR_NULL.items()},
         **{
@@ -165,3 +169,18 @@ def build(rows: pl.DataFrame, venue_class: VenueClass, stamp: dict[str, Any]) ->
         **{name: pl.lit(value) for name, value in stamp.items()},
     )
     return conform(frame, TABLE)
+
+
+def completed(rows: pl.DataFrame, **known: str) -> pl.DataFrame:
+    """Rows that an earlier version of the program stored, with all columns of today.
+
+    Args:
+        rows: Rows of one capture.
+        known: Values of columns that all of its rows have alike; other missing columns are null.
+    """
+    missing = {
+        name: pl.lit(known.get(name), type_)
+        for name, type_ in polars_schema(TABLE).items()
+        if name not in rows.columns
+    }
+    return conform(rows.with_columns(**missing), TABLE, ordered=True)

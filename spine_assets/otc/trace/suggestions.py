@@ -96,7 +96,7 @@ def _symbols(lake: Lake, week: date) -> dict[str, set[str]]:
     """Symbols of a week, each with its tiers."""
     found: dict[str, set[str]] = {}
     for capture in captures.current_of(lake, week).values():
-        pairs = lake.read(captures.raw_path(lake, capture), ["symbol", "tier"]).unique()
+        pairs = captures.read_rows(lake, capture, ["symbol", "tier"]).unique()
         for symbol, tier in pairs.iter_rows():
             if symbol:
                 found.setdefault(symbol, set()).add(tier_of(tier) or tier)

@@ -107,8 +107,7 @@ def _lines(captured: _Captured, symbol: str) -> tuple[list[Line], list[Reject]]:
     found: list[Line] = []
     rejected: list[Reject] = []
     for capture in captured.known.captures:
-        path = captures.raw_path(captured.lake, capture)
-        rows = captured.lake.read(path, where=pl.col("symbol") == symbol)
+        rows = captures.read_rows(captured.lake, capture, where=pl.col("symbol") == symbol)
         if rows.is_empty():
             continue
         # Row rules compare rows of one key, so a symbol's rows of one capture are enough.

@@ -22,7 +22,7 @@ delivered AS (
             SELECT (capture_id, source_file, source_line)
             FROM read_parquet($rejects, hive_partitioning = false)
         ) AS is_reject
-    FROM read_parquet($raw, hive_partitioning = false)
+    FROM read_parquet($raw, hive_partitioning = false, union_by_name = true)
     WHERE venue_class IN (SELECT venue_class FROM steps)
 ),
 

@@ -3,7 +3,7 @@
 -- $raw, $rejects, $venue_volume: lists of Parquet files.
 WITH raw AS (
     SELECT count(*) AS row_count, coalesce(sum(share_volume), 0) AS shares
-    FROM read_parquet($raw, hive_partitioning = false)
+    FROM read_parquet($raw, hive_partitioning = false, union_by_name = true)
 ),
 
 venues AS (
