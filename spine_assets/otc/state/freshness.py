@@ -42,7 +42,7 @@ def part_of(lake: Lake[FileT], name: str, week: date) -> FileT:
 
 
 def build_hash(declared: Table, known: WeekCaptures) -> str:
-    """12 hex of the inputs: sorted capture ids with how each was read, pins where they count, code."""
+    """12 hex of the captures and how each was read, pins where they are input, and the code."""
     if not declared.depends_on_history:
         ids = sorted(f"{item.capture_id}:{item.reading}" for item in known.current.values())
         return _digest([ids, _codes(declared)])
