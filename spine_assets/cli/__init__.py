@@ -56,7 +56,10 @@ COMMANDS = {
         "finra_sim:finra_sim",
         "Serve synthetic weeks as FINRA's query API does, on this machine only.",
     ),
-    "lake": ("lake:lake", "Copy the lake's files to another place, or compare two places."),
+    "lake": (
+        "lake:lake",
+        "Copy the lake to another place, compare two places, or migrate it to today's format.",
+    ),
     "list": ("run:list_pipelines", "List the pipelines of all domains, with their parameters."),
     "pipelines": (
         "pipelines:pipelines",

@@ -233,17 +233,18 @@ class Lake(ABC, Generic[FileT_co]):
 
     def declare(self, tables: tuple[Table, ...]) -> None:
         """Write an empty file for each table, so that views answer before the first week."""
-        if all(self._is_declared(table) for table in tables):
+        if all(self.is_declared(table) for table in tables):
             return
         with self.lock_of(LockName.TABLES):
             for table in tables:
                 target = self.empty_part(table.name)
                 self.remove_leftovers_beside(target)
-                if not self._is_declared(table):
+                if not self.is_declared(table):
                     empty = pl.DataFrame(schema=polars_schema(table))
                     self.publish(self.stage(empty, target, {}), target)
 
-    def _is_declared(self, table: Table) -> bool:
+    def is_declared(self, table: Table) -> bool:
+        """Whether a table's empty file is there, with the declared columns."""
         return self.schema(self.empty_part(table.name)) == pl.Schema(polars_schema(table))
 
     @abstractmethod

@@ -162,9 +162,11 @@ class LocalLake(Lake[Path]):
             with self.lock_of(LockName(folder.name.partition("=")[2])):
                 shutil.rmtree(folder)
         with self.lock_of(LockName.TABLES):
-            for folder in self._root.iterdir():
-                if folder.name != LOCKS:
-                    shutil.rmtree(folder)
+            for entry in self._root.iterdir():
+                if entry.is_file():
+                    entry.unlink()
+                elif entry.name != LOCKS:
+                    shutil.rmtree(entry)
 
 
 def _local(path: LakeFile) -> Path:

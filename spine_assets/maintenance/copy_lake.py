@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from spine_assets.lake.base import Lake, LakeError, LakeFile
-from spine_assets.lake.checksum import verify
+from spine_assets.lake.format import stored_format, write_format
 from spine_assets.lake.names import LockName
 from spine_assets.maintenance.copy_results import CopyPlan, CopyResult
 from spine_assets.maintenance.lake_inventory import LakeName, contents, present, tables
@@ -61,11 +61,13 @@ class LakeCopy:
             target: May hold the copy already, or a part of it.
 
         Raises:
-            LakeError: the places are the same, one is in the other, or the source holds no table.
+            LakeError: the places are the same, one is in the other, their formats differ, or the
+                source holds no table.
         """
         places = [_address(lake) for lake in (source, target)]
         if any(one.startswith(other) for one, other in (places, places[::-1])):
             raise LakeError(f"{source.place} and {target.place} overlap; name two separate places")
+        self._format = _common_format(source, target)
         self._target = target
         self._groups = _groups(source, target)
         if not self._groups:
@@ -82,12 +84,15 @@ class LakeCopy:
         """Copy all files; nothing is deleted anywhere.
 
         Args:
-            replace: Also replace files of the same name, except captures and pins.
+            replace: Also replace files of the same name, except delivered contents and pins.
             advance: Called after each step.
 
         Raises:
             LakeError: a place fails, or a written file reads back differently; copy again.
         """
+        if stored_format(self._target) != self._format:
+            with self._target.lock_of(LockName.TABLES):
+                write_format(self._target, self._format)
         return self._done(_Work(True, replace), advance)
 
     def compare(self, *, advance: Callable[[], None] | None = None) -> CopyResult:
@@ -127,6 +132,18 @@ class LakeCopy:
         return found
 
 
+def _common_format(source: Lake, target: Lake) -> int:
+    """The format of the source, which a target that is not empty must have too."""
+    one, other = stored_format(source), stored_format(target)
+    if one != other and tables(target):
+        older = source if one < other else target
+        raise LakeError(
+            f"{source.place} has format {one} and {target.place} format {other}: let SPINE_LAKE "
+            f"name {older.place} and run spine lake migrate, then copy"
+        )
+    return one
+
+
 def _group(group: _Group, work: _Work) -> None:
     """Copy or compare the files of one lock, which is held at both places."""
     # Always in the same order, so that two copies in opposite directions cannot block each other.
@@ -145,8 +162,7 @@ def _file(group: _Group, name: LakeName, work: _Work) -> None:
     shown = f"{group.before}{name}"
     content = name.at(group.source).read_bytes()
     try:
-        if name.is_parquet:
-            verify(content)
+        name.verify(content)
     except ValueError:
         with work.guard:
             work.result.files += 1

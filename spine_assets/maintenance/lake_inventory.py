@@ -10,18 +10,20 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from spine_assets.lake import checksum
 from spine_assets.lake.base import FileT, Lake
 from spine_assets.lake.names import UNPARTITIONED, LockName, week_of
-from spine_assets.otc.captures import pins
+from spine_assets.otc.captures import delivered, pins
 from spine_assets.otc.state.freshness import RULE_PART
 from spine_assets.otc.tables import raw, rejects
 
 _PARQUET = ".parquet"
 _HIDDEN = ("_", ".")
 # What is written first has the lowest rank: a capture's rows are its commit, so they come after
-# its rejects; whatever is built from captures comes after them.
-_RANKS = {rejects.TABLE.name: 0, raw.TABLE.name: 1, pins.TABLE.name: 2}
-_BUILT, _PAGE = 3, 4
+# its content and its rejects; whatever is built from captures comes after them.
+_RANKS = {delivered.FOLDER: 0, rejects.TABLE.name: 1, raw.TABLE.name: 2, pins.TABLE.name: 3}
+_BUILT, _PAGE = 4, 5
+_NEVER_REPLACED = (_RANKS[delivered.FOLDER], _RANKS[pins.TABLE.name])
 
 
 @dataclass(frozen=True, order=True)
@@ -29,7 +31,7 @@ class LakeName:
     """A file by its place below a lake's root; they sort in the order of writing.
 
     Attributes:
-        rank: When it is written; files below `_BUILT` are never replaced.
+        rank: When it is written.
         folder: Its folder within the table's; empty for a file directly in the table's folder.
     """
 
@@ -43,13 +45,29 @@ class LakeName:
 
     @property
     def is_never_replaced(self) -> bool:
-        """Whether it is a capture or a pin."""
-        return self.rank < _BUILT
+        """Whether it is a delivered content or a pin; all else is made from these."""
+        return self.rank in _NEVER_REPLACED
 
     @property
     def is_parquet(self) -> bool:
         """Whether it holds rows."""
         return self.name.endswith(_PARQUET)
+
+    @property
+    def is_content(self) -> bool:
+        """Whether it is a delivered content."""
+        return self.rank == _RANKS[delivered.FOLDER]
+
+    def verify(self, content: bytes) -> None:
+        """Compare the file's bytes with its checksum, if it has one.
+
+        Raises:
+            ValueError: they are not what was written.
+        """
+        if self.is_parquet:
+            checksum.verify(content)
+        elif self.is_content:
+            delivered.unpack(content, delivered.hash_in(self.name))
 
     def at(self, lake: Lake[FileT]) -> FileT:
         """That file of a lake, existing or not."""
@@ -81,8 +99,8 @@ def present(
 ) -> list[LakeName]:
     """The files of a lock that exist now, in the order of writing; to be called under the lock.
 
-    A week's Parquet files are listed again, so that none is left out that came after the first
-    list, or that a list of a bucket does not show yet.
+    A week's tables and contents are listed again, so that none is left out that came after the
+    first list, or that a list of a bucket does not show yet.
 
     Args:
         lake: The lake.
@@ -93,9 +111,11 @@ def present(
     week = lock.of_week
     if week is None:
         return sorted(name for name in listed if name.at(lake).exists())
-    found = {name for name in listed if not name.is_parquet and name.at(lake).exists()}
+    found = {name for name in listed if name.rank == _PAGE and name.at(lake).exists()}
     for table in known:
         files = lake.files(table, week)
+        if table == delivered.FOLDER:
+            files = lake.files(table, week, delivered.SUFFIX)
         found |= {_named(table, f"week_ending={week}", file.name) for file in files}
     return sorted(found)
 
@@ -117,9 +137,11 @@ def _of_no_week(lake: Lake, table: str, entry: str) -> tuple[LockName, list[Lake
 
 
 def _named(table: str, folder: str, name: str) -> LakeName:
-    is_made = not name.endswith(_PARQUET) or name == RULE_PART or week_of(folder) is None
-    rank = _BUILT if is_made else _RANKS.get(table, _BUILT)
-    return LakeName(rank if name.endswith(_PARQUET) else _PAGE, table, folder, name)
+    suffix = delivered.SUFFIX if table == delivered.FOLDER else _PARQUET
+    if not name.endswith(suffix):
+        return LakeName(_PAGE, table, folder, name)
+    is_built = name == RULE_PART or week_of(folder) is None
+    return LakeName(_BUILT if is_built else _RANKS.get(table, _BUILT), table, folder, name)
 
 
 def _order(lock: LockName) -> tuple[int, str]:

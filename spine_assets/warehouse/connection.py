@@ -15,7 +15,9 @@ import duckdb
 
 from spine_assets.core.tables import Table
 from spine_assets.lake.base import REPLACED, Lake
+from spine_assets.lake.format import declare
 from spine_assets.otc.captures import pins
+from spine_assets.otc.tables import raw
 from spine_assets.warehouse.views import view_statements
 
 _ATTEMPTS = 8  # a file is replaced at most a few times per minute
@@ -48,7 +50,7 @@ def connect(
     Raises:
         LakeError: the lake cannot be read, also within the block.
     """
-    lake.declare((*tables, pins.TABLE))
+    declare(lake, (*tables, pins.TABLE), raw.TABLE.name)
     with duckdb.connect(":memory:") as connection, lake.readable_by(connection):
         for statement in view_statements(lake, tables, analysis=analysis):
             connection.execute(statement)

@@ -17,7 +17,9 @@ from filelock import FileLock
 from spine_assets.core.tables import Table
 from spine_assets.lake.atomic_write import remove_leftovers, replacing
 from spine_assets.lake.base import Lake
+from spine_assets.lake.format import declare
 from spine_assets.otc.captures import pins
+from spine_assets.otc.tables import raw
 from spine_assets.warehouse.views import declared_views, view_statements
 
 
@@ -27,7 +29,7 @@ def ensure_view_file(path: Path, lake: Lake, tables: tuple[Table, ...]) -> bool:
     The present file is never opened: a fingerprint beside it identifies its statements.
     Sessions with the old file open keep it until they close.
     """
-    lake.declare((*tables, pins.TABLE))
+    declare(lake, (*tables, pins.TABLE), raw.TABLE.name)
     if is_up_to_date(path, lake, tables):
         return False
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -15,6 +15,7 @@ from spine_assets.core.sql import identifier, literal, without_rows
 from spine_assets.core.tables import Table
 from spine_assets.core.views import View
 from spine_assets.lake.base import Lake
+from spine_assets.lake.format import FIRST, stored_format
 from spine_assets.otc.captures import pins
 from spine_assets.otc.tables import raw
 from spine_assets.otc.tables.registry import TABLES
@@ -44,6 +45,7 @@ def view_statements(lake: Lake, tables: tuple[Table, ...], *, analysis: bool = T
     So the views on the tables are made over empty ones, which are then replaced.
     """
     tables = (*tables, pins.TABLE)  # the views on the tables need them
+    alike = stored_format(lake) > FIRST
     statements = [
         f"CREATE OR REPLACE VIEW {identifier(table.name)} AS {without_rows(table.columns)}"
         for table in tables
@@ -53,14 +55,18 @@ def view_statements(lake: Lake, tables: tuple[Table, ...], *, analysis: bool = T
         columns = ", ".join(identifier(column.name) for column in table.columns)
         statements.append(
             f"CREATE OR REPLACE VIEW {identifier(table.name)} AS SELECT {columns} "
-            f"{files_of(lake, table.name)}"
+            f"{files_of(lake, table.name, alike=alike or table.name != raw.TABLE.name)}"
         )
         statements.append(f"COMMENT ON VIEW {identifier(table.name)} IS {literal(table.grain)}")
     return statements
 
 
-def files_of(lake: Lake, table: str, *, weekly: bool = True) -> str:
-    """The FROM that reads all files of a table."""
+def files_of(lake: Lake, table: str, *, weekly: bool = True, alike: bool = True) -> str:
+    """The FROM that reads all files of a table.
+
+    Where the files are not all alike, columns that one lacks are null. For that DuckDB opens every
+    file before it looks at the week that a query wants.
+    """
     by_folder = "true, hive_types = {'week_ending': DATE}"
     if not weekly or "=" in str(lake.root):
         by_folder = "false"
@@ -68,7 +74,8 @@ def files_of(lake: Lake, table: str, *, weekly: bool = True) -> str:
     # The empty file comes first: it defines the types, whatever state the others are in.
     files = (glob.escape(str(lake.empty_part(table))), pattern)
     listed = ", ".join(literal(file) for file in files)
-    return f"FROM read_parquet([{listed}], hive_partitioning = {by_folder})"
+    by_name = "" if alike else ", union_by_name = true"
+    return f"FROM read_parquet([{listed}], hive_partitioning = {by_folder}{by_name})"
 
 
 def needs_analysis(sql: str) -> bool:

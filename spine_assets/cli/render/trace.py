@@ -103,7 +103,7 @@ def _files(found: Trace, captured: Captured) -> None:
     table = _table("Captured", "capture", "by run", "file", "the file is")
     every: list[Line | Reject] = [*found.rejects, *found.lines]
     for item in {item.capture_id: item for item in every}.values():
-        style = "green" if item.file_is is FileIs.UNCHANGED else "yellow"
+        style = "green" if item.file_is in {FileIs.KEPT, FileIs.UNCHANGED} else "yellow"
         table.add_row(
             item.capture_id,
             _short(captured[item.capture_id]),

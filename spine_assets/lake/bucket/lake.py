@@ -32,6 +32,7 @@ from spine_assets.lake.file_errors import reading
 from spine_assets.lake.names import (
     EMPTY_PART,
     EMPTY_WEEK,
+    FORMAT_FILE,
     LOCKS,
     PART,
     UNPARTITIONED,
@@ -45,9 +46,11 @@ if TYPE_CHECKING:
 
 _END_BYTES = 65_536  # holds the footer of a full-size week some times over
 # Files of tables, of this lake or of a tenant's in it; reports have a page beside their weeks.
+# The format has no folder.
 _OF_TABLES = re.compile(
     rf"(?:_[^/]+/[^/]+/)?"
     rf"(?:[^_/][^/]*/(?:week_ending=[^/]+|{UNPARTITIONED})/[^/]+|[^_/][^/]*/[^/]+\.html)"
+    rf"|{re.escape(FORMAT_FILE)}"
 )
 
 

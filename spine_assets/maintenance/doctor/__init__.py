@@ -55,6 +55,8 @@ def _data(root: Path) -> Iterator[tuple[str, Diagnosis]]:
         ("lake_folder", folders.lake_folder),
         ("disk_space", folders.disk_space),
         ("tables", lake.tables),
+        ("lake_format", lake.lake_format),
+        ("contents", lake.contents),
         ("leftovers", lake.leftovers),
         ("seals", lake.checksums),
         ("derived_tables", lake.derived_tables),

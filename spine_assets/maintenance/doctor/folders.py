@@ -16,6 +16,7 @@ from spine_assets.core.settings import Settings
 from spine_assets.lake.base import LakeError
 from spine_assets.lake.bucket.lake import ObjectLake
 from spine_assets.lake.bucket.write_conditions import require_conditions
+from spine_assets.lake.format import NewerFormat
 from spine_assets.lake.names import LOCKS, LockName
 from spine_assets.maintenance.doctor.diagnosis import Diagnosis, fail, listed, ok, warn
 from spine_assets.otc.delivery import landing_index
@@ -40,6 +41,8 @@ def readable(settings: Settings, examine: Callable[[Settings], Diagnosis]) -> Di
             f"{place} cannot be read: {error.strerror or error}",
             "mount the disk, or correct the permissions",
         )
+    except NewerFormat as error:
+        return fail(str(error), "update this installation")
     except (LakeError, ValueError) as error:  # ValueError: a week's folder of another name
         return fail(f"cannot be read: {error}", "move away what does not belong to this program")
 

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import glob
 import time
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -16,10 +18,12 @@ import polars as pl
 from spine_assets.core.settings import Settings
 from spine_assets.core.text import first_line
 from spine_assets.lake.base import Lake, LakeError, LakeFile
+from spine_assets.lake.format import FORMAT, stored_format
 from spine_assets.lake.names import EMPTY_WEEK, week_of
 from spine_assets.lake.opening import open_lake
 from spine_assets.maintenance.doctor.diagnosis import Diagnosis, fail, listed, ok, warn
-from spine_assets.otc.captures import pins
+from spine_assets.otc.captures import delivered, pins
+from spine_assets.otc.captures import storage as captures
 from spine_assets.otc.tables.registry import TABLES
 from spine_assets.pipelines.weeks_to_build import is_stale
 from spine_assets.report import NAME as REPORT
@@ -96,34 +100,84 @@ def leftovers(settings: Settings) -> Diagnosis:
 def checksums(settings: Settings) -> Diagnosis:
     """Whether the newest files match their checksums."""
     lake = open_lake(settings.lake_place)
-    checked, damaged = 0, []
-    for table in (*TABLES, pins.TABLE):
-        for week in lake.weeks(table.name)[-_CHECKED_WEEKS:]:
-            for path in lake.files(table.name, week):
-                checked += 1
-                try:
-                    lake.verify(path)
-                except LakeError:
-                    if path.exists():  # otherwise it was replaced since it was listed
-                        damaged.append(str(path).removeprefix(f"{lake.root}/"))
+    checked = [*_newest_files(lake)]
+    damaged = [
+        str(path).removeprefix(f"{lake.root}/")
+        for path, verify in checked
+        if _is_damaged(path, verify)
+    ]
     if damaged:
         return fail(
-            f"{len(damaged)} of {checked} newest files are damaged: {listed(damaged)}",
+            f"{len(damaged)} of {len(checked)} newest files are damaged: {listed(damaged)}",
             "restore them from a copy; or delete them and build their weeks again while the "
             "delivered files are in the landing folder",
         )
-    return ok(f"the {checked} newest files hold what was written")
+    return ok(f"the {len(checked)} newest files hold what was written")
+
+
+def _newest_files(lake: Lake) -> Iterator[tuple[LakeFile, Callable[[], object]]]:
+    """Files of the newest weeks of each table, each with what compares it with its checksum."""
+    for table in (*TABLES, pins.TABLE):
+        for week in lake.weeks(table.name)[-_CHECKED_WEEKS:]:
+            for path in lake.files(table.name, week):
+                yield path, partial(lake.verify, path)
+    kept = lake.names(delivered.FOLDER, delivered.SUFFIX)
+    for week in [*kept][-_CHECKED_WEEKS:]:
+        for sha256 in map(delivered.hash_in, kept[week]):
+            path = delivered.path(lake, week, sha256)
+            yield path, partial(delivered.read, lake, week, sha256)
+
+
+def _is_damaged(path: LakeFile, verify: Callable[[], object]) -> bool:
+    try:
+        verify()
+    except LakeError:
+        return path.exists()  # otherwise it was replaced since it was listed
+    return False
+
+
+def lake_format(settings: Settings) -> Diagnosis:
+    """Whether the lake has the format of this program."""
+    lake = open_lake(settings.lake_place)
+    found = stored_format(lake)
+    if found < FORMAT and lake.weeks(RAW):
+        return warn(
+            f"the lake has format {found}, this program writes format {FORMAT}: queries of {RAW} "
+            "open every file",
+            "spine lake migrate --dry-run lists what there is to do; spine lake migrate does it",
+        )
+    return ok(f"the lake has format {found}")
+
+
+def contents(settings: Settings) -> Diagnosis:
+    """Whether every capture has its delivered content, without which no new rule reaches it."""
+    lake = open_lake(settings.lake_place)
+    kept = lake.names(delivered.FOLDER, delivered.SUFFIX)
+    without = [
+        str(week)
+        for week, captured in captures.names(lake).items()
+        if {digits for *_, digits in captured}
+        - {captures.short_hash(delivered.hash_in(name)) for name in kept.get(week, ())}
+    ]
+    if without:
+        return warn(
+            f"captures of {len(without)} weeks lack their delivered contents, so new rules cannot "
+            f"reach them: {listed(without)}",
+            "put their files into the landing folder, as they were delivered, then spine lake "
+            "migrate; the rows that were read stay in any case",
+        )
+    return ok("every capture has its delivered content")
 
 
 def derived_tables(settings: Settings) -> Diagnosis:
-    """Whether the computed tables and the reports are built from what is captured."""
+    """Whether captures, tables and reports are what today's rules make of what is delivered."""
     lake = open_lake(settings.lake_place)
     weeks = lake.weeks(RAW)[-_COMPARED_WEEKS:]
-    derived = [*(table.name for table in TABLES if table.name != RAW), REPORT]
+    every = [*(table.name for table in TABLES), REPORT]
     stale, damaged = [], []
     for week in weeks:
         try:
-            if is_stale(lake, derived, week):
+            if is_stale(lake, every, week):
                 stale.append(str(week))
         except (LakeError, pl.exceptions.PanicException):
             damaged.append(str(week))
@@ -135,7 +189,9 @@ def derived_tables(settings: Settings) -> Diagnosis:
         )
     if stale:
         return warn(
-            f"tables or reports are missing, or older than their captures: {listed(stale)}", _BUILD
+            f"tables or reports are missing, or older than their captures or the rules: "
+            f"{listed(stale)}",
+            _BUILD,
         )
     return ok(f"of the newest {len(weeks)} weeks every table and report is up to date")
 

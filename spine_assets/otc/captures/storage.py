@@ -46,7 +46,7 @@ def make(
     """Turn a parsed file into a capture; nothing is written."""
     captured_at = now.astimezone(UTC).replace(microsecond=0, tzinfo=None)
     delivery = {
-        "capture_id": f"{captured_at:%Y%m%dT%H%M%SZ}-{parsed.sha256[:_HASH_DIGITS]}",
+        "capture_id": f"{captured_at:%Y%m%dT%H%M%SZ}-{short_hash(parsed.sha256)}",
         "week_ending": placement.week_ending,
         "tier": placement.tier,
         "venue_class": placement.venue_class,
@@ -158,7 +158,12 @@ def stored(lake: Lake, week: date) -> list[Capture]:
 
 def name_of(tier: Tier, venue_class: VenueClass, sha256: str) -> CaptureName:
     """The name of a capture of that content."""
-    return tier.value, venue_class.value, sha256[:_HASH_DIGITS]
+    return tier.value, venue_class.value, short_hash(sha256)
+
+
+def short_hash(sha256: str) -> str:
+    """The digits of a content's hash that are in a capture's id."""
+    return sha256[:_HASH_DIGITS]
 
 
 def names(lake: Lake) -> CaptureNames:
@@ -196,7 +201,7 @@ def remove_uncommitted(lake: Lake, week: date) -> int:
     orphans += [
         path
         for path in lake.files(delivered.FOLDER, week, delivered.SUFFIX)
-        if path.name[:_HASH_DIGITS] not in contents
+        if short_hash(path.name) not in contents
     ]
     for path in orphans:
         path.unlink()

@@ -1,7 +1,9 @@
-"""The delivered text of captured lines, read again from the landing folder and verified.
+"""The delivered text of captured lines, read again and verified.
 
-A text is given only if it is verified: the file's content has the sha256 of the capture and the
-line's fields have the record hash of the row, or fields written again from the row have that hash.
+It is in the delivered content that the lake keeps; of a capture without one, it is looked for in
+the landing folder. A text is given only if it is verified: the content has the capture's sha256
+and the line's fields have the record hash of the row, or fields written again from the row have
+that hash.
 Does not belong here: which lines are traced (`trace`).
 """
 
@@ -15,6 +17,8 @@ from pathlib import Path
 
 import polars as pl
 
+from spine_assets.lake.base import Lake
+from spine_assets.otc.captures import delivered
 from spine_assets.otc.captures.model import Capture
 from spine_assets.otc.delivery.archives import MEMBER_MARK, read_contents
 from spine_assets.otc.delivery.file_format import opened
@@ -27,8 +31,9 @@ _FIRST_LINE = 2  # of a file whose header is its first line
 
 
 class FileIs(StrEnum):
-    """The state of a delivered file since it was captured."""
+    """Where the delivered content is, or what happened to its file since it was captured."""
 
+    KEPT = "kept in the lake"
     UNCHANGED = "unchanged"
     GONE = "gone"
     CHANGED = "changed"
@@ -48,6 +53,7 @@ class TextIs(StrEnum):
 
 
 _NO_TEXT = {
+    FileIs.KEPT: TextIs.UNREADABLE,  # today's rules do not find the line in it
     FileIs.UNCHANGED: TextIs.CHANGED,  # the line is not the one that was hashed
     FileIs.GONE: TextIs.GONE,
     FileIs.CHANGED: TextIs.CHANGED,
@@ -57,7 +63,7 @@ _NO_TEXT = {
 
 @dataclass(frozen=True)
 class Delivered:
-    """A capture's file in the landing folder now; it has lines only if it is unchanged."""
+    """A capture's content now; it has lines only if it is kept, or its file is unchanged."""
 
     state: FileIs
     header: tuple[str, ...] = DELIVERED
@@ -75,7 +81,28 @@ class Delivered:
             return None
 
 
-def find(landing: Path, capture: Capture) -> Delivered:
+def find(lake: Lake, landing: Path, capture: Capture) -> Delivered:
+    """Look for a capture's content in the lake, else where it was delivered.
+
+    Raises:
+        LakeError: the content in the lake is damaged.
+    """
+    week, sha256 = capture.week_ending, capture.sha256
+    if delivered.path(lake, week, sha256).exists():
+        content = delivered.read(lake, week, sha256)
+        try:
+            return _with_lines(FileIs.KEPT, content)
+        except FileRefused:
+            return Delivered(FileIs.KEPT)
+    return _find_in(landing, capture)
+
+
+def _with_lines(state: FileIs, content: bytes) -> Delivered:
+    _, lead, header, body = opened(content)
+    return Delivered(state, header, lead + _FIRST_LINE, tuple(body.split(b"\n")))
+
+
+def _find_in(landing: Path, capture: Capture) -> Delivered:
     """Look for a capture's content where it was delivered."""
     damaged = False
     for path, member in _places(landing, capture.source_file):
@@ -84,9 +111,7 @@ def find(landing: Path, capture: Capture) -> Delivered:
                 if name != member or isinstance(content, FileRefused):
                     continue
                 if hashlib.sha256(content).hexdigest() == capture.sha256:
-                    _, lead, header, body = opened(content)
-                    lines = tuple(body.split(b"\n"))
-                    return Delivered(FileIs.UNCHANGED, header, lead + _FIRST_LINE, lines)
+                    return _with_lines(FileIs.UNCHANGED, content)
             damaged = True
         except FileRefused:
             damaged = True
@@ -95,16 +120,16 @@ def find(landing: Path, capture: Capture) -> Delivered:
     return Delivered(FileIs.CHANGED if damaged else FileIs.GONE)
 
 
-def texts(delivered: Delivered, rows: pl.DataFrame) -> list[tuple[str | None, TextIs]]:
+def texts(found: Delivered, rows: pl.DataFrame) -> list[tuple[str | None, TextIs]]:
     """The verified text of each row of a capture, and where it is from.
 
     Args:
-        delivered: The capture's file (`find`).
+        found: The capture's content (`find`).
         rows: Rows of `otc_raw`, all of that capture.
     """
     numbers, hashes = rows["source_line"].to_list(), rows["record_hash"].to_list()
-    found = [delivered.line(number) for number in numbers]
-    fields = [_fields(text, delivered.header) for text in found]
+    lines = [found.line(number) for number in numbers]
+    fields = [_fields(text, found.header) for text in lines]
     in_file = record_hash(
         pl.DataFrame(fields, schema=dict.fromkeys(DELIVERED, pl.String), orient="row")
     ).to_list()
@@ -112,12 +137,12 @@ def texts(delivered: Delivered, rows: pl.DataFrame) -> list[tuple[str | None, Te
     rebuilt = record_hash(again).to_list()
     found_texts: list[tuple[str | None, TextIs]] = []
     for place, wanted in enumerate(hashes):
-        if found[place] is not None and in_file[place] == wanted:
-            found_texts.append((found[place], TextIs.AS_DELIVERED))
+        if lines[place] is not None and in_file[place] == wanted:
+            found_texts.append((lines[place], TextIs.AS_DELIVERED))
         elif rebuilt[place] == wanted:
             found_texts.append((again["line"][place], TextIs.REBUILT))
         else:
-            found_texts.append((None, _NO_TEXT[delivered.state]))
+            found_texts.append((None, _NO_TEXT[found.state]))
     return found_texts
 
 

@@ -30,7 +30,7 @@ _SYMBOL = "issueSymbolIdentifier"
 
 
 class _Captured:
-    """The captures of a week, whether and why each is current, and their delivered files."""
+    """The captures of a week, whether and why each is current, and their delivered contents."""
 
     def __init__(self, lake: Lake, landing: Path, known: WeekCaptures) -> None:
         self.lake, self.known = lake, known
@@ -38,10 +38,10 @@ class _Captured:
         self._opened: dict[tuple[TierClass, str], Delivered] = {}
 
     def delivered(self, capture: Capture) -> Delivered:
-        """A capture's file as it is now; each file is read once."""
+        """A capture's content as it is now; each is read once."""
         name = (capture.key, capture.capture_id)
         if name not in self._opened:
-            self._opened[name] = source_lines.find(self._landing, capture)
+            self._opened[name] = source_lines.find(self.lake, self._landing, capture)
         return self._opened[name]
 
     def why(self, capture: Capture) -> str:
@@ -64,7 +64,7 @@ def trace(
 
     Args:
         lake: Where captures and tables are.
-        landing: The landing folder, where delivered files are looked for.
+        landing: The landing folder, where contents are looked for that the lake does not have.
         symbol: As FINRA writes it; case matters.
         week: Week ending.
         mpid: Only this venue, as `otc_venue_volume` names it.
