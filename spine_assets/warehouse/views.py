@@ -22,7 +22,7 @@ from spine_assets.otc.tables.registry import TABLES
 from spine_assets.otc.views.registry import VIEWS, statements_in
 
 _AS_DELIVERED = "views"  # the file of views on `otc_raw` and `otc_pins`
-_SHARED = ("hhi", "otc_loaded_in")  # files of macros that the declared views use
+_SHARED = ("otc_venue_id", "hhi", "otc_loaded_in")  # files of macros that the declared views use
 _TRACED = "trace"  # the file of the macros that lead from a number to its lines
 # The macros start at the first day, which DuckDB's dates allow by some million years.
 _EVER = "DATE '0001-01-01', DATE '9999-12-31'"
@@ -111,7 +111,7 @@ def _declared(view: View, select: str) -> list[str]:
             f"CREATE OR REPLACE VIEW {view.name} AS {select}",
             _comment("VIEW", view.name, view.grain),
         ]
-    weeks = "all weeks; is_complete marks those with all three tiers"
+    weeks = "all weeks; is_complete marks those with all three tiers of each class loaded"
     macro = f"CREATE OR REPLACE MACRO {view.macro}(first_week, last_week) AS TABLE"
     return [
         f"{macro} {without_rows(view.columns)}",
@@ -123,7 +123,7 @@ def _declared(view: View, select: str) -> list[str]:
         _comment(
             "VIEW",
             view.name,
-            f"{view.grain}; only complete weeks (all three tiers loaded), "
+            f"{view.grain}; only complete weeks (all three tiers of each class loaded), "
             f"{view.every_week} has the others too",
         ),
     ]

@@ -27,7 +27,7 @@ finra_otc_files: landing, made elsewhere
 finra_weekly_files: finra, weekly from 2014-05-16, a run a week
     kinds api, file; owners team:market-structure
 otc_market_structure: analysis, made elsewhere
-    <- otc_symbol_summary, otc_venue_volume, otc_weeks_calendar
+    <- otc_symbol_summary, otc_venue_share, otc_venue_volume, otc_weeks_calendar
     kinds duckdb; owners team:market-structure
 otc_movers: analysis, made elsewhere
     <- otc_symbol_summary, otc_venue_volume, otc_weeks_calendar
@@ -57,7 +57,7 @@ otc_symbol_trend: analysis, made elsewhere
     <- otc_symbol_summary, otc_venue_volume, otc_weeks_calendar
     kinds duckdb; owners team:market-structure
 otc_tier_venue_share: analysis, made elsewhere
-    <- otc_venue_volume, otc_weeks_calendar
+    <- otc_venue_share, otc_venue_volume, otc_weeks_calendar
     kinds duckdb; owners team:market-structure
 otc_venue_share: otc, weekly from 2014-05-16, single run
     <- otc_venue_volume
@@ -75,6 +75,9 @@ otc_venue_volume: otc, weekly from 2014-05-16, single run
     check reconciles (blocking)
     check schema (blocking)
     check volumes
+otc_venues: analysis, made elsewhere
+    <- otc_venue_share
+    kinds duckdb; owners team:market-structure
 otc_weekly_report: otc, weekly from 2014-05-16, single run
     <- otc_raw, otc_rejects, otc_restatements, otc_symbol_summary, otc_venue_share, otc_venue_volume
     kinds html, vega; owners team:market-structure

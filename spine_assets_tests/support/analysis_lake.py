@@ -44,8 +44,8 @@ class Row:
 
     @property
     def venue_class(self) -> str:
-        """As the identity tells it: a firm outside of ATSs goes by its CRD number."""
-        return NON_ATS if self.mpid.startswith(("CRD", BUCKET)) else ATS
+        """As the identity tells it: a firm outside of ATSs goes by CRD number or name."""
+        return NON_ATS if self.mpid.startswith(("CRD", "FIRM:", BUCKET)) else ATS
 
 
 def lake_of(root: Path, rows: Iterable[Row]) -> LocalLake:

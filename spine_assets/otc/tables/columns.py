@@ -122,7 +122,7 @@ TOP_SHARE = percentage("top_share_pct", "That venue's part of total_volume")
 HHI = _hhi("hhi", "Sum of squared shares of identified venues in total_volume")
 HHI_HIGH = _hhi("hhi_high", "hhi plus the squared share of each bucket")
 IS_COMPLETE = Column(
-    "is_complete", Type.FLAG, "All three tiers of each class that is loaded for the week are loaded"
+    "is_complete", Type.FLAG, "Each class that is loaded in the week is loaded of all three tiers"
 )
 CLASSES = Column("classes", Type.TEXT_LIST, "Venue classes loaded for the tier and week, sorted")
 IS_COMPARABLE = Column(

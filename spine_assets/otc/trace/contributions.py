@@ -93,8 +93,10 @@ def _summary(lake: Lake, week: date, row: _Row, lines: Sequence[Line]) -> Contri
 
 def _venue_row(row: _Row, lines: Sequence[Line]) -> Contribution:
     parts = _counted(lines, row, "tier", "venue_class", "mpid")
-    figures = [(line.share_volume, line.record_hash) for line in parts.values()]
-    agrees = figures == [(row["share_volume"], row["record_hash"])]
+    # Two issues of a symbol are two lines of one row, which has the hash of one of them.
+    shares = exact_total(line.share_volume for line in parts.values())
+    hashes = {line.record_hash for line in parts.values()}
+    agrees = shares == row["share_volume"] and row["record_hash"] in hashes
     return _figure(venue_volume.TABLE.name, row, "share_volume", parts, agrees)
 
 

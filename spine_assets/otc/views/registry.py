@@ -11,7 +11,7 @@ from importlib import resources
 from spine_assets.core.tables import Column, Type
 from spine_assets.core.views import View
 from spine_assets.otc.tables import columns as c
-from spine_assets.otc.views import structure_view, symbol_views, venue_views
+from spine_assets.otc.views import structure_view, symbol_views, venue_views, venues_view
 
 CALENDAR = View(
     name="otc_weeks_calendar",
@@ -30,6 +30,7 @@ CALENDAR = View(
 
 VIEWS: tuple[View, ...] = (
     CALENDAR,
+    venues_view.VENUES,
     symbol_views.TREND,
     venue_views.TREND,
     structure_view.STRUCTURE,

@@ -16,15 +16,17 @@ _SUMMARY, _VENUES = "otc_symbol_summary", "otc_venue_volume"
 _VOLUME = ((_VENUES, "share_volume"),)
 _BY_CLASS = (*_VOLUME, (_VENUES, "venue_class"))
 _BY_VENUE = (*_VOLUME, (_VENUES, "mpid"))
+_SHARES = "otc_venue_share"
 _ALL = "ALL"
 
 STRUCTURE = View(
     name="otc_market_structure",
     description="A week's reported off-exchange volume by tier and, as tier ALL, over the loaded "
-    "tiers: classes, venues, concentration.",
+    "tiers: classes, venues, concentration. A firm that files of a week have by CRD and by name is "
+    "one venue.",
     grain="week x tier, and ALL tiers of the week",
     key=("week_ending", "tier"),
-    deps=(_VENUES, _SUMMARY, "otc_weeks_calendar"),
+    deps=(_VENUES, _SUMMARY, _SHARES, "otc_weeks_calendar"),
     columns=(
         c.WEEK_ENDING,
         replace(
@@ -32,8 +34,8 @@ STRUCTURE = View(
             description="FINRA's group of issues; ALL for the loaded ones together",
             isin=(*(tier.value for tier in Tier), _ALL),
         ),
-        c.shares_sum("total_volume", "Shares, bucket included"),
-        c.trades("total_trades", "Trades, bucket included"),
+        c.shares_sum("total_volume", "Shares, buckets included"),
+        c.trades("total_trades", "Trades, buckets included"),
         c.shares_sum("ats_volume", "Shares on ATSs; null where no ATS is loaded", nullable=True),
         c.shares_sum(
             "non_ats_volume",
@@ -73,7 +75,11 @@ STRUCTURE = View(
             ge=0,
         ),
         c.percentage("single_venue_symbols_pct", "Symbols with exactly one identified venue"),
-        c.TOP_MPID,
+        replace(
+            c.TOP_MPID,
+            description="Identified venue of the largest volume, as in otc_venues; ties by mpid",
+        ),
+        Column("top_venue_name", Type.TEXT, "Name of top_mpid in the week", nullable=True),
         c.TOP_SHARE,
         c.AVG_TRADE_SIZE,
         c.TRADING_DAYS,
@@ -82,7 +88,7 @@ STRUCTURE = View(
     formulas={
         "ats_share_pct": "100 x ats_volume / total_volume",
         "hhi": "sum((v / V)^2) over identified venues, V = total_volume",
-        "hhi_high": "hhi + (bucket / V)^2",
+        "hhi_high": "hhi + sum((bucket / V)^2) over buckets",
         "effective_venues": "1 / hhi",
         "venues_per_symbol": "sum of the symbols' identified venues / symbol_count",
         "single_venue_symbols_pct": "100 x symbols of one identified venue / symbol_count",
@@ -102,8 +108,9 @@ STRUCTURE = View(
         "venues_per_symbol": ((_SUMMARY, "venue_count"),),
         "single_venue_symbols_pct": ((_SUMMARY, "venue_count"),),
         **dict.fromkeys(("top_mpid", "top_share_pct"), _BY_VENUE),
+        "top_venue_name": (*_BY_VENUE, (_SHARES, "venue_name")),
         "avg_trade_size": (*_VOLUME, (_VENUES, "trade_count")),
         "trading_days": (("otc_weeks_calendar", "trading_days"),),
-        "is_complete": ((_VENUES, "tier"),),
+        "is_complete": ((_VENUES, "tier"), (_VENUES, "venue_class")),
     },
 )

@@ -31,6 +31,13 @@ TREND = View(
         c.SYMBOL,
         c.shares("total_volume", "Shares over all venues, bucket included"),
         c.trades("total_trades", "Trades over all venues, bucket included"),
+        c.shares("ats_volume", "Of total_volume on ATSs; null where none is loaded", nullable=True),
+        c.shares(
+            "non_ats_volume",
+            "Of total_volume outside ATSs, bucket included; null where no such file is loaded",
+            nullable=True,
+        ),
+        Column("classes", Type.TEXT_LIST, "Classes of the tier that are loaded, sorted"),
         c.window_weeks(
             "window_weeks_loaded",
             "Weeks of the window in which the tier is loaded with the same classes as here",
@@ -72,6 +79,9 @@ TREND = View(
     | {
         "total_volume": _VOLUME,
         "total_trades": ((_SUMMARY, "total_trades"),),
+        "ats_volume": ((_SUMMARY, "ats_volume"), *_LOADED),
+        "non_ats_volume": ((_SUMMARY, "non_ats_volume"), *_LOADED),
+        "classes": _LOADED,
         "window_weeks_loaded": _LOADED,
         **dict.fromkeys(("avg_6w_volume", "min_6w_volume", "max_6w_volume"), _VOLUME),
         "avg_6w_trades": ((_SUMMARY, "total_trades"),),

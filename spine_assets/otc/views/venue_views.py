@@ -1,9 +1,12 @@
 """Views of venues over the weeks: `otc_venue_trend` and `otc_tier_venue_share`.
 
-Every share is one of reported off-exchange volume, never of all trading.
+Every share is one of reported off-exchange volume, never of all trading. A firm that
+files have by CRD and by name is one venue: that of `otc_venues`.
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 from spine_assets.core.tables import Column, Type
 from spine_assets.core.views import View
@@ -13,7 +16,7 @@ _SHARES, _VENUES = "otc_venue_share", "otc_venue_volume"
 _DAYS = (("otc_weeks_calendar", "trading_days"),)
 _LOADED = ((_VENUES, "week_ending"), (_VENUES, "tier"), (_VENUES, "venue_class"))
 _VOLUME = ((_VENUES, "share_volume"),)
-
+_MPID = replace(c.MPID, description="The venue: venue_id of otc_venues")
 
 _RANK_CHANGE = Column("rank_change", Type.COUNT, "Ranks moved up (positive) or down", nullable=True)
 
@@ -29,20 +32,22 @@ def _prior(name: str) -> tuple[tuple[str, str], ...]:
 TREND = View(
     name="otc_venue_trend",
     description="A venue's week against the prior week and the six calendar weeks that end with "
-    "it. Two weeks are comparable where the same tiers and classes are loaded. A venue that had a "
-    "row in the prior week and has none now has no row here.",
+    "it. Two weeks are comparable where the same tiers and classes are loaded. A firm that the "
+    "files of a week have by CRD and by name is one venue: volumes are summed, and shares and "
+    "ranks are of the sums. A venue that had a row in the prior week and has none now has no "
+    "row here.",
     grain="week x venue",
     key=("week_ending", "mpid"),
     deps=(_VENUES, _SHARES, "otc_weeks_calendar"),
     columns=(
         c.WEEK_ENDING,
-        c.MPID,
+        _MPID,
         c.VENUE_CLASS,
         c.VENUE_NAME,
         c.shares("total_volume", "Shares over all symbols"),
         c.percentage("market_share_pct", "Part of all reported off-exchange shares loaded"),
         c.percentage("class_share_pct", "Part of the shares loaded of its class"),
-        c.rank("rank", "1 = largest total_volume, ties share a rank (1-1-3); null for the bucket"),
+        c.rank("rank", "1 = largest total_volume, ties share a rank (1-1-3); null for a bucket"),
         c.PRIOR_WEEK,
         c.percentage("prior_market_share_pct", "The same of the prior week, if comparable"),
         c.percentage("prior_class_share_pct", "The same of the prior week, if comparable"),
@@ -61,6 +66,9 @@ TREND = View(
         c.IS_COMPLETE,
     ),
     formulas={
+        "market_share_pct": "100 x v / sum(v) within week_ending",
+        "class_share_pct": "100 x v / sum(v) within week_ending and venue_class",
+        "rank": "rank by total_volume within week_ending",
         "share_change_points": "market_share_pct - prior_market_share_pct",
         "class_share_change_points": "class_share_pct - prior_class_share_pct",
         "rank_change": "prior_rank - rank",
@@ -69,21 +77,22 @@ TREND = View(
     },
     lineage={
         name: ((_SHARES, name),)
-        for name in (
-            *("week_ending", "mpid", "venue_class", "venue_name", "total_volume"),
-            *("market_share_pct", "class_share_pct", "rank"),
-        )
+        for name in (*("week_ending", "venue_class", "venue_name", "total_volume"),)
     }
     | {
+        "mpid": ((_SHARES, "mpid"), (_SHARES, "venue_name")),
+        **dict.fromkeys(
+            ("market_share_pct", "class_share_pct", "rank"), ((_SHARES, "total_volume"),)
+        ),
         "prior_week_ending": _LOADED,
-        "prior_market_share_pct": _prior("market_share_pct"),
-        "prior_class_share_pct": _prior("class_share_pct"),
-        "prior_rank": _prior("rank"),
-        "share_change_points": _prior("market_share_pct"),
-        "class_share_change_points": _prior("class_share_pct"),
-        "rank_change": _prior("rank"),
+        "prior_market_share_pct": _prior("total_volume"),
+        "prior_class_share_pct": _prior("total_volume"),
+        "prior_rank": _prior("total_volume"),
+        "share_change_points": _prior("total_volume"),
+        "class_share_change_points": _prior("total_volume"),
+        "rank_change": _prior("total_volume"),
         "window_weeks_loaded": _LOADED,
-        "avg_6w_class_share_pct": _prior("class_share_pct"),
+        "avg_6w_class_share_pct": _prior("total_volume"),
         "is_new": _prior("mpid"),
         "is_comparable": _LOADED,
         "trading_days": _DAYS,
@@ -98,12 +107,12 @@ TIER_SHARE = View(
     "venue that had a row in the prior week and has none now has no row here.",
     grain="week x tier x class x venue",
     key=("week_ending", "tier", "venue_class", "mpid"),
-    deps=(_VENUES, "otc_weeks_calendar"),
+    deps=(_VENUES, _SHARES, "otc_weeks_calendar"),
     columns=(
         c.WEEK_ENDING,
         c.TIER,
         c.VENUE_CLASS,
-        c.MPID,
+        _MPID,
         c.VENUE_NAME,
         c.shares_sum("share_volume", "Shares over all symbols of the tier"),
         c.trades("trade_count", "Trades over all symbols of the tier"),
@@ -113,7 +122,7 @@ TIER_SHARE = View(
         c.rank(
             "rank",
             "1 = largest share_volume of its class in the tier, ties share a rank (1-1-3); null "
-            "for the bucket",
+            "for a bucket",
         ),
         c.AVG_TRADE_SIZE,
         Column(
@@ -148,11 +157,12 @@ TIER_SHARE = View(
     lineage={
         name: ((_VENUES, name),)
         for name in (
-            *("week_ending", "tier", "venue_class", "mpid", "venue_name"),
+            *("week_ending", "tier", "venue_class", "venue_name"),
             *("share_volume", "trade_count"),
         )
     }
     | {
+        "mpid": ((_VENUES, "mpid"), (_SHARES, "mpid"), (_SHARES, "venue_name")),
         "symbol_count": ((_VENUES, "symbol"),),
         "tier_class_share_pct": _VOLUME,
         "tier_share_pct": _VOLUME,
@@ -166,6 +176,6 @@ TIER_SHARE = View(
         "is_new": ((_VENUES, "mpid"), *_LOADED),
         "is_comparable": _LOADED,
         "trading_days": _DAYS,
-        "is_complete": ((_VENUES, "tier"),),
+        "is_complete": _LOADED,
     },
 )

@@ -9,6 +9,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from spine_assets.core.weeks import Tier, VenueClass
@@ -22,6 +23,7 @@ from spine_assets.otc.trace.source_lines import FileIs, TextIs
 from spine_assets.otc.trace.suggestions import NothingTraced
 from spine_assets.otc.trace.trace import trace
 from spine_assets.warehouse.connection import connect
+from spine_assets.warehouse.views import derived_views
 from spine_assets_tests.conftest import (
     HEADER,
     NOW,
@@ -321,6 +323,41 @@ def _as_sql(item: Line) -> tuple[object, ...]:
         item.counts,
         reason,
     )
+
+
+def test_two_issues_of_a_symbol_are_two_lines_of_one_row() -> None:
+    """Such a row has the sum of its lines; each figure above it counts both."""
+    with duckdb.connect(":memory:") as views:
+        for table in (*TABLES, pins.TABLE):
+            columns = ", ".join(f'"{c.name}" {c.type.value}' for c in table.columns)
+            views.execute(f"CREATE TABLE {table.name} ({columns})")
+        for statement in derived_views({table.name for table in (*TABLES, pins.TABLE)}):
+            views.execute(statement)
+        views.executemany(
+            "INSERT INTO otc_raw (capture_id, week_ending, tier, symbol, issue_name, venue_name, "
+            "mpid, venue_class, share_volume, last_update_date, source_file, source_line) VALUES "
+            f"('c', '{WEEK}', 'OTC', 'RNA', ?, 'LINK', 'OTCX', 'ATS', ?, '{WEEK}', 'f', ?)",
+            [("Old issuer", 30, 2), ("New issuer", 70, 3)],
+        )
+        views.execute(
+            "INSERT INTO otc_venue_volume (week_ending, tier, symbol, venue_class, mpid, "
+            f"share_volume) VALUES ('{WEEK}', 'OTC', 'RNA', 'ATS', 'OTCX', 100)"
+        )
+        for name in ("otc_symbol_summary", "otc_venue_share"):
+            views.execute(f"INSERT INTO {name} (week_ending, total_volume) VALUES ('{WEEK}', 400)")
+        views.execute("UPDATE otc_symbol_summary SET tier = 'OTC', symbol = 'RNA'")
+        views.execute("UPDATE otc_venue_share SET venue_class = 'ATS', mpid = 'OTCX'")
+        back = views.execute(
+            "SELECT mpid, share_volume, counts FROM otc_trace('RNA', ?) ORDER BY source_line",
+            [WEEK],
+        )
+        assert back.fetchall() == [("OTCX", 30, True), ("OTCX", 70, True)]
+        up = views.execute("SELECT table_name, part_pct FROM otc_trace_up('RNA', ?)", [WEEK])
+        assert dict(up.fetchall()) == {
+            "otc_venue_volume": 100.0,
+            "otc_symbol_summary": 25.0,
+            "otc_venue_share": 25.0,
+        }
 
 
 def test_the_macros_open_the_files_of_the_week_alone(sample: House) -> None:

@@ -13,7 +13,18 @@ import pytest
 
 from spine_assets.otc.tables.registry import TABLES
 from spine_assets.warehouse.connection import connect
-from spine_assets_tests.support.analysis_lake import OTC, T1, T2, Answer, Row, ask, lake_of, one
+from spine_assets_tests.support.analysis_lake import (
+    ATS,
+    NON_ATS,
+    OTC,
+    T1,
+    T2,
+    Answer,
+    Row,
+    ask,
+    lake_of,
+    one,
+)
 
 OLDEST = date(2014, 5, 16)  # FINRA's first week
 AUGUST = date(2025, 8, 22)  # five weeks before W0, so not its prior week
@@ -54,6 +65,7 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPy
         for week, shares in by_week.items()
     ]
     rows.append(Row(W8, OTC, "A", "CRD1", "5"))  # a class that no other week of the tier has
+    rows.append(Row(W8, OTC, "ATS alone", "OTCX", "3"))
     rows += [
         Row(week, T1, symbol, "UBSA", shares, issue=f"{symbol} Old")
         for week, by_symbol in TIER_1.items()
@@ -83,6 +95,9 @@ def test_a_window_of_six_like_weeks_is_complete(trend: Answer) -> None:
         "symbol": "D",
         "total_volume": Decimal(45),
         "total_trades": 3,
+        "ats_volume": Decimal(45),
+        "non_ats_volume": None,
+        "classes": [ATS],
         "window_weeks_loaded": 6,
         "window_weeks_traded": 3,
         "avg_6w_volume": 45.0,
@@ -131,6 +146,19 @@ def test_weeks_that_are_missing_or_of_other_classes_are_not_in_the_window(trend:
     alone = one(trend, week_ending=W8, symbol="A")
     assert alone["missing_weeks"] == [W3, W4, W5, W6, W7]
     assert (alone["window_weeks_loaded"], alone["total_volume"]) == (1, 1005)
+
+
+def test_the_part_of_a_class_that_is_not_loaded_is_unknown_and_without_rows_zero(
+    trend: Answer,
+) -> None:
+    def parts(week: date, tier: str, symbol: str) -> tuple[Any, ...]:
+        found = one(trend, week_ending=week, tier=tier, symbol=symbol)
+        return (found["ats_volume"], found["non_ats_volume"], found["classes"])
+
+    assert parts(W8, OTC, "A") == (1000, 5, [ATS, NON_ATS])
+    assert parts(W9, OTC, "A") == (200, None, [ATS])
+    assert parts(W8, T1, "K") == (500, None, [ATS])
+    assert parts(W8, OTC, "ATS alone") == (3, 0, [ATS, NON_ATS])
 
 
 def test_a_week_that_is_loaded_without_the_symbol_is_absent_and_no_zero(trend: Answer) -> None:
@@ -226,7 +254,8 @@ def test_the_plain_view_has_the_complete_weeks_alone(
     opened: duckdb.DuckDBPyConnection, view: str
 ) -> None:
     weeks = ask(opened, f"SELECT DISTINCT week_ending FROM {view} ORDER BY ALL")
-    assert [row["week_ending"] for row in weeks] == [W1, W5, W8]
+    # W8 has all three tiers of ATSs, and the other class of tier OTC alone.
+    assert [row["week_ending"] for row in weeks] == [W1, W5]
 
 
 @pytest.mark.parametrize("view", ["otc_symbol_trend", "otc_movers"])

@@ -198,6 +198,7 @@ def test_structure_of_a_tier_with_both_classes_and_a_bucket(structure: Answer) -
         "venues_per_symbol": pytest.approx(5 / 3),
         "single_venue_symbols_pct": pytest.approx(100 / 3),
         "top_mpid": "UBSA",
+        "top_venue_name": "Venue",
         "top_share_pct": 50.0,
         "avg_trade_size": pytest.approx(2200 / 28),
         "trading_days": 4,  # Labor Day

@@ -11,3 +11,7 @@ FROM (
     WHERE week_ending BETWEEN first_week::DATE AND last_week::DATE
 )
 GROUP BY week_ending, tier;
+
+-- Over the rows of a week in otc_loaded_in: each class that is loaded is loaded of all three tiers.
+CREATE OR REPLACE MACRO otc_is_complete(classes) AS
+    sum(len(classes)) = 3 * len(list_distinct(flatten(list(classes))));

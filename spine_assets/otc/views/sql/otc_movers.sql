@@ -14,7 +14,6 @@ pairs AS (
     SELECT
         week_ending,
         tier,
-        count(*) OVER (PARTITION BY week_ending) = 3 AS is_complete,
         CASE WHEN lag(week_ending) OVER by_week >= week_ending - 28
             THEN lag(week_ending) OVER by_week
         END AS prior_week_ending,
@@ -23,9 +22,16 @@ pairs AS (
     WINDOW by_week AS (PARTITION BY tier ORDER BY week_ending)
 ),
 
+weeks AS (
+    SELECT week_ending, otc_is_complete(classes) AS is_complete
+    FROM loaded
+    GROUP BY week_ending
+),
+
 requested AS (
-    SELECT p.*, day.trading_days, before.trading_days AS prior_trading_days
+    SELECT p.*, weeks.is_complete, day.trading_days, before.trading_days AS prior_trading_days
     FROM pairs AS p
+    INNER JOIN weeks USING (week_ending)
     INNER JOIN otc_weeks_calendar AS day ON day.week_ending = p.week_ending
     LEFT JOIN otc_weeks_calendar AS before ON before.week_ending = p.prior_week_ending
     WHERE p.week_ending BETWEEN first_week::DATE AND last_week::DATE

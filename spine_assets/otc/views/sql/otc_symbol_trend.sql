@@ -14,6 +14,7 @@ windows AS (
     SELECT
         here.week_ending,
         here.tier,
+        any_value(here.classes) AS classes,
         count(*) FILTER (there.classes = here.classes) AS loaded_count,
         list(day.week_ending ORDER BY day.week_ending)
             FILTER (there.classes = here.classes) AS loaded_weeks,
@@ -32,7 +33,7 @@ windows AS (
 ),
 
 weeks AS (
-    SELECT week_ending, count(*) = 3 AS is_complete
+    SELECT week_ending, otc_is_complete(classes) AS is_complete
     FROM loaded
     GROUP BY week_ending
 ),
@@ -45,6 +46,8 @@ figures AS (
         symbol,
         total_volume,
         total_trades,
+        ats_volume,
+        non_ats_volume,
         count(*) OVER six_weeks AS traded_count,
         sum(total_volume) OVER six_weeks AS window_volume,
         sum(total_trades) OVER six_weeks AS window_trades,
@@ -72,6 +75,9 @@ SELECT
     f.symbol,
     f.total_volume,
     f.total_trades,
+    CASE WHEN list_contains(w.classes, 'ATS') THEN f.ats_volume END AS ats_volume,
+    CASE WHEN list_contains(w.classes, 'NON_ATS') THEN f.non_ats_volume END AS non_ats_volume,
+    w.classes,
     w.loaded_count AS window_weeks_loaded,
     f.traded_count AS window_weeks_traded,
     f.window_volume::DOUBLE / f.traded_count AS avg_6w_volume,

@@ -15,19 +15,49 @@ WITH named AS (
     GROUP BY week_ending, tier, venue_class, mpid, venue_name
 ),
 
+identified AS (
+    -- A file may have a firm by its name in some rows and by its CRD in others: it is one venue.
+    SELECT n.*, coalesce(ids.venue_id, n.mpid) AS venue_id
+    FROM named AS n
+    LEFT JOIN otc_venue_ids_in(first_week::DATE - 28, last_week) AS ids USING (venue_class, mpid)
+),
+
 venues AS (
     SELECT
         week_ending,
         tier,
         venue_class,
-        mpid,
+        venue_id AS mpid,
         -- A venue may be renamed between its rows: the latest name is used.
         max_by(venue_name, (updated, venue_name)) AS venue_name,
         sum(volume)::DECIMAL(38, 6) AS share_volume,
         sum(trades)::BIGINT AS trade_count,
-        sum(symbols)::BIGINT AS symbol_count
-    FROM named
-    GROUP BY week_ending, tier, venue_class, mpid
+        sum(symbols)::BIGINT AS row_count,
+        count(DISTINCT mpid) > 1 AS is_twice
+    FROM identified
+    GROUP BY week_ending, tier, venue_class, venue_id
+),
+
+counted AS (
+    -- Symbols of a firm that one file has in both ways, each once; as a rule there is none.
+    SELECT
+        v.week_ending,
+        v.tier,
+        v.venue_class,
+        i.venue_id AS mpid,
+        count(DISTINCT v.symbol) AS symbol_count
+    FROM otc_venue_volume AS v
+    INNER JOIN (
+        SELECT DISTINCT week_ending, tier, venue_class, mpid, venue_id
+        FROM identified
+        SEMI JOIN (
+            SELECT week_ending, tier, venue_class, mpid AS venue_id
+            FROM venues
+            WHERE is_twice
+        ) AS twice USING (week_ending, tier, venue_class, venue_id)
+    ) AS i USING (week_ending, tier, venue_class, mpid)
+    WHERE v.week_ending BETWEEN first_week::DATE - 28 AND last_week::DATE
+    GROUP BY ALL
 ),
 
 scaled AS (
@@ -41,11 +71,11 @@ scaled AS (
         CASE WHEN tier_volume > 0
             THEN 100 * share_volume::DOUBLE / tier_volume::DOUBLE
         END AS tier_share_pct,
-        CASE WHEN mpid <> 'DE_MINIMIS'
+        CASE WHEN NOT otc_is_bucket(mpid)
             THEN rank() OVER (
                 PARTITION BY week_ending, tier, venue_class
-                -- The bucket comes last, so that no venue loses a rank to it.
-                ORDER BY mpid = 'DE_MINIMIS', share_volume DESC
+                -- Buckets come last, so that no venue loses a rank to one.
+                ORDER BY otc_is_bucket(mpid), share_volume DESC
             )
         END AS rank
     FROM venues
@@ -72,7 +102,7 @@ SELECT
     v.venue_name,
     v.share_volume,
     v.trade_count,
-    v.symbol_count,
+    coalesce(c.symbol_count, v.row_count) AS symbol_count,
     v.tier_class_share_pct,
     v.tier_share_pct,
     v.rank,
@@ -91,8 +121,12 @@ SELECT
 FROM scaled AS v
 INNER JOIN pairs AS p USING (week_ending, tier, venue_class)
 INNER JOIN (
-    SELECT week_ending, count(DISTINCT tier) = 3 AS is_complete
-    FROM venues
+    SELECT week_ending, otc_is_complete(classes) AS is_complete
+    FROM (
+        SELECT week_ending, tier, list(DISTINCT venue_class) AS classes
+        FROM venues
+        GROUP BY week_ending, tier
+    )
     GROUP BY week_ending
 ) AS weeks USING (week_ending)
 INNER JOIN otc_weeks_calendar AS day USING (week_ending)
@@ -101,4 +135,9 @@ LEFT JOIN scaled AS prior
     AND prior.tier = v.tier
     AND prior.venue_class = v.venue_class
     AND prior.mpid = v.mpid
+LEFT JOIN counted AS c
+    ON c.week_ending = v.week_ending
+    AND c.tier = v.tier
+    AND c.venue_class = v.venue_class
+    AND c.mpid = v.mpid
 WHERE v.week_ending BETWEEN first_week::DATE AND last_week::DATE

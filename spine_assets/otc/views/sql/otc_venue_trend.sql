@@ -15,7 +15,7 @@ scopes AS (
     SELECT
         week_ending,
         list({'tier': tier, 'classes': classes} ORDER BY tier)::VARCHAR AS scope,
-        count(*) = 3 AS is_complete
+        otc_is_complete(classes) AS is_complete
     FROM loaded
     GROUP BY week_ending
 ),
@@ -42,18 +42,53 @@ pairs AS (
     WINDOW by_week AS (ORDER BY week_ending)
 ),
 
+firms AS (
+    -- A week may have a firm by its name in one file and by its CRD in another: it is one venue.
+    SELECT
+        s.week_ending,
+        coalesce(ids.venue_id, s.mpid) AS mpid,
+        s.venue_class,
+        -- The row with the CRD has the name that FINRA keeps for it.
+        min_by(s.venue_name, (ids.venue_id IS NOT NULL, s.mpid)) AS venue_name,
+        sum(s.total_volume)::DECIMAL(28, 6) AS total_volume
+    FROM otc_venue_share AS s
+    LEFT JOIN otc_venue_ids_in(first_week::DATE - 35, last_week) AS ids USING (venue_class, mpid)
+    WHERE s.week_ending BETWEEN first_week::DATE - 35 AND last_week::DATE
+    GROUP BY s.week_ending, coalesce(ids.venue_id, s.mpid), s.venue_class
+),
+
+shares AS (
+    SELECT
+        *,
+        sum(total_volume) OVER (PARTITION BY week_ending) AS week_volume,
+        sum(total_volume) OVER (PARTITION BY week_ending, venue_class) AS class_volume,
+        CASE WHEN week_volume > 0
+            THEN total_volume::DOUBLE / week_volume::DOUBLE * 100
+        END AS market_share_pct,
+        CASE WHEN class_volume > 0
+            THEN total_volume::DOUBLE / class_volume::DOUBLE * 100
+        END AS class_share_pct,
+        CASE WHEN NOT otc_is_bucket(mpid)
+            -- Buckets come last, so that no venue loses a rank to one.
+            THEN rank() OVER (
+                PARTITION BY week_ending
+                ORDER BY otc_is_bucket(mpid), total_volume DESC
+            )
+        END AS rank
+    FROM firms
+),
+
 venues AS (
     -- Weeks of another scope are another partition, so that none is in the window.
     SELECT
         v.*,
         p.prior_week_ending,
         p.is_comparable,
-        p.is_complete AS is_complete_week,
+        p.is_complete,
         count(*) OVER six_weeks AS window_weeks_traded,
         avg(v.class_share_pct) OVER six_weeks AS avg_6w_class_share_pct
-    FROM otc_venue_share AS v
+    FROM shares AS v
     INNER JOIN pairs AS p USING (week_ending)
-    WHERE v.week_ending BETWEEN first_week::DATE - 35 AND last_week::DATE
     WINDOW six_weeks AS (
         PARTITION BY v.mpid, p.scope
         ORDER BY v.week_ending RANGE BETWEEN INTERVAL 35 DAYS PRECEDING AND CURRENT ROW
@@ -82,7 +117,7 @@ SELECT
     CASE WHEN v.is_comparable THEN prior.mpid IS NULL END AS is_new,
     v.is_comparable,
     day.trading_days,
-    v.is_complete_week AS is_complete
+    v.is_complete
 FROM venues AS v
 INNER JOIN windows AS w USING (week_ending)
 INNER JOIN otc_weeks_calendar AS day USING (week_ending)

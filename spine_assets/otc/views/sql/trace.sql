@@ -3,7 +3,7 @@
 
 -- A week's lines of a symbol, of every capture. `counts`: its capture is current and it broke no
 -- rule. `reason`: the rule that it broke when the week was last built. `mpid`: as in
--- otc_venue_volume (`otc.tables.venue_id`).
+-- otc_venue_volume, of which several lines may be one row (its `issue_count`).
 CREATE OR REPLACE MACRO otc_trace(of_symbol, of_week) AS TABLE
 WITH greatest_capture AS (
     -- The rule of otc_raw_as_of for one week: through otc_raw_current DuckDB would open every
@@ -49,13 +49,7 @@ SELECT
     l.tier,
     l.symbol,
     l.venue_class,
-    CASE
-        WHEN l.venue_class = 'ATS' THEN l.mpid
-        WHEN lower(regexp_replace(l.venue_name, '\s+', ' ', 'g')) = 'de minimis firms'
-            THEN 'DE_MINIMIS'
-        WHEN l.firm_crd IS NOT NULL THEN 'CRD' || l.firm_crd
-        WHEN l.venue_name <> '' THEN 'FIRM:' || l.venue_name
-    END AS mpid,
+    otc_venue_id(l.venue_class, l.mpid, l.firm_crd, l.venue_name) AS mpid,
     l.share_volume,
     l.trade_count,
     c.capture_id IS NOT NULL AND b.reason IS NULL AS counts,
