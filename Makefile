@@ -87,7 +87,7 @@ ON_S3 := abuse/test_conservation.py abuse/test_injection.py dev/compare_backends
 	otc/tables/test_restatements.py otc/trace/test_trace.py \
 	pipelines/steps/test_conformance.py pipelines/steps/test_table_build.py \
 	pipelines/test_assets.py pipelines/test_examples.py pipelines/test_runs.py \
-	pipelines/test_tenants.py project/test_queries_page.py report/test_figures.py \
+	pipelines/test_tenants.py report/test_figures.py \
 	warehouse/test_connection.py warehouse/test_database_file.py
 
 cluster-test: setup ## Part of test-all: the tests that need PostgreSQL, Redis, an S3 server or chdb

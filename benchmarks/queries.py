@@ -29,6 +29,7 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
+from datetime import date
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -80,9 +81,10 @@ class Timing:
     warm_mb: float
 
 
-def queries(symbol: str) -> dict[str, str]:
+def queries(symbol: str, week: date) -> dict[str, str]:
     """The queries by the comment before each, and the one that only opens files."""
     text = QUERIES.read_text("utf-8").replace("'PMCY'", "'" + symbol.replace("'", "''") + "'")
+    text = text.replace("2025-11-21", str(week))
     _, *blocks = text.split("\n-- ")
     found = dict(block.split("\n", 1) for block in blocks)
     return found | {_COUNTED: "SELECT count(*) FROM otc_venue_volume"}
@@ -142,7 +144,7 @@ def _bytes_read() -> int:
     return int(Path("/proc/self/io").read_text("ascii").split()[1])
 
 
-def measure(settings: Settings, file: Path, symbol: str, times: int) -> list[Timing]:
+def measure(settings: Settings, file: Path, symbol: str, week: date, times: int) -> list[Timing]:
     """Each query of each source, one process after another."""
     views, lake = settings.warehouse_path, Path(settings.lake_place)
     sources = (
@@ -151,7 +153,7 @@ def measure(settings: Settings, file: Path, symbol: str, times: int) -> list[Tim
         Source("built file", file, lake),
     )
     found = []
-    for query, sql in queries(symbol).items():
+    for query, sql in queries(symbol, week).items():
         for source in sources:
             with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
                 found.append(process.submit(ask, source, query, sql, times).result())
@@ -194,7 +196,8 @@ def main() -> None:
         sys.stderr.write(f"copying {steps} years of tables to {file}\n")
         built = round(build_database(file, lake, _COMPUTED).seconds, 1)
     before = os.getloadavg()[0]
-    found = measure(settings, file, chosen.symbol, chosen.times)
+    week = lake.weeks("otc_venue_share")[-1]
+    found = measure(settings, file, chosen.symbol, week, chosen.times)
     Console(width=160).print(shown(found))
     told = {
         "weeks": len(lake.weeks("otc_venue_volume")),

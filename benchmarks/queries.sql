@@ -1,48 +1,25 @@
 -- The questions that docs/queries.md answers; the page shows the same text.
 
 -- one symbol, all weeks
-SELECT week_ending, tier, venue_class, mpid, share_volume, trade_count
+SELECT week_ending, tier, venue_class, venue_name, mpid, share_volume, trade_count
 FROM otc_venue_volume
 WHERE symbol = 'PMCY'
 ORDER BY week_ending, share_volume DESC, mpid;
 
--- venue shares of the latest week
-SELECT rank, mpid, venue_name, total_volume, market_share_pct
-FROM otc_venue_share
-WHERE week_ending IN (
-    SELECT week_ending FROM otc_venue_share ORDER BY week_ending DESC LIMIT 1
-)
-ORDER BY rank NULLS LAST;
+-- venue shares of a week
+SELECT rank, venue_name, mpid, total_volume, market_share_pct
+FROM otc_venue_trend_in('2025-11-21', '2025-11-21')
+ORDER BY rank NULLS LAST, mpid;
 
 -- six weeks rolling, one symbol
-SELECT
-    week_ending,
-    sum(total_volume) AS volume,
-    avg(sum(total_volume)) OVER six_weeks AS mean_volume,
-    count(*) OVER six_weeks AS weeks
-FROM otc_symbol_summary
+SELECT week_ending, tier, total_volume, avg_6w_volume, window_weeks_traded, classes
+FROM otc_symbol_trend_all
 WHERE symbol = 'PMCY'
-GROUP BY week_ending
-WINDOW six_weeks AS (
-    ORDER BY week_ending RANGE BETWEEN INTERVAL 35 DAYS PRECEDING AND CURRENT ROW
-)
-ORDER BY week_ending;
+ORDER BY week_ending, tier;
 
 -- top movers
-SELECT
-    symbol,
-    tier,
-    max_by(total_volume, week_ending) AS volume,
-    min_by(total_volume, week_ending) AS volume_before,
-    volume - volume_before AS change
-FROM otc_symbol_summary
-WHERE week_ending IN (
-    SELECT DISTINCT week_ending FROM otc_venue_share
-    WHERE is_complete
-    ORDER BY week_ending DESC
-    LIMIT 2
-)
-GROUP BY symbol, tier
-HAVING count(*) = 2
-ORDER BY abs(change) DESC, symbol, tier
+SELECT symbol, issue_name, tier, total_volume, prior_volume, volume_change, prior_week_ending
+FROM otc_movers_in('2025-11-21', '2025-11-21')
+WHERE volume_change <> 0
+ORDER BY abs(volume_change) DESC, symbol, tier
 LIMIT 20;

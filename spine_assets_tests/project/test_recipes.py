@@ -1,0 +1,369 @@
+"""Each query that a page prints gives the right figures, also where a careless one would not.
+
+The weeks are those of `support/recipe_world.py`; expected figures are computed by hand. A query
+that a page shows for the first time is entered here, or in `NO_FIGURES` with the reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import duckdb
+import pytest
+
+from spine_assets.otc.tables.registry import TABLES
+from spine_assets.warehouse.connection import connect
+from spine_assets_tests.project.test_docs import ROOT
+from spine_assets_tests.support.analysis_lake import ATS, BUCKET, NON_ATS, OTC, T1, T2, lake_of
+from spine_assets_tests.support.recipe_world import (
+    ACME,
+    BETA,
+    BY_NAME,
+    FIRST_BOTH,
+    HOLIDAY,
+    MIXED,
+    NO_TIER_2,
+    ROWS,
+    S1_TO_S6,
+    S6,
+    printed,
+)
+from spine_assets_tests.support.shown import blocks
+
+PRINTED = printed()
+BY_ITS_NAME = "Acme, L.L.C"
+NO_FIGURES = {
+    "FROM otc_rejects": "lines as they were delivered; test_bad_lines.py",
+    "DESCRIBE ": "columns; test_views.py",
+    "x_meta_": "runs and steps, no figures of the market; history/test_history.py",
+    "otc_trace": "lines of one symbol; test_trace.py compares the macros with the Python trace",
+    "otc_raw_as_of": "rows of captures; test_as_of.py",
+    "FROM otc_restatements": "stored rows; test_restatements.py",
+    "FROM watch_list": "a table that a pipeline declares; pipelines/test_tools.py",
+    "FROM otc_venue_volume": "the table itself, to a file",
+}
+Rows = list[tuple[Any, ...]]
+Ask = Callable[[str], Rows]
+
+
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyConnection]:
+    with connect(lake_of(tmp_path_factory.mktemp("recipes"), ROWS), TABLES) as connection:
+        yield connection
+
+
+@pytest.fixture
+def ask(opened: duckdb.DuckDBPyConnection) -> Ask:
+    return lambda sql: opened.execute(sql).fetchall()
+
+
+def near(value: float) -> Any:
+    return pytest.approx(value, rel=1e-12)
+
+
+def at(sql: str, week: date) -> str:
+    """A query of the page for another week, as the page tells to change it."""
+    assert str(MIXED) in sql or str(S6) in sql
+    return sql.replace(str(MIXED), str(week)).replace(str(S6), str(week))
+
+
+RECIPES: dict[tuple[str, str], Callable[[Ask, str], None]] = {}
+"""By page and a text that only this query of the page has."""
+
+
+def recipe(page: str, text: str) -> Callable[[Callable[[Ask, str], None]], None]:
+    def enter(check: Callable[[Ask, str], None]) -> None:
+        RECIPES[page, text] = check
+
+    return enter
+
+
+def owner(page: str, sql: str) -> list[str]:
+    """What claims a printed query."""
+    return [text for at_page, text in RECIPES if at_page == page and text in sql] or [
+        text for text in NO_FIGURES if text in sql
+    ]
+
+
+# --- README and start
+
+
+NEWEST = [  # 268 of 748: the pool of 280 is no venue
+    (HOLIDAY, 1, ACME, "CRD7", Decimal(268), near(26800 / 748)),
+    (HOLIDAY, 2, "UBS ATS", "UBSA", Decimal(184), near(18400 / 748)),
+    (HOLIDAY, 3, "OTC LINK", "OTCX", Decimal(16), near(1600 / 748)),
+    (HOLIDAY, None, "De Minimis Firms", BUCKET, Decimal(280), near(28000 / 748)),
+]
+SHARES_MIXED = [  # 250 by CRD and 85 by name are one firm, the largest
+    (1, ACME, "CRD7", Decimal(335), near(33500 / 935)),
+    (2, BETA, "CRD8", Decimal(300), near(30000 / 935)),
+    (3, "UBS ATS", "UBSA", Decimal(230), near(23000 / 935)),
+    (4, "OTC LINK", "OTCX", Decimal(20), near(2000 / 935)),
+    (None, "De Minimis Firms", BUCKET, Decimal(50), near(5000 / 935)),
+]
+
+
+@recipe("README.md", "otc_venue_trend")
+def _(ask: Ask, sql: str) -> None:
+    assert ask(sql) == [
+        *NEWEST,
+        *((MIXED, *row) for row in SHARES_MIXED),
+        (BY_NAME, 1, BY_ITS_NAME, "CRD7", Decimal(340), near(34000 / 600)),
+    ]
+
+
+@recipe("commands.md", "otc_venue_trend")
+def _(ask: Ask, sql: str) -> None:
+    rows = ask(sql)
+    assert [(row[0], row[1]) for row in rows[:4]] == [(row[0], row[3]) for row in NEWEST]
+
+
+@recipe("start.md", "share_volume FROM otc_venue_volume WHERE symbol")
+def _(ask: Ask, sql: str) -> None:
+    assert ask(sql) == [
+        (BETA, "CRD8", NON_ATS, Decimal(300)),
+        (ACME, "CRD7", NON_ATS, Decimal(250)),
+        ("UBS ATS", "UBSA", ATS, Decimal(150)),
+        ("De Minimis Firms", BUCKET, NON_ATS, Decimal(50)),
+    ]
+
+
+@recipe("start.md", "otc_symbol_trend_all")
+def _(ask: Ask, sql: str) -> None:
+    assert ask(sql) == [
+        *((week, T1, 100, 100, None) for week in S1_TO_S6[:5]),
+        (S6, T1, 130, 130, None),
+        (FIRST_BOTH, T1, 500, 120, 380),
+        (NO_TIER_2, T1, 500, 120, 380),
+        (BY_NAME, T1, 500, 110, 390),
+        (MIXED, T1, 750, 150, 600),
+        (HOLIDAY, T1, 600, 120, 480),
+    ]
+
+
+@recipe("start.md", "venue_count > 5")
+def _(ask: Ask, sql: str) -> None:
+    assert ask(sql) == []
+    assert ask(sql.replace("> 5", "> 1")) == [
+        ("PMCY", T1, 3, near((150**2 + 250**2 + 300**2) / 750**2), 750),
+        ("PNK", OTC, 2, near((20**2 + 25**2) / 45**2), 45),
+        ("TWO", T2, 2, near((10**2 + 60**2) / 70**2), 70),
+    ]
+
+
+# 160 and 10 of 170, then 230 and 20 of 250
+GAINED = [
+    ("OTC LINK", "OTCX", 4, -1, near(8), near(8 - 1000 / 170)),
+    ("UBS ATS", "UBSA", 3, -1, near(92), near(92 - 16000 / 170)),
+]
+
+
+@recipe("start.md", "otc_venue_trend_in")
+def _(ask: Ask, sql: str) -> None:
+    assert ask(sql) == GAINED
+
+
+# --- queries
+
+
+@recipe("queries.md", "venue_name, mpid, share_volume, trade_count")
+def _(ask: Ask, sql: str) -> None:
+    rows = ask(sql)
+    of_symbol = [row for row in ROWS if row.symbol == "PMCY"]
+    assert len(rows) == len(of_symbol) == 22
+    assert rows[-3:] == [
+        (HOLIDAY, T1, NON_ATS, "De Minimis Firms", BUCKET, 280, 1),
+        (HOLIDAY, T1, NON_ATS, ACME, "CRD7", 200, 1),
+        (HOLIDAY, T1, ATS, "UBS ATS", "UBSA", 120, 1),
+    ]
+
+
+@recipe("queries.md", "FROM otc_venue_trend_in")
+def _(ask: Ask, sql: str) -> None:
+    assert ask(sql) == SHARES_MIXED
+    assert ask(at(sql, HOLIDAY)) == [row[1:] for row in NEWEST]
+    assert ask(at(sql, S6)) == [
+        (1, "UBS ATS", "UBSA", 140, near(14000 / 150)),
+        (2, "OTC LINK", "OTCX", 10, near(1000 / 150)),
+    ]
+
+
+@recipe("queries.md", "avg_6w_volume")
+def _(ask: Ask, sql: str) -> None:
+    both = [ATS, NON_ATS]
+    assert ask(sql) == [
+        *((week, T1, 100, 100.0, n, [ATS]) for n, week in enumerate(S1_TO_S6[:5], start=1)),
+        (S6, T1, 130, 105.0, 6, [ATS]),
+        (FIRST_BOTH, T1, 500, 500.0, 1, both),  # not the mean with five weeks of ATSs alone
+        (NO_TIER_2, T1, 500, 500.0, 2, both),
+        (BY_NAME, T1, 500, 500.0, 3, both),
+        (MIXED, T1, 750, 562.5, 4, both),
+        (HOLIDAY, T1, 600, 570.0, 5, both),
+    ]
+
+
+@recipe("queries.md", "FROM otc_movers_in")
+def _(ask: Ask, sql: str) -> None:
+    assert ask(sql) == [
+        ("PMCY", "PMCY Inc.", T1, 750, 500, 250, BY_NAME),
+        ("TWO", "TWO Inc.", T2, 70, 20, 50, BY_NAME),
+        ("PNK", "PNK Inc.", OTC, 45, 40, 5, BY_NAME),
+    ]
+    assert ask(at(sql, FIRST_BOTH)) == []  # PMCY has 500 after 130, by files of another class
+    assert ask(at(sql, NO_TIER_2)) == []  # TWO is not gone: its tier is not loaded
+    assert ask(at(sql, BY_NAME)) == [("PNK", "PNK Inc.", OTC, 40, 20, 20, NO_TIER_2)]
+    assert ask(at(sql, HOLIDAY))[0] == ("PMCY", "PMCY Inc.", T1, 600, 750, -150, MIXED)
+
+
+@recipe("queries.md", "AS newest")
+def _(ask: Ask, sql: str) -> None:
+    assert ask(sql) == [(HOLIDAY,)]
+
+
+@recipe("queries.md", "WITH tops AS")
+def _(ask: Ask, sql: str) -> None:
+    assert ask(sql) == [
+        ("PMCY", MIXED, T1, 150, 600, 20.0, 80.0, "UBS ATS", BETA),
+        ("NEWS", MIXED, T1, 70, 0, 100.0, 0.0, "UBS ATS", None),
+        ("TWO", MIXED, T2, 10, 60, near(1000 / 70), near(6000 / 70), "UBS ATS", BY_ITS_NAME),
+        ("PNK", MIXED, OTC, 20, 25, near(2000 / 45), near(2500 / 45), "OTC LINK", BY_ITS_NAME),
+    ]
+    assert ask(at(sql, S6))[0] == ("PMCY", S6, T1, 130, None, None, None, "UBS ATS", None)
+    # The pool of 280 is the largest outside of ATSs, and no firm.
+    assert ask(at(sql, HOLIDAY))[0] == ("PMCY", HOLIDAY, T1, 120, 480, 20.0, 80.0, "UBS ATS", ACME)
+
+
+def test_the_page_shows_the_queries_that_are_measured() -> None:
+    measured = (ROOT / "benchmarks/queries.sql").read_text("utf-8").split("\n-- ")[1:]
+    page = (ROOT / "docs/queries.md").read_text("utf-8")
+    assert len(measured) == 4
+    for query in measured:
+        _, sql = query.split("\n", 1)
+        assert f"```sql\n{sql.strip()}\n```" in page
+
+
+def test_a_variable_holds_the_newest_week(opened: duckdb.DuckDBPyConnection) -> None:
+    (text,) = (block.text for block in blocks("text") if "SET VARIABLE" in block.text)
+    setting, question = (part for part in text.split(";\n") if part.strip())
+    opened.execute(setting)
+    rows = opened.execute(question).fetchall()
+    assert {row[0] for row in rows} == {HOLIDAY}
+    assert sorted(row[2] for row in rows) == ["NEWS", "PMCY", "PNK", "TWO"]
+
+
+# --- analysis
+
+
+@recipe("analysis.md", "trend = 'UP'")
+def _(ask: Ask, sql: str) -> None:
+    assert ask(sql) == [("PMCY", 130, 30.0, 6, [])]
+    assert ask(at(sql, FIRST_BOTH)) == []
+
+
+@recipe("analysis.md", "FROM otc_venue_trend_in")
+def _(ask: Ask, sql: str) -> None:
+    assert ask(sql) == GAINED
+
+
+@recipe("analysis.md", "FROM otc_market_structure_in")
+def _(ask: Ask, sql: str) -> None:
+    rows = {(row[1], row[0]): row[2:] for row in ask(sql)}
+    weeks = [*S1_TO_S6[2:], FIRST_BOTH, BY_NAME, MIXED]  # not NO_TIER_2
+    assert list(rows) == [(tier, week) for tier in ("ALL", T1, T2, OTC) for week in weeks]
+    classes, ats, hhi, effective, top, top_share = rows["ALL", MIXED]
+    assert (classes, ats) == ([ATS, NON_ATS], near(25000 / 935))
+    squares = 335**2 + 300**2 + 230**2 + 20**2
+    assert (hhi, effective) == (near(squares / 935**2), near(935**2 / squares))
+    assert (top, top_share) == (ACME, near(33500 / 935))
+    assert rows["ALL", S6][:2] == ([ATS], None)
+    assert rows[T1, MIXED][4] == BETA
+
+
+@recipe("analysis.md", "WHERE mover_rank <= 5")
+def _(ask: Ask, sql: str) -> None:
+    assert ask(sql) == [
+        (T1, 1, "PMCY", "PMCY Inc.", "UP", 250, 50.0),
+        (T2, 1, "TWO", "TWO Inc.", "UP", 50, 250.0),
+        (OTC, 1, "PNK", "PNK Inc.", "UP", 5, 12.5),
+    ]
+    assert {row[-1] for row in ask(at(sql, HOLIDAY))} == {0.0}  # four fifths in four days
+
+
+@recipe("analysis.md", "kind IN ('NEW', 'GONE')")
+def _(ask: Ask, sql: str) -> None:
+    assert ask(sql) == [
+        ("GONE", T1, "WENT", "WENT Inc.", None, 40),
+        ("NEW", T1, "NEWS", "NEWS Inc.", 70, None),
+    ]
+
+
+@recipe("analysis.md", "FROM otc_movers WHERE kind = 'UP'")
+def _(ask: Ask, sql: str) -> None:
+    assert ask(sql) == [
+        (MIXED, T1, "PMCY", "PMCY Inc.", 250, 50.0, 1),
+        (MIXED, T2, "TWO", "TWO Inc.", 50, 250.0, 1),
+        (MIXED, OTC, "PNK", "PNK Inc.", 5, 12.5, 1),
+        (BY_NAME, OTC, "PNK", "PNK Inc.", 20, 100.0, 1),
+        (S6, T1, "PMCY", "PMCY Inc.", 30, 30.0, 1),
+    ]
+
+
+@recipe("analysis.md", "AS gained")
+def _(ask: Ask, sql: str) -> None:
+    assert ask(sql) == []  # UBS ATS alone in both weeks
+    outside = at(sql, HOLIDAY).replace("'ATS'", "'NON_ATS'")
+    # The pool has 280 of 480 after 50 of 600; ACME has 200 of 480 after 250 of 600.
+    assert ask(outside) == [
+        ("De Minimis Firms", BUCKET, near(28000 / 480), near(28000 / 480 - 5000 / 600), None, None)
+    ]
+
+
+@recipe("analysis.md", "rank <= 3")
+def _(ask: Ask, sql: str) -> None:
+    assert ask(sql) == [
+        (T1, ATS, 1, "UBS ATS", "UBSA", 100.0, 2),
+        (T1, NON_ATS, 1, BETA, "CRD8", 50.0, 1),
+        (T1, NON_ATS, 2, ACME, "CRD7", near(25000 / 600), 1),
+        (T2, ATS, 1, "UBS ATS", "UBSA", 100.0, 1),
+        (T2, NON_ATS, 1, BY_ITS_NAME, "CRD7", 100.0, 1),
+        (OTC, ATS, 1, "OTC LINK", "OTCX", 100.0, 1),
+        (OTC, NON_ATS, 1, BY_ITS_NAME, "CRD7", 100.0, 1),
+    ]
+
+
+@recipe("analysis.md", "FROM otc_venues")
+def _(ask: Ask, sql: str) -> None:
+    assert ask(sql) == [(BETA, "CRD8", "8", NON_ATS, MIXED, MIXED, [BETA])]
+    assert ask(sql.replace("> '2025-10-31'", "= '2025-10-31'")) == [
+        (ACME, "CRD7", "7", NON_ATS, FIRST_BOTH, HOLIDAY, [ACME, BY_ITS_NAME]),
+        ("De Minimis Firms", BUCKET, None, NON_ATS, FIRST_BOTH, HOLIDAY, ["De Minimis Firms"]),
+    ]
+
+
+@recipe("analysis.md", "FROM otc_weeks_calendar")
+def _(ask: Ask, sql: str) -> None:
+    rows = ask(sql)
+    assert (HOLIDAY, 4, "Thanksgiving Day") in rows
+    assert len(rows) == 11  # ten holidays of 2025 and a day of mourning
+
+
+# --- the printed queries
+
+
+@pytest.mark.parametrize("query", PRINTED, ids=[f"{i.page}-{i.sql[:40]}" for i in PRINTED])
+def test_every_printed_query_is_checked(query: Any) -> None:
+    assert len(owner(query.page, query.sql)) == 1, query.sql
+
+
+def test_every_check_is_of_one_printed_query() -> None:
+    for page, text in RECIPES:
+        assert len([i for i in PRINTED if i.page == page and text in i.sql]) == 1, text
+
+
+@pytest.mark.parametrize(("page", "text"), list(RECIPES), ids=str)
+def test_a_printed_query_is_right(ask: Ask, page: str, text: str) -> None:
+    (sql,) = (item.sql for item in PRINTED if item.page == page and text in item.sql)
+    RECIPES[page, text](ask, sql)
