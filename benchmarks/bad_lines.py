@@ -17,6 +17,7 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, date, datetime
+from functools import partial
 
 import polars as pl
 
@@ -44,8 +45,7 @@ def main() -> None:
     chosen = parser.parse_args()
     contents = {bad: content(chosen.rows, bad) for bad in BAD}
     parts: dict[str, Callable[[], object]] = {
-        f"read, {bad:.1%} bad": lambda text=text: parse(text, TODAY)
-        for bad, text in contents.items()
+        f"read, {bad:.1%} bad": partial(parse, text, TODAY) for bad, text in contents.items()
     }
     parts |= schemas(contents[0.0])
     seconds: dict[str, list[float]] = {name: [] for name in parts}
@@ -98,7 +98,7 @@ def schemas(text: bytes) -> dict[str, Callable[[], object]]:
     tables |= {raw.TABLE.name: made.rows, venue_volume.TABLE.name: venues}
     for name, frame in tables.items():
         schema = pandera_schema(table(name), at_once=True)
-        found[f"schema of {name}"] = lambda schema=schema, frame=frame: schema.validate(frame)
+        found[f"schema of {name}"] = partial(schema.validate, frame)
     return found
 
 

@@ -57,7 +57,7 @@ class Case(NamedTuple):
     figures: Figures
 
 
-def one(figures: dict[tuple[str, str], tuple[int | str, int]], *lines: str) -> Case:
+def one(figures: dict[tuple[str, str], tuple[int, int]], *lines: str) -> Case:
     return Case((lines,), {key: (Decimal(s), trades) for key, (s, trades) in figures.items()})
 
 
@@ -249,9 +249,9 @@ def test_a_firm_by_name_and_later_by_number_is_one_venue_to_the_checks(
     before = LAST_WEEK - timedelta(weeks=1)
     names = [f"Firm {n}, Inc." for n in range(5)]
     with opened(tmp_path_factory.mktemp("weeks"), code_location, forgets=True) as site:
-        for week, crd in ((before, ""), (LAST_WEEK, "1")):
+        for day, crd in ((before, ""), (LAST_WEEK, "1")):
             lines = [firm(100, name=name, crd=crd and f"{n}1") for n, name in enumerate(names)]
-            site.drop(f"{week}.csv", delivered(week, tuple(lines)))
+            site.drop(f"{day}.csv", delivered(day, tuple(lines)))
         week = site.week(LAST_WEEK, site.runner.range(before, LAST_WEEK))
         assert week.check("otc_venue_volume", "continuity").passed
         assert week.check("otc_venue_share", "share_shift").passed
