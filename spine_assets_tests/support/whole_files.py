@@ -10,8 +10,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from spine_assets.core.weeks import Tier, monday_of, publication_day
-from spine_assets.otc.delivery.file_format import API_COLUMNS
-from spine_assets.otc.delivery.line_schema import DELIVERED
+from spine_assets.otc.delivery.line_schema import API_COLUMNS, DELIVERED
 from spine_assets_tests.conftest import HEADER, line
 from spine_assets_tests.support.sites import Figures, content
 
