@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -21,6 +22,7 @@ from spine_assets.cli.shared import COUNT, DEFAULT_WEEKS, WeekType, print_json
 from spine_assets.core.settings import load_settings
 from spine_assets.core.text import nearest
 from spine_assets.core.values import csv_text, records
+from spine_assets.core.weeks import Tier
 from spine_assets.otc.captures.overdue import overdue
 from spine_assets.otc.delivery.scan import scan
 from spine_assets.otc.state.freshness import Freshness
@@ -175,6 +177,20 @@ def query(
         click.echo(csv_text(names, rows), nl=False, color=True)  # keeps escape sequences
     else:
         result(names, rows)
+    if not rows and (hint := _empty_hint(sql)):
+        click.echo(hint, err=True)
+
+
+def _empty_hint(sql: str) -> str | None:
+    """Why a question to `otc_raw` may have no answer: its `tier` is the delivered text."""
+    words = {*re.findall(r"\w+", sql)}
+    asked = sorted(words & {tier.value for tier in Tier if tier.value != tier.description})
+    if not asked or raw.TABLE.name not in " ".join(words):
+        return None
+    return (
+        f"no rows; in {raw.TABLE.name} the column tier has FINRA's text, such as "
+        f"'{Tier(asked[0]).description}': write tier_name = '{asked[0]}'"
+    )
 
 
 @contextmanager

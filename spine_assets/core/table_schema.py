@@ -45,6 +45,22 @@ def conform(frame: pl.DataFrame, table: Table, *, ordered: bool = False) -> pl.D
     return frame if ordered else in_order(frame, table.sort)
 
 
+def completed(frame: pl.DataFrame, table: Table, **known: str) -> pl.DataFrame:
+    """Rows that an earlier version of the program stored, with all columns of today.
+
+    Args:
+        frame: Stored rows, in file order.
+        table: The declaration.
+        known: Values of columns that all of its rows have alike; other missing columns are null.
+    """
+    missing = {
+        name: pl.lit(known.get(name), type_)
+        for name, type_ in polars_schema(table).items()
+        if name not in frame.columns
+    }
+    return conform(frame.with_columns(**missing), table, ordered=True)
+
+
 def in_order(frame: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
     """The rows in the order of some columns; the test for it costs a tenth of sorting."""
     if not names or is_in_order(frame, names):

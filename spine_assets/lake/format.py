@@ -2,9 +2,9 @@
 
 It is in `_format.json` in the lake's root. A lake without that file has format 1.
 
-1  Captures are rows and rejects alone; files of `otc_raw` may lack columns that were added later.
-2  Captures have their delivered contents, unless those were captured in format 1; files of
-   `otc_raw` have all columns.
+1  Captures are rows and rejects alone; files of tables may lack columns that were added later.
+2  Captures have their delivered contents, unless those were captured in format 1; files of tables
+   have all columns.
 
 This program reads and writes format 1 as well; `spine lake migrate` raises the number. Belongs
 here: the number. Does not belong here: the migration (`maintenance.migrate_lake`).

@@ -1,7 +1,7 @@
 """Bringing a lake of an earlier format up to today's (`lake.format`), week by week.
 
-Captures get the contents that are in the landing folder, and files of `otc_raw` all columns of
-today; the number is written last. A week is changed under its lock, and what is done already is
+Captures get the contents that are in the landing folder, and files of tables all columns of today;
+the number is written last. A week is changed under its lock, and what is done already is
 left alone, so a migration that was killed is completed by the next. Nothing is parsed here: the
 runs that come after it read the contents by today's rules.
 """
@@ -13,15 +13,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date
 
-from spine_assets.core.table_schema import polars_schema
-from spine_assets.lake.base import Lake
+from spine_assets.core.table_schema import completed, polars_schema
+from spine_assets.core.tables import Table
+from spine_assets.core.weeks import Tier
+from spine_assets.lake.base import Lake, LakeFile
 from spine_assets.lake.format import FORMAT, stored_format, write_format
 from spine_assets.lake.names import LockName
 from spine_assets.otc.captures import delivered, storage
-from spine_assets.otc.captures.model import Capture
 from spine_assets.otc.delivery.deliveries import Delivery, Landing, read
 from spine_assets.otc.delivery.reasons import FileRefused
 from spine_assets.otc.tables import raw
+from spine_assets.otc.tables.registry import TABLES
 
 
 @dataclass
@@ -34,7 +36,7 @@ class MigrationResult:
         weeks: Weeks with captures.
         kept: Captures whose contents the lake had.
         contents: Captures that get their contents from the landing folder.
-        rewritten: Files of `otc_raw` that are written again with all columns.
+        rewritten: Files of tables that are written again with all columns.
         without_content: Captures whose contents are nowhere, by week: they stay as they were read.
         seconds: From start to end.
     """
@@ -104,10 +106,13 @@ def _week(
                 delivered.store(lake, week, item.sha256, content)
         else:
             found.without_content.setdefault(week, []).append(item.capture_id)
-        if _lacks_columns(lake, item):
-            found.rewritten += 1
-            if not dry_run:
-                _write_again(lake, item)
+    tiers = {item.file_name: item.tier for item in storage.stored(lake, week)}
+    for table in TABLES:
+        for path in lake.files(table.name, week):
+            if _lacks_columns(lake, path, table):
+                found.rewritten += 1
+                if not dry_run:
+                    _write_again(lake, path, table, tiers.get(path.name))
 
 
 def _content(delivery: Delivery | None) -> bytes | None:
@@ -120,14 +125,17 @@ def _content(delivery: Delivery | None) -> bytes | None:
         return None
 
 
-def _lacks_columns(lake: Lake, item: Capture) -> bool:
-    stored = lake.schema(storage.raw_path(lake, item))
-    return stored is not None and [*stored] != [*polars_schema(raw.TABLE)]
+def _lacks_columns(lake: Lake, path: LakeFile, table: Table) -> bool:
+    stored = lake.schema(path)
+    return stored is not None and [*stored] != [*polars_schema(table)]
 
 
-def _write_again(lake: Lake, item: Capture) -> None:
-    """Write the rows of a capture with all columns; what is known of the capture stays."""
-    path = storage.raw_path(lake, item)
+def _write_again(lake: Lake, path: LakeFile, table: Table, tier: Tier | None) -> None:
+    """Write the rows of a file with all columns of today; its metadata stay.
+
+    A table that is made of captures is older than its code by then, and is built again.
+    """
     lake.verify(path)
-    staged = lake.stage(storage.read_rows(lake, item), path, lake.metadata(path))
-    lake.publish(staged, path)
+    known = {} if tier is None else {"tier_name": tier.value}
+    rows = completed(lake.read(path), table, **known)
+    lake.publish(lake.stage(rows, path, lake.metadata(path)), path)

@@ -55,7 +55,7 @@ def view_statements(lake: Lake, tables: tuple[Table, ...], *, analysis: bool = T
         columns = ", ".join(identifier(column.name) for column in table.columns)
         statements.append(
             f"CREATE OR REPLACE VIEW {identifier(table.name)} AS SELECT {columns} "
-            f"{files_of(lake, table.name, alike=alike or table.name != raw.TABLE.name)}"
+            f"{files_of(lake, table.name, alike=alike)}"
         )
         statements.append(f"COMMENT ON VIEW {identifier(table.name)} IS {literal(table.grain)}")
     return statements

@@ -32,14 +32,20 @@ _CLASSES = """
     SELECT DISTINCT venue_class FROM otc_venue_share WHERE week_ending = $week ORDER BY ALL
 """
 _TOP_VENUES = """
-    SELECT rank, mpid, venue_name, total_volume, total_trades, market_share_pct, is_complete
+    SELECT rank, venue_name, mpid, total_volume, total_trades, market_share_pct, is_complete
     FROM otc_venue_share WHERE week_ending = $week ORDER BY rank NULLS LAST, mpid LIMIT $top
 """
 _TOP_SYMBOLS = """
-    SELECT symbol, tier, total_volume, total_trades, venue_count, top_mpid, hhi
-    FROM otc_symbol_summary WHERE week_ending = $week
-    ORDER BY total_volume DESC, symbol, tier LIMIT $top
+    SELECT
+        s.symbol, s.tier, s.total_volume, s.total_trades, s.venue_count,
+        v.venue_name AS top_venue, s.top_mpid, s.hhi
+    FROM otc_symbol_summary AS s
+    LEFT JOIN otc_venue_share AS v ON v.week_ending = s.week_ending AND v.mpid = s.top_mpid
+    WHERE s.week_ending = $week
+    ORDER BY s.total_volume DESC, s.symbol, s.tier LIMIT $top
 """
+
+_HEADINGS = {"market_share_pct": "% of reported off-exchange volume"}
 
 Figures = dict[str, list[dict[str, Any]]]
 
@@ -224,7 +230,7 @@ def week(chosen: date, found: Figures, checks: list[CheckRecord]) -> None:
     ):
         rows = [{k: v for k, v in row.items() if k != "is_complete"} for row in found[name]]
         if rows:
-            headers = [name.replace("_", " ") for name in rows[0]]
+            headers = [_HEADINGS.get(name, name.replace("_", " ")) for name in rows[0]]
             result(headers, [tuple(row.values()) for row in rows], title)
     CONSOLE.print(f"Checks: {checks_summary(checks)}")
     failed = [check for check in checks if not check.passed]

@@ -64,13 +64,15 @@ def printed(found: Trace, captured: Captured, built: Built, limit: int) -> None:
 def _lines(lines: tuple[Line, ...], limit: int) -> None:
     shown = lines[:limit]
     title = f"Lines of otc_raw ({_some(len(shown), len(lines))})"
-    table = _table(title, "tier", "class", "mpid", "shares", "trades", "counts", "capture", "line")
+    headers = ("tier", "class", "venue", "mpid", "shares", "trades", "counts", "capture", "line")
+    table = _table(title, *headers)
     for item in shown:
         reason = f"no: rejected, {item.reason}"
         why = item.capture_counts if item.accepted else reason
         table.add_row(
             item.tier,
             item.venue_class,
+            safe(item.venue_name),
             safe(item.mpid or ""),
             text(item.share_volume),
             text(item.trade_count),

@@ -16,6 +16,7 @@ from typing import Any
 
 import polars as pl
 
+from spine_assets.core.table_schema import completed
 from spine_assets.core.tables import exact_sum
 from spine_assets.core.weeks import Tier, VenueClass
 from spine_assets.lake.base import FileT, Lake, LakeError, LakeFile
@@ -141,7 +142,7 @@ def read_rows(
     path = raw_path(lake, capture)
     if capture.parser == raw.TABLE.code_version:
         return lake.read(path, columns, where)
-    rows = raw.completed(lake.read(path, where=where), tier_name=capture.tier.value)
+    rows = completed(lake.read(path, where=where), raw.TABLE, tier_name=capture.tier.value)
     return rows.select(columns) if columns else rows
 
 

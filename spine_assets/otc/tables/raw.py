@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from spine_assets.core.table_schema import conform, polars_schema, polars_type
+from spine_assets.core.table_schema import conform, polars_type
 from spine_assets.core.tables import BuildStage, Check, Column, Table, Type
 from spine_assets.core.weeks import Tier, VenueClass
 from spine_assets.otc.tables import columns as c
@@ -169,18 +169,3 @@ def build(
         **{name: pl.lit(value) for name, value in stamp.items()},
     )
     return conform(frame, TABLE)
-
-
-def completed(rows: pl.DataFrame, **known: str) -> pl.DataFrame:
-    """Rows that an earlier version of the program stored, with all columns of today.
-
-    Args:
-        rows: Rows of one capture.
-        known: Values of columns that all of its rows have alike; other missing columns are null.
-    """
-    missing = {
-        name: pl.lit(known.get(name), type_)
-        for name, type_ in polars_schema(TABLE).items()
-        if name not in rows.columns
-    }
-    return conform(rows.with_columns(**missing), TABLE, ordered=True)

@@ -62,7 +62,7 @@ def of_venue_share(frame: pl.DataFrame) -> Figures:
     """`otc_venue_share`: concentration of the week, and the largest venues."""
     market = concentration(frame)
     ordered = frame.sort("total_volume", "mpid", descending=[True, False]).head(_LISTED)
-    shown = ["rank", "mpid", "venue_class", "venue_name", "total_volume", "market_share_pct"]
+    shown = ["rank", "venue_name", "mpid", "venue_class", "total_volume", "market_share_pct"]
     return {
         "trades": int(frame["total_trades"].sum()),
         "venues": market.venues,
