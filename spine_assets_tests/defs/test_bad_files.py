@@ -111,6 +111,11 @@ def test_columns_of_the_api_are_kept(batch: Batch) -> None:
     assert week.rows(columns, "otc_raw") == [kept, kept]
 
 
+def test_a_column_that_is_not_known_yet_is_kept(batch: Batch) -> None:
+    week = batch.week("a column that FINRA adds")
+    assert week.rows("symbol, extra", "otc_raw") == [("AAAA", '{"colour":"red"}'), ("BBBB", None)]
+
+
 def test_each_member_of_an_archive_is_a_file_of_its_own(batch: Batch) -> None:
     week = batch.week("zip of many")
     files = week.rows("DISTINCT source_file", "otc_raw")

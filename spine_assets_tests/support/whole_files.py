@@ -102,6 +102,10 @@ def sound_files(week: date) -> dict[str, Sound]:
         "no last line end": ("a.csv", plain[:-1]),
         "columns in another order": ("a.csv", reordered(week)),
         "columns of FINRA's API": ("a.csv", with_api_columns(week)),
+        "a column that FINRA adds": (
+            "a.csv",
+            content(f"{first}|red", f"{second}|", header=f"{HEADER}|colour"),
+        ),
         "name in capitals": ("A.CSV", plain),
         "psv": ("a.psv", plain),
         "txt": ("a.txt", plain),
@@ -160,10 +164,6 @@ REFUSED: dict[str, tuple[bytes, tuple[str, ...]]] = {
     "renamed.csv": (
         PLAIN.replace(SHARES.encode(), b"totalShares"),
         (f"missing: '{SHARES}'", "unknown: 'totalShares'", f"'{TRADES}'"),
-    ),
-    "unknown-column.csv": (
-        content(*(f"{text}|x" for text in good_lines(OTHER)), header=f"{HEADER}|colour"),
-        ("unknown: 'colour'", f"'{SHARES}'"),
     ),
     "repeated-column.csv": (
         content(*(f"{text}|x" for text in good_lines(OTHER)), header=f"{HEADER}|MPID"),
