@@ -101,7 +101,7 @@ def failure_cases(frame: pl.DataFrame, checks: Mapping[str, Mapping[str, pl.Expr
     except pandera.errors.SchemaErrors as errors:
         cases: pl.DataFrame = errors.failure_cases
         found = cases.select("index", "column", "check", value="failure_case")
-        return found.cast(pl.Schema(types)).sort("index", "column")
+        return found.cast(pl.Schema(types)).sort("index", "column").rechunk()
     return pl.DataFrame(schema=types)
 
 

@@ -128,7 +128,8 @@ def _judged(rows: pl.DataFrame) -> pl.DataFrame:
     bad = breaks_any(rows, pl.all_horizontal(h for of_it in rules.values() for h in of_it.values()))
     if not bad.any():
         return sound
-    broken = rows.filter(bad).with_columns(index=pl.int_range(pl.len()))
+    # Polars (2.1) fails in `format` where the rows of several files are in pieces.
+    broken = rows.filter(bad).rechunk().with_columns(index=pl.int_range(pl.len()))
     named = {name: {str(reason): h for reason, h in of_it.items()} for name, of_it in rules.items()}
     found = broken.select("index", **_FOUND).unpivot(index="index", variable_name="column")
     cases = (

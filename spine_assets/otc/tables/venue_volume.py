@@ -64,9 +64,9 @@ TABLE = Table(
             "No symbol has several lines at one venue, as one does that moved to another tape or "
             "went to another issuer within the week.",
             remedy="The lines are added up, and the name is that of the larger one. "
-            "`spine query \"FROM otc_venue_volume WHERE week_ending = 'WEEK' AND issue_count > 1\"` "
-            "shows them. Where they are two companies, take the one you mean from otc_raw_current, "
-            "by its issue_name or product_type.",
+            "`spine query \"FROM otc_venue_volume WHERE week_ending = 'WEEK' AND issue_count > 1\"`"
+            " shows them. Where they are two companies, take the one you mean from "
+            "otc_raw_current, by its issue_name or product_type.",
         ),
         Check(
             "continuity",

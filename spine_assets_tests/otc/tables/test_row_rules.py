@@ -285,6 +285,21 @@ def test_a_row_that_breaks_a_rule_is_no_rival_of_a_sound_one() -> None:
     assert split({}, summary, OTHER | LATER) == ([2, 4], {3: "SUMMARY_TYPE"})
 
 
+def test_rows_of_several_files_may_be_in_pieces() -> None:
+    """As they are where the captures of a week are put together."""
+    bad = {"symbol": "", "share_volume": Decimal(-5)}
+    files = [
+        raw_rows(bad),
+        raw_rows({}),
+        raw_rows(bad | {"summary_type": "ATS_W_SMBL"}),
+        raw_rows(),
+    ]
+    pieces = pl.concat([*files, raw_rows({"source_line": 9} | bad)], rechunk=False)
+    assert max(pieces.n_chunks("all")) > 1
+    for one, other in zip(row_rules.split(pieces), row_rules.split(pieces.rechunk()), strict=True):
+        assert one.equals(other)
+
+
 def test_no_rows_give_no_rows() -> None:
     accepted, broken = row_rules.split(raw_rows({}).clear())
     assert (accepted.height, broken.height) == (0, 0)
