@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import click
 
-from spine_assets.cli.errors import with_json
+from spine_assets.cli.errors import open_lake, with_json
 from spine_assets.cli.render import pipelines as render_pipelines
 from spine_assets.cli.shared import LANE, max_runtime_option, print_json
 from spine_assets.core.settings import load_settings
@@ -81,6 +81,7 @@ def run(
         else:
             render_pipelines.plan(pipeline, plan)
         return
+    _require_lake(plan.runs)
     from spine_assets.cli import start_runs  # noqa: PLC0415 - imports Dagster
     from spine_assets.cli.render import runs as render_runs  # noqa: PLC0415 - imports Dagster
 
@@ -100,6 +101,12 @@ def run(
             render_runs.story(item)
     if wait and any(item.line.status != "success" for item in stories):
         raise click.exceptions.Exit(1)
+
+
+def _require_lake(plans: Sequence[RunPlan]) -> None:
+    """Open the lake before runs of weeks start: what is refused is refused here, in one line."""
+    if any(plan.first is not None for plan in plans):
+        open_lake()
 
 
 def split(plans: Sequence[RunPlan]) -> list[RunPlan]:

@@ -119,7 +119,7 @@ def everything_at_once(folder: Path, runs: int = 8) -> Outcome:
     finally:
         crowd.kill()
     told = {n: json.loads(crowd.members[n][1].read_text("utf-8")) for n in sessions - faults.keys()}
-    left = ground.temporaries() | ground.lone_rejects()
+    left = ground.temporaries() | ground.lone_rejects() | ground.lone_contents()
     return Outcome(faults, told, differences(ground.lake, calm.lake)[0], left)
 
 

@@ -101,6 +101,7 @@ def show(report: Report, console: Console) -> None:
         ("between write and rename", f"{report.in_a_write.total()}: {_counts(report.in_a_write)}"),
         ("tables left part old, part new", report.half_done),
         ("rejects left without rows", report.lone_rejects),
+        ("contents left without rows", report.lone_contents),
         ("ended before the kill", report.completed_early),
         ("completed runs", report.reruns),
         ("reads", report.reads),

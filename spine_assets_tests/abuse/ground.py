@@ -10,13 +10,16 @@ import sys
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import duckdb
 
 from spine_assets.lake.local import LocalLake
 from spine_assets.otc.build.week import build_week
+from spine_assets.otc.captures import delivered
+from spine_assets.otc.captures import storage as captures
+from spine_assets.otc.delivery.file_format import parse
 from spine_assets.otc.delivery.scan import scan
 from spine_assets.otc.state.build_context import RunContext
 from spine_assets.otc.tables.registry import TABLES
@@ -110,6 +113,32 @@ class Ground:
         """Temporary files anywhere in the data folder but in Dagster's own memory."""
         found = (path.relative_to(self.data) for path in self.data.rglob(".*.tmp*"))
         return {path.as_posix() for path in found if path.parts[0] != "dagster"}
+
+    def lone_contents(self) -> set[str]:
+        """Delivered contents that no capture of their week has."""
+        return {
+            path.name
+            for path in self.lake.root.glob("otc_delivered/week_ending=2*/*.zst")
+            if not [
+                *(self.lake.root / "otc_raw" / path.parent.name).glob(f"*-{path.name[:12]}.parquet")
+            ]
+        }
+
+    def unlike_contents(self) -> set[str]:
+        """Captures whose stored rows and rejects are not what their contents give."""
+        found = set()
+        for week in self.lake.weeks("otc_raw"):
+            for item in captures.stored(self.lake, week):
+                content = delivered.read(self.lake, week, item.sha256)
+                read = captures.again(item, parse(content, datetime.now(UTC).date()))
+                same = (
+                    read.capture == item
+                    and read.rows.equals(captures.read_rows(self.lake, item))
+                    and read.rejects.equals(captures.read_rejects(self.lake, item))
+                )
+                if not same:
+                    found.add(item.source_file)
+        return found
 
     def lone_rejects(self) -> set[str]:
         """Files of parse rejects whose capture has no file of rows."""

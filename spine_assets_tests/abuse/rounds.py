@@ -35,6 +35,7 @@ class Report:
     in_a_write: Counter[str] = field(default_factory=Counter)
     half_done: int = 0
     lone_rejects: int = 0
+    lone_contents: int = 0
     completed_early: int = 0
     reruns: int = 0
     reads: int = 0
@@ -155,6 +156,7 @@ class Round:
         for name in self.ground.temporaries() - before:
             self.report.in_a_write[_place_of(name)] += 1
         self.report.lone_rejects += len(self.ground.lone_rejects())
+        self.report.lone_contents += len(self.ground.lone_contents())
         if self.ground.views.exists():
             now = look_at_all(self.ground.lake)
             changed = {unit for unit in {*old, *new} if old.get(unit) != new.get(unit)}
@@ -205,6 +207,8 @@ class Round:
         for kind, left in (
             ("temporary file", self.ground.temporaries()),
             ("rejects without rows", self.ground.lone_rejects()),
+            ("content without rows", self.ground.lone_contents()),
+            ("capture that is not what its content gives:", self.ground.unlike_contents()),
         ):
             new_ones = sorted(left - self.told)
             self.told |= left

@@ -1,6 +1,6 @@
 """A build that kills itself at its n-th step on disk, for every n, and is then run again.
 
-    python -m spine_assets_tests.abuse.steps FOLDER [--from-nothing]
+    python -m spine_assets_tests.abuse.steps FOLDER [--from-nothing | --read-again]
 
 A step is the moment after a file is written, synced, renamed or removed (before the next is
 the same moment), and the moment when half of a file is written. One process imports
@@ -25,11 +25,13 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import duckdb
+import pytest
 
 from spine_assets.core.weeks import Tier, publication_day
 from spine_assets_tests.abuse.ground import Ground
 from spine_assets_tests.abuse.parcels import SMALL, stages
 from spine_assets_tests.abuse.states import differences, look_at_all
+from spine_assets_tests.support import other_version
 
 WEEK = date(2025, 10, 3)
 _SEED = 5
@@ -145,8 +147,8 @@ def _work_and_leave(work: Callable[[], None]) -> NoReturn:
 class Trial:
     """A delivery that is built in a copy of the same project again and again."""
 
-    def __init__(self, folder: Path, *, from_nothing: bool) -> None:
-        self.folder, self.from_nothing = folder, from_nothing
+    def __init__(self, folder: Path, *, from_nothing: bool, read_again: bool) -> None:
+        self.folder, self.from_nothing, self.read_again = folder, from_nothing, read_again
         self.tell, self.answer = folder / "step.txt", folder / "answer.json"
         self.states = folder / "states.pickle"
         self.killed, self.calm = Ground(folder / "killed"), Ground(folder / "calm")
@@ -158,8 +160,15 @@ class Trial:
         first, second, _ = stages(WEEK, _SEED, SMALL)
         if not self.from_nothing:
             self.template.deliver(first)
-            self.template.build_here([WEEK])
-        self.template.deliver(second[-1:] if self.from_nothing else second)
+            with pytest.MonkeyPatch.context() as patch:
+                if self.read_again:  # the build that is killed has other rules than this one
+                    other_version.upgrade(patch)
+                self.template.build_here([WEEK])
+        if self.read_again:
+            shutil.rmtree(self.template.landing)
+            self.template.landing.mkdir()
+        else:
+            self.template.deliver(second[-1:] if self.from_nothing else second)
         shutil.copytree(self.template.root, self.calm.root)
         # Looking makes the files without rows, which a project starts without.
         old = {} if self.from_nothing else look_at_all(self.template.lake)
@@ -184,7 +193,12 @@ class Trial:
             "halves": halves,
             "left_by_the_kill": left,
             "flipped": sum(now.get(x) == new.get(x) != old.get(x) for x in new),
-            "left": sorted(self.killed.temporaries() | self.killed.lone_rejects()),
+            "left": sorted(
+                self.killed.temporaries()
+                | self.killed.lone_rejects()
+                | self.killed.lone_contents()
+                | self.killed.unlike_contents()
+            ),
             "differences": differing,
             "rows": rows,
         }
@@ -213,9 +227,11 @@ def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--from-nothing", action="store_true")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--from-nothing", action="store_true")
+    how.add_argument("--read-again", action="store_true")
     asked = parser.parse_args()
-    Trial(asked.folder, from_nothing=asked.from_nothing).run()
+    Trial(asked.folder, from_nothing=asked.from_nothing, read_again=asked.read_again).run()
 
 
 if __name__ == "__main__":

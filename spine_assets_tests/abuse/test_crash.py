@@ -31,7 +31,11 @@ def test_runs_killed_at_any_moment_show_readers_old_or_new_and_a_rerun_mends_all
     assert report.states["new"] > 0
 
 
-@pytest.fixture(scope="module", params=[(), ("--from-nothing",)], ids=["corrected", "from nothing"])
+@pytest.fixture(
+    scope="module",
+    params=[(), ("--from-nothing",), ("--read-again",)],
+    ids=["corrected", "from nothing", "read again"],
+)
 def deaths(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
     """What was found at each step at which a build killed itself."""
     done = subprocess.run(

@@ -92,10 +92,11 @@ def test_all_files_are_known_by_the_lock_they_change_under(made: LocalLake) -> N
     assert [*map(str, found)] == ["tables", str(EARLIER), str(WEEK), "of_all-all", "reports"]
     week = found[LockName.week(WEEK)]
     tables = [name.table for name in week]
-    assert tables.index("otc_rejects") < tables.index("otc_raw") < tables.index("otc_pins")
+    assert tables.index("otc_delivered") < tables.index("otc_rejects") < tables.index("otc_raw")
+    assert tables.index("otc_raw") < tables.index("otc_pins")
     assert tables.index("otc_pins") < tables.index("otc_venue_volume") < tables.index(REPORTS)
     kept = {str(name).split("/")[0] for name in week if name.is_never_replaced}
-    assert kept == {"otc_raw", "otc_rejects", "otc_pins"}
+    assert kept == {"otc_delivered", "otc_pins"}
 
 
 @pytest.mark.cluster
@@ -140,18 +141,20 @@ def test_a_changed_byte_of_the_target_is_found_and_mended_only_when_asked(
     LakeCopy(made, target).copy()
     built, page = target.part("otc_venue_volume", WEEK), target.root / REPORTS / "index.html"
     (captured, *_) = target.files("otc_raw", WEEK)
-    for path in (built, page, captured):
+    (content_file, *_) = target.files("otc_delivered", WEEK, ".zst")
+    for path in (built, page, captured, content_file):
         content = bytearray(path.read_bytes())
         content[len(content) // 2] ^= 1
         path.write_bytes(content)
-    changed = sorted(str(path.relative_to(target.root)) for path in (built, page, captured))
+    paths = (built, page, captured, content_file)
+    changed = sorted(str(path.relative_to(target.root)) for path in paths)
     found = spine(made.place, target.place, "--verify-only", "--json")
     assert found.exit_code == 1
     assert json.loads(found.stdout)["differing"] == changed
     assert LakeCopy(made, target).copy().differing == changed
-    kept = str(captured.relative_to(target.root))
+    kept = str(content_file.relative_to(target.root))
     again = spine(made.place, target.place, "--replace")
-    assert again.exit_code == 1  # a capture is never replaced
+    assert again.exit_code == 1  # what was delivered is never replaced
     assert kept in again.stderr
     assert LakeCopy(made, target).compare().differing == [kept]
 
@@ -159,12 +162,14 @@ def test_a_changed_byte_of_the_target_is_found_and_mended_only_when_asked(
 def test_a_damaged_file_is_not_copied(made: LocalLake, tmp_path: Path) -> None:
     source = LocalLake(tmp_path / "source")
     LakeCopy(made, source).copy()
-    path = source.part("otc_venue_share", WEEK)
-    content = bytearray(path.read_bytes())
-    content[40] ^= 1
-    path.write_bytes(content)
+    (of_contents, *_) = source.files("otc_delivered", WEEK, ".zst")
+    paths = (of_contents, source.part("otc_venue_share", WEEK))
+    for path in paths:
+        content = bytearray(path.read_bytes())
+        content[40] ^= 1
+        path.write_bytes(content)
     copied = LakeCopy(source, LocalLake(tmp_path / "copy")).copy()
-    assert copied.damaged == [str(path.relative_to(source.root))]
+    assert copied.damaged == [str(path.relative_to(source.root)) for path in paths]
     assert not copied.is_complete
     assert not LocalLake(tmp_path / "copy").part("otc_venue_share", WEEK).exists()
 

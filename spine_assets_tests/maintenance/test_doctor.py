@@ -64,10 +64,10 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     storages.lay_out(tmp_path, _DAGSTER_YAML)
     house = House(tmp_path / "data")
+    ensure_view_file(load_settings().warehouse_path, house.lake, TABLES)
     house.drop("otc.csv", delivered(line("AAAA"), line("BBBB")))
     result = house.built()
     Reports(house.workplace()).add(result, house.workplace())
-    ensure_view_file(load_settings().warehouse_path, house.lake, TABLES)
     with open_instance() as instance:
         instance.get_runs_count()
     return tmp_path
@@ -338,7 +338,42 @@ class TestStored:
         flip(newest(root, "otc_raw"), place)
         found = stored.checksums(settings)
         assert found.outcome is FAIL
-        assert "1 of 7 newest files are damaged: otc_raw/week_ending=" in found.found
+        assert "1 of 8 newest files are damaged: otc_raw/week_ending=" in found.found
+
+    def test_a_changed_byte_of_a_delivered_content_is_found(
+        self, root: Path, settings: Settings
+    ) -> None:
+        (path,) = (root / "data/lake/otc_delivered").rglob("*.zst")
+        flip(path, -1)  # in the checksum of the frame
+        found = stored.checksums(settings)
+        assert found.outcome is FAIL
+        assert f"1 of 8 newest files are damaged: otc_delivered/week_ending={WEEK}" in found.found
+
+    def test_weeks_whose_captures_lack_their_contents_are_named(
+        self, root: Path, settings: Settings
+    ) -> None:
+        assert stored.contents(settings).outcome is OK
+        (path,) = (root / "data/lake/otc_delivered").rglob("*.zst")
+        path.unlink()
+        found = stored.contents(settings)
+        assert (found.outcome, str(WEEK) in found.found) == (WARN, True)
+        house_of(root).built()  # its file is in the landing folder
+        assert stored.contents(settings).outcome is OK
+
+    def test_a_lake_of_the_first_format_is_a_warning_and_a_newer_one_fails(
+        self, root: Path, settings: Settings
+    ) -> None:
+        file = root / "data/lake/_format.json"
+        assert stored.lake_format(settings).found == "the lake has format 2"
+        file.unlink()
+        found = stored.lake_format(settings)
+        assert found.outcome is WARN
+        assert "spine lake migrate" in str(found.mend)
+        file.write_text('{"format": 3, "program": "9.9"}', "utf-8")
+        for look in (stored.tables, stored.lake_format, stored.contents, stored.view_file):
+            newer = places.readable(settings, look)
+            assert newer.outcome is FAIL
+            assert "is a lake of format 3, written by spine-assets 9.9" in newer.found
 
     def test_tables_that_are_missing_or_behind_are_named(
         self, root: Path, settings: Settings

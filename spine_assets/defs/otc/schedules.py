@@ -32,18 +32,20 @@ Requests = list[dg.RunRequest] | dg.SkipReason
     cron_schedule="0 7 * * 3",
     execution_timezone=NEW_YORK,
     description="Wednesdays 07:00: builds weeks whose files are not captured, also those that the "
-    "landing sensor gave up.",
+    "landing sensor gave up, and weeks of which a capture is to be read again.",
 )
 def otc_ingest_check(context: dg.ScheduleEvaluationContext) -> Requests:
-    """Request a run of each week with something delivered that is not captured."""
+    """Request a run of each week with something delivered that is not captured, or read again."""
     settings = load_settings()
+    lake = open_lake(settings.lake_place)
     landing = scan(settings.landing_path, settings.landing_index_path, a_tick())
-    wanted = uncaptured(landing, captures.names(open_lake(settings.lake_place)))
-    if not wanted:
+    wanted = uncaptured(landing, captures.names(lake))
+    again = {*stale_weeks(lake, (raw.TABLE.name,))} - {item.week_ending for item in wanted}
+    if not wanted and not again:
         waiting = f"; {len(landing.waiting)} files are not read yet" if landing.waiting else ""
         return dg.SkipReason(f"everything delivered is captured{waiting}")
     at = scheduled(context)
-    return [
+    return _of_stretches(sorted(again), "otc.weekly", at) + [
         dg.RunRequest(
             run_key=f"{at}:{item.key}",
             run_config=LOGGED,

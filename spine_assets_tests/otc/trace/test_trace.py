@@ -5,6 +5,9 @@ from __future__ import annotations
 import io
 import shutil
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -13,7 +16,9 @@ import duckdb
 import pytest
 
 from spine_assets.core.weeks import Tier, VenueClass
+from spine_assets.lake.base import LakeError
 from spine_assets.lake.local import LocalLake
+from spine_assets.otc.captures import delivered as delivered_contents
 from spine_assets.otc.captures import pins
 from spine_assets.otc.captures import storage as captures
 from spine_assets.otc.state.freshness import Freshness
@@ -76,6 +81,16 @@ def traced(
     return trace(house.lake, landing or house.landing, symbol, week, mpid, tier)
 
 
+@contextmanager
+def without_contents(house: House) -> Iterator[None]:
+    """Take the delivered contents out of the lake, as captures were before they were kept."""
+    away = house.root / "away"
+    place = house.lake.root / delivered_contents.FOLDER
+    place.rename(away)
+    yield
+    away.rename(place)
+
+
 def one(found: Trace) -> Line:
     (only,) = found.lines
     return only
@@ -88,7 +103,10 @@ def test_a_line_leads_to_the_text_that_stands_in_the_file(sample: House) -> None
     assert (found.source_file, found.source_line) == (OF_REJECTS[0], 86)
     assert found.raw_text == text
     assert text.startswith("NMS Tier 1|PMCY|")
-    assert (found.raw_text_is, found.file_is) == (TextIs.AS_DELIVERED, FileIs.UNCHANGED)
+    assert (found.raw_text_is, found.file_is) == (TextIs.AS_DELIVERED, FileIs.KEPT)
+    with without_contents(sample):
+        in_landing = one(traced(sample, "PMCY", REJECTS, mpid="BIDS"))
+    assert in_landing == replace(found, file_is=FileIs.UNCHANGED)
     assert (found.counts, found.tier, found.venue_class) == (True, "NMS_TIER_1", "ATS")
     assert text.split("|")[4:7] == ["BIDS", str(int(found.share_volume)), str(found.trade_count)]
 
@@ -191,7 +209,8 @@ def test_the_text_of_a_lost_file_is_rebuilt_only_where_its_hash_is_equal(
     path.unlink()
     if spoiled is not None:
         path.write_bytes(spoiled)
-    found = one(traced(sample, "PMCY", REJECTS, mpid="BIDS", landing=tmp_path / "landing"))
+    with without_contents(sample):
+        found = one(traced(sample, "PMCY", REJECTS, mpid="BIDS", landing=tmp_path / "landing"))
     assert found.raw_text == as_it_was.raw_text
     assert (found.raw_text_is, found.file_is) == (TextIs.REBUILT, state)
 
@@ -208,8 +227,31 @@ def test_a_text_that_cannot_be_proved_is_not_told(house: House, *, keep: bool, w
         path.write_bytes(delivered(line("AAAA", shares="7")))
     else:
         path.unlink()
-    found = one(traced(house, "AAAA"))
+    assert one(traced(house, "AAAA")).raw_text == line("AAAA", shares="007")
+    with without_contents(house):
+        found = one(traced(house, "AAAA"))
     assert (found.raw_text, found.raw_text_is) == (None, why)
+
+
+def test_with_an_empty_landing_folder_every_line_has_its_delivered_text(house: House) -> None:
+    path = house.drop("otc.csv", delivered(line(" AAAA ", shares="007"), line("AAAA", shares="x")))
+    house.built()
+    path.unlink()
+    found = traced(house, "AAAA")
+    assert one(found).raw_text == line(" AAAA ", shares="007")
+    assert (one(found).raw_text_is, one(found).file_is) == (TextIs.AS_DELIVERED, FileIs.KEPT)
+    assert [(item.raw_line, item.file_is) for item in found.rejects] == [
+        (line("AAAA", shares="x"), FileIs.KEPT)
+    ]
+
+
+def test_a_damaged_content_is_an_error_and_no_text(house: House) -> None:
+    house.drop("otc.csv", delivered(line("AAAA")))
+    house.built()
+    (file,) = house.lake.files(delivered_contents.FOLDER, WEEK, delivered_contents.SUFFIX)
+    file.write_bytes(file.read_bytes()[:-1])
+    with pytest.raises(LakeError, match="cannot be read"):
+        traced(house, "AAAA")
 
 
 def test_a_file_with_a_mark_other_line_ends_and_blank_lines_is_read_by_its_lines(
@@ -246,7 +288,8 @@ def test_a_stored_name_that_leads_out_of_the_landing_folder_is_not_followed(
     house.built()
     path.rename(tmp_path / "elsewhere.csv")
     path.symlink_to(tmp_path / "elsewhere.csv")
-    assert one(traced(house, "AAAA")).file_is is FileIs.GONE
+    with without_contents(house):
+        assert one(traced(house, "AAAA")).file_is is FileIs.GONE
 
 
 def test_a_pin_that_is_not_built_yet_is_told_as_a_sum_that_differs(house: House) -> None:
