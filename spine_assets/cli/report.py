@@ -62,8 +62,11 @@ def report(week: date | None, opened: bool, index: bool, as_json: bool) -> None:
 def _print(place: Path, facts: dict[str, Any]) -> None:
     """Print the headline figures of the page and its path."""
     complete = facts["is_complete"]
-    tiers = ", ".join(facts["tiers_in"])
-    note = "all three tiers in" if complete else f"INCOMPLETE, only {tiers} in"
+    note = (
+        "all three tiers in"
+        if complete
+        else f"INCOMPLETE, without {', '.join(facts['tiers_missing'])}"
+    )
     classes = " and ".join(facts["classes_in"])
     note += f"; {classes}" if len(facts["classes_in"]) > 1 else f"; {classes} alone"
     note += "; synthetic sample data" if facts["is_synthetic"] else ""
@@ -76,8 +79,8 @@ def _print(place: Path, facts: dict[str, Any]) -> None:
     )
     if facts["top_mpid"]:
         CONSOLE.print(
-            f"largest venue {facts['top_mpid']} with {facts['top_share_pct']:.1f}% of reported "
-            f"off-exchange shares; HHI {facts['hhi']:.4f}"
+            f"largest venue {facts['top_venue']} ({facts['top_mpid']}) with "
+            f"{facts['top_share_pct']:.1f}% of reported off-exchange volume; HHI {facts['hhi']:.4f}"
         )
     found = facts["checks_warned"] + facts["checks_failed"]
     CONSOLE.print(

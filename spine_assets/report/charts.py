@@ -38,7 +38,7 @@ LIGHT = {
 _CLASS_MARKS = {VenueClass.ATS.value: MARKS["ats"], VenueClass.NON_ATS.value: MARKS["non-ats"]}
 _BARS = 12  # venues that fit on the page; the table below has more
 _ROUND = (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10)
-_NAME_CHARS = 20  # of a firm, beside its bar
+_NAME_CHARS = 22  # beside its bar
 _BILLION = 1e9
 _OPACITY = {"condition": {"test": "datum.complete", "value": 1}, "value": 0.45}  # pale if not
 _NO_LEGEND = {"legend": None}  # the page has one legend for all charts
@@ -82,14 +82,15 @@ def venues(rows: Sequence[Row], *, marked: bool) -> Spec:
             shares of different totals, and there are no ticks.
     """
     shown = [row for row in rows if row["market_share_pct"] is not None][:_BARS]
+    names = [_name(row) for row in shown]
     values = [
         {
-            "venue": _venue(row),
+            "venue": name if names.count(name) == 1 else f"{name} {row['mpid']}",
             "class": row["venue_class"],
             "share": row["market_share_pct"],
             "before": row["share_before_pct"] if marked else None,
         }
-        for row in shown
+        for name, row in zip(names, shown, strict=True)
     ]
     order = [row["venue"] for row in values]
     y = {"field": "venue", "type": "nominal", "sort": order, "axis": {"title": None, "grid": False}}
@@ -212,11 +213,9 @@ PAGE_COLOURS = {name: f"var(--{name})" for name in MARKS}
 """The page's own colours, which follow its theme."""
 
 
-def _venue(row: Row) -> str:
-    """The MPID of an ATS, or the beginning of a firm's name."""
-    if row["venue_class"] == VenueClass.ATS.value or not row["venue_name"]:
-        return str(row["mpid"])
-    name = str(row["venue_name"])
+def _name(row: Row) -> str:
+    """The beginning of a venue's name; its identity where it has none."""
+    name = str(row["venue_name"] or row["mpid"])
     return name if len(name) <= _NAME_CHARS else f"{name[:_NAME_CHARS].rstrip()}…"
 
 

@@ -21,7 +21,7 @@ ALL = "all"
 
 
 def venue_rows(shares: pl.DataFrame, pair: Pair) -> list[Row]:
-    """`otc_venue_share` of the week, largest first, with the changes since the earlier week.
+    """`otc_venue_share` of the week, a row per venue, largest first, with the changes.
 
     Adds `share_before_pct` and `change_points` (both like for like, None if nothing can be
     compared), `rank_change` (positive = moved up) and `is_new` (no row in the earlier week).
@@ -99,7 +99,7 @@ def _split(scope: str, totals: pl.DataFrame) -> Row:
 
 
 def _shares(totals: pl.DataFrame) -> pl.DataFrame:
-    """Totals -> mpid, like_pct (of all of them), like_rank (None for the bucket)."""
+    """Totals -> mpid, like_pct (of all of them), like_rank (None for a bucket)."""
     volume = pl.col("_volume")
     ranked = pl.when(~is_bucket(pl.col("mpid"))).then(volume)
     return (

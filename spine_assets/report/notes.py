@@ -14,6 +14,7 @@ import polars as pl
 from spine_assets.core.weeks import SESSIONS, Tier, monday_of, sessions_of
 from spine_assets.otc.checks.context import SAMPLE_ROWS
 from spine_assets.otc.delivery.reasons import ADVICE, RejectReason
+from spine_assets.otc.delivery.venue_id import BUCKETS
 from spine_assets.otc.state.build_context import RunContext
 from spine_assets.otc.state.results import CheckResult, Severity
 from spine_assets.otc.status import Arrival, tiers_of
@@ -24,6 +25,13 @@ Row = dict[str, Any]
 SYNTHETIC = "synthetic"
 """Folder in the landing folder with synthetic files, as `make demo` makes it."""
 
+_NO_VENUE = "it has no rank, HHI leaves it out, and HHI high counts it as one firm."
+_BUCKETS = {
+    BUCKETS[0]: f"De Minimis Firms is FINRA's pool of small firms, not a venue: {_NO_VENUE}",
+    BUCKETS[
+        1
+    ]: f"ATS volume that FINRA published without an ATS is a bucket, not a venue: {_NO_VENUE}",
+}
 _RAW_LINES = 8  # enough to show the problem without filling the page
 
 
@@ -112,10 +120,10 @@ def caveats(source: Source, is_complete: bool) -> list[str]:
             "are real; firms, symbols and all figures are invented."
         )
     if not is_complete:
-        loaded = ", ".join(sorted({tier for tier, _ in source.pair.now.groups}))
         found.append(
-            f"This week is not complete: only {loaded} loaded. Totals, shares, ranks and HHI "
-            "cover these tiers and cannot be compared with those of complete weeks."
+            f"This week is not complete: {', '.join(source.pair.now.missing)} not loaded. Totals, "
+            "shares, ranks and HHI are without them and cannot be compared with those of complete "
+            "weeks."
         )
     classes = {cls for _, cls in source.pair.now.groups}
     if len(classes) == 1:
@@ -151,8 +159,7 @@ def caveats(source: Source, is_complete: bool) -> list[str]:
         "so no figure here is a market share of all trading.",
         "A symbol or venue without a row has no figure, which is not zero: it is listed as new or "
         "gone.",
-        "DE_MINIMIS is FINRA's pool of small firms, not a venue: it has no rank, HHI leaves it "
-        "out, and HHI high counts it as one firm.",
+        *(text for bucket, text in _BUCKETS.items() if bucket in source.shares["mpid"]),
     ]
 
 

@@ -12,6 +12,8 @@ from functools import cached_property
 
 import polars as pl
 
+from spine_assets.core.weeks import Tier
+
 LOOK_BACK_WEEKS = 4
 """Further back, venues and symbols differ for good reasons; the checks use the same limit."""
 
@@ -30,6 +32,16 @@ class Totals:
     def groups(self) -> set[Group]:
         """Tiers and classes that are loaded."""
         return {(tier, cls) for tier, cls in self.frame.select(_GROUP).unique().iter_rows()}
+
+    @property
+    def missing(self) -> list[str]:
+        """Tiers that are not loaded, and tiers that lack a class which others have, in words."""
+        classes = {cls for _, cls in self.groups}
+        found = []
+        for tier in (item.value for item in Tier):
+            lacking = {cls for cls in classes if (tier, cls) not in self.groups}
+            found += [tier] if lacking == classes else [f"{tier} {cls}" for cls in sorted(lacking)]
+        return found
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from spine_assets.otc.tables import rejects, restatements, symbol_summary, venue
 from spine_assets.report import symbols, trend
 from spine_assets.report.pair import LOOK_BACK_WEEKS, Pair, Totals, pair
 from spine_assets.report.trend import WeekPoint
+from spine_assets.report.venues import Venues, venues_of
 
 _SHARES = venue_share.TABLE.name
 _SYMBOLS = symbol_summary.TABLE.name
@@ -31,7 +32,8 @@ class Source:
 
     Attributes:
         known: Captures and pins of the week.
-        shares: `otc_venue_share` of the week.
+        venues: Identities and names in the quarter that ends with the week.
+        shares: `otc_venue_share` of the week, a row per venue.
         summary: `otc_symbol_summary` of the week, as far as it is shown.
         summary_before: The same of the earlier week of the comparison.
         rejects: `otc_rejects` of the current captures.
@@ -42,6 +44,7 @@ class Source:
 
     week: date
     known: WeekCaptures
+    venues: Venues
     shares: pl.DataFrame
     summary: pl.DataFrame
     summary_before: pl.DataFrame | None
@@ -55,21 +58,32 @@ class Points:
     """Points of stored weeks, each read again only when the file of its week has changed."""
 
     def __init__(self) -> None:
-        self._kept: dict[date, tuple[object, WeekPoint]] = {}
+        self._kept: dict[date, tuple[object, pl.DataFrame | None, WeekPoint]] = {}
 
-    def until(self, lake: Lake, week: date) -> list[WeekPoint]:
+    def shares(self, lake: Lake, week: date) -> list[pl.DataFrame]:
+        """The stored venues of the quarter that ends with a week."""
+        found = (self._of(lake, each)[0] for each in trend.weeks_until(week))
+        return [frame for frame in found if frame is not None]
+
+    def until(self, lake: Lake, week: date, venues: Venues) -> list[WeekPoint]:
         """The quarter that ends with a week."""
-        return [self._of(lake, each) for each in trend.weeks_until(week)]
+        found = []
+        for each in trend.weeks_until(week):
+            frame, made = self._of(lake, each)
+            if frame is not None and venues.merged(frame):
+                made = trend.point(each, trend.summed(venues.identified(frame)))
+            found.append(made)
+        return found
 
-    def _of(self, lake: Lake, week: date) -> WeekPoint:
+    def _of(self, lake: Lake, week: date) -> tuple[pl.DataFrame | None, WeekPoint]:
         stamp = lake.stamp(lake.part(_SHARES, week))
         if stamp is None:
-            return trend.point(week, None)
+            return None, trend.point(week, None)
         kept = self._kept.get(week)
         if kept is None or kept[0] != stamp:
-            made = trend.point(week, _stored(lake, _SHARES, week, trend.COLUMNS))
-            kept = self._kept[week] = (stamp, made)
-        return kept[1]
+            frame = _stored(lake, _SHARES, week, trend.COLUMNS)
+            kept = self._kept[week] = (stamp, frame, trend.point(week, frame))
+        return kept[1], kept[2]
 
 
 def read(place: RunContext, week: date, points: Points | None = None) -> Source:
@@ -85,20 +99,25 @@ def read(place: RunContext, week: date, points: Points | None = None) -> Source:
             as missing; the build of their week reports them.
     """
     lake = place.lake
+    points = points or Points()
     known = captures.known_of(lake, week)
     frames = WeekFrames(lake, week, known)
-    compared = _pair(place, week)
+    venues = venues_of(points.shares(lake, week), place.connect)
+    compared = _pair(place, week, venues)
     before = compared.before
+    shares = lake.read(lake.part(_SHARES, week))
+    summary = lake.read(lake.part(_SYMBOLS, week), symbols.COLUMNS)
     return Source(
         week=week,
         known=known,
-        shares=lake.read(lake.part(_SHARES, week)),
-        summary=lake.read(lake.part(_SYMBOLS, week), symbols.COLUMNS),
+        venues=venues,
+        shares=venues.shares(shares, _symbols_of(lake, week, venues.merged(shares))),
+        summary=venues.identified(summary, "top_mpid"),
         summary_before=_stored(lake, _SYMBOLS, before.week, symbols.COLUMNS) if before else None,
         rejects=frames[rejects.TABLE.name],
         restated=lake.read(lake.part(restatements.TABLE.name, week)),
         pair=compared,
-        points=(points or Points()).until(lake, week),
+        points=points.until(lake, week, venues),
     )
 
 
@@ -115,7 +134,13 @@ def issue_names(lake: Lake, week: date, wanted: list[str]) -> dict[str, str]:
     return dict(named.select("symbol", "issue_name").iter_rows())
 
 
-def _pair(place: RunContext, week: date) -> Pair:
+def _symbols_of(lake: Lake, week: date, venues: list[str]) -> pl.DataFrame:
+    """Venue and symbol of the rows of some stored venues."""
+    part, columns = lake.part(venue_volume.TABLE.name, week), ["mpid", "symbol"]
+    return lake.read(part, columns, where=pl.col("mpid").is_in(venues))
+
+
+def _pair(place: RunContext, week: date, venues: Venues) -> Pair:
     now = place.venue_totals.of(place.lake, week)
     if now is None:
         raise LakeError(f"{week}: otc_venue_volume is missing; run the week")
@@ -124,8 +149,8 @@ def _pair(place: RunContext, week: date) -> Pair:
         other = week - timedelta(weeks=back)
         with suppress(LakeError):
             if (found := place.venue_totals.of(place.lake, other)) is not None:
-                earlier.append(Totals(other, found))
-    return pair(Totals(week, now), earlier)
+                earlier.append(Totals(other, venues.identified(found)))
+    return pair(Totals(week, venues.identified(now)), earlier)
 
 
 def _stored(lake: Lake, table: str, week: date, columns: list[str]) -> pl.DataFrame | None:

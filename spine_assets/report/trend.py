@@ -12,12 +12,13 @@ import polars as pl
 from spine_assets.core.tables import exact_sum
 from spine_assets.core.weeks import SESSIONS, VenueClass, sessions_of
 from spine_assets.otc.tables.concentration import concentration
+from spine_assets.report import venues
 
 WEEKS = 13
 """A quarter, including the week itself."""
 
-COLUMNS = ["mpid", "venue_class", "total_volume", "tiers", "is_complete"]
-"""The columns of `otc_venue_share` that are shown."""
+COLUMNS = [*venues.COLUMNS, "total_volume", "tiers", "is_complete"]
+"""The columns of `otc_venue_share` that are shown, and those that identify a venue."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class WeekPoint:
             loaded at all, which is a gap, not a zero.
         hhi: By class: sum of squared shares of identified venues in the class, 0-1.
         tiers: Tiers that are loaded.
-        is_complete: All three are.
+        is_complete: Each loaded class has all three.
     """
 
     week: date
@@ -55,6 +56,12 @@ class WeekPoint:
 def weeks_until(week: date) -> list[date]:
     """The weeks of a trend that ends with a week, oldest first."""
     return [week - timedelta(weeks=back) for back in range(WEEKS - 1, -1, -1)]
+
+
+def summed(shares: pl.DataFrame) -> pl.DataFrame:
+    """`COLUMNS` of a week with the rows of each venue summed."""
+    volume = pl.col("total_volume")
+    return shares.group_by("mpid").agg(pl.exclude("total_volume").first(), volume.sum())
 
 
 def point(week: date, shares: pl.DataFrame | None) -> WeekPoint:

@@ -31,7 +31,7 @@ def values(place: RunContext, source: Source, results: Sequence[CheckResult]) ->
     by_tier = symbols.by_tier(source.summary, source.summary_before, source.pair, _MOST_SYMBOLS)
     listed = [row["symbol"] for tier in by_tier for row in (*tier.top, *tier.movers)]
     reasons, lines = notes.rejects(source)
-    is_complete = bool(source.shares["is_complete"].all()) and source.shares.height > 0
+    is_complete = not source.pair.now.missing
     arrived = notes.arrivals(place, source, now.date())
     return {
         "week": source.week,
@@ -54,6 +54,7 @@ def values(place: RunContext, source: Source, results: Sequence[CheckResult]) ->
         "concentrations": market.concentrations(totals),
         "split": market.class_split(totals),
         "tiers": by_tier,
+        "venue_names": source.venues.names,
         "names": issue_names(place.lake, source.week, listed),
         "arrivals": arrived,
         "points": source.points,
@@ -75,6 +76,7 @@ def _builds(place: RunContext, week: date) -> dict[str, str]:
 def facts(source: Source, page: dict[str, Any], results: Sequence[CheckResult]) -> dict[str, Any]:
     """Figures of the page, by names with units, for its stamp, the index and run metadata."""
     market_wide = page["concentrations"][0][1] if page["concentrations"] else None
+    top_mpid = market_wide.top_mpid if market_wide else None
     outcomes = [notes.outcome(item) for item in results]
     split = page["split"][-1] if page["split"] else {"ats_pct": None}
     movers = [
@@ -90,6 +92,7 @@ def facts(source: Source, page: dict[str, Any], results: Sequence[CheckResult]) 
         "is_synthetic": page["is_synthetic"],
         "trading_days": source.points[-1].sessions,
         "tiers_in": sorted({tier for tier, _ in source.pair.now.groups}),
+        "tiers_missing": source.pair.now.missing,
         "classes_in": sorted({cls for _, cls in source.pair.now.groups}),
         "shares": number(page["shares"]),
         "trades": page["trades"],
@@ -99,7 +102,8 @@ def facts(source: Source, page: dict[str, Any], results: Sequence[CheckResult]) 
         "venues": market_wide.venues if market_wide else 0,
         "hhi": _rounded(market_wide.hhi if market_wide else None, 6),
         "hhi_high": _rounded(market_wide.hhi_high if market_wide else None, 6),
-        "top_mpid": market_wide.top_mpid if market_wide else None,
+        "top_venue": source.venues.names.get(top_mpid, top_mpid) if top_mpid else None,
+        "top_mpid": top_mpid,
         "top_share_pct": _rounded(market_wide.top_share_pct if market_wide else None, 3),
         "ats_pct": _rounded(split["ats_pct"], 3),
         "rejects": source.rejects.height,

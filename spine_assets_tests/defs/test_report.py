@@ -170,7 +170,10 @@ class TestCommand:
         assert again.stderr == ""
         assert again.stdout.splitlines()[-1] == str(page)
         assert "all three tiers in" in again.stdout
-        assert "INCOMPLETE, only NMS_TIER_1 in; ATS alone" in site.spine("report", str(NEXT)).stdout
+        assert (
+            "INCOMPLETE, without NMS_TIER_2, OTC; ATS alone"
+            in site.spine("report", str(NEXT)).stdout
+        )
 
     def test_opens_the_browser_that_is_set(
         self, site: Site, monkeypatch: pytest.MonkeyPatch

@@ -11,6 +11,7 @@ import pytest
 
 from spine_assets.report import charts, page, stored, trend
 from spine_assets.report.source import Points
+from spine_assets.report.venues import Venues
 from spine_assets_tests.conftest import NOW, PUBLISHED_TIER_1, WEEK, line
 from spine_assets_tests.report.conftest import BEFORE, Press
 
@@ -61,10 +62,11 @@ def test_figures_are_those_of_the_tables(press: Press) -> None:
     assert facts["shares"] == 400
     assert facts["hhi"] == 0.625  # three quarters and one quarter, squared
     assert (facts["top_mpid"], facts["top_share_pct"]) == ("OTCX", 75.0)
+    assert facts["top_venue"] == "OTC LINK ECN ATS"
     assert facts["trades"] == shares["total_trades"].sum() == 5
     text = press.text()
     assert "Week ending 2025-11-21" in text
-    assert "1 OTCX ATS OTC LINK ECN ATS 300 3 1 75.000" in text
+    assert "1 OTC LINK ECN ATS OTCX ATS 300 3 1 75.000" in text
     assert "all that is loaded 400 2 0.6250 0.6250" in text
 
 
@@ -122,7 +124,7 @@ def test_week_that_is_not_complete_says_so_first(press: Press) -> None:
     assert (facts["is_complete"], facts["tiers_in"]) == (False, ["OTC"])
     text = press.text()
     assert "not complete, a tier is overdue" in text
-    assert "only OTC loaded" in text
+    assert "not complete: NMS_TIER_1, NMS_TIER_2 not loaded" in text
     assert "Only ATS rows are loaded" in text
     assert "NMS_TIER_1 overdue 2025-12-08 nothing is captured" in text
     assert "OTC 400 not loaded" in text
@@ -223,7 +225,10 @@ def test_shares_of_different_things_are_not_drawn_beside_one_another(press: Pres
     text = press.text()
     assert "the mark is" not in text
     assert "compared on OTC ATS alone" in text
-    rows = [{"mpid": "A", "venue_class": "ATS", "market_share_pct": 1.0, "share_before_pct": 2.0}]
+    rows = [
+        {"mpid": "A", "venue_name": "A ATS", "venue_class": "ATS", "market_share_pct": 1.0}
+        | {"share_before_pct": 2.0}
+    ]
     drawn = {marked: charts.venues(rows, marked=marked)["layer"] for marked in (True, False)}
     assert (len(drawn[True]), len(drawn[False])) == (2, 1)
 
@@ -231,7 +236,7 @@ def test_shares_of_different_things_are_not_drawn_beside_one_another(press: Pres
 def test_no_line_leads_to_a_week_that_is_not_complete(press: Press) -> None:
     press.deliver()
     press.made()
-    points = Points().until(press.house.lake, WEEK)
+    points = Points().until(press.house.lake, WEEK, Venues())
     values = charts.quarter(points)["vconcat"][1]["data"]["values"]
     assert (values[-1]["hhi"], values[-1]["joined"]) == (0.625, None)
 
@@ -239,7 +244,9 @@ def test_no_line_leads_to_a_week_that_is_not_complete(press: Press) -> None:
 def test_axes_end_above_what_they_show(press: Press) -> None:
     press.deliver()
     press.made()
-    volumes, concentration = charts.quarter(Points().until(press.house.lake, WEEK))["vconcat"]
+    volumes, concentration = charts.quarter(Points().until(press.house.lake, WEEK, Venues()))[
+        "vconcat"
+    ]
     assert volumes["encoding"]["y"]["scale"]["domainMax"] >= 400 / 1e9
     assert concentration["layer"][0]["encoding"]["y"]["scale"]["domainMax"] == 0.8
 
@@ -255,7 +262,7 @@ def test_weeks_in_between_that_have_no_report_are_named(press: Press) -> None:
 def test_trend_leaves_gaps_as_gaps(press: Press) -> None:
     press.deliver()
     press.made()
-    points = Points().until(press.house.lake, WEEK)
+    points = Points().until(press.house.lake, WEEK, Venues())
     assert [point.is_loaded for point in points] == [False] * 12 + [True]
     assert points[-1].hhi == {"ATS": 0.625}
     volumes, concentration = charts.quarter(points)["vconcat"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,13 +21,26 @@ from spine_assets_tests.report.conftest import BEFORE
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> RunContext:
-    """Two whole weeks of all tiers and both classes."""
+    """Two whole weeks of all tiers and both classes; some files have firms by their names alone.
+
+    The earlier week's non-ATS files are downloads, as is that of tier OTC in the later one.
+    """
     house = House(tmp_path_factory.mktemp("house"))
     for week in weeks_between(BEFORE, WEEK):
         for file in generate_week(week, seed=7, rows=600, include_non_ats=True):
-            house.drop(file.path, file.content)
+            is_download = "otc_nonats" in file.path and (week == BEFORE or "_otc." in file.path)
+            house.drop(file.path, by_name(file.content) if is_download else file.content)
         house.built(week=week, now=NOW)
     return house.workplace()
+
+
+def by_name(content: bytes) -> bytes:
+    """The file without CRD numbers, with names that are spelled in another way."""
+    header, *lines = (line.split("|") for line in gzip.decompress(content).decode().splitlines())
+    name, crd = header.index("marketParticipantName"), header.index("firmCRDNumber")
+    for line in lines:
+        line[name], line[crd] = line[name].title().replace(",", "  "), ""
+    return gzip.compress("\n".join("|".join(line) for line in (header, *lines)).encode())
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +86,40 @@ def test_ats_part(told: source.Source, views: duckdb.DuckDBPyConnection) -> None
         ats, non_ats, percent = found["ALL" if row["scope"] == "all" else row["scope"], ""]
         assert (row["ats"], row["non_ats"]) == (ats, non_ats)
         assert row["ats_pct"] == pytest.approx(percent)
+
+
+def test_a_firm_by_crd_and_by_name_is_one_venue(
+    told: source.Source, views: duckdb.DuckDBPyConnection
+) -> None:
+    stored = views.execute("SELECT mpid FROM otc_venue_share WHERE week_ending = ?", [WEEK])
+    by_name = [mpid for (mpid,) in stored.fetchall() if mpid.startswith("FIRM:")]
+    assert len(by_name) > 3
+    sql = """
+        SELECT mpid, '', venue_name, total_volume, market_share_pct, class_share_pct, rank
+        FROM otc_venue_trend_in($week, $week)
+    """
+    found = rows(views, sql)
+    assert {(mpid, "") for mpid in told.shares["mpid"]} == set(found)
+    assert not [mpid for mpid, _ in found if mpid.startswith("FIRM:")]
+    for row in told.shares.iter_rows(named=True):
+        name, volume, share, of_class, rank = found[row["mpid"], ""]
+        assert told.venues.names[row["mpid"]] == row["venue_name"] == name
+        assert (row["total_volume"], row["rank"]) == (volume, rank)
+        assert (row["market_share_pct"], row["class_share_pct"]) == pytest.approx((share, of_class))
+    (symbols,) = views.execute(
+        "SELECT count(DISTINCT symbol) FROM otc_venue_volume WHERE week_ending = $1 AND ("
+        "mpid = $2 OR otc_name_key(venue_name) IN (SELECT otc_name_key(unnest(names)) "
+        "FROM otc_venues WHERE venue_id = $2))",
+        [WEEK, "CRD990117"],
+    ).fetchall()
+    assert told.shares.filter(mpid="CRD990117")["symbol_count"].to_list() == [*symbols]
+    by_class = rows(
+        views,
+        "SELECT venue_class, '', otc_hhi(total_volume, mpid) FROM otc_venue_trend_in($week, $week) "
+        "GROUP BY venue_class",
+    )
+    for name, hhi in told.points[-1].hhi.items():
+        assert (hhi,) == pytest.approx(by_class[name, ""])
 
 
 def test_changes_of_venues(told: source.Source, views: duckdb.DuckDBPyConnection) -> None:
