@@ -16,7 +16,7 @@ import pytest
 from spine_assets.defs.otc.schedules import otc_ingest_check
 from spine_assets.lake.local import LocalLake
 from spine_assets.otc.captures import storage
-from spine_assets.otc.delivery.field_types import DELIVERED
+from spine_assets.otc.delivery.line_schema import DELIVERED
 from spine_assets.otc.state.build_context import RunContext
 from spine_assets_tests.support.other_version import PARSER, upgrade
 from spine_assets_tests.support.sites import Site, opened

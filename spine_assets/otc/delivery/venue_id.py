@@ -3,7 +3,7 @@
 FINRA identifies an ATS by its MPID and a firm outside one by its name and, in the API, its CRD
 number. Tools that save a file again write the same CRD as `116797.0` and nothing as `nan`. Belongs
 here: every rule of identity, for files, tables and traces; in SQL the same rules are in
-`otc/views/sql/venue_id.sql`. Does not belong here: which rows are rejects (`row_rules`).
+`otc/views/sql/otc_venue_id.sql`. Does not belong here: which rows are rejects (`row_rules`).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
--- What identifies a venue: the rules of `otc.tables.venue_id`, and which stored identities are one.
+-- What identifies a venue: the rules of `otc.delivery.venue_id`, and which stored identities are one.
 
 -- Buckets: volume in totals that belongs to no identified venue.
 CREATE OR REPLACE MACRO otc_is_bucket(mpid) AS mpid IN ('DE_MINIMIS', 'UNATTRIBUTED');
