@@ -13,6 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date
 
+import polars as pl
+
 from spine_assets.core.table_schema import completed, polars_schema
 from spine_assets.core.tables import Table
 from spine_assets.core.weeks import Tier
@@ -24,6 +26,13 @@ from spine_assets.otc.delivery.deliveries import Delivery, Landing, read
 from spine_assets.otc.delivery.reasons import FileRefused
 from spine_assets.otc.tables import raw
 from spine_assets.otc.tables.registry import TABLES
+
+_FILLED = {
+    "issue_count": pl.col("issue_count").fill_null(1),
+    "build_id": pl.coalesce("build_id", "capture_id"),
+    "classes": pl.col("classes").fill_null(pl.lit([], pl.List(pl.String))),
+}
+"""Columns of today that may not be null; in format 1 each row was one line."""
 
 
 @dataclass
@@ -138,4 +147,5 @@ def _write_again(lake: Lake, path: LakeFile, table: Table, tier: Tier | None) ->
     lake.verify(path)
     known = {} if tier is None else {"tier_name": tier.value}
     rows = completed(lake.read(path), table, **known)
+    rows = rows.with_columns(value.alias(name) for name, value in _FILLED.items() if name in rows)
     lake.publish(lake.stage(rows, path, lake.metadata(path)), path)

@@ -21,7 +21,8 @@ import duckdb
 
 from spine_assets.core.sql import identifier, literal, table_ddl
 from spine_assets.core.tables import Column, Table, Type
-from spine_assets.lake.base import Lake
+from spine_assets.core.text import first_line
+from spine_assets.lake.base import Lake, LakeError
 from spine_assets.otc.captures import pins
 from spine_assets.otc.tables.registry import TABLES
 from spine_assets.warehouse import run_tables
@@ -117,7 +118,13 @@ def build_database(
     """
     started = time.monotonic()
     with replaced(path) as staged:
-        counted, logged = _write(staged, lake, tables, since, memory_gb, runs, advance)
+        try:
+            counted, logged = _write(staged, lake, tables, since, memory_gb, runs, advance)
+        except duckdb.ConstraintException as error:
+            raise LakeError(
+                f"{lake.place} has weeks of an earlier version, which lack a column "
+                f"({first_line(error)}); run spine backfill --missing"
+            ) from error
     found = {table.name: counted.get(table.name, (0, 0)) for table in tables}
     return BuiltDatabase(
         path,

@@ -201,11 +201,12 @@ def _amount_fault(text: str) -> str:
         return ""
     if not re.fullmatch(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,2})?", text):
         return "NOT_A_NUMBER"
+    faults = _number_faults(text, whole=False)
+    if faults <= {"IMPLAUSIBLE"}:
+        return ""
     if abs(float(text)) >= 1e22:
         return "OUT_OF_RANGE"
-    if "e" in text.lower() or "TOO_PRECISE" not in _number_faults(text, whole=False):
-        return ""
-    return "TOO_PRECISE"
+    return "TOO_PRECISE" if "TOO_PRECISE" in faults else ""
 
 
 def _crd(text: str) -> str | None:

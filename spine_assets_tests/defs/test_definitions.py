@@ -37,6 +37,7 @@ otc_raw: otc, weekly from 2014-05-16, single run
     kinds duckdb, parquet, polars; owners team:market-structure
     check conservation (blocking)
     check delivery
+    check notes
     check rejects
     check schema (blocking)
 otc_rejects: otc, weekly from 2014-05-16, single run
@@ -72,6 +73,7 @@ otc_venue_volume: otc, weekly from 2014-05-16, single run
     <- otc_raw, otc_rejects
     kinds duckdb, parquet, polars; owners team:market-structure
     check continuity
+    check issues
     check reconciles (blocking)
     check schema (blocking)
     check volumes

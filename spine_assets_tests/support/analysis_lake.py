@@ -92,9 +92,11 @@ def _venues(rows: list[Row]) -> pl.DataFrame:
                 "share_volume": Decimal(row.shares),
                 "trade_count": row.trades,
                 "avg_trade_size": None,
+                "issue_count": 1,
                 "last_update_date": row.updated,
                 "record_hash": "",
                 "capture_id": BUILD,
+                "build_id": BUILD,
             }
             for row in rows
         ],

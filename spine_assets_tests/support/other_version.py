@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from spine_assets.otc.delivery import field_types
+from spine_assets.otc.delivery import line_schema
 from spine_assets.otc.tables import raw
 
 PARSER = f"{raw.TABLE.code_version}-next"
@@ -20,5 +20,5 @@ def upgrade(monkeypatch: pytest.MonkeyPatch) -> None:
     before = raw.TABLE.code_version
     monkeypatch.setitem(vars(raw.TABLE), "code_version", PARSER)
     assert raw.TABLE.code_version == replace(raw.TABLE).code_version == PARSER != before
-    monkeypatch.setattr(field_types, "_MAX_COUNT_DIGITS", 3)
-    monkeypatch.setattr(field_types, "_PLAIN_INTEGER", r"^-?[0-9]{1,3}$")
+    monkeypatch.setitem(line_schema._MAX_DIGITS, line_schema._INTEGER, 3)
+    monkeypatch.setattr(line_schema, "_PLAIN_TRADES", r"^-?[0-9]{1,3}$")

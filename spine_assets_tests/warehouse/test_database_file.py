@@ -209,9 +209,7 @@ def test_tables_and_columns_carry_their_meaning(full: House, tmp_path: Path) -> 
             )
         }
     assert {table.name: tables[table.name] for table in TABLES} == {t.name: t.grain for t in TABLES}
-    assert columns[SYMBOLS, "hhi_high"] == (
-        "hhi plus the squared share of the De Minimis bucket (0-1)"
-    )
+    assert columns[SYMBOLS, "hhi_high"] == ("hhi plus the squared share of each bucket (0-1)")
     assert columns[VENUES, "symbol"] == "Issue symbol as FINRA writes it; case matters"
     assert all(columns[key] for key in columns if key[0] in tables)
 

@@ -58,7 +58,7 @@ TABLE = Table(
         Column("last_reported_date", Type.DATE, "Last day a firm sent data", nullable=True),
         Column(
             "extra",
-            Type.JSON,
+            Type.TEXT,
             "Delivered columns that have no column here, as texts",
             nullable=True,
         ),
