@@ -111,10 +111,9 @@ def _(asked, pl, timedelta, weeks):
         """
         SELECT mpid, venue_class, max_by(venue_name, week_ending) AS venue_name,
             sum(total_volume)::DOUBLE AS shares
-        FROM otc_venue_share
-        WHERE week_ending > $since
+        FROM otc_venue_trend_in($since::DATE + 7, $last)
         GROUP BY mpid, venue_class
-        ORDER BY mpid = 'DE_MINIMIS', shares DESC, mpid
+        ORDER BY otc_is_bucket(mpid), shares DESC, mpid
         """,
         {
             "mpid": pl.String,
@@ -123,6 +122,7 @@ def _(asked, pl, timedelta, weeks):
             "shares": pl.Float64,
         },
         since=_since,
+        last=weeks["week_ending"].max(),
     )
     return symbols, venues
 
@@ -144,7 +144,7 @@ def _(asked, mo, pl, symbols, venues, weeks):
         week=newest,
     )["symbol"][0]
     _venue_names = {
-        f"{mpid} · {name}" if mpid != name else mpid: (mpid, venue_class)
+        f"{name or mpid} · {mpid}": (mpid, venue_class, name or mpid)
         for mpid, venue_class, name in venues.select("mpid", "venue_class", "venue_name").rows()
     }
     week_choice = mo.ui.dropdown(
@@ -285,7 +285,7 @@ def _(asked, pl, symbol_choice):
     symbol = symbol_choice.value
     symbol_rows = asked(
         """
-        SELECT week_ending, tier, venue_class, mpid, venue_name,
+        SELECT week_ending, tier, venue_class, venue_name, mpid,
             share_volume::DOUBLE AS shares, trade_count AS trades
         FROM otc_venue_volume
         WHERE symbol = $symbol
@@ -295,8 +295,8 @@ def _(asked, pl, symbol_choice):
             "week_ending": pl.Date,
             "tier": pl.String,
             "venue_class": pl.String,
-            "mpid": pl.String,
             "venue_name": pl.String,
+            "mpid": pl.String,
             "shares": pl.Float64,
             "trades": pl.Int64,
         },
@@ -346,8 +346,7 @@ def _(asked, pl, week_choice):
         """
         SELECT rank, mpid, venue_name, venue_class, total_volume::DOUBLE AS shares,
             market_share_pct, class_share_pct
-        FROM otc_venue_share
-        WHERE week_ending = $week
+        FROM otc_venue_trend_in($week, $week)
         ORDER BY rank NULLS LAST, mpid
         """,
         {
@@ -372,15 +371,16 @@ def _(asked, pl, week_choice):
         .sort("venue_class")
         .with_columns(label=pl.format("{} other {} venues", "n", "venue_class"))
     )
+    _name = pl.when(pl.col("venue_name") == "").then("mpid").otherwise("venue_name")
     _columns = ["label", "venue_class", "shares", "market_share_pct", "class_share_pct"]
     share_bars = pl.concat(
         [
             _named[:MOST_BARS]
-            .with_columns(label=pl.format("{}  {}", "venue_name", "mpid"))
+            .with_columns(label=pl.format("{}  {}", _name, "mpid"))
             .select(_columns),
             _rest.select(_columns),
             week_shares.filter(pl.col("rank").is_null())
-            .with_columns(label=pl.lit("De Minimis Firms (a pool, no venue)"))
+            .with_columns(label=pl.format("{} (a bucket, no venue)", _name))
             .select(_columns),
         ]
     )
@@ -399,15 +399,19 @@ def _(COLORS, alt, share_bars, week, weeks):
             y=alt.Y("label:N", sort=_order, title=None, axis=alt.Axis(labelLimit=320)),
             x=alt.X(
                 "market_share_pct:Q",
-                title="Percent of reported off-exchange volume",
+                title="Share of reported off-exchange volume, %",
                 axis=alt.Axis(tickCount=8),
             ),
             color=alt.Color("venue_class:N", scale=COLORS, legend=alt.Legend(title="Class")),
             tooltip=[
                 alt.Tooltip("label", title="Venue"),
                 alt.Tooltip("shares", title="Shares", format=","),
-                alt.Tooltip("market_share_pct", title="% of reported", format=".2f"),
-                alt.Tooltip("class_share_pct", title="% of its class", format=".2f"),
+                alt.Tooltip(
+                    "market_share_pct",
+                    title="Share of reported off-exchange volume, %",
+                    format=".2f",
+                ),
+                alt.Tooltip("class_share_pct", title="Share of its class, %", format=".2f"),
             ],
         )
     )
@@ -428,12 +432,12 @@ def _(COLORS, alt, share_bars, week, weeks):
 
 @app.cell
 def _(asked, pl, timedelta, venue_choice):
-    mpid, venue_class = venue_choice.value
+    mpid, venue_class, _name = venue_choice.value
+    venue_title = f"{_name} ({mpid})"
     venue_rows = asked(
         """
-        SELECT week_ending, market_share_pct, class_share_pct, rank,
-            total_volume::DOUBLE AS shares, symbol_count AS symbols
-        FROM otc_venue_share
+        SELECT week_ending, market_share_pct, class_share_pct, rank, total_volume::DOUBLE AS shares
+        FROM otc_venue_trend_all
         WHERE mpid = $mpid AND venue_class = $venue_class
         ORDER BY week_ending
         """,
@@ -443,14 +447,13 @@ def _(asked, pl, timedelta, venue_choice):
             "class_share_pct": pl.Float64,
             "rank": pl.Int64,
             "shares": pl.Float64,
-            "symbols": pl.Int64,
         },
         mpid=mpid,
         venue_class=venue_class,
     )
     MEASURES = {
         "class_share_pct": f"of {venue_class} volume",
-        "market_share_pct": "of all reported volume",
+        "market_share_pct": "of reported off-exchange volume",
     }
 
     def by_measure(frame):
@@ -462,11 +465,11 @@ def _(asked, pl, timedelta, venue_choice):
             .with_columns(measure=pl.col("measure").replace_strict(MEASURES))
         )
 
-    return MEASURES, by_measure, mpid, venue_rows
+    return MEASURES, by_measure, mpid, venue_rows, venue_title
 
 
 @app.cell
-def _(MEASURES, alt, by_measure, by_week, drawn, mpid, over_time, venue_rows):
+def _(MEASURES, alt, by_measure, by_week, drawn, over_time, venue_rows, venue_title):
     _shades = alt.Scale(domain=list(MEASURES.values()), range=["#2f6f9f", "#9ca3af"])
     _line = (
         alt.Chart(by_measure(drawn(venue_rows)))
@@ -482,14 +485,13 @@ def _(MEASURES, alt, by_measure, by_week, drawn, mpid, over_time, venue_rows):
                 alt.Tooltip("value", title="%", format=".2f"),
                 alt.Tooltip("rank", title="Rank"),
                 alt.Tooltip("shares", title="Shares", format=","),
-                alt.Tooltip("symbols", title="Symbols"),
                 alt.Tooltip("state", title="Week"),
             ],
         )
     )
     over_time(
         _line,
-        f"{mpid}: its share over time",
+        f"{venue_title}: its share over time",
         "Where classes came or went between weeks, only the share of its class compares",
     )
     return

@@ -18,6 +18,16 @@ from spine_assets.otc.tables.registry import TABLES
 from spine_assets.warehouse.connection import connect
 from spine_assets.warehouse.view_file import ensure_view_file
 from spine_assets_tests.conftest import House
+from spine_assets_tests.support.analysis_lake import lake_of
+from spine_assets_tests.support.recipe_world import (
+    ACME,
+    BY_NAME,
+    FIRST_BOTH,
+    HOLIDAY,
+    MIXED,
+    NO_TIER_2,
+    ROWS,
+)
 
 pytestmark = pytest.mark.long
 
@@ -131,7 +141,8 @@ def test_its_figures_are_those_of_the_tables(house: House, report: Any) -> None:
         WHOLE,
     )
     found = report["rows"]["week_shares"]
-    assert sorted((row["mpid"], row["market_share_pct"]) for row in found) == shares
+    in_week = sorted((row["mpid"], row["market_share_pct"]) for row in found)
+    assert in_week == [(name, pytest.approx(share)) for name, share in shares]
     over_time = asked(
         house,
         "SELECT week_ending::VARCHAR, class_share_pct FROM otc_venue_share "
@@ -141,7 +152,7 @@ def test_its_figures_are_those_of_the_tables(house: House, report: Any) -> None:
     in_notebook = [
         (row["week_ending"], row["class_share_pct"]) for row in report["rows"]["venue_rows"]
     ]
-    assert in_notebook == over_time
+    assert in_notebook == [(week, pytest.approx(share)) for week, share in over_time]
     rows = asked(
         house,
         "SELECT count(*) FROM otc_venue_volume WHERE symbol = ? AND week_ending = ?",
@@ -175,6 +186,32 @@ def test_every_week_has_a_place_of_its_own_on_the_axis(report: Any) -> None:
             assert layer["encoding"]["x"]["scale"] == {"type": "band", "domain": axis}
             assert {row["label"] for row in chart["datasets"][layer["data"]["name"]]} <= {*axis}
     assert {row["friday"]: row["label"] for row in report["bands"]}[str(ABSENT)] == "07 Nov 25"
+
+
+def test_a_firm_is_one_line_whether_files_have_its_crd_or_its_name(tmp_path: Path) -> None:
+    lake = lake_of(tmp_path / "lake", ROWS)
+    ensure_view_file(tmp_path / "spine.duckdb", lake, TABLES)
+    found = reported(tmp_path)
+    assert (found["chosen"]["week"], found["chosen"]["mpid"]) == (str(HOLIDAY), "CRD7")
+    assert [(row["week_ending"], row["shares"]) for row in found["rows"]["venue_rows"]] == [
+        (str(FIRST_BOTH), 300),
+        (str(NO_TIER_2), 310),
+        (str(BY_NAME), 340),
+        (str(MIXED), 335),
+        (str(HOLIDAY), 268),
+    ]
+    ranked = [
+        (row["rank"], row["venue_name"], row["shares"]) for row in found["rows"]["week_shares"]
+    ]
+    assert ranked == [
+        (1, ACME, 268),
+        (2, "UBS ATS", 184),
+        (3, "OTC LINK", 16),
+        (None, "De Minimis Firms", 280),
+    ]
+    titles = json.dumps([chart["title"] for chart in found["charts"]])
+    assert f"{ACME} (CRD7): its share over time" in titles
+    assert "Share of reported off-exchange volume" in titles
 
 
 def test_a_week_with_a_holiday_has_a_star(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -17,6 +18,13 @@ from spine_assets.report import market, source, symbols
 from spine_assets.warehouse.connection import connect
 from spine_assets_tests.conftest import NOW, WEEK, House
 from spine_assets_tests.report.conftest import BEFORE
+from spine_assets_tests.support.recipe_world import (
+    FIRST_BOTH,
+    HOLIDAY,
+    MIXED,
+    ROWS,
+    delivered,
+)
 
 
 @pytest.fixture(scope="module")
@@ -120,6 +128,38 @@ def test_a_firm_by_crd_and_by_name_is_one_venue(
     )
     for name, hhi in told.points[-1].hhi.items():
         assert (hhi,) == pytest.approx(by_class[name, ""])
+
+
+def test_weeks_that_differ_are_compared_over_what_both_have(tmp_path: Path) -> None:
+    """The weeks of `recipe_world`: expected figures are computed by hand."""
+    house = House(tmp_path)
+    for week in sorted({row.week for row in ROWS}):
+        for path, content in delivered(week):
+            house.drop(path, content)
+        house.built(week=week, now=NOW)
+    first, mixed, holiday = (
+        source.read(house.workplace(), week) for week in (FIRST_BOTH, MIXED, HOLIDAY)
+    )
+    venues = {row["mpid"]: row for row in market.venue_rows(mixed.shares, mixed.pair)}
+    # ACME has 335 of 935 after 340 of 600, once by name and once by CRD and by name.
+    assert set(venues) == {"CRD7", "CRD8", "UBSA", "OTCX", "DE_MINIMIS"}
+    acme = venues["CRD7"]
+    assert (acme["total_volume"], acme["rank"], acme["is_new"]) == (335, 1, False)
+    assert acme["change_points"] == pytest.approx(33500 / 935 - 34000 / 600)
+    assert (venues["CRD8"]["is_new"], venues["DE_MINIMIS"]["rank"]) == (True, None)
+    assert market.gone(mixed.pair) == []
+    # The first non-ATS files are no rise: of the ATSs 140 after 150.
+    assert market.change_pct(first.pair) == pytest.approx(-1000 / 150)
+    assert "compared on NMS_TIER_1 ATS, NMS_TIER_2 ATS, OTC ATS alone" in (first.pair.limits or "")
+    (pmcy,) = (
+        row
+        for tier in symbols.by_tier(first.summary, first.summary_before, first.pair, 5)
+        for row in tier.movers
+        if row["symbol"] == "PMCY"
+    )
+    assert (pmcy["volume_before"], pmcy["volume"]) == (130, 120)
+    assert holiday.points[-1].is_short
+    assert [row["mpid"] for row in market.gone(holiday.pair)] == ["CRD8"]
 
 
 def test_changes_of_venues(told: source.Source, views: duckdb.DuckDBPyConnection) -> None:

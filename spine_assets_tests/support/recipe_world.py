@@ -17,10 +17,12 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from spine_assets_tests.support.analysis_lake import BUCKET, OTC, T1, T2, Row
+from spine_assets_tests.support.analysis_lake import ATS, BUCKET, OTC, T1, T2, Row
 from spine_assets_tests.support.shown import blocks, shell_blocks
 
 S1 = date(2025, 9, 19)
@@ -81,6 +83,29 @@ ROWS = [
     for (tier, symbol), venues in issues.items()
     for venue, shares in venues.items()
 ]  # fmt: skip
+
+_COLUMNS = (
+    *("tierDescription", "issueSymbolIdentifier", "issueName", "MPID", "marketParticipantName"),
+    *("firmCRDNumber", "totalWeeklyShareQuantity", "totalWeeklyTradeCount", "weekStartDate"),
+    "lastUpdateDate",
+)
+
+
+def delivered(week: date) -> Iterator[tuple[str, bytes]]:
+    """The files that make these rows of a week: path below the landing folder, and content."""
+    files: dict[str, list[str]] = defaultdict(list)
+    for row in ROWS:
+        if row.week == week:
+            is_ats = row.venue_class == ATS
+            fields = (
+                *(row.tier.replace("_", " "), row.symbol, row.issue),
+                *(row.mpid if is_ats else "", f"{row.mpid} {row.name}" if is_ats else row.name),
+                *(row.mpid.removeprefix("CRD") if row.mpid.startswith("CRD") else "", row.shares),
+                *(str(row.trades), str(week - timedelta(days=4)), "2026-01-15"),
+            )
+            files[f"class={row.venue_class.lower()}/{week}_{row.tier}.csv"].append("|".join(fields))
+    for path, lines in files.items():
+        yield path, "\n".join(["|".join(_COLUMNS), *lines]).encode()
 
 
 @dataclass(frozen=True)
