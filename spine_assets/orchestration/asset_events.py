@@ -11,7 +11,7 @@ import dagster as dg
 from spine_assets.lake.bucket.objects import ObjectFile
 from spine_assets.otc.state.results import CheckResult, TableBuilt
 
-_LISTED = ("tiers_in", "classes_in")
+_LISTED = ("tiers_in", "tiers_missing", "classes_in")
 
 
 def materialization(
