@@ -267,3 +267,89 @@ def test_a_firm_by_name_and_later_by_number_is_one_venue_to_the_checks(
             (0, 0, 0)
         ]
         assert week.check("otc_restatements", "size").passed
+
+
+BAD_KINDS = {
+    "totalWeeklyShareQuantity": {
+        "BLANK_NUMBER": "",
+        "NOT_A_NUMBER": "6,753,871",
+        "TOO_PRECISE": "1.0000001",
+        "OUT_OF_RANGE": "1" + "0" * 22,
+        "IMPLAUSIBLE": "1" + "0" * 13,
+        "NEGATIVE": "-5",
+    },
+    "lastUpdateDate": {"BAD_DATE": "12/22/2025", "FUTURE_DATE": "2199-01-01"},
+    "issueSymbolIdentifier": {"ODD_CHARACTER": "A\u200bA", "BLANK_SYMBOL": ""},
+    "summaryTypeCode": {"SUMMARY_TYPE": "ATS_W_SMBL"},
+}
+
+
+def test_eleven_kinds_of_bad_value_in_one_file_are_each_found(
+    tmp_path_factory: pytest.TempPathFactory, code_location: dg.Definitions
+) -> None:
+    names = API_HEADER.split("|")
+    kinds = [(r, column, v) for column, kinds in BAD_KINDS.items() for r, v in kinds.items()]
+    lines = [ats(symbol=f"GOOD{n}") for n in range(9)]
+    for number, (_, column, value) in enumerate(kinds):
+        cells = ats(symbol=f"BAD{number}").split("|")
+        cells[names.index(column)] = value
+        lines.append("|".join(cells))
+    with opened(tmp_path_factory.mktemp("kinds"), code_location) as site:
+        text = delivered(LAST_WEEK, tuple(lines))
+        site.drop("bad.csv", text)
+        week = site.week(LAST_WEEK, site.runner.week(LAST_WEEK))
+        found = week.rows("reason, field", "otc_rejects")
+        assert sorted(found) == sorted((reason, column) for reason, column, _ in kinds)
+        check = week.check("otc_raw", "rejects")
+        assert (check.passed, check.severity) == (False, dg.AssetCheckSeverity.ERROR)
+        assert {row["reason"] for row in week.sample("otc_raw", "rejects")} == {
+            reason for reason, _, _ in kinds
+        }
+        assert len(week.venues) == 9
+        week.assert_nothing_is_lost(text)
+
+
+def test_weeks_are_compared_with_weeks_of_the_same_classes_alone(
+    tmp_path_factory: pytest.TempPathFactory, code_location: dg.Definitions
+) -> None:
+    """The first files of firms arrive: 30 million shares more, and no symbol moved."""
+    weeks = [LAST_WEEK - timedelta(weeks=back) for back in (2, 1, 0)]
+    with opened(tmp_path_factory.mktemp("classes"), code_location, forgets=True) as site:
+        for number, day in enumerate(weeks):
+            for tier in Tier:
+                own = (f"\n{tier.description}|{tier.api_id}|", str(publication_day(day, tier)))
+                others = ("\nOTC|OTCE|", str(publication_day(day, Tier.OTC)))
+                for line in (ats(100 + number), firm(30_000_000))[: 1 + (day == LAST_WEEK)]:
+                    text = delivered(day, (line,)).decode()
+                    for other, mine in zip(others, own, strict=True):
+                        text = text.replace(other, mine)
+                    site.drop(f"{day}-{tier}-{len(line)}.csv", text.encode())
+        outcome = site.runner.range(weeks[0], LAST_WEEK)
+        assert outcome.success
+        assert site.refusals() == {}
+        movers = site.rows(
+            "SELECT week_ending, volume_change, kind, is_comparable FROM otc_movers "
+            "WHERE tier = 'OTC' ORDER BY week_ending"
+        )
+        assert movers == [
+            (weeks[0], None, None, False),
+            (weeks[1], 1, "UP", True),
+            (weeks[2], None, None, False),
+        ]
+        trend = site.rows(
+            "SELECT week_ending, window_weeks_loaded, avg_6w_volume, volume_vs_avg_pct "
+            "FROM otc_symbol_trend WHERE tier = 'OTC' ORDER BY week_ending"
+        )
+        assert trend == [
+            (weeks[0], 1, 100.0, None),
+            (weeks[1], 2, 100.5, 1.0),
+            (weeks[2], 1, 30_000_102.0, None),
+        ]
+        complete = site.rows(
+            "SELECT DISTINCT week_ending, classes, is_complete FROM otc_venue_share"
+        )
+        assert sorted(complete) == [
+            (weeks[0], ["ATS"], True),
+            (weeks[1], ["ATS"], True),
+            (weeks[2], ["ATS", "NON_ATS"], True),
+        ]
