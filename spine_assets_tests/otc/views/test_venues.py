@@ -8,8 +8,12 @@ from decimal import Decimal
 from pathlib import Path
 
 import duckdb
+import polars as pl
 import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 
+from spine_assets.otc.delivery import venue_id
 from spine_assets.otc.tables.registry import TABLES
 from spine_assets.otc.views.registry import VIEWS, statements_in
 from spine_assets.warehouse.connection import connect
@@ -24,8 +28,23 @@ from spine_assets_tests.support.analysis_lake import (
     lake_of,
     one,
 )
+from spine_assets_tests.support.examples import examples
 
 UNATTRIBUTED = "UNATTRIBUTED"
+WORDS = st.sampled_from(["", *venue_id.NULL_WORDS])
+NAMES = st.one_of(
+    WORDS,
+    st.sampled_from(["De Minimis Firms", "DE-MINIMIS  FIRM*", "de minimis", "De Minimis Capital"]),
+    # Of these two letters the small form depends on what follows, which only Polars minds.
+    st.text(st.characters(max_codepoint=0x17FF, exclude_characters="\u0130\u03a3")).map(str.strip),
+)
+DELIVERED = st.tuples(
+    st.sampled_from(["ATS", "NON_ATS"]),
+    st.one_of(st.none(), WORDS, st.sampled_from(["UBSA", "CRD1"])),
+    st.one_of(st.none(), WORDS, st.from_regex(r"[0-9]{1,7}(\.0{0,2})?", fullmatch=True)),
+    NAMES,
+)
+"""Class, MPID, CRD number and name of a delivered row, as the parser trims them."""
 W1, W2, W3 = date(2025, 11, 7), date(2025, 11, 14), date(2025, 11, 21)
 ACME, DOWNLOADED = "ACME, L.L.C.", "Acme  L L C"
 ROWS = [
@@ -279,3 +298,24 @@ def test_the_identity_of_a_delivered_row(
     macros: duckdb.DuckDBPyConnection, row: tuple[str | None, ...], identity: str | None
 ) -> None:
     assert macros.execute("SELECT otc_venue_id(?, ?, ?, ?)", row).fetchall() == [(identity,)]
+
+
+@settings(
+    max_examples=examples(60),
+    deadline=None,  # the machine may be busy
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(rows=st.lists(DELIVERED, min_size=1, max_size=40))
+@example(rows=[("NON_ATS", None, None, "Ærø & Søn, \u2167 ½ 7ª")])
+def test_identities_in_sql_are_those_of_python(
+    macros: duckdb.DuckDBPyConnection, rows: list[tuple[str | None, ...]]
+) -> None:
+    names = ("venue_class", "mpid", "firm_crd", "venue_name")
+    frame = pl.DataFrame(rows, dict.fromkeys(names, pl.String), orient="row")
+    found = venue_id.identified(frame).with_columns(key=venue_id.name_key(pl.col("venue_name")))
+    for row, identity, key in zip(rows, found["venue_id"], found["key"], strict=True):
+        asked = macros.execute(
+            "SELECT otc_venue_id($1, $2, $3, $4), otc_name_key($4)",
+            dict(zip("1234", row, strict=True)),
+        )
+        assert asked.fetchall() == [(identity, key)], row
