@@ -133,7 +133,7 @@ def test_its_figures_are_those_of_the_tables(house: House, report: Any) -> None:
     }
     assert len(volume) == 3
     for week, ats, non_ats in volume:
-        assert (told[week, "ATS"], told.get((week, "NON_ATS"), 0)) == (ats, non_ats)
+        assert (told[week, "ATS"], told.get((week, "NON_ATS"))) == (ats, non_ats)
     assert ((str(WHOLE), "NON_ATS") in told, (str(FIRST), "NON_ATS") in told) == (True, False)
     shares = asked(
         house,
