@@ -7,6 +7,7 @@ from typing import Any
 
 import duckdb
 
+from spine_assets.otc.captures import delivered
 from spine_assets.otc.captures import storage as captures
 from spine_assets.otc.captures.model import Capture
 from spine_assets.otc.state.results import CheckResult, NoInput, WeekResult
@@ -48,6 +49,7 @@ def check_week(root: Path, files: list[tuple[BadFile, str]], tally: Tally) -> No
     tally["week built"] += 1
     for item in stored:
         check_stored_capture(house, item, accounts[item.source_file])
+        assert delivered.read(house.lake, WEEK, item.sha256) == contents[item.source_file]
     check_stored_tables(house, rows, verdicts)
 
 
