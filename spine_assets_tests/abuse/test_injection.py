@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import re
 import zipfile
 from pathlib import Path
 
@@ -46,6 +47,9 @@ FILE_NAMES = tuple(
     for text in (*HOSTILE[:-1], "a\nb", "..", "...", " ", "-rf", "~", "%2e%2e%2f")
 )
 FIELDS = tuple(text.replace("|", "!") for text in HOSTILE)
+INVISIBLE = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\ufeff]")
+IDENTIFIERS = tuple(text for text in FIELDS if not INVISIBLE.search(text))
+"""Texts that a symbol or an MPID may be; one with an invisible character inside is a reject."""
 SECRET = "canary-7f3a9c"
 
 
@@ -93,7 +97,13 @@ class TestValues:
     def test_hostile_fields_are_stored_and_shown_as_text(self, here: Path) -> None:
         house = House(here / "data")
         lines = [
-            line(symbol=text, issue=text, name=text, mpid=text, shares=str(100 + number))
+            line(
+                symbol=text if text in IDENTIFIERS else "S",
+                issue=text,
+                name=text,
+                mpid=text if text in IDENTIFIERS else f"M{number}",
+                shares=str(100 + number),
+            )
             for number, text in enumerate(FIELDS)
         ]
         house.drop("week_ending=2025-11-21/a.csv", delivered(*lines))
@@ -108,11 +118,12 @@ class TestValues:
 
     def test_hostile_symbols_keep_their_own_totals(self, here: Path) -> None:
         house = House(here / "data")
-        lines = [line(symbol=text, shares=str(2**number)) for number, text in enumerate(FIELDS)]
+        texts = enumerate(IDENTIFIERS)
+        lines = [line(symbol=text, shares=str(2**number)) for number, text in texts]
         house.drop("week_ending=2025-11-21/a.csv", delivered(*lines))
         house.built()
         totals = dict(house.table("otc_symbol_summary")["symbol", "total_volume"].iter_rows())
-        expected = {text.strip(" \t\r"): 2**number for number, text in enumerate(FIELDS)}
+        expected = {text.strip(" \t\r"): 2**number for number, text in enumerate(IDENTIFIERS)}
         assert totals == expected
         with connect(house.lake, TABLES) as warehouse:
             for symbol, shares in expected.items():

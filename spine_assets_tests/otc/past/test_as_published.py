@@ -298,7 +298,7 @@ class TestExport:
         assert (found["published"], found["rows"], found["not_known_rows"]) == ("2025-12-23", 4, 1)
         (part,) = found["parts"]
         assert (part["tier"], part["not_public_rows"], part["by_calendar"]) == ("OTC", 1, False)
-        assert out.read_text("utf-8").splitlines()[0].endswith(",capture_id,is_known")
+        assert out.read_text("utf-8").splitlines()[0].endswith(",capture_id,build_id,is_known")
 
     def test_totals_are_given_where_all_is_known_and_refused_otherwise(self) -> None:
         assert "100.0,100.0,1" in self.export(REVISED, table=SHARES).stdout
