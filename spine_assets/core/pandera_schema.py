@@ -1,13 +1,12 @@
-"""A declared table as a Pandera schema, which judges the rows of one week; and rows by checks.
+"""A declared table as a Pandera schema, which judges the rows of one week.
 
 Apart from `table_schema` because Pandera takes half a second to import and few commands need it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
-import pandera.errors
 import pandera.polars as pa
 import polars as pl
 
@@ -50,59 +49,6 @@ def pandera_schema(table: Table, *, at_once: bool = False) -> pa.DataFrameSchema
         ordered=True,
         unique=None if table.is_ordered_by_key else list(table.key) or None,
     )
-
-
-def breaks_any(frame: pl.DataFrame, holds: pl.Expr) -> pl.Series:
-    """Which rows break a condition, which is one question for all that `failure_cases` judges.
-
-    Args:
-        frame: The rows.
-        holds: By row, true where all is well.
-    """
-    check = pa.Check(lambda data: data.lazyframe.select(holds), name="all checks hold")
-    # Pandera sends small queries; Polars' other engine takes five times as long to begin each.
-    pl.Config.set_engine_affinity("in-memory")
-    try:
-        pa.DataFrameSchema(checks=[check]).validate(frame)
-    except pandera.errors.SchemaError:
-        return frame.select(breaks=holds.fill_null(False).not_())["breaks"]
-    return pl.repeat(False, frame.height, dtype=pl.Boolean, eager=True)
-
-
-def failure_cases(frame: pl.DataFrame, checks: Mapping[str, Mapping[str, pl.Expr]]) -> pl.DataFrame:
-    """All that rows break, as Pandera finds it.
-
-    Args:
-        frame: The rows.
-        checks: By column, what holds of it under the name of each check.
-
-    Returns:
-        A row for each check that a row breaks: `index` (its place in the frame), `column`,
-        `check` and `value` (text), in the order of rows and then of the columns as given.
-    """
-
-    def declared(name: str, holds: pl.Expr) -> pa.Check:
-        return pa.Check(lambda data: data.lazyframe.select(holds), name=name, error=name)
-
-    schema = pa.DataFrameSchema(
-        {
-            column: pa.Column(checks=[declared(*item) for item in of_it.items()], nullable=True)
-            for column, of_it in checks.items()
-        }
-    )
-    types = {
-        "index": pl.Int64(),
-        "column": pl.Enum([*checks]),
-        "check": pl.String(),
-        "value": pl.String(),
-    }
-    try:
-        schema.validate(frame, lazy=True)
-    except pandera.errors.SchemaErrors as errors:
-        cases: pl.DataFrame = errors.failure_cases
-        found = cases.select("index", "column", "check", value="failure_case")
-        return found.cast(pl.Schema(types)).sort("index", "column").rechunk()
-    return pl.DataFrame(schema=types)
 
 
 def _column_checks(column: Column) -> list[pa.Check]:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pandera.errors
 import polars as pl
 
 from spine_assets.core.pandera_schema import pandera_schema
@@ -155,8 +156,6 @@ def _kinds(cases: list[dict[str, Any]]) -> str:
 
 def _problems(table: Table, frame: pl.DataFrame) -> list[dict[str, Any]]:
     """All that is wrong with a frame; nothing where it is as declared."""
-    import pandera.errors  # pandera is slow to import
-
     failures = (pandera.errors.SchemaErrors, pandera.errors.SchemaError)
     # Pandera sends a frame dozens of small queries; Polars' other engine takes five times as
     # long to begin with each.

@@ -18,6 +18,7 @@ from functools import partial
 
 import polars as pl
 
+from spine_assets.core.row_checks import breaks_any, failure_cases
 from spine_assets.core.table_schema import polars_type
 from spine_assets.core.tables import SHARE_PRECISION, SHARE_SCALE, Type
 from spine_assets.otc.delivery.reasons import RejectReason
@@ -120,15 +121,11 @@ def fields(texts: pl.DataFrame, header: Collection[str], today: date) -> dict[st
 
 def doubtful(texts: pl.DataFrame, declared: Mapping[str, Field]) -> pl.Series:
     """Which lines may break a check, by one question for all checks."""
-    from spine_assets.core.pandera_schema import breaks_any  # slow to import, seldom needed
-
     return breaks_any(texts, pl.all_horizontal(field.plain() for field in declared.values()))
 
 
 def line_failures(texts: pl.DataFrame, declared: Mapping[str, Field]) -> pl.DataFrame:
-    """Every check that a line breaks (`pandera_schema.failure_cases`), by field and reason."""
-    from spine_assets.core.pandera_schema import failure_cases
-
+    """Every check that a line breaks (`row_checks.failure_cases`), by field and reason."""
     plain = texts.select(field.plain().all().alias(name) for name, field in declared.items())
     judged = {
         name: {reason.value: holds() for reason, holds in field.checks.items()}

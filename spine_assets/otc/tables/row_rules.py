@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from spine_assets.core.row_checks import breaks_any, failure_cases
 from spine_assets.core.table_schema import is_in_order, plain_shares
 from spine_assets.otc.delivery.line_schema import MAX_SHARES, MAX_TRADES
 from spine_assets.otc.delivery.reasons import RejectReason
@@ -120,8 +121,6 @@ _FOUND = {
 
 def _judged(rows: pl.DataFrame) -> pl.DataFrame:
     """Add the primary reason, its field, and all that was found; null for accepted rows."""
-    from spine_assets.core.pandera_schema import breaks_any, failure_cases  # slow to import
-
     nothing = pl.lit(None, pl.String)
     sound = rows.with_columns(reason=nothing, field=nothing, detail=nothing)
     rules = _rules()
