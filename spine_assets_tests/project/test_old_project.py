@@ -310,7 +310,10 @@ class TestContinuing:
         done = old.runner.week(REJECTS, force=True)
         assert done.success, done.failure
         after = old.runner.check_states(REJECTS)
-        assert all(after[check] == [*states, states[-1]] for check, states in before.items())
+        new = {("otc_raw", "notes"), ("otc_venue_volume", "issues")}  # checks of this version
+        assert {check for check, states in before.items() if not states} == new
+        for check, states in before.items():
+            assert after[check] == ([*states, states[-1]] if states else ["SUCCEEDED"]), check
         runs = defaultdict(set)
         for item in old.spine("anomalies")["anomalies"]:
             runs[item["week_ending"]].add(item["run_id"])
