@@ -125,8 +125,8 @@ def issues(context: CheckContext) -> CheckResult:
     named = ", ".join(shown["symbol"].head(_NAMED_SYMBOLS).to_list())
     more = ", ..." if shown.height > _NAMED_SYMBOLS else ""
     summary = (
-        f"{facts['symbols']} symbols have several lines at one venue ({named}{more}): two issues "
-        "under one symbol, which are added up"
+        f"symbols with several lines at one venue: {facts['symbols']} ({named}{more}); they are "
+        "several issues under one symbol, and are added up"
     )
     return context.result(
         "issues", False, summary, failure=Severity.WARN, facts=facts, samples=sample(shown)
