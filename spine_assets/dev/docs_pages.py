@@ -110,7 +110,29 @@ def checks_text() -> str:
                 for name, check in checked
             ),
             _section(arrived, overdue.HOLDS + " About all weeks at once.", overdue.REMEDY),
+            _line_checks(),
             _CHECKS_TAIL,
+        ]
+    )
+
+
+def _line_checks() -> str:
+    """What each delivered line must be."""
+    return "\n".join(
+        [
+            "## What a delivered line must be",
+            "",
+            "Each is a check of a Pandera schema, under the name of the reason that its failure cases",
+            "have in `otc_rejects`. `rejects` reports them by week; the",
+            "[data dictionary](data-dictionary.md#reasons-of-rejects) says what to do about each.",
+            "",
+            "| check | severity | holds |",
+            "|---|---|---|",
+            *(
+                f"| `{reason}` | {check.severity} | {check.holds} |"
+                for reason, check in LINE_CHECKS.items()
+            ),
+            "",
         ]
     )
 

@@ -27,7 +27,7 @@ LISTED = ROOT / "spine_assets_tests" / "data" / "mutants.toml"
 _COPIED = ("spine_assets", "spine_assets_tests", "examples", "data/sample")
 _COPIED_FILES = ("pyproject.toml", "dagster.yaml", "workspace.yaml")
 _MOST_SECONDS = 600  # some errors make a test wait for ever, which is noticed too
-_PYTEST = ("-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist")
+_PYTEST = ("-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-n", "0")
 
 
 @dataclass(frozen=True)
