@@ -59,11 +59,18 @@ pitfalls. A view `NAME` with the column `is_complete` has the weeks whose three 
 """
 
 
-_REASONS_HEAD = """## Reasons of rejects
+_BY_HAND = (
+    "Four are asked without Pandera, which sees columns of single rows: `FIELD_COUNT` and "
+    "`BAD_ENCODING` before there are columns, `DUPLICATE_ROW` and `CONFLICTING_KEY` because they "
+    "depend on other lines."
+)
+
+_REASONS_HEAD = f"""## Reasons of rejects
 
 What a delivered line must be is declared as a Pandera schema, and each check has the name of a
 reason. A line that breaks one is a reject: its failure cases are the rows of `otc_rejects` and the
 samples of the check `rejects`, which is a warning, or an error for a reason of that severity.
+{_BY_HAND}
 """
 
 _NOTES = f"""## Notes
@@ -122,8 +129,9 @@ def _line_checks() -> str:
         [
             "## What a delivered line must be",
             "",
-            "Each is a check of a Pandera schema, under the name of the reason that its failure cases",
-            "have in `otc_rejects`. `rejects` reports them by week; the",
+            "Each is a check of a Pandera schema under the name of the reason that its failure",
+            f"cases have in `otc_rejects`. {_BY_HAND}",
+            "`rejects` reports them by week; the",
             "[data dictionary](data-dictionary.md#reasons-of-rejects) says what to do about each.",
             "",
             "| check | severity | holds |",
