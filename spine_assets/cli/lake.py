@@ -38,7 +38,7 @@ def lake_migrate(dry_run: bool, as_json: bool) -> None:
     spine lake migrate --dry-run
     spine lake migrate
 
-    Captures get their delivered contents from the landing folder, and files of otc_raw the columns
+    Captures get their delivered contents from the landing folder, and files of tables the columns
     that were added since; the number of the format is written last. Each week is changed under its
     lock, so runs may continue. Run it again after an interruption, or when more files are in the
     landing folder. Nothing is deleted. Copy the lake first: an earlier version of the program
@@ -62,7 +62,7 @@ def _migration_json(found: MigrationResult, *, dry_run: bool) -> dict[str, objec
 
 
 def _print_migration(found: MigrationResult, *, dry_run: bool) -> None:
-    would = "would be" if dry_run else "were"
+    would = "would be" if dry_run else "was"
     table = grid("weeks", "contents kept", "contents added", "files written again", "seconds")
     table.add_row(
         *(f"{n:,}" for n in (found.weeks, found.kept, found.contents, found.rewritten)),
