@@ -86,9 +86,9 @@ def test_the_headline_figures_are_on_the_first_screen(phone: Phone, sample: Path
         "Shares": "396 M",
         "Trades": "1.31 M",
         "ATS part": "33.3%",
-        "Largest venue": "CRD990117",
+        "Largest venue": "QUILLON MARKET MAKING LLC",
         "Concentration (HHI)": "0.1098",
-        "Checks passed": "16 of 16",
+        "Checks passed": "18 of 18",
     }.items():
         shown = phone.page.locator(".kpi").filter(has=phone.page.get_by_text(title, exact=True))
         expect(shown.locator("b")).to_have_text(figure)
@@ -114,7 +114,7 @@ def test_no_page_scrolls_sideways_or_asks_for_anything(phone: Phone, sample: Pat
 
 def test_wide_tables_scroll_by_themselves(phone: Phone, sample: Path) -> None:
     phone.show(report(sample, NEWEST))
-    last = phone.page.get_by_role("columnheader", name="of class %")
+    last = phone.page.get_by_role("columnheader", name="share of class, %")
     expect(last).not_to_be_in_viewport()
     last.scroll_into_view_if_needed()
     expect(last).to_be_in_viewport(ratio=0.9)
