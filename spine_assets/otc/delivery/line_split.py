@@ -72,10 +72,12 @@ def split_fast(body: bytes, header: tuple[str, ...], first_line: int) -> Split |
         return None
     lines = _line_ends(trimmed) + 1
     fields = _read_csv(trimmed, SEPARATOR, header)
-    # The reader refuses a line with too many fields; of one with too few, the last is blank.
+    # The reader refuses a line with too many fields, but for a separator at the end of the last
+    # one; of a line with too few, the last field is blank.
     if fields is None or fields.height != lines:
         return None
-    if (fields[header[-1]] == "").any() and not _is_regular(trimmed, len(header) - 1):
+    in_doubt = (fields[header[-1]] == "").any() or trimmed.endswith(SEPARATOR.encode())
+    if in_doubt and not _is_regular(trimmed, len(header) - 1):
         return None
     uncut = _read_csv(trimmed, _NO_SEPARATOR, ("line",)) if header == DELIVERED else None
     hashed = record_hash(fields if uncut is None else uncut)

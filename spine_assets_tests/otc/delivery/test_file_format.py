@@ -365,6 +365,17 @@ def test_a_line_with_several_faults_is_one_reject_that_tells_them_all() -> None:
         assert part in str(found["detail"])
 
 
+@pytest.mark.parametrize("end", ["", "\n", "\n\n"])
+@pytest.mark.parametrize("extra", [{}, {"historicalWeek": ""}])
+def test_a_separator_at_the_end_of_the_last_line_is_a_field_too_many(
+    end: str, extra: dict[str, str]
+) -> None:
+    header, text = with_columns(**extra)
+    file = parse(f"{header}\n{text}\n{text}|{end}".encode(), CAPTURE_DAY)
+    assert file.rows["source_line"].to_list() == [2]
+    assert file.rejects.select("reason", "source_line").rows() == [("FIELD_COUNT", 3)]
+
+
 @pytest.mark.parametrize(
     ("bad", "fields"),
     [
