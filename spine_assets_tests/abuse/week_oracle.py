@@ -112,7 +112,7 @@ class Row:
 
     @property
     def issue(self) -> tuple[str, ...]:
-        """Its key, and what tells the issues of a symbol apart."""
+        """Its key, and the fields in which issues of a symbol differ."""
         return *self.key, self.text("issueName"), self.text("productTypeCode")
 
     @property

@@ -242,7 +242,7 @@ def _exact(name: str) -> pl.Expr:
 def _cast(good: pl.DataFrame, header: tuple[str, ...], *, plain: bool) -> pl.DataFrame:
     """Cast the text columns of rows that were found valid; strict, so an error here raises.
 
-    `plain` tells that no number has more digits than its type.
+    `plain` means that no number has more digits than its type.
     """
     casts = [
         (pl.col(SHARES).cast(polars_type(Type.SHARES)) if plain else _exact(SHARES)),

@@ -27,7 +27,7 @@ _LINE_FEED = 10
 class Split:
     """Lines cut into fields of text, each with its record hash, and rejects of the others.
 
-    `spaces` has the characters of white space that occur in the fields; `odd` tells whether others
+    `spaces` has the characters of white space that occur in the fields; `odd` is whether others
     or invisible ones may.
     """
 

@@ -116,7 +116,7 @@ _FOUND = {
     "share_volume": pl.format("{} shares", plain_shares("share_volume")),
     "trade_count": pl.format("{} trades", "trade_count"),
 }
-"""What is told of a row by the column whose rule it breaks."""
+"""What `detail` says of a row, by the column whose rule it breaks."""
 
 
 def _judged(rows: pl.DataFrame) -> pl.DataFrame:
