@@ -84,11 +84,16 @@ def traced(
 @contextmanager
 def without_contents(house: House) -> Iterator[None]:
     """Take the delivered contents out of the lake, as captures were before they were kept."""
-    away = house.root / "away"
-    place = house.lake.root / delivered_contents.FOLDER
-    place.rename(away)
+    kept = {
+        file: file.read_bytes()
+        for week in house.lake.names(delivered_contents.FOLDER, delivered_contents.SUFFIX)
+        for file in house.lake.files(delivered_contents.FOLDER, week, delivered_contents.SUFFIX)
+    }
+    for file in kept:
+        file.unlink()
     yield
-    away.rename(place)
+    for file, content in kept.items():
+        house.lake.append(house.lake.stage_bytes(content, file), file)
 
 
 def one(found: Trace) -> Line:
