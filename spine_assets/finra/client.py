@@ -7,6 +7,8 @@ Belongs here: sending, waiting, retrying, and paging. Does not belong here: the 
 from __future__ import annotations
 
 import logging
+import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date
@@ -15,7 +17,6 @@ from typing import Any, Self, TypeVar
 
 import httpx
 import tenacity
-from pyrate_limiter import Duration, Limiter, Rate
 
 from spine_assets.core.settings import FinraSettings
 from spine_assets.core.weeks import FIRST_WEEK, monday_of, tier_of, week_ending_of
@@ -27,6 +28,7 @@ from spine_assets.finra.errors import AnswerChanged, FinraContradicts, FinraUnav
 T = TypeVar("T")
 _LOG = logging.getLogger(__name__)
 _ABOUT = "FINRA OTC Transparency weekly data; https://pypi.org/project/spine-assets"
+_SECOND = 1.0
 _PARTITION = ["weekStartDate", "tierIdentifier"]
 
 
@@ -60,8 +62,7 @@ class FinraClient:
         if settings.client_id is not None and settings.client_secret is not None:
             secret = settings.client_secret.get_secret_value()
             auth = ClientCredentials(settings.token_url, settings.client_id, secret)
-        # Each process has its own limiter; the default rate leaves room for a second process.
-        self._limiter = Limiter(Rate(settings.requests_per_second, Duration.SECOND))
+        self._answered: deque[float] = deque(maxlen=settings.requests_per_second)
         self._http = httpx.Client(
             base_url=settings.url,
             timeout=settings.timeout_seconds,
@@ -77,7 +78,6 @@ class FinraClient:
 
     def __exit__(self, *_: object) -> None:
         self._http.close()
-        self._limiter.close()
 
     def offers(self, dataset: Dataset) -> list[Offer]:
         """The weeks and tiers that a dataset has now, oldest first.
@@ -155,7 +155,7 @@ class FinraClient:
         return self.page(replace(question, limit=1)).total
 
     def _send(self, method: str, path: str, json: Any = None) -> httpx.Response:
-        self._limiter.try_acquire("finra")
+        self._wait_for_turn()
         self.requests += 1
         try:
             return self._http.request(method, path, json=json)
@@ -164,6 +164,19 @@ class FinraClient:
                 f"{method} {self._http.base_url.join(path)}: {type(error).__name__}: {error}; is "
                 "the network up, and the address (SPINE_FINRA_URL) right?"
             ) from error
+        finally:
+            self._answered.append(time.monotonic())
+
+    def _wait_for_turn(self) -> None:
+        """Wait until the rate holds at FINRA's end too.
+
+        A limit on the times of sending would not do: a request may be slow to arrive, and the next
+        ones quick. A request arrives before its answer does, so the n-th last answer is a second
+        old before another request is sent. Each process waits for itself; the default rate leaves
+        room for a second one.
+        """
+        if len(self._answered) == self._answered.maxlen:
+            time.sleep(max(self._answered[0] + _SECOND - time.monotonic(), 0.0))
 
     def _with_retries(self, ask: Callable[[], T]) -> T:
         """Send a request, and again after transient errors."""
