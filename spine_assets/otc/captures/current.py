@@ -17,10 +17,14 @@ from spine_assets.otc.captures.pins import Pin
 
 @dataclass(frozen=True)
 class WeekCaptures:
-    """Captures and pins of one week: all of them, or those of an earlier time."""
+    """Captures and pins of one week: all of them, or those of an earlier time.
+
+    `captures` are of rows by venue; `totals` are of FINRA's control totals.
+    """
 
     captures: tuple[Capture, ...]
     pins: tuple[Pin, ...] = ()
+    totals: tuple[Capture, ...] = ()
 
     @cached_property
     def current(self) -> dict[TierClass, Capture]:

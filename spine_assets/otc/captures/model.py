@@ -15,6 +15,7 @@ from decimal import Decimal
 import polars as pl
 
 from spine_assets.core.weeks import Tier, VenueClass
+from spine_assets.otc.delivery.placement import Grain
 
 TierClass = tuple[Tier, VenueClass]
 """Tier and venue class; of each, one capture of a week is current."""
@@ -31,7 +32,8 @@ class Capture:
     """One content of one (week, tier, class), with the facts its checks need.
 
     Quantities are shares; `lines_counted` comes from the bytes, not from the parser.
-    `alternative_week` is another week to which half of the rows point, where that is in doubt.
+    `other_lines` are lines of the same content that belong to other captures. `alternative_week` is
+    another week to which half of the rows point, where that is in doubt.
     `parser` is the code version of `otc_raw` that read the content; `judge_again_on` is the first
     day on which reading it again gives something else, where a date in it was in the future.
     """
@@ -57,6 +59,8 @@ class Capture:
     alternative_week: date | None = None
     parser: str = FIRST_PARSER
     judge_again_on: date | None = None
+    grain: Grain = Grain.VENUES
+    other_lines: int = 0
 
     @property
     def key(self) -> TierClass:

@@ -31,7 +31,7 @@ from spine_assets.otc.captures.model import (
 )
 from spine_assets.otc.delivery.file_format import ParsedFile
 from spine_assets.otc.delivery.line_schema import DATES
-from spine_assets.otc.delivery.placement import Placement
+from spine_assets.otc.delivery.placement import Grain, Placement
 from spine_assets.otc.tables import raw, rejects
 
 _HASH_DIGITS = 12
@@ -265,6 +265,7 @@ def _from_facts(facts: dict[str, Any]) -> Capture:
             "week_ending": date.fromisoformat(facts["week_ending"]),
             "tier": Tier(facts["tier"]),
             "venue_class": VenueClass(facts["venue_class"]),
+            "grain": Grain(facts.get("grain", Grain.VENUES)),
             "captured_at": datetime.fromisoformat(facts["captured_at"]),
             "last_update_date": date.fromisoformat(facts["last_update_date"]),
             "alternative_week": date.fromisoformat(alternative) if alternative else None,

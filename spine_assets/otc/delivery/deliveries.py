@@ -61,11 +61,15 @@ class Unusable:
 
 @dataclass(frozen=True)
 class Landing:
-    """What is in the landing folder now; `waiting` names files that are not examined yet."""
+    """What is in the landing folder now; `waiting` names files that are not examined yet.
+
+    `deliveries` are of rows by venue; `totals` are FINRA's control totals.
+    """
 
     deliveries: tuple[Delivery, ...]
     unusable: tuple[Unusable, ...]
     waiting: tuple[str, ...] = ()
+    totals: tuple[Delivery, ...] = ()
 
     def of_week(self, week: date) -> list[Delivery]:
         """Usable contents of a week."""

@@ -19,9 +19,9 @@ from filelock import FileLock
 
 from spine_assets.core.weeks import Tier, VenueClass
 from spine_assets.lake import atomic_write
-from spine_assets.otc.delivery.placement import Placement, WeekSource
+from spine_assets.otc.delivery.placement import Grain, Placement, WeekSource
 
-_VERSION = 4  # raise it when placement would answer differently for the same file
+_VERSION = 5  # raise it when placement would answer differently for the same file
 _LOG = logging.getLogger(__name__)
 
 
@@ -53,6 +53,7 @@ def placement_of(stored: dict[str, Any]) -> Placement:
         VenueClass(stored["venue_class"]),
         WeekSource(stored["week_source"]),
         date.fromisoformat(str(stored["or_week"])) if stored["or_week"] else None,
+        Grain(stored["grain"]),
     )
 
 

@@ -44,9 +44,18 @@ class WeekSource(StrEnum):
     PUBLICATION = "publication"
 
 
+class Grain(StrEnum):
+    """What a row is of."""
+
+    VENUES = "venues"
+    """One symbol at one venue: what the tables are made from."""
+    TOTALS = "totals"
+    """FINRA's own sums of such rows, by symbol, by firm and over all: control totals."""
+
+
 @dataclass(frozen=True, order=True)
 class Placement:
-    """The (week, tier, class) that a file holds, and how its week was found.
+    """The (week, tier, class) and grain that a part of a file holds, and how its week was found.
 
     `alternative_week` is another week whose publication day half of the rows have. Such a file is
     a correction of many rows on that day, or is misplaced: `intake` finds out.
@@ -57,6 +66,7 @@ class Placement:
     venue_class: VenueClass
     week_source: WeekSource
     alternative_week: date | None = None
+    grain: Grain = Grain.VENUES
 
     @property
     def key(self) -> Key:

@@ -22,7 +22,7 @@ TABLE = Table(
     key=("capture_id", "source_line"),
     sort=("capture_id", "source_line"),
     stage=BuildStage.INGEST,
-    code_version="2",
+    code_version="3",
     columns=(
         c.CAPTURE_ID,
         c.WEEK_ENDING,
