@@ -9,16 +9,18 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import Any
 
 from spine_assets.core.weeks import Tier, VenueClass, publication_day, weeks_between
 from spine_assets.lake.base import Lake
-from spine_assets.otc.captures import intake, pins
+from spine_assets.otc.captures import intake
 from spine_assets.otc.captures import storage as captures
-from spine_assets.otc.captures.current import WeekCaptures, why_current
+from spine_assets.otc.captures.current import WeekCaptures
 from spine_assets.otc.captures.model import Capture
+from spine_assets.otc.captures.pending import is_pending
+from spine_assets.otc.captures.week_evidence import KnownFiles, WeekEvidence
 from spine_assets.otc.delivery.deliveries import Delivery, Landing, Unusable
 from spine_assets.otc.state.freshness import Freshness, freshness
 from spine_assets.otc.tables import raw, venue_share
@@ -102,14 +104,23 @@ def with_failures(
 
 
 def doubtful(lake: Lake, landing: Landing, now: datetime) -> list[Unusable]:
-    """Deliveries that a run would refuse because their rows are probably of another week."""
+    """Deliveries that a run would refuse because their rows are probably of another week.
+
+    Only what their samples put in doubt is read.
+    """
+    evidence = WeekEvidence(lake, landing, KnownFiles(), now.astimezone(UTC).date())
+    names = captures.names(lake)
+    weeks = {
+        item.placement.week_ending
+        for item in landing.deliveries
+        if is_pending(item, names)
+        and (item.placement.alternative_week or evidence.is_doubtful(item))
+    }
     found = []
-    placed = (item.placement for item in landing.deliveries)
-    weeks = {place.week_ending for place in placed if place.alternative_week}
     for week in sorted(weeks):
-        stored = captures.stored(lake, week)
-        pending = intake.uncaptured(landing.of_week(week), stored)
-        found += intake.take(pending, stored, lake, now).refused
+        known = captures.known_of(lake, week)
+        pending = intake.uncaptured(landing.of_week(week), known.captures)
+        found += intake.take(pending, known, lake, now, evidence).refused
     return found
 
 
@@ -137,22 +148,23 @@ def tiers_of(
 
 def arrivals(lake: Lake, week: date) -> list[dict[str, Any]]:
     """Every capture of a week: when it arrived, whether it counts, and why."""
-    current = captures.current_of(lake, week)
-    pinned = pins.chosen(pins.stored(lake, week))
+    known = captures.known_of(lake, week)
     return [
         {
             "week_ending": str(item.week_ending),
             "tier": item.tier.value,
             "venue_class": item.venue_class.value,
-            "captured_at": f"{item.captured_at:%Y-%m-%d %H:%M:%S}",
+            "captured_at": f"{item.captured_at:%Y-%m-%d %H:%M:%S.%f}",
             "capture_id": item.capture_id,
             "rows": item.rows,
             "rejects": item.reject_lines,
             "last_update_date": str(item.last_update_date),
-            "current": why_current(item, current[item.key], pinned),
+            "keys": item.keys,
+            "state": known.state(item)[0].value,
+            "why": known.state(item)[1],
             "source_file": item.source_file,
         }
-        for item in captures.stored(lake, week)
+        for item in known.captures
     ]
 
 

@@ -21,6 +21,7 @@ from spine_assets.otc.tables import raw
 from spine_assets.otc.tables.registry import TABLES
 from spine_assets.otc.views.registry import VIEWS, statements_in
 
+_TEXTS = "otc_text"  # the file of macros that the others use
 _AS_DELIVERED = "views"  # the file of views on `otc_raw` and `otc_pins`
 _SHARED = ("otc_venue_id", "hhi", "otc_loaded_in")  # files of macros that the declared views use
 _TRACED = "trace"  # the file of the macros that lead from a number to its lines
@@ -52,10 +53,12 @@ def view_statements(lake: Lake, tables: tuple[Table, ...], *, analysis: bool = T
     ]
     statements += derived_views({table.name for table in tables}, analysis=analysis)
     for table in tables:
+        # Pins are never written again: those of earlier versions lack a column.
+        of_today = alike and table is not pins.TABLE
         columns = ", ".join(identifier(column.name) for column in table.columns)
         statements.append(
             f"CREATE OR REPLACE VIEW {identifier(table.name)} AS SELECT {columns} "
-            f"{files_of(lake, table.name, alike=alike)}"
+            f"{files_of(lake, table.name, alike=of_today)}"
         )
         statements.append(f"COMMENT ON VIEW {identifier(table.name)} IS {literal(table.grain)}")
     return statements
@@ -86,7 +89,7 @@ def needs_analysis(sql: str) -> bool:
 
 def derived_views(tables: Collection[str], *, analysis: bool = True) -> list[str]:
     """Statements of the views and macros on these tables; what needs another is left out."""
-    known, statements = {*tables}, []
+    known, statements = {*tables}, statements_in(_TEXTS)
     if {raw.TABLE.name, pins.TABLE.name} <= known:
         statements += statements_in(_AS_DELIVERED)
     if not analysis:

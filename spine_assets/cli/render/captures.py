@@ -16,9 +16,17 @@ from spine_assets.cli.render.console import CONSOLE, grid, result, safe, text
 from spine_assets.core.values import csv_text, plain, records
 from spine_assets.lake import atomic_write
 from spine_assets.lake.base import Lake
+from spine_assets.otc.captures.current import CaptureState
 from spine_assets.otc.captures.model import Capture
 from spine_assets.otc.captures.steps import Correction, RowChange
 from spine_assets.otc.past.as_published import TABLES, PublishedPart, table_as_published
+
+_STYLES = {
+    CaptureState.CURRENT: "green",
+    CaptureState.PINNED: "green",
+    CaptureState.WAITING: "yellow",
+    CaptureState.RETRACTED: "red",
+}
 
 
 def captures(found: list[dict[str, Any]]) -> None:
@@ -26,18 +34,18 @@ def captures(found: list[dict[str, Any]]) -> None:
     if not found:
         CONSOLE.print("No file is captured yet.")
         return
-    table = grid("week ending", "tier and class", "capture", "rows", "updated", "counts", "file")
+    table = grid("week ending", "tier and class", "capture", "rows", "updated", "state", "file")
     for column in table.columns[:3]:
         column.no_wrap = True
     for row in found:
-        style = "green" if row["current"].startswith("yes") else "dim"
+        style = _STYLES.get(row["state"], "dim")
         table.add_row(
             row["week_ending"],
             f"{row['tier']} {row['venue_class']}",
             row["capture_id"],
             text(row["rows"]),
             row["last_update_date"],
-            f"[{style}]{row['current']}[/]",
+            f"[{style}]{row['state']}[/]: {safe(row['why'])}",
             safe(row["source_file"]),
         )
     CONSOLE.print(table)

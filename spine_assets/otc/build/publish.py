@@ -39,6 +39,7 @@ def publish_raw(inputs: WeekInputs, run: RunContext) -> TableResult:
     try:
         for captured in inputs.captured:
             captures.commit(run.lake, captured)
+        run.known_files.forget(inputs.week)
         facts = _raw_facts(inputs)
     except LakeError as error:
         return replace(checked, error=error)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import date
 
 from spine_assets.lake.base import Lake
 from spine_assets.otc.build.require_upstream import build_command
-from spine_assets.otc.captures import intake, pins
+from spine_assets.otc.captures import intake
 from spine_assets.otc.captures import storage as captures
-from spine_assets.otc.captures.current import WeekCaptures
 from spine_assets.otc.captures.reading import read_again
+from spine_assets.otc.captures.week_evidence import WeekEvidence
 from spine_assets.otc.delivery.deliveries import Unusable
 from spine_assets.otc.state.build_context import RunContext, WeekInputs
 from spine_assets.otc.state.frames import WeekFrames
@@ -44,10 +45,13 @@ def choose_captures(
         LakeError: a stored capture is damaged.
     """
     _verify(run.lake, week)
-    stored = captures.stored(run.lake, week)
+    before = captures.known_of(run.lake, week)
+    stored = before.captures
     delivered = run.landing.of_week(week)
     again = read_again(run.lake, week, stored, delivered, run.today)
-    taken = intake.take(intake.uncaptured(delivered, stored), stored, run.lake, run.now())
+    evidence = WeekEvidence(run.lake, run.landing, run.known_files, run.today)
+    new = intake.uncaptured(delivered, stored)
+    taken = intake.take(new, before, run.lake, run.now(), evidence)
     captured = (*again.captured, *taken.captured)
     if captured and not capture:
         names = ", ".join(item.capture.source_file for item in captured)
@@ -60,7 +64,7 @@ def choose_captures(
         *(read.get(item.capture_id, item) for item in stored),
         *(item.capture for item in taken.captured),
     ]
-    known = WeekCaptures(tuple(all_captures), tuple(pins.stored(run.lake, week)))
+    known = replace(before, captures=tuple(all_captures))
     named = (*unusable, *again.refused, *taken.refused)
     if not known.current:
         lines = [f"{week}: no usable file for this week in the landing folder"]

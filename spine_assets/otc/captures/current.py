@@ -1,18 +1,34 @@
 """Which capture of each tier and class of a week is current, and why.
 
-The rule is the same for a build, for an earlier time and for restatements. The macros of
-`otc/views/sql/` that answer as of a time state it once more in SQL.
+The rule is the same for a build, for an earlier time and for restatements, and does not depend on
+the order in which captures are given. The macros of `otc/views/sql/` that answer as of a time state
+it once more in SQL.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import cached_property
 
 from spine_assets.otc.captures import pins
 from spine_assets.otc.captures.model import Capture, TierClass
 from spine_assets.otc.captures.pins import Pin
+
+# Of the keys of the fullest capture: what has fewer is a part of a week, not its correction. FINRA
+# adds and removes single rows.
+_LEAST_TENTHS = 9
+
+
+class CaptureState(StrEnum):
+    """What a capture is to its week."""
+
+    CURRENT = "current"
+    PINNED = "pinned"
+    OLDER = "older"
+    WAITING = "waiting"
+    RETRACTED = "retracted"
 
 
 @dataclass(frozen=True)
@@ -29,35 +45,110 @@ class WeekCaptures:
     @cached_property
     def current(self) -> dict[TierClass, Capture]:
         """The current capture of each tier and class."""
-        return current_captures(self.captures, pins.chosen(self.pins))
+        return current_captures(self.captures, self.pins)
+
+    @cached_property
+    def candidates(self) -> list[Capture]:
+        """The captures that are neither waiting nor retracted; pins have no part in it."""
+        return candidates(self.captures, self.pins)
+
+    def state(self, item: Capture) -> tuple[CaptureState, str]:
+        """What one of the captures is, and why, in words."""
+        return self._states[item.key, item.capture_id]
+
+    @cached_property
+    def _states(self) -> dict[tuple[TierClass, str], tuple[CaptureState, str]]:
+        fullest = _fullest(self.captures, self.pins)
+        candidates = {(item.key, item.capture_id) for item in self.candidates}
+        retracted, pinned = pins.retracted(self.pins), pins.chosen(self.pins)
+
+        def state(item: Capture) -> tuple[CaptureState, str]:
+            current = self.current.get(item.key)
+            if (item.key, item.capture_id) in retracted:
+                return CaptureState.RETRACTED, "a person took it out"
+            if current is not None and item.capture_id == current.capture_id:
+                if pinned.get(item.key) == item.capture_id:
+                    return CaptureState.PINNED, "a person chose it"
+                return CaptureState.CURRENT, _why_current(item, self.candidates)
+            if (item.key, item.capture_id) not in candidates:
+                most = fullest[item.key]
+                return CaptureState.WAITING, (
+                    f"it has {item.keys:,} rows of symbol and venue, the fullest capture {most:,}; "
+                    f"it becomes current by `spine captures use {item.capture_id}`"
+                )
+            return CaptureState.OLDER, _why_not(item, current, pinned)
+
+        return {(item.key, item.capture_id): state(item) for item in self.captures}
 
 
 def current_captures(
-    captures: Iterable[Capture], pinned: Mapping[TierClass, str]
+    captures: Iterable[Capture], decided: Iterable[Pin]
 ) -> dict[TierClass, Capture]:
-    """The current capture of each tier and class: the pinned one, else the greatest by rank.
+    """The current capture of each tier and class.
+
+    It is the pinned one, else the greatest by rank of those that have at least 90% of the keys of
+    the fullest. Retracted captures are left out; a tier and class of which all are has none.
 
     Args:
         captures: Captures of one week, in any order.
-        pinned: Capture ids by tier and class (`pins.chosen`).
+        decided: Pins, releases and retractions of that week, in any order.
     """
-    chosen: dict[TierClass, Capture] = {}
-    for capture in sorted(captures, key=lambda item: item.rank):
-        before = chosen.get(capture.key)
-        if before is None or before.capture_id != pinned.get(capture.key):
-            chosen[capture.key] = capture
+    known, decided = list(captures), list(decided)
+    pinned = pins.chosen(decided)
+    chosen = {item.key: item for item in sorted(candidates(known, decided), key=lambda i: i.rank)}
+    chosen |= {item.key: item for item in known if pinned.get(item.key) == item.capture_id}
     return dict(sorted(chosen.items()))
 
 
-def why_current(item: Capture, current: Capture, pinned: Mapping[TierClass, str]) -> str:
-    """Why a capture is current (`yes: ...`) or not (`no: ...`).
+def candidates(captures: Iterable[Capture], decided: Iterable[Pin]) -> list[Capture]:
+    """The captures of which the greatest is current where none is pinned.
 
-    `current` is the current one of its tier and class, `pinned` as for `current_captures`.
+    Args:
+        captures: Captures of one week, in any order.
+        decided: Pins, releases and retractions of that week, in any order.
     """
-    if item.capture_id == current.capture_id:
-        return "yes: pinned" if pinned.get(item.key) == item.capture_id else "yes: latest update"
+    known, decided = list(captures), list(decided)
+    fullest, retracted = _fullest(known, decided), pins.retracted(decided)
+    return [
+        item
+        for item in known
+        if (item.key, item.capture_id) not in retracted
+        and 10 * item.keys >= _LEAST_TENTHS * fullest[item.key]
+    ]
+
+
+def _fullest(captures: Iterable[Capture], decided: Iterable[Pin]) -> dict[TierClass, int]:
+    """The greatest number of keys of a capture that is not retracted, by tier and class."""
+    retracted = pins.retracted(decided)
+    most: dict[TierClass, int] = {}
+    for item in captures:
+        if (item.key, item.capture_id) not in retracted:
+            most[item.key] = max(most.get(item.key, 0), item.keys)
+    return most
+
+
+def _why_current(item: Capture, known: Iterable[Capture]) -> str:
+    others = [one for one in known if one.key == item.key and one != item]
+    if not others:
+        return "no other is as full"
+    return f"latest update: {_why(item, max(others, key=lambda one: one.rank))}"
+
+
+def _why_not(item: Capture, current: Capture | None, pinned: Mapping[TierClass, str]) -> str:
+    if current is None:
+        return "none of its tier and class is current"
     if pinned.get(item.key) == current.capture_id:
-        return "no: another is pinned"
-    if item.last_update_date < current.last_update_date:
-        return "no: an update is later"
-    return "no: another of that date was captured later"
+        return "another is pinned"
+    return f"the current one is preferred: {_why(current, item)}"
+
+
+def _why(winner: Capture, other: Capture) -> str:
+    """Which part of the rank decides between two captures."""
+    if winner.last_update_date != other.last_update_date:
+        return f"updated on {winner.last_update_date}, the other on {other.last_update_date}"
+    if winner.captured_at != other.captured_at:
+        return f"of two that were updated on {winner.last_update_date} it was captured later"
+    return (
+        f"both were updated on {winner.last_update_date} and captured at one time, so their hashes "
+        "decide; pin the right one"
+    )

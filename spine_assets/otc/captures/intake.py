@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from itertools import combinations
@@ -9,9 +10,20 @@ from itertools import combinations
 import polars as pl
 
 from spine_assets.lake.base import Lake
+from spine_assets.otc.captures import pins
 from spine_assets.otc.captures import storage as captures
+from spine_assets.otc.captures.current import WeekCaptures, candidates
 from spine_assets.otc.captures.model import Capture, CapturedFrames
+from spine_assets.otc.captures.week_evidence import (
+    KnownFile,
+    WeekEvidence,
+    contradicting,
+    contradicts,
+    is_proposed,
+    known_file,
+)
 from spine_assets.otc.delivery.deliveries import Delivery, Unusable, read_parsed
+from spine_assets.otc.delivery.figures import Sample, sample
 from spine_assets.otc.delivery.placement import WeekSource
 from spine_assets.otc.delivery.reasons import FileRefused
 from spine_assets.otc.delivery.venue_id import with_participants
@@ -19,6 +31,8 @@ from spine_assets.otc.tables import row_rules
 
 # A correction changes few figures; another week's file has nearly none in common.
 _MOST_OF_SHARED = 0.5
+_IDENTITY = ("symbol", "mpid", "firm_crd", "venue_name")
+_IDENTITY = ("symbol", "mpid", "firm_crd", "venue_name")
 _ENOUGH_SHARED = 20  # rows of which so few agree only by another week; fewer may be chance
 
 
@@ -30,7 +44,7 @@ class Intake:
     refused: list[Unusable]
 
 
-def uncaptured(deliveries: list[Delivery], stored: list[Capture]) -> list[Delivery]:
+def uncaptured(deliveries: list[Delivery], stored: Iterable[Capture]) -> list[Delivery]:
     """Deliveries whose content is no capture yet; of equal contents the first by name."""
     known = {(item.key, item.sha256) for item in stored}
     found = []
@@ -52,16 +66,31 @@ def same_content(deliveries: list[Delivery], known: list[Capture]) -> dict[str, 
     }
 
 
-def take(deliveries: list[Delivery], stored: list[Capture], lake: Lake, now: datetime) -> Intake:
+def take(
+    deliveries: list[Delivery],
+    week: WeekCaptures,
+    lake: Lake,
+    now: datetime,
+    evidence: WeekEvidence | None = None,
+) -> Intake:
     """Read and parse new deliveries; nothing is written.
 
     Refused are contents that cannot all be right: two of one tier and class that share no key
     look like one delivery in two parts (taking either would lose the other); one that is
-    captured under the other class already; one whose rows speak for another week; one that is two
-    versions of a file, joined.
+    captured under the other class already; one whose rows or figures speak for another week; one
+    that is two versions of a file, joined.
+
+    Args:
+        deliveries: What is not captured yet.
+        week: The captures and pins of the week.
+        lake: Where they are stored.
+        now: The time of capture.
+        evidence: What is known of other weeks; without it they are not compared.
     """
-    by_content = {item.sha256: item for item in stored}
-    captured: list[CapturedFrames] = []
+    by_content = {item.sha256: item for item in week.captures}
+    stored = _standing(week)
+    stored = _standing(week)
+    captured: list[tuple[CapturedFrames, Delivery]] = []
     refused: list[Unusable] = []
     for item in sorted(
         deliveries, key=lambda delivery: delivery.placement.alternative_week is not None
@@ -77,21 +106,22 @@ def take(deliveries: list[Delivery], stored: list[Capture], lake: Lake, now: dat
             parsed = read_parsed(item, now.astimezone(UTC).date())
             made = captures.make(parsed, item.placement, item.name, now)
             _require_one_version(made)
-            captured.append(_with_certain_week(made, item, captured, stored, lake))
+            others = [one for one, _ in captured]
+            made = _with_certain_week(made, item, others, stored, lake)
+            if (
+                evidence is not None
+                and is_proposed(item)
+                and (why := evidence.repeated(made, item))
+            ):
+                raise FileRefused(why)
+            captured.append((made, item))
         except (FileRefused, OSError) as error:  # OSError: removed since the scan
             refused.append(Unusable(item.name, str(error), item.placement.week_ending))
-    parts = _split_deliveries(captured)
-    refused += [
-        Unusable(
-            item.capture.source_file,
-            f"holds other rows than {other} of the same tier and class: they look like one "
-            "delivery in two parts; join them into one file",
-            item.capture.week_ending,
-        )
-        for item, other in parts
-    ]
-    apart = {item.capture.source_file for item, _ in parts}
-    return Intake([item for item in captured if item.capture.source_file not in apart], refused)
+    for found in (_contradicted(captured, week, lake), _split_deliveries(captured, week, lake)):
+        refused += found
+        names = {item.name for item in found}
+        captured = [pair for pair in captured if pair[0].capture.source_file not in names]
+    return Intake([made for made, _ in captured], refused)
 
 
 def _require_one_version(made: CapturedFrames) -> None:
@@ -158,14 +188,74 @@ def _misplaced(item: Delivery, other: date) -> str:
     )
 
 
-def _split_deliveries(captured: list[CapturedFrames]) -> list[tuple[CapturedFrames, str]]:
-    """Each capture that shares no key with another of its tier and class, with its name."""
+def _contradicted(
+    captured: list[tuple[CapturedFrames, Delivery]], week: WeekCaptures, lake: Lake
+) -> list[Unusable]:
+    """Files whose week is only proposed, and whose figures are not those of its other files."""
     found = []
-    for one, other in combinations(captured, 2):
-        if one.capture.key == other.capture.key and _disjoint(one.rows, other.rows):
-            found.append((one, other.capture.source_file))
-            found.append((other, one.capture.source_file))
+    for made, item in captured:
+        if not is_proposed(item):
+            continue
+        own = [known_file(lake, one) for one in _standing(week) if one.key == made.capture.key]
+        own += [
+            _new_file(other)
+            for other, _ in captured
+            if other is not made and other.capture.key == made.capture.key
+        ]
+        if contradicted := contradicting(made, own):
+            reason = contradicts(item, *contradicted)
+            found.append(Unusable(item.name, reason, item.placement.week_ending))
     return found
+
+
+def _standing(week: WeekCaptures) -> list[Capture]:
+    """The captures that are not retracted."""
+    out = pins.retracted(week.pins)
+    return [item for item in week.captures if (item.key, item.capture_id) not in out]
+
+
+def _new_file(made: CapturedFrames) -> KnownFile:
+    capture = made.capture
+    known = Sample.of_text(capture.sample) or sample(made.rows)
+    return KnownFile(capture.source_file, capture.week_ending, known, lambda: made.rows)
+
+
+def _split_deliveries(
+    captured: list[tuple[CapturedFrames, Delivery]], week: WeekCaptures, lake: Lake
+) -> list[Unusable]:
+    """Files that share no key with another one of their tier and class.
+
+    A file that has too few rows to be current is no part of a delivery: it waits.
+    """
+    files = [made for made, _ in captured]
+    together = (*week.captures, *(made.capture for made in files))
+    able = {(item.key, item.capture_id) for item in candidates(together, week.pins)}
+    stored = [item for item in week.captures if (item.key, item.capture_id) in able]
+    whole = [made for made in files if (made.capture.key, made.capture.capture_id) in able]
+    apart: dict[str, tuple[CapturedFrames, str]] = {}
+    for one, other in combinations(files, 2):
+        if one.capture.key == other.capture.key and _disjoint(one.rows, other.rows):
+            apart.setdefault(one.capture.source_file, (one, other.capture.source_file))
+            apart.setdefault(other.capture.source_file, (other, one.capture.source_file))
+    for made in whole:
+        for item in stored:
+            same_key = item.key == made.capture.key
+            if same_key and _disjoint(made.rows, captures.read_rows(lake, item, [*_IDENTITY])):
+                apart.setdefault(made.capture.source_file, (made, item.source_file))
+    return [
+        Unusable(
+            made.capture.source_file,
+            f"holds other rows than {other} of the same tier and class: they look like one "
+            "delivery in two parts; join them into one file",
+            made.capture.week_ending,
+        )
+        for made, other in apart.values()
+        if any(made is one for one in whole) or not any(_shares_keys(made, one) for one in whole)
+    ]
+
+
+def _shares_keys(made: CapturedFrames, other: CapturedFrames) -> bool:
+    return made.capture.key == other.capture.key and not _disjoint(made.rows, other.rows)
 
 
 def _disjoint(one: pl.DataFrame, other: pl.DataFrame) -> bool:

@@ -34,8 +34,10 @@ class Capture:
     Quantities are shares; `lines_counted` comes from the bytes, not from the parser.
     `other_lines` are lines of the same content that belong to other captures. `alternative_week` is
     another week to which half of the rows point, where that is in doubt.
-    `parser` is the code version of `otc_raw` that read the content; `judge_again_on` is the first
-    day on which reading it again gives something else, where a date in it was in the future.
+    `keys` counts different symbols and participants; `sample` is that of its figures
+    (`delivery.figures`). `parser` is the code version of `otc_raw` that read the content;
+    `judge_again_on` is the first day on which reading it again gives something else, where a date
+    in it was in the future.
     """
 
     capture_id: str
@@ -61,6 +63,8 @@ class Capture:
     judge_again_on: date | None = None
     grain: Grain = Grain.VENUES
     other_lines: int = 0
+    keys: int = 0
+    sample: str = ""
 
     @property
     def key(self) -> TierClass:

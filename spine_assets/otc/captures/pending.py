@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from spine_assets.otc.captures import storage as captures
-from spine_assets.otc.captures.model import CaptureName, CaptureNames
+from spine_assets.otc.captures.model import CaptureNames
 from spine_assets.otc.delivery.deliveries import Delivery, Landing
 from spine_assets.otc.delivery.listing import Glance
 
@@ -65,12 +65,15 @@ def input_of(week: date, landing: Landing, captured: CaptureNames) -> WeekInput:
 
 
 def _input(week: date, items: list[Delivery], captured: CaptureNames) -> WeekInput:
-    left = [item for item in items if _identity(item) not in captured.get(week, set())]
+    left = [item for item in items if is_pending(item, captured)]
     return WeekInput(week, _hash(items), _hash(left) if left else "")
 
 
-def _identity(item: Delivery) -> CaptureName:
-    return captures.name_of(item.placement.tier, item.placement.venue_class, item.sha256)
+def is_pending(item: Delivery, captured: CaptureNames) -> bool:
+    """Whether a delivery is not captured yet."""
+    place = item.placement
+    name = captures.name_of(place.tier, place.venue_class, item.sha256)
+    return name not in captured.get(place.week_ending, set())
 
 
 def _hash(items: list[Delivery]) -> str:

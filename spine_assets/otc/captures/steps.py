@@ -7,7 +7,7 @@ two captures of a step (`build.corrections`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -16,7 +16,7 @@ from enum import StrEnum
 import polars as pl
 
 from spine_assets.otc.captures import pins
-from spine_assets.otc.captures.current import current_captures
+from spine_assets.otc.captures.current import candidates, current_captures
 from spine_assets.otc.captures.model import Capture, TierClass
 from spine_assets.otc.captures.pins import Pin
 
@@ -64,32 +64,57 @@ class Correction:
 
 
 def steps(known: Iterable[Capture], pinned: Iterable[Pin]) -> list[CaptureStep]:
-    """Every time that a capture displaced another, the earliest first.
+    """Every time that a capture took the place of another, the earliest first.
 
-    Captures of one moment are taken in the order of their rank, so that a correction which
-    was delivered together with what it corrects is a step too.
+    Where none was current for a time, since all were retracted, the last one before is what the
+    next one replaces, so that the steps of a tier and class follow one another.
 
     Args:
         known: All captures of a week.
         pinned: All pins of a week.
     """
-    events: list[tuple[datetime, int, Capture | Pin]] = [
-        (item.captured_at, 0, item) for item in sorted(known, key=lambda item: item.rank)
-    ]
-    events += [(pin.pinned_at, 1, pin) for pin in pinned]
-    arrived: list[Capture] = []
-    so_far: list[Pin] = []
     found: list[CaptureStep] = []
-    current: dict[TierClass, Capture] = {}
-    for at, _, event in sorted(events, key=lambda item: item[:2]):
-        if isinstance(event, Capture):
-            arrived.append(event)
-        else:
-            so_far.append(event)
-        now = current_captures(arrived, pins.chosen(so_far))
-        found += [step for step in between(current, now, at) if step.before is not None]
-        current = now
+    last: dict[TierClass, Capture] = {}
+    for at, current in _history(known, pinned):
+        found += [
+            CaptureStep(key, at, last[key], capture)
+            for key, capture in current.items()
+            if last.get(key, capture) != capture
+        ]
+        last |= current
     return found
+
+
+def first_current(known: Iterable[Capture], pinned: Iterable[Pin]) -> dict[TierClass, Capture]:
+    """The capture of each tier and class that was current first."""
+    found: dict[TierClass, Capture] = {}
+    for _, current in _history(known, pinned):
+        found = current | found
+    return found
+
+
+def _history(
+    known: Iterable[Capture], pinned: Iterable[Pin]
+) -> Iterator[tuple[datetime, dict[TierClass, Capture]]]:
+    """The current captures after each capture and decision.
+
+    Captures of one moment are taken one by one, those that can be current first and in the order of
+    their rank, so that a correction which is delivered together with what it corrects is a step
+    too, and a part of it is none.
+    """
+    arrived: list[Capture] = []
+    decided: list[Pin] = []
+    captures = sorted(known, key=lambda item: item.captured_at)
+    decisions = pins.in_order(pinned)
+    for at in sorted({i.captured_at for i in captures} | {pin.pinned_at for pin in decisions}):
+        fresh = [item for item in captures if item.captured_at == at]
+        able = candidates([*arrived, *fresh], decided) if fresh else []
+        for item in sorted(fresh, key=lambda one: (one not in able, one.rank)):
+            arrived.append(item)
+            yield at, current_captures(arrived, decided)
+        for pin in (pin for pin in decisions if pin.pinned_at == at):
+            decided.append(pin)
+            yield at, current_captures(arrived, decided)
 
 
 def between(

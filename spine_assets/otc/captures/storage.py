@@ -45,7 +45,7 @@ def make(
     parsed: ParsedFile, placement: Placement, source_file: str, now: datetime
 ) -> CapturedFrames:
     """Turn a parsed file into a capture; nothing is written."""
-    captured_at = now.astimezone(UTC).replace(microsecond=0, tzinfo=None)
+    captured_at = now.astimezone(UTC).replace(tzinfo=None)
     delivery = {
         "capture_id": f"{captured_at:%Y%m%dT%H%M%SZ}-{short_hash(parsed.sha256)}",
         "week_ending": placement.week_ending,
@@ -80,8 +80,11 @@ def _as_read(parsed: ParsedFile, known: dict[str, Any]) -> CapturedFrames:
     rows = raw.build(parsed.rows, known["tier"], known["venue_class"], stamp)
     counts = parsed.rejects.group_by("reason").len().sort("reason").iter_rows()
     latest = rows["last_update_date"].max()
+    figures = parsed.sample
     read = {
         "rows": rows.height,
+        "keys": figures.keys,
+        "sample": figures.text(),
         "row_shares": exact_sum(rows["share_volume"]),
         "reject_shares": exact_sum(parsed.rejects["share_volume"]),
         "file_shares": parsed.shares,
@@ -151,9 +154,11 @@ def read_rejects(lake: Lake, capture: Capture) -> pl.DataFrame:
     return lake.read(rejects_path(lake, capture))
 
 
-def stored(lake: Lake, week: date) -> list[Capture]:
-    """All committed captures of a week, the earliest first."""
-    found = [_read(lake, path) for path in lake.files(raw.TABLE.name, week)]
+def stored(lake: Lake, week: date, key: TierClass | None = None) -> list[Capture]:
+    """All committed captures of a week, or of a tier and class of it, the earliest first."""
+    begin = f"{key[0]}.{key[1]}." if key else ""
+    files = (path for path in lake.files(raw.TABLE.name, week) if path.name.startswith(begin))
+    found = [_read(lake, path) for path in files]
     return sorted(found, key=lambda capture: (capture.captured_at, capture.sha256))
 
 
@@ -266,6 +271,7 @@ def _from_facts(facts: dict[str, Any]) -> Capture:
             "tier": Tier(facts["tier"]),
             "venue_class": VenueClass(facts["venue_class"]),
             "grain": Grain(facts.get("grain", Grain.VENUES)),
+            "keys": facts.get("keys", facts["rows"]),
             "captured_at": datetime.fromisoformat(facts["captured_at"]),
             "last_update_date": date.fromisoformat(facts["last_update_date"]),
             "alternative_week": date.fromisoformat(alternative) if alternative else None,

@@ -11,6 +11,7 @@ import polars as pl
 from spine_assets.core.weeks import Tier, publication_day
 from spine_assets.lake.base import LakeError
 from spine_assets.otc.captures import storage as captures
+from spine_assets.otc.captures.current import CaptureState
 from spine_assets.otc.captures.model import Capture, TierClass
 from spine_assets.otc.checks import context as checking
 from spine_assets.otc.checks.context import CheckContext
@@ -35,6 +36,7 @@ def delivery(context: CheckContext) -> CheckResult:
         *_missing_classes(context, recent),
         *_truncated(context, recent),
         *_not_current(context),
+        *_waiting(context),
         *_in_doubt(context),
         *_in_other_weeks(context),
         *(_finding("unusable_file", item.name, item.reason) for item in context.inputs.unusable),
@@ -118,7 +120,7 @@ def _rows_lost(context: CheckContext, capture: Capture) -> str | None:
     """How many rows of the displaced capture this one lacks, where those are many."""
     displaced = [
         item
-        for item in context.known.captures
+        for item in context.known.candidates
         if item.key == capture.key and item.rank < capture.rank
     ]
     accepted = any(pin.capture_id == capture.capture_id for pin in context.known.pins)
@@ -167,7 +169,7 @@ def _not_current(context: CheckContext) -> Iterator[Finding]:
     Of captures of one arrival and one update date the hash of the content decides, which
     somebody must see as well.
     """
-    for item in context.known.captures:
+    for item in context.known.candidates:
         winner = context.known.current[item.key]
         later = item.captured_at > winner.captured_at
         tied = (item.captured_at, item.last_update_date) == (
@@ -182,6 +184,18 @@ def _not_current(context: CheckContext) -> Iterator[Finding]:
                 f"this warning off: spine captures use {winner.capture_id}"
             )
             yield _finding("capture_not_current", item.source_file, detail)
+
+
+def _waiting(context: CheckContext) -> Iterator[Finding]:
+    """Captures that are not full enough to be current, and that nobody decided about since."""
+    for item in context.known.captures:
+        state, why = context.known.state(item)
+        if state is CaptureState.WAITING and not _decided(context, item):
+            detail = (
+                f"{why}, or when a fuller one comes; to take it out: "
+                f"spine captures retract {item.capture_id}"
+            )
+            yield _finding("capture_waiting", item.source_file, detail)
 
 
 def _in_doubt(context: CheckContext) -> Iterator[Finding]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from spine_assets.otc.captures.model import TierClass
+from spine_assets.otc.captures.steps import first_current
 from spine_assets.otc.checks.context import SAMPLE_ROWS, CheckContext, sample
 from spine_assets.otc.state.results import CheckResult, Severity
 from spine_assets.otc.tables import raw, rejects
@@ -75,11 +75,10 @@ def _differing(context: CheckContext) -> list[dict[str, Any]]:
 def _with_missing_steps(context: CheckContext) -> list[dict[str, Any]]:
     """Tiers and classes whose steps do not begin at the first capture, or that lack a step.
 
-    Without a step the first capture is the current one. Captures of one moment are taken by rank.
+    Without a step the first capture is the current one.
     """
-    first: dict[TierClass, str] = {}
-    for item in sorted(context.known.captures, key=lambda item: (item.captured_at, item.rank)):
-        first.setdefault(item.key, item.capture_id)
+    firsts = first_current(context.known.captures, context.known.pins)
+    first = {key: item.capture_id for key, item in firsts.items()}
     begun = context.frame.filter(pl.col("step") == 1).select(
         "tier", "venue_class", "from_capture_id"
     )

@@ -46,6 +46,8 @@ class Delivery:
     member: str | None
     sha256: str
     placement: Placement
+    sample: str = field(default="", compare=False, repr=False)
+    """The sample of its figures (`delivery.figures`), as text."""
     parsed: ParsedFile | None = field(default=None, compare=False, repr=False)
     """The parsed content where a scan kept it (`Scan.examine`), so that it is not read again."""
 
@@ -165,7 +167,11 @@ def _examine_content(
         return {"refused": str(refused)}
     if kept is not None:
         kept[full_name] = parsed
-    return {"sha256": parsed.sha256, "placement": landing_index.entry_of(placement)}
+    return {
+        "sha256": parsed.sha256,
+        "placement": landing_index.entry_of(placement),
+        "sample": parsed.sample.text(),
+    }
 
 
 def full_name(name: str, member: str | None) -> str:
@@ -184,7 +190,14 @@ def unpack(folder: Path, name: str, entry: Entry) -> Contents:
             continue
         placement = landing_index.placement_of(content["placement"])
         deliveries.append(
-            Delivery(full, folder / name, content.get("member"), content["sha256"], placement)
+            Delivery(
+                full,
+                folder / name,
+                content.get("member"),
+                content["sha256"],
+                placement,
+                content["sample"],
+            )
         )
     return deliveries, unusable
 

@@ -13,11 +13,13 @@ import hashlib
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
+from functools import cached_property
 
 import polars as pl
 
 from spine_assets.core.tables import exact_sum, exact_total
 from spine_assets.otc.delivery import field_types
+from spine_assets.otc.delivery.figures import Sample, sample
 from spine_assets.otc.delivery.line_schema import API_COLUMNS, DELIVERED
 from spine_assets.otc.delivery.line_split import (
     BOM,
@@ -67,6 +69,11 @@ class ParsedFile:
     captured_on: date
     judge_again_on: date | None = None
     content: bytes = field(default=b"", repr=False, compare=False)
+
+    @cached_property
+    def sample(self) -> Sample:
+        """The sample of its figures."""
+        return sample(self.rows)
 
 
 def parse(content: bytes, captured_on: date) -> ParsedFile:

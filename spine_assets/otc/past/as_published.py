@@ -3,7 +3,8 @@
 Every row has the day of its last update. A capture without an update after the day therefore shows
 what was public then, whenever it was captured; of a capture with later updates, the rows that were
 not updated since do. The updated rows were public with figures that are not known: they are given
-without figures. Pins choose what counts for us, so they have no part in this.
+without figures. Captures that wait or are retracted are left out; pins choose what counts for us,
+so they have no part in this.
 """
 
 from __future__ import annotations
@@ -92,11 +93,11 @@ def table_as_published(lake: Lake, name: str, week: date, day: date) -> Publishe
         NotKnown: nothing is captured, nothing was public, or totals would need unknown rows.
         LakeError: a capture cannot be read.
     """
-    stored = captures.stored(lake, week)
-    if not stored:
+    known = captures.known_of(lake, week)
+    if not known.captures:
         raise NotKnown(f"nothing of week {week} is captured; `spine captures` lists what is")
     by_key: dict[TierClass, list[Capture]] = {}
-    for item in stored:
+    for item in known.candidates:
         by_key.setdefault(item.key, []).append(item)
     found = [
         content([_version(lake, item) for item in _witnesses(by_key[key], day) if item], day)

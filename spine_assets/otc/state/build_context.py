@@ -15,6 +15,7 @@ import duckdb
 from spine_assets.lake.base import Lake
 from spine_assets.otc.captures.current import WeekCaptures
 from spine_assets.otc.captures.model import CapturedFrames
+from spine_assets.otc.captures.week_evidence import KnownFiles
 from spine_assets.otc.delivery.deliveries import Landing, Unusable
 from spine_assets.otc.state.frames import WeekFrames
 from spine_assets.otc.state.venue_totals import VenueTotals
@@ -27,6 +28,7 @@ class RunContext:
     Attributes:
         connect: Opens a DuckDB connection.
         venue_totals: Totals of the weeks before, as this run has read or built them.
+        known_files: Captured files of other weeks, as this run has read them.
         given_up: Called while a week waits for its lock; true ends the wait.
     """
 
@@ -35,6 +37,7 @@ class RunContext:
     connect: Callable[[], AbstractContextManager[duckdb.DuckDBPyConnection]]
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     venue_totals: VenueTotals = field(default_factory=VenueTotals)
+    known_files: KnownFiles = field(default_factory=KnownFiles)
     given_up: Callable[[], bool] | None = None
 
     @property

@@ -46,7 +46,7 @@ def build_hash(declared: Table, known: WeekCaptures) -> str:
     if not declared.depends_on_history:
         ids = sorted(f"{item.capture_id}:{item.reading}" for item in known.current.values())
         return _digest([ids, _codes(declared)])
-    pins = [[*pin.key, pin.capture_id, pin.pinned_at.isoformat()] for pin in known.pins]
+    pins = [[*pin.key, pin.capture_id, pin.action, pin.pinned_at.isoformat()] for pin in known.pins]
     ids = sorted(
         f"{'.'.join(item.key)}={item.capture_id}:{item.reading}" for item in known.captures
     )
@@ -68,7 +68,7 @@ def data_version(declared: Table, known: WeekCaptures) -> str:
         for item in sorted(known.captures, key=lambda item: (item.key, item.rank))
     ]
     events += [
-        (pin.pinned_at, 1, [*pin.key, content.get((pin.key, pin.capture_id), "")])
+        (pin.pinned_at, 1, [*pin.key, pin.action, content.get((pin.key, pin.capture_id), "")])
         for pin in known.pins
     ]
     history = [[kind, *values] for _, kind, values in sorted(events, key=lambda item: item[:2])]

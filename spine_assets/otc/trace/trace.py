@@ -16,9 +16,8 @@ import polars as pl
 
 from spine_assets.core.weeks import Tier
 from spine_assets.lake.base import Lake
-from spine_assets.otc.captures import pins
 from spine_assets.otc.captures import storage as captures
-from spine_assets.otc.captures.current import WeekCaptures, why_current
+from spine_assets.otc.captures.current import WeekCaptures
 from spine_assets.otc.captures.model import Capture, TierClass
 from spine_assets.otc.delivery.line_schema import DELIVERED
 from spine_assets.otc.tables import rejects, row_rules
@@ -45,11 +44,11 @@ class _Captured:
         return self._opened[name]
 
     def why(self, capture: Capture) -> str:
-        chosen = pins.chosen(self.known.pins)
-        return why_current(capture, self.known.current[capture.key], chosen)
+        state, why = self.known.state(capture)
+        return f"{state}: {why}"
 
     def counts(self, capture: Capture) -> bool:
-        return self.known.current[capture.key] == capture
+        return self.known.current.get(capture.key) == capture
 
 
 def trace(

@@ -72,7 +72,7 @@ def macros() -> Iterator[duckdb.DuckDBPyConnection]:
         connection.execute("CREATE TABLE otc_venue_share (week_ending DATE, venue_class VARCHAR)")
         connection.execute("ALTER TABLE otc_venue_share ADD mpid VARCHAR")
         connection.execute("ALTER TABLE otc_venue_share ADD venue_name VARCHAR")
-        for statement in statements_in("otc_venue_id"):
+        for statement in (*statements_in("otc_text"), *statements_in("otc_venue_id")):
             connection.execute(statement)
         yield connection
 

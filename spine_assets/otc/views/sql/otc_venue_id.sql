@@ -3,16 +3,6 @@
 -- Buckets: volume in totals that belongs to no identified venue.
 CREATE OR REPLACE MACRO otc_is_bucket(mpid) AS mpid IN ('DE_MINIMIS', 'UNATTRIBUTED');
 
--- A name for comparison: without case, punctuation and repeated spaces.
-CREATE OR REPLACE MACRO otc_name_key(name) AS
-    trim(regexp_replace(lower(name), '[^\p{L}\p{N}]+', ' ', 'g'));
-
--- A delivered text without spaces around it; null where it is blank or only says that it is.
-CREATE OR REPLACE MACRO otc_given(words) AS
-    CASE WHEN NOT regexp_full_match(words, '\s*(null|None|nan|NaN|N/A|NULL)?\s*')
-        THEN regexp_replace(words, '^\s+|\s+$', '', 'g')
-    END;
-
 -- The identity of a delivered row: `mpid` of otc_venue_volume. Null where it names nobody.
 CREATE OR REPLACE MACRO otc_venue_id(venue_class, mpid, crd, name) AS
     CASE

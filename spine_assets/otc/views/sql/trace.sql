@@ -5,37 +5,10 @@
 -- rule. `reason`: the rule that it broke when the week was last built. `mpid`: as in
 -- otc_venue_volume, of which several lines may be one row (its `issue_count`).
 CREATE OR REPLACE MACRO otc_trace(of_symbol, of_week) AS TABLE
-WITH greatest_capture AS (
-    -- The rule of otc_raw_as_of for one week: through otc_raw_current DuckDB would open every
-    -- week's files to look for pinned captures. Tiers by their digit, as there.
-    SELECT
-        r.venue_class,
-        regexp_extract(r.tier, '[12]') AS tier_digit,
-        arg_max(r.capture_id, (r.last_update_date, r.captured_at, r.capture_id)) AS capture_id,
-        list(DISTINCT r.capture_id) AS known
-    FROM otc_raw AS r
-    WHERE r.week_ending = of_week::DATE
-    GROUP BY ALL
-),
-
-pinned AS (
-    SELECT
-        p.venue_class,
-        regexp_extract(p.tier, '[12]') AS tier_digit,
-        arg_max(p.capture_id, (p.pinned_at, p.capture_id)) AS capture_id
-    FROM otc_pins AS p
-    WHERE p.week_ending = of_week::DATE
-    GROUP BY ALL
-),
-
-counting AS (
-    SELECT
-        g.venue_class,
-        g.tier_digit,
-        CASE WHEN list_contains(g.known, p.capture_id) THEN p.capture_id ELSE g.capture_id END
-            AS capture_id
-    FROM greatest_capture AS g
-    LEFT JOIN pinned AS p ON g.venue_class = p.venue_class AND g.tier_digit = p.tier_digit
+WITH counting AS (
+    -- Of this week alone: through otc_raw_current DuckDB would open every week's files.
+    SELECT venue_class, tier_digit, capture_id
+    FROM otc_captures_as_of(TIMESTAMP '9999-12-31 00:00:00', of_week, of_week)
 ),
 
 broken AS (
