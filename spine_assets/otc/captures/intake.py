@@ -24,6 +24,8 @@ from spine_assets.otc.captures.week_evidence import (
 )
 from spine_assets.otc.delivery.deliveries import Delivery, Unusable, read_parsed
 from spine_assets.otc.delivery.figures import Sample, sample
+from spine_assets.otc.delivery.file_format import ParsedFile
+from spine_assets.otc.delivery.parts import named_parts
 from spine_assets.otc.delivery.placement import WeekSource
 from spine_assets.otc.delivery.reasons import FileRefused
 from spine_assets.otc.delivery.venue_id import with_participants
@@ -96,14 +98,8 @@ def take(
         deliveries, key=lambda delivery: delivery.placement.alternative_week is not None
     ):
         try:
-            if item.sha256 in by_content:
-                first = by_content[item.sha256]
-                raise FileRefused(
-                    f"is placed as {item.placement.venue_class}, but the same content is captured "
-                    f"as {first.tier} {first.venue_class} ({first.capture_id}); "
-                    "one content is of one class"
-                )
             parsed = read_parsed(item, now.astimezone(UTC).date())
+            _require_one_class(parsed, item, by_content.get(item.sha256))
             made = captures.make(parsed, item.placement, item.name, now)
             _require_one_version(made)
             others = [one for one, _ in captured]
@@ -122,6 +118,20 @@ def take(
         names = {item.name for item in found}
         captured = [pair for pair in captured if pair[0].capture.source_file not in names]
     return Intake([made for made, _ in captured], refused)
+
+
+def _require_one_class(parsed: ParsedFile, item: Delivery, captured: Capture | None) -> None:
+    """Refuse a content that is captured under the other class, unless its rows name both.
+
+    Raises:
+        FileRefused: it has no summary types, and its class is claimed otherwise now.
+    """
+    if captured is not None and not named_parts(parsed):
+        raise FileRefused(
+            f"is placed as {item.placement.venue_class}, but the same content is captured "
+            f"as {captured.tier} {captured.venue_class} ({captured.capture_id}); "
+            "one content is of one class"
+        )
 
 
 def _require_one_version(made: CapturedFrames) -> None:

@@ -18,6 +18,7 @@ from spine_assets.otc.captures import delivered, storage
 from spine_assets.otc.captures.model import Capture, CapturedFrames
 from spine_assets.otc.delivery.deliveries import Delivery, Unusable, read_parsed
 from spine_assets.otc.delivery.file_format import parse
+from spine_assets.otc.delivery.parts import part_of
 from spine_assets.otc.delivery.reasons import FileRefused
 from spine_assets.otc.tables import raw
 
@@ -77,7 +78,8 @@ def read_again(
             if item.sha256 in held:
                 if not is_outdated(item, today):
                     continue
-                parsed = parse(delivered.read(lake, week, item.sha256), today)
+                whole = parse(delivered.read(lake, week, item.sha256), today)
+                parsed = part_of(whole, item.venue_class, item.grain)
             elif delivery is not None:
                 parsed = read_parsed(delivery, today)
             else:

@@ -38,7 +38,7 @@ _HASH_DIGITS = 12
 _NAME_PARTS = 3  # tier, class and id
 _STORED_ALTERNATIVE = "or_week"  # the name of `alternative_week` in metadata of files
 _STAMP = ("capture_id", "week_ending", "source_file", "captured_at")
-_OF_DELIVERY = (*_STAMP, "tier", "venue_class", "sha256", "week_source")
+_OF_DELIVERY = (*_STAMP, "tier", "venue_class", "sha256", "week_source", "grain")
 
 
 def make(
@@ -46,8 +46,9 @@ def make(
 ) -> CapturedFrames:
     """Turn a parsed file into a capture; nothing is written."""
     captured_at = now.astimezone(UTC).replace(tzinfo=None)
+    capture_id = f"{captured_at:%Y%m%dT%H%M%SZ}-{short_hash(parsed.sha256)}"
     delivery = {
-        "capture_id": f"{captured_at:%Y%m%dT%H%M%SZ}-{short_hash(parsed.sha256)}",
+        "capture_id": capture_id + _part(parsed, placement),
         "week_ending": placement.week_ending,
         "tier": placement.tier,
         "venue_class": placement.venue_class,
@@ -55,8 +56,14 @@ def make(
         "captured_at": captured_at,
         "source_file": source_file,
         "week_source": placement.week_source.value,
+        "grain": placement.grain,
     }
     return _as_read(parsed, delivery)
+
+
+def _part(parsed: ParsedFile, placement: Placement) -> str:
+    """What sets the capture of a part apart from those of the other parts of its content."""
+    return f"-{placement.venue_class.lower()}-{placement.grain}" if parsed.other_lines else ""
 
 
 def again(capture: Capture, parsed: ParsedFile) -> CapturedFrames:
@@ -95,6 +102,7 @@ def _as_read(parsed: ParsedFile, known: dict[str, Any]) -> CapturedFrames:
         "rejects": dict(counts),
         "parser": raw.TABLE.code_version,
         "judge_again_on": parsed.judge_again_on,
+        "other_lines": parsed.other_lines,
         **({} if latest is None else {"last_update_date": latest}),
     }
     capture = Capture(**(known | read))
@@ -191,7 +199,7 @@ def _name_in(lake: Lake, week: date, file_name: str) -> CaptureName:
 
 def _content_in(file_name: str) -> str:
     """The first digits of the content's hash in the name of a raw file."""
-    return file_name.removesuffix(".parquet").rpartition("-")[2]
+    return file_name.removesuffix(".parquet").partition("-")[2].partition("-")[0]
 
 
 def remove_uncommitted(lake: Lake, week: date) -> int:

@@ -21,9 +21,8 @@ from spine_assets.lake.base import Lake
 from spine_assets.otc.captures import pins
 from spine_assets.otc.captures import storage as captures
 from spine_assets.otc.captures.model import Capture, CapturedFrames, TierClass
-from spine_assets.otc.delivery.deliveries import Delivery, Landing, read
+from spine_assets.otc.delivery.deliveries import Delivery, Landing, read_parsed
 from spine_assets.otc.delivery.figures import COLUMNS, Likeness, Sample, compare, sample
-from spine_assets.otc.delivery.file_format import parse
 from spine_assets.otc.delivery.placement import WeekSource
 
 # FINRA was seen to restate a week 164 days after its publication; a week's file never has a date
@@ -150,7 +149,7 @@ class WeekEvidence:
 
 
 def _rows_of(item: Delivery, today: date) -> pl.DataFrame:
-    return parse(read(item), today).rows
+    return read_parsed(item, today).rows
 
 
 def contradicting(

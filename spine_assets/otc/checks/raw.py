@@ -33,7 +33,7 @@ def schema(context: CheckContext) -> CheckResult:
 
 
 def conservation(context: CheckContext) -> CheckResult:
-    """Lines = header + blank + rows + parse rejects; shares likewise, file by file."""
+    """Lines = header + blank + rows + parse rejects + other parts; shares likewise, by capture."""
     accounts = [_account(capture) for capture in context.known.captures]
     accounts.sort(key=lambda row: str(row["source_file"]))
     wrong = [row for row in accounts if row["lines_missing"] or row["shares_missing"] != "0"]
@@ -55,6 +55,7 @@ def conservation(context: CheckContext) -> CheckResult:
 
 def _account(capture: Capture) -> dict[str, Any]:
     known = _HEADER_LINES + capture.blank_lines + capture.rows + capture.reject_lines
+    known += capture.other_lines
     found = exact_total([capture.row_shares, capture.reject_shares])
     lost = EXACT.subtract(capture.file_shares, found)
     return {
@@ -63,6 +64,7 @@ def _account(capture: Capture) -> dict[str, Any]:
         "blank": capture.blank_lines,
         "rows": capture.rows,
         "parse_rejects": capture.reject_lines,
+        "other_parts": capture.other_lines,
         "lines_missing": capture.lines_counted - known,
         "shares_missing": metadata_value(lost),
     }
@@ -71,7 +73,8 @@ def _account(capture: Capture) -> dict[str, Any]:
 def rejects(context: CheckContext) -> CheckResult:
     """Counts by reason over the current captures."""
     rejected = context.inputs.frames[rejects_table.TABLE.name]
-    lines = sum(capture.lines_counted for capture in context.known.current.values())
+    current = context.known.current.values()
+    lines = sum(capture.lines_counted - capture.other_lines for capture in current)
     part = 100 * rejected.height / lines if lines else 0.0
     counts = dict(rejected.group_by("reason").len().sort("reason").iter_rows())
     facts = {

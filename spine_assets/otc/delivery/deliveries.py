@@ -19,8 +19,9 @@ from spine_assets.otc.delivery import landing_index
 from spine_assets.otc.delivery.archives import MEMBER_MARK, read_contents
 from spine_assets.otc.delivery.file_format import ParsedFile, parse
 from spine_assets.otc.delivery.line_split import count_lines
+from spine_assets.otc.delivery.parts import part_of, placements
 from spine_assets.otc.delivery.path_claims import path_week
-from spine_assets.otc.delivery.placement import Placement, place
+from spine_assets.otc.delivery.placement import Placement
 from spine_assets.otc.delivery.reasons import FileRefused
 
 # Larger contents are parsed one at a time, so that a scan needs no more memory than one of them.
@@ -39,7 +40,7 @@ UNSETTLED: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Delivery:
-    """One usable content: a file, or a member of an archive."""
+    """One usable content, or one of its parts: of a file, or of a member of an archive."""
 
     name: str
     path: Path
@@ -49,7 +50,8 @@ class Delivery:
     sample: str = field(default="", compare=False, repr=False)
     """The sample of its figures (`delivery.figures`), as text."""
     parsed: ParsedFile | None = field(default=None, compare=False, repr=False)
-    """The parsed content where a scan kept it (`Scan.examine`), so that it is not read again."""
+    """The parsed content, with all of its parts, where a scan kept it (`Scan.examine`), so that it
+    is not read again."""
 
 
 @dataclass(frozen=True)
@@ -101,15 +103,15 @@ Contents = tuple[list[Delivery], list[Unusable]]
 
 
 def read_parsed(delivery: Delivery, captured_on: date) -> ParsedFile:
-    """The content of a delivery, parsed.
+    """The content of a delivery, parsed; of several parts, the one that it is.
 
     Raises:
         FileRefused: the file has changed since it was scanned.
     """
-    kept = delivery.parsed
-    if kept is not None and kept.captured_on == captured_on:
-        return kept
-    return parse(read(delivery), captured_on)
+    whole = delivery.parsed
+    if whole is None or whole.captured_on != captured_on:
+        whole = parse(read(delivery), captured_on)
+    return part_of(whole, delivery.placement.venue_class, delivery.placement.grain)
 
 
 def read(delivery: Delivery) -> bytes:
@@ -146,7 +148,8 @@ def examine(name: str, path: Path, today: date, kept: Parsed | None) -> Entry:
         entry |= {"size": status.st_size, "mtime_ns": status.st_mtime_ns}
         for member, content in read_contents(path):
             full = full_name(name, member)
-            contents.append({"member": member, **_examine_content(full, content, today, kept)})
+            found = _examine_content(full, content, today, kept)
+            contents += [{"member": member, **part} for part in found]
     except (FileRefused, OSError) as error:
         contents[:] = [{"member": None, "refused": str(error)}]
         return entry
@@ -155,23 +158,27 @@ def examine(name: str, path: Path, today: date, kept: Parsed | None) -> Entry:
 
 def _examine_content(
     full_name: str, content: bytes | FileRefused, today: date, kept: Parsed | None
-) -> Entry:
+) -> list[Entry]:
+    """An entry for each part of a content, or one with the reason why nothing of it is used."""
     if isinstance(content, FileRefused):
-        return {"refused": str(content)}
+        return [{"refused": str(content)}]
     large = len(content) > _LARGE_BYTES or count_lines(content) > _LARGE_LINES
     try:
         with _ONE_LARGE if large else nullcontext():
             parsed = parse(content, today)
-            placement = place(parsed, full_name)
+            placed = placements(parsed, full_name)
     except FileRefused as refused:
-        return {"refused": str(refused)}
+        return [{"refused": str(refused)}]
     if kept is not None:
         kept[full_name] = parsed
-    return {
-        "sha256": parsed.sha256,
-        "placement": landing_index.entry_of(placement),
-        "sample": parsed.sample.text(),
-    }
+    return [
+        {
+            "sha256": parsed.sha256,
+            "placement": landing_index.entry_of(placement),
+            "sample": part_of(parsed, placement.venue_class, placement.grain).sample.text(),
+        }
+        for placement in placed
+    ]
 
 
 def full_name(name: str, member: str | None) -> str:

@@ -28,6 +28,7 @@ from spine_assets.otc.delivery.line_schema import (
     OPTIONAL,
     SHARES,
     SPACES,
+    SUMMARY_TYPE,
     SYMBOL,
     TRADES,
     as_date,
@@ -50,6 +51,7 @@ _REJECT_SCHEMA: dict[str, pl.DataType] = {
     "share_volume": polars_type(Type.SHARES),
     "raw_line": pl.String(),
     "source_line": pl.Int64(),
+    SUMMARY_TYPE: pl.String(),
 }
 
 
@@ -82,7 +84,15 @@ def line_rejects(
     """
     frame = pl.DataFrame(
         [
-            (reason.value, None, detail, shares, line.decode("utf-8", "backslashreplace"), number)
+            (
+                reason.value,
+                None,
+                detail,
+                shares,
+                line.decode("utf-8", "backslashreplace"),
+                number,
+                None,
+            )
             for reason, detail, shares, line, number in found
         ],
         schema={**_REJECT_SCHEMA, "share_volume": pl.String()},
@@ -185,8 +195,9 @@ def _judged(
     rows = _cast(_with_notes(texts, cases).filter(~is_bad), header, plain=False)
     # There is no quoting, so the untouched text of a rejected line is its fields joined again.
     raw = fields.select(raw_line=pl.concat_str(header, separator="|"))["raw_line"]
-    lines = pl.DataFrame([shares, raw, texts["source_line"]]).with_columns(
-        index=pl.int_range(pl.len())
+    code = pl.col(SUMMARY_TYPE) if SUMMARY_TYPE in header else pl.lit(None, pl.String)
+    lines = texts.select(
+        shares, raw, "source_line", code.alias(SUMMARY_TYPE), index=pl.int_range(pl.len())
     )
     future = cases.filter(pl.col("check") == RejectReason.FUTURE_DATE.value)
     judge_again_on: date | None = future.select(as_date("value").min()).item()
@@ -281,7 +292,7 @@ def _rejects(bad: pl.DataFrame, cases: pl.DataFrame) -> pl.DataFrame:
     """One reject per bad row: the first reason is primary, `detail` has all of them.
 
     Args:
-        bad: `index`, `share_volume`, `raw_line` and `source_line` of each.
+        bad: `index`, `share_volume`, `raw_line`, `source_line` and summary type of each.
         cases: The failure cases of all rows.
     """
     text = pl.format(

@@ -43,7 +43,8 @@ class ParsedFile:
 
     Attributes:
         rows: Typed rows under the delivered names, `source_line` and `record_hash` added.
-        rejects: `reason, field, detail, share_volume, raw_line, source_line`, one per line.
+        rejects: `reason, field, detail, share_volume, raw_line, source_line`, one per line, and
+            its `summaryTypeCode` where that is known.
         header: Column names in delivered order.
         lines: Physical lines, header and blank ones included.
         lines_counted: The same, counted on the bytes and not by the parser.
@@ -55,6 +56,7 @@ class ParsedFile:
         judge_again_on: The first of those dates: from that day on, reading the content again
             gives something else. None if there is none.
         content: The content as delivered, decompressed.
+        other_lines: Lines that belong to other parts of the content (`parts.part_of`).
     """
 
     rows: pl.DataFrame
@@ -69,6 +71,7 @@ class ParsedFile:
     captured_on: date
     judge_again_on: date | None = None
     content: bytes = field(default=b"", repr=False, compare=False)
+    other_lines: int = 0
 
     @cached_property
     def sample(self) -> Sample:

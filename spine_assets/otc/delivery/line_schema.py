@@ -31,6 +31,7 @@ CRD = "firmCRDNumber"
 SHARES = "totalWeeklyShareQuantity"
 TRADES = "totalWeeklyTradeCount"
 NOTIONAL = "totalNotionalSum"
+SUMMARY_TYPE = "summaryTypeCode"
 REQUIRED_DATE = "lastUpdateDate"
 WEEK_DATES = ("weekStartDate", "summaryStartDate")
 OPTIONAL_DATES = ("initialPublishedDate", "lastReportedDate")
@@ -50,7 +51,7 @@ API_COLUMNS = (
     "tierIdentifier",
     CRD,
     "productTypeCode",
-    "summaryTypeCode",
+    SUMMARY_TYPE,
     NOTIONAL,
     *WEEK_DATES,
     *OPTIONAL_DATES,

@@ -24,13 +24,16 @@ from spine_assets.core.weeks import (
     week_published_on,
 )
 from spine_assets.otc.delivery.file_format import ParsedFile
-from spine_assets.otc.delivery.line_schema import WEEK_DATES
+from spine_assets.otc.delivery.line_schema import SUMMARY_TYPE, WEEK_DATES
 from spine_assets.otc.delivery.path_claims import path_class, path_week
 from spine_assets.otc.delivery.reasons import FileRefused, listed
 
 _LEAST_SHARE = 0.2  # of rows that must have a publication date before it decides the week
 _MOST_OF_ANOTHER_WEEK = 0.5  # of rows: a few later dates are revisions, half a file is not
 _DAYS_NAMED = 5  # in a message, with their counts
+CLASS_PREFIXES = {"ATS_W_": VenueClass.ATS, "OTC_W_": VenueClass.NON_ATS}
+"""The class that a summary type begins with."""
+PREFIX_CHARS = 6
 
 
 Key = tuple[date, Tier, VenueClass]
@@ -75,7 +78,7 @@ class Placement:
 
 
 def place(parsed: ParsedFile, name: str) -> Placement:
-    """Find week, tier and class of a parsed file.
+    """Find week, tier and class of a parsed file; of both classes, the first (`parts`).
 
     Args:
         parsed: The parsed content.
@@ -136,28 +139,29 @@ def _tier_in(rows: pl.DataFrame, column: str) -> Tier:
 
 def _venue_class(rows: pl.DataFrame, name: str) -> VenueClass:
     """By summary type, else by the path, else by whether all MPIDs are blank."""
-    path, code = path_class(name), _code_class(rows)
-    if code and path and code != path:
+    path, codes = path_class(name), _code_classes(rows)
+    if codes and path and codes != [path]:
         raise FileRefused(
-            f"its path says class {path}, its summaryTypeCode says {code}; correct the path"
+            f"its path says class {path}, its {SUMMARY_TYPE} says {' and '.join(codes)}; "
+            "correct the path"
         )
-    if found := code or path:
+    if found := codes[0] if codes else path:
         return found
     return VenueClass.NON_ATS if (rows["MPID"] == "").all() else VenueClass.ATS
 
 
-def _code_class(rows: pl.DataFrame) -> VenueClass | None:
-    if "summaryTypeCode" not in rows.columns:
-        return None
-    codes = rows["summaryTypeCode"].unique().sort().to_list()
-    prefixes = {"ATS_W_": VenueClass.ATS, "OTC_W_": VenueClass.NON_ATS}
-    found = {prefixes.get(code[:6]) for code in codes if code}
-    if None in found or len(found) > 1:
+def _code_classes(rows: pl.DataFrame) -> list[VenueClass]:
+    """The classes that the summary types of a file name, ATS first."""
+    if SUMMARY_TYPE not in rows.columns:
+        return []
+    codes = [code for code in rows[SUMMARY_TYPE].unique().to_list() if code]
+    if odd := [code for code in codes if code[:PREFIX_CHARS] not in CLASS_PREFIXES]:
+        line = rows.filter(pl.col(SUMMARY_TYPE).is_in(odd))["source_line"][0]
         raise FileRefused(
-            f"summaryTypeCode holds {listed(codes)}; a file is ATS_W_* or OTC_W_*, not both: "
-            "give each its own file"
+            f"{SUMMARY_TYPE} holds {listed(odd)}, first on line {line}; a weekly file has "
+            "ATS_W_* or OTC_W_*"
         )
-    return found.pop() if found else None
+    return sorted({CLASS_PREFIXES[code[:PREFIX_CHARS]] for code in codes})
 
 
 def _column_week(rows: pl.DataFrame) -> date | None:

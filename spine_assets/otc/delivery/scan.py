@@ -34,6 +34,7 @@ from spine_assets.otc.delivery.deliveries import (
     unpack,
 )
 from spine_assets.otc.delivery.listing import Listed, listing
+from spine_assets.otc.delivery.placement import Grain
 
 _MOST_THREADS = 4  # more are bound by the disk, and each may need the memory of a content
 # A program that pauses longer while it copies should write under a temporary name.
@@ -178,8 +179,15 @@ class Scan:
                 for item in deliveries
             ]
         sound, contradictory = _split_contradictory(deliveries)
-        waiting = tuple(full_name(item.name, None) for item in self.pending)
-        return Landing(tuple(sound), (*unusable, *contradictory), waiting)
+        by_grain = {
+            grain: tuple(item for item in sound if item.placement.grain is grain) for grain in Grain
+        }
+        return Landing(
+            deliveries=by_grain[Grain.VENUES],
+            unusable=(*unusable, *contradictory),
+            waiting=tuple(full_name(item.name, None) for item in self.pending),
+            totals=by_grain[Grain.TOTALS],
+        )
 
     def _contents(self, name: str, entry: Entry) -> Contents:
         """The contents of a known file; unpacked once, since a run needs them for each week."""
@@ -212,18 +220,22 @@ def _still_holds(entry: Entry, item: Listed, today: date) -> bool:
 
 
 def _split_contradictory(deliveries: list[Delivery]) -> tuple[list[Delivery], list[Unusable]]:
-    """Usable contents, and those that are delivered as both classes of a week."""
-    claims: dict[tuple[str, date], dict[VenueClass, str]] = {}
+    """Usable contents, and those that are delivered as one class of a week and as the other.
+
+    A content with both classes is delivered as both under each of its names.
+    """
+    claims: dict[tuple[str, date], dict[str, set[VenueClass]]] = {}
     for item in deliveries:
         claimed = claims.setdefault((item.sha256, item.placement.week_ending), {})
-        claimed.setdefault(item.placement.venue_class, item.name)
+        claimed.setdefault(item.name, set()).add(item.placement.venue_class)
     sound, contradictory = [], []
     for item in deliveries:
         claimed = claims[item.sha256, item.placement.week_ending]
-        if len(claimed) == 1:
+        if all(classes == claimed[item.name] for classes in claimed.values()):
             sound.append(item)
             continue
-        both = " and ".join(f"{kind} ({name})" for kind, name in sorted(claimed.items()))
+        names = {kind: name for name, kinds in reversed(claimed.items()) for kind in kinds}
+        both = " and ".join(f"{kind} ({name})" for kind, name in sorted(names.items()))
         reason = f"the same content is placed as {both}; leave it only where it belongs"
         contradictory.append(Unusable(item.name, reason, item.placement.week_ending))
     return sound, contradictory

@@ -19,7 +19,8 @@ from spine_assets.lake.atomic_write import replacing
 from spine_assets.otc.delivery.archives import MEMBER_MARK, read_contents
 from spine_assets.otc.delivery.file_format import parse
 from spine_assets.otc.delivery.listing import is_data_name
-from spine_assets.otc.delivery.placement import Placement, place
+from spine_assets.otc.delivery.parts import placements
+from spine_assets.otc.delivery.placement import Placement
 from spine_assets.otc.delivery.reasons import FileRefused
 
 _HASH_DIGITS = 12
@@ -103,7 +104,7 @@ def _placements(source: Path, name: str) -> Iterator[Placement]:
         if isinstance(content, FileRefused):
             raise content
         full = name if member is None else f"{name}{MEMBER_MARK}{member}"
-        yield place(parse(content, today), full)
+        yield from placements(parse(content, today), full)
 
 
 def _require(placements: tuple[Placement, ...], asserted: Asserted) -> None:

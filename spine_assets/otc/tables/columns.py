@@ -37,7 +37,9 @@ RECORD_HASH = Column(
     "record_hash", Type.TEXT, "xxh3-128 (hex) of the eight delivered fields, joined by |"
 )
 CAPTURE_ID = Column(
-    "capture_id", Type.TEXT, "The capture: its time (UTC), then 12 hex of its sha256"
+    "capture_id",
+    Type.TEXT,
+    "The capture: its time (UTC), 12 hex of its sha256, and its part where a content has several",
 )
 BUILD_ID = Column(
     "build_id",

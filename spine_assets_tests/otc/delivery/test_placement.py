@@ -327,7 +327,6 @@ def test_blank_mpids_tell_the_class_last(mpids: list[str], found: VenueClass) ->
 @pytest.mark.parametrize(
     ("codes", "name", "told"),
     [
-        (["ATS_W_SMBL_FIRM", "OTC_W_SMBL_FIRM"], "a.csv", "not both"),
         (["XYZ"], "a.csv", "XYZ"),
         (["ATS_W_SMBL_FIRM"], "class=non_ats/a.csv", "path says class NON_ATS"),
         ([""], "class=both/a.csv", "use class=ats or class=non_ats"),
