@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import polars as pl
 
 from spine_assets.core.tables import BuildStage, Table
+from spine_assets.lake.base import Lake
 from spine_assets.otc.build import corrections, restatement_rows
 from spine_assets.otc.captures.current import WeekCaptures
 from spine_assets.otc.state.frames import WeekFrames
@@ -32,13 +33,14 @@ def build_id(declared: Table, known: WeekCaptures, built_at: datetime) -> str:
     return f"{built_at.astimezone(UTC):%Y%m%dT%H%M%SZ}-{build_hash(declared, known)}"
 
 
-def build(declared: Table, frames: WeekFrames, name: str) -> pl.DataFrame:
+def build(declared: Table, frames: WeekFrames, name: str, lake: Lake) -> pl.DataFrame:
     """A derived table's week from the frames it is made of.
 
     Args:
         declared: Any table but `otc_raw`, whose rows are the captures' own.
         frames: The week's frames; what the table is made from is taken from here.
         name: Written as `capture_id` of each row (`build_id`).
+        lake: Where earlier captures are read from, by tables that depend on history.
     """
     if declared.name in BUILDERS:
         inputs = pl.DataFrame(
@@ -48,7 +50,7 @@ def build(declared: Table, frames: WeekFrames, name: str) -> pl.DataFrame:
         )
         return BUILDERS[declared.name](frames[venue_volume.TABLE.name], inputs, name)
     if declared.name in HISTORY_BUILDERS:
-        found = corrections.of_week(frames.lake, frames.week, frames.known)
+        found = corrections.of_week(lake, frames.week, frames.known)
         return HISTORY_BUILDERS[declared.name](found, name)
     accepted, broken = frames.split
     if declared.name == rejects.TABLE.name:

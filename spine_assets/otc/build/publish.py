@@ -63,7 +63,7 @@ def publish_table(
         checked = run_checks(declared.checks, context, published=stored["facts"])
         return _built(declared, inputs, checked, stored["facts"], started, unchanged=True)
     name = build_id(declared, inputs.known, run.now())
-    frame = inputs.frames[declared.name] = build(declared, inputs.frames, name)
+    frame = inputs.frames[declared.name] = build(declared, inputs.frames, name, run.lake)
     facts = _facts(declared, frame, name) | _input_facts(inputs.known)
     checked = TableResult()
 

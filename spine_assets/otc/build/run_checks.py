@@ -15,6 +15,7 @@ from spine_assets.lake.base import LakeError
 from spine_assets.otc.checks import registry
 from spine_assets.otc.checks.context import CheckContext
 from spine_assets.otc.state.results import BuildFailed, CheckResult, TableResult
+from spine_assets.otc.tables import raw
 
 
 def run_checks(
@@ -42,8 +43,7 @@ def run_checks(
             if published is not None and check.blocking:
                 results.append(_passed_before(check, context, published))
             elif build and check.compares_weeks:
-                after_the_build = replace(context, inputs=context.inputs.without_rows())
-                later.append(partial(registry.run, check, after_the_build))
+                later.append(partial(registry.run, check, _after_the_build(context)))
             else:
                 results.append(registry.run(check, context))
     except LakeError as raised:
@@ -53,6 +53,12 @@ def run_checks(
         problems = "; ".join(f"{item.check}: {item.summary}" for item in failed)
         error = BuildFailed(f"{context.week}: {context.table.name} was not published: {problems}")
     return TableResult(tuple(results), tuple(later), error)
+
+
+def _after_the_build(context: CheckContext) -> CheckContext:
+    """The context without rows, which would stay in memory until the weeks before are built."""
+    has_totals = context.table.name != raw.TABLE.name  # its week is not built yet
+    return replace(context, inputs=context.inputs.without_rows(totals_too=has_totals))
 
 
 def _passed_before(check: Check, context: CheckContext, facts: dict[str, Any]) -> CheckResult:

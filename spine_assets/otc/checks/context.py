@@ -21,14 +21,15 @@ import polars as pl
 
 from spine_assets.core.pandera_schema import pandera_schema
 from spine_assets.core.table_schema import polars_schema
-from spine_assets.core.tables import Table
+from spine_assets.core.tables import Check, Table
 from spine_assets.core.values import metadata_value
-from spine_assets.lake.base import LakeError, LakeFile
+from spine_assets.lake.base import Lake, LakeError, LakeFile
 from spine_assets.otc.captures import storage as captures
 from spine_assets.otc.captures.current import WeekCaptures
 from spine_assets.otc.state.build_context import RunContext, WeekInputs
 from spine_assets.otc.state.freshness import part_of
 from spine_assets.otc.state.results import CheckResult, Severity
+from spine_assets.otc.state.venue_totals import VenueTotals
 from spine_assets.otc.tables import raw
 from spine_assets.otc.tables.registry import TABLES
 
@@ -36,21 +37,56 @@ SAMPLE_ROWS = 20  # as many as fit a screen
 _MOST_KINDS = 3  # of problems in a summary; the sample shows more
 
 
+class ReachesOtherWeeks(Exception):
+    """A check looks at another week and is not declared to: an error in the code.
+
+    It would run before the weeks that it compares with are built, and its result would depend on
+    the number of threads.
+    """
+
+
+@dataclass(frozen=True)
+class OtherWeeks:
+    """All weeks: the lake, and the totals of weeks as this run has read or built them."""
+
+    lake: Lake
+    venue_totals: VenueTotals
+
+
 @dataclass(frozen=True)
 class CheckContext:
     """All that the checks of one table's week may look at.
 
+    What is the same for all weeks of the run is private: a check that is not declared
+    `compares_weeks` sees its own week and nothing else.
+
     Attributes:
-        run: What is the same for all weeks of the run.
         inputs: What is known of the week.
         table: The table being checked.
         staged: Its file that is about to be published; None where the published one is checked.
+        check: The check that runs; None before one does.
     """
 
-    run: RunContext
+    _run: RunContext
     inputs: WeekInputs
     table: Table
     staged: Path | None = None
+    check: Check | None = None
+
+    @property
+    def other_weeks(self) -> OtherWeeks:
+        """What earlier weeks hold, for a check that is declared `compares_weeks`.
+
+        Raises:
+            ReachesOtherWeeks: the check is not declared so.
+        """
+        self._require_declared("asks for other weeks")
+        return OtherWeeks(self._run.lake, self._run.venue_totals)
+
+    @property
+    def today(self) -> date:
+        """The day of the run in UTC."""
+        return self._run.today
 
     @property
     def week(self) -> date:
@@ -70,7 +106,7 @@ class CheckContext:
     @cached_property
     def files(self) -> Mapping[str, Sequence[LakeFile]]:
         """The files of the week by table, published or staged, for DuckDB to count."""
-        lake, current = self.run.lake, self.known.current.values()
+        lake, current = self._run.lake, self.known.current.values()
         published: dict[str, Sequence[LakeFile]] = {
             table.name: [part_of(lake, table.name, self.week)] for table in TABLES
         }
@@ -91,7 +127,14 @@ class CheckContext:
         return CheckResult(self.table.name, check, passed, summary, severity, **more)
 
     def query(self, name: str, **files: Sequence[LakeFile]) -> pl.DataFrame:
-        """Run `sql/<name>.sql` with file lists as bound parameters."""
+        """Run `sql/<name>.sql` with file lists as bound parameters.
+
+        Raises:
+            ReachesOtherWeeks: one is not of `files`, and the check is not declared to look there.
+        """
+        own = {path for paths in self.files.values() for path in paths}
+        if not own.issuperset(path for paths in files.values() for path in paths):
+            self._require_declared("queries files of other weeks")
         sql = (
             resources.files("spine_assets.otc.checks")
             .joinpath("sql", f"{name}.sql")
@@ -99,14 +142,21 @@ class CheckContext:
         )
         # A path is a name: what DuckDB would take for a pattern in it is escaped.
         bound = {key: [glob.escape(str(path)) for path in paths] for key, paths in files.items()}
-        with self.run.connect() as connection:
+        with self._run.connect() as connection:
             try:
-                with self.run.lake.readable_by(connection):
+                with self._run.lake.readable_by(connection):
                     cursor = connection.execute(sql, bound)
                     names = [column[0] for column in cursor.description or ()]
                     return pl.DataFrame(cursor.fetchall(), schema=names, orient="row")
             except (duckdb.IOException, duckdb.InvalidInputException) as error:
                 raise LakeError(f"DuckDB cannot read the files of {self.week}: {error}") from error
+
+    def _require_declared(self, deed: str) -> None:
+        if self.check is None or not self.check.compares_weeks:
+            name = f"check {self.check.name}" if self.check else "no check"
+            raise ReachesOtherWeeks(
+                f"{self.table.name}: {name} {deed} and is not declared `compares_weeks=True`"
+            )
 
 
 def schema(context: CheckContext) -> CheckResult:

@@ -71,7 +71,7 @@ def _overdue(context: CheckContext) -> Iterator[Finding]:
     arrived = {tier for tier, _ in context.known.current}
     for tier in Tier:
         day = publication_day(context.week, tier)
-        if tier not in arrived and day < context.run.today:
+        if tier not in arrived and day < context.today:
             detail = f"was due on {day}; download it and drop it into the landing folder"
             yield _finding("tier_overdue", tier.value, detail)
 
@@ -126,11 +126,11 @@ def _rows_lost(context: CheckContext, capture: Capture) -> str | None:
     accepted = any(pin.capture_id == capture.capture_id for pin in context.known.pins)
     if not displaced or accepted:
         return None
-    key = ["symbol", "participant"]
+    key, frames = ["symbol", "participant"], context.inputs.frames
     latest = max(displaced, key=lambda item: item.rank)
     before, after = (
         frame.select(key).unique()
-        for frame in with_participants(_rows_of(context, latest), _rows_of(context, capture))
+        for frame in with_participants(frames.rows_of(latest), frames.rows_of(capture))
     )
     lost = before.join(after, on=key, how="anti")
     if lost.height <= _MOST_LOST_OF_DISPLACED * before.height:
@@ -138,22 +138,14 @@ def _rows_lost(context: CheckContext, capture: Capture) -> str | None:
     return f"{lost.height} of the {before.height} rows"
 
 
-def _rows_of(context: CheckContext, capture: Capture) -> pl.DataFrame:
-    """The rows of a capture, made by this run or stored."""
-    captured = {item.capture.capture_id: item.rows for item in context.inputs.captured}
-    rows = captured.get(capture.capture_id)
-    if rows is None:
-        rows = captures.read_rows(context.run.lake, capture)
-    return rows
-
-
 def _recent(context: CheckContext) -> list[dict[TierClass, Capture]]:
     """The current captures of up to four earlier weeks, the latest last."""
-    earlier = [week for week in context.run.lake.weeks(raw.TABLE.name) if week < context.week]
+    lake = context.other_weeks.lake
+    earlier = [week for week in lake.weeks(raw.TABLE.name) if week < context.week]
     found = []
     for week in earlier[-_RECENT_WEEKS:]:
         with suppress(LakeError):  # that week's own build names its damaged file
-            found.append(captures.current_of(context.run.lake, week))
+            found.append(captures.current_of(lake, week))
     return found
 
 

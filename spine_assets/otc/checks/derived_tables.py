@@ -232,9 +232,10 @@ def _like_for_like(
 
 def _nearest_earlier(context: CheckContext) -> tuple[date, pl.DataFrame] | None:
     """The venue totals of the nearest earlier week within four that can be read."""
+    others = context.other_weeks
     for back in range(1, _LOOK_BACK_WEEKS + 1):
         week = context.week - timedelta(weeks=back)
         with suppress(LakeError):  # that week's own build names its damaged file
-            if (found := context.run.venue_totals.of(context.run.lake, week)) is not None:
+            if (found := others.venue_totals.of(others.lake, week)) is not None:
                 return week, found
     return None

@@ -52,6 +52,7 @@ def run(check: Check, context: CheckContext) -> CheckResult:
 
     Raises:
         KeyError: the check is declared and has no function.
+        ReachesOtherWeeks: it looks at other weeks and is not declared to.
     """
-    result = FUNCTIONS[context.table.name, check.name](context)
+    result = FUNCTIONS[context.table.name, check.name](replace(context, check=check))
     return replace(result, blocking=check.blocking)

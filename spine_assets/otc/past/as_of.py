@@ -48,7 +48,7 @@ def table_as_of(lake: Lake, name: str, week: date, moment: datetime) -> pl.DataF
     for needed in (*upstream(name), name):
         if needed != raw.TABLE.name:
             declared = table(needed)
-            frames[needed] = build(declared, frames, build_id(declared, known, moment))
+            frames[needed] = build(declared, frames, build_id(declared, known, moment), lake)
     return frames[name]
 
 

@@ -194,7 +194,7 @@ def _derived(lake: Lake, name: str, week: date, day: date, volume: Published) ->
     frames[venue_volume.TABLE.name] = volume.rows.select(*polars_schema(venue_volume.TABLE))
     declared = table(name)
     at = datetime.combine(day, time.max, UTC)
-    return Published(build(declared, frames, build_id(declared, known, at)), volume.parts)
+    return Published(build(declared, frames, build_id(declared, known, at), lake), volume.parts)
 
 
 def _nothing(week: date, day: date) -> str:

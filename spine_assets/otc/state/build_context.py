@@ -68,6 +68,6 @@ class WeekInputs:
     same_content: Mapping[str, str]
     in_other_weeks: Mapping[str, str]
 
-    def without_rows(self) -> WeekInputs:
-        """The same for checks that compare weeks: of all rows, only totals stay in memory."""
-        return replace(self, frames=self.frames.totals_alone(), captured=())
+    def without_rows(self, *, totals_too: bool) -> WeekInputs:
+        """The same for checks that compare weeks: of all rows, at most totals stay in memory."""
+        return replace(self, frames=self.frames.without_rows(totals_too=totals_too), captured=())

@@ -24,7 +24,6 @@ class WeekFrames(dict[str, pl.DataFrame]):
     both stages.
 
     Attributes:
-        lake: Where the rest is read from.
         week: Week ending.
         known: Its captures and pins.
     """
@@ -33,7 +32,7 @@ class WeekFrames(dict[str, pl.DataFrame]):
         self, lake: Lake, week: date, known: WeekCaptures, fresh: Iterable[CapturedFrames] = ()
     ) -> None:
         super().__init__()
-        self.lake, self.week, self.known = lake, week, known
+        self._lake, self.week, self.known = lake, week, known
         self._fresh = {item.capture.capture_id: item for item in fresh}
 
     def __missing__(self, name: str) -> pl.DataFrame:
@@ -43,7 +42,7 @@ class WeekFrames(dict[str, pl.DataFrame]):
         elif name == rejects.TABLE.name:
             frame = pl.concat([self.parse_rejects(), self._rule_rejects()])
         else:
-            frame = self.lake.read(part_of(self.lake, name, self.week))
+            frame = self._lake.read(part_of(self._lake, name, self.week))
         self[name] = frame
         return frame
 
@@ -58,13 +57,23 @@ class WeekFrames(dict[str, pl.DataFrame]):
         name = venue_volume.TABLE.name
         if name in self:
             return totals(self[name])
-        return totals(self.lake.read(part_of(self.lake, name, self.week), COLUMNS))
+        return totals(self._lake.read(part_of(self._lake, name, self.week), COLUMNS))
 
-    def totals_alone(self) -> WeekFrames:
-        """The same week with only its totals in memory."""
-        small = WeekFrames(self.lake, self.week, self.known)
-        small.venue_totals = self.venue_totals
+    def without_rows(self, *, totals_too: bool) -> WeekFrames:
+        """The same week with at most its totals in memory; rows are read again where needed."""
+        small = WeekFrames(self._lake, self.week, self.known)
+        if totals_too:
+            small.venue_totals = self.venue_totals
         return small
+
+    def rows_of(self, capture: Capture) -> pl.DataFrame:
+        """The rows of any capture of the week, as made by this run or as stored.
+
+        Raises:
+            LakeError: its file cannot be read.
+        """
+        fresh = self._fresh.get(capture.capture_id)
+        return captures.read_rows(self._lake, capture) if fresh is None else fresh.rows
 
     def parse_rejects(self) -> pl.DataFrame:
         """Parse rejects of the current captures."""
@@ -79,15 +88,15 @@ class WeekFrames(dict[str, pl.DataFrame]):
         return pl.concat(
             made(self._fresh[item.capture_id])
             if item.capture_id in self._fresh
-            else read(self.lake, item)
+            else read(self._lake, item)
             for item in self.known.current.values()
         )
 
     def _rule_rejects(self) -> pl.DataFrame:
         """Rows that break a rule: as stored where that is fresh, else found now."""
         name = rejects.TABLE.name
-        if freshness(self.lake, name, self.week, self.known) is Freshness.FRESH:
-            stored = part_of(self.lake, name, self.week)
-            self.lake.verify(stored)
-            return self.lake.read(stored)
+        if freshness(self._lake, name, self.week, self.known) is Freshness.FRESH:
+            stored = part_of(self._lake, name, self.week)
+            self._lake.verify(stored)
+            return self._lake.read(stored)
         return rejects.from_rules(self.split[1])

@@ -102,9 +102,13 @@ class WeekResult:
         self.error = table.error
 
     def finish(self) -> WeekResult:
-        """Run the checks that compare weeks."""
-        self.events += [check() for check in self.later]
-        self.later = []
+        """Run the checks that compare weeks; an error of the lake ends them early."""
+        later, self.later = self.later, []
+        try:
+            for check in later:
+                self.events.append(check())
+        except LakeError as error:
+            self.error = self.error or error
         return self
 
     @property

@@ -92,6 +92,7 @@ TABLE = Table(
             "into the landing folder, brings what is late, missing or cut. `spine status` lists "
             "files that cannot be used, and why. `spine captures use CAPTURE_ID` decides which "
             "capture is current or accepts one that looks odd; then `spine backfill WEEK`.",
+            compares_weeks=True,
         ),
         Check(
             "rejects",
