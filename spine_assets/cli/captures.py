@@ -14,6 +14,7 @@ from spine_assets.cli.shared import COUNT, DayType, NameChoice, TimeType, WeekTy
 from spine_assets.otc.build import corrections
 from spine_assets.otc.captures import pins
 from spine_assets.otc.captures import storage as stored
+from spine_assets.otc.captures.pins import PinAction
 from spine_assets.otc.captures.steps import between
 from spine_assets.otc.captures.steps import steps as steps_of
 from spine_assets.otc.past.as_of import table_as_of, table_now
@@ -29,7 +30,7 @@ _FORMATS = ("csv", "json", "parquet")
 @with_json
 @click.pass_context
 def captures(context: click.Context, week: date | None, as_json: bool) -> None:
-    """List what arrived when, and which capture of each tier and class is current."""
+    """List what arrived when, and what each is: current, older, waiting, pinned or retracted."""
     if context.invoked_subcommand is not None:
         return
     lake = open_lake()
@@ -53,15 +54,34 @@ def captures_use(capture_id: str, release: bool, as_json: bool) -> None:
     \b
     spine captures use 20260120T120000Z-0123456789ab
     """
+    action = PinAction.RELEASE if release else PinAction.PIN
+    _decide(capture_id, action, "released" if release else "pinned", as_json)
+
+
+@captures.command("retract")
+@click.argument("capture_id", shell_complete=completion_values.capture_ids)
+@with_json
+def captures_retract(capture_id: str, as_json: bool) -> None:
+    r"""Take CAPTURE_ID out: it is never current again, unless it is pinned later.
+
+    Nothing is deleted: its rows stay in the lake and in every answer as of an earlier time.
+
+    \b
+    spine captures retract 20260120T120000Z-0123456789ab
+    """
+    _decide(capture_id, PinAction.RETRACT, "retracted", as_json)
+
+
+def _decide(capture_id: str, action: PinAction, done: str, as_json: bool) -> None:
+    """Record what a person decided about a capture, and print the command that applies it."""
     lake = open_lake()
     found = stored.find(lake, capture_id)
     if not found:
         raise click.ClickException(f"there is no capture {capture_id}; `spine captures` lists them")
-    done = "released" if release else "pinned"
+    chosen = pins.RELEASED if action is PinAction.RELEASE else capture_id
     changed = []
     for item in found:
-        chosen = pins.RELEASED if release else capture_id
-        pins.add(lake, item.week_ending, item.key, chosen, datetime.now(UTC))
+        pins.add(lake, item.week_ending, item.key, chosen, datetime.now(UTC), action)
         build = (
             "dagster asset materialize -m spine_assets.definitions --select 'group:otc' "
             f"--partition {item.week_ending}"

@@ -17,14 +17,15 @@ from spine_assets.core.weeks import Tier, VenueClass, publication_day, weeks_bet
 from spine_assets.lake.base import Lake
 from spine_assets.otc.captures import intake
 from spine_assets.otc.captures import storage as captures
-from spine_assets.otc.captures.current import WeekCaptures
-from spine_assets.otc.captures.model import Capture
+from spine_assets.otc.captures.current import CaptureState, WeekCaptures
 from spine_assets.otc.captures.pending import is_pending
 from spine_assets.otc.captures.week_evidence import KnownFiles, WeekEvidence
 from spine_assets.otc.delivery.deliveries import Delivery, Landing, Unusable
 from spine_assets.otc.state.freshness import Freshness, freshness
 from spine_assets.otc.tables import raw, venue_share
 from spine_assets.otc.tables.registry import TABLES
+
+_COUNTED = (CaptureState.CURRENT, CaptureState.PINNED, CaptureState.OLDER)
 
 
 class Arrival(StrEnum):
@@ -40,11 +41,12 @@ class Arrival(StrEnum):
 
 @dataclass(frozen=True)
 class TierStatus:
-    """One tier of one week: its state, its due day and the classes loaded."""
+    """One tier of one week: its state, its due day, the classes loaded, and captures that wait."""
 
     state: Arrival
     due: date
     classes: tuple[VenueClass, ...]
+    waiting: int = 0
 
 
 @dataclass(frozen=True)
@@ -133,7 +135,7 @@ def _week(week: date, lake: Lake, deliveries: list[Delivery], today: date) -> We
     if of_raw is Freshness.STALE or (pending and of_raw is Freshness.FRESH):
         stale = {Freshness.FRESH: Freshness.STALE}
         tables = {name: stale.get(state, state) for name, state in tables.items()}
-    tiers = {tier: _tier(tier, week, stored, pending, today) for tier in Tier}
+    tiers = {tier: _tier(tier, week, known, pending, today) for tier in Tier}
     return WeekStatus(week, tiers, tables)
 
 
@@ -141,9 +143,8 @@ def tiers_of(
     week: date, known: WeekCaptures, landing: Landing, today: date
 ) -> dict[Tier, TierStatus]:
     """How far each tier of a week has come, by its captures and deliveries."""
-    stored = list(known.captures)
-    pending = intake.uncaptured(landing.of_week(week), stored)
-    return {tier: _tier(tier, week, stored, pending, today) for tier in Tier}
+    pending = intake.uncaptured(landing.of_week(week), known.captures)
+    return {tier: _tier(tier, week, known, pending, today) for tier in Tier}
 
 
 def arrivals(lake: Lake, week: date) -> list[dict[str, Any]]:
@@ -169,10 +170,12 @@ def arrivals(lake: Lake, week: date) -> list[dict[str, Any]]:
 
 
 def _tier(
-    tier: Tier, week: date, stored: list[Capture], pending: list[Delivery], today: date
+    tier: Tier, week: date, known: WeekCaptures, pending: list[Delivery], today: date
 ) -> TierStatus:
     due = publication_day(week, tier)
-    mine = [item for item in stored if item.tier == tier]
+    states = [(item, known.state(item)[0]) for item in known.captures if item.tier == tier]
+    mine = [item for item, state in states if state in _COUNTED]
+    waiting = sum(state is CaptureState.WAITING for _, state in states)
     classes = tuple(sorted({item.venue_class for item in mine}))
     if any(item.placement.tier == tier for item in pending):
         state = Arrival.LANDED
@@ -182,4 +185,4 @@ def _tier(
         state = Arrival.LOADED
     else:
         state = Arrival.OVERDUE if due < today else Arrival.NOT_DUE
-    return TierStatus(state, due, classes)
+    return TierStatus(state, due, classes, waiting)

@@ -98,6 +98,7 @@ def status_json(
                         "state": found.state.value,
                         "due": str(found.due),
                         "classes": [item.value for item in found.classes],
+                        "waiting": found.waiting,
                     }
                     for tier, found in row.tiers.items()
                 },
@@ -122,7 +123,8 @@ def _tier_cell(row: WeekStatus, tier: Tier) -> str:
     found = row.tiers[tier]
     style = _TIER_STYLES[found.state]
     due = f" {found.due}" if found.state is Arrival.NOT_DUE else ""
-    return f"[{style}]{found.state}{due}[/{style}]"
+    waiting = f" [yellow]({found.waiting} waiting)[/yellow]" if found.waiting else ""
+    return f"[{style}]{found.state}{due}[/{style}]{waiting}"
 
 
 def _tables_cell(row: WeekStatus, states: dict[tuple[str, date], str | None]) -> str:

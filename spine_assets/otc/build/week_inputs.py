@@ -66,7 +66,8 @@ def choose_captures(
     ]
     known = replace(before, captures=tuple(all_captures))
     named = (*unusable, *again.refused, *taken.refused)
-    if not known.current:
+    # A week of which every capture is retracted has tables without rows.
+    if not known.captures:
         lines = [f"{week}: no usable file for this week in the landing folder"]
         lines += [f"  unusable: {i.name}: {i.reason}" for i in named or run.landing.unusable]
         raise NoInput("\n".join(lines))

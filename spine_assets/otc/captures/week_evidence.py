@@ -152,6 +152,28 @@ def _rows_of(item: Delivery, today: date) -> pl.DataFrame:
     return read_parsed(item, today).rows
 
 
+def repeated_elsewhere(
+    item: Capture, lake: Lake, known: KnownFiles
+) -> tuple[KnownFile, Likeness] | None:
+    """A captured file of another week that has half or more of a capture's figures, if any.
+
+    Weeks before are looked at too where a person named the week: a run looks at them otherwise.
+
+    Raises:
+        LakeError: a capture cannot be read.
+    """
+    mine = known_file(lake, item)
+    first = -_WEEKS_BEFORE if item.week_source == WeekSource.PATH else 1
+    for number in range(first, _WEEKS_BEFORE + 1):
+        other_week = item.week_ending + timedelta(weeks=number)
+        for file in known.of(lake, other_week, item.key) if number else ():
+            if mine.sample.may_repeat(file.sample):
+                found = compare(mine.rows(), file.rows())
+                if found.repeats:
+                    return file, found
+    return None
+
+
 def contradicting(
     made: CapturedFrames, own: Iterable[KnownFile]
 ) -> tuple[KnownFile, Likeness] | None:

@@ -26,6 +26,7 @@ from spine_assets.core.values import metadata_value
 from spine_assets.lake.base import Lake, LakeError, LakeFile
 from spine_assets.otc.captures import storage as captures
 from spine_assets.otc.captures.current import WeekCaptures
+from spine_assets.otc.captures.week_evidence import KnownFiles
 from spine_assets.otc.state.build_context import RunContext, WeekInputs
 from spine_assets.otc.state.freshness import part_of
 from spine_assets.otc.state.results import CheckResult, Severity
@@ -47,10 +48,11 @@ class ReachesOtherWeeks(Exception):
 
 @dataclass(frozen=True)
 class OtherWeeks:
-    """All weeks: the lake, and the totals of weeks as this run has read or built them."""
+    """All weeks: the lake, and the totals and files of weeks as this run has read or built them."""
 
     lake: Lake
     venue_totals: VenueTotals
+    known_files: KnownFiles
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ class CheckContext:
             ReachesOtherWeeks: the check is not declared so.
         """
         self._require_declared("asks for other weeks")
-        return OtherWeeks(self._run.lake, self._run.venue_totals)
+        return OtherWeeks(self._run.lake, self._run.venue_totals, self._run.known_files)
 
     @property
     def today(self) -> date:

@@ -13,8 +13,10 @@ from spine_assets.lake.base import LakeError
 from spine_assets.otc.captures import storage as captures
 from spine_assets.otc.captures.current import CaptureState
 from spine_assets.otc.captures.model import Capture, TierClass
+from spine_assets.otc.captures.week_evidence import repeated_elsewhere
 from spine_assets.otc.checks import context as checking
 from spine_assets.otc.checks.context import CheckContext
+from spine_assets.otc.delivery.placement import WeekSource
 from spine_assets.otc.delivery.venue_id import with_participants
 from spine_assets.otc.state.results import CheckResult, Severity
 from spine_assets.otc.tables import raw
@@ -38,6 +40,7 @@ def delivery(context: CheckContext) -> CheckResult:
         *_not_current(context),
         *_waiting(context),
         *_in_doubt(context),
+        *_repeated(context),
         *_in_other_weeks(context),
         *(_finding("unusable_file", item.name, item.reason) for item in context.inputs.unusable),
     ]
@@ -200,6 +203,24 @@ def _in_doubt(context: CheckContext) -> Iterator[Finding]:
                 f"it with the source. If it is right: spine captures use {item.capture_id}"
             )
             yield _finding("week_in_doubt", item.source_file, detail)
+
+
+def _repeated(context: CheckContext) -> Iterator[Finding]:
+    """Current captures whose figures stand in another week too."""
+    others = context.other_weeks
+    for item in context.known.current.values():
+        if item.week_source == WeekSource.COLUMN or _decided(context, item):
+            continue
+        with suppress(LakeError):  # that week's own build names its damaged file
+            if repeated := repeated_elsewhere(item, others.lake, others.known_files):
+                file, found = repeated
+                detail = (
+                    f"{found.same:,} of its {found.keys:,} figures stand in week ending "
+                    f"{file.week_ending} too, in {file.name}: one of the two is in the wrong week. "
+                    "`spine captures retract` takes a capture out; if this one is right: "
+                    f"spine captures use {item.capture_id}"
+                )
+                yield _finding("figures_of_another_week", item.source_file, detail)
 
 
 def _in_other_weeks(context: CheckContext) -> Iterator[Finding]:

@@ -7,6 +7,7 @@ here: whether the rows of the file agree (`placement`).
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from datetime import date, timedelta
 
 from spine_assets.core.weeks import (
@@ -21,6 +22,7 @@ from spine_assets.otc.delivery.reasons import FileRefused, listed
 _WEEK = re.compile(
     r"(?<![A-Za-z0-9])(week_ending=|week_start=|week_)(\d{4}-\d{2}-\d{2})", re.IGNORECASE
 )
+_DAY = re.compile(r"(?<!\d)(20\d{2})([-_.]?)(\d{2})\2(\d{2})(?!\d)")
 _CLASS = re.compile(r"(?<![A-Za-z0-9])class=([A-Za-z_\-]+)", re.IGNORECASE)
 
 
@@ -58,6 +60,19 @@ def _claimed_week(kind: str, text: str) -> date:
             f"{monday} and ends on Friday {friday}"
         )
     return friday
+
+
+def days_in_name(name: str) -> list[date]:
+    """The days in the name of a file itself, without its folders; of an archive's member, in its.
+
+    They are no claim: names end in the day of publication, of the download or of the week.
+    """
+    own = re.split(r"[/!\\]", name)[-1]
+    found = []
+    for year, _, month, day in _DAY.findall(own):
+        with suppress(ValueError):  # a number that is no day
+            found.append(date(int(year), int(month), int(day)))
+    return found
 
 
 def path_class(name: str) -> VenueClass | None:

@@ -18,6 +18,7 @@ from spine_assets.core.weeks import (
     Tier,
     VenueClass,
     last_plausible_day,
+    monday_of,
     publication_day,
     tier_of,
     week_ending_of,
@@ -25,7 +26,7 @@ from spine_assets.core.weeks import (
 )
 from spine_assets.otc.delivery.file_format import ParsedFile
 from spine_assets.otc.delivery.line_schema import SUMMARY_TYPE, WEEK_DATES
-from spine_assets.otc.delivery.path_claims import path_class, path_week
+from spine_assets.otc.delivery.path_claims import days_in_name, path_class, path_week
 from spine_assets.otc.delivery.reasons import FileRefused, listed
 
 _LEAST_SHARE = 0.2  # of rows that must have a publication date before it decides the week
@@ -102,8 +103,10 @@ def place(parsed: ParsedFile, name: str) -> Placement:
         return Placement(column, tier, venue_class, WeekSource.COLUMN)
     if path:
         _require_published(parsed.rows, path, tier)
-    week = path or _published_week(parsed.rows, tier)
-    source = WeekSource.PATH if path else WeekSource.PUBLICATION
+        source, week = WeekSource.PATH, path
+    else:
+        source, week = WeekSource.PUBLICATION, _published_week(parsed.rows, tier)
+        _require_name_agrees(name, week, tier)
     return Placement(week, tier, venue_class, source, _another_week(parsed.rows, week, tier))
 
 
@@ -219,6 +222,24 @@ def _published_week(rows: pl.DataFrame, tier: Tier) -> date:
         f"its week is unknown: no update date is a publication day of {tier}: {dates}; "
         "name the week in the path, for example week_ending=2025-11-21/"
     )
+
+
+def _require_name_agrees(name: str, week: date, tier: Tier) -> None:
+    """Refuse a name with a day that is the publication day of another week.
+
+    A day of the week itself is no contradiction, though many Mondays are publication days as well.
+    """
+    days = days_in_name(name)
+    others = {day: week_published_on(day, tier) for day in days}
+    if week in others.values() or any(monday_of(week) <= day <= week for day in days):
+        return
+    for day, other in others.items():
+        if other is not None:
+            raise FileRefused(
+                f"its name says {day}, the publication day of week ending {other} of {tier}, but "
+                f"its rows say {publication_day(week, tier)}, that of week ending {week}; correct "
+                f"the name, or place it below week_ending=.../ of the week that it is of"
+            )
 
 
 def _require_published(rows: pl.DataFrame, week: date, tier: Tier) -> None:

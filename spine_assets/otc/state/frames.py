@@ -8,6 +8,8 @@ from functools import cached_property
 
 import polars as pl
 
+from spine_assets.core.table_schema import polars_schema
+from spine_assets.core.tables import Table
 from spine_assets.lake.base import Lake
 from spine_assets.otc.captures import storage as captures
 from spine_assets.otc.captures.current import WeekCaptures
@@ -38,7 +40,7 @@ class WeekFrames(dict[str, pl.DataFrame]):
     def __missing__(self, name: str) -> pl.DataFrame:
         """Load a stored table of the week."""
         if name == raw.TABLE.name:
-            frame = self._current_parts(lambda item: item.rows, captures.read_rows)
+            frame = self._current_parts(raw.TABLE, lambda item: item.rows, captures.read_rows)
         elif name == rejects.TABLE.name:
             frame = pl.concat([self.parse_rejects(), self._rule_rejects()])
         else:
@@ -77,14 +79,20 @@ class WeekFrames(dict[str, pl.DataFrame]):
 
     def parse_rejects(self) -> pl.DataFrame:
         """Parse rejects of the current captures."""
-        return self._current_parts(lambda item: item.rejects, captures.read_rejects)
+        return self._current_parts(rejects.TABLE, lambda item: item.rejects, captures.read_rejects)
 
     def _current_parts(
         self,
+        table: Table,
         made: Callable[[CapturedFrames], pl.DataFrame],
         read: Callable[[Lake, Capture], pl.DataFrame],
     ) -> pl.DataFrame:
-        """One frame of all current captures: those of this run as made, others as stored."""
+        """One frame of all current captures: those of this run as made, others as stored.
+
+        It is empty where every capture of the week is retracted.
+        """
+        if not self.known.current:
+            return pl.DataFrame(schema=polars_schema(table))
         return pl.concat(
             made(self._fresh[item.capture_id])
             if item.capture_id in self._fresh

@@ -89,7 +89,7 @@ def freshness(
             is fresh as it is.
     """
     if name == raw.TABLE.name:
-        if not known.current:
+        if not known.captures:
             return Freshness.MISSING
         again = today is not None and reading.outdated(lake, week, known.captures, today)
         return Freshness.STALE if again else Freshness.FRESH
