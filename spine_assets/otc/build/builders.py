@@ -45,7 +45,7 @@ def build(declared: Table, frames: WeekFrames, name: str, lake: Lake) -> pl.Data
     if declared.name in BUILDERS:
         inputs = pl.DataFrame(
             [(tier, cls, item.capture_id) for (tier, cls), item in frames.known.current.items()],
-            schema=["tier", "venue_class", "input_capture_id"],
+            schema=dict.fromkeys(("tier", "venue_class", "input_capture_id"), pl.String),
             orient="row",
         )
         return BUILDERS[declared.name](frames[venue_volume.TABLE.name], inputs, name)

@@ -112,7 +112,9 @@ class CheckContext:
         published: dict[str, Sequence[LakeFile]] = {
             table.name: [part_of(lake, table.name, self.week)] for table in TABLES
         }
-        published[raw.TABLE.name] = [captures.raw_path(lake, item) for item in current]
+        # The file without rows stands for a week of which every capture is retracted.
+        rows = [captures.raw_path(lake, item) for item in current]
+        published[raw.TABLE.name] = rows or [lake.empty_part(raw.TABLE.name)]
         return published if self.staged is None else published | {self.table.name: [self.staged]}
 
     def result(
