@@ -56,7 +56,7 @@ def backfill(
     spine backfill --missing --dry-run
 
     Weeks without a file or capture are skipped, and so are unchanged tables. A week that fails
-    does not stop the others. Exit code 1: a week failed.
+    does not stop the others; one whose files are all refused fails. Exit code 1: a week failed.
     """
     from spine_assets.cli import start_runs  # noqa: PLC0415 - imports Dagster
     from spine_assets.cli.render import backfill as render_backfill  # noqa: PLC0415 - imports Dagster

@@ -18,14 +18,22 @@ from spine_assets.report import stored
 
 
 def with_input(landing: Landing, lake: Lake, first: date, last: date) -> list[date]:
-    """Weeks from first to last with a usable file or a capture, oldest first."""
-    weeks = {*landing.weeks(), *lake.weeks(raw.TABLE.name)}
+    """Weeks from first to last with a capture or a file, be it a refused one, oldest first.
+
+    A week of which all files are refused fails in each run until somebody does what is advised.
+    """
+    weeks = {*landing.weeks(), *landing.refused_weeks(), *lake.weeks(raw.TABLE.name)}
     return sorted(week for week in weeks if first <= week <= last)
 
 
 def missing(landing: Landing, lake: Lake, weeks: Collection[date]) -> list[date]:
-    """Of some weeks, those with a file that is not captured, or a stale table or report."""
-    waiting = {item.week_ending for item in uncaptured(landing, captures.names(lake))}
+    """Of some weeks, those with a file that is not captured, or a stale table or report.
+
+    Refused files count where the week has no capture: then it is not built.
+    """
+    captured = captures.names(lake)
+    waiting = {item.week_ending for item in uncaptured(landing, captured)}
+    waiting |= {*landing.refused_weeks()} - {*captured}
     every = [*(table.name for table in TABLES), REPORT]
     return sorted((waiting & set(weeks)) | set(stale_weeks(lake, every, weeks)))
 

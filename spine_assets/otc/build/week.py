@@ -17,9 +17,10 @@ from spine_assets.otc.build.run_checks import run_checks
 from spine_assets.otc.build.week_inputs import choose_captures
 from spine_assets.otc.captures import storage as captures
 from spine_assets.otc.checks.context import CheckContext
+from spine_assets.otc.checks.delivery import nothing_usable
 from spine_assets.otc.delivery.deliveries import Unusable
 from spine_assets.otc.state.build_context import RunContext
-from spine_assets.otc.state.results import BuildFailed, TableResult, WeekResult
+from spine_assets.otc.state.results import BuildFailed, NoInput, TableResult, WeekResult
 from spine_assets.otc.tables import raw
 from spine_assets.otc.tables.registry import TABLES
 
@@ -61,6 +62,8 @@ def _locked(week: date, run: RunContext, tables: Iterator[TableResult]) -> WeekR
                     break
     except (BuildFailed, LakeError) as error:
         result.error = error
+        if isinstance(error, NoInput):
+            result.events.append(nothing_usable(week, error.refused))
     result.seconds = time.perf_counter() - started
     return result
 

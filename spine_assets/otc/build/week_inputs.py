@@ -40,7 +40,7 @@ def choose_captures(
         capture: New deliveries become captures; else there may be none, nor an outdated capture.
 
     Raises:
-        NoInput: the week has neither a usable file nor a capture.
+        NoInput: the week has neither a usable file nor a capture; it names the refused ones.
         BuildFailed: there are new deliveries or outdated captures, and nothing is to be captured.
         LakeError: a stored capture is damaged.
     """
@@ -69,8 +69,9 @@ def choose_captures(
     # A week of which every capture is retracted has tables without rows.
     if not known.captures:
         lines = [f"{week}: no usable file for this week in the landing folder"]
-        lines += [f"  unusable: {i.name}: {i.reason}" for i in named or run.landing.unusable]
-        raise NoInput("\n".join(lines))
+        refused = tuple(named or run.landing.unusable)
+        lines += [f"  unusable: {item.name}: {item.reason}" for item in refused]
+        raise NoInput("\n".join(lines), refused)
     return WeekInputs(
         week,
         known,

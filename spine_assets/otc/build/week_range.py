@@ -54,8 +54,8 @@ class ManyWeeks:
     """One run over some weeks.
 
     Attributes:
-        weeks: Those that are built: of several requested, the ones with input; a single one in
-            any case.
+        weeks: Those that are built: of several requested, the ones with a capture or a file, be
+            it a refused one; a single one in any case.
     """
 
     def __init__(
@@ -75,7 +75,8 @@ class ManyWeeks:
         self._put_off_weeks = {*self._unread}
         known = scan.landing()
         self._text_bytes = _text_by_week(known)
-        with_input = {*known.weeks(), *run.lake.weeks(raw.TABLE.name), *self._unread}
+        with_files = {*known.weeks(), *known.refused_weeks(), *self._unread}
+        with_input = with_files | {*run.lake.weeks(raw.TABLE.name)}
         self.weeks = [week for week in requested if self._alone or week in with_input]
         self._begun: set[date] = set()
         self._elsewhere: set[date] = set()
@@ -180,12 +181,11 @@ class ManyWeeks:
         return build_week(week, self._wanted, run, unusable=named, force=self._force)
 
     def _is_nothing(self, result: WeekResult) -> bool:
-        """Whether a week of many turned out to have no file after all."""
-        return (
-            not self._alone
-            and isinstance(result.error, NoInput)
-            and not self._scan.landing().of_week(result.week)
-        )
+        """Whether a week of many turned out to have no file after all, not even a refused one."""
+        if self._alone or not isinstance(result.error, NoInput):
+            return False
+        landing = self._scan.landing()
+        return result.week not in {*landing.weeks(), *landing.refused_weeks()}
 
     def _to_name(self, run: RunContext, week: date) -> list[Unusable]:
         """Unusable files that a week's `delivery` check names.

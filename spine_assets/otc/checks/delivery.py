@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from datetime import date
 from typing import Any
 
 import polars as pl
@@ -16,6 +17,7 @@ from spine_assets.otc.captures.model import Capture, TierClass
 from spine_assets.otc.captures.week_evidence import repeated_elsewhere
 from spine_assets.otc.checks import context as checking
 from spine_assets.otc.checks.context import CheckContext
+from spine_assets.otc.delivery.deliveries import Unusable
 from spine_assets.otc.delivery.placement import WeekSource
 from spine_assets.otc.delivery.venue_id import with_participants
 from spine_assets.otc.state.results import CheckResult, Severity
@@ -62,6 +64,21 @@ def delivery(context: CheckContext) -> CheckResult:
         summary,
         failure=Severity.WARN,
         facts=facts,
+        samples=findings[: checking.SAMPLE_ROWS],
+    )
+
+
+def nothing_usable(week: date, refused: Sequence[Unusable]) -> CheckResult:
+    """The check of a week of which nothing can be built: it shows the reason on that week."""
+    findings = [_finding("unusable_file", item.name, item.reason) for item in refused]
+    named = "; ".join(f"{row['what']}: {row['detail']}" for row in findings[:_NAMED_FINDINGS])
+    more = f"; and {len(findings) - _NAMED_FINDINGS} more" if findings[_NAMED_FINDINGS:] else ""
+    return CheckResult(
+        raw.TABLE.name,
+        "delivery",
+        passed=False,
+        summary=f"no usable file of {week}: {named or 'none is in the landing folder'}{more}",
+        facts={"findings": len(findings)},
         samples=findings[: checking.SAMPLE_ROWS],
     )
 

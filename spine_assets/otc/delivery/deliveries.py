@@ -20,9 +20,9 @@ from spine_assets.otc.delivery.archives import MEMBER_MARK, read_contents
 from spine_assets.otc.delivery.file_format import ParsedFile, parse
 from spine_assets.otc.delivery.line_split import count_lines
 from spine_assets.otc.delivery.parts import part_of, placements
-from spine_assets.otc.delivery.path_claims import path_week
 from spine_assets.otc.delivery.placement import Placement
 from spine_assets.otc.delivery.reasons import FileRefused
+from spine_assets.otc.delivery.week_guess import guess_week_of_content
 
 # Larger contents are parsed one at a time, so that a scan needs no more memory than one of them.
 _LARGE_BYTES = 16_000_000
@@ -56,7 +56,10 @@ class Delivery:
 
 @dataclass(frozen=True)
 class Unusable:
-    """One content from which nothing is loaded, and why."""
+    """One content from which nothing is loaded, and why.
+
+    `week_ending` is the week that it claims: by its path or a week column, else by its first row.
+    """
 
     name: str
     reason: str
@@ -88,6 +91,14 @@ class Landing:
             for item in others
             if item.sha256 in mine
         }
+
+    def refused_weeks(self) -> list[date]:
+        """Weeks that a refused content claims, oldest first, whether they have a usable one or not.
+
+        A file that is still being written is not refused.
+        """
+        refused = (item for item in self.unusable if item.reason != STILL_WRITTEN)
+        return sorted({item.week_ending for item in refused if item.week_ending})
 
     def weeks(self) -> list[date]:
         """Weeks with at least one usable content, oldest first."""
@@ -149,7 +160,10 @@ def examine(name: str, path: Path, today: date, kept: Parsed | None) -> Entry:
         for member, content in read_contents(path):
             full = full_name(name, member)
             found = _examine_content(full, content, today, kept)
-            contents += [{"member": member, **part} for part in found]
+            for part in found:
+                if "refused" in part:
+                    part["week"] = _claimed_week(full, content)
+                contents.append({"member": member, **part})
     except (FileRefused, OSError) as error:
         contents[:] = [{"member": None, "refused": str(error)}]
         return entry
@@ -193,7 +207,7 @@ def unpack(folder: Path, name: str, entry: Entry) -> Contents:
     for content in entry["contents"]:
         full = full_name(name, content.get("member"))
         if "refused" in content:
-            unusable.append(Unusable(full, content["refused"], _claimed_week(full)))
+            unusable.append(refusal(full, content))
             continue
         placement = landing_index.placement_of(content["placement"])
         deliveries.append(
@@ -209,9 +223,13 @@ def unpack(folder: Path, name: str, entry: Entry) -> Contents:
     return deliveries, unusable
 
 
-def _claimed_week(name: str) -> date | None:
-    """The week that the path of an unusable file claims, if it is a valid one."""
-    try:
-        return path_week(name)
-    except FileRefused:
-        return None
+def refusal(full_name: str, content: dict[str, Any]) -> Unusable:
+    """A refused content from its entry in the index; one that was never read has a path alone."""
+    week = content["week"] if "week" in content else _claimed_week(full_name, b"")
+    return Unusable(full_name, content["refused"], date.fromisoformat(week) if week else None)
+
+
+def _claimed_week(full_name: str, content: bytes | FileRefused) -> str | None:
+    """The week that a refused content claims, as the index has it."""
+    week = guess_week_of_content(full_name, b"" if isinstance(content, FileRefused) else content)
+    return str(week) if week else None

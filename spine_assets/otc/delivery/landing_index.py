@@ -2,7 +2,7 @@
 
 It is a cache and may be deleted at any time: files without a valid entry are examined again. An
 entry is plain JSON: size, mtime_ns, examined_on and, for each content, either `refused` with the
-reason or its sha256 and placement.
+reason and the `week` that it claims, or its sha256 and placement.
 """
 
 from __future__ import annotations

@@ -31,6 +31,7 @@ from spine_assets.otc.delivery.deliveries import (
     examine,
     full_name,
     is_same_file,
+    refusal,
     unpack,
 )
 from spine_assets.otc.delivery.listing import Listed, listing
@@ -108,7 +109,8 @@ class Scan:
         for item in listing(folder):
             entry = self._stored.get(item.name)
             if item.problem:
-                self._refused.append(Unusable(full_name(item.name, None), item.problem))
+                name = full_name(item.name, None)
+                self._refused.append(refusal(name, {"refused": item.problem}))
             elif entry and _still_holds(entry, item, self._today):
                 self._found[item.name] = entry
             else:

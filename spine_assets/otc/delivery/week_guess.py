@@ -1,7 +1,8 @@
 """A first guess at the week of a file, from its name and its first line.
 
 A run over many weeks reads each file when its week is built, so it needs an order in which to read
-them. The guess decides that order alone; `placement` finds the week from all lines.
+them. The guess decides that order, and which week a refused file is reported on; `placement` finds
+the week of a usable one from all lines.
 """
 
 from __future__ import annotations
@@ -24,17 +25,30 @@ _HEAD_BYTES = 4_096  # a header has about 300, a line about 100
 def guess_week(name: str, path: Path) -> date | None:
     """The week ending that a file probably holds, or None if its first line does not show it."""
     try:
-        return path_week(name) or _week_in(_first_row(path))
-    except (FileRefused, OSError, EOFError, zlib.error, ValueError):
+        return guess_week_of_content(name, _beginning(path))
+    except (OSError, EOFError, zlib.error):
         return None
 
 
-def _first_row(path: Path) -> dict[str, str]:
-    """The first line's fields by name; none of an archive, which may hold many files."""
+def guess_week_of_content(name: str, content: bytes) -> date | None:
+    """The same of a content, or of its beginning; blank where it cannot be read."""
+    try:
+        return path_week(name) or _week_in(_first_row(content[:_HEAD_BYTES]))
+    except (FileRefused, ValueError):
+        return None
+
+
+def _beginning(path: Path) -> bytes:
+    """The first bytes of a file's content; none of an archive, which may hold many files."""
     if path.suffix.lower() == ".zip":
-        return {}
+        return b""
     with gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb") as stream:
-        lines = stream.read(_HEAD_BYTES).decode("utf-8", "replace").splitlines()
+        return stream.read(_HEAD_BYTES)
+
+
+def _first_row(beginning: bytes) -> dict[str, str]:
+    """The first line's fields by name."""
+    lines = beginning.decode("utf-8", "replace").splitlines()
     names, fields = ([text.strip() for text in line.split(SEPARATOR)] for line in lines[:2])
     return dict(zip(names, fields, strict=False))
 

@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from spine_assets.lake.base import LakeError, LakeUnavailable
+from spine_assets.otc.delivery.deliveries import Unusable
 
 
 class BuildFailed(Exception):
@@ -20,7 +21,11 @@ class BuildFailed(Exception):
 
 
 class NoInput(BuildFailed):
-    """A week has neither a usable file nor a capture."""
+    """A week has neither a usable file nor a capture; `refused` are the files that are not used."""
+
+    def __init__(self, message: str, refused: tuple[Unusable, ...] = ()) -> None:
+        super().__init__(message)
+        self.refused = refused
 
 
 class Severity(StrEnum):
