@@ -22,6 +22,7 @@ _ONE = Capture(
     source_file="a.csv",
     week_source="path",
     rows=1,
+    keys=10,
     row_shares=Decimal(100),
     reject_shares=Decimal(0),
     file_shares=Decimal(100),

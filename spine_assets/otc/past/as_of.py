@@ -42,7 +42,7 @@ def table_as_of(lake: Lake, name: str, week: date, moment: datetime) -> pl.DataF
     if moment.tzinfo is None:
         raise ValueError(f"{moment} has no time zone; captured_at is in UTC")
     known = captures.known_of(lake, week, moment)
-    if not known.current:
+    if not known.captures:
         raise NotKnown(_since_when(lake, week, moment))
     frames = WeekFrames(lake, week, known)
     for needed in (*upstream(name), name):
