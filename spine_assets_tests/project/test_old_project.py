@@ -186,9 +186,7 @@ class TestReading:
         assert kept == [{name: item[name] for name in kept[0]} for item in OLD["captures"]]
         for week in BUILT:
             assert current_captures(found, week) == current_captures(OLD["captures"], week)
-        assert [item["week_ending"] for item in found if "yes: pinned" in item["current"]] == [
-            str(PINNED)
-        ]
+        assert [item["week_ending"] for item in found if item["state"] == "pinned"] == [str(PINNED)]
 
     def test_runs_and_anomalies_are_those_of_the_old_history(self, old: OldProject) -> None:
         runs = old.spine("runs")

@@ -258,9 +258,9 @@ def test_a_correction_in_the_same_file_is_a_new_capture(house: House) -> None:
 def test_of_equal_update_dates_the_later_capture_is_current(house: House) -> None:
     house.drop("otc.csv", FIRST)
     house.built()
-    house.drop("again.csv", delivered(line("AAAA", shares="1")))
+    house.drop("again.csv", FIRST.replace(b"|100|", b"|1|"))
     house.built(now=LATER)
-    assert volumes(house) == {"AAAA": 1}
+    assert volumes(house) == {"AAAA": 1, "BBBB": 1, "CCCC": 1}
 
 
 def test_the_same_content_under_another_name_is_no_new_capture(house: House) -> None:
@@ -381,7 +381,14 @@ def test_names_in_stored_captures_and_in_the_index_are_those_of_older_versions(
     (delivery,) = house.scan().deliveries
     file = json.loads(house.index.read_text("utf-8"))["files"][delivery.name]
     placement = file["contents"][0]["placement"]
-    assert list(placement) == ["week_ending", "tier", "venue_class", "week_source", "or_week"]
+    assert list(placement) == [
+        "week_ending",
+        "tier",
+        "venue_class",
+        "week_source",
+        "or_week",
+        "grain",
+    ]
     (known,) = house.scan().deliveries
     assert known == delivery
 
@@ -431,7 +438,15 @@ def test_a_split_delivery_is_refused_both_parts(house: House) -> None:
     house.drop("joined.csv", delivered(line("AAAA"), line("BBBB")))
     result = house.built()
     assert volumes(house) == {"AAAA": 100, "BBBB": 100}
-    assert ("unusable_file", "part1.csv") in findings(result)
+    assert ("capture_waiting", "part1.csv") in findings(result)
+
+
+def test_the_second_part_of_a_delivery_is_refused_also_a_day_later(house: House) -> None:
+    house.drop("part1.csv", delivered(line("AAAA")))
+    house.built()
+    house.drop("part2.csv", delivered(line("BBBB")))
+    assert ("unusable_file", "part2.csv") in findings(house.built(now=LATER))
+    assert volumes(house) == {"AAAA": 100}
 
 
 def test_files_of_different_tiers_and_classes_are_no_split_delivery(house: House) -> None:

@@ -117,7 +117,7 @@ def test_a_correction_that_lacks_many_rows_is_told_as_truncated(tmp_path: Path) 
     symbols = [f"S{number}" for number in range(10)]
     house.drop("whole.csv", delivered(*map(line, symbols)))
     house.built()
-    house.drop("cut.csv", delivered(*map(line, symbols[:8])))
+    house.drop("cut.csv", delivered(*map(line, [*symbols[:8], "X1", "X2"])))
     told = findings(house.built(now=NOW + timedelta(days=1)), "truncated_file")
     assert len(told) == 1
     assert "it lacks 2 of the 10 rows of the capture it replaces" in told[0]
@@ -148,13 +148,14 @@ def test_the_command_lists_captures_and_pins_one(
     chosen = first_id(corrected)
     before = run.invoke(main, ["captures"]).output
     assert chosen in before
-    assert before.count("yes: latest") == 1
+    assert before.count("current: no other") == 1
+    assert before.count("waiting: it has 1") == 1
     said = run.invoke(main, ["captures", "use", chosen])
     assert said.exit_code == 0
     assert f"--partition {WEEK}" in said.output
     corrected.built()
     assert shares(corrected) == {"AAAA": 100}
-    assert "yes: pinned" in run.invoke(main, ["captures", "--week", str(WEEK)]).output
+    assert "pinned: a person" in run.invoke(main, ["captures", "--week", str(WEEK)]).output
     assert run.invoke(main, ["captures", "use", chosen, "--release"]).exit_code == 0
     corrected.built()
     assert shares(corrected) == {"AAAA": 90, "BBBB": 100}

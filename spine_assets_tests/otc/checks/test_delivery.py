@@ -85,12 +85,22 @@ def test_a_class_misses_only_in_a_tier_that_has_arrived(house: House) -> None:
     assert set(findings(result, "tier_overdue")) == {"NMS_TIER_1", "NMS_TIER_2"}
 
 
-@pytest.mark.parametrize(("left", "is_cut"), [(9, False), (8, True)])
-def test_a_correction_may_lack_a_tenth_of_the_rows(house: House, left: int, is_cut: bool) -> None:
+@pytest.mark.parametrize(("left", "waits"), [(9, False), (8, True)])
+def test_a_correction_may_lack_a_tenth_of_the_rows(house: House, left: int, waits: bool) -> None:
     deliver(house, "first.csv", *lines(10))
     house.built()
     deliver(house, "second.csv", *lines(left, updated=REVISED))
-    assert bool(findings(house.built(now=LATER), "truncated_file")) is is_cut
+    result = house.built(now=LATER)
+    assert findings(result, "truncated_file") == {}
+    assert named(findings(result, "capture_waiting")) == ({"second.csv"} if waits else set())
+
+
+def test_a_correction_with_other_rows_is_told(house: House) -> None:
+    """It has as many rows, and lacks more than a tenth of those before."""
+    deliver(house, "first.csv", *lines(10))
+    house.built()
+    deliver(house, "second.csv", *lines(8, updated=REVISED), *lines(2, first="X", updated=REVISED))
+    assert named(findings(house.built(now=LATER), "truncated_file")) == {"second.csv"}
 
 
 def test_a_correction_is_held_against_the_capture_that_it_replaces(house: House) -> None:

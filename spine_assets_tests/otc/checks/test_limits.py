@@ -187,12 +187,12 @@ class TestSizeOfARestatement:
         return check.passed, check.summary
 
     def test_removed_rows_are_touched_rows(self, house: House) -> None:
-        """3 of 20 rows go, with 1 of 2,001 shares each."""
+        """2 of 20 rows go and one is new, each with 1 of 2,001 shares."""
         rows = [line(f"S{n:02}", shares="1") for n in range(19)] + [line("BIG", shares="1982")]
-        second = [row.replace("2025-12-22", REVISED) for row in rows[3:]]
+        second = [row.replace("2025-12-22", REVISED) for row in [*rows[2:], line("N", shares="1")]]
         passed, summary = self.size(house, rows, second)
         assert not passed
-        assert "OTC ATS -0.1% shares, 15.0% of rows" in summary
+        assert "OTC ATS -0.0% shares, 15.0% of rows" in summary
 
     def test_fewer_shares_are_a_change_too(self, house: House) -> None:
         rows = [line(f"S{n:02}") for n in range(20)]

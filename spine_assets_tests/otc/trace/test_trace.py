@@ -139,7 +139,7 @@ def test_a_corrected_week_shows_both_captures_and_both_sides_of_the_step(sample:
         (True, LATER),
         (False, FIRST),
     ]
-    assert found.lines[1].capture_counts == "no: an update is later"
+    assert found.lines[1].capture_counts.startswith("older: the current one")
     steps = [item for item in found.contributions if item.table == "otc_restatements"]
     assert [(item.figure, item.parts[0].line) for item in steps] == [
         ("shares_before", 1),
@@ -361,7 +361,7 @@ _UP = "SELECT table_name, tier, mpid, value, part_pct FROM otc_trace_up(?, ?)"
 
 
 def _as_sql(item: Line) -> tuple[object, ...]:
-    reason = item.reason if item.capture_counts.startswith("yes") else None
+    reason = item.reason if item.capture_counts.startswith(("current", "pinned")) else None
     return (
         item.capture_id,
         item.source_line,
