@@ -6,7 +6,7 @@ are no numbers, `12.5` is exact.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -110,6 +110,7 @@ def apply(
     spaces: str = SPACES,
     *,
     odd: bool = True,
+    texts_of: Callable[[Sequence[int]], list[str]] | None = None,
 ) -> TypedRows:
     """Type the fields of a file.
 
@@ -119,6 +120,8 @@ def apply(
         captured_on: Later dates are rejects (`FUTURE_DATE`).
         spaces: The characters of white space that occur in the fields.
         odd: Whether other white space or invisible characters may occur.
+        texts_of: Gives the delivered text of lines by their numbers; by default a line's text is
+            its fields joined by `|`.
 
     Returns:
         Rows with trimmed text, DECIMAL(28,6) shares, 64-bit trades and dates under the
@@ -133,7 +136,7 @@ def apply(
         return TypedRows(rows, no_rejects(), exact_sum(rows[SHARES]))
     # Only the few other lines are judged check by check, which costs many times more per line.
     good = _cast(texts.filter(~doubtful), header, plain=True)
-    judged = _judged(fields.filter(doubtful), header, captured_on, spaces, odd=odd)
+    judged = _judged(fields.filter(doubtful), header, captured_on, spaces, texts_of, odd=odd)
     rows = pl.concat([good, judged.rows]).sort("source_line")
     shares = exact_total([exact_sum(good[SHARES]), judged.shares])
     return TypedRows(rows, judged.rejects, shares, judged.judge_again_on)
@@ -179,7 +182,13 @@ def _has_space_around(name: str, spaces: str) -> pl.Expr:
 
 
 def _judged(
-    fields: pl.DataFrame, header: tuple[str, ...], captured_on: date, spaces: str, *, odd: bool
+    fields: pl.DataFrame,
+    header: tuple[str, ...],
+    captured_on: date,
+    spaces: str,
+    texts_of: Callable[[Sequence[int]], list[str]] | None,
+    *,
+    odd: bool,
 ) -> TypedRows:
     """Type lines check by check, with the reasons of those that fail."""
     texts = _cleaned(fields, header, spaces, odd=odd)
@@ -193,8 +202,11 @@ def _judged(
     )
     shares = texts.select(share_volume=pl.when(~is_unread).then(_exact(SHARES)))["share_volume"]
     rows = _cast(_with_notes(texts, cases).filter(~is_bad), header, plain=False)
-    # There is no quoting, so the untouched text of a rejected line is its fields joined again.
-    raw = fields.select(raw_line=pl.concat_str(header, separator="|"))["raw_line"]
+    if texts_of is None:
+        # Without quotes, the untouched text of a rejected line is its fields joined again.
+        raw = fields.select(raw_line=pl.concat_str(header, separator="|"))["raw_line"]
+    else:
+        raw = pl.Series("raw_line", texts_of(fields["source_line"].to_list()), pl.String)
     code = pl.col(SUMMARY_TYPE) if SUMMARY_TYPE in header else pl.lit(None, pl.String)
     lines = texts.select(
         shares, raw, "source_line", code.alias(SUMMARY_TYPE), index=pl.int_range(pl.len())
@@ -234,6 +246,14 @@ def _with_notes(texts: pl.DataFrame, cases: pl.DataFrame) -> pl.DataFrame:
         .with_columns(notes=_joined([pl.col(NOTES), pl.col("_noted")]))
         .drop("index", "_noted")
     )
+
+
+def with_notes(rows: pl.DataFrame, notes: Mapping[int, str]) -> pl.DataFrame:
+    """Typed rows with further notes, by the number of their line."""
+    if not notes:
+        return rows
+    more = pl.col("source_line").replace_strict(notes, default=None, return_dtype=pl.String)
+    return rows.with_columns(notes=_joined([more, pl.col(NOTES)]))
 
 
 def _joined(notes: Sequence[pl.Expr]) -> pl.Expr:

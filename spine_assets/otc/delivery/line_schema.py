@@ -24,7 +24,9 @@ from spine_assets.core.tables import SHARE_PRECISION, SHARE_SCALE, Type
 from spine_assets.otc.delivery.reasons import RejectReason
 from spine_assets.otc.delivery.venue_id import crd_number
 
+TIERS = ("tierDescription", "tierIdentifier")
 SYMBOL = "issueSymbolIdentifier"
+ISSUE = "issueName"
 MPID = "MPID"
 FIRM = "marketParticipantName"
 CRD = "firmCRDNumber"
@@ -37,9 +39,9 @@ WEEK_DATES = ("weekStartDate", "summaryStartDate")
 OPTIONAL_DATES = ("initialPublishedDate", "lastReportedDate")
 DATES = (REQUIRED_DATE, *WEEK_DATES, *OPTIONAL_DATES)
 DELIVERED = (
-    "tierDescription",
+    TIERS[0],
     SYMBOL,
-    "issueName",
+    ISSUE,
     FIRM,
     MPID,
     SHARES,
@@ -48,7 +50,7 @@ DELIVERED = (
 )
 """FINRA's header: every file has these columns, and the record hash covers them in this order."""
 API_COLUMNS = (
-    "tierIdentifier",
+    TIERS[1],
     CRD,
     "productTypeCode",
     SUMMARY_TYPE,
@@ -57,6 +59,8 @@ API_COLUMNS = (
     *OPTIONAL_DATES,
 )
 """Columns that answers of FINRA's API have besides."""
+KNOWN_COLUMNS = (*DELIVERED, *API_COLUMNS)
+_BY_LOWER_CASE = {name.casefold(): name for name in KNOWN_COLUMNS}
 OPTIONAL = (NOTIONAL, *OPTIONAL_DATES, CRD)
 """A value of these that cannot be read is noted and costs the line nothing."""
 SPACES = " \t\r"
@@ -96,6 +100,12 @@ class Field:
 
     plain: _Holds
     checks: Mapping[RejectReason, _Holds]
+
+
+def canonical_name(delivered: str) -> str:
+    """The name of a column: FINRA's, in whatever case it was delivered; others as delivered."""
+    name = delivered.strip().encode("utf-8", "replace").decode()
+    return _BY_LOWER_CASE.get(name.casefold(), name)
 
 
 def fields(texts: pl.DataFrame, header: Collection[str], today: date) -> dict[str, Field]:

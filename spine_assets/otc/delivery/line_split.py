@@ -1,26 +1,31 @@
 """Lines of a delivered text cut into fields, each with its record hash.
 
 Polars' CSV reader cuts regular lines all at once; lines that it could read wrongly are cut one by
-one, and those that cannot be cut become rejects. Does not belong here: the header and limits of a
-file (`file_format`), and what the fields' text means (`field_types`).
+one (`line_cut`, the reference), and those that cannot be cut become rejects. Does not belong here:
+the header and limits of a file (`file_format`), and what the fields' text means (`field_types`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import polars as pl
 import polars_hash as plh
 
 from spine_assets.otc.delivery import field_types
+from spine_assets.otc.delivery.content_kind import BOM
+from spine_assets.otc.delivery.line_cut import QUOTE, cut_line, has_open_quote, mend
 from spine_assets.otc.delivery.line_schema import DELIVERED, SHARES, SPACES
 from spine_assets.otc.delivery.reasons import RejectReason
 
 SEPARATOR = "|"
-BOM = b"\xef\xbb\xbf"
 _NO_SEPARATOR = "\x1f"  # cuts no line: with one column, more fields would be an error
 _LINE_FEED = 10
+Texts = Callable[[Sequence[int]], list[str]]
+"""From numbers of lines to their text as delivered."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +33,8 @@ class Split:
     """Lines cut into fields of text, each with its record hash, and rejects of the others.
 
     `spaces` has the characters of white space that occur in the fields; `odd` is whether others
-    or invisible ones may.
+    or invisible ones may. `notes` are of lines that had to be put together. `texts` gives the text
+    of lines as delivered; without it, a line's text is its fields joined by `|`.
     """
 
     fields: pl.DataFrame
@@ -36,6 +42,8 @@ class Split:
     blank_lines: int
     spaces: str = SPACES
     odd: bool = True
+    notes: Mapping[int, str] = field(default_factory=dict)
+    texts: Texts | None = None
 
 
 def record_hash(texts: pl.DataFrame) -> pl.Series:
@@ -59,7 +67,9 @@ def _line_ends(content: bytes) -> int:
     return int(np.count_nonzero(np.frombuffer(content, np.uint8) == _LINE_FEED))
 
 
-def split_fast(body: bytes, header: tuple[str, ...], first_line: int) -> Split | None:
+def split_fast(
+    body: bytes, header: tuple[str, ...], first_line: int, separator: str = SEPARATOR
+) -> Split | None:
     """Cut all lines at once with Polars' CSV reader, or None if it may read some wrongly.
 
     Each line must have exactly as many separators as the header. Blank lines are allowed at the
@@ -70,22 +80,35 @@ def split_fast(body: bytes, header: tuple[str, ...], first_line: int) -> Split |
     # The reader would drop a byte order mark and single carriage returns, which are text.
     if trimmed.startswith(BOM) or b"\r" in trimmed:
         return None
+    separators = len(header) - 1
+    quoted = _opens_quotes(trimmed, separator)
+    if quoted and not _is_quoted_regularly(trimmed, separator, separators):
+        return None
     lines = _line_ends(trimmed) + 1
-    fields = _read_csv(trimmed, SEPARATOR, header)
+    fields = _read_csv(trimmed, separator, header, quoted=quoted)
     # The reader refuses a line with too many fields, but for a separator at the end of the last
     # one; of a line with too few, the last field is blank.
     if fields is None or fields.height != lines:
         return None
-    in_doubt = (fields[header[-1]] == "").any() or trimmed.endswith(SEPARATOR.encode())
-    if in_doubt and not _is_regular(trimmed, len(header) - 1):
+    in_doubt = (fields[header[-1]] == "").any() or trimmed.endswith(separator.encode())
+    if in_doubt and not quoted and not _is_regular(trimmed, separator, separators):
         return None
-    uncut = _read_csv(trimmed, _NO_SEPARATOR, ("line",)) if header == DELIVERED else None
+    is_plain = separator == SEPARATOR and not quoted
+    as_lines = is_plain and header == DELIVERED
+    uncut = _read_csv(trimmed, _NO_SEPARATOR, ("line",)) if as_lines else None
     hashed = record_hash(fields if uncut is None else uncut)
     numbered = fields.with_columns(
         hashed, source_line=pl.int_range(first_line, first_line + lines, dtype=pl.Int64)
     )
     spaces = "".join(char for char in SPACES if char.encode() in trimmed)
-    return Split(numbered, field_types.no_rejects(), blank, spaces, odd=not _is_printable(trimmed))
+    return Split(
+        numbered,
+        field_types.no_rejects(),
+        blank,
+        spaces,
+        odd=not _is_printable(trimmed),
+        texts=None if is_plain else partial(_line_texts, body, first_line),
+    )
 
 
 def _is_printable(body: bytes) -> bool:
@@ -94,14 +117,16 @@ def _is_printable(body: bytes) -> bool:
     return body.isascii() and controls == _line_ends(body) and b"\x7f" not in body
 
 
-def _read_csv(body: bytes, separator: str, names: tuple[str, ...]) -> pl.DataFrame | None:
-    """Fields of text without quoting, or None if a line has too many or is not UTF-8."""
+def _read_csv(
+    body: bytes, separator: str, names: tuple[str, ...], *, quoted: bool = False
+) -> pl.DataFrame | None:
+    """Fields of text, or None if a line has too many or is not UTF-8."""
     try:
         return pl.read_csv(
             body,
             has_header=False,
             separator=separator,
-            quote_char=None,
+            quote_char=QUOTE if quoted else None,
             schema=dict.fromkeys(names, pl.String),
             empty_string_is_null=False,
         )
@@ -109,18 +134,58 @@ def _read_csv(body: bytes, separator: str, names: tuple[str, ...]) -> pl.DataFra
         return None
 
 
-def _is_regular(body: bytes, separators: int) -> bool:
-    """Whether each line of a body has that number of separators."""
+def _is_regular(body: bytes, separator: str, separators: int) -> bool:
+    """Whether each line of a body without quotes has that number of separators."""
     data = np.frombuffer(body, np.uint8)
-    ends = np.flatnonzero(data == ord("\n"))
-    bars = np.flatnonzero(data == ord(SEPARATOR))
-    if bars.size != separators * (ends.size + 1):
+    return _are_regular(data == ord(separator), data == _LINE_FEED, separators)
+
+
+def _are_regular(bars: np.ndarray, ends: np.ndarray, separators: int) -> bool:
+    """Whether between any two line ends, and around them, there is that number of separators."""
+    at, of_ends = np.flatnonzero(bars), np.flatnonzero(ends)
+    if at.size != separators * (of_ends.size + 1):
         return False
-    by_line = bars.reshape(-1, separators)
-    return bool((by_line[:-1, -1] < ends).all() and (by_line[1:, 0] > ends).all())
+    by_line = at.reshape(-1, separators)
+    return bool((by_line[:-1, -1] < of_ends).all() and (by_line[1:, 0] > of_ends).all())
 
 
-def split_by_line(body: bytes, header: tuple[str, ...], first_line: int) -> Split:
+def _opens_quotes(body: bytes, separator: str) -> bool:
+    """Whether a field begins with a quote, or with spaces and a quote: else quotes are text."""
+    if QUOTE.encode() not in body:
+        return False
+    data = np.frombuffer(body, np.uint8)
+    before = np.flatnonzero(data == ord(QUOTE)) - 1
+    while before.size:
+        found = np.where(before < 0, _LINE_FEED, data[before])
+        if np.isin(found, (_LINE_FEED, ord(separator))).any():
+            return True
+        before = before[found == ord(" ")] - 1
+    return False
+
+
+def _is_quoted_regularly(body: bytes, separator: str, separators: int) -> bool:
+    """Whether each line is CSV by the letter (RFC 4180) and has that number of separators.
+
+    Along the text, quotes open and close in turn. One that opens stands at the begin of a field,
+    one that closes at its end; two together, within a field, are a quote.
+    """
+    data = np.frombuffer(body, np.uint8)
+    quotes, ends, bars = data == ord(QUOTE), data == _LINE_FEED, data == ord(separator)
+    within = np.bitwise_xor.accumulate(quotes)  # from an opening quote up to before the closing
+    edges = ends | bars | quotes
+    opens, closes = quotes & within, quotes & ~within
+    return bool(
+        not within[-1]
+        and not (ends & within).any()
+        and edges[:-1][opens[1:]].all()
+        and edges[1:][closes[:-1]].all()
+        and _are_regular(bars & ~within, ends, separators)
+    )
+
+
+def split_by_line(
+    body: bytes, header: tuple[str, ...], first_line: int, separator: str = SEPARATOR
+) -> Split:
     """Cut a body line by line; lines that cannot be cut become rejects."""
     lines = body.split(b"\n")
     if lines[-1] == b"":
@@ -128,33 +193,47 @@ def split_by_line(body: bytes, header: tuple[str, ...], first_line: int) -> Spli
     blank = 0
     good: list[list[str]] = []
     good_lines: list[int] = []
+    notes: dict[int, str] = {}
     rejects: list[tuple[RejectReason, str, str | None, bytes, int]] = []
-    quantity = header.index(SHARES)
+    quantity, wanted = header.index(SHARES), len(header)
     for number, line in enumerate(lines, first_line):
         if not line.strip(b" \t\r"):
             blank += 1
             continue
         try:
-            fields = line.decode("utf-8").split(SEPARATOR)
+            text = line.decode("utf-8")
         except UnicodeDecodeError as error:
             detail = f"byte {error.object[error.start]:#04x} at position {error.start + 1}"
             # If all fields are there, the quantity is readable in spite of a bad byte elsewhere.
-            parts = line.split(SEPARATOR.encode())
-            complete = len(parts) == len(header)
-            shares = parts[quantity].decode("utf-8", "replace") if complete else None
+            parts = cut_line(line.decode("utf-8", "replace"), separator, wanted)
+            shares = parts[quantity] if len(parts) == wanted else None
             rejects.append((RejectReason.BAD_ENCODING, detail, shares, line, number))
             continue
-        if len(fields) == len(header):
-            good.append(fields)
-            good_lines.append(number)
-        else:
-            detail = f"{len(fields)} fields where the header has {len(header)}"
-            rejects.append((RejectReason.FIELD_COUNT, detail, None, line, number))
+        fields = cut_line(text, separator, wanted)
+        if len(fields) != wanted:
+            mended = mend(fields, separator, header)
+            if mended.fields is None:
+                detail = f"{len(fields)} fields where the header has {wanted}"
+                if has_open_quote(text, separator):
+                    detail += "; a quote that begins a field is not closed on its line"
+                rejects.append((RejectReason.FIELD_COUNT, detail, mended.shares, line, number))
+                continue
+            fields, notes[number] = mended.fields, f"{RejectReason.FIELD_COUNT} {mended.column}"
+        good.append(fields)
+        good_lines.append(number)
     frame = pl.DataFrame(good, schema=dict.fromkeys(header, pl.String), orient="row")
     numbered = frame.with_columns(
         record_hash(frame), source_line=pl.Series(good_lines, dtype=pl.Int64)
     )
-    return Split(numbered, field_types.line_rejects(rejects), blank)
+    is_plain = separator == SEPARATOR and not _opens_quotes(body, separator)
+    texts = None if is_plain else partial(_line_texts, body, first_line)
+    return Split(numbered, field_types.line_rejects(rejects), blank, notes=notes, texts=texts)
+
+
+def _line_texts(body: bytes, first_line: int, numbers: Sequence[int]) -> list[str]:
+    """The text of lines that are UTF-8."""
+    lines = body.split(b"\n")
+    return [lines[number - first_line].decode("utf-8") for number in numbers]
 
 
 def _hex_hash(text: pl.Expr) -> pl.Expr:

@@ -14,8 +14,9 @@ from datetime import date
 from pathlib import Path
 
 from spine_assets.core.weeks import tier_of, week_ending_of, week_published_on
+from spine_assets.otc.delivery import content_kind
+from spine_assets.otc.delivery.file_format import first_row
 from spine_assets.otc.delivery.line_schema import WEEK_DATES
-from spine_assets.otc.delivery.line_split import SEPARATOR
 from spine_assets.otc.delivery.path_claims import path_week
 from spine_assets.otc.delivery.reasons import FileRefused
 
@@ -40,17 +41,19 @@ def guess_week_of_content(name: str, content: bytes) -> date | None:
 
 def _beginning(path: Path) -> bytes:
     """The first bytes of a file's content; none of an archive, which may hold many files."""
-    if path.suffix.lower() == ".zip":
-        return b""
-    with gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb") as stream:
-        return stream.read(_HEAD_BYTES)
+    with path.open("rb") as stream:
+        head = stream.read(_HEAD_BYTES)
+        if head.startswith((content_kind.ZIP, content_kind.EMPTY_ZIP)):
+            return b""
+        if head.startswith(content_kind.GZIP):
+            stream.seek(0)
+            return gzip.GzipFile(fileobj=stream).read(_HEAD_BYTES)
+        return head
 
 
-def _first_row(beginning: bytes) -> dict[str, str]:
-    """The first line's fields by name."""
-    lines = beginning.decode("utf-8", "replace").splitlines()
-    names, fields = ([text.strip() for text in line.split(SEPARATOR)] for line in lines[:2])
-    return dict(zip(names, fields, strict=False))
+def _first_row(head: bytes) -> dict[str, str]:
+    """The first row's fields by name."""
+    return {name: field.strip() for name, field in first_row(head).items()} if head else {}
 
 
 def _week_in(row: Mapping[str, str]) -> date | None:

@@ -21,13 +21,13 @@ from spine_assets.lake.base import Lake
 from spine_assets.otc.captures import delivered
 from spine_assets.otc.captures.model import Capture
 from spine_assets.otc.delivery.archives import MEMBER_MARK, read_contents
-from spine_assets.otc.delivery.file_format import opened
+from spine_assets.otc.delivery.file_format import Opened, opened
 from spine_assets.otc.delivery.line_schema import DELIVERED, SPACES
-from spine_assets.otc.delivery.line_split import SEPARATOR, record_hash
+from spine_assets.otc.delivery.line_split import record_hash
 from spine_assets.otc.delivery.reasons import FileRefused
 from spine_assets.otc.tables import rejects
 
-_FIRST_LINE = 2  # of a file whose header is its first line
+_FINRAS_FORM = Opened()
 
 
 class FileIs(StrEnum):
@@ -63,22 +63,18 @@ _NO_TEXT = {
 
 @dataclass(frozen=True)
 class Delivered:
-    """A capture's content now; it has lines only if it is kept, or its file is unchanged."""
+    """A capture's content now; it has lines only if it is kept, or its file is unchanged.
+
+    Without them it is taken to have the form of FINRA's download file.
+    """
 
     state: FileIs
-    header: tuple[str, ...] = DELIVERED
-    first_line: int = _FIRST_LINE
-    lines: tuple[bytes, ...] = ()
+    content: Opened = _FINRAS_FORM
 
-    def line(self, number: int) -> str | None:
-        """The text of a line of the file, header = 1; None if there is no such text."""
-        place = number - self.first_line
-        if not 0 <= place < len(self.lines):
-            return None
-        try:
-            return self.lines[place].decode("utf-8")
-        except UnicodeDecodeError:
-            return None
+    def field(self, line: str, name: str) -> str | None:
+        """A field of a line, trimmed; None if the line is too short to have it."""
+        fields, place = self.content.fields(line), self.content.header.index(name)
+        return fields[place].strip(SPACES) if place < len(fields) else None
 
 
 def find(lake: Lake, landing: Path, capture: Capture) -> Delivered:
@@ -98,8 +94,7 @@ def find(lake: Lake, landing: Path, capture: Capture) -> Delivered:
 
 
 def _with_lines(state: FileIs, content: bytes) -> Delivered:
-    _, lead, header, body = opened(content)
-    return Delivered(state, header, lead + _FIRST_LINE, tuple(body.split(b"\n")))
+    return Delivered(state, opened(content))
 
 
 def _find_in(landing: Path, capture: Capture) -> Delivered:
@@ -128,8 +123,8 @@ def texts(found: Delivered, rows: pl.DataFrame) -> list[tuple[str | None, TextIs
         rows: Rows of `otc_raw`, all of that capture.
     """
     numbers, hashes = rows["source_line"].to_list(), rows["record_hash"].to_list()
-    lines = [found.line(number) for number in numbers]
-    fields = [_fields(text, found.header) for text in lines]
+    lines = [found.content.line(number) for number in numbers]
+    fields = [_fields(text, found.content) for text in lines]
     in_file = record_hash(
         pl.DataFrame(fields, schema=dict.fromkeys(DELIVERED, pl.String), orient="row")
     ).to_list()
@@ -146,19 +141,12 @@ def texts(found: Delivered, rows: pl.DataFrame) -> list[tuple[str | None, TextIs
     return found_texts
 
 
-def field(line: str, header: tuple[str, ...], name: str) -> str | None:
-    """A field of a line, trimmed; None if the line is too short to have it."""
-    fields = line.split(SEPARATOR)
-    place = header.index(name)
-    return fields[place].strip(SPACES) if place < len(fields) else None
-
-
-def _fields(text: str | None, header: tuple[str, ...]) -> list[str | None]:
+def _fields(text: str | None, content: Opened) -> list[str | None]:
     """FINRA's eight fields of a line in their order; None for each if the line lacks any."""
-    cut = text.split(SEPARATOR) if text is not None else []
-    if len(cut) != len(header):
+    cut = content.fields(text) if text is not None else []
+    if len(cut) != len(content.header):
         return [None] * len(DELIVERED)
-    return [cut[header.index(name)] for name in DELIVERED]
+    return [cut[content.header.index(name)] for name in DELIVERED]
 
 
 def _places(landing: Path, source_file: str) -> Iterator[tuple[Path, str | None]]:

@@ -19,13 +19,12 @@ from spine_assets.lake.base import Lake
 from spine_assets.otc.captures import storage as captures
 from spine_assets.otc.captures.current import WeekCaptures
 from spine_assets.otc.captures.model import Capture, TierClass
-from spine_assets.otc.delivery.line_schema import DELIVERED
+from spine_assets.otc.delivery.line_schema import MPID, SYMBOL
+from spine_assets.otc.delivery.reasons import Stage
 from spine_assets.otc.tables import rejects, row_rules
 from spine_assets.otc.trace import contributions, source_lines, suggestions
 from spine_assets.otc.trace.model import Line, Reject, Trace
 from spine_assets.otc.trace.source_lines import Delivered
-
-_SYMBOL = "issueSymbolIdentifier"
 
 
 class _Captured:
@@ -87,7 +86,9 @@ def trace(
 
     chosen = [item for item in lines if wanted(item.tier, item.mpid)]
     chosen.sort(key=lambda item: (not item.counts, -item.share_volume))
-    chosen_rejects = [item for item in rejected if wanted(item.tier, _venue_of(item, lines))]
+    chosen_rejects = [
+        item for item in rejected if wanted(item.tier, _venue_of(captured, item, lines))
+    ]
     if not chosen and not chosen_rejects:
         raise suggestions.no_venue(week, symbol, mpid, tier, {(i.tier, i.mpid) for i in lines})
     return Trace(
@@ -141,15 +142,15 @@ def _as_lines(captured: _Captured, capture: Capture, judged: pl.DataFrame) -> It
 def _parse_rejects(captured: _Captured, symbol: str) -> Iterable[Reject]:
     """Lines that could not be typed and whose own field names the symbol.
 
-    The order of the fields is that of the file's header; if the file is missing, FINRA's.
+    The fields are those of the file's header and form; if the file is missing, FINRA's.
     """
     for capture in captured.known.captures:
         path = captures.rejects_path(captured.lake, capture)
         if not capture.rejects or not path.exists():
             continue
-        header = captured.delivered(capture).header
+        delivered = captured.delivered(capture)
         for row in captured.lake.read(path).to_dicts():
-            if source_lines.field(row["raw_line"], header, _SYMBOL) == symbol:
+            if delivered.field(row["raw_line"], SYMBOL) == symbol:
                 yield _reject(captured, capture, row)
 
 
@@ -164,8 +165,13 @@ def _reject(captured: _Captured, capture: Capture, row: dict[str, Any]) -> Rejec
     return Reject(**rest, **made)
 
 
-def _venue_of(item: Reject, lines: Iterable[Line]) -> str | None:
+def _venue_of(captured: _Captured, item: Reject, lines: Iterable[Line]) -> str | None:
     """The venue of a rejected line: that of the typed line, else the MPID in its text."""
     place = (item.source_file, item.source_line)
     typed = (line.mpid for line in lines if (line.source_file, line.source_line) == place)
-    return next(typed, None) or source_lines.field(item.raw_line, DELIVERED, "MPID")
+    if venue := next(typed, None):
+        return venue
+    if item.stage == Stage.RULE.value:
+        return Delivered(item.file_is).field(item.raw_line, MPID)
+    same = (one for one in captured.known.captures if one.capture_id == item.capture_id)
+    return captured.delivered(next(same)).field(item.raw_line, MPID)
