@@ -1,8 +1,9 @@
 """Rows of an answer -> the content and name of a file in the landing folder.
 
-The file has the format of FINRA's download files plus the columns of its API: pipe-delimited,
-unquoted, one week, tier and class. Quantities are exact plain decimals and rows are in the order
-of their key, so that an unchanged answer gives the same bytes.
+The file has the format of FINRA's download files plus the columns of its API: pipe-delimited, one
+week, tier and class. Only a line with a value that could not be read back is quoted, as CSV has it.
+Quantities are exact plain decimals and rows are in the order of their key, so that an unchanged
+answer gives the same bytes.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ _NUMBERS = ("totalWeeklyShareQuantity", "totalWeeklyTradeCount", "totalNotionalS
 # Numbers of the JSON, also as strings. Anything else is written unchanged and becomes a reject
 # when the file is read. The exponent is bounded, because 1e999999999 has that many digits.
 _NUMBER = re.compile(r"-?\d{1,40}(\.\d{1,40})?([eE][+-]?\d{1,2})?", re.ASCII)
-_UNWRITABLE = re.compile(r"[|\r\n]")
+_LINE_END = re.compile(r"[\r\n]")
+_NEEDS_QUOTES = re.compile(r'[|]|^ *"')
 _SAMPLE = 3  # offending rows that a message names
 _NAME = re.compile(
     r"week_(\d{4}-\d\d-\d\d)\.(T1|T2|OTCE)\.class=(ats|non_ats)\.(\d{8}T\d{6}Z)\.csv\.gz"
@@ -72,8 +74,7 @@ def content(rows: Iterable[Row], question: Question) -> bytes:
     """The text of a file, uncompressed.
 
     Raises:
-        FinraContradicts: a row is not of the requested week and tier, or a value has a character
-            that a pipe-delimited line cannot contain.
+        FinraContradicts: a row is not of the requested week and tier, or a value has a line end.
     """
     lines = [[_text(name, row.get(name)) for name in FIELDS] for row in rows]
     _require_requested(lines, question)
@@ -83,7 +84,17 @@ def content(rows: Iterable[Row], question: Question) -> bytes:
     for line in lines:
         line[described] = line[described] or question.tier.description
     lines.sort(key=lambda line: [line[place[name]] for name in ROW_ORDER] + line)
-    return "".join(f"{'|'.join(line)}\n" for line in [list(FIELDS), *lines]).encode()
+    return "".join(f"{_line(line)}\n" for line in [list(FIELDS), *lines]).encode()
+
+
+def _line(values: list[str]) -> str:
+    """The text of a line; with quotes if a value has a pipe, or begins as a quoted one does."""
+    if not any(map(_NEEDS_QUOTES.search, values)):
+        return "|".join(values)
+    return "|".join(
+        '"{}"'.format(value.replace('"', '""')) if '"' in value or "|" in value else value
+        for value in values
+    )
 
 
 def packed(text: bytes) -> bytes:
@@ -122,10 +133,10 @@ def _require_writable(lines: list[list[str]]) -> None:
         f"{name} of {line[FIELDS.index('issueSymbolIdentifier')]!r} is {value!r}"
         for line in lines
         for name, value in zip(FIELDS, line, strict=True)
-        if _UNWRITABLE.search(value)
+        if _LINE_END.search(value)
     ]
     if found:
         raise FinraContradicts(
-            f"{len(found)} values contain a line end or |, which a pipe-delimited file cannot: "
+            f"{len(found)} values contain a line end, which a line of a file cannot: "
             f"{'; '.join(found[:_SAMPLE])}; please report this"
         )

@@ -7,20 +7,20 @@ dropped. Does not belong here: requests to FINRA (`fetching`).
 from __future__ import annotations
 
 import gzip
-import io
+import zlib
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
-
-import polars as pl
 
 from spine_assets.core.weeks import Tier, VenueClass, publication_day
 from spine_assets.finra.delivered import FetchedName, read_name
 from spine_assets.finra.last_checked import LastChecked
 from spine_assets.lake.base import Lake
 from spine_assets.otc.captures import storage as captures
+from spine_assets.otc.delivery.file_format import cut
 from spine_assets.otc.delivery.placement import Key
+from spine_assets.otc.delivery.reasons import FileRefused
 
 # Revisions were seen 7-11 days after publication. The schedule checks four weeks again, and
 # `spine fetch` twice as many.
@@ -101,15 +101,9 @@ class Holdings:
             return None
         name, path = self._files[key]
         try:
-            days = pl.read_csv(
-                io.BytesIO(gzip.decompress(path.read_bytes())),
-                separator="|",
-                quote_char=None,
-                columns=["lastUpdateDate"],
-                schema_overrides={"lastUpdateDate": pl.String},
-            )["lastUpdateDate"]
+            days = cut(gzip.decompress(path.read_bytes())).split.fields["lastUpdateDate"]
             last = max(date.fromisoformat(day) for day in days.unique().to_list())
-        except (OSError, EOFError, ValueError, TypeError, pl.exceptions.PolarsError):
+        except (FileRefused, OSError, EOFError, ValueError, zlib.error):
             return None  # a damaged file is fetched again, and the landing scan reports it
         return Holding(key, name.fetched_at, len(days), last, path)
 

@@ -21,6 +21,10 @@ from spine_assets.otc.delivery.placement import WeekSource, place
 WEEK = date(2025, 11, 21)
 TODAY = date(2026, 1, 5)
 QUESTION = Question(WEEK, Tier.OTC, Dataset.CURRENT, VenueClass.ATS)
+NAME = st.text(
+    st.one_of(st.sampled_from('|" a,\t'), st.characters(exclude_categories=["Cs", "Cc", "Zs"])),
+    max_size=6,
+).map(lambda text: f"{text}x")
 WEEKS = weeks_between(FIRST_WEEK, date(2030, 12, 27))
 
 
@@ -109,8 +113,8 @@ class TestText:
             ({"weekStartDate": "2025-11-10"}, "weekStartDate '2025-11-10' came"),
             ({"tierIdentifier": "T1"}, "tierIdentifier 'T1' came, but 'OTCE' was requested"),
             ({"summaryTypeCode": "ATS_W_SMBL"}, "summaryTypeCode 'ATS_W_SMBL' came"),
-            ({"issueName": "A|B"}, "issueName of 'QZRTF' is 'A|B'"),
-            ({"marketParticipantName": "A\nB"}, "1 values contain a line end or |"),
+            ({"issueName": "A\rB"}, "issueName of 'QZRTF' is 'A\\rB'"),
+            ({"marketParticipantName": "A\nB"}, "1 values contain a line end"),
         ],
     )
     def test_what_was_not_asked_for_or_cannot_be_written_is_refused(
@@ -119,6 +123,30 @@ class TestText:
         with pytest.raises(FinraContradicts) as caught:
             content([row(), row(**changes)], QUESTION)
         assert told in str(caught.value)
+
+    @given(st.lists(st.tuples(NAME, NAME), min_size=1, max_size=4))
+    def test_any_name_is_read_back_as_it_was(self, names: list[tuple[str, str]]) -> None:
+        rows = [
+            row(issueSymbolIdentifier=f"S{n}", issueName=issue, marketParticipantName=firm)
+            for n, (issue, firm) in enumerate(names)
+        ]
+        parsed = parse(content(rows, QUESTION), TODAY)
+        assert parsed.rejects.is_empty()
+        assert parsed.rows["notes"].is_null().all()
+        columns = ("issueName", "marketParticipantName")
+        assert parsed.rows.select(columns).rows() == [
+            (issue.strip(" \t"), firm.strip(" \t")) for issue, firm in names
+        ]
+
+    def test_only_a_line_with_a_pipe_is_quoted_and_only_where_it_must_be(self) -> None:
+        text = content(
+            [row(), row(issueSymbolIdentifier="QZRTG", issueName='A|"B"', firmCRDNumber="7")],
+            QUESTION,
+        )
+        _, plain, quoted = text.decode().splitlines()
+        assert '"' not in plain
+        assert '|"A|""B"""|' in quoted
+        assert quoted.count('"') == 6
 
     def test_the_same_text_packs_to_the_same_bytes(self) -> None:
         text = content([row()], QUESTION)

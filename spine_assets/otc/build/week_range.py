@@ -20,8 +20,16 @@ from pathlib import Path
 from spine_assets.otc.build.week import build_week, check_week
 from spine_assets.otc.captures import storage as captures
 from spine_assets.otc.captures.pending import input_of
-from spine_assets.otc.delivery.deliveries import Delivery, Landing, Unusable
+from spine_assets.otc.delivery.deliveries import (
+    ContentChanged,
+    Delivery,
+    Landing,
+    Parsed,
+    Unusable,
+    read_whole,
+)
 from spine_assets.otc.delivery.listing import Listed
+from spine_assets.otc.delivery.reasons import FileRefused
 from spine_assets.otc.delivery.scan import Scan
 from spine_assets.otc.delivery.week_guess import guess_week
 from spine_assets.otc.state.build_context import RunContext
@@ -173,12 +181,34 @@ class ManyWeeks:
         threads = self._limits.threads if self._alone else 1
         items = self._unread.pop(week, [])
         parsed = self._scan.examine(items, keep=True, threads=threads)
-        landing = self._scan.landing(parsed)
+        landing, parsed = self._read_before(week, parsed)
         found = {item.name: item.placement.week_ending for item in landing.deliveries}
         self._elsewhere |= {found[name] for name in parsed if found.get(name, week) != week}
         run = replace(self._run, landing=landing, given_up=self._ended.is_set)
         named = self._to_name(run, week)
         return build_week(week, self._wanted, run, unusable=named, force=self._force)
+
+    def _read_before(self, week: date, parsed: Parsed) -> tuple[Landing, Parsed]:
+        """The landing folder with all that the week will capture read, and the contents read.
+
+        A file that is not what the index says is examined again.
+        """
+        landing, today = self._scan.landing(parsed), self._run.today
+        held = captures.names_of_week(self._run.lake, week)
+        read: Parsed = {}
+        changed = []
+        for item in landing.of_week(week):
+            placement = item.placement
+            name = captures.name_of(placement.tier, placement.venue_class, item.sha256)
+            if item.parsed is None and item.name not in read and name not in held:
+                try:
+                    read[item.name] = read_whole(item, today)
+                except ContentChanged:
+                    changed.append(item)
+                except (FileRefused, OSError):
+                    continue  # `intake` refuses it with its reason
+        parsed = parsed | read | self._scan.examine_again(changed)
+        return self._scan.landing(parsed), parsed
 
     def _is_nothing(self, result: WeekResult) -> bool:
         """Whether a week of many turned out to have no file after all, not even a refused one."""

@@ -188,11 +188,24 @@ def names(lake: Lake) -> CaptureNames:
     }
 
 
+def names_of_week(lake: Lake, week: date) -> set[CaptureName]:
+    """What is captured of a week, from file names alone; others are passed over."""
+    found = (_parsed_name(path.name) for path in lake.files(raw.TABLE.name, week))
+    return {name for name in found if name is not None}
+
+
 def _name_in(lake: Lake, week: date, file_name: str) -> CaptureName:
-    parts = file_name.removesuffix(".parquet").split(".")
-    if len(parts) != _NAME_PARTS:
+    name = _parsed_name(file_name)
+    if name is None:
         path = lake.folder(raw.TABLE.name, week) / file_name
         raise LakeError(f"{path} is not named like a capture; move it away")
+    return name
+
+
+def _parsed_name(file_name: str) -> CaptureName | None:
+    parts = file_name.removesuffix(".parquet").split(".")
+    if len(parts) != _NAME_PARTS:
+        return None
     tier, venue_class, _ = parts
     return tier, venue_class, _content_in(file_name)
 

@@ -1,8 +1,10 @@
 """Reading a delivered file: plain, gzip or zip, in bounded memory.
 
-Nothing is unpacked to disk, so the name of a member never becomes a path. A zip with several
-members delivers each of them as `archive.zip!member`. A content that is too large is refused
-before it is read where the declared size shows it, and while it is read where that size is false.
+The first bytes decide which it is, and not the name. Nothing is unpacked to disk, so the name of a
+member never becomes a path. A zip with several members delivers each of them as
+`archive.zip!member`; what a Mac adds (`__MACOSX`, names with a dot first) is passed over. A content
+that is too large is refused before it is read where the declared size shows it, and while it is
+read where that size is false.
 """
 
 from __future__ import annotations
@@ -16,10 +18,26 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO
 
+from spine_assets.otc.delivery.content_kind import (
+    EMPTY_ZIP,
+    GZIP,
+    HEAD_BYTES,
+    OFFICE_MEMBER,
+    WORKBOOK,
+    ZIP,
+    foreign,
+    is_text,
+)
 from spine_assets.otc.delivery.reasons import FileRefused
 
-DATA_SUFFIXES = (".csv", ".psv", ".txt")
+DATA_SUFFIXES = (".csv", ".psv", ".txt", ".json", ".jsonl")
 SUFFIXES = (*(data + pack for data in DATA_SUFFIXES for pack in ("", ".gz")), ".zip")
+OTHER_SUFFIXES = (
+    *(".xlsx", ".xlsm", ".xlsb", ".xls", ".ods", ".numbers", ".pdf", ".parquet", ".html", ".htm"),
+    *(".xml", ".tsv", ".tab", ".gz", ".tgz", ".tar", ".7z", ".rar", ".bz2", ".xz", ".zst"),
+)
+"""Of files that people drop beside data files: their content tells what they are, and why nothing
+is read from most of them."""
 # The largest real week, all tiers together, has about 25 MB. Scanning and capturing take up to
 # 22 bytes of memory per byte, so the largest allowed file needs less than 2 GB.
 MAX_CONTENT_BYTES = 64_000_000
@@ -50,24 +68,50 @@ def read_contents(
         FileRefused: the file as a whole cannot be read.
         OSError: the file system cannot read it.
     """
-    suffix = path.suffix.lower()
     with path.open("rb") as stream:
-        most = MAX_ARCHIVE_BYTES if suffix == ".zip" else MAX_CONTENT_BYTES
+        head = stream.read(HEAD_BYTES)
+        stream.seek(0)
+        if reason := foreign(head):
+            raise FileRefused(reason)
+        packing = _packing(path, head)
+        most = MAX_ARCHIVE_BYTES if packing == ".zip" else MAX_CONTENT_BYTES
         size = os.fstat(stream.fileno()).st_size
         if size > most:
             raise _too_large(most, size)
-        if suffix == ".zip":
+        if packing == ".zip":
             yield from _read_zip(stream, only)
-        elif suffix == ".gz":
-            try:
-                with gzip.open(stream) as unpacked:
-                    yield None, _read_bounded(unpacked)
-            except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-                raise FileRefused(
-                    f"the gzip data is damaged ({error}); deliver it again"
-                ) from error
+        elif packing == ".gz":
+            yield None, _unpacked(stream)
         else:
             yield None, _read_plain(stream)
+
+
+def packing_of(path: Path) -> str | None:
+    """How a file is packed: `.zip`, `.gz`, or None.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as stream:
+        return _packing(path, stream.read(HEAD_BYTES))
+
+
+def _packing(path: Path, head: bytes) -> str | None:
+    if head.startswith((ZIP, EMPTY_ZIP)):
+        return ".zip"
+    if head.startswith(GZIP):
+        return ".gz"
+    # What is named like an archive and is no text either is a damaged one.
+    suffix = path.suffix.lower()
+    return suffix if suffix in {".zip", ".gz"} and head and not is_text(head) else None
+
+
+def _unpacked(stream: IO[bytes]) -> bytes:
+    try:
+        with gzip.open(stream) as unpacked:
+            return _read_bounded(unpacked)
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise FileRefused(f"the gzip data is damaged ({error}); deliver it again") from error
 
 
 def _too_large(most: int, size: int | None = None) -> FileRefused:
@@ -121,6 +165,9 @@ def _read_zip(
         with zipfile.ZipFile(_ArchiveStream(stream.raw)) as archive:
             members = [info for info in archive.infolist() if not info.is_dir()]
             _require_bounded(members)
+            members = [info for info in members if not _is_litter(info.filename)]
+            if not members:
+                raise FileRefused("the zip archive has hidden files alone; deliver it again")
             for info in members:
                 name = info.filename if len(members) > 1 else None
                 if only is None or name == only:
@@ -130,10 +177,19 @@ def _read_zip(
         raise FileRefused(f"the zip archive is damaged ({error}); deliver it again") from error
 
 
+def _is_litter(name: str) -> bool:
+    """Whether a member is what a Mac or another system adds, and nothing that was delivered."""
+    parts = PurePosixPath(name.replace("\\", "/")).parts
+    last = parts[-1] if parts else ""
+    return "__MACOSX" in parts or (last.startswith(".") and last != "..")
+
+
 def _require_bounded(members: list[zipfile.ZipInfo]) -> None:
     """Refuse an archive by its list of members."""
     if not members:
         raise FileRefused("the zip archive is empty; deliver it again")
+    if any(info.filename == OFFICE_MEMBER for info in members):
+        raise FileRefused(WORKBOOK)
     if len(members) > MAX_MEMBERS:
         raise FileRefused(
             f"the zip archive has {len(members):,} members, more than {MAX_MEMBERS:,}; "
@@ -152,7 +208,8 @@ def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes | Fil
         return refused
     try:
         with archive.open(info) as stream:
-            return _read_bounded(stream)
+            content = _read_bounded(stream)
+        return _unpacked(io.BytesIO(content)) if content.startswith(GZIP) else content
     # `zipfile` raises `NotImplementedError` for compression methods that it does not know.
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError) as error:
         return FileRefused(

@@ -36,6 +36,11 @@ _KINDS: tuple[tuple[bytes, str, str], ...] = (
     (b"\xff\xfe\x00\x00", "text in UTF-32", "save it as UTF-8"),
     (b"\x00\x00\xfe\xff", "text in UTF-32", "save it as UTF-8"),
 )
+# What the first member of an Office file is called, within its first bytes.
+_OFFICE = (b"[Content_Types].xml", b"docProps/", b"_rels/.rels", b"xl/")
+_OPEN_DOCUMENT = b"mimetypeapplication/vnd.oasis.opendocument"
+OFFICE_MEMBER = "[Content_Types].xml"
+WORKBOOK = f"this is an Excel workbook (.xlsx), not a data file; {SAVE_AS_CSV}"
 _LEAST_UTF_16 = 8  # bytes of a text without a mark that show its encoding
 
 
@@ -56,7 +61,16 @@ def foreign(head: bytes) -> str | None:
     for magic, what, remedy in _KINDS:
         if head.startswith(magic):
             return f"this is {what}, not a data file; {remedy}"
+    if head.startswith(ZIP) and any(name in head for name in _OFFICE):
+        return WORKBOOK
+    if head.startswith(ZIP) and _OPEN_DOCUMENT in head:
+        return f"this is an OpenDocument file (.ods), not a data file; {SAVE_AS_CSV}"
     return None
+
+
+def is_text(head: bytes) -> bool:
+    """Whether a content that begins like this may be text in UTF-8."""
+    return 0 not in head
 
 
 def decoded(content: bytes) -> tuple[bytes, Encoding]:
@@ -70,6 +84,8 @@ def decoded(content: bytes) -> tuple[bytes, Encoding]:
     """
     if reason := foreign(content[:HEAD_BYTES]):
         raise FileRefused(reason)
+    if content.startswith((ZIP, EMPTY_ZIP, GZIP)):
+        raise FileRefused("this is an archive within an archive; unpack it once")
     encoding, mark = _encoding(content[:HEAD_BYTES])
     if encoding not in _CODECS:
         return content[mark:], encoding

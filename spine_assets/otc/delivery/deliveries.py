@@ -33,9 +33,14 @@ STILL_WRITTEN = "still being written; left alone until it settles"
 UNSETTLED: dict[str, Any] = {
     "size": -1,
     "mtime_ns": 0,
+    "ctime_ns": 0,
     "examined_on": "",
     "contents": [{"member": None, "refused": STILL_WRITTEN}],
 }
+
+
+class ContentChanged(FileRefused):
+    """A file does not hold the content that was found in it."""
 
 
 @dataclass(frozen=True)
@@ -119,17 +124,24 @@ def read_parsed(delivery: Delivery, captured_on: date) -> ParsedFile:
     Raises:
         FileRefused: the file has changed since it was scanned.
     """
-    whole = delivery.parsed
-    if whole is None or whole.captured_on != captured_on:
-        whole = parse(read(delivery), captured_on)
+    whole = read_whole(delivery, captured_on)
     return part_of(whole, delivery.placement.venue_class, delivery.placement.grain)
+
+
+def read_whole(delivery: Delivery, captured_on: date) -> ParsedFile:
+    """The content of a delivery with all of its parts, parsed; raises as `read`."""
+    kept = delivery.parsed
+    if kept is not None and kept.captured_on == captured_on:
+        return kept
+    return parse(read(delivery), captured_on)
 
 
 def read(delivery: Delivery) -> bytes:
     """The content of a delivery.
 
     Raises:
-        FileRefused: the file has changed since it was scanned.
+        ContentChanged: the file has changed since it was scanned.
+        FileRefused: it cannot be read any more.
     """
     for member, content in read_contents(delivery.path, delivery.member):
         if member != delivery.member:
@@ -138,25 +150,33 @@ def read(delivery: Delivery) -> bytes:
             raise content
         if hashlib.sha256(content).hexdigest() == delivery.sha256:
             return content
-    raise FileRefused(f"{delivery.name} changed while it was read; run the week again")
+    raise ContentChanged(f"{delivery.name} changed while it was read; run the week again")
 
 
 def is_same_file(entry: dict[str, Any], path: Path) -> bool:
-    """Whether size and modification time are those of an index entry."""
+    """Whether size and times are those of an index entry."""
     try:
-        status = path.stat()
+        return entry.items() >= _stamp(path.stat()).items()
     except OSError:  # removed since it was listed; reading it will report that
         return False
-    return (entry["size"], entry["mtime_ns"]) == (status.st_size, status.st_mtime_ns)
+
+
+def _stamp(status: os.stat_result) -> dict[str, int]:
+    """What changes whenever a file does: nobody can set the time of its last change (ctime)."""
+    return {
+        "size": status.st_size,
+        "mtime_ns": status.st_mtime_ns,
+        "ctime_ns": status.st_ctime_ns,
+    }
 
 
 def examine(name: str, path: Path, today: date, kept: Parsed | None) -> Entry:
     """Read one file and place each of its contents; into `kept` go the parsed ones."""
     contents: list[dict[str, Any]] = []
-    entry = {"size": 0, "mtime_ns": 0, "examined_on": str(today), "contents": contents}
+    entry: Entry = {"size": 0, "mtime_ns": 0, "ctime_ns": 0}
+    entry |= {"examined_on": str(today), "contents": contents}
     try:
-        status = path.stat()
-        entry |= {"size": status.st_size, "mtime_ns": status.st_mtime_ns}
+        entry |= _stamp(path.stat())
         for member, content in read_contents(path):
             full = full_name(name, member)
             found = _examine_content(full, content, today, kept)

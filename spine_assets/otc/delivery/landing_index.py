@@ -1,8 +1,9 @@
 """The landing index: what each delivered file was found to be, by name, size and time.
 
-It is a cache and may be deleted at any time: files without a valid entry are examined again. An
-entry is plain JSON: size, mtime_ns, examined_on and, for each content, either `refused` with the
-reason and the `week` that it claims, or its sha256 and placement.
+It is a cache and may be deleted at any time: files without a valid entry are examined again, and
+a file whose content is another than its entry says. An entry is plain JSON: size, mtime_ns,
+ctime_ns, examined_on and, for each part of a content, its sha256, placement and sample, or for a
+content of which nothing is used, `refused` with the reason and the `week` that it claims.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from spine_assets.otc.delivery.archives import SUFFIXES
+from spine_assets.otc.delivery.archives import OTHER_SUFFIXES, SUFFIXES
 
 MAX_DEPTH = 32  # week and class are two; a walk without an end would end in an error
 _UNFINISHED_PREFIXES = (".", "~", "_")
@@ -24,8 +24,8 @@ _NANOSECONDS = 1e9
 class Listed:
     """One name that could be a data file; `problem` is why it cannot be read as one.
 
-    `changed_ns` is when its content or its name last changed: unlike the modification time, no
-    copying program can set it.
+    `changed_ns` is the later of two times: of its last modification, and of the last change of its
+    content, name or times (`ctime_ns`), which no copying program can set.
     """
 
     name: str
@@ -33,6 +33,7 @@ class Listed:
     size: int = -1
     mtime_ns: int = 0
     changed_ns: int = 0
+    ctime_ns: int = 0
     problem: str | None = None
 
     def changed_within(self, seconds: float, now: float) -> bool:
@@ -89,7 +90,8 @@ def _glance(folder: str, update: Callable[[bytes], object]) -> int:
             status = entry.stat(follow_symlinks=False)
         except OSError:  # removed since it was listed
             continue
-        update(os.fsencode(f"{entry.name} {status.st_size} {status.st_mtime_ns}\n"))
+        stamp = f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns}"
+        update(os.fsencode(f"{entry.name} {stamp}\n"))
         files += 1
     return files
 
@@ -102,7 +104,7 @@ def _below(folder: str, top: Path, prefix: str, depth: int) -> Iterator[Listed]:
             continue
         if is_folder and not _is_odd(entry, depth):
             yield from _below(entry.path, top, f"{name}/", depth + 1)
-        elif is_folder or is_data_name(entry.name):
+        elif is_folder or is_listed_name(entry.name):
             yield _listed(entry, name, top, depth)
 
 
@@ -127,12 +129,19 @@ def _listed(entry: os.DirEntry[str], name: str, top: Path, depth: int) -> Listed
     except OSError:
         return Listed(name, path, problem=problem)
     changed = max(status.st_mtime_ns, status.st_ctime_ns) if ordinary else status.st_mtime_ns
-    return Listed(name, path, status.st_size, status.st_mtime_ns, changed, problem)
+    size, mtime, ctime = status.st_size, status.st_mtime_ns, status.st_ctime_ns
+    return Listed(name, path, size, mtime, changed, ctime, problem)
 
 
 def is_data_name(name: str) -> bool:
     """Whether a name could be a data file's: a known ending, neither hidden nor unfinished."""
     return name.lower().endswith(SUFFIXES) and not name.startswith(_UNFINISHED_PREFIXES)
+
+
+def is_listed_name(name: str) -> bool:
+    """Whether a file of that name is looked at: as data, or as something that is no data."""
+    is_other = name.lower().endswith(OTHER_SUFFIXES)
+    return is_data_name(name) or (is_other and not name.startswith(_UNFINISHED_PREFIXES))
 
 
 def _problem(path: Path, top: Path, depth: int) -> str | None:

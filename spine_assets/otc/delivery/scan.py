@@ -1,6 +1,6 @@
 """Scanning the landing folder: files are listed, and those that the index does not know are read.
 
-The index beside the landing folder says what each file is (path, size, mtime -> hash and
+The index beside the landing folder says what each file is (path, size, times -> hash and
 placement), so that thousands of known files cost one `stat` each. It is a cache and may be deleted
 at any time. Belongs here: which files are examined when. Does not belong here: what a file holds
 (`deliveries`).
@@ -158,6 +158,12 @@ class Scan:
             self.pending = [item for item in self.pending if item.name not in examined]
         return kept
 
+    def examine_again(self, deliveries: Sequence[Delivery]) -> Parsed:
+        """Read the files of deliveries that are not what the index says; as `examine`."""
+        paths = {item.path for item in deliveries}
+        again = [Listed(path.relative_to(self._folder).as_posix(), path) for path in sorted(paths)]
+        return self.examine(again, keep=True)
+
     def save(self) -> bool:
         """Write the index; False if it cannot be: the next scan reads the files again."""
         found = dict(self._found)
@@ -215,7 +221,8 @@ def _still_holds(entry: Entry, item: Listed, today: date) -> bool:
 
     A refused file is examined again on another day: a date in it may no longer be in the future.
     """
-    if (entry["size"], entry["mtime_ns"]) != (item.size, item.mtime_ns):
+    stamp = (entry["size"], entry["mtime_ns"], entry["ctime_ns"])
+    if stamp != (item.size, item.mtime_ns, item.ctime_ns):
         return False
     refused = any("refused" in content for content in entry["contents"])
     return not refused or bool(entry["examined_on"] == str(today))

@@ -18,7 +18,7 @@ from spine_assets.core.weeks import Tier, VenueClass
 from spine_assets.lake.atomic_write import replacing
 from spine_assets.otc.delivery.archives import MEMBER_MARK, read_contents
 from spine_assets.otc.delivery.file_format import parse
-from spine_assets.otc.delivery.listing import is_data_name
+from spine_assets.otc.delivery.listing import is_listed_name
 from spine_assets.otc.delivery.parts import placements
 from spine_assets.otc.delivery.placement import Placement
 from spine_assets.otc.delivery.reasons import FileRefused
@@ -68,10 +68,11 @@ def submit(file: Path, landing: Path, asserted: Asserted, *, dry_run: bool = Fal
         FileRefused: it cannot be used, or does not hold what was asserted.
         OSError: it cannot be read or copied.
     """
-    if not is_data_name(file.name):
+    if not is_listed_name(file.name):
         raise FileRefused(
             f"{file.name} would be ignored in the landing folder: rename it so that it ends in "
-            ".csv, .psv, .txt (also with .gz) or .zip and does not begin with a dot, ~ or _"
+            ".csv, .psv, .txt, .json, .jsonl (also with .gz) or .zip and does not begin with a "
+            "dot, ~ or _"
         )
     source, root = file.resolve(), landing.resolve()
     inside = source.is_relative_to(root)

@@ -64,6 +64,22 @@ def told(path: Path) -> list[str]:
         ),
         ("a.zip", zipped(("folder/", b""), ("folder/x.csv", ONE)), [(None, ONE)]),
         ("a.csv", b"", [(None, b"")]),
+        ("a.csv", gzip.compress(ONE, mtime=0), [(None, ONE)]),
+        ("a.csv", zipped(("x.csv", ONE)), [(None, ONE)]),
+        ("a.csv.gz", ONE, [(None, ONE)]),
+        ("a.zip", ONE, [(None, ONE)]),
+        ("a.zip", gzip.compress(ONE, mtime=0), [(None, ONE)]),
+        ("a.zip", zipped(("x.csv.gz", gzip.compress(ONE, mtime=0))), [(None, ONE)]),
+        (
+            "a.zip",
+            zipped(
+                ("x.csv", ONE),
+                ("__MACOSX/._x.csv", b"\x00\x05\x16\x07"),
+                ("._x.csv", b"\x00\x05"),
+                ("deep/.DS_Store", b"\x00\x00\x00\x01Bud1"),
+            ),
+            [(None, ONE)],
+        ),
     ],
 )
 def test_contents_of_sound_files(
@@ -77,11 +93,17 @@ def test_contents_of_sound_files(
 @pytest.mark.parametrize(
     ("name", "stored", "expected"),
     [
-        ("a.csv.gz", ONE, "gzip data is damaged"),
         ("a.csv.gz", gzip.compress(ONE, mtime=0)[:-9], "gzip data is damaged"),
         ("a.csv.gz", gzip.compress(ONE, mtime=0) + b"garbage", "gzip data is damaged"),
         ("a.csv.gz", gzip.compress(ONE, mtime=0)[:15] + b"\xff" * 40, "gzip data is damaged"),
-        ("a.zip", ONE, "zip archive is damaged"),
+        ("a.zip", bytes(50), "zip archive is damaged"),
+        ("a.gz", bytes(50), "gzip data is damaged"),
+        ("a.zip", zipped((".x.csv", ONE)), "hidden files alone"),
+        ("a.xlsx", zipped(("[Content_Types].xml", b""), ("xl/a.xml", b"")), "an Excel workbook"),
+        ("a.csv", zipped(("xl/a.xml", b""), ("[Content_Types].xml", b"")), "an Excel workbook"),
+        ("a.csv", zipped(("z/a.xml", b""), ("[Content_Types].xml", b"")), "an Excel workbook"),
+        ("a.xls", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(99), "an old Excel workbook"),
+        ("a.pdf", b"%PDF-1.4 ", "a PDF document"),
         ("a.zip", zipped(("x.csv", ONE))[:-30], "zip archive is damaged"),
         ("a.zip", zipped(), "zip archive is empty"),
         ("a.zip", zipped(("folder/", b"")), "zip archive is empty"),

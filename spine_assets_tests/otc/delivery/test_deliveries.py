@@ -92,7 +92,7 @@ def test_each_member_of_an_archive_is_a_delivery(house: House) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    [".otc.csv", "~otc.csv", "_otc.csv", "otc.csv.part", "otc.csv.tmp", "otc.xlsx", ".d/otc.csv"],
+    [".otc.csv", "~otc.csv", "_otc.csv", "otc.csv.part", "otc.csv.tmp", "otc.doc", ".d/otc.csv"],
 )
 def test_hidden_temporary_and_foreign_names_are_passed_over(house: House, name: str) -> None:
     house.drop(name, OTC_FILE)
@@ -207,7 +207,7 @@ def test_a_file_name_that_is_not_utf8_is_only_a_name(house: House) -> None:
         (b"", "empty"),
         (b"<html>", "HTML"),
         (delivered(), "no rows"),
-        (OTC_FILE.replace(b"|", b","), "comma"),
+        (OTC_FILE.replace(b"|", b"\t"), "tab-delimited"),
         (delivered(line(tier="?")), "unknown tier"),
         (delivered(line(updated="2025-12-23")), "week is unknown"),
         (delivered(line(updated="0001-01-01")), "week is unknown"),
@@ -273,11 +273,11 @@ def test_read_returns_what_was_scanned_or_refuses(house: House) -> None:
 # --- the index
 
 
-def test_a_known_file_is_not_read_again(house: House) -> None:
+def test_a_corrected_file_of_equal_size_and_modification_time_is_read(house: House) -> None:
     path = house.drop("otc.csv", OTC_FILE)
     house.scan()
     overwrite(path, OTHER_FILE, same_time=True)
-    assert hashes(house.scan()) == [sha(OTC_FILE)]
+    assert hashes(house.scan()) == [sha(OTHER_FILE)]
 
 
 def test_a_touched_file_is_read_again(house: House) -> None:
@@ -314,14 +314,15 @@ def test_a_file_that_is_gone_leaves_the_index(house: House) -> None:
 
 
 def test_a_refusal_is_looked_at_again_on_another_day(house: House) -> None:
-    path = house.drop("a.csv", b" " * len(OTC_FILE))
+    house.drop("a.csv", b" ")
     house.scan()
-    overwrite(path, OTC_FILE, same_time=True)
-    assert names(house.scan()) == []
     stored = landing_index.load(house.index)
-    stored["a.csv"]["examined_on"] = "2025-12-24"
+    stored["a.csv"]["contents"][0]["refused"] = "found before"
     assert landing_index.save(house.index, stored)  # with its checksum, so that it is believed
-    assert names(house.scan()) == ["a.csv"]
+    assert reasons(house.scan())["a.csv"] == "found before"
+    stored["a.csv"]["examined_on"] = "2025-12-24"
+    assert landing_index.save(house.index, stored)
+    assert "empty" in reasons(house.scan())["a.csv"]
 
 
 @pytest.mark.parametrize(

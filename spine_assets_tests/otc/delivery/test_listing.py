@@ -25,7 +25,7 @@ def test_data_files_of_any_depth_are_listed_and_others_are_not(folder: Path) -> 
     (folder / ".hidden").mkdir()
     for name in ("one.csv", "a/two.PSV", "a/b/three.txt.gz", "four.zip"):
         (folder / name).write_text("x")
-    for name in (".five.csv", "_six.csv", "~seven.csv", "eight.pdf", ".hidden/nine.csv"):
+    for name in (".five.csv", "_six.csv", "~seven.csv", "eight.doc", ".hidden/nine.csv"):
         (folder / name).write_text("x")
     found = listing(folder)
     assert {item.name for item in found} == {"one.csv", "a/two.PSV", "a/b/three.txt.gz", "four.zip"}
@@ -94,3 +94,34 @@ def test_a_file_whose_time_is_in_the_future_is_not_waited_for(folder: Path) -> N
     (found,) = listing(folder)
     assert not found.changed_within(5.0, now)
     assert found.changed_within(5.0, now + 62)
+
+
+def test_a_file_of_equal_size_and_time_of_modification_is_another_glance(folder: Path) -> None:
+    path = folder / "one.csv"
+    path.write_text("x")
+    os.utime(path, (1_000_000_000, 1_000_000_000))
+    first = glance(folder)
+    path.write_text("y")
+    os.utime(path, (1_000_000_000, 1_000_000_000))
+    assert glance(folder) != first
+
+
+@pytest.mark.parametrize(
+    ("name", "is_listed"),
+    [
+        ("a.json", True),
+        ("a.JSONL.gz", True),
+        ("a.xlsx", True),
+        ("a.XLS", True),
+        ("a.tar.gz", True),
+        ("~a.xlsx", False),
+        (".a.xlsx", False),
+        ("README.md", False),
+        ("a.csv.part", False),
+    ],
+)
+def test_files_that_people_drop_beside_data_are_listed_too(
+    folder: Path, name: str, is_listed: bool
+) -> None:
+    (folder / name).write_text("x")
+    assert [item.name for item in listing(folder)] == ([name] if is_listed else [])

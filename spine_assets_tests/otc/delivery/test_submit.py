@@ -99,7 +99,7 @@ def test_what_would_be_refused_there_is_not_taken(house: House, file: Path) -> N
 
 
 def test_a_name_that_is_never_looked_at_is_not_taken(house: House, file: Path) -> None:
-    for name in ("_otc.csv", "otc.xlsx"):
+    for name in ("_otc.csv", "otc.doc"):
         renamed = file.with_name(name)
         renamed.write_bytes(GOOD)
         with pytest.raises(FileRefused, match="would be ignored in the landing folder"):
