@@ -19,7 +19,7 @@ from spine_assets.finra.last_checked import LastChecked
 from spine_assets.lake.base import Lake
 from spine_assets.otc.captures import storage as captures
 from spine_assets.otc.delivery.file_format import cut
-from spine_assets.otc.delivery.placement import Key
+from spine_assets.otc.delivery.placement import Grain, Key
 from spine_assets.otc.delivery.reasons import FileRefused
 
 # Revisions were seen 7-11 days after publication. The schedule checks four weeks again, and
@@ -72,7 +72,8 @@ class Holdings:
         self._captured = {
             (week, Tier(tier), VenueClass(venue_class))
             for week, names in captures.names(lake).items()
-            for tier, venue_class, _ in names
+            for tier, venue_class, grain, _ in names
+            if grain == Grain.VENUES
         }
 
     def __contains__(self, key: Key) -> bool:

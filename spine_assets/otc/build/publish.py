@@ -24,10 +24,11 @@ from spine_assets.otc.captures import storage as captures
 from spine_assets.otc.captures.current import WeekCaptures
 from spine_assets.otc.checks.context import CheckContext
 from spine_assets.otc.delivery.reasons import Stage
+from spine_assets.otc.state import control
 from spine_assets.otc.state.build_context import RunContext, WeekInputs
 from spine_assets.otc.state.freshness import build_hash, data_version, part_of
 from spine_assets.otc.state.results import TableBuilt, TableResult
-from spine_assets.otc.tables import raw, rejects, venue_volume
+from spine_assets.otc.tables import control_totals, raw, rejects, venue_share, venue_volume
 
 
 def publish_raw(inputs: WeekInputs, run: RunContext) -> TableResult:
@@ -37,7 +38,7 @@ def publish_raw(inputs: WeekInputs, run: RunContext) -> TableResult:
     if checked.error is not None:
         return checked
     try:
-        for captured in inputs.captured:
+        for captured in (*inputs.captured_totals, *inputs.captured):
             captures.commit(run.lake, captured)
         run.known_files.forget(inputs.week)
         facts = _raw_facts(inputs)
@@ -64,7 +65,7 @@ def publish_table(
         return _built(declared, inputs, checked, stored["facts"], started, unchanged=True)
     name = build_id(declared, inputs.known, run.now())
     frame = inputs.frames[declared.name] = build(declared, inputs.frames, name, run.lake)
-    facts = _facts(declared, frame, name) | _input_facts(inputs.known)
+    facts = _facts(declared, frame, name) | _input_facts(inputs.known) | _proofs(declared, inputs)
     checked = TableResult()
 
     def passes(staged: Path) -> bool:
@@ -98,6 +99,20 @@ def _built(
     version = data_version(declared, inputs.known)
     event = TableBuilt(declared.name, version, unchanged, facts)
     return replace(checked, events=(*checked.events, event))
+
+
+def _proofs(declared: Table, inputs: WeekInputs) -> dict[str, Any]:
+    """Of `otc_venue_share`, for which both are in: whether FINRA's totals prove each tier."""
+    if declared.name != venue_share.TABLE.name:
+        return {}
+    frames = inputs.frames
+    return {
+        control.PROOFS: control.proofs(
+            frames[venue_volume.TABLE.name],
+            frames[control_totals.TABLE.name],
+            control.rejected_lines(frames[rejects.TABLE.name], inputs.known.current.values()),
+        )
+    }
 
 
 def _own_rows(declared: Table, frame: pl.DataFrame) -> pl.DataFrame:

@@ -10,7 +10,7 @@ from spine_assets.lake.base import Lake
 from spine_assets.otc.state.build_context import WeekInputs
 from spine_assets.otc.state.freshness import Freshness, freshness, part_of
 from spine_assets.otc.state.results import BuildFailed
-from spine_assets.otc.tables import raw
+from spine_assets.otc.tables import control_totals, raw
 from spine_assets.otc.tables.registry import TABLES, upstream
 
 
@@ -19,12 +19,14 @@ def require_upstream(
 ) -> None:
     """Make sure that every table it is made from is wanted too, or stored, fresh and intact.
 
+    FINRA's totals need not be stored: the frames of a week make them from their captures.
+
     Raises:
         BuildFailed: one is missing or stale.
         LakeError: one is damaged.
     """
     for name in upstream(declared.name):
-        if name not in wanted:
+        if name not in wanted and name != control_totals.TABLE.name:
             require_fresh(name, declared.name, inputs, lake, wanted)
             if name != raw.TABLE.name:
                 lake.verify(part_of(lake, name, inputs.week))

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date
 
 from spine_assets.lake.base import Lake
 from spine_assets.otc.build.require_upstream import build_command
 from spine_assets.otc.captures import intake
 from spine_assets.otc.captures import storage as captures
+from spine_assets.otc.captures.current import WeekCaptures
+from spine_assets.otc.captures.model import Capture, CapturedFrames
 from spine_assets.otc.captures.reading import read_again
 from spine_assets.otc.captures.week_evidence import WeekEvidence
-from spine_assets.otc.delivery.deliveries import Unusable
+from spine_assets.otc.delivery.deliveries import Delivery, Unusable
+from spine_assets.otc.delivery.placement import Grain
 from spine_assets.otc.state.build_context import RunContext, WeekInputs
 from spine_assets.otc.state.frames import WeekFrames
 from spine_assets.otc.state.freshness import RULE_PART
 from spine_assets.otc.state.results import BuildFailed, NoInput
 from spine_assets.otc.tables import raw, rejects
+from spine_assets.otc.tables.registry import grains_of
 
 
 def choose_captures(
@@ -46,46 +50,78 @@ def choose_captures(
     """
     _verify(run.lake, week)
     before = captures.known_of(run.lake, week)
-    stored = before.captures
     delivered = run.landing.of_week(week)
-    again = read_again(run.lake, week, stored, delivered, run.today)
-    evidence = WeekEvidence(run.lake, run.landing, run.known_files, run.today)
-    new = intake.uncaptured(delivered, stored)
-    taken = intake.take(new, before, run.lake, run.now(), evidence)
-    captured = (*again.captured, *taken.captured)
-    if captured and not capture:
-        names = ", ".join(item.capture.source_file for item in captured)
+    rows = _of_grain(before, week, Grain.VENUES, delivered, run)
+    totals = _of_grain(before, week, Grain.TOTALS, run.landing.totals_of_week(week), run)
+    if not capture and not any(Grain.TOTALS in grains_of(name) for name in wanted):
+        totals = _Captures(before.totals)
+    if (rows.captured or totals.captured) and not capture:
+        made = (*rows.captured, *totals.captured)
+        names = ", ".join(item.capture.source_file for item in made)
         raise BuildFailed(
             f"{week}: otc_raw is older than its files ({names}) or its rules; "
             f"run {build_command(week, {raw.TABLE.name, *wanted})}"
         )
-    read = {item.capture.capture_id: item.capture for item in again.captured}
-    all_captures = [
-        *(read.get(item.capture_id, item) for item in stored),
-        *(item.capture for item in taken.captured),
-    ]
-    known = replace(before, captures=tuple(all_captures))
-    named = (*unusable, *again.refused, *taken.refused)
+    known = replace(before, captures=rows.known, totals=totals.known)
+    named = (*unusable, *rows.refused, *totals.refused)
     # A week of which every capture is retracted has tables without rows.
     if not known.captures:
         lines = [f"{week}: no usable file for this week in the landing folder"]
+        if waiting := run.landing.totals_of_week(week):
+            names = ", ".join(item.name for item in waiting)
+            lines.append(f"  control totals wait for the rows that they are of: {names}")
         refused = tuple(named or run.landing.unusable)
         lines += [f"  unusable: {item.name}: {item.reason}" for item in refused]
         raise NoInput("\n".join(lines), refused)
     return WeekInputs(
         week,
         known,
-        WeekFrames(run.lake, week, known, captured),
-        captured,
+        WeekFrames(run.lake, week, known, (*rows.captured, *totals.captured)),
+        rows.captured,
         named,
-        intake.same_content(delivered, all_captures),
+        intake.same_content(delivered, [*rows.known]),
         run.landing.in_other_weeks(week),
+        totals.captured,
+    )
+
+
+@dataclass(frozen=True)
+class _Captures:
+    """Captures of a week and grain that are known now.
+
+    `captured` are those that were made or read again now; `refused` names what could not be.
+    """
+
+    known: tuple[Capture, ...]
+    captured: tuple[CapturedFrames, ...] = ()
+    refused: tuple[Unusable, ...] = ()
+
+
+def _of_grain(
+    before: WeekCaptures, week: date, grain: Grain, delivered: list[Delivery], run: RunContext
+) -> _Captures:
+    stored = before.totals if grain is Grain.TOTALS else before.captures
+    again = read_again(run.lake, week, stored, delivered, run.today)
+    new = intake.uncaptured(delivered, stored)
+    if grain is Grain.TOTALS:
+        taken = intake.take_totals(new, run.now())
+    else:
+        evidence = WeekEvidence(run.lake, run.landing, run.known_files, run.today)
+        taken = intake.take(new, before, run.lake, run.now(), evidence)
+    read = {item.capture.capture_id: item.capture for item in again.captured}
+    return _Captures(
+        (
+            *(read.get(item.capture_id, item) for item in stored),
+            *(item.capture for item in taken.captured),
+        ),
+        (*again.captured, *taken.captured),
+        (*again.refused, *taken.refused),
     )
 
 
 def _verify(lake: Lake, week: date) -> None:
     """Make sure that the files of all captures hold the bytes that were written."""
-    for table in (raw.TABLE, rejects.TABLE):
-        for path in lake.files(table.name, week):
+    for folder in (*captures.FOLDERS.values(), rejects.TABLE.name):
+        for path in lake.files(folder, week):
             if path.name != RULE_PART:
                 lake.verify(path)

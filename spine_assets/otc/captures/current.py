@@ -80,6 +80,11 @@ class WeekCaptures:
 
         return {(item.key, item.capture_id): state(item) for item in self.captures}
 
+    @cached_property
+    def ranked_totals(self) -> tuple[Capture, ...]:
+        """The captures of control totals, the greatest last, whose figures are current."""
+        return tuple(sorted(self.totals, key=lambda item: item.rank))
+
 
 def current_captures(
     captures: Iterable[Capture], decided: Iterable[Pin]

@@ -120,6 +120,23 @@ def take(
     return Intake([made for made, _ in captured], refused)
 
 
+def take_totals(deliveries: list[Delivery], now: datetime) -> Intake:
+    """Read and parse new control totals; nothing is written.
+
+    They have no rules of their own: what is wrong with them shows where they are compared.
+    """
+    found = Intake([], [])
+    for item in deliveries:
+        try:
+            parsed = read_parsed(item, now.astimezone(UTC).date())
+        except (FileRefused, OSError) as error:  # OSError: removed since the scan
+            week = item.placement.week_ending
+            found.refused.append(Unusable(item.name, str(error), week))
+        else:
+            found.captured.append(captures.make(parsed, item.placement, item.name, now))
+    return found
+
+
 def _require_one_class(parsed: ParsedFile, item: Delivery, captured: Capture | None) -> None:
     """Refuse a content that is captured under the other class, unless its rows name both.
 

@@ -19,8 +19,8 @@ from spine_assets.otc.delivery.placement import Grain
 
 TierClass = tuple[Tier, VenueClass]
 """Tier and venue class; of each, one capture of a week is current."""
-CaptureName = tuple[str, str, str]
-"""Tier, class and the first digits of the hash, as a capture's file name has them."""
+CaptureName = tuple[str, str, str, str]
+"""Tier, class, grain and the first digits of the hash, as a capture's folder and name have them."""
 CaptureNames = Mapping[date, set[CaptureName]]
 """What is captured, by week ending."""
 FIRST_PARSER = "1"

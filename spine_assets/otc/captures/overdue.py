@@ -13,6 +13,7 @@ from spine_assets.core.weeks import Tier, publication_day, week_ending_of, weeks
 from spine_assets.lake.base import Lake
 from spine_assets.otc.captures import storage as captures
 from spine_assets.otc.delivery.deliveries import Landing
+from spine_assets.otc.delivery.placement import Grain
 
 DOWNLOAD = (
     "run spine fetch for its week, or download it from https://otctransparency.finra.org and drop "
@@ -63,5 +64,8 @@ def overdue(lake: Lake, landing: Landing, today: date) -> list[Overdue]:
 def _captured(lake: Lake) -> set[tuple[date, Tier]]:
     """Week and tier of each capture."""
     return {
-        (week, Tier(tier)) for week, names in captures.names(lake).items() for tier, _, _ in names
+        (week, Tier(tier))
+        for week, names in captures.names(lake).items()
+        for tier, _, grain, _ in names
+        if grain == Grain.VENUES
     }

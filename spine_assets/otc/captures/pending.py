@@ -41,6 +41,9 @@ class WeekInput:
 def uncaptured(landing: Landing, captured: CaptureNames) -> list[WeekInput]:
     """Weeks with a delivery that is not captured, oldest first.
 
+    Control totals of a week that has nothing else yet wait in the landing folder: they are
+    captured together with the first rows of that week.
+
     Args:
         landing: What is delivered.
         captured: What is captured (`captures.names`).
@@ -48,6 +51,10 @@ def uncaptured(landing: Landing, captured: CaptureNames) -> list[WeekInput]:
     by_week: dict[date, list[Delivery]] = {}
     for item in landing.deliveries:
         by_week.setdefault(item.placement.week_ending, []).append(item)
+    for item in landing.totals:
+        week = item.placement.week_ending
+        if week in by_week or captured.get(week):
+            by_week.setdefault(week, []).append(item)
     found = (_input(week, items, captured) for week, items in sorted(by_week.items()))
     return [item for item in found if item.left]
 
@@ -61,7 +68,7 @@ def state(files: Glance, captured: CaptureNames, today: date) -> str:
 
 def input_of(week: date, landing: Landing, captured: CaptureNames) -> WeekInput:
     """What is delivered for one week, captured or not."""
-    return _input(week, landing.of_week(week), captured)
+    return _input(week, [*landing.of_week(week), *landing.totals_of_week(week)], captured)
 
 
 def _input(week: date, items: list[Delivery], captured: CaptureNames) -> WeekInput:
@@ -72,7 +79,7 @@ def _input(week: date, items: list[Delivery], captured: CaptureNames) -> WeekInp
 def is_pending(item: Delivery, captured: CaptureNames) -> bool:
     """Whether a delivery is not captured yet."""
     place = item.placement
-    name = captures.name_of(place.tier, place.venue_class, item.sha256)
+    name = captures.name_of(place.tier, place.venue_class, item.sha256, place.grain)
     return name not in captured.get(place.week_ending, set())
 
 

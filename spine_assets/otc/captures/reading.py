@@ -70,10 +70,10 @@ def read_again(
         LakeError: a kept content is damaged.
     """
     held = delivered.held(lake, week)
-    offered = {(_key(item), item.sha256): item for item in deliveries}
+    offered = {(*_key(item), item.sha256): item for item in deliveries}
     found = ReadAgain([], [])
     for item in stored:
-        delivery = offered.get((item.key, item.sha256))
+        delivery = offered.get((*item.key, item.grain, item.sha256))
         try:
             if item.sha256 in held:
                 if not is_outdated(item, today):
@@ -92,5 +92,5 @@ def read_again(
     return found
 
 
-def _key(item: Delivery) -> tuple[str, str]:
-    return item.placement.tier, item.placement.venue_class
+def _key(item: Delivery) -> tuple[str, str, str]:
+    return item.placement.tier, item.placement.venue_class, item.placement.grain

@@ -1,7 +1,8 @@
 """Storage of captures: every content ever delivered for a (week, tier, class), append-only.
 
-A capture is its delivered content (`captures.delivered`), one Parquet file of `otc_raw` and one of
+A capture is its delivered content (`captures.delivered`), one Parquet file of its rows and one of
 parse rejects. They are written in the order content, rejects, rows, so the raw file is the commit.
+Rows by venue are `otc_raw`; FINRA's control totals, of the same columns, are in `otc_control_raw`.
 Rows and rejects are what was read from the content, and are replaced when it is read again.
 Belongs here: making, writing, listing and reading captures. Does not belong here: what a capture is
 and which one is current (`captures.model`), and when one is read again (`captures.reading`).
@@ -33,6 +34,11 @@ from spine_assets.otc.delivery.file_format import ParsedFile
 from spine_assets.otc.delivery.line_schema import DATES
 from spine_assets.otc.delivery.placement import Grain, Placement
 from spine_assets.otc.tables import raw, rejects
+
+CONTROL_RAW = "otc_control_raw"
+"""Captured control totals: a folder beside the tables, without a view (`otc_control_totals`)."""
+FOLDERS = {Grain.VENUES: raw.TABLE.name, Grain.TOTALS: CONTROL_RAW}
+"""Where the rows of captures are, by grain."""
 
 _HASH_DIGITS = 12
 _NAME_PARTS = 3  # tier, class and id
@@ -111,7 +117,7 @@ def _as_read(parsed: ParsedFile, known: dict[str, Any]) -> CapturedFrames:
 
 def raw_path(lake: Lake[FileT], capture: Capture) -> FileT:
     """File of a capture's accepted lines."""
-    return lake.folder(raw.TABLE.name, capture.week_ending) / capture.file_name
+    return lake.folder(FOLDERS[capture.grain], capture.week_ending) / capture.file_name
 
 
 def rejects_path(lake: Lake[FileT], capture: Capture) -> FileT:
@@ -162,17 +168,21 @@ def read_rejects(lake: Lake, capture: Capture) -> pl.DataFrame:
     return lake.read(rejects_path(lake, capture))
 
 
-def stored(lake: Lake, week: date, key: TierClass | None = None) -> list[Capture]:
-    """All committed captures of a week, or of a tier and class of it, the earliest first."""
+def stored(
+    lake: Lake, week: date, grain: Grain = Grain.VENUES, key: TierClass | None = None
+) -> list[Capture]:
+    """All committed captures of a week and grain, or of a tier and class, the earliest first."""
     begin = f"{key[0]}.{key[1]}." if key else ""
-    files = (path for path in lake.files(raw.TABLE.name, week) if path.name.startswith(begin))
+    files = (path for path in lake.files(FOLDERS[grain], week) if path.name.startswith(begin))
     found = [_read(lake, path) for path in files]
     return sorted(found, key=lambda capture: (capture.captured_at, capture.sha256))
 
 
-def name_of(tier: Tier, venue_class: VenueClass, sha256: str) -> CaptureName:
+def name_of(
+    tier: Tier, venue_class: VenueClass, sha256: str, grain: Grain = Grain.VENUES
+) -> CaptureName:
     """The name of a capture of that content."""
-    return tier.value, venue_class.value, short_hash(sha256)
+    return tier.value, venue_class.value, grain.value, short_hash(sha256)
 
 
 def short_hash(sha256: str) -> str:
@@ -182,32 +192,38 @@ def short_hash(sha256: str) -> str:
 
 def names(lake: Lake) -> CaptureNames:
     """What is captured, by week, from file names alone: no file is opened."""
-    return {
-        week: {_name_in(lake, week, file_name) for file_name in files}
-        for week, files in lake.names(raw.TABLE.name).items()
-    }
+    found: dict[date, set[CaptureName]] = {}
+    for grain, folder in FOLDERS.items():
+        for week, files in lake.names(folder).items():
+            known = found.setdefault(week, set())
+            known |= {_name_in(lake, week, grain, file_name) for file_name in files}
+    return found
 
 
 def names_of_week(lake: Lake, week: date) -> set[CaptureName]:
     """What is captured of a week, from file names alone; others are passed over."""
-    found = (_parsed_name(path.name) for path in lake.files(raw.TABLE.name, week))
+    found = (
+        _parsed_name(path.name, grain)
+        for grain, folder in FOLDERS.items()
+        for path in lake.files(folder, week)
+    )
     return {name for name in found if name is not None}
 
 
-def _name_in(lake: Lake, week: date, file_name: str) -> CaptureName:
-    name = _parsed_name(file_name)
+def _name_in(lake: Lake, week: date, grain: Grain, file_name: str) -> CaptureName:
+    name = _parsed_name(file_name, grain)
     if name is None:
-        path = lake.folder(raw.TABLE.name, week) / file_name
+        path = lake.folder(FOLDERS[grain], week) / file_name
         raise LakeError(f"{path} is not named like a capture; move it away")
     return name
 
 
-def _parsed_name(file_name: str) -> CaptureName | None:
+def _parsed_name(file_name: str, grain: Grain) -> CaptureName | None:
     parts = file_name.removesuffix(".parquet").split(".")
     if len(parts) != _NAME_PARTS:
         return None
     tier, venue_class, _ = parts
-    return tier, venue_class, _content_in(file_name)
+    return tier, venue_class, grain.value, _content_in(file_name)
 
 
 def _content_in(file_name: str) -> str:
@@ -217,7 +233,7 @@ def _content_in(file_name: str) -> str:
 
 def remove_uncommitted(lake: Lake, week: date) -> int:
     """Delete contents and parse rejects whose raw file was never written; hold the week's lock."""
-    committed = [path.name for path in lake.files(raw.TABLE.name, week)]
+    committed = [path.name for folder in FOLDERS.values() for path in lake.files(folder, week)]
     beside = {f"parse.{name}" for name in committed}
     orphans = [
         path
@@ -238,11 +254,14 @@ def remove_uncommitted(lake: Lake, week: date) -> int:
 def known_of(lake: Lake, week: date, moment: datetime | None = None) -> WeekCaptures:
     """Captures and pins of a stored week, all or those made until a moment."""
     found, pinned = stored(lake, week), pins.stored(lake, week)
+    totals = stored(lake, week, Grain.TOTALS)
     if moment is not None:
         until = moment.astimezone(UTC).replace(tzinfo=None)
-        found = [item for item in found if item.captured_at <= until]
+        found, totals = (
+            [item for item in items if item.captured_at <= until] for items in (found, totals)
+        )
         pinned = [pin for pin in pinned if pin.pinned_at <= until]
-    return WeekCaptures(tuple(found), tuple(pinned))
+    return WeekCaptures(tuple(found), tuple(pinned), tuple(totals))
 
 
 def current_of(lake: Lake, week: date, moment: datetime | None = None) -> dict[TierClass, Capture]:

@@ -67,7 +67,7 @@ class KnownFiles:
 
 
 def _captured(lake: Lake, week: date, key: TierClass) -> Iterator[KnownFile]:
-    stored = captures.stored(lake, week, key)
+    stored = captures.stored(lake, week, key=key)
     out = pins.retracted(pins.stored(lake, week)) if stored else set()
     for item in stored:
         if (item.key, item.capture_id) not in out:

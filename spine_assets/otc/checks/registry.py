@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from spine_assets.core.tables import Check
 from spine_assets.otc.checks import context as checking
-from spine_assets.otc.checks import delivery
+from spine_assets.otc.checks import control, delivery
 from spine_assets.otc.checks import derived_tables as table_checks
 from spine_assets.otc.checks import raw as raw_checks
 from spine_assets.otc.checks import restatements as restatement_checks
@@ -38,8 +38,10 @@ FUNCTIONS: dict[tuple[str, str], Callable[[CheckContext], CheckResult]] = {
     (venue_volume.TABLE.name, "issues"): table_checks.issues,
     (venue_volume.TABLE.name, "continuity"): table_checks.continuity,
     (symbol_summary.TABLE.name, "reconciles"): table_checks.symbol_summary_reconciles,
+    (symbol_summary.TABLE.name, "control"): control.by_symbol,
     (venue_share.TABLE.name, "reconciles"): table_checks.venue_share_reconciles,
     (venue_share.TABLE.name, "share_shift"): table_checks.share_shift,
+    (venue_share.TABLE.name, "control"): control.by_venue,
     (restatements.TABLE.name, "reconciles"): restatement_checks.reconciles,
     (restatements.TABLE.name, "size"): restatement_checks.size,
 }

@@ -87,6 +87,10 @@ class Landing:
         """Usable contents of a week."""
         return [item for item in self.deliveries if item.placement.week_ending == week]
 
+    def totals_of_week(self, week: date) -> list[Delivery]:
+        """Control totals of a week."""
+        return [item for item in self.totals if item.placement.week_ending == week]
+
     def in_other_weeks(self, week: date) -> dict[str, str]:
         """Contents of a week that are also delivered as another week: name to the other place."""
         mine = {item.sha256: item.name for item in self.of_week(week)}

@@ -55,6 +55,7 @@ class WeekInputs:
         known: All captures and pins of the week, those of this run among them.
         frames: Tables of the week by name; otc_raw has the current captures only.
         captured: Captures that this run made, with their rows; `publish_raw` stores them.
+        captured_totals: Likewise those of control totals.
         unusable: Files that nothing is loaded from and that this week should name.
         same_content: Files that were passed over, and the file whose content they repeat.
         in_other_weeks: Files whose content is delivered as another week too, and where.
@@ -67,7 +68,9 @@ class WeekInputs:
     unusable: tuple[Unusable, ...]
     same_content: Mapping[str, str]
     in_other_weeks: Mapping[str, str]
+    captured_totals: tuple[CapturedFrames, ...] = ()
 
     def without_rows(self, *, totals_too: bool) -> WeekInputs:
         """The same for checks that compare weeks: of all rows, at most totals stay in memory."""
-        return replace(self, frames=self.frames.without_rows(totals_too=totals_too), captured=())
+        frames = self.frames.without_rows(totals_too=totals_too)
+        return replace(self, frames=frames, captured=(), captured_totals=())

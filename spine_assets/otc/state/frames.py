@@ -16,7 +16,7 @@ from spine_assets.otc.captures.current import WeekCaptures
 from spine_assets.otc.captures.model import Capture, CapturedFrames
 from spine_assets.otc.state.freshness import Freshness, freshness, part_of
 from spine_assets.otc.state.venue_totals import COLUMNS, totals
-from spine_assets.otc.tables import raw, rejects, row_rules, venue_volume
+from spine_assets.otc.tables import control_totals, raw, rejects, row_rules, venue_volume
 
 
 class WeekFrames(dict[str, pl.DataFrame]):
@@ -43,6 +43,8 @@ class WeekFrames(dict[str, pl.DataFrame]):
             frame = self._current_parts(raw.TABLE, lambda item: item.rows, captures.read_rows)
         elif name == rejects.TABLE.name:
             frame = pl.concat([self.parse_rejects(), self._rule_rejects()])
+        elif name == control_totals.TABLE.name:
+            frame = self._control_totals()
         else:
             frame = self._lake.read(part_of(self._lake, name, self.week))
         self[name] = frame
@@ -77,6 +79,19 @@ class WeekFrames(dict[str, pl.DataFrame]):
         fresh = self._fresh.get(capture.capture_id)
         return captures.read_rows(self._lake, capture) if fresh is None else fresh.rows
 
+    @cached_property
+    def captured_totals(self) -> pl.DataFrame:
+        """Rows of all captures of control totals, the greatest capture last."""
+        return pl.concat(
+            [
+                raw.empty(),
+                *(
+                    self._part(item, lambda made: made.rows, captures.read_rows)
+                    for item in self.known.ranked_totals
+                ),
+            ]
+        )
+
     def parse_rejects(self) -> pl.DataFrame:
         """Parse rejects of the current captures."""
         return self._current_parts(rejects.TABLE, lambda item: item.rejects, captures.read_rejects)
@@ -93,12 +108,29 @@ class WeekFrames(dict[str, pl.DataFrame]):
         """
         if not self.known.current:
             return pl.DataFrame(schema=polars_schema(table))
-        return pl.concat(
-            made(self._fresh[item.capture_id])
-            if item.capture_id in self._fresh
-            else read(self._lake, item)
-            for item in self.known.current.values()
-        )
+        return pl.concat(self._part(item, made, read) for item in self.known.current.values())
+
+    def _part(
+        self,
+        item: Capture,
+        made: Callable[[CapturedFrames], pl.DataFrame],
+        read: Callable[[Lake, Capture], pl.DataFrame],
+    ) -> pl.DataFrame:
+        """A frame of one capture: of this run as made, else as stored."""
+        fresh = self._fresh.get(item.capture_id)
+        return read(self._lake, item) if fresh is None else made(fresh)
+
+    def _control_totals(self) -> pl.DataFrame:
+        """FINRA's totals: as stored where that is fresh, else from their captures now.
+
+        So a table that uses them needs no stored one.
+        """
+        name = control_totals.TABLE.name
+        if freshness(self._lake, name, self.week, self.known) is Freshness.FRESH:
+            stored = part_of(self._lake, name, self.week)
+            self._lake.verify(stored)
+            return self._lake.read(stored)
+        return control_totals.build(self.captured_totals, "")
 
     def _rule_rejects(self) -> pl.DataFrame:
         """Rows that break a rule: as stored where that is fresh, else found now."""

@@ -17,8 +17,9 @@ from spine_assets.lake.replace import stored_metadata
 from spine_assets.otc.captures import reading
 from spine_assets.otc.captures.current import WeekCaptures
 from spine_assets.otc.captures.model import Capture
+from spine_assets.otc.delivery.placement import Grain
 from spine_assets.otc.tables import raw, rejects
-from spine_assets.otc.tables.registry import table, upstream
+from spine_assets.otc.tables.registry import grains_of, table, upstream
 
 RULE_PART = "rule.parquet"
 """The rule rejects of a week; parse rejects are beside it, one file per capture."""
@@ -44,7 +45,7 @@ def part_of(lake: Lake[FileT], name: str, week: date) -> FileT:
 def build_hash(declared: Table, known: WeekCaptures) -> str:
     """12 hex of the captures and how each was read, pins where they are input, and the code."""
     if not declared.depends_on_history:
-        ids = sorted(f"{item.capture_id}:{item.reading}" for item in known.current.values())
+        ids = sorted(f"{item.capture_id}:{item.reading}" for item in _inputs(declared, known))
         return _digest([ids, _codes(declared)])
     pins = [[*pin.key, pin.capture_id, pin.action, pin.pinned_at.isoformat()] for pin in known.pins]
     ids = sorted(
@@ -60,7 +61,9 @@ def data_version(declared: Table, known: WeekCaptures) -> str:
     table that depends on history, the same files and pins in the same order.
     """
     if not declared.depends_on_history:
-        inputs = sorted(f"{'.'.join(key)}={_as_read(item)}" for key, item in known.current.items())
+        inputs = sorted(
+            f"{'.'.join(item.key)}={_as_read(item)}" for item in _inputs(declared, known)
+        )
         return _digest([inputs, _codes(declared)])
     content = {(item.key, item.capture_id): _as_read(item) for item in known.captures}
     events: list[tuple[datetime, int, list[str]]] = [
@@ -91,7 +94,8 @@ def freshness(
     if name == raw.TABLE.name:
         if not known.captures:
             return Freshness.MISSING
-        again = today is not None and reading.outdated(lake, week, known.captures, today)
+        every = (*known.captures, *known.totals)
+        again = today is not None and reading.outdated(lake, week, every, today)
         return Freshness.STALE if again else Freshness.FRESH
     stored = stored_metadata(lake, part_of(lake, name, week))
     if stored is None:
@@ -109,6 +113,13 @@ def build_facts(lake: Lake, part: LakeFile) -> dict[str, Any]:
         LakeUnavailable: the lake does not answer, which says nothing about the file.
     """
     return stored_metadata(lake, part) or {}
+
+
+def _inputs(declared: Table, known: WeekCaptures) -> list[Capture]:
+    """The captures that a table is made from, where it does not depend on history."""
+    grains = grains_of(declared.name)
+    rows = [*known.current.values()] if Grain.VENUES in grains else []
+    return [*rows, *(known.ranked_totals if Grain.TOTALS in grains else ())]
 
 
 def _as_read(item: Capture) -> str:

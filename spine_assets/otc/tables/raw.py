@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from spine_assets.core.table_schema import conform, polars_type
+from spine_assets.core.table_schema import conform, polars_schema, polars_type
 from spine_assets.core.tables import BuildStage, Check, Column, Table, Type
 from spine_assets.core.weeks import Tier, VenueClass
 from spine_assets.otc.tables import columns as c
@@ -126,6 +126,11 @@ _VALUE_OR_NULL = {
     "initial_published_date": "initialPublishedDate",
     "last_reported_date": "lastReportedDate",
 }
+
+
+def empty() -> pl.DataFrame:
+    """The table without rows."""
+    return pl.DataFrame(schema=polars_schema(TABLE))
 
 
 def build(

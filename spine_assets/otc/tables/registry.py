@@ -9,7 +9,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from spine_assets.core.tables import BuildStage, Table
+from spine_assets.otc.delivery.placement import Grain
 from spine_assets.otc.tables import (
+    control_totals,
+    firm_totals,
     raw,
     rejects,
     restatements,
@@ -18,7 +21,16 @@ from spine_assets.otc.tables import (
     venue_volume,
 )
 
-MODULES = (raw, rejects, venue_volume, symbol_summary, venue_share, restatements)
+MODULES = (
+    raw,
+    rejects,
+    venue_volume,
+    control_totals,
+    firm_totals,
+    symbol_summary,
+    venue_share,
+    restatements,
+)
 """Each has a `TABLE`. A summary's module also has its `build`, unless it depends on history."""
 
 TABLES: tuple[Table, ...] = tuple(module.TABLE for module in MODULES)
@@ -38,6 +50,13 @@ def source_of(name: str) -> Path:
     """The file that declares a table."""
     module = next(found for found in MODULES if found.TABLE.name == name)
     return Path(str(module.__file__))
+
+
+def grains_of(name: str) -> set[Grain]:
+    """What captures a table is made from, directly or not."""
+    made_from = {name, *upstream(name)}
+    sources = {raw.TABLE.name: Grain.VENUES, control_totals.TABLE.name: Grain.TOTALS}
+    return {grain for source, grain in sources.items() if source in made_from}
 
 
 def upstream(name: str) -> list[str]:

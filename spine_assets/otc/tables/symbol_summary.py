@@ -8,12 +8,12 @@ from __future__ import annotations
 import polars as pl
 
 from spine_assets.core.table_schema import conform
-from spine_assets.core.tables import BuildStage, Rule, Table
+from spine_assets.core.tables import BuildStage, Check, Rule, Table
 from spine_assets.core.weeks import VenueClass
 from spine_assets.otc.delivery.venue_id import is_bucket
 from spine_assets.otc.tables import columns as c
 from spine_assets.otc.tables import run_figures
-from spine_assets.otc.tables.common_checks import reconciles_check, schema_check
+from spine_assets.otc.tables.common_checks import CONTROL_REMEDY, reconciles_check, schema_check
 from spine_assets.otc.tables.concentration import hhi, percent, square
 from spine_assets.otc.tables.venue_volume import average_trade_size
 
@@ -65,6 +65,11 @@ TABLE = Table(
     checks=(
         schema_check("HHI is in 0-1, percentages in 0-100, ATS and non-ATS add up."),
         reconciles_check("Totals by tier and symbol equal those of otc_venue_volume"),
+        Check(
+            "control",
+            "Our sums by tier, class and symbol, and over all symbols, equal FINRA's own totals.",
+            remedy=CONTROL_REMEDY,
+        ),
     ),
     rules=(
         Rule(

@@ -9,17 +9,18 @@ from dataclasses import replace
 
 import polars as pl
 
-from spine_assets.core.table_schema import conform
+from spine_assets.core.table_schema import conform, polars_schema
 from spine_assets.core.tables import BuildStage, Check, Column, Rule, Table, Type
 from spine_assets.core.weeks import Tier
-from spine_assets.otc.delivery.venue_id import is_bucket
+from spine_assets.otc.delivery.venue_id import is_bucket, known_by_crd
 from spine_assets.otc.tables import columns as c
-from spine_assets.otc.tables import run_figures
-from spine_assets.otc.tables.common_checks import reconciles_check, schema_check
+from spine_assets.otc.tables import control_totals, run_figures
+from spine_assets.otc.tables.common_checks import CONTROL_REMEDY, reconciles_check, schema_check
 from spine_assets.otc.tables.concentration import percent
 
 _ROUNDING_POINTS = 1e-6  # thousands of DOUBLE parts add up to 100 within far less
 _VOLUME = (("otc_venue_volume", "share_volume"),)
+_REPORTED = (("otc_control_totals", "share_volume"),)
 _BY_CLASS = (*_VOLUME, ("otc_venue_volume", "venue_class"))
 
 TABLE = Table(
@@ -31,9 +32,9 @@ TABLE = Table(
     grain="week x venue",
     key=("week_ending", "mpid"),
     sort=("mpid",),
-    deps=("otc_venue_volume",),
+    deps=("otc_venue_volume", "otc_control_totals"),
     stage=BuildStage.SUMMARIZE,
-    code_version="2",  # 2: is_complete looks at classes
+    code_version="3",  # 3: FINRA's totals beside ours
     figures=run_figures.of_venue_share,
     columns=(
         c.WEEK_ENDING,
@@ -49,6 +50,28 @@ TABLE = Table(
         Column("tiers", Type.TEXT_LIST, "Tiers loaded for the week, sorted"),
         replace(c.CLASSES, description="Venue classes loaded for the week, sorted"),
         c.IS_COMPLETE,
+        Column(
+            "reported_total_volume",
+            Type.SHARES,
+            "FINRA's own total of the venue over reported_tiers, De Minimis included; null where "
+            "no such total is in, and for a bucket",
+            "shares",
+            nullable=True,
+        ),
+        Column(
+            "attributed_pct",
+            Type.RATIO,
+            "Part of reported_total_volume that rows name the venue for, over the same tiers; the "
+            "rest is pooled. Above 100 only where the check control fails",
+            "percent",
+            nullable=True,
+            ge=0,
+        ),
+        Column(
+            "reported_tiers",
+            Type.TEXT_LIST,
+            "Loaded tiers of the venue's class for which FINRA's totals by firm are in, sorted",
+        ),
         c.CAPTURE_ID_OF_BUILD,
         c.BUILD_ID,
         c.INPUT_MIN,
@@ -66,6 +89,13 @@ TABLE = Table(
             "its flow is right as it is; otherwise ask FINRA again: "
             "`spine fetch --week WEEK --recheck`.",
             compares_weeks=True,
+        ),
+        Check(
+            "control",
+            "Our sums by venue equal FINRA's totals by firm: of each ATS exactly; a firm whose "
+            "small volume is pooled (De Minimis) has at least that of its rows, and all firms "
+            "together have that of all rows.",
+            remedy=CONTROL_REMEDY,
         ),
     ),
     rules=(
@@ -97,17 +127,26 @@ TABLE = Table(
         "tiers": (("otc_venue_volume", "tier"),),
         "classes": (("otc_venue_volume", "venue_class"),),
         "is_complete": (("otc_venue_volume", "tier"), ("otc_venue_volume", "venue_class")),
+        "reported_total_volume": _REPORTED,
+        "attributed_pct": (*_VOLUME, *_REPORTED),
+        "reported_tiers": (("otc_control_totals", "tier"),),
     },
 )
 
 
-def build(venues: pl.DataFrame, inputs: pl.DataFrame, build_id: str) -> pl.DataFrame:
-    """`otc_venue_volume` of a week -> `otc_venue_share`.
+def build(
+    venues: pl.DataFrame,
+    inputs: pl.DataFrame,
+    build_id: str,
+    totals: pl.DataFrame | None = None,
+) -> pl.DataFrame:
+    """`otc_venue_volume` of a week and FINRA's totals -> `otc_venue_share`.
 
     Args:
         venues: The week's venue rows, in the order of their table.
         inputs: tier, venue_class and input_capture_id of each current capture.
         build_id: Written as `capture_id`.
+        totals: `otc_control_totals` of the week; without it no total is known.
     """
     loaded = venues.select("tier", "venue_class").unique()
     tiers, classes = (loaded[name].unique().sort().to_list() for name in loaded.columns)
@@ -136,6 +175,7 @@ def build(venues: pl.DataFrame, inputs: pl.DataFrame, build_id: str) -> pl.DataF
             input_max_capture_id=pl.col("input_capture_id").max(),
         )
     )
+    shares = _with_reported(shares, by_name, totals)
     volume = pl.col("total_volume")
     ranked = pl.when(~is_bucket(pl.col("mpid"))).then(volume)
     frame = shares.with_columns(
@@ -149,6 +189,37 @@ def build(venues: pl.DataFrame, inputs: pl.DataFrame, build_id: str) -> pl.DataF
         build_id=pl.lit(build_id),
     )
     return conform(frame, TABLE)
+
+
+def _with_reported(
+    shares: pl.DataFrame, by_name: pl.DataFrame, totals: pl.DataFrame | None
+) -> pl.DataFrame:
+    """The venues with FINRA's totals, over the tiers for which both these and rows are in."""
+    if totals is None:
+        totals = pl.DataFrame(schema=polars_schema(control_totals.TABLE))
+    part = ["tier", "venue_class"]
+    firms = control_totals.of_firms(totals)
+    both = by_name.select(part).unique().join(firms.select(part).unique(), on=part)
+    tiers = both.group_by("venue_class").agg(reported_tiers=pl.col("tier").unique().sort())
+    firms, rows = firms.join(both, on=part, how="semi"), by_name.join(both, on=part, how="semi")
+    # A download knows a firm by its name alone, FINRA's totals by its number, or the reverse.
+    named = known_by_crd(shares, firms).select(pl.col("mpid").alias("_firm"))
+    reported = known_by_crd(firms, shares).filter(~is_bucket(pl.col("mpid")))
+    reported = reported.group_by("venue_class", _firm="mpid").agg(
+        reported_total_volume=pl.col("share_volume").sum()
+    )
+    attributed = rows.group_by("venue_class", "mpid").agg(_rows=pl.col("share_volume").sum())
+    total = pl.col("reported_total_volume")
+    return (
+        pl.concat([shares, named], how="horizontal")
+        .join(reported, on=["venue_class", "_firm"], how="left")
+        .join(attributed, on=["venue_class", "mpid"], how="left")
+        .join(tiers, on="venue_class", how="left")
+        .with_columns(
+            attributed_pct=percent(pl.col("_rows").fill_null(0), total),
+            reported_tiers=pl.col("reported_tiers").fill_null(pl.lit([], pl.List(pl.String))),
+        )
+    )
 
 
 def _adds_up(part: pl.Expr, over: str | None = None) -> pl.Expr:

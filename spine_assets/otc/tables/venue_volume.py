@@ -106,8 +106,6 @@ def build(accepted: pl.DataFrame, build_id: str) -> pl.DataFrame:
 
     The issues of one key are added up; names are those of the larger one.
     """
-    name = pl.col("venue_name")
-    prefix = (pl.col("mpid") + " ").fill_null("")
     one_each = is_in_order(accepted, ORDER, strictly=True)
     rows = (accepted if one_each else _added_up(accepted)).select(
         "week_ending",
@@ -120,8 +118,7 @@ def build(accepted: pl.DataFrame, build_id: str) -> pl.DataFrame:
         "record_hash",
         tier="tier_name",
         mpid="venue_id",
-        # FINRA's participant name repeats the MPID in front: "OTCX OTC LINK ECN ATS".
-        venue_name=name.str.strip_prefix(prefix).str.strip_chars_start(" "),
+        venue_name=name_without_mpid(),
         avg_trade_size=average_trade_size("share_volume", "trade_count"),
         issue_count=pl.lit(1) if one_each else pl.col("issue_count"),
         capture_id=pl.lit(build_id),
@@ -145,6 +142,12 @@ def _added_up(accepted: pl.DataFrame) -> pl.DataFrame:
     )
     alone = accepted.filter(~repeated).with_columns(issue_count=pl.lit(1, pl.Int64))
     return pl.concat([alone, added.select(alone.columns).cast(alone.schema)]).sort(ORDER)
+
+
+def name_without_mpid() -> pl.Expr:
+    """The name of a row of `otc_raw`; FINRA's repeats the MPID: "OTCX OTC LINK ECN ATS"."""
+    prefix = (pl.col("mpid") + " ").fill_null("")
+    return pl.col("venue_name").str.strip_prefix(prefix).str.strip_chars_start(" ")
 
 
 def average_trade_size(shares: str, trades: str) -> pl.Expr:
