@@ -57,6 +57,10 @@ RAW, VENUES, SYMBOLS, SHARES = (
 )
 
 
+OF_TOTALS = ("otc_control_totals", "otc_firm_totals")
+"""Made from FINRA's control totals alone; the other tables are made from rows by venue."""
+
+
 def line(
     symbol: str = "AAAA",
     mpid: str = "OTCX",

@@ -48,7 +48,8 @@ def status(weeks: int, every: bool, due: bool, as_json: bool) -> None:
     """Show the arrival board: weeks by tiers and tables, and unusable files.
 
     A tier is not due, overdue, landed (a file is there), failed (and its run failed), loaded or
-    corrected. With --json a check that passed has no summary; `spine week --json` has them.
+    corrected. It is proven where FINRA's own totals of it agree with its rows, and differs where
+    they do not. With --json a check that passed has no summary; `spine week --json` has them.
     """
     from spine_assets.orchestration.history import (  # noqa: PLC0415 - Dagster is slow to import
         check_records_of,

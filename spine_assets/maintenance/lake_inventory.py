@@ -14,6 +14,7 @@ from spine_assets.lake import checksum
 from spine_assets.lake.base import FileT, Lake
 from spine_assets.lake.names import UNPARTITIONED, LockName, week_of
 from spine_assets.otc.captures import delivered, pins
+from spine_assets.otc.captures.storage import CONTROL_RAW
 from spine_assets.otc.state.freshness import RULE_PART
 from spine_assets.otc.tables import raw, rejects
 
@@ -21,7 +22,13 @@ _PARQUET = ".parquet"
 _HIDDEN = ("_", ".")
 # What is written first has the lowest rank: a capture's rows are its commit, so they come after
 # its content and its rejects; whatever is built from captures comes after them.
-_RANKS = {delivered.FOLDER: 0, rejects.TABLE.name: 1, raw.TABLE.name: 2, pins.TABLE.name: 3}
+_RANKS = {
+    delivered.FOLDER: 0,
+    rejects.TABLE.name: 1,
+    raw.TABLE.name: 2,
+    CONTROL_RAW: 2,
+    pins.TABLE.name: 3,
+}
 _BUILT, _PAGE = 4, 5
 _NEVER_REPLACED = (_RANKS[delivered.FOLDER], _RANKS[pins.TABLE.name])
 

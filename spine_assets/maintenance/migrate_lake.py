@@ -23,6 +23,7 @@ from spine_assets.lake.format import FORMAT, stored_format, write_format
 from spine_assets.lake.names import LockName
 from spine_assets.otc.captures import delivered, storage
 from spine_assets.otc.delivery.deliveries import Delivery, Landing, read
+from spine_assets.otc.delivery.placement import Grain
 from spine_assets.otc.delivery.reasons import FileRefused
 from spine_assets.otc.tables import raw
 from spine_assets.otc.tables.registry import TABLES
@@ -105,8 +106,10 @@ def _week(
     lake: Lake, week: date, landing: Landing, found: MigrationResult, *, dry_run: bool
 ) -> None:
     held = delivered.held(lake, week)
-    offered = {item.sha256: item for item in landing.of_week(week)}
-    for item in storage.stored(lake, week):
+    offered = {
+        item.sha256: item for item in (*landing.of_week(week), *landing.totals_of_week(week))
+    }
+    for item in (*storage.stored(lake, week), *storage.stored(lake, week, Grain.TOTALS)):
         if item.sha256 in held:
             found.kept += 1
         elif (content := _content(offered.get(item.sha256))) is not None:

@@ -21,9 +21,12 @@ from spine_assets.otc.captures.current import CaptureState, WeekCaptures
 from spine_assets.otc.captures.pending import is_pending
 from spine_assets.otc.captures.week_evidence import KnownFiles, WeekEvidence
 from spine_assets.otc.delivery.deliveries import Delivery, Landing, Unusable
-from spine_assets.otc.state.freshness import Freshness, freshness
+from spine_assets.otc.delivery.placement import Grain
+from spine_assets.otc.state import control
+from spine_assets.otc.state.control import Proof
+from spine_assets.otc.state.freshness import Freshness, build_facts, freshness, part_of
 from spine_assets.otc.tables import raw, venue_share
-from spine_assets.otc.tables.registry import TABLES
+from spine_assets.otc.tables.registry import TABLES, grains_of
 
 _COUNTED = (CaptureState.CURRENT, CaptureState.PINNED, CaptureState.OLDER)
 
@@ -41,11 +44,16 @@ class Arrival(StrEnum):
 
 @dataclass(frozen=True)
 class TierStatus:
-    """One tier of one week: its state, its due day, the classes loaded, and captures that wait."""
+    """One tier of one week: its state, its due day, the classes loaded, and captures that wait.
+
+    `totals` is whether FINRA's control totals prove that it is all here, as the week was last
+    built; None where nothing is loaded.
+    """
 
     state: Arrival
     due: date
     classes: tuple[VenueClass, ...]
+    totals: Proof | None = None
     waiting: int = 0
 
 
@@ -78,7 +86,7 @@ def board(
 ) -> list[WeekStatus]:
     """The status of these weeks, by default of all on the board; newest last."""
     delivered: dict[date, list[Delivery]] = defaultdict(list)
-    for item in landing.deliveries:
+    for item in (*landing.deliveries, *landing.totals):
         delivered[item.placement.week_ending].append(item)
     chosen = board_weeks(lake, landing) if weeks is None else weeks
     return [_week(week, lake, delivered.get(week, []), today) for week in chosen]
@@ -129,14 +137,31 @@ def doubtful(lake: Lake, landing: Landing, now: datetime) -> list[Unusable]:
 def _week(week: date, lake: Lake, deliveries: list[Delivery], today: date) -> WeekStatus:
     known = captures.known_of(lake, week)
     stored = list(known.captures)
-    pending = intake.uncaptured(deliveries, stored)
+    by_grain = {
+        grain: [item for item in deliveries if item.placement.grain is grain] for grain in Grain
+    }
+    pending = intake.uncaptured(by_grain[Grain.VENUES], stored)
     tables = {table.name: freshness(lake, table.name, week, known, today) for table in TABLES}
     of_raw = tables[raw.TABLE.name]
-    if of_raw is Freshness.STALE or (pending and of_raw is Freshness.FRESH):
-        stale = {Freshness.FRESH: Freshness.STALE}
-        tables = {name: stale.get(state, state) for name, state in tables.items()}
-    tiers = {tier: _tier(tier, week, known, pending, today) for tier in Tier}
+    behind = of_raw is Freshness.STALE or (pending and of_raw is Freshness.FRESH)
+    totals_wait = bool(intake.uncaptured(by_grain[Grain.TOTALS], list(known.totals)))
+    for name, state in tables.items():
+        uses_waiting = totals_wait and Grain.TOTALS in grains_of(name)
+        if state is Freshness.FRESH and (behind or uses_waiting):
+            tables[name] = Freshness.STALE
+    proofs = proofs_of(lake, week, known)
+    tiers = {tier: _tier(tier, week, known, pending, today, proofs) for tier in Tier}
     return WeekStatus(week, tiers, tables)
+
+
+def proofs_of(lake: Lake, week: date, known: WeekCaptures) -> dict[str, Proof]:
+    """By loaded tier, what FINRA's control totals prove, as the week was last built."""
+    loaded = {item.tier.value for item in known.captures}
+    found: dict[str, str] = {}
+    if known.totals:  # as a rule none of an older week is delivered, and no file need be opened
+        built = build_facts(lake, part_of(lake, venue_share.TABLE.name, week))
+        found = built.get("facts", {}).get(control.PROOFS, {})
+    return {tier: Proof(found.get(tier, Proof.NOT_DELIVERED)) for tier in loaded}
 
 
 def tiers_of(
@@ -144,7 +169,7 @@ def tiers_of(
 ) -> dict[Tier, TierStatus]:
     """How far each tier of a week has come, by its captures and deliveries."""
     pending = intake.uncaptured(landing.of_week(week), known.captures)
-    return {tier: _tier(tier, week, known, pending, today) for tier in Tier}
+    return {tier: _tier(tier, week, known, pending, today, {}) for tier in Tier}
 
 
 def arrivals(lake: Lake, week: date) -> list[dict[str, Any]]:
@@ -170,7 +195,12 @@ def arrivals(lake: Lake, week: date) -> list[dict[str, Any]]:
 
 
 def _tier(
-    tier: Tier, week: date, known: WeekCaptures, pending: list[Delivery], today: date
+    tier: Tier,
+    week: date,
+    known: WeekCaptures,
+    pending: list[Delivery],
+    today: date,
+    proofs: Mapping[str, Proof],
 ) -> TierStatus:
     due = publication_day(week, tier)
     states = [(item, known.state(item)[0]) for item in known.captures if item.tier == tier]
@@ -185,4 +215,4 @@ def _tier(
         state = Arrival.LOADED
     else:
         state = Arrival.OVERDUE if due < today else Arrival.NOT_DUE
-    return TierStatus(state, due, classes, waiting)
+    return TierStatus(state, due, classes, proofs.get(tier.value), waiting)

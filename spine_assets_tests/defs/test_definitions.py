@@ -26,6 +26,14 @@ finra_otc_files: landing, made elsewhere
     check tiers_arrived
 finra_weekly_files: finra, weekly from 2014-05-16, a run a week
     kinds api, file; owners team:market-structure
+otc_control_totals: otc, weekly from 2014-05-16, single run
+    <- finra_otc_files, finra_weekly_files
+    kinds duckdb, parquet, polars; owners team:market-structure
+    check schema (blocking)
+otc_firm_totals: otc, weekly from 2014-05-16, single run
+    <- otc_control_totals
+    kinds duckdb, parquet, polars; owners team:market-structure
+    check schema (blocking)
 otc_market_structure: analysis, made elsewhere
     <- otc_symbol_summary, otc_venue_share, otc_venue_volume, otc_weeks_calendar
     kinds duckdb; owners team:market-structure
@@ -52,6 +60,7 @@ otc_restatements: otc, weekly from 2014-05-16, single run
 otc_symbol_summary: otc, weekly from 2014-05-16, single run
     <- otc_venue_volume
     kinds duckdb, parquet, polars; owners team:market-structure
+    check control
     check reconciles (blocking)
     check schema (blocking)
 otc_symbol_trend: analysis, made elsewhere
@@ -61,8 +70,9 @@ otc_tier_venue_share: analysis, made elsewhere
     <- otc_venue_share, otc_venue_volume, otc_weeks_calendar
     kinds duckdb; owners team:market-structure
 otc_venue_share: otc, weekly from 2014-05-16, single run
-    <- otc_venue_volume
+    <- otc_control_totals, otc_venue_volume
     kinds duckdb, parquet, polars; owners team:market-structure
+    check control
     check reconciles (blocking)
     check schema (blocking)
     check share_shift
@@ -81,12 +91,14 @@ otc_venues: analysis, made elsewhere
     <- otc_venue_share
     kinds duckdb; owners team:market-structure
 otc_weekly_report: otc, weekly from 2014-05-16, single run
-    <- otc_raw, otc_rejects, otc_restatements, otc_symbol_summary, otc_venue_share, otc_venue_volume
+    <- otc_control_totals, otc_firm_totals, otc_raw, otc_rejects, otc_restatements, otc_symbol_summary, otc_venue_share, otc_venue_volume
     kinds html, vega; owners team:market-structure
 otc_weeks_calendar: analysis, made elsewhere
     kinds duckdb; owners team:market-structure
 """
 BLOCKING = {
+    ("otc_control_totals", "schema"),
+    ("otc_firm_totals", "schema"),
     ("otc_raw", "conservation"),
     ("otc_raw", "schema"),
     ("otc_venue_volume", "schema"),
@@ -226,7 +238,7 @@ def test_weeks_are_fridays_from_the_first_published_one_on() -> None:
     assert "2025-11-20" not in keys
 
 
-def test_checks_are_the_sixteen_of_the_contract_with_their_severity(
+def test_checks_are_those_of_the_contract_with_their_severity(
     code_location: dg.Definitions,
 ) -> None:
     graph = code_location.resolve_asset_graph()

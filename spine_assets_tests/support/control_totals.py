@@ -24,7 +24,7 @@ _POOL = ("", "De Minimis Firms", "0")
 
 @dataclass(frozen=True)
 class Trade:
-    """What one venue or firm traded of one symbol; `venue` is an MPID or a CRD number."""
+    """What one venue or firm traded of one symbol; `venue` is an MPID, or a CRD number."""
 
     symbol: str
     venue: str

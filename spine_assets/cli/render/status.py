@@ -13,6 +13,7 @@ from spine_assets.core.values import plain
 from spine_assets.core.weeks import Tier
 from spine_assets.otc.captures.overdue import Overdue
 from spine_assets.otc.delivery.deliveries import Landing
+from spine_assets.otc.state.control import Proof
 from spine_assets.otc.state.freshness import Freshness
 from spine_assets.otc.status import Arrival, WeekStatus
 from spine_assets.warehouse.connection import answer
@@ -27,6 +28,10 @@ _TIER_STYLES = {
     Arrival.FAILED: "bold red",
     Arrival.LOADED: "green",
     Arrival.CORRECTED: "cyan",
+}
+_TOTALS_MARKS = {
+    Proof.PROVEN: " [bold green]proven[/bold green]",
+    Proof.DIFFERS: " [bold red]differs[/bold red]",
 }
 _CLASSES = """
     SELECT DISTINCT venue_class FROM otc_venue_share WHERE week_ending = $week ORDER BY ALL
@@ -99,6 +104,7 @@ def status_json(
                         "due": str(found.due),
                         "classes": [item.value for item in found.classes],
                         "waiting": found.waiting,
+                        "totals": found.totals,
                     }
                     for tier, found in row.tiers.items()
                 },
@@ -124,7 +130,8 @@ def _tier_cell(row: WeekStatus, tier: Tier) -> str:
     style = _TIER_STYLES[found.state]
     due = f" {found.due}" if found.state is Arrival.NOT_DUE else ""
     waiting = f" [yellow]({found.waiting} waiting)[/yellow]" if found.waiting else ""
-    return f"[{style}]{found.state}{due}[/{style}]{waiting}"
+    mark = _TOTALS_MARKS.get(found.totals, "") if found.totals else ""
+    return f"[{style}]{found.state}{due}[/{style}]{mark}{waiting}"
 
 
 def _tables_cell(row: WeekStatus, states: dict[tuple[str, date], str | None]) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from spine_assets.cli.render.console import CONSOLE, grid, safe, text
 from spine_assets.core.tags import SHORT_ID
 from spine_assets.core.values import plain
-from spine_assets.otc.trace.model import Contribution, Line, Reject, Trace
+from spine_assets.otc.trace.model import Contribution, Line, Reject, Reported, Trace, percent_of
 from spine_assets.otc.trace.source_lines import FileIs
 
 if TYPE_CHECKING:
@@ -39,6 +39,9 @@ def as_json(found: Trace, captured: Captured, built: Built) -> dict[str, Any]:
             for item in found.contributions
         ],
         "sums": [_json(item) | {"agrees": item.agrees} for item in found.sums],
+        "reported": [
+            _json(item) | {"difference": plain(item.difference)} for item in found.reported
+        ],
         "tables": {name: state.value for name, state in found.freshness.items()},
     }
 
@@ -159,12 +162,27 @@ def _sums(found: Trace) -> None:
             continue
         stored = "no row" if item.total_volume is None else text(item.total_volume)
         CONSOLE.print(f"{counted}, otc_symbol_summary has {stored}: [red]SUMS DIFFER[/red]")
+    for total in found.reported:
+        _reported(total)
     stale = [name for name, state in found.freshness.items() if state != "fresh"]
     if stale:
         CONSOLE.print(
             f"[yellow]Older than its captures: {', '.join(stale)}[/yellow]; "
             f"run spine backfill {found.week_ending}"
         )
+
+
+def _reported(found: Reported) -> None:
+    """Print FINRA's total beside the sum of our rows."""
+    said = f"{safe(' '.join(found.key.values()))}: FINRA says {text(found.total)}; our rows sum to"
+    if not found.difference:
+        CONSOLE.print(f"{said} [green]the same[/green]")
+    elif found.may_be_pooled:
+        part = f"{percent_of(found.shares, found.total) or 0:.2f}%"
+        CONSOLE.print(f"{said} {text(found.shares)} ({part}; the rest is in pools of small firms)")
+    else:
+        differs = f"[red]DIFFERS BY {text(found.difference)}[/red]"
+        CONSOLE.print(f"{said} {text(found.shares)}: {differs}")
 
 
 def _table(title: str, *headers: str) -> Any:

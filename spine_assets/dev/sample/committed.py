@@ -12,6 +12,7 @@ from datetime import date
 from pathlib import Path
 
 from spine_assets.core.weeks import Tier, VenueClass, weeks_between
+from spine_assets.dev.sample.control_totals import totals_of
 from spine_assets.dev.sample.files import SampleFile, generate_week
 from spine_assets.lake import atomic_write
 
@@ -42,6 +43,9 @@ again, byte for byte (zipped files: once unzipped); a test holds it to that.
 | `first/` | what arrives first: ATS files for three tiers, and non-ATS files \
 for the newest four weeks |
 | `later/` | what arrives later: a correction and a late tier |
+
+FINRA's control totals (`totals_*.csv.gz`) are there of the newest week, which they prove, and of \
+NMS Tier 1 of 2025-10-17, which `later/` corrects: its rows then differ from the old totals.
 
 Intended defects:
 
@@ -79,6 +83,9 @@ def write_committed_sample(out: Path) -> list[Path]:
         is_ats = file.venue_class is VenueClass.ATS
         content = _edited(file.content, _EDITS.get(place)) if is_ats else file.content
         written.append(atomic_write.write(folder / file.path, content))
+        if file.week_ending == COMMITTED_WEEKS[-1] or (place == _CORRECTED and is_ats):
+            totals = totals_of(file)
+            written.append(atomic_write.write(folder / totals.path, totals.content))
         if place == _CORRECTED and is_ats:
             name = file.path.rpartition("_")[0] + f"_{_CORRECTED_ON:%Y%m%d}_corrected.csv"
             written.append(

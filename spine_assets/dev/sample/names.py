@@ -101,6 +101,16 @@ _FIRMS = tuple(
 )
 
 
+POOLED_FIRMS = (
+    Participant("", "WILLOWMERE SECURITIES LLC", 0.0, crd="991317"),
+    Participant("", "PIKE & DUNMORE BROKERAGE INC.", 0.0, crd="991417"),
+    Participant("", "SEDGEFIELD CAPITAL PARTNERS L.P.", 0.0, crd="991517"),
+)
+"""Firms so small that rows by symbol never name them; FINRA's totals by firm do."""
+OFTEN_POOLED = _FIRMS[-1]
+"""A firm whose volume rows by symbol name only in part."""
+
+
 def _words(text: str) -> list[str]:
     return text.split()
 

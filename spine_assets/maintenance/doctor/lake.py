@@ -117,9 +117,9 @@ def checksums(settings: Settings) -> Diagnosis:
 
 def _newest_files(lake: Lake) -> Iterator[tuple[LakeFile, Callable[[], object]]]:
     """Files of the newest weeks of each table, each with what compares it with its checksum."""
-    for table in (*TABLES, pins.TABLE):
-        for week in lake.weeks(table.name)[-_CHECKED_WEEKS:]:
-            for path in lake.files(table.name, week):
+    for name in (*(table.name for table in (*TABLES, pins.TABLE)), captures.CONTROL_RAW):
+        for week in lake.weeks(name)[-_CHECKED_WEEKS:]:
+            for path in lake.files(name, week):
                 yield path, partial(lake.verify, path)
     kept = lake.names(delivered.FOLDER, delivered.SUFFIX)
     for week in [*kept][-_CHECKED_WEEKS:]:
@@ -184,7 +184,7 @@ def derived_tables(settings: Settings) -> Diagnosis:
     if damaged:
         return fail(
             f"captures cannot be read of weeks {listed(damaged)}",
-            "restore their files of otc_raw and otc_pins from a copy; "
+            "restore their files of otc_raw, otc_control_raw and otc_pins from a copy; "
             "spine captures --week WEEK names the first damaged one",
         )
     if stale:

@@ -19,12 +19,11 @@ from spine_assets.otc.tables import (
     firm_totals,
     rejects,
     restatements,
-    venue_share,
     venue_volume,
 )
 from spine_assets.otc.tables.registry import MODULES, grains_of
 
-BUILDERS: dict[str, Callable[[pl.DataFrame, pl.DataFrame, str], pl.DataFrame]] = {
+BUILDERS: dict[str, Callable[..., pl.DataFrame]] = {
     module.TABLE.name: module.build
     for module in MODULES
     if module.TABLE.stage is BuildStage.SUMMARIZE
@@ -32,7 +31,8 @@ BUILDERS: dict[str, Callable[[pl.DataFrame, pl.DataFrame, str], pl.DataFrame]] =
     and not module.TABLE.depends_on_history
 }
 """Builders of the tables that are made from `otc_venue_volume`, as their modules name them:
-(venue rows, inputs, build id) -> frame. That of `otc_venue_share` takes FINRA's totals too."""
+(venue rows, inputs, build id) -> frame; one that is made from `otc_control_totals` as well takes
+these last, if there are any."""
 
 HISTORY_BUILDERS = {restatements.TABLE.name: restatement_rows.build}
 """Builders of the tables that depend on history: (corrections of the week, build id) -> frame."""
@@ -71,10 +71,9 @@ def _summary(declared: Table, frames: WeekFrames, name: str) -> pl.DataFrame:
         schema=dict.fromkeys(("tier", "venue_class", "input_capture_id"), pl.String),
         orient="row",
     )
-    venues = frames[venue_volume.TABLE.name]
-    if declared.name == venue_share.TABLE.name:
-        return venue_share.build(venues, inputs, name, frames[control_totals.TABLE.name])
-    return BUILDERS[declared.name](venues, inputs, name)
+    uses_totals = control_totals.TABLE.name in declared.deps
+    totals = [frames[control_totals.TABLE.name]] if uses_totals else []
+    return BUILDERS[declared.name](frames[venue_volume.TABLE.name], inputs, name, *totals)
 
 
 def _split(declared: Table, frames: WeekFrames, name: str) -> pl.DataFrame:

@@ -108,16 +108,19 @@ def _result(context: CheckContext, sides: _Sides, pairs: pl.DataFrame, by: str) 
     }
     if not differing.is_empty():
         shown = _largest(differing).head(_NAMED).iter_rows(named=True)
+        more = differing.height - _NAMED
         head = (
             f"{differing.height:,} of {pairs.height:,} sums differ from FINRA's totals: "
             f"{'; '.join(_difference(row, by) for row in shown)}"
-            f"{'; ...' if differing.height > _NAMED else ''}. Fetch rows and totals again: "
+            f"{f'; and {more:,} more' if more > 0 else ''}. Fetch rows and totals again: "
             f"spine fetch --week {context.week}"
         )
     elif compared:
         each = "tier and class" if compared == 1 else "tiers and classes"
+        added = ", our rejected lines added" if explained.height else ""
         head = (
             f"{facts[f'{what}_compared']:,} {what} of {compared} {each} agree with FINRA's totals"
+            f"{added}"
         )
     else:
         head = "nothing is compared"
@@ -129,9 +132,7 @@ def _result(context: CheckContext, sides: _Sides, pairs: pl.DataFrame, by: str) 
     if explained.height:
         rows = _largest(explained).head(_NAMED).iter_rows(named=True)
         named = ", ".join(f"{_label(row, by)} {_text(row['rejected_shares'])}" for row in rows)
-        notes.append(
-            f"{explained.height:,} sums lack just the shares of our rejected lines ({named})"
-        )
+        notes.append(f"{explained.height:,} sums lack just the shares of such lines ({named})")
     return context.result(
         "control",
         differing.is_empty(),

@@ -7,7 +7,7 @@ compare them with what is stored.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -20,9 +20,23 @@ from spine_assets.otc.captures.current import WeekCaptures
 from spine_assets.otc.state import freshness as versions
 from spine_assets.otc.state.freshness import Freshness
 from spine_assets.otc.state.venue_totals import COLUMNS, totals
-from spine_assets.otc.tables import restatements, symbol_summary, venue_share, venue_volume
+from spine_assets.otc.tables import (
+    control_totals,
+    restatements,
+    symbol_summary,
+    venue_share,
+    venue_volume,
+)
+from spine_assets.otc.tables.control_totals import SummaryType
 from spine_assets.otc.tables.registry import TABLES
-from spine_assets.otc.trace.model import Contribution, Line, LinePart, TierSum, percent_of
+from spine_assets.otc.trace.model import (
+    Contribution,
+    Line,
+    LinePart,
+    Reported,
+    TierSum,
+    percent_of,
+)
 
 _Row = dict[str, Any]
 _Venue = tuple[str, str]  # class, mpid
@@ -47,6 +61,32 @@ def sums(lake: Lake, week: date, symbol: str, counted: Iterable[Line]) -> tuple[
         TierSum(tier, len(found[tier]), exact_total(found[tier]), stored.get(tier))
         for tier in sorted({*found, *stored})
     )
+
+
+def reported(lake: Lake, week: date, symbol: str, lines: Sequence[Line]) -> tuple[Reported, ...]:
+    """FINRA's totals of a symbol, and of the venues of its lines, beside the sums of our rows."""
+    found = []
+    tiers = {line.tier for line in lines}
+    rows = _stored(lake, venue_volume.TABLE.name, week, pl.col("symbol") == symbol)
+    is_total = pl.col("summary_type") == SummaryType.SYMBOL.value
+    for total in _stored(
+        lake, control_totals.TABLE.name, week, is_total & (pl.col("symbol") == symbol)
+    ):
+        if total["tier"] in tiers:
+            key = {name: total[name] for name in ("tier", "symbol", "venue_class")}
+            ours = exact_total(
+                row["share_volume"] for row in rows if all(row[name] == key[name] for name in key)
+            )
+            found.append(Reported(symbol_summary.TABLE.name, key, total["share_volume"], ours))
+    venues = {(line.venue_class, line.mpid) for line in lines if line.counts}
+    is_reported = pl.col("reported_total_volume").is_not_null()
+    for row in _stored(lake, venue_share.TABLE.name, week, is_reported):
+        if (row["venue_class"], row["mpid"]) in venues:
+            key = {name: row[name] for name in ("venue_class", "mpid")}
+            volumes = _venue_volumes(lake, week, row["reported_tiers"])
+            ours = volumes.get((row["venue_class"], row["mpid"]), Decimal(0))
+            found.append(Reported(venue_share.TABLE.name, key, row["reported_total_volume"], ours))
+    return tuple(found)
 
 
 def of_lines(
@@ -145,14 +185,17 @@ def _figure(
     return Contribution(table, key, figure, value, shares, row["capture_id"], agrees)
 
 
-def _venue_volumes(lake: Lake, week: date) -> dict[_Venue, Decimal]:
-    """Shares of each venue over all tiers, as `otc_venue_volume` is stored."""
+def _venue_volumes(
+    lake: Lake, week: date, tiers: Collection[str] | None = None
+) -> dict[_Venue, Decimal]:
+    """Shares of each venue over all tiers, or some, as `otc_venue_volume` is stored."""
     part = lake.part(venue_volume.TABLE.name, week)
     if not part.exists():
         return {}
     found: dict[_Venue, list[Decimal]] = defaultdict(list)
-    for _, venue_class, mpid, _, shares in totals(lake.read(part, COLUMNS)).iter_rows():
-        found[venue_class, mpid].append(shares)
+    for tier, venue_class, mpid, _, shares in totals(lake.read(part, COLUMNS)).iter_rows():
+        if tiers is None or tier in tiers:
+            found[venue_class, mpid].append(shares)
     return {place: exact_total(shares) for place, shares in found.items()}
 
 

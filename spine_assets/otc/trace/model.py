@@ -132,6 +132,34 @@ class TierSum:
 
 
 @dataclass(frozen=True)
+class Reported:
+    """FINRA's own total beside the sum of our rows.
+
+    Attributes:
+        table: The table whose figure it is a total of.
+        key: What the total is of.
+        total: Shares by FINRA.
+        shares: Shares of our rows, over the same tiers and classes.
+    """
+
+    table: str
+    key: dict[str, str]
+    total: Decimal
+    shares: Decimal
+
+    @property
+    def difference(self) -> Decimal:
+        """Shares of FINRA's total that our rows lack."""
+        return self.total - self.shares
+
+    @property
+    def may_be_pooled(self) -> bool:
+        """Whether the rows may lack some of it for a good reason: De Minimis names no firm."""
+        is_firm = self.key.get("mpid", "").startswith(("CRD", "FIRM:"))
+        return is_firm and self.difference > 0
+
+
+@dataclass(frozen=True)
 class Trace:
     """What is known about a symbol's week.
 
@@ -142,6 +170,7 @@ class Trace:
         sums: By tier, whether the lines that count add up to the stored total, exactly; always
             over all venues.
         freshness: By derived table: fresh, stale (older than its captures) or missing.
+        reported: FINRA's totals of the symbol, and of the venues of its lines, where they are in.
     """
 
     symbol: str
@@ -151,6 +180,7 @@ class Trace:
     contributions: tuple[Contribution, ...]
     sums: tuple[TierSum, ...]
     freshness: dict[str, Freshness]
+    reported: tuple[Reported, ...] = ()
 
 
 def percent_of(shares: Decimal, value: Decimal | None) -> float | None:

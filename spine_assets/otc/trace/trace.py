@@ -99,6 +99,7 @@ def trace(
         contributions.of_lines(lake, week, symbol, chosen),
         contributions.sums(lake, week, symbol, [item for item in lines if item.counts]),
         contributions.freshness(lake, week, known),
+        contributions.reported(lake, week, symbol, chosen),
     )
 
 

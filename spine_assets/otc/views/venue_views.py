@@ -12,7 +12,7 @@ from spine_assets.core.tables import Column, Type
 from spine_assets.core.views import View
 from spine_assets.otc.tables import columns as c
 
-_SHARES, _VENUES = "otc_venue_share", "otc_venue_volume"
+_SHARES, _VENUES, _FIRMS = "otc_venue_share", "otc_venue_volume", "otc_firm_totals"
 _DAYS = (("otc_weeks_calendar", "trading_days"),)
 _LOADED = ((_VENUES, "week_ending"), (_VENUES, "tier"), (_VENUES, "venue_class"))
 _VOLUME = ((_VENUES, "share_volume"),)
@@ -35,10 +35,11 @@ TREND = View(
     "it. Two weeks are comparable where the same tiers and classes are loaded. A firm that the "
     "files of a week have by CRD and by name is one venue: volumes are summed, and shares and "
     "ranks are of the sums. A venue that had a row in the prior week and has none now has no "
-    "row here.",
+    "row here. class_rank ranks by FINRA's own totals where these are in: of firms outside of ATSs "
+    "rows name only a part, since small volume is pooled by symbol.",
     grain="week x venue",
     key=("week_ending", "mpid"),
-    deps=(_VENUES, _SHARES, "otc_weeks_calendar"),
+    deps=(_VENUES, _SHARES, _FIRMS, "otc_weeks_calendar"),
     columns=(
         c.WEEK_ENDING,
         _MPID,
@@ -48,6 +49,22 @@ TREND = View(
         c.percentage("market_share_pct", "Part of all reported off-exchange shares loaded"),
         c.percentage("class_share_pct", "Part of the shares loaded of its class"),
         c.rank("rank", "1 = largest total_volume, ties share a rank (1-1-3); null for a bucket"),
+        c.shares(
+            "reported_total_volume",
+            "FINRA's own total of the venue; null where it is not in",
+            nullable=True,
+        ),
+        c.rank(
+            "class_rank",
+            "1 = largest of its class: by FINRA's totals, among all firms, where these are in for "
+            "the loaded tiers of the class; else by total_volume",
+        ),
+        Column(
+            "class_rank_basis",
+            Type.TEXT,
+            "What the ranks of its class are by: FINRA's totals, or total_volume of rows",
+            isin=("FINRA", "rows"),
+        ),
         c.PRIOR_WEEK,
         c.percentage("prior_market_share_pct", "The same of the prior week, if comparable"),
         c.percentage("prior_class_share_pct", "The same of the prior week, if comparable"),
@@ -69,6 +86,8 @@ TREND = View(
         "market_share_pct": "100 x v / sum(v) within week_ending",
         "class_share_pct": "100 x v / sum(v) within week_ending and venue_class",
         "rank": "rank by total_volume within week_ending",
+        "class_rank": "rank by reported_total_volume, else by total_volume, within week_ending and "
+        "venue_class",
         "share_change_points": "market_share_pct - prior_market_share_pct",
         "class_share_change_points": "class_share_pct - prior_class_share_pct",
         "rank_change": "prior_rank - rank",
@@ -84,6 +103,9 @@ TREND = View(
         **dict.fromkeys(
             ("market_share_pct", "class_share_pct", "rank"), ((_SHARES, "total_volume"),)
         ),
+        "reported_total_volume": ((_SHARES, "reported_total_volume"),),
+        "class_rank": ((_SHARES, "total_volume"), (_FIRMS, "rank")),
+        "class_rank_basis": ((_FIRMS, "rank"), *_LOADED),
         "prior_week_ending": _LOADED,
         "prior_market_share_pct": _prior("total_volume"),
         "prior_class_share_pct": _prior("total_volume"),

@@ -3,27 +3,38 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from spine_assets.core.weeks import Tier, VenueClass
+from spine_assets.otc.captures import storage as captures
+from spine_assets.otc.captures.pending import uncaptured
+from spine_assets.otc.past.as_of import table_as_of
 from spine_assets.otc.state import control
 from spine_assets.otc.state.freshness import build_facts
-from spine_assets.otc.state.results import CheckResult, Severity, WeekResult
+from spine_assets.otc.state.results import CheckResult, NoInput, Severity, WeekResult
+from spine_assets.otc.tables.registry import TABLES
+from spine_assets.warehouse.connection import connect
 from spine_assets_tests.conftest import (
     ALL,
     NOW,
     REVISED,
     SHARES,
     SYMBOLS,
+    VENUES,
     WEEK,
     House,
     built_tables,
     check_of,
 )
+from spine_assets_tests.support import other_version
 from spine_assets_tests.support.control_totals import Part, Trade
 
 T1, OTC = Tier.NMS_TIER_1, Tier.OTC
@@ -283,8 +294,8 @@ def test_rejected_lines_explain_a_difference(house: House) -> None:
     symbols, venues = checks(house.built())
     assert (symbols.passed, venues.passed) == (True, True)
     assert symbols.summary == (
-        "2 symbols of 1 tier and class agree with FINRA's totals; 2 sums lack just the shares of "
-        "our rejected lines (NMS_TIER_1 ATS BBBB 7, NMS_TIER_1 ATS all 7)"
+        "2 symbols of 1 tier and class agree with FINRA's totals, our rejected lines added; "
+        "2 sums lack just the shares of such lines (NMS_TIER_1 ATS BBBB 7, NMS_TIER_1 ATS all 7)"
     )
     assert symbols.facts["explained_by_rejects"] == 2
     assert [row["rejected_shares"] for row in symbols.samples] == ["7", "7"]
@@ -327,3 +338,244 @@ def test_restated_rows_with_old_totals_are_named(house: House) -> None:
     assert (symbols.passed, venues.passed) == (True, True)
     assert symbols.summary == "2 symbols of 1 tier and class agree with FINRA's totals"
     assert house.table(TOTALS).filter(symbol="AAAA")["share_volume"].to_list() == [Decimal("151.5")]
+
+
+# --- when totals arrive
+
+
+def test_totals_that_come_later_leave_other_tables_unchanged(house: House) -> None:
+    drop(house, ATS, totals=False)
+    before = {name: item.data_version for name, item in built_tables(house.built()).items()}
+    house.drop("late.class=ats.totals.csv", ATS.totals_text().encode())
+    result = built_tables(house.built(now=LATER))
+    assert {name for name, item in result.items() if not item.unchanged} == {
+        TOTALS,
+        FIRM_TOTALS,
+        SHARES,
+    }
+    assert {name for name, item in result.items() if item.data_version != before[name]} == {
+        TOTALS,
+        FIRM_TOTALS,
+        SHARES,
+    }
+    assert all(item.unchanged for item in built_tables(house.built(now=LATER)).values())
+
+
+def test_totals_wait_for_the_rows_that_they_are_of(house: House) -> None:
+    house.drop("early.class=ats.totals.csv", ATS.totals_text().encode())
+    assert uncaptured(house.scan(), captures.names(house.lake)) == []
+    result = house.build()
+    assert isinstance(result.error, NoInput)
+    assert "control totals wait for the rows that they are of: early.class=ats.totals.csv" in str(
+        result.error
+    )
+    assert captures.names(house.lake) == {}
+    drop(house, ATS, totals=False)
+    (waiting,) = uncaptured(house.scan(), captures.names(house.lake))
+    assert waiting.week_ending == WEEK
+    symbols, _ = checks(house.built())
+    assert symbols.passed
+    assert uncaptured(house.scan(), captures.names(house.lake)) == []
+
+
+def test_late_totals_are_pending(house: House) -> None:
+    drop(house, ATS, totals=False)
+    house.built()
+    assert uncaptured(house.scan(), captures.names(house.lake)) == []
+    house.drop("late.class=ats.totals.csv", ATS.totals_text().encode())
+    (found,) = uncaptured(house.scan(), captures.names(house.lake))
+    assert found.week_ending == WEEK
+    house.built()
+    assert uncaptured(house.scan(), captures.names(house.lake)) == []
+
+
+def test_a_table_that_uses_totals_is_not_built_without_capturing_them(house: House) -> None:
+    drop(house, ATS, totals=False)
+    house.built()
+    house.drop("late.class=ats.totals.csv", ATS.totals_text().encode())
+    refused = house.build([SHARES])
+    assert "otc_raw is older than its files (late.class=ats.totals.csv)" in str(refused.error)
+    assert house.build([VENUES]).error is None
+    assert house.build([SYMBOLS]).error is None
+
+
+def test_a_table_that_uses_totals_needs_no_stored_ones(house: House) -> None:
+    """The names that people know are enough to build a week."""
+    drop(house, ATS)
+    house.built(["otc_raw", "otc_rejects", VENUES, SYMBOLS, SHARES])
+    assert house.table(SHARES)["attributed_pct"].to_list() == [100.0, 100.0]
+    assert house.lake.files(TOTALS, WEEK) == []
+
+
+def test_summary_types_in_several_files_are_taken_together(house: House) -> None:
+    drop(house, ATS, totals=False)
+    for kind in ("SMBL", "FIRM", "VOL_STATS"):
+        text = ATS.text(ATS.totals((kind,)))
+        house.drop(f"{kind}.class=ats.csv", text.encode())
+    symbols, venues = checks(house.built())
+    assert (symbols.passed, venues.passed) == (True, True)
+    assert house.table(TOTALS).height == 5
+    assert proofs(house) == {"NMS_TIER_1": "proven"}
+
+
+def test_rows_and_totals_of_both_classes_may_be_one_file(house: House) -> None:
+    texts = [part.rows() for part in (ATS, FIRMS)] + [part.totals_text() for part in (ATS, FIRMS)]
+    header = texts[0].split("\n", 1)[0]
+    house.drop("all.csv", "\n".join([header, *(t.split("\n", 1)[1] for t in texts)]).encode())
+    result = house.built()
+    assert [check.passed for check in checks(result)] == [True, True]
+    assert check_of(result, SYMBOLS, "control").facts["tiers_and_classes_compared"] == 2
+    assert len(house.lake.files("otc_delivered", WEEK, ".zst")) == 1
+    assert check_of(result, "otc_raw", "conservation").passed
+
+
+def test_an_unreadable_line_of_totals_is_named(house: House) -> None:
+    drop(house, ATS)
+    house.drop("NMS_TIER_1.class=ats.totals.csv", changed(ATS, 1, "seven").encode())
+    symbols, _ = checks(house.built())
+    assert not symbols.passed
+    assert "NMS_TIER_1 ATS BBBB: FINRA none shares, our rows 7 (difference -7)" in symbols.summary
+    assert (
+        "lines of NMS_TIER_1.class=ats.totals.csv cannot be read (NOT_A_NUMBER 1)"
+        in symbols.summary
+    )
+
+
+def test_the_past_has_the_totals_that_were_known(house: House) -> None:
+    drop(house, ATS, totals=False)
+    house.built()
+    house.drop("late.class=ats.totals.csv", changed(ATS, 2, "1000").encode())
+    house.built(now=LATER)
+    last = LATER + timedelta(days=1)
+    lines = ATS.totals()
+    newer = replace(ATS, updated=date.fromisoformat(REVISED))
+    house.drop("last.class=ats.totals.csv", newer.text(lines).encode())
+    house.built(now=last)
+
+    def reported(moment: datetime) -> list[Decimal | None]:
+        frame = table_as_of(house.lake, SHARES, WEEK, moment)
+        return frame["reported_total_volume"].to_list()
+
+    assert reported(NOW) == [None, None]
+    assert reported(LATER) == [Decimal("50.5"), Decimal(1000)]
+    assert reported(last) == [Decimal("50.5"), Decimal(107)]
+    assert table_as_of(house.lake, TOTALS, WEEK, NOW).is_empty()
+    assert house.table(SHARES)["reported_total_volume"].to_list() == reported(last)
+
+
+def test_captured_totals_are_read_again_by_a_new_version(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other version takes counts of three digits at most: the total of 1,000 is unreadable."""
+    many = replace(ATS, trades=(*ATS.trades[:2], Trade("BBBB", "UBSA", "7", 999)))
+    drop(house, many)
+    lines = many.totals()
+    lines[1][6] = "1000"
+    house.drop("NMS_TIER_1.class=ats.totals.csv", many.text(lines).encode())
+    assert "FINRA 1,000 trades, our rows 999" in checks(house.built())[0].summary
+    other_version.upgrade(monkeypatch)
+    symbols, _ = checks(house.built(now=LATER))
+    assert "NMS_TIER_1 ATS BBBB: FINRA none shares" in symbols.summary
+    (stored,) = captures.known_of(house.lake, WEEK).totals
+    assert (stored.parser, stored.rejects) == (other_version.PARSER, {"OUT_OF_RANGE": 3})
+
+
+# --- any week
+
+SYMBOL, MPID, CRD = (
+    st.sampled_from(texts) for texts in (["A", "B", "Cp"], ["UB", "SG"], ["1", "2"])
+)
+SHARE = st.decimals("0.000001", 10**9, places=6).map(lambda value: f"{value:f}")
+
+
+@st.composite
+def parts(draw: st.DrawFn) -> Part:
+    venue_class = draw(st.sampled_from(VenueClass))
+    is_ats = venue_class is VenueClass.ATS
+    trade = st.builds(
+        Trade,
+        SYMBOL,
+        MPID if is_ats else CRD,
+        SHARE,
+        st.integers(1, 10**6),
+        st.just(False) if is_ats else st.booleans(),
+    )
+    trades = draw(st.lists(trade, min_size=1, max_size=12))
+    return Part(WEEK, draw(st.sampled_from(Tier)), venue_class, tuple(trades))
+
+
+def built(folder: Path, rows: Part, totals: str) -> tuple[CheckResult, CheckResult]:
+    house = House(folder)
+    drop(house, rows, totals=False)
+    house.drop(f"totals.class={rows.venue_class.value.lower()}.csv", totals.encode())
+    return checks(house.built())
+
+
+@given(st.data())
+def test_any_week_agrees_with_its_totals_and_with_no_other(data: st.DataObject) -> None:
+    """Totals summed up in plain Python agree; with any one figure changed they do not.
+
+    Of a pooled firm FINRA's total may be any above its rows, so there the sum of all shows it.
+    """
+    part = data.draw(parts())
+    lines = part.totals()
+    line = data.draw(st.integers(0, len(lines) - 1))
+    figure = data.draw(st.sampled_from([5, 6]))
+    wrong = [list(item) for item in lines]
+    change = data.draw(st.sampled_from([1, -1])) if int(Decimal(wrong[line][figure])) else 1
+    wrong[line][figure] = str(Decimal(wrong[line][figure]) + change)
+    with TemporaryDirectory() as folder:
+        right, other = Path(folder, "right"), Path(folder, "wrong")
+        assert [check.passed for check in built(right, part, part.totals_text())] == [True, True]
+        symbols, venues = built(other, part, part.text(wrong))
+    is_firm = wrong[line][4] == "FIRM"
+    assert (symbols.passed, venues.passed) == (is_firm, not is_firm)
+
+
+# --- ranks
+
+
+def ranked(house: House) -> list[tuple[str, int | None, str]]:
+    """class_rank and its basis in the view, by venue."""
+    with connect(house.lake, TABLES) as connection:
+        return connection.execute(
+            "SELECT mpid, class_rank, class_rank_basis FROM otc_venue_trend_all ORDER BY mpid"
+        ).fetchall()
+
+
+# By rows the firm 222 leads with 200 of 290 shares; by FINRA's totals it is third.
+POOLED = Part(
+    WEEK,
+    T1,
+    VenueClass.NON_ATS,
+    (
+        Trade("AAAA", "111", "90"),
+        Trade("AAAA", "222", "200"),
+        Trade("BBBB", "111", "310", is_pooled=True),
+        Trade("BBBB", "333", "300", is_pooled=True),
+    ),
+)
+
+
+def test_views_rank_firms_by_finras_totals_where_they_are_in(house: House) -> None:
+    drop(house, POOLED, totals=False)
+    house.built()
+    assert ranked(house) == [
+        ("CRD111", 2, "rows"),
+        ("CRD222", 1, "rows"),
+        ("DE_MINIMIS", None, "rows"),
+    ]
+    drop(house, POOLED)
+    house.built()
+    assert ranked(house) == [
+        ("CRD111", 1, "FINRA"),
+        ("CRD222", 3, "FINRA"),
+        ("DE_MINIMIS", None, "FINRA"),
+    ]
+
+
+def test_views_rank_by_rows_while_a_tier_lacks_finras_totals(house: House) -> None:
+    drop(house, POOLED)
+    drop(house, replace(POOLED, tier=OTC), totals=False)
+    house.built()
+    assert {basis for *_, basis in ranked(house)} == {"rows"}

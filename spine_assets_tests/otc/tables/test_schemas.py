@@ -15,6 +15,7 @@ from spine_assets.core.pandera_schema import pandera_schema
 from spine_assets.core.table_schema import follows, is_in_order
 from spine_assets.core.tables import Column, Table, Type
 from spine_assets.dev.sample import generate_week
+from spine_assets.dev.sample.control_totals import totals_of
 from spine_assets.otc.tables.registry import TABLES, table
 from spine_assets_tests.conftest import NOW, WEEK, House
 from spine_assets_tests.support.examples import examples
@@ -28,7 +29,9 @@ def frames(tmp_path_factory: pytest.TempPathFactory) -> dict[str, pl.DataFrame]:
     house = House(Path(tmp_path_factory.mktemp("house")))
     for seed in (1, 2):
         for file in generate_week(WEEK, seed=seed, rows=150, include_non_ats=True):
+            totals = totals_of(file)
             house.drop(f"{seed}/{file.path}", file.content)
+            house.drop(f"{seed}/{totals.path}", totals.content)
         house.built(now=NOW + timedelta(days=seed))
     found = {name: house.table(name) for name in CHECKED}
     return found | {"otc_raw": found["otc_raw"].sort("capture_id", "source_line")}
