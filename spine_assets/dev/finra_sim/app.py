@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from http import HTTPStatus
 from time import perf_counter
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
@@ -27,11 +28,12 @@ from spine_assets.dev.finra_sim.dataset import (
     PARTITION_FIELDS,
     SUMMARY_TYPE,
     TIER,
+    UPDATED,
     WEEK,
     SimDataset,
 )
 from spine_assets.dev.finra_sim.faults import MODIFIERS, Endpoint, Fault, FaultKind
-from spine_assets.dev.finra_sim.query import BadRequest, SimQuery, read_query
+from spine_assets.dev.finra_sim.query import BadRequest, Condition, SimQuery, read_query
 from spine_assets.dev.finra_sim.rendering import csv_body, json_body
 from spine_assets.dev.finra_sim.simulator import Simulator
 from spine_assets.dev.finra_sim.steering import steering_routes
@@ -45,6 +47,8 @@ _STATUS_OF = {
     FaultKind.UNAUTHORIZED: 401,
     FaultKind.FORBIDDEN: 403,
 }
+_COOKIE = "finra-sim"
+_NEVER = Condition(SUMMARY_TYPE, "EQUAL", ("none",))
 _PAGE_FOR_PEOPLE = "<!DOCTYPE html><html><body><h1>This page has moved</h1></body></html>"
 
 
@@ -105,6 +109,8 @@ async def _with_faults(
     for fault in faults:
         if fault.kind is FaultKind.SLOW:
             await asyncio.sleep(fault.seconds)
+        if fault.kind is FaultKind.COOKIE and _COOKIE not in request.cookies:
+            return _with_cookie(request)
         if fault.kind not in MODIFIERS:
             return _instead(fault)
     try:
@@ -115,6 +121,13 @@ async def _with_faults(
         return _error(error.status, str(error))
     if FaultKind.CUT.value in record.faults and response.body:
         return _CutResponse(bytes(response.body), response.status_code, dict(response.headers))
+    return response
+
+
+def _with_cookie(request: Request) -> Response:
+    """A redirect to the same address, as some networks have it."""
+    response = RedirectResponse(str(request.url), status_code=307)
+    response.set_cookie(_COOKIE, "passed", path="/")
     return response
 
 
@@ -135,10 +148,30 @@ async def _data(request: Request, record: RequestRecord, faults: list[Fault]) ->
         query = read_query(dataset, _json(await request.body()))
     record.week, record.tier = query.only(WEEK), query.only(TIER)
     record.summary_type, record.offset = query.only(SUMMARY_TYPE), query.offset
-    shortened = any(fault.kind is FaultKind.SHORT_PAGE for fault in faults)
-    share = sim.faults.chance() if shortened else 1.0
+    kinds = {fault.kind for fault in faults}
+    query = _misread(query, kinds)
+    share = sim.faults.chance() if FaultKind.SHORT_PAGE in kinds else 1.0
     as_json = _JSON in request.headers.get("accept", "")
     return await run_in_threadpool(_page, sim, query, record, as_json, share)
+
+
+def _misread(query: SimQuery, kinds: set[FaultKind]) -> SimQuery:
+    """The query as a FINRA with these faults understands it.
+
+    Raises:
+        BadRequest: it does not accept it.
+    """
+    if FaultKind.TOTALS_REFUSED in kinds and "," in (query.only(SUMMARY_TYPE) or ""):
+        raise BadRequest("domainFilters are not supported (injected by /sim/faults)")
+    if FaultKind.SHIFTED_PAGE in kinds and query.offset and not query.sort:
+        return replace(query, offset=query.offset - 1)
+    if not query.is_across:
+        return query
+    if FaultKind.ACROSS_REFUSED in kinds:
+        raise BadRequest("filters on all partition keys are required (injected by /sim/faults)")
+    if FaultKind.NOTHING_ACROSS in kinds:
+        return replace(query, conditions=(*query.conditions, _NEVER))
+    return query.without(UPDATED) if FaultKind.DAYS_IGNORED in kinds else query
 
 
 def _page(

@@ -20,6 +20,7 @@ from spine_assets.dev.finra_sim.dataset import HISTORIC, SimDataset
 from spine_assets.dev.finra_sim.market import MARKET_WIDE, firm_rows, market_wide, with_summaries
 from spine_assets.dev.finra_sim.options import SimOptions
 from spine_assets.dev.finra_sim.restating import Restatement, restated, usual_restatements
+from spine_assets.dev.finra_sim.wrong_totals import WrongTotal, misstated
 
 _WEEK = timedelta(weeks=1)
 _NEWEST_DAYS = 120  # the newest week is published within this time, whatever the holidays
@@ -63,13 +64,15 @@ class FrameCache:
 class Archive:
     """All rows that FINRA has published up to a day.
 
-    `planned` are the restatements that were requested, apart from the usual ones.
+    `planned` are the restatements that were requested, apart from the usual ones, and
+    `wrong_totals` the control totals that the rows do not add up to.
     """
 
     def __init__(self, options: SimOptions) -> None:
         self._options = options
         self._kept = FrameCache(options.cache_bytes)
         self.planned: list[Restatement] = []
+        self.wrong_totals: list[WrongTotal] = []
         self._one_at_a_time = RLock()
 
     def partitions(self, dataset: SimDataset, today: date) -> tuple[Partition, ...]:
@@ -91,15 +94,37 @@ class Archive:
                 return kept
             week = partition.week_ending
             tiers = [self._firm_rows(week, tier, today) for tier in _tiers_of(partition)]
-            if partition.tier == MARKET_WIDE:
-                return self._kept.put(key, market_wide(tiers, _market_wide_day(week)))
-            return self._kept.put(key, with_summaries(tiers[0]))
+            if partition.tier in MARKET_WIDE:
+                wide = market_wide(partition.tier, tiers, _market_wide_day(week))
+                return self._kept.put(key, wide)
+            rows = with_summaries(tiers[0])
+            for wrong in self._wrong_totals(partition):
+                rows = misstated(rows, wrong)
+            return self._kept.put(key, rows)
 
     def version(self, partition: Partition, today: date) -> tuple[object, ...]:
         """What the rows of a partition depend on."""
         week = partition.week_ending
-        tiers = _tiers_of(partition)
-        return (partition, *(plan for tier in tiers for plan in self._plans(week, tier, today)))
+        plans = [plan for tier in _tiers_of(partition) for plan in self._plans(week, tier, today)]
+        return (partition, *plans, *self._wrong_totals(partition))
+
+    def misstate(self, *totals: WrongTotal) -> None:
+        """Serve control totals that the rows do not add up to.
+
+        Raises:
+            CannotMisstate: a week has no such total.
+        """
+        for wrong in totals:
+            rows = self._firm_rows(wrong.week_ending, wrong.tier, date.max)
+            misstated(with_summaries(rows), wrong)
+            self.wrong_totals.append(wrong)
+
+    def _wrong_totals(self, partition: Partition) -> list[WrongTotal]:
+        return [
+            wrong
+            for wrong in self.wrong_totals
+            if (wrong.week_ending, wrong.tier.api_id) == partition
+        ]
 
     def restate(self, *plans: Restatement) -> None:
         """Change, remove or add rows from a day on.
@@ -141,7 +166,8 @@ def newest_week(today: date, tiers: Iterable[Tier] = (Tier.NMS_TIER_1,)) -> date
 
 
 def _tiers_of(partition: Partition) -> list[Tier]:
-    return [tier for tier in Tier if partition.tier in {tier.api_id, MARKET_WIDE}]
+    wide = MARKET_WIDE.get(partition.tier, ())
+    return [tier for tier in Tier if partition.tier == tier.api_id or tier in wide]
 
 
 def _market_wide_day(week_ending: date) -> date:
@@ -156,7 +182,7 @@ def _published(first: date, last: date, today: date, totals: bool) -> tuple[Part
     while week >= max(first, FIRST_WEEK):
         days = {tier.api_id: publication_day(week, tier) for tier in Tier}
         if totals:
-            days[MARKET_WIDE] = _market_wide_day(week)
+            days |= dict.fromkeys(MARKET_WIDE, _market_wide_day(week))
         found += [Partition(week, tier) for tier, day in days.items() if day <= today]
         week -= _WEEK
     return tuple(found)

@@ -74,10 +74,11 @@ class SimDataset:
 
     name: str
     filters: dict[str, FieldKind]
+    is_sorted: bool
 
 
-WEEKLY = SimDataset("weeklySummary", FIELDS)
+WEEKLY = SimDataset("weeklySummary", FIELDS, is_sorted=True)
 _TEXTS = dict.fromkeys((TIER, HISTORICAL_WEEK, HISTORICAL_MONTH), FieldKind.TEXT)
-HISTORIC = SimDataset("weeklySummaryHistoric", {WEEK: FieldKind.DATE} | _TEXTS)
+HISTORIC = SimDataset("weeklySummaryHistoric", {WEEK: FieldKind.DATE} | _TEXTS, is_sorted=False)
 DATASETS = {dataset.name.casefold(): dataset for dataset in (WEEKLY, HISTORIC)}
 """By name in lower case: FINRA accepts group and dataset in any case."""

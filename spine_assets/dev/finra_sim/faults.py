@@ -29,10 +29,26 @@ class FaultKind(StrEnum):
     SLOW = "slow"  # the usual answer, later
     CUT = "cut"  # the connection is cut in the middle of the body
     SHORT_PAGE = "short_page"  # fewer rows than the page could have
+    SHIFTED_PAGE = "shifted_page"  # a later page of an unsorted answer repeats a row
+    COOKIE = "cookie"  # 307 to the same address with a cookie, unless the request has it
+    ACROSS_REFUSED = "across_refused"  # 400 to a question about more than one partition
+    DAYS_IGNORED = "days_ignored"  # such a question is answered as if it named no day of change
+    NOTHING_ACROSS = "nothing_across"  # such a question finds nothing
+    TOTALS_REFUSED = "totals_refused"  # 400 to a question for control totals
 
 
-MODIFIERS = {FaultKind.SLOW, FaultKind.CUT, FaultKind.SHORT_PAGE}
-"""Kinds that change the usual answer and do not replace it."""
+MODIFIERS = {
+    FaultKind.SLOW,
+    FaultKind.CUT,
+    FaultKind.SHORT_PAGE,
+    FaultKind.SHIFTED_PAGE,
+    FaultKind.COOKIE,
+    FaultKind.ACROSS_REFUSED,
+    FaultKind.DAYS_IGNORED,
+    FaultKind.NOTHING_ACROSS,
+    FaultKind.TOTALS_REFUSED,
+}
+"""Kinds that change the usual answer, or strike some requests alone."""
 
 
 @dataclass(frozen=True)

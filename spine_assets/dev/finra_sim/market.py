@@ -41,8 +41,8 @@ from spine_assets.dev.sample.figures import notional_text
 PREFIX = {VenueClass.ATS: "ATS_W_", VenueClass.NON_ATS: "OTC_W_"}
 FIRST_NON_ATS_WEEK = date(2016, 4, 8)
 """Week ending of FINRA's first non-ATS week (Monday 2016-04-04)."""
-MARKET_WIDE = "NA"
-"""`tierIdentifier` of FINRA's fourth partition, with totals of all tiers."""
+MARKET_WIDE = {"NMS": (Tier.NMS_TIER_1, Tier.NMS_TIER_2), "NA": tuple(Tier)}
+"""`tierIdentifier` of FINRA's partitions with totals of several tiers, and which these are."""
 
 _USUAL_PRICE_CENTS = 2000  # $20, for a symbol that only ATSs trade
 _ATS_CRD = 995_000  # above the generator's made-up firms; CRD numbers of real firms are lower
@@ -76,13 +76,13 @@ def with_summaries(rows: pl.DataFrame) -> pl.DataFrame:
     return with_forms(pl.concat(parts, how="diagonal"))
 
 
-def market_wide(tiers: Sequence[pl.DataFrame], published: date) -> pl.DataFrame:
-    """The partition `NA` of a week, from the firm rows of its tiers: totals by product."""
+def market_wide(tier_id: str, tiers: Sequence[pl.DataFrame], published: date) -> pl.DataFrame:
+    """A partition of `MARKET_WIDE`, from the firm rows of its tiers: totals by product."""
     totals = _summed(pl.concat(tiers), "VOL_STATS", (PRODUCT,), where=_WHERE[2:])
     return with_forms(
         totals.with_columns(
-            pl.lit(MARKET_WIDE).alias(TIER),
-            pl.lit(MARKET_WIDE).alias("tierDescription"),
+            pl.lit(tier_id).alias(TIER),
+            pl.lit(tier_id).alias("tierDescription"),
             pl.max_horizontal(UPDATED, pl.lit(published)).alias(UPDATED),
             pl.lit(published).alias(PUBLISHED),
         )

@@ -26,8 +26,8 @@ class SimOptions:
         seed: of the market and of everything random in it.
         weeks: weeks in `weeklySummary`, the newest.
         historic_weeks: weeks in `weeklySummaryHistoric`, those before.
-        restated_share: part (0-1) of (week, tier, class) restated 7-11 days after publication.
-        market_wide: whether each week also has FINRA's fourth partition, `NA`, six rows of
+        restated_share: part (0-1) of (week, tier, class) restated 2-164 days after publication.
+        market_wide: whether each week also has FINRA's partitions `NMS` and `NA`, ten rows of
             totals published a week after the other tiers.
         require_auth: whether data needs a token.
         clients: secrets by client id.

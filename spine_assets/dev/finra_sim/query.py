@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -98,11 +98,20 @@ class SimQuery:
     quote: bool = True
     delimiter: str = ","
 
+    @property
+    def is_across(self) -> bool:
+        """Whether it is about more than one partition."""
+        return _is_across(self.conditions)
+
+    def without(self, field: str) -> SimQuery:
+        """The same without the conditions on a field."""
+        return replace(self, conditions=tuple(c for c in self.conditions if c.field != field))
+
     def only(self, field: str) -> str | None:
-        """The value of a field as text, if the conditions allow exactly one."""
+        """The values of a field as text, if the conditions name them."""
         for found in self.conditions:
-            if found.field == field and found.test in {"EQUAL", _IN} and len(found.values) == 1:
-                return str(found.values[0])
+            if found.field == field and found.test in {"EQUAL", _IN}:
+                return ",".join(map(str, found.values))
         return None
 
 
@@ -121,7 +130,7 @@ def read_query(dataset: SimDataset, body: object) -> SimQuery:
         dataset,
         _fields(body.get("fields")),
         conditions,
-        _sort(body.get("sortFields"), conditions),
+        _sort(dataset, body.get("sortFields"), conditions),
         min(_whole(body, "limit", DEFAULT_LIMIT, 1, None), MAX_LIMIT),
         _whole(body, "offset", 0, 0, MAX_OFFSET),
         _quote(body.get("quoteValues", True)),
@@ -198,14 +207,17 @@ def _fields(given: object) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def _sort(given: object, conditions: Sequence[Condition]) -> tuple[tuple[str, bool], ...]:
+def _sort(
+    dataset: SimDataset, given: object, conditions: Sequence[Condition]
+) -> tuple[tuple[str, bool], ...]:
     """Fields to sort by, each with whether the order is descending."""
     if given is None or given == []:
         return ()
+    if not dataset.is_sorted:
+        raise BadRequest(f"{dataset.name} does not support sortFields")
     if not isinstance(given, list):
         raise BadRequest("sortFields is not a list")
-    equal = {condition.field for condition in conditions if condition.test == "EQUAL"}
-    if not equal.issuperset(PARTITION_FIELDS):
+    if _is_across(conditions):
         raise BadRequest(
             f"sortFields needs EQUAL filters on all partition keys: {', '.join(PARTITION_FIELDS)}"
         )
@@ -216,6 +228,11 @@ def _sort(given: object, conditions: Sequence[Condition]) -> tuple[tuple[str, bo
             raise BadRequest(f"cannot sort by {wanted!r}")
         found.append((name, wanted.startswith("-")))
     return tuple(found)
+
+
+def _is_across(conditions: Sequence[Condition]) -> bool:
+    equal = {condition.field for condition in conditions if condition.test == "EQUAL"}
+    return not equal.issuperset(PARTITION_FIELDS)
 
 
 def _whole(body: dict[str, Any], key: str, usual: int, least: int, most: int | None) -> int:

@@ -23,6 +23,7 @@ from spine_assets.dev.finra_sim.archive import newest_week
 from spine_assets.dev.finra_sim.faults import USUAL_FAULTS, Fault
 from spine_assets.dev.finra_sim.restating import CannotRestate, Restatement
 from spine_assets.dev.finra_sim.simulator import Simulator
+from spine_assets.dev.finra_sim.wrong_totals import WrongTotal
 
 _T = TypeVar("_T")
 _Steer = Callable[[Simulator, Any], object]
@@ -43,6 +44,9 @@ def steering_routes() -> list[Route]:
         ("DELETE", "faults"): _clear_faults,
         ("GET", "restatements"): _restatements,
         ("POST", "restatements"): _restate,
+        ("GET", "totals"): _wrong_totals,
+        ("POST", "totals"): _misstate,
+        ("DELETE", "totals"): _right_totals,
         ("GET", "requests"): lambda sim, _: sim.traffic.summary(),
         ("DELETE", "requests"): _forget_requests,
         ("DELETE", "tokens"): lambda sim, _: {"expired": sim.access.expire_all()},
@@ -95,6 +99,20 @@ def _restatements(sim: Simulator, _: object) -> object:
 def _restate(sim: Simulator, given: object) -> object:
     sim.archive.restate(*_read_all(Restatement, given))
     return _restatements(sim, given)
+
+
+def _wrong_totals(sim: Simulator, _: object) -> object:
+    return {"wrong": sim.archive.wrong_totals}
+
+
+def _misstate(sim: Simulator, given: object) -> object:
+    sim.archive.misstate(*_read_all(WrongTotal, given))
+    return _wrong_totals(sim, given)
+
+
+def _right_totals(sim: Simulator, _: object) -> object:
+    sim.archive.wrong_totals.clear()
+    return _wrong_totals(sim, _)
 
 
 def _forget_requests(sim: Simulator, _: object) -> object:

@@ -58,6 +58,63 @@ def test_a_page_for_people_comes_with_status_200(own: SimServer, own_client: htt
     assert own_client.post(DATA, json=T1, headers=JSON).json()
 
 
+def test_a_redirect_sets_a_cookie_with_which_the_rows_come(
+    own: SimServer, own_client: httpx.Client
+) -> None:
+    own.sim.faults.add(Fault(FaultKind.COOKIE, on="any"))
+    for ask in (lambda: own_client.get(PARTITIONS), lambda: own_client.post(DATA, json=T1)):
+        own_client.cookies.clear()
+        moved = ask()
+        assert (moved.status_code, moved.headers["location"]) == (307, str(moved.request.url))
+        assert ask().status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "days"),
+    [
+        (FaultKind.ACROSS_REFUSED, 400, set()),
+        (FaultKind.NOTHING_ACROSS, 204, set()),
+        (FaultKind.DAYS_IGNORED, 200, {"2025-12-22", "2025-12-29"}),
+    ],
+)
+def test_a_question_about_all_weeks_is_not_answered_and_others_are(
+    own: SimServer, own_client: httpx.Client, kind: FaultKind, status: int, days: set[str]
+) -> None:
+    own.sim.faults.add(Fault(kind))
+    since = {"fieldName": "lastUpdateDate", "compareType": "GTE", "fieldValue": "2025-12-29"}
+    from_december = {"fieldName": "weekStartDate", "compareType": "GTE", "fieldValue": "2025-12-01"}
+    across = {"compareFilters": [since, from_december], "limit": 5000}
+    answer = own_client.post(DATA, json=across, headers=JSON)
+    assert answer.status_code == status
+    rows = answer.json() if status == 200 else []
+    assert {row["lastUpdateDate"] for row in rows} == days
+    one = {"compareFilters": [*partition("T1", "2025-12-08"), since]}
+    assert own_client.post(DATA, json=one).status_code == 200
+
+
+def test_control_totals_are_refused_and_rows_are_not(
+    own: SimServer, own_client: httpx.Client
+) -> None:
+    own.sim.faults.add(Fault(FaultKind.TOTALS_REFUSED))
+    codes = [{"fieldName": "summaryTypeCode", "values": ["ATS_W_SMBL_FIRM", "ATS_W_FIRM"]}]
+    assert own_client.post(DATA, json={**T1, "domainFilters": codes}).status_code == 400
+    assert own_client.post(DATA, json=T1).status_code == 200
+
+
+def test_a_shifted_page_repeats_a_row_and_leaves_one_out(
+    own: SimServer, own_client: httpx.Client
+) -> None:
+    whole = rows_of(own_client, **T1)
+    own.sim.faults.add(Fault(FaultKind.SHIFTED_PAGE, count=2))
+    first, second = (
+        own_client.post(DATA, json={**T1, "limit": 10, "offset": at}, headers=JSON).json()
+        for at in (0, 10)
+    )
+    assert (first, second) == (whole[:10], whole[9:19])
+    third = own_client.post(DATA, json={**T1, "limit": 10, "offset": 10}, headers=JSON).json()
+    assert third == whole[10:20]
+
+
 def test_an_answer_comes_late(own: SimServer, own_client: httpx.Client) -> None:
     own_client.post(DATA, json=T1)
     own.sim.faults.add(Fault(FaultKind.SLOW, count=1, seconds=0.5))

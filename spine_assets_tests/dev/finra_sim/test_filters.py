@@ -25,6 +25,7 @@ from spine_assets_tests.support.examples import examples
 
 SHARES, SYMBOL = "totalWeeklyShareQuantity", "issueSymbolIdentifier"
 UPDATED, CRD, MPID = "lastUpdateDate", "firmCRDNumber", "MPID"
+SINCE = {"fieldName": UPDATED, "compareType": "GTE", "fieldValue": "2025-12-22"}
 FROM_DECEMBER = {"fieldName": "weekStartDate", "startDate": "2025-12-01", "endDate": "2025-12-31"}
 
 
@@ -77,6 +78,24 @@ def test_values_in_a_domain_are_let_through(client: httpx.Client) -> None:
     found = rows_of(client, compareFilters=partition(), domainFilters=domain)
     assert {row["summaryTypeCode"] for row in found} == set(wanted)
     assert found == [row for row in whole if row["summaryTypeCode"] in wanted]
+
+
+def test_one_question_finds_the_changed_rows_of_all_weeks(client: httpx.Client) -> None:
+    """What was published on 2025-12-22 and 2025-12-29: nothing else changed since."""
+    fields = ["weekStartDate", "tierIdentifier", UPDATED]
+    found = rows_of(client, compareFilters=[SINCE], fields=fields, limit=50)
+    assert {tuple(row[name] for name in fields) for row in found} == {
+        ("2025-12-01", "T1", "2025-12-22"),
+        ("2025-12-08", "T1", "2025-12-29"),
+        ("2025-11-17", "T2", "2025-12-22"),
+        ("2025-11-24", "T2", "2025-12-29"),
+        ("2025-11-17", "OTCE", "2025-12-22"),
+        ("2025-11-24", "OTCE", "2025-12-29"),
+        ("2025-11-10", "NMS", "2025-12-22"),
+        ("2025-11-17", "NMS", "2025-12-29"),
+        ("2025-11-10", "NA", "2025-12-22"),
+        ("2025-11-17", "NA", "2025-12-29"),
+    }
 
 
 def test_a_range_of_dates_has_both_its_ends(client: httpx.Client) -> None:
@@ -152,6 +171,8 @@ def test_rows_are_sorted_across_pages(
         (DATA, {"delimiter": "||"}, "delimiter"),
         (DATA, {"sortFields": ["-" + SHARES]}, "partition keys"),
         (DATA, {"sortFields": [SYMBOL], "compareFilters": partition()[:1]}, "partition keys"),
+        (DATA, {"sortFields": [SYMBOL], "compareFilters": [SINCE]}, "partition keys"),
+        (HISTORIC, {"sortFields": [SYMBOL], "compareFilters": partition()}, "sortFields"),
         (DATA, {"sortFields": ["volume"], "compareFilters": partition()}, "cannot sort"),
         (DATA, {"filters": []}, "unknown request parameters: filters"),
         (DATA, ["limit"], "not a JSON object"),

@@ -9,10 +9,11 @@ from datetime import date
 import polars as pl
 import pytest
 
-from spine_assets.core.weeks import Tier, weeks_between
-from spine_assets.dev.finra_sim import Simulator
+from spine_assets.core.weeks import Tier, VenueClass, weeks_between
+from spine_assets.dev.finra_sim import Simulator, WrongTotal
 from spine_assets.dev.finra_sim.archive import FrameCache, Partition
 from spine_assets.dev.finra_sim.dataset import FIELDS
+from spine_assets.dev.finra_sim.wrong_totals import CannotMisstate
 from spine_assets_tests.dev.finra_sim.conftest import OPTIONS, WEEK
 
 SHARES, TRADES, NOTIONAL = (
@@ -57,6 +58,25 @@ def test_a_summary_has_one_row_for_each_of_its_keys(
         assert rows.unique(["summaryTypeCode", *key]).height == rows.height > 0
         blank = {"issueSymbolIdentifier", "marketParticipantName"} - set(key)
         assert all(rows[name].null_count() == rows.height for name in blank)
+
+
+def test_a_control_total_is_some_shares_off_or_missing() -> None:
+    sim = Simulator(OPTIONS)
+    right = sim.rows(WEEK, Tier.NMS_TIER_1, "ATS_W_FIRM")
+    venue, shares = right.sort(SHARES, "MPID").select("MPID", SHARES).row(0)
+    largest = right.sort(SHARES)["MPID"][-1]
+    off = WrongTotal(WEEK, Tier.NMS_TIER_1, VenueClass.ATS, "FIRM", venue, -7)
+    gone = WrongTotal(WEEK, Tier.NMS_TIER_1, VenueClass.ATS, "FIRM")
+    sim.archive.misstate(off, gone)
+    wrong = sim.rows(WEEK, Tier.NMS_TIER_1, "ATS_W_FIRM")
+    assert wrong.filter(MPID=venue)[SHARES].to_list() == [shares - 7]
+    assert set(right["MPID"]) - set(wrong["MPID"]) == {largest}
+    assert wrong.height == right.height - 1
+    for code in ("ATS_W_SMBL_FIRM", "ATS_W_SMBL", "ATS_W_VOL_STATS", "OTC_W_FIRM"):
+        rows = sim.rows(WEEK, Tier.NMS_TIER_1, code)
+        assert rows.equals(Simulator(OPTIONS).rows(WEEK, Tier.NMS_TIER_1, code))
+    with pytest.raises(CannotMisstate, match="no total SMBL of NONE"):
+        sim.archive.misstate(WrongTotal(WEEK, Tier.OTC, VenueClass.ATS, "SMBL", "NONE", 1))
 
 
 def test_venues_have_an_mpid_and_firms_a_crd_number_or_are_pooled(sim: Simulator) -> None:

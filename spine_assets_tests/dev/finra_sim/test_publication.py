@@ -76,7 +76,7 @@ def test_the_datasets_are_a_year_and_the_four_before(
         str(week - timedelta(days=4)) for week in weeks_between(first, oldest - timedelta(weeks=1))
     ]
     assert {monday for monday, _ in past} == set(expected)
-    assert len(past) == 208 * 4
+    assert len(past) == 208 * 5  # three tiers, NMS and NA
 
 
 def test_a_week_moves_from_one_dataset_to_the_other(
@@ -104,21 +104,19 @@ def test_the_totals_of_all_tiers_come_a_week_after_them(
     own.sim.today = date(2025, 12, 22)
     assert ["2025-11-17", "T2"] in available(own_client)
     assert ["2025-11-17", "NA"] not in available(own_client)
+    assert ["2025-11-17", "NMS"] not in available(own_client)
     own.sim.today = date(2025, 12, 29)
-    rows = rows_of(own_client, compareFilters=partition("NA"))
-    assert len(rows) == 6
+    rows = {tier: rows_of(own_client, compareFilters=partition(tier)) for tier in ("NMS", "NA")}
+    # Each class: CTS and UTP, and ORF in the OTC tier.
+    assert {tier: len(found) for tier, found in rows.items()} == {"NMS": 4, "NA": 6}
     week = equal(weekStartDate="2025-11-17")
     for code in ("ATS_W_VOL_STATS", "OTC_W_VOL_STATS"):
         whole = rows_of(own_client, compareFilters=[*week, *equal(summaryTypeCode=code)])
-        total = {
-            wide: sum(
-                float(row["totalWeeklyShareQuantity"])
-                for row in whole
-                if (row["tierIdentifier"] == "NA") == wide
-            )
-            for wide in (True, False)
-        }
-        assert total[True] == total[False] > 0
+        total = dict.fromkeys(["T1", "T2", "OTCE", "NMS", "NA"], 0.0)
+        for row in whole:
+            total[row["tierIdentifier"]] += float(row["totalWeeklyShareQuantity"])
+        assert total["NMS"] == total["T1"] + total["T2"] > 0
+        assert total["NA"] == total["NMS"] + total["OTCE"]
 
 
 def test_windows_and_totals_are_options() -> None:

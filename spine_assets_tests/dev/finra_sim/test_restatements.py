@@ -132,14 +132,33 @@ def test_a_row_that_is_not_there_cannot_go(own: SimServer) -> None:
         own.sim.archive.restate(Restatement(date(2014, 5, 16), Tier.OTC, NON_ATS, DAY, 3))
 
 
-def test_some_weeks_are_restated_in_the_second_week_after_publication() -> None:
+def test_some_weeks_are_restated_2_to_164_days_after_publication() -> None:
     options = SimOptions(today=date(2025, 12, 29), rows=60, restated_share=0.3)
-    restated, weeks = 0, weeks_between(date(2025, 1, 3), date(2025, 10, 31))
+    restated, whole, seen = 0, 0, set()
+    weeks = weeks_between(date(2023, 1, 6), date(2025, 5, 30))  # published 164 days before and more
     sim = Simulator(options)
     for week in weeks:
         published = publication_day(week, Tier.NMS_TIER_2)
         rows = sim.archive.rows(Partition(week, "T2"), sim.today)
-        days = {(day - published).days for day in rows["lastUpdateDate"]} - {0}
-        assert days <= set(range(7, 12))
+        ats = rows.filter(summaryTypeCode="ATS_W_SMBL_FIRM")["lastUpdateDate"]
+        days = {(day - published).days for day in ats} - {0}
+        seen |= days
         restated += bool(days)
-    assert 0.2 < restated / len(weeks) < 0.8  # each of two classes with 0.3
+        whole += published not in ats
+    assert seen <= {2, 7, 11, 42, 43, 49, 50, 51, 99, 107, 164}
+    assert min(seen) == 2
+    assert max(seen) == 164
+    assert 0.2 < restated / len(weeks) < 0.4
+    assert 0 < whole < restated
+
+
+def test_a_restatement_may_change_every_row(own: SimServer) -> None:
+    before = own.sim.rows(WEEK, Tier.NMS_TIER_1, "ATS_W_SMBL_FIRM")
+    own.sim.archive.restate(Restatement(WEEK, Tier.NMS_TIER_1, ATS, DAY, None))
+    after = own.sim.rows(WEEK, Tier.NMS_TIER_1, "ATS_W_SMBL_FIRM")
+    assert set(after["lastUpdateDate"]) == {DAY}
+    assert after.height == before.height
+    shares = "totalWeeklyShareQuantity"
+    assert [old + old // 8 + 100 for old in before[shares]] == after[shares].to_list()
+    firms = own.sim.rows(WEEK, Tier.NMS_TIER_1, "OTC_W_SMBL_FIRM")
+    assert DAY not in set(firms["lastUpdateDate"])

@@ -16,6 +16,7 @@ CHANGES = {
     "day": "2025-12-17",
     "rows": [{"symbol": "NEWSY", "venue": "UBSA", "share_volume": "12.5", "trade_count": 3}],
 }
+TOTAL = {"week_ending": "2025-11-21", "tier": "OTC", "venue_class": "ATS"}
 
 
 def test_the_clock_is_read_and_set(own: SimServer, own_client: httpx.Client) -> None:
@@ -54,6 +55,20 @@ def test_rows_are_restated(own: SimServer, own_client: httpx.Client) -> None:
     assert len(own_client.get("/sim/restatements").json()["planned"]) == 2
 
 
+def test_control_totals_are_made_wrong_and_right_again(
+    own: SimServer, own_client: httpx.Client
+) -> None:
+    before = own.sim.rows(WEEK, Tier.OTC, "OTC_W_VOL_STATS")["totalWeeklyShareQuantity"][0]
+    wrong = {"week_ending": "2025-11-21", "tier": "OTC", "venue_class": "NON_ATS"}
+    told = own_client.post("/sim/totals", json={**wrong, "kind": "VOL_STATS", "shares": 50}).json()
+    assert told == own_client.get("/sim/totals").json()
+    after = own.sim.rows(WEEK, Tier.OTC, "OTC_W_VOL_STATS")["totalWeeklyShareQuantity"][0]
+    assert after == before + 50
+    assert own_client.delete("/sim/totals").json() == {"wrong": []}
+    again = own.sim.rows(WEEK, Tier.OTC, "OTC_W_VOL_STATS")["totalWeeklyShareQuantity"][0]
+    assert again == before
+
+
 def test_requests_are_told_and_forgotten(own: SimServer, own_client: httpx.Client) -> None:
     own_client.post(DATA, json={"compareFilters": partition()})
     assert own_client.get("/sim/requests").json() == own.sim.traffic.summary()
@@ -74,6 +89,8 @@ def test_tokens_are_ended(own: SimServer, own_client: httpx.Client) -> None:
         ("/sim/faults", {"kind": "earthquake"}, "gateway_timeout"),
         ("/sim/faults", {"kind": "html", "times": 1}, "unknown: times"),
         ("/sim/restatements", {**CHANGES, "week_ending": "2025-11-20"}, "2025-11-21"),
+        ("/sim/totals", {**TOTAL, "kind": "FIRMS"}, "VOL_STATS"),
+        ("/sim/totals", {**TOTAL, "kind": "FIRM", "name": "NONE"}, "no total FIRM of NONE"),
         ("/sim/restatements", {**CHANGES, "tier": "T9"}, "NMS_TIER_1"),
         ("/sim/restatements", {**CHANGES, "rows": [{"symbol": "X", "venue": "Y"}]}, "no row of X"),
     ],
