@@ -23,7 +23,6 @@ _NO_CONTENT, _OK = 204, 200
 # Too many requests, and what servers and proxies answer when they are busy: worth a retry.
 TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
 _QUOTED_CHARS = 300  # of a body, in messages
-_SIGN_IN = {401, 403}
 
 Row = dict[str, Any]
 """A row as delivered: numbers with a point or an exponent are Decimal, so none is rounded."""
@@ -87,12 +86,13 @@ def require_answered(response: httpx.Response) -> None:
     message = f"{_where(response)}: {status} {response.reason_phrase}: {_quoted(response)}"
     if status in TRANSIENT:
         raise FinraUnavailable(message, _retry_after(response.headers.get("retry-after", "")))
-    if status in _SIGN_IN:
+    refused = FinraRefused(message, status)
+    if refused.is_of_client:
         message += (
             "; set SPINE_FINRA_CLIENT_ID and SPINE_FINRA_CLIENT_SECRET to credentials of FINRA's "
             "API console that may read otcMarket, or unset both to use none"
         )
-    raise FinraRefused(message)
+    raise FinraRefused(message, status)
 
 
 def _retry_after(text: str) -> float | None:

@@ -13,16 +13,18 @@ from filelock import Timeout
 from spine_assets.core.settings import Settings
 from spine_assets.core.weeks import Tier, publication_day
 from spine_assets.finra.api import Offer
-from spine_assets.finra.errors import FinraContradicts, FinraError
+from spine_assets.finra.errors import FinraError, FinraRefused, FinraUnavailable
 from spine_assets.finra.fetching import Fetched, Fetcher, FetchTask, OnPage
 from spine_assets.finra.holdings import Holdings
 from spine_assets.finra.last_checked import LastChecked
+from spine_assets.finra.looks import Looks
 from spine_assets.lake.opening import open_lake
 
 if TYPE_CHECKING:
     from spine_assets.finra.client import FinraClient
 
-_LAST_CHECKED, _SPOOL = "looks.json", "spool"
+_LAST_CHECKED, _LOOKS, _SPOOL = "looks.json", "restatements.json", "spool"
+_MOST_IN_A_ROW = 3  # tasks that fail for a reason that is not theirs; then the rest would too
 
 
 def folder(settings: Settings) -> Path:
@@ -36,6 +38,11 @@ def open_holdings(settings: Settings) -> Holdings:
     return Holdings(settings.landing_path, open_lake(settings.lake_place), last_checked)
 
 
+def open_looks(settings: Settings) -> Looks:
+    """The looks for restatements so far."""
+    return Looks(folder(settings) / _LOOKS)
+
+
 @dataclass
 class FetchReport:
     """The result of many tasks.
@@ -43,7 +50,8 @@ class FetchReport:
     Attributes:
         fetched: Answers that were checked or fetched.
         failures: Errors, by the task's week and tier.
-        not_asked: Number of tasks that were not started, because FINRA could not be reached.
+        not_asked: Number of tasks that were not started, because FINRA could not be reached or
+            refuses this client, several times in a row.
         is_transient: All errors are transient, so that a retry may succeed.
     """
 
@@ -61,9 +69,10 @@ def fetch_all(
     moved: Callable[[FetchTask], OnPage],
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> FetchReport:
-    """Carry out tasks; a contradictory answer does not stop the others.
+    """Carry out tasks; one that fails does not stop the others.
 
-    If FINRA cannot be reached or refuses a request, the remaining tasks are not started.
+    If FINRA cannot be reached, or refuses the client, for some tasks in a row, the remaining ones
+    are not started.
 
     Args:
         client: An open client.
@@ -77,20 +86,29 @@ def fetch_all(
     fetcher = Fetcher(client, holdings, settings.landing_path, spool, clock)
     report = FetchReport()
     remaining = list(tasks)
-    while remaining:
+    in_a_row = 0
+    while remaining and in_a_row < _MOST_IN_A_ROW:
         task = remaining.pop(0)
         place = (task.offer.week_ending, task.offer.tier)
         try:
-            report.fetched += fetcher.run(task, moved(task))
+            for found in fetcher.run(task, moved(task)):
+                report.fetched.append(found)
+                in_a_row = 0
         except Timeout:
             report.failures[place] = "another process is still fetching the same answer"
         except FinraError as error:
             report.failures[place] = str(error)
             report.is_transient = report.is_transient and error.is_transient
-            if not isinstance(error, FinraContradicts):
-                report.not_asked = len(remaining)
-                break
+            in_a_row = in_a_row + 1 if _is_of_all(error) else 0
+    report.not_asked = len(remaining)
     return report
+
+
+def _is_of_all(error: FinraError) -> bool:
+    """Whether other tasks are likely to fail for the same reason."""
+    if isinstance(error, FinraRefused):
+        return error.is_of_client
+    return isinstance(error, FinraUnavailable)
 
 
 def not_offered(

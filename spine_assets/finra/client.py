@@ -1,7 +1,7 @@
 """The client of FINRA's API: one connection below FINRA's rate limit, with retries.
 
-Belongs here: sending, waiting, retrying, and paging. Does not belong here: the body of a request
-(`api`) and the reading of a response (`answers`).
+Belongs here: sending, waiting, following redirects, retrying, and paging. Does not belong here: the
+body of a request (`api`) and the reading of a response (`answers`).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import cache
 from importlib.metadata import version
 from typing import Any, Self, TypeVar
 
@@ -21,15 +22,30 @@ import tenacity
 from spine_assets.core.settings import FinraSettings
 from spine_assets.core.weeks import FIRST_WEEK, monday_of, tier_of, week_ending_of
 from spine_assets.finra.answers import Page, page_of, read_json, require_answered
-from spine_assets.finra.api import GROUP, MARKET_WIDE, MOST_OFFSET, Dataset, Offer, Question
+from spine_assets.finra.api import (
+    GROUP,
+    MARKET_TIERS,
+    MOST_OFFSET,
+    ChangesQuestion,
+    Dataset,
+    Offer,
+    Question,
+)
 from spine_assets.finra.credentials import ClientCredentials
-from spine_assets.finra.errors import AnswerChanged, FinraContradicts, FinraUnavailable
+from spine_assets.finra.errors import (
+    AnswerChanged,
+    FinraContradicts,
+    FinraRefused,
+    FinraUnavailable,
+)
 
 T = TypeVar("T")
 _LOG = logging.getLogger(__name__)
 _ABOUT = "FINRA OTC Transparency weekly data; https://pypi.org/project/spine-assets"
 _SECOND = 1.0
 _PARTITION = ["weekStartDate", "tierIdentifier"]
+_FOLLOWED = frozenset({301, 302, 307, 308})
+_MOST_REDIRECTS = 5  # one sets a cookie where networks do so; more are a circle
 
 
 @dataclass(frozen=True)
@@ -102,7 +118,7 @@ class FinraClient:
         except (KeyError, TypeError, ValueError) as error:
             raise FinraContradicts(f"{path}: partitions cannot be read ({error!r})") from error
 
-    def page(self, question: Question, offset: int = 0) -> Page:
+    def page(self, question: Question | ChangesQuestion, offset: int = 0) -> Page:
         """One page of rows after `offset`.
 
         Raises:
@@ -117,7 +133,9 @@ class FinraClient:
             lambda: page_of(self._send("POST", path, json=question.body(offset)))
         )
 
-    def pages(self, question: Question, begun: int = 0, total: int | None = None) -> Iterator[Page]:
+    def pages(
+        self, question: Question | ChangesQuestion, begun: int = 0, total: int | None = None
+    ) -> Iterator[Page]:
         """All pages of an answer in order, from row `begun` on.
 
         A short page is not the end: the next page starts after the received rows, until
@@ -150,18 +168,37 @@ class FinraClient:
                 raise FinraContradicts(f"{question.description}: {have} rows came of {total}")
             yield page
 
-    def count(self, question: Question) -> int:
+    def count(self, question: Question | ChangesQuestion) -> int:
         """The number of rows of an answer, by one small request."""
         return self.page(replace(question, limit=1)).total
 
     def _send(self, method: str, path: str, json: Any = None) -> httpx.Response:
+        """Send a request, and the same request to where FINRA redirects it.
+
+        Raises:
+            FinraUnavailable: FINRA cannot be reached.
+            FinraRefused: the redirect leaves FINRA's address, or there are too many.
+        """
+        url: httpx.URL | str = path
+        for _ in range(_MOST_REDIRECTS + 1):
+            response = self._send_once(self._http.build_request(method, url, json=json))
+            if response.status_code not in _FOLLOWED:
+                return response
+            url = _redirected(response)
+        raise FinraRefused(
+            f"{method} {url}: redirected more than {_MOST_REDIRECTS} times; try again later",
+            response.status_code,
+        )
+
+    def _send_once(self, request: httpx.Request) -> httpx.Response:
+        """Send one request; the client keeps cookies of its response for the next one."""
         self._wait_for_turn()
         self.requests += 1
         try:
-            return self._http.request(method, path, json=json)
+            return self._http.send(request)
         except httpx.RequestError as error:
             raise FinraUnavailable(
-                f"{method} {self._http.base_url.join(path)}: {type(error).__name__}: {error}; is "
+                f"{request.method} {request.url}: {type(error).__name__}: {error}; is "
                 "the network up, and the address (SPINE_FINRA_URL) right?"
             ) from error
         finally:
@@ -209,11 +246,48 @@ class FinraClient:
         return (asked or 0.0) + min(backoff(state), patience.most_seconds)
 
 
+def _redirected(response: httpx.Response) -> httpx.URL:
+    """Where a response redirects to, on the same host.
+
+    Credentials, cookies and questions go nowhere else.
+
+    Raises:
+        FinraRefused: it names no address, another host or port, or http instead of https.
+    """
+    asked = response.request.url
+    before = f"{response.request.method} {asked}: {response.status_code}"
+    try:
+        url = asked.join(response.headers["location"])
+    except (KeyError, httpx.InvalidURL):
+        message = f"{before} without the address to go to; try again later"
+        raise FinraRefused(message, response.status_code) from None
+    is_same = (url.scheme, url.host, url.port) == (asked.scheme, asked.host, asked.port)
+    becomes_safe = (asked.scheme, url.scheme, asked.host) == ("http", "https", url.host)
+    if is_same or (becomes_safe and url.port is None):
+        return url
+    where = f"{url.scheme}://{url.netloc.decode()}"
+    raise FinraRefused(
+        f"{before} redirects to {where}, which is not followed: requests go to "
+        f"{asked.scheme}://{asked.netloc.decode()} alone. If FINRA has moved, set SPINE_FINRA_URL; "
+        "if your network wants you to sign in first, do so in a browser",
+        response.status_code,
+    )
+
+
+@cache  # once per process
+def _report_other_tier(tier_id: str) -> None:
+    """Report a tier that no table has."""
+    if tier_id in MARKET_TIERS:
+        _LOG.info("FINRA also offers tier %s, totals of several tiers: not fetched", tier_id)
+    else:
+        _LOG.warning("FINRA also offers tier %r, which is not known here: not fetched", tier_id)
+
+
 def _offer(monday: str, tier_id: str, dataset: Dataset) -> Offer | None:
     """A partition as an offer; None for weeks and tiers that this project does not have."""
     day, tier = date.fromisoformat(monday), tier_of(tier_id)
-    if tier is None and tier_id != MARKET_WIDE:
-        _LOG.warning("FINRA offers tier %r of week %s, which is not known here", tier_id, monday)
+    if tier is None:
+        _report_other_tier(tier_id)
     if tier is None or day < monday_of(FIRST_WEEK):
         return None
     if day.weekday():

@@ -2,6 +2,7 @@
 
 The file has the format of FINRA's download files plus the columns of its API: pipe-delimited, one
 week, tier and class. Only a line with a value that could not be read back is quoted, as CSV has it.
+Rows by venue and FINRA's control totals are two files.
 Quantities are exact plain decimals and rows are in the order of their key, so that an unchanged
 answer gives the same bytes.
 """
@@ -10,7 +11,7 @@ from __future__ import annotations
 
 import gzip
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -18,9 +19,9 @@ from typing import Any
 
 from spine_assets.core.weeks import Tier, VenueClass, monday_of
 from spine_assets.finra.answers import Row
-from spine_assets.finra.api import FIELDS, ROW_ORDER, SUMMARY_TYPES, Question
+from spine_assets.finra.api import FIELDS, ROW_ORDER, SUMMARY_TYPES, TOTAL_TYPES, Question
 from spine_assets.finra.errors import FinraContradicts
-from spine_assets.otc.delivery.placement import Key
+from spine_assets.otc.delivery.placement import Grain, Key
 
 _NUMBERS = ("totalWeeklyShareQuantity", "totalWeeklyTradeCount", "totalNotionalSum")
 # Numbers of the JSON, also as strings. Anything else is written unchanged and becomes a reject
@@ -30,8 +31,10 @@ _LINE_END = re.compile(r"[\r\n]")
 _NEEDS_QUOTES = re.compile(r'[|]|^ *"')
 _SAMPLE = 3  # offending rows that a message names
 _NAME = re.compile(
-    r"week_(\d{4}-\d\d-\d\d)\.(T1|T2|OTCE)\.class=(ats|non_ats)\.(\d{8}T\d{6}Z)\.csv\.gz"
+    r"week_(\d{4}-\d\d-\d\d)\.(T1|T2|OTCE)\.class=(ats|non_ats)(\.totals)?\."
+    r"(\d{8}T\d{6}Z)\.csv\.gz"
 )
+_TOTALS = ".totals"
 _TIMES = "%Y%m%dT%H%M%SZ"
 _LEVEL = 6  # of gzip: a full-size file shrinks to a sixth in 1 to 2 s
 
@@ -42,13 +45,15 @@ class FetchedName:
 
     key: Key
     fetched_at: datetime
+    grain: Grain = Grain.VENUES
 
     @property
     def path(self) -> str:
         """Path below the landing folder, from which the landing scan reads week and class."""
         week, tier, venue_class = self.key
+        totals = _TOTALS if self.grain is Grain.TOTALS else ""
         return (
-            f"finra/{week.year}/week_{week}.{tier.api_id}.class={venue_class.lower()}."
+            f"finra/{week.year}/week_{week}.{tier.api_id}.class={venue_class.lower()}{totals}."
             f"{self.fetched_at.astimezone(UTC):{_TIMES}}.csv.gz"
         )
 
@@ -58,16 +63,18 @@ def read_name(name: str) -> FetchedName | None:
     found = _NAME.fullmatch(name)
     if found is None:
         return None
-    week, tier, venue_class, at = found.groups()
+    week, tier, venue_class, totals, at = found.groups()
     tiers = {item.api_id: item for item in Tier}
     key = (date.fromisoformat(week), tiers[tier], VenueClass(venue_class.upper()))
-    return FetchedName(key, datetime.strptime(at, _TIMES).replace(tzinfo=UTC))
+    grain = Grain.TOTALS if totals else Grain.VENUES
+    return FetchedName(key, datetime.strptime(at, _TIMES).replace(tzinfo=UTC), grain)
 
 
-def of_class(rows: Iterable[Row], venue_class: VenueClass) -> list[Row]:
-    """The rows of a class by venue and symbol; all others are sums of them."""
-    wanted = SUMMARY_TYPES[venue_class]
-    return [row for row in rows if row.get("summaryTypeCode") == wanted]
+def of_part(rows: Iterable[Row], venue_class: VenueClass, grain: Grain) -> list[Row]:
+    """The rows of a class by venue and symbol, or FINRA's sums of them."""
+    totals = grain is Grain.TOTALS
+    wanted = TOTAL_TYPES[venue_class] if totals else (SUMMARY_TYPES[venue_class],)
+    return [row for row in rows if row.get("summaryTypeCode") in wanted]
 
 
 def content(rows: Iterable[Row], question: Question) -> bytes:
@@ -76,8 +83,9 @@ def content(rows: Iterable[Row], question: Question) -> bytes:
     Raises:
         FinraContradicts: a row is not of the requested week and tier, or a value has a line end.
     """
+    rows = list(rows)
+    require_requested(rows, question)
     lines = [[_text(name, row.get(name)) for name in FIELDS] for row in rows]
-    _require_requested(lines, question)
     _require_writable(lines)
     place = {name: number for number, name in enumerate(FIELDS)}
     described = place["tierDescription"]
@@ -105,26 +113,31 @@ def packed(text: bytes) -> bytes:
 def _text(name: str, value: Any) -> str:
     """A value as text; numbers exact and without an exponent."""
     text = "" if value is None else str(value)
-    if name in _NUMBERS and _NUMBER.fullmatch(text):
+    is_number = name in _NUMBERS or (name == "firmCRDNumber" and "E" in text.upper())
+    if is_number and _NUMBER.fullmatch(text):
         number = Decimal(text)
         return f"{number:.0f}" if number == number.to_integral_value() else f"{number:f}"
     return text
 
 
-def _require_requested(lines: list[list[str]], question: Question) -> None:
+def require_requested(rows: Collection[Row], question: Question) -> None:
+    """Refuse rows of another week, tier or summary type.
+
+    Raises:
+        FinraContradicts: there is such a row.
+    """
     expected = {
-        "weekStartDate": str(monday_of(question.week_ending)),
-        "tierIdentifier": question.tier.api_id,
+        "weekStartDate": (str(monday_of(question.week_ending)),),
+        "tierIdentifier": (question.tier.api_id,),
+        "summaryTypeCode": question.summary_types,
     }
-    if question.venue_class is not None:
-        expected["summaryTypeCode"] = SUMMARY_TYPES[question.venue_class]
     for name, wanted in expected.items():
-        place = FIELDS.index(name)
-        others = sorted({line[place] for line in lines if line[place] != wanted})
+        others = sorted({_text(name, row.get(name)) for row in rows} - {*wanted})
         if others:
             raise FinraContradicts(
                 f"{question.description}: rows of {name} {', '.join(map(repr, others[:_SAMPLE]))} "
-                f"came, but {wanted!r} was requested; does FINRA ignore the filters?"
+                f"came, but {' or '.join(map(repr, wanted))} was requested; does FINRA ignore the "
+                "filters?"
             )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
+
 
 class FinraError(Exception):
     """FINRA's answer cannot be used; the message says why and what to do.
@@ -28,7 +30,20 @@ class FinraUnavailable(FinraError):
 
 
 class FinraRefused(FinraError):
-    """FINRA refused the request (400, 401, 403 and the like): a retry changes nothing."""
+    """FINRA refused the request (400, 401, 403 and the like): a retry changes nothing.
+
+    Attributes:
+        status: FINRA's status.
+    """
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+    @property
+    def is_of_client(self) -> bool:
+        """Whether the client, and not the question, was refused: others will be refused too."""
+        return self.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
 
 
 class FinraContradicts(FinraError):
@@ -36,6 +51,6 @@ class FinraContradicts(FinraError):
 
 
 class AnswerChanged(FinraContradicts):
-    """FINRA changed the rows while they were fetched: start again."""
+    """FINRA changed the rows, or their order, while they were fetched: start again."""
 
     is_transient = True

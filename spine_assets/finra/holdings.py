@@ -1,7 +1,8 @@
-"""The answers of FINRA that the project has, and whether FINRA may have changed them since.
+"""The answers of FINRA that the project has.
 
 These are fetched files in the landing folder, and captures in the lake, also of files that a user
-dropped. Does not belong here: requests to FINRA (`fetching`).
+dropped. Does not belong here: requests to FINRA (`fetching`), and which answers FINRA may have
+changed since (`restatements`).
 """
 
 from __future__ import annotations
@@ -9,11 +10,11 @@ from __future__ import annotations
 import gzip
 import zlib
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from spine_assets.core.weeks import Tier, VenueClass, publication_day
+from spine_assets.core.weeks import Tier, VenueClass
 from spine_assets.finra.delivered import FetchedName, read_name
 from spine_assets.finra.last_checked import LastChecked
 from spine_assets.lake.base import Lake
@@ -22,9 +23,6 @@ from spine_assets.otc.delivery.file_format import cut
 from spine_assets.otc.delivery.placement import Grain, Key
 from spine_assets.otc.delivery.reasons import FileRefused
 
-# Revisions were seen 7-11 days after publication. The schedule checks four weeks again, and
-# `spine fetch` twice as many.
-SETTLED_DAYS = 56
 NEW_YORK = ZoneInfo("America/New_York")
 
 
@@ -38,6 +36,7 @@ class Holding:
         rows: Its rows, including those that could not be read.
         last_update: The latest day on which FINRA changed one of its rows.
         path: Its fetched file, if it still exists.
+        grain: Rows by venue, or FINRA's control totals.
     """
 
     key: Key
@@ -45,13 +44,7 @@ class Holding:
     rows: int
     last_update: date
     path: Path | None = None
-
-    @property
-    def is_settled(self) -> bool:
-        """Whether it came so long after publication that FINRA hardly changes it any more."""
-        week, tier, _ = self.key
-        published = publication_day(week, tier)
-        return self.at.astimezone(NEW_YORK).date() >= published + timedelta(days=SETTLED_DAYS)
+    grain: Grain = Grain.VENUES
 
     @property
     def may_lack_that_day(self) -> bool:
@@ -64,11 +57,11 @@ class Holdings:
 
     def __init__(self, landing: Path, lake: Lake, last_checked: LastChecked) -> None:
         self._lake, self._last_checked = lake, last_checked
-        self._files: dict[Key, tuple[FetchedName, Path]] = {}
+        self._files: dict[tuple[Key, Grain], tuple[FetchedName, Path]] = {}
         for path in sorted((landing / "finra").glob("*/week_*.csv.gz")):
             name = read_name(path.name)
             if name is not None:  # in the order of their times, so that the newest is kept
-                self._files[name.key] = (name, path)
+                self._files[name.key, name.grain] = (name, path)
         self._captured = {
             (week, Tier(tier), VenueClass(venue_class))
             for week, names in captures.names(lake).items()
@@ -78,11 +71,22 @@ class Holdings:
 
     def __contains__(self, key: Key) -> bool:
         """Whether an answer exists in some form, or FINRA reported that it has no rows."""
-        return key in self._files or key in self._captured or key in self._last_checked
+        here = (key, Grain.VENUES) in self._files or key in self._captured
+        return here or key in self._last_checked
 
     def mark_checked(self, key: Key, at: datetime) -> None:
-        """Record that the complete answer was requested."""
+        """Record that the answer is what FINRA had at a moment."""
         self._last_checked.add(key, at)
+
+    def checked_at(self, key: Key) -> datetime | None:
+        """When FINRA was last asked for an answer, or whether it had changed; None if never.
+
+        No file is opened.
+        """
+        known = [self._last_checked.last(key)]
+        if (key, Grain.VENUES) in self._files:
+            known.append(self._files[key, Grain.VENUES][0].fetched_at)
+        return max((at for at in known if at is not None), default=None)
 
     def latest(self, key: Key) -> Holding | None:
         """The newest answer; None if there is none.
@@ -90,23 +94,32 @@ class Holdings:
         Raises:
             LakeError: a capture cannot be read.
         """
-        known = [item for item in (self._fetched(key), self._from_lake(key)) if item is not None]
+        both = (self._fetched(key, Grain.VENUES), self._from_lake(key))
+        known = [item for item in both if item is not None]
         newest = max(known, key=lambda item: item.at, default=None)
+        return self._as_checked(key, newest)
+
+    def totals(self, key: Key) -> Holding | None:
+        """The newest control totals of an answer; None if there are none in the landing folder."""
+        return self._as_checked(key, self._fetched(key, Grain.TOTALS))
+
+    def _as_checked(self, key: Key, newest: Holding | None) -> Holding | None:
+        """An answer as of when it was last known to be what FINRA has."""
         checked = self._last_checked.last(key)
         if newest is None or checked is None or checked < newest.at:
             return newest
         return replace(newest, at=checked)
 
-    def _fetched(self, key: Key) -> Holding | None:
-        if key not in self._files:
+    def _fetched(self, key: Key, grain: Grain) -> Holding | None:
+        if (key, grain) not in self._files:
             return None
-        name, path = self._files[key]
+        name, path = self._files[key, grain]
         try:
             days = cut(gzip.decompress(path.read_bytes())).split.fields["lastUpdateDate"]
             last = max(date.fromisoformat(day) for day in days.unique().to_list())
         except (FileRefused, OSError, EOFError, ValueError, zlib.error):
             return None  # a damaged file is fetched again, and the landing scan reports it
-        return Holding(key, name.fetched_at, len(days), last, path)
+        return Holding(key, name.fetched_at, len(days), last, path, grain)
 
     def _from_lake(self, key: Key) -> Holding | None:
         if key not in self._captured:

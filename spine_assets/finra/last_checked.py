@@ -1,6 +1,6 @@
-"""When each answer was last fetched completely, also if it had not changed.
+"""When each answer was last known to be what FINRA has: fetched, or found unchanged.
 
-It is a cache, without which such an answer is fetched once more: an unchanged answer writes no
+It is a cache, without which such an answer is requested once more: an unchanged answer writes no
 file, so the files alone do not show it.
 """
 
@@ -23,7 +23,7 @@ class LastChecked:
         self._known = _read(path)
 
     def __contains__(self, key: Key) -> bool:
-        """Whether an answer was ever fetched completely."""
+        """Whether an answer was ever requested."""
         return key in self._known
 
     def last(self, key: Key) -> datetime | None:

@@ -31,15 +31,25 @@ class Spool:
         path: Its file.
         begun: When its first page was requested.
         total: Number of rows of the answer; None before the first page.
-        rows: Rows so far, in the order of the answer.
+        pages: Rows of each page so far.
         resumed: Number of rows from an earlier, interrupted fetch.
     """
 
     path: Path
     begun: datetime
     total: int | None = None
-    rows: list[Row] = field(default_factory=list)
+    pages: list[list[Row]] = field(default_factory=list)
     resumed: int = 0
+
+    @property
+    def rows(self) -> list[Row]:
+        """Rows so far, in the order of the answer."""
+        return [row for page in self.pages for row in page]
+
+    @property
+    def count(self) -> int:
+        """Number of rows so far."""
+        return sum(map(len, self.pages))
 
     def add(self, rows: list[Row], total: int) -> None:
         """Add a page."""
@@ -47,12 +57,12 @@ class Spool:
             self._write({"begun": self.begun.isoformat(), "total": total})
             self.total = total
         self._write(rows)
-        self.rows += rows
+        self.pages.append(rows)
 
     def drop(self) -> None:
         """Delete the pages."""
         self.path.unlink(missing_ok=True)
-        self.total, self.rows, self.resumed = None, [], 0
+        self.total, self.pages, self.resumed = None, [], 0
 
     def _write(self, value: Any) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -67,7 +77,10 @@ def spooled(folder: Path, question: Question, now: datetime) -> Iterator[Spool]:
     Raises:
         filelock.Timeout: another process is still fetching the same answer.
     """
-    name = f"{question.week_ending}.{question.tier.api_id}.{question.venue_class or 'all'}"
+    what = question.venue_class or "all"
+    name = f"{question.week_ending}.{question.tier.api_id}.{what}"
+    if not question.with_totals:
+        name += ".rows"
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / f"{name}.lock", timeout=_LOCK_SECONDS):
         path = folder / f"{name}.{question.dataset}.jsonl"
@@ -80,13 +93,14 @@ def _read(path: Path, now: datetime) -> Spool | None:
         *lines, _cut = path.read_text(encoding="utf-8").split("\n")
         head, *pages = (json.loads(line) for line in lines)
         begun, total = datetime.fromisoformat(head["begun"]), int(head["total"])
-        rows = [row for page in pages for row in page]
+        spool = Spool(path, begun, total, pages)
+        spool.resumed = spool.count
     except (OSError, ValueError, TypeError, KeyError):
         path.unlink(missing_ok=True)
         return None
-    if not timedelta(0) <= now - begun < _KEPT or len(rows) > total:
+    if not timedelta(0) <= now - begun < _KEPT or spool.resumed > total:
         path.unlink()
         return None
     # An incomplete last line is removed, so that the next page starts a line.
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    return Spool(path, begun, total, rows, len(rows))
+    return spool

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
 from pathlib import Path
 
@@ -11,9 +11,10 @@ import pytest
 
 from spine_assets.core.settings import FinraSettings, Settings
 from spine_assets.dev.finra_sim import SimOptions, SimServer, serving
-from spine_assets.finra.batch import FetchReport, fetch_all, open_holdings
+from spine_assets.finra.batch import FetchReport, fetch_all, open_holdings, open_looks
 from spine_assets.finra.client import FinraClient, Patience
 from spine_assets.finra.fetching import OnPage, Wanted, offered, plan
+from spine_assets.finra.restatements import Changes, changes
 
 IMPATIENT = Patience(attempts=4, first_seconds=0.01, most_seconds=2.0)
 AFTERNOON = time(20)  # UTC
@@ -46,11 +47,19 @@ class Desk:
     def fetch(
         self, wanted: Wanted | None = None, told: OnPage = lambda rows, total: None
     ) -> FetchReport:
-        """What `spine fetch` does."""
+        """What `spine fetch --week` does, or `--all` where nothing is named."""
         with client_of(self.server.url) as client:
             holdings = open_holdings(self.settings)
-            tasks = plan(offered(client), holdings, wanted or Wanted())
+            offers = offered(client)
+            wanted = replace(wanted, recheck=True) if wanted else Wanted()
+            named = {} if wanted.weeks else self.look(client).changed
+            tasks = plan(offers, holdings, wanted, named)
             return fetch_all(client, holdings, self.settings, tasks, lambda task: told, self.now)
+
+    def look(self, client: FinraClient) -> Changes:
+        """Which answers FINRA may have changed."""
+        looks = open_looks(self.settings)
+        return changes(client, offered(client), open_holdings(self.settings), looks, self.now())
 
     def now(self) -> datetime:
         """The afternoon of FINRA's day: what a file fetched then is named by."""

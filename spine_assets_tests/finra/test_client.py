@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import json
+import logging
 import socket
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, timedelta
+from decimal import Decimal
 
+import httpx
+import polars as pl
 import pytest
 
 from spine_assets.core.settings import FinraSettings
 from spine_assets.core.weeks import Tier, VenueClass, publication_day
 from spine_assets.dev.finra_sim import Change, Fault, Restatement, SimServer, serving
 from spine_assets.dev.finra_sim.faults import FaultKind
+from spine_assets.finra import client as client_module
 from spine_assets.finra.answers import Row
-from spine_assets.finra.api import SUMMARY_TYPES, Dataset, Offer, Question
+from spine_assets.finra.api import SUMMARY_TYPES, TOTAL_TYPES, Dataset, Offer, Question
 from spine_assets.finra.client import FinraClient, Patience
 from spine_assets.finra.errors import (
     AnswerChanged,
@@ -31,17 +36,23 @@ from spine_assets_tests.finra.conftest import IMPATIENT, SMALL, TODAY, client_of
 
 WEEK = date(2025, 11, 21)
 ATS = Question(WEEK, Tier.NMS_TIER_1, Dataset.CURRENT, VenueClass.ATS, limit=7)
-KEY = ("issueSymbolIdentifier", "MPID", "firmCRDNumber", "marketParticipantName")
+KEY = ("summaryTypeCode", "issueSymbolIdentifier", "MPID", "marketParticipantName")
 
 
 def rows_of(client: FinraClient, question: Question) -> list[Row]:
     return [row for page in client.pages(question) for row in page.rows]
 
 
+def key_of(row: Row) -> tuple[object, ...]:
+    """What a row is of; some CRD numbers come as text or with an exponent."""
+    crd = row["firmCRDNumber"]
+    return (*(row[name] for name in KEY), None if crd is None else int(Decimal(crd)))
+
+
 def held(server: SimServer, question: Question) -> int:
     """How many rows of a question the server holds."""
-    kind = SUMMARY_TYPES[question.venue_class] if question.venue_class else None
-    return server.sim.rows(question.week_ending, question.tier, kind).height
+    rows = server.sim.rows(question.week_ending, question.tier)
+    return rows.filter(pl.col("summaryTypeCode").is_in(question.summary_types)).height
 
 
 class TestPages:
@@ -53,10 +64,12 @@ class TestPages:
         question = replace(ATS, tier=tier, venue_class=venue_class)
         with client_of(server.url) as client:
             rows = rows_of(client, question)
-        theirs = server.sim.rows(WEEK, tier, SUMMARY_TYPES[venue_class])
-        expected = {tuple(str(row[name]) for name in KEY) for row in theirs.iter_rows(named=True)}
-        assert {tuple(str(row[name]) for name in KEY) for row in rows} == expected
+        kinds = {SUMMARY_TYPES[venue_class], *TOTAL_TYPES[venue_class]}
+        theirs = server.sim.rows(WEEK, tier).filter(pl.col("summaryTypeCode").is_in(kinds))
+        expected = {key_of(row) for row in theirs.iter_rows(named=True)}
+        assert {key_of(row) for row in rows} == expected
         assert len(rows) == theirs.height > 0
+        assert {row["summaryTypeCode"] for row in rows} == kinds
 
     def test_a_short_page_is_not_the_end(self, server: SimServer) -> None:
         server.sim.faults.add(Fault(FaultKind.SHORT_PAGE, rate=0.7))
@@ -222,6 +235,7 @@ class TestRefusals:
             (Fault(FaultKind.HTML), FinraContradicts, "text/html"),
             (Fault(FaultKind.FORBIDDEN), FinraRefused, "SPINE_FINRA_CLIENT_ID"),
             (Fault(FaultKind.UNAUTHORIZED), FinraRefused, "401"),
+            (Fault(FaultKind.TOTALS_REFUSED), FinraRefused, "400"),
         ],
         ids=lambda value: getattr(value, "kind", None),
     )
@@ -271,16 +285,108 @@ class TestRefusals:
         ):
             rows_of(client, ATS)
 
-    def test_a_moved_address_is_told(self) -> None:
-        head = {"location": "https://www.finra.org/elsewhere"}
+
+class TestRedirects:
+    def test_the_rows_come_with_the_cookie_that_a_redirect_sets(self, server: SimServer) -> None:
+        """One redirect for all: the client keeps the cookie."""
+        server.sim.faults.add(Fault(FaultKind.COOKIE, on="any"))
+        with client_of(server.url) as client:
+            assert len(rows_of(client, replace(ATS, limit=5000))) == held(server, ATS)
+            assert client.requests == 2
+            assert client.count(ATS) == held(server, ATS)
+            assert client.offers(Dataset.CURRENT)
+            assert client.requests == 4
+
+    @pytest.mark.parametrize("status", [301, 302, 307, 308])
+    def test_the_same_question_goes_to_the_new_path(self, status: int) -> None:
+        """And never a GET, whose filters FINRA ignores."""
+        heard: list[str] = []
+        moved = answer_of({"location": "/elsewhere"}, "", f"{status} Moved")
+        rows = answer_of({"content-type": "application/json", "Record-Total": "0"}, "[]")
+        with answering_with([moved, rows], heard) as url, client_of(url) as client:
+            assert client.count(ATS) == 0
+            assert client.requests == 2
+        first, second = (text.partition("\r\n\r\n") for text in heard)
+        assert second[0].startswith("POST /elsewhere ")
+        assert second[2] == first[2] != ""
+
+    @pytest.mark.parametrize(
+        ("location", "said"),
+        [
+            ("https://www.finra.org/elsewhere", "redirects to https://www.finra.org, which is not"),
+            ("http://127.0.0.1:9/data", "redirects to http://127.0.0.1:9, which is not followed"),
+            ("//evil.example/data", "redirects to http://evil.example, which"),
+            (None, "without the address to go to"),
+        ],
+    )
+    def test_no_question_and_no_credentials_go_elsewhere(
+        self, location: str | None, said: str
+    ) -> None:
+        head = {"location": location} if location else {}
         with (
             answering(head, "", status="301 Moved Permanently") as url,
             client_of(url) as client,
-            pytest.raises(FinraRefused, match="301"),
+            pytest.raises(FinraRefused, match="301") as caught,
         ):
             rows_of(client, ATS)
+        assert said in str(caught.value)
+        assert client.requests == 1
+
+    @pytest.mark.parametrize(
+        ("asked", "location", "said"),
+        [
+            ("https://api.finra.org/data", "http://api.finra.org/data", "http://api.finra.org,"),
+            ("https://api.finra.org/data", "https://api.finra.org:444/", "org:444, which is not"),
+            ("http://api.finra.org/data", "https://api.finra.org/data", None),
+        ],
+    )
+    def test_https_never_becomes_http_and_the_other_way_is_fine(
+        self, asked: str, location: str, said: str | None
+    ) -> None:
+        """Of the addresses alone: no test server here speaks TLS."""
+        request = httpx.Request("POST", asked)
+        moved = httpx.Response(307, headers={"location": location}, request=request)
+        if said is None:
+            assert client_module._redirected(moved) == location
+            return
+        with pytest.raises(FinraRefused, match="is not followed") as caught:
+            client_module._redirected(moved)
+        assert said in str(caught.value)
+
+    def test_a_circle_ends_after_five_redirects_which_all_count(self) -> None:
+        heard: list[str] = []
+        with (
+            answering({"location": "/again"}, "", heard, "307 Temporary Redirect") as url,
+            client_of(url, requests_per_second=5) as client,
+        ):
+            begun = time.monotonic()
+            with pytest.raises(FinraRefused, match="redirected more than 5 times"):
+                client.count(ATS)
+            assert time.monotonic() - begun >= 1  # the sixth request had to wait
+            assert client.requests == len(heard) == 6
 
 
+class TestOtherTiers:
+    def test_each_is_said_once_and_only_an_unknown_one_is_a_warning(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        client_module._report_other_tier.cache_clear()
+        weeks = [[monday, tier] for monday in ("2025-11-17", "2025-11-10") for tier in ODD]
+        body = json.dumps({"availablePartitions": [{"partitions": item} for item in weeks]})
+        caplog.set_level(logging.INFO, "spine_assets.finra.client")
+        with answering({"content-type": "application/json"}, body) as url, client_of(url) as client:
+            for _ in range(2):
+                offers = client.offers(Dataset.CURRENT)
+        assert [offer.tier for offer in offers] == [Tier.NMS_TIER_1] * 2
+        said = [(record.levelname, record.getMessage()) for record in caplog.records]
+        assert sorted(said) == [
+            ("INFO", "FINRA also offers tier NA, totals of several tiers: not fetched"),
+            ("INFO", "FINRA also offers tier NMS, totals of several tiers: not fetched"),
+            ("WARNING", "FINRA also offers tier 'T9', which is not known here: not fetched"),
+        ]
+
+
+ODD = ("T1", "NMS", "NA", "T9")
 SIGNED = {"client_id": "spine-sim", "client_secret": "synthetic"}
 SIGNED_ONLY = replace(SMALL, require_auth=True)
 
@@ -365,21 +471,26 @@ def test_it_says_who_asks(server: SimServer) -> None:
     } in asked["compareFilters"]
 
 
-class answering:  # noqa: N801 - reads as a context manager
-    """A server that gives one answer to whatever is asked."""
+def answer_of(headers: dict[str, str], body: str, status: str = "200 OK") -> bytes:
+    """A response as it is on the wire."""
+    head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    return (
+        f"HTTP/1.1 {status}\r\n{head}content-length: {len(body)}\r\nconnection: close\r\n\r\n{body}"
+    ).encode()
 
-    def __init__(
-        self,
-        headers: dict[str, str],
-        body: str,
-        heard: list[str] | None = None,
-        status: str = "200 OK",
-    ) -> None:
-        head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-        self._answer = (
-            f"HTTP/1.1 {status}\r\n{head}content-length: {len(body)}\r\n"
-            f"connection: close\r\n\r\n{body}"
-        ).encode()
+
+def answering(
+    headers: dict[str, str], body: str, heard: list[str] | None = None, status: str = "200 OK"
+) -> answering_with:
+    """A server that gives one answer to whatever is asked."""
+    return answering_with([answer_of(headers, body, status)], heard)
+
+
+class answering_with:  # noqa: N801 - reads as a context manager
+    """A server that gives answers in their order, and the last one from then on."""
+
+    def __init__(self, answers: list[bytes], heard: list[str] | None = None) -> None:
+        self._answers = answers
         self._heard = heard if heard is not None else []
         self._listener = socket.create_server(("127.0.0.1", 0))
 
@@ -398,7 +509,8 @@ class answering:  # noqa: N801 - reads as a context manager
                 return
             with connection:
                 self._heard.append(_request(connection.recv))
-                connection.sendall(self._answer)
+                number = min(len(self._heard), len(self._answers)) - 1
+                connection.sendall(self._answers[number])
 
 
 def _request(receive: Callable[[int], bytes]) -> str:

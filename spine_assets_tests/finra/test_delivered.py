@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from spine_assets.core.weeks import FIRST_WEEK, Tier, VenueClass, weeks_between
 from spine_assets.finra.api import Dataset, Question
-from spine_assets.finra.delivered import FetchedName, content, of_class, packed, read_name
+from spine_assets.finra.delivered import FetchedName, content, of_part, packed, read_name
 from spine_assets.finra.errors import FinraContradicts
 from spine_assets.otc.delivery.file_format import parse
-from spine_assets.otc.delivery.placement import WeekSource, place
+from spine_assets.otc.delivery.placement import Grain, WeekSource, place
 
 WEEK = date(2025, 11, 21)
 TODAY = date(2026, 1, 5)
@@ -112,7 +112,7 @@ class TestText:
         [
             ({"weekStartDate": "2025-11-10"}, "weekStartDate '2025-11-10' came"),
             ({"tierIdentifier": "T1"}, "tierIdentifier 'T1' came, but 'OTCE' was requested"),
-            ({"summaryTypeCode": "ATS_W_SMBL"}, "summaryTypeCode 'ATS_W_SMBL' came"),
+            ({"summaryTypeCode": "OTC_W_SMBL"}, "summaryTypeCode 'OTC_W_SMBL' came"),
             ({"issueName": "A\rB"}, "issueName of 'QZRTF' is 'A\\rB'"),
             ({"marketParticipantName": "A\nB"}, "1 values contain a line end"),
         ],
@@ -153,15 +153,36 @@ class TestText:
         assert packed(text) == packed(text)
 
 
-def test_only_rows_of_a_venue_and_symbol_are_of_a_class() -> None:
+def test_a_crd_number_with_an_exponent_is_written_plain_and_any_other_as_it_came() -> None:
+    for told, written in ((Decimal("9.9502E+5"), "995020"), ("00116797", "00116797"), (0, "0")):
+        assert fields(content([row(firmCRDNumber=told)], QUESTION))["firmCRDNumber"] == written
+
+
+def test_rows_by_venue_and_control_totals_are_two_parts_of_each_class() -> None:
     kinds = [
         f"{side}_W_{kind}"
         for side in ("ATS", "OTC")
         for kind in ("SMBL", "SMBL_FIRM", "FIRM", "VOL_STATS")
     ]
     rows = [row(summaryTypeCode=kind) for kind in kinds]
-    assert of_class(rows, VenueClass.ATS) == [rows[1]]
-    assert of_class(rows, VenueClass.NON_ATS) == [rows[5]]
+    assert of_part(rows, VenueClass.ATS, Grain.VENUES) == [rows[1]]
+    assert of_part(rows, VenueClass.NON_ATS, Grain.VENUES) == [rows[5]]
+    assert of_part(rows, VenueClass.ATS, Grain.TOTALS) == [rows[0], *rows[2:4]]
+    assert of_part(rows, VenueClass.NON_ATS, Grain.TOTALS) == [rows[4], *rows[6:]]
+
+
+def test_a_total_is_blank_where_it_is_of_nothing_in_particular() -> None:
+    total = row(
+        summaryTypeCode="ATS_W_VOL_STATS",
+        **dict.fromkeys(["issueSymbolIdentifier", "issueName", "MPID", "marketParticipantName"]),
+    )
+    found = fields(content([total], QUESTION))
+    assert [found[name] for name in ("issueSymbolIdentifier", "MPID", "marketParticipantName")] == [
+        "",
+        "",
+        "",
+    ]
+    assert found["totalWeeklyShareQuantity"] == "1200"
 
 
 @given(
@@ -171,12 +192,19 @@ def test_only_rows_of_a_venue_and_symbol_are_of_a_class() -> None:
     st.integers(1_400_000_000, 2_200_000_000).map(
         lambda seconds: datetime.fromtimestamp(seconds, UTC)
     ),
+    st.sampled_from(list(Grain)),
 )
 def test_a_name_tells_what_is_in_the_file(
-    week: date, tier: Tier, venue_class: VenueClass, at: datetime
+    week: date, tier: Tier, venue_class: VenueClass, at: datetime, grain: Grain
 ) -> None:
-    name = FetchedName((week, tier, venue_class), at)
+    name = FetchedName((week, tier, venue_class), at, grain)
     assert read_name(name.path.rpartition("/")[2]) == name
+
+
+def test_totals_are_named_beside_their_rows() -> None:
+    at = datetime(2025, 12, 22, 14, tzinfo=UTC)
+    name = FetchedName((WEEK, Tier.NMS_TIER_1, VenueClass.ATS), at, Grain.TOTALS)
+    assert name.path == "finra/2025/week_2025-11-21.T1.class=ats.totals.20251222T140000Z.csv.gz"
 
 
 @pytest.mark.parametrize(

@@ -40,20 +40,21 @@ def told(*words: str) -> dict[str, Any]:
 def test_a_week_is_fetched_and_the_next_step_is_named(here: Path) -> None:
     result = spine("fetch", "--week", WEEK)
     assert result.exit_code == 0, result.output
-    assert "6 fetched" in result.stdout
+    assert "6 fetched; control totals: 6 fetched; 8 requests" in result.stdout
     assert f"spine backfill {WEEK}..{WEEK}" in result.stdout
-    assert len(list(here.glob("data/landing/finra/2025/*.csv.gz"))) == 6
+    assert len(list(here.glob("data/landing/finra/2025/*.csv.gz"))) == 12
+    assert len(list(here.glob("data/landing/finra/2025/*.totals.*.csv.gz"))) == 6
 
 
 def test_programs_are_told_each_answer(here: Path) -> None:
     found = told("fetch", "--week", WEEK, "--tier", "OTCE", "--class", "non-ats")
-    (answer,) = found["answers"]
-    assert (answer["tier"], answer["venue_class"], answer["outcome"]) == (
-        "OTC",
-        "NON_ATS",
-        "fetched",
-    )
-    assert (here / "data/landing" / answer["file"]).exists()
+    names = ("tier", "venue_class", "grain", "outcome")
+    assert [tuple(answer[name] for name in names) for answer in found["answers"]] == [
+        ("OTC", "NON_ATS", "totals", "fetched"),
+        ("OTC", "NON_ATS", "venues", "fetched"),
+    ]
+    assert all((here / "data/landing" / answer["file"]).exists() for answer in found["answers"])
+    assert found["restatements"] is None  # a named week is asked about in any case
     assert found["failures"] == []
     assert found["not_asked"] == 0
     assert found["requests"] >= 3
@@ -81,8 +82,8 @@ def test_weeks_older_than_finra_serves_are_told() -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["fetch"], "--week WEEK, --since WEEK or --all"),
-        (["fetch", "--all", "--week", WEEK], "--week WEEK, --since WEEK or --all"),
+        (["fetch"], "--week WEEK, --since WEEK, --all or --restated"),
+        (["fetch", "--all", "--week", WEEK], "--week WEEK, --since WEEK, --all or --restated"),
         (["fetch", "--week", "2025-11-20"], "weeks end on Fridays: 2025-11-21"),
         (["fetch", "--week", WEEK, "--tier", "OTCR"], "did you mean OTC?"),
         (["fetch", "--week", WEEK, "--class", "at"], "did you mean ats?"),
@@ -106,9 +107,43 @@ def test_what_goes_wrong_is_told_in_finras_words_and_ends_with_1(server: SimServ
     assert result.exit_code == 1
     assert "403" in result.stdout
     assert "SPINE_FINRA_CLIENT_ID" in result.stdout
-    assert "2 tiers of weeks were not requested" in result.stdout
     server.sim.faults.clear()
     assert told("fetch", "--week", WEEK)["failures"] == []
+
+
+def test_a_client_that_is_refused_does_not_ask_for_everything(server: SimServer) -> None:
+    server.sim.faults.add(Fault(FaultKind.FORBIDDEN))
+    result = spine("fetch", "--all")
+    assert result.exit_code == 1
+    assert "14 tiers of weeks were not requested" in result.stdout  # of 17
+
+
+def test_rows_come_with_the_cookie_that_a_307_sets(here: Path, server: SimServer) -> None:
+    server.sim.faults.add(Fault(FaultKind.COOKIE, on="any"))
+    found = told("fetch", "--week", WEEK)
+    assert [answer["outcome"] for answer in found["answers"]] == ["fetched"] * 12
+    assert found["requests"] == 9  # one more than without
+    assert len(list(here.glob("data/landing/finra/2025/*.csv.gz"))) == 12
+
+
+def test_all_weeks_come_from_the_historic_dataset_too(here: Path, server: SimServer) -> None:
+    """It refuses sorting: the simulated one as FINRA's."""
+    found = told("fetch", "--all")
+    assert found["failures"] == []
+    weeks = {answer["week_ending"] for answer in found["answers"]}
+    historic = {str(week) for week, _ in server.sim.partitions("weeklySummaryHistoric")}
+    assert len(historic) == 3
+    assert historic < weeks
+    assert {answer["outcome"] for answer in found["answers"]} == {"fetched"}
+    assert len(list(here.glob("data/landing/finra/*/*.csv.gz"))) == len(found["answers"]) == 17 * 4
+
+
+def test_one_week_that_is_refused_ends_no_other(server: SimServer) -> None:
+    server.sim.faults.add(Fault(FaultKind.FORBIDDEN, count=1))
+    result = spine("fetch", "--all", "--json")
+    assert result.exit_code == 1
+    found = json.loads(result.stdout)
+    assert (len(found["failures"]), len(found["answers"])) == (1, 16 * 4)
 
 
 def test_a_wrong_setting_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -37,18 +37,6 @@ def test_what_came_on_the_day_of_its_last_change_may_lack_later_ones(
     assert held(moment).may_lack_that_day is may_lack
 
 
-@pytest.mark.parametrize(
-    ("moment", "settled"),
-    [
-        ("2026-02-16T05:00", True),  # 56 days after the publication
-        ("2026-02-16T04:59", False),
-        ("2025-12-22T20:00", False),
-    ],
-)
-def test_an_answer_is_settled_eight_weeks_after_publication(moment: str, settled: bool) -> None:
-    assert held(moment).is_settled is settled
-
-
 @pytest.mark.parametrize("days", [-1, 1])
 def test_the_newest_of_a_fetched_file_and_a_capture_counts(house: House, days: int) -> None:
     """The captured file has two rows, the fetched one has three."""
@@ -67,3 +55,20 @@ def test_the_newest_of_a_fetched_file_and_a_capture_counts(house: House, days: i
     checked = holdings.latest(KEY)
     assert checked is not None
     assert (checked.at, checked.rows) == (NOW + timedelta(days=2), newest.rows)
+
+
+def test_totals_are_a_part_of_their_answer_and_no_answer_by_themselves(house: House) -> None:
+    name = f"finra/2025/week_{WEEK}.OTCE.class=ats.totals.20251223T140000Z.csv.gz"
+    house.drop(name, gzip.compress(delivered(line("AAAA"))))
+    looks = LastChecked(house.root / "looks.json")
+    holdings = Holdings(house.landing, house.lake, looks)
+    assert KEY not in holdings
+    assert holdings.latest(KEY) is None
+    assert holdings.checked_at(KEY) is None
+    totals = holdings.totals(KEY)
+    assert totals is not None
+    assert (totals.rows, totals.at) == (1, at("2025-12-23T14:00"))
+    holdings.mark_checked(KEY, at("2025-12-24T14:00"))
+    again = holdings.totals(KEY)
+    assert again is not None
+    assert again.at == holdings.checked_at(KEY) == at("2025-12-24T14:00")

@@ -16,6 +16,8 @@ from spine_assets.cli.shared import print_json
 from spine_assets.finra.batch import FetchReport
 from spine_assets.finra.fetching import Fetched, FetchOutcome, FetchTask, OnPage
 from spine_assets.finra.holdings import Holdings
+from spine_assets.finra.restatements import Changes
+from spine_assets.otc.delivery.placement import Grain
 
 _LISTED = 30  # answers in the table; --json has all
 
@@ -49,7 +51,9 @@ def bar(tasks: list[FetchTask]) -> Iterator[Callable[[FetchTask], OnPage]]:
         shown.update(line, completed=begun, now="")
 
 
-def planned(tasks: list[FetchTask], holdings: Holdings, *, as_json: bool) -> None:
+def planned(
+    tasks: list[FetchTask], holdings: Holdings, look: Changes | None, *, as_json: bool
+) -> None:
     """Print what would be fetched."""
     keys = [key for task in tasks for key in task.keys]
     if as_json:
@@ -58,7 +62,7 @@ def planned(tasks: list[FetchTask], holdings: Holdings, *, as_json: bool) -> Non
             | {"is_here": (week, tier, venue_class) in holdings}
             for week, tier, venue_class in keys
         ]
-        print_json({"dry_run": True, "answers": answers})
+        print_json({"dry_run": True, "answers": answers, "restatements": _look(look)})
         return
     here = sum(key in holdings for key in keys)
     weeks = len({week for week, _, _ in keys})
@@ -66,25 +70,27 @@ def planned(tasks: list[FetchTask], holdings: Holdings, *, as_json: bool) -> Non
         f"would fetch {len(keys) - here} answers of {weeks} weeks, and check whether {here} "
         "local ones have changed"
     )
+    _print_refusal(look)
 
 
-def report(found: FetchReport, requests: int, landing: Path) -> None:
+def report(found: FetchReport, look: Changes | None, requests: int, landing: Path) -> None:
     """Print the result, new files first."""
-    counts = Counter(item.outcome for item in found.fetched)
     new = [item for item in found.fetched if item.outcome is FetchOutcome.FETCHED]
     if new:
-        table = grid("week ending", "tier", "class", "rows", "file", title="Fetched")
-        table.columns[3].justify = "right"
+        table = grid("week ending", "tier", "class", "of", "rows", "file", title="Fetched")
+        table.columns[4].justify = "right"
         for item in new[:_LISTED]:
             week, tier, venue_class = item.key
-            table.add_row(str(week), tier, venue_class, f"{item.rows:,}", safe(item.file or ""))
+            rows, file = f"{item.rows:,}", safe(item.file or "")
+            table.add_row(str(week), tier, venue_class, item.grain, rows, file)
         CONSOLE.print(table)
         if len(new) > _LISTED:
             CONSOLE.print(f"and {len(new) - _LISTED} more files; --json has all")
-    answers = ", ".join(
-        f"{counts[outcome]} {outcome}" for outcome in FetchOutcome if counts[outcome]
-    )
-    CONSOLE.print(f"{answers or 'nothing to fetch'}; {requests} requests", highlight=False)
+    answers = _counts(found, Grain.VENUES) or "nothing to fetch"
+    totals = _counts(found, Grain.TOTALS)
+    also = f"; control totals: {totals}" if totals else ""
+    CONSOLE.print(f"{answers}{also}; {requests} requests", highlight=False)
+    _print_refusal(look)
     for (week, tier), message in found.failures.items():
         CONSOLE.print(f"[red]week {week}, {tier}:[/red] {safe(message)}", soft_wrap=True)
     if found.not_asked:
@@ -101,7 +107,23 @@ def report(found: FetchReport, requests: int, landing: Path) -> None:
         )
 
 
-def as_json(found: FetchReport, requests: int) -> dict[str, Any]:
+def _counts(found: FetchReport, grain: Grain) -> str:
+    """How many parts of a grain had which outcome."""
+    counts = Counter(item.outcome for item in found.fetched if item.grain is grain)
+    return ", ".join(f"{counts[outcome]} {outcome}" for outcome in FetchOutcome if counts[outcome])
+
+
+def _print_refusal(look: Changes | None) -> None:
+    if look is not None and look.refusal is not None:
+        CONSOLE.print(
+            f"FINRA did not answer which weeks changed ({look.refusal.at:%Y-%m-%d}), so each week "
+            f"is asked about in its turn: {safe(look.refusal.why)}",
+            soft_wrap=True,
+            highlight=False,
+        )
+
+
+def as_json(found: FetchReport, look: Changes | None, requests: int) -> dict[str, Any]:
     """The same for programs."""
     return {
         "answers": [_answer(item) for item in found.fetched],
@@ -110,8 +132,17 @@ def as_json(found: FetchReport, requests: int) -> dict[str, Any]:
             for (week, tier), message in found.failures.items()
         ],
         "not_asked": found.not_asked,
+        "restatements": _look(look),
         "requests": requests,
     }
+
+
+def _look(look: Changes | None) -> dict[str, Any] | None:
+    """How many answers FINRA may have changed, and why it did not say which; None: not asked."""
+    if look is None:
+        return None
+    refusal = look.refusal.why if look.refusal else None
+    return {"named": len(look.changed), "refusal": refusal}
 
 
 def _answer(item: Fetched) -> dict[str, Any]:
@@ -120,6 +151,7 @@ def _answer(item: Fetched) -> dict[str, Any]:
         "week_ending": str(week),
         "tier": tier,
         "venue_class": venue_class,
+        "grain": item.grain,
         "outcome": item.outcome,
         "rows": item.rows,
         "file": item.file,

@@ -27,16 +27,10 @@ from spine_assets.finra.fetching import (
 from spine_assets.orchestration.asset_specs import OWNER
 from spine_assets.orchestration.partitions import WEEKS
 from spine_assets.orchestration.run_config import LOGGED
+from spine_assets.otc.delivery.placement import Grain
 
 MAX_RETRIES = 2
 FIRST_WAIT_SECONDS = 60  # the client itself has waited for minutes; then twice as long
-
-
-class WeekFetchConfig(dg.Config):
-    """Options of a run."""
-
-    recheck: bool = False
-    """Fetch again also files that were fetched long after their publication."""
 
 
 # A multi-asset of one asset: `dg.asset` warns that its backfill policy is in beta.
@@ -49,14 +43,15 @@ class WeekFetchConfig(dg.Config):
             group_name=AssetGroup.FINRA.value,
             kinds={"api", "file"},
             owners=[OWNER],
-            description="A week's data from FINRA's query API, as files in the landing folder. "
-            f"Files that have not changed are not fetched again.\n\n{FILE_GRAIN}",
+            description="A week's data from FINRA's query API, as files in the landing folder, "
+            "and FINRA's control totals of it. FINRA is always asked; what it has not changed is "
+            f"not fetched again.\n\n{FILE_GRAIN}",
         )
     ],
     backfill_policy=dg.BackfillPolicy.multi_run(max_partitions_per_run=1),
 )
 def finra_weekly_files(
-    context: dg.AssetExecutionContext, config: WeekFetchConfig, finra: Finra
+    context: dg.AssetExecutionContext, finra: Finra
 ) -> dg.MaterializeResult[None]:
     """Fetch what is missing of a week, and what FINRA has changed."""
 
@@ -71,11 +66,11 @@ def finra_weekly_files(
         offers = offered(client)
         if not any((week, tier) in offers for tier in Tier):
             raise dg.Failure(not_offered(week, tuple(Tier), offers), allow_retries=False)
-        tasks = plan(offers, holdings, Wanted(weeks={week}, recheck=config.recheck))
+        tasks = plan(offers, holdings, Wanted(weeks={week}, recheck=True))
         report = fetch_all(client, holdings, settings, tasks, begin, finra.now)
         requests = client.requests
     for item in report.fetched:
-        named = ", ".join(map(str, item.key))
+        named = ", ".join(map(str, (*item.key, item.grain)))
         context.log.info(f"week {named}: {item.outcome}, {item.rows:,} rows {item.file or ''}")
     if report.failures:
         failure = dg.Failure(
@@ -95,6 +90,7 @@ def _metadata(found: list[Fetched], requests: int) -> dict[str, dg.MetadataValue
             {
                 "tier": item.key[1].value,
                 "class": item.key[2].value,
+                "grain": item.grain.value,
                 "outcome": item.outcome.value,
                 "rows": item.rows,
                 "file": item.file or "",
@@ -102,10 +98,12 @@ def _metadata(found: list[Fetched], requests: int) -> dict[str, dg.MetadataValue
         )
         for item in found
     ]
-    new = [item for item in found if item.outcome is FetchOutcome.FETCHED]
+    fetched = [item for item in found if item.outcome is FetchOutcome.FETCHED]
+    new = [item for item in fetched if item.grain is Grain.VENUES]
     return {
         "new_files": len(new),
         "new_rows": sum(item.rows for item in new),
+        "new_totals": len(fetched) - len(new),
         "requests": requests,
         **({"answers": dg.MetadataValue.table(records)} if records else {}),
     }

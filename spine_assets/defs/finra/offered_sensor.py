@@ -1,10 +1,12 @@
-"""Sensor: weeks and tiers that FINRA offers and that are not fetched yet become runs.
+"""Sensor: what FINRA offers and is not fetched yet, or has changed since, becomes runs.
 
-It is off by default, because each tick sends FINRA two small requests.
+It is off by default, because each tick sends FINRA two small requests. Once a day it also asks what
+FINRA has changed (`finra.restatements`), which is up to seven more.
 """
 
 import hashlib
 import json
+from collections.abc import Mapping
 from datetime import UTC, date, datetime
 
 import dagster as dg
@@ -12,12 +14,13 @@ import dagster as dg
 from spine_assets.core.settings import load_settings
 from spine_assets.core.tags import Lane
 from spine_assets.defs.finra.files import finra_fetch_job
-from spine_assets.defs.finra.resource import finra_client
+from spine_assets.defs.finra.resource import Finra, finra_client
 from spine_assets.defs.otc import retry_policy
 from spine_assets.defs.otc.retry_policy import Verdict
-from spine_assets.finra.batch import open_holdings
+from spine_assets.finra.batch import open_holdings, open_looks
 from spine_assets.finra.errors import FinraUnavailable
 from spine_assets.finra.fetching import missing, offered
+from spine_assets.finra.restatements import changes_of_the_day, known_changes
 from spine_assets.otc.captures.pending import WeekInput
 from spine_assets.otc.delivery.placement import Key
 
@@ -35,16 +38,26 @@ def offered_sensor(interval_seconds: int) -> dg.SensorDefinition:
         job=finra_fetch_job,
         minimum_interval_seconds=interval_seconds,
         default_status=dg.DefaultSensorStatus.STOPPED,
-        description="Fetches what FINRA offers and is missing, a run per week. Off by default.",
+        description="Fetches what FINRA offers and is missing or has changed, a run per week. Off "
+        "by default.",
     )
-    def finra_offered(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-        """Request a fetch of each week of which a tier or class is missing."""
+    def finra_offered(
+        context: dg.SensorEvaluationContext, finra: Finra
+    ) -> dg.SensorResult | dg.SkipReason:
+        """Request a fetch of each week of which a tier or class is missing or has changed."""
+        settings = load_settings()
+        holdings, looks = open_holdings(settings), open_looks(settings)
         with finra_client(in_a_tick=True) as client:
             try:
                 offers = offered(client)
             except FinraUnavailable as error:
                 return dg.SkipReason(f"FINRA's API cannot be read now: {error}")
-        wanted = _by_week(missing(offers, open_holdings(load_settings())))
+            try:
+                look = changes_of_the_day(client, offers, holdings, looks, finra.now())
+            except FinraUnavailable as error:  # the next tick continues
+                context.log.warning(f"FINRA cannot be asked now what it has changed: {error}")
+                look = known_changes(offers, holdings, looks, finra.now())
+        wanted = _by_week(dict.fromkeys(missing(offers, holdings)) | dict(look.changed))
         requests: list[dg.RunRequest] = []
         waiting = 0
         busy = retry_policy.under_way(context.instance) if wanted else set()
@@ -64,8 +77,8 @@ def offered_sensor(interval_seconds: int) -> dg.SensorDefinition:
         if requests:
             return dg.SensorResult(run_requests=requests)
         return dg.SkipReason(
-            f"{len(offers)} tiers of weeks are offered; {len(wanted)} weeks are incomplete, "
-            f"{waiting} of them are being fetched or wait for their next attempt"
+            f"{len(offers)} tiers of weeks are offered; {len(wanted)} weeks are incomplete or have "
+            f"changed, {waiting} of them are being fetched or wait for their next attempt"
         )
 
     return finra_offered
@@ -74,15 +87,16 @@ def offered_sensor(interval_seconds: int) -> dg.SensorDefinition:
 finra_offered = offered_sensor(INTERVAL_SECONDS)
 
 
-def _by_week(keys: list[Key]) -> list[WeekInput]:
-    """What is missing of each week, the oldest first."""
-    by_week: dict[date, list[Key]] = {}
-    for key in keys:
-        by_week.setdefault(key[0], []).append(key)
-    hashes = {week: _hash(missing_keys) for week, missing_keys in by_week.items()}
+def _by_week(keys: Mapping[Key, datetime | None]) -> list[WeekInput]:
+    """What to fetch of each week, the oldest first; with a time what changed, and since when."""
+    by_week: dict[date, list[tuple[Key, datetime | None]]] = {}
+    for key, since in sorted(keys.items()):
+        by_week.setdefault(key[0], []).append((key, since))
+    hashes = {week: _hash(items) for week, items in by_week.items()}
     return [WeekInput(week, f"fetch:{value}", value) for week, value in hashes.items()]
 
 
-def _hash(keys: list[Key]) -> str:
-    text = json.dumps([list(map(str, key)) for key in keys])
+def _hash(items: list[tuple[Key, datetime | None]]) -> str:
+    days = [[*map(str, key), str(since.date() if since else "")] for key, since in items]
+    text = json.dumps(days)
     return hashlib.sha256(text.encode()).hexdigest()[:_HASH_DIGITS]

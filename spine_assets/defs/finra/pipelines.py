@@ -10,8 +10,7 @@ from spine_assets.pipelines.catalog import Parameter, ParameterKind, Pipeline, P
 
 def _of_week(values: Mapping[str, Any], dry_run: bool) -> PipelinePlan:
     week = values["week_ending"]
-    config = {"finra_weekly_files": {"config": {"recheck": values["recheck"]}}}
-    return PipelinePlan([RunPlan(week, week, {"ops": config})])
+    return PipelinePlan([RunPlan(week, week)])
 
 
 PIPELINES = (
@@ -20,11 +19,6 @@ PIPELINES = (
         "Fetch a week from FINRA into the landing folder; `spine fetch` does so for many.",
         "finra_fetch",
         _of_week,
-        (
-            Parameter("week_ending", ParameterKind.WEEK, "the week's Friday", required=True),
-            Parameter(
-                "recheck", ParameterKind.FLAG, "ask again for what is long settled", default=False
-            ),
-        ),
+        (Parameter("week_ending", ParameterKind.WEEK, "the week's Friday", required=True),),
     ),
 )

@@ -179,6 +179,7 @@ def _page(
 ) -> Response:
     """One page of rows; a `share` below 1 shortens it, but never to nothing."""
     rows, record.total = sim.answers.page(query, sim.today)
+    rows = rows.head(max(record.total - (record.offset or 0), 0))  # of a shifted page
     headers = {"Record-Total": str(record.total), "Record-Max-Limit": str(MAX_LIMIT)}
     headers |= {"Record-Limit": str(query.limit), "Record-Offset": str(query.offset)}
     if rows.is_empty():

@@ -17,7 +17,13 @@ import polars as pl
 
 from spine_assets.core.weeks import FIRST_WEEK, Tier, monday_of, publication_day, week_ending_of
 from spine_assets.dev.finra_sim.dataset import HISTORIC, SimDataset
-from spine_assets.dev.finra_sim.market import MARKET_WIDE, firm_rows, market_wide, with_summaries
+from spine_assets.dev.finra_sim.market import (
+    MARKET_WIDE,
+    firm_rows,
+    market_wide,
+    with_forms,
+    with_summaries,
+)
 from spine_assets.dev.finra_sim.options import SimOptions
 from spine_assets.dev.finra_sim.restating import Restatement, restated, usual_restatements
 from spine_assets.dev.finra_sim.wrong_totals import WrongTotal, misstated
@@ -97,7 +103,7 @@ class Archive:
             if partition.tier in MARKET_WIDE:
                 wide = market_wide(partition.tier, tiers, _market_wide_day(week))
                 return self._kept.put(key, wide)
-            rows = with_summaries(tiers[0])
+            rows = with_summaries(tiers[0]) if self._options.totals else with_forms(tiers[0])
             for wrong in self._wrong_totals(partition):
                 rows = misstated(rows, wrong)
             return self._kept.put(key, rows)

@@ -29,6 +29,7 @@ class SimOptions:
         restated_share: part (0-1) of (week, tier, class) restated 2-164 days after publication.
         market_wide: whether each week also has FINRA's partitions `NMS` and `NA`, ten rows of
             totals published a week after the other tiers.
+        totals: whether each tier also has FINRA's control totals of its rows.
         require_auth: whether data needs a token.
         clients: secrets by client id.
         entitled: client ids that may read data.
@@ -45,6 +46,7 @@ class SimOptions:
     historic_weeks: int = 208
     restated_share: float = 0.1
     market_wide: bool = True
+    totals: bool = True
     require_auth: bool = False
     clients: Mapping[str, str] = field(
         default_factory=lambda: {CLIENT_ID: CLIENT_SECRET, UNENTITLED_ID: CLIENT_SECRET}

@@ -11,12 +11,12 @@ from spine_assets_tests.conftest import WEEK, House, delivered, line
 
 DAY = date(2026, 1, 20)
 FILES = Glance(1, "one")
-CAPTURED = {WEEK: {("OTC", "ATS", "0123456789ab")}}
+CAPTURED = {WEEK: {("OTC", "ATS", "venues", "0123456789ab")}}
 
 
 def test_the_state_changes_with_files_captures_and_the_day() -> None:
     """A file that was refused for a date in the future may be usable on the next day."""
-    other = {WEEK: {("OTC", "ATS", "ba9876543210")}}
+    other = {WEEK: {("OTC", "ATS", "venues", "ba9876543210")}}
     states = [
         state(FILES, CAPTURED, DAY),
         state(Glance(1, "two"), CAPTURED, DAY),
