@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -12,13 +14,15 @@ from click.testing import CliRunner
 
 from spine_assets.cli import main
 from spine_assets.core.tags import LANE, Lane
-from spine_assets.core.weeks import Tier, VenueClass
+from spine_assets.core.weeks import Tier, VenueClass, week_ending_of
 from spine_assets.defs.finra.offered_sensor import finra_offered
+from spine_assets.defs.finra.resource import Finra
 from spine_assets.defs.finra.schedules import finra_restatements
 from spine_assets.defs.otc import retry_policy
 from spine_assets.defs.otc.specs import FETCHED
-from spine_assets.dev.finra_sim import Fault, SimServer, serving
+from spine_assets.dev.finra_sim import Fault, Restatement, SimServer, serving
 from spine_assets.dev.finra_sim.faults import FaultKind
+from spine_assets.finra.delivered import read_name
 from spine_assets.lake.local import LocalLake
 from spine_assets.otc.tables import registry as tables
 from spine_assets.warehouse.connection import connect
@@ -39,13 +43,27 @@ def asked(project: Project, server: SimServer, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("SPINE_FINRA_REQUESTS_PER_SECOND", "20")
 
 
+class Clock(Finra):
+    """The afternoon of a day, or now."""
+
+    day: str | None
+
+    def now(self) -> datetime:
+        """That moment."""
+        return datetime.fromisoformat(f"{self.day}T20:00:00Z") if self.day else super().now()
+
+
 def fetched_files(project: Project) -> list[Path]:
-    return sorted(project.landing.glob("finra/*/*.csv.gz"))
+    """Of rows by venue; those of control totals are beside them."""
+    files = sorted(project.landing.glob("finra/*/*.csv.gz"))
+    return [path for path in files if ".totals." not in path.name]
 
 
 def ticked(runner: Runner) -> dg.SensorResult | dg.SkipReason:
     """What a tick of the sensor says."""
-    with dg.build_sensor_context(instance=runner.instance) as context:
+    with dg.build_sensor_context(
+        instance=runner.instance, resources={"finra": Clock(day=None)}
+    ) as context:
         told = finra_offered(context)
     assert isinstance(told, dg.SensorResult | dg.SkipReason)
     return told
@@ -80,6 +98,7 @@ class TestAsset:
         )
         assert differences(project.lake, server.sim, [WEEK]) == []
         assert outcome.fact(FETCHED, WEEK, "new_files") == len(Tier) * len(VenueClass)
+        assert outcome.fact(FETCHED, WEEK, "new_totals") == len(Tier) * len(VenueClass)
 
     def test_both_classes_stand_side_by_side_in_every_table(
         self, project: Project, runner: Runner, server: SimServer
@@ -122,10 +141,13 @@ class TestAsset:
     ) -> None:
         assert runner.week(WEEK, FETCH).success
         before = fetched_files(project)
+        server.sim.traffic.forget()
         outcome = runner.week(WEEK, FETCH)
         assert outcome.success
         assert outcome.fact(FETCHED, WEEK, "new_files") == 0
         assert fetched_files(project) == before
+        weeks = {item["week"] for item in server.sim.traffic.summary()["asked"]}
+        assert weeks == {"2025-11-17"}  # a named week is asked about all the same
 
     def test_a_week_that_is_not_offered_fails_and_says_when_it_is(self, runner: Runner) -> None:
         outcome = runner.week(date(2026, 1, 2), FETCH_AND_BUILD)
@@ -210,21 +232,85 @@ class TestSensor:
         assert "cannot be read now" in (told.skip_message or "")
 
 
-class TestSchedule:
-    def test_it_asks_for_the_newest_weeks_of_each_tier(
-        self, code_location: dg.Definitions, runner: Runner
+class TestRestatements:
+    """Clocks and files are of the present, FINRA's days are in it too."""
+
+    WEEK = week_ending_of(datetime.now(UTC).date() - timedelta(days=70))
+
+    @pytest.fixture
+    def server(self) -> Iterator[SimServer]:
+        """A FINRA of today."""
+        today = datetime.now(UTC).date()
+        with serving(replace(SMALL, today=today, rows=20, weeks=20, historic_weeks=0)) as running:
+            yield running
+
+    @pytest.fixture
+    def restated(self, project: Project, runner: Runner, server: SimServer) -> date:
+        """A project with one week that FINRA restates today, ten weeks after its end."""
+        assert runner.week(self.WEEK, FETCH).success
+        assert len(fetched_files(project)) == 6
+        plan = Restatement(self.WEEK, Tier.OTC, VenueClass.ATS, server.sim.today)
+        server.sim.archive.restate(plan)
+        return self.WEEK
+
+    def scheduled(self, runner: Runner) -> list[dg.RunRequest] | dg.SkipReason:
+        with dg.build_schedule_context(
+            instance=runner.instance,
+            scheduled_execution_time=AT,
+            resources={"finra": Clock(day=None)},
+        ) as context:
+            told = finra_restatements(context)
+        assert isinstance(told, list | dg.SkipReason)
+        return told
+
+    def test_the_schedule_requests_the_weeks_that_changed(
+        self, code_location: dg.Definitions, project: Project, runner: Runner, restated: date
     ) -> None:
         found = code_location.resolve_schedule_def("finra_restatements")
         assert found.default_status is dg.DefaultScheduleStatus.STOPPED
-        with dg.build_schedule_context(
-            instance=runner.instance, scheduled_execution_time=AT
-        ) as context:
-            told = finra_restatements(context)
-        assert isinstance(told, list)
-        weeks = [request.partition_key for request in told]
-        expected = [date(2025, 12, 12) - timedelta(weeks=n) for n in range(6)]
-        assert weeks == sorted(map(str, expected))
-        assert len({request.run_key for request in told}) == len(told)
+        asked_for = self.scheduled(runner)
+        assert isinstance(asked_for, list)
+        assert [request.partition_key for request in asked_for] == [str(restated)]
+        assert executed(asked_for[0], runner)
+        assert len(fetched_files(project)) == 7
+
+    def test_without_changes_the_schedule_requests_nothing(self, runner: Runner) -> None:
+        assert runner.week(self.WEEK, FETCH).success
+        assert isinstance(self.scheduled(runner), dg.SkipReason)
+
+    def test_the_sensor_asks_for_them_too_once_a_day(
+        self, project: Project, runner: Runner, server: SimServer, restated: date
+    ) -> None:
+        weeks = {request.partition_key: request for request in requests(runner)}
+        assert str(restated) in weeks
+        server.sim.traffic.forget()
+        again = {request.partition_key for request in requests(runner)}
+        assert str(restated) in again  # until it was asked about
+        assert server.sim.traffic.summary()["requests"] == 2  # what is offered: no second look
+        assert executed(weeks[str(restated)], runner)
+        assert len(fetched_files(project)) == 7
+        left = {request.partition_key for request in requests(runner)}
+        assert left == weeks.keys() - {str(restated)}
+
+    def test_where_finra_refuses_the_question_an_old_check_is_due(
+        self, project: Project, runner: Runner, server: SimServer, restated: date
+    ) -> None:
+        server.sim.faults.add(Fault(FaultKind.ACROSS_REFUSED))
+        assert isinstance(self.scheduled(runner), dg.SkipReason)  # it was asked about just now
+        times = project.root / "data" / "finra" / "looks.json"
+        asked_at = json.loads(times.read_text())
+        week_ago = (datetime.now(UTC) - timedelta(days=7)).isoformat()
+        times.write_text(json.dumps(dict.fromkeys(asked_at, week_ago)))
+        for path in project.landing.glob("finra/*/*.csv.gz"):
+            name = read_name(path.name)
+            assert name is not None
+            older = replace(name, fetched_at=name.fetched_at - timedelta(days=7))
+            path.rename(project.landing / older.path)
+        asked_for = self.scheduled(runner)
+        assert isinstance(asked_for, list)
+        assert [request.partition_key for request in asked_for] == [str(restated)]
+        assert executed(asked_for[0], runner)
+        assert len(fetched_files(project)) == 7
 
 
 def test_an_older_week_is_fetched_from_the_historic_dataset(

@@ -21,7 +21,7 @@ from spine_assets.defs.finra.schedules import finra_restatements
 from spine_assets.dev.finra_sim import Change, Fault, Restatement, SimOptions, SimServer, serving
 from spine_assets.dev.finra_sim.faults import FaultKind
 from spine_assets.finra.api import SUMMARY_TYPES
-from spine_assets_tests.finra.hurried import LOOK_SECONDS
+from spine_assets_tests.finra.hurried import LOOK_SECONDS, SimulatedFinra
 from spine_assets_tests.finra.tables import differences
 from spine_assets_tests.support.projects import SOURCE, Project
 from spine_assets_tests.support.servers import started, wait_until
@@ -40,7 +40,12 @@ def published(server: SimServer) -> list[date]:
     """Weeks of which FINRA holds something today."""
     names = ("weeklySummary", "weeklySummaryHistoric")
     return sorted(
-        {week for name in names for week, tier in server.sim.partitions(name) if tier != "NA"}
+        {
+            week
+            for name in names
+            for week, tier in server.sim.partitions(name)
+            if tier not in {"NMS", "NA"}
+        }
     )
 
 
@@ -72,7 +77,9 @@ def restate(server: SimServer) -> None:
 
 def recheck(project: Project) -> list[date]:
     """Do what the schedule asks for on a Wednesday, as CI would."""
-    with dg.build_schedule_context(scheduled_execution_time=datetime.now(UTC)) as context:
+    with dg.build_schedule_context(
+        scheduled_execution_time=datetime.now(UTC), resources={"finra": SimulatedFinra()}
+    ) as context:
         told = finra_restatements(context)
     assert isinstance(told, list)
     weeks = [str(request.partition_key) for request in told]
