@@ -4,10 +4,12 @@ It is in `_format.json` in the lake's root. A lake without that file has format 
 
 1  Captures are rows and rejects alone; files of tables may lack columns that were added later.
 2  Captures have their delivered contents, unless those were captured in format 1; files of tables
-   have all columns.
+   have all columns of that time.
+3  FINRA's control totals are captures of their own; files of tables have all columns. Pins say what
+   was decided; those of earlier formats have no action and stay as they are.
 
-This program reads and writes format 1 as well; `spine lake migrate` raises the number. Belongs
-here: the number. Does not belong here: the migration (`maintenance.migrate_lake`).
+This program reads and writes the earlier formats as well; `spine lake migrate` raises the number.
+Belongs here: the number. Does not belong here: the migration (`maintenance.migrate_lake`).
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from spine_assets.lake.base import Lake, LakeError
 from spine_assets.lake.file_errors import reading
 from spine_assets.lake.names import FORMAT_FILE, LockName
 
-FORMAT = 2
+FORMAT = 3
 """The format of lakes that begin now."""
 FIRST = 1
 """The format of a lake that has no number."""

@@ -31,9 +31,11 @@ from spine_assets.otc.tables.registry import TABLES
 _FILLED = {
     "issue_count": pl.col("issue_count").fill_null(1),
     "build_id": pl.coalesce("build_id", "capture_id"),
+    "reported_tiers": pl.col("reported_tiers").fill_null(pl.lit([], pl.List(pl.String))),
     "classes": pl.col("classes").fill_null(pl.lit([], pl.List(pl.String))),
 }
-"""Columns of today that may not be null; in format 1 each row was one line."""
+"""Columns of today that may not be null; in format 1 each row was one line, and formats 1 and 2 know
+no totals of FINRA."""
 
 
 @dataclass

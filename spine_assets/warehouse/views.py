@@ -15,7 +15,7 @@ from spine_assets.core.sql import identifier, literal, without_rows
 from spine_assets.core.tables import Table
 from spine_assets.core.views import View
 from spine_assets.lake.base import Lake
-from spine_assets.lake.format import FIRST, stored_format
+from spine_assets.lake.format import FORMAT, stored_format
 from spine_assets.otc.captures import pins
 from spine_assets.otc.tables import raw
 from spine_assets.otc.tables.registry import TABLES
@@ -46,7 +46,7 @@ def view_statements(lake: Lake, tables: tuple[Table, ...], *, analysis: bool = T
     So the views on the tables are made over empty ones, which are then replaced.
     """
     tables = (*tables, pins.TABLE)  # the views on the tables need them
-    alike = stored_format(lake) > FIRST
+    alike = stored_format(lake) == FORMAT
     statements = [
         f"CREATE OR REPLACE VIEW {identifier(table.name)} AS {without_rows(table.columns)}"
         for table in tables

@@ -91,7 +91,8 @@ otc_venues: analysis, made elsewhere
     <- otc_venue_share
     kinds duckdb; owners team:market-structure
 otc_weekly_report: otc, weekly from 2014-05-16, single run
-    <- otc_control_totals, otc_firm_totals, otc_raw, otc_rejects, otc_restatements, otc_symbol_summary, otc_venue_share, otc_venue_volume
+    <- otc_control_totals, otc_firm_totals, otc_raw, otc_rejects, otc_restatements, \
+otc_symbol_summary, otc_venue_share, otc_venue_volume
     kinds html, vega; owners team:market-structure
 otc_weeks_calendar: analysis, made elsewhere
     kinds duckdb; owners team:market-structure

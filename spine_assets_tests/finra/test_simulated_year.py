@@ -194,9 +194,5 @@ def test_a_year_of_restatements_is_found_within_a_week_each(
         first, *requests = follower.requests
         looks = len(requests)
     lags = [(item.day - publication_day(item.week_ending, item.tier)).days for item in plans]
-    print(
-        f"{len(plans)} restatements, delays {sorted(set(delays))}, {looks} steps, "
-        f"{first} requests at first, then {sum(requests)}, most {max(requests)}"
-    )
     assert len(plans) > 60
     assert {2, 7, 11, 42, 43, 49, 50, 51, 99, 107, 164} == set(lags)

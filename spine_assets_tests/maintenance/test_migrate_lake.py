@@ -146,7 +146,7 @@ class TestMigrating:
         assert found == {
             "dry_run": True,
             "before": 1,
-            "after": 2,
+            "after": FORMAT,
             "weeks": 2,
             "kept": 0,
             "contents": 5,
@@ -172,7 +172,7 @@ class TestMigrating:
         }
         again = old.migrated()
         assert (again["before"], again["kept"], again["contents"], again["rewritten"]) == (
-            *(2, 5),
+            *(FORMAT, 5),
             *(0, 0),
         )
 
@@ -188,7 +188,8 @@ class TestMigrating:
         assert old.volumes() == BEFORE
         assert old.query("SELECT count(*) AS n FROM otc_raw") == [{"n": "11"}]
         old.spine("backfill", "--missing")
-        assert old.volumes() == BEFORE
+        # The correction of which only one of two lines was read is no longer current.
+        assert old.volumes() == BEFORE | {("2025-11-21", "ABCD"): 110}
 
     def test_one_that_was_killed_is_completed_by_the_next(self, old: Old) -> None:
 
@@ -221,14 +222,68 @@ class TestMigrating:
         text = old.spine("lake", "migrate", "--dry-run").stdout
         assert "1 captures of 1 weeks have no content" in text
         assert f"  {CORRECTED}\n" in text
-        assert "the lake would be brought from format 1 to 2" in text
+        assert "the lake would be brought from format 1 to 3" in text
+
+
+@pytest.fixture
+def second(project: Project) -> Old:
+    """A lake of format 2, in which the first capture of one week is pinned."""
+    with tarfile.open(SOURCE / "spine_assets_tests/data/format_2.tar.xz") as archive:
+        archive.extractall(project.root, filter="data")
+    return Old(project)
+
+
+PINNED = AFTER | {("2025-11-14", "ABCD"): 400}
+
+
+class TestSecondFormat:
+    def test_tables_pins_and_captures_are_those_of_the_earlier_version(self, second: Old) -> None:
+        assert second.volumes() == PINNED
+        asked = "SELECT count(*) AS n, count(reported_total_volume) AS known FROM otc_venue_share"
+        assert second.query(asked) == [{"n": "4", "known": "0"}]
+        current = "SELECT week_ending, sum(share_volume)::INT AS n FROM otc_raw_current GROUP BY 1"
+        found = {row["week_ending"]: int(row["n"]) for row in second.query(current)}
+        assert found == {"2025-11-14": 450, "2025-11-21": 950}
+        states = {
+            (item["week_ending"], item["state"])
+            for item in json.loads(second.spine("captures", "--json").stdout)
+        }
+        assert ("2025-11-14", "pinned") in states
+        assert stored_format(second.lake) == 2
+
+    def test_a_run_keeps_working_and_a_capture_can_be_retracted(self, second: Old) -> None:
+        (pinned,) = [
+            item["capture_id"]
+            for item in json.loads(second.spine("captures", "--json").stdout)
+            if item["state"] == "pinned"
+        ]
+        second.spine("captures", "retract", pinned)
+        second.spine("backfill", str(CORRECTED))
+        assert second.volumes() == AFTER
+        assert stored_format(second.lake) == 2
+
+    def test_it_is_brought_up_to_today_without_its_pins_being_written_again(
+        self, second: Old
+    ) -> None:
+        def pins() -> dict[str, bytes]:
+            return {name: text for name, text in second.files().items() if "otc_pins/week_ending=2025" in name}
+
+        before = pins()
+        found = second.migrated()
+        assert (found["before"], found["kept"], found["contents"]) == (2, 5, 0)
+        assert found["rewritten"] == len(CAPTURES)  # otc_venue_share, which has new columns
+        assert stored_format(second.lake) == FORMAT
+        assert (len(before), pins()) == (1, before)
+        assert second.volumes() == PINNED
+        second.spine("backfill", "--missing")
+        assert second.volumes() == PINNED
 
 
 class TestFormat:
     def test_a_new_lake_begins_with_the_format_of_today(self, project: Project) -> None:
         assert CliRunner().invoke(main, ["db", "init"]).exit_code == 0
         written = json.loads((project.lake / "_format.json").read_text("utf-8"))
-        assert written["format"] == FORMAT == 2
+        assert written["format"] == FORMAT == 3
 
     @pytest.mark.parametrize(
         "words",
@@ -254,14 +309,14 @@ class TestFormat:
         ids=" ".join,
     )
     def test_a_newer_one_is_refused_in_one_line(self, old: Old, words: tuple[str, ...]) -> None:
-        (old.project.lake / "_format.json").write_text('{"format": 3, "program": "1.4.0"}', "utf-8")
+        (old.project.lake / "_format.json").write_text('{"format": 4, "program": "1.4.0"}', "utf-8")
         before = old.files()
         done = CliRunner().invoke(main, [*words])
         assert done.exit_code == 1
-        lines = [line for line in done.output.splitlines() if "format 3" in line]
+        lines = [line for line in done.output.splitlines() if "format 4" in line]
         assert len(lines) == 1, done.output
         assert "written by spine-assets 1.4.0; this is spine-assets" in lines[0]
-        assert lines[0].endswith("which reads formats up to 2: install spine-assets 1.4.0 or later")
+        assert lines[0].endswith("which reads formats up to 3: install spine-assets 1.4.0 or later")
         assert old.files() == before
 
     @pytest.mark.parametrize("text", ["", "{}", '{"format": "two"}', "[]", "nothing"])
