@@ -266,7 +266,11 @@ class TestSecondFormat:
         self, second: Old
     ) -> None:
         def pins() -> dict[str, bytes]:
-            return {name: text for name, text in second.files().items() if "otc_pins/week_ending=2025" in name}
+            return {
+                name: text
+                for name, text in second.files().items()
+                if "otc_pins/week_ending=2025" in name
+            }
 
         before = pins()
         found = second.migrated()
