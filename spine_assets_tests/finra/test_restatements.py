@@ -100,6 +100,16 @@ class TestAcrossWeeks:
         assert fetch_changes(fetched) == {KEY: FetchOutcome.UNCHANGED}
         assert look_on(fetched, day + timedelta(days=3)).changed == {}
 
+    def test_a_row_that_is_removed_is_found_by_the_totals_it_was_part_of(
+        self, fetched: Desk
+    ) -> None:
+        day = PUBLISHED + timedelta(days=42)
+        row = fetched.server.sim.rows(WEEK, Tier.OTC, "ATS_W_SMBL_FIRM").row(0, named=True)
+        gone = Change(row["issueSymbolIdentifier"], row["MPID"])
+        fetched.server.sim.archive.restate(Restatement(*KEY, day, (gone,)))
+        assert list(look_on(fetched, day).changed) == [KEY]
+        assert fetch_changes(fetched) == {KEY: FetchOutcome.FETCHED}
+
     def test_one_that_comes_later_on_the_day_of_a_look_is_found_by_the_next(
         self, fetched: Desk
     ) -> None:

@@ -21,7 +21,7 @@ from spine_assets.dev.finra_sim.market import (
     MARKET_WIDE,
     firm_rows,
     market_wide,
-    with_forms,
+    with_rows_alone,
     with_summaries,
 )
 from spine_assets.dev.finra_sim.options import SimOptions
@@ -103,7 +103,8 @@ class Archive:
             if partition.tier in MARKET_WIDE:
                 wide = market_wide(partition.tier, tiers, _market_wide_day(week))
                 return self._kept.put(key, wide)
-            rows = with_summaries(tiers[0]) if self._options.totals else with_forms(tiers[0])
+            served = with_summaries if self._options.totals else with_rows_alone
+            rows = served(tiers[0])
             for wrong in self._wrong_totals(partition):
                 rows = misstated(rows, wrong)
             return self._kept.put(key, rows)

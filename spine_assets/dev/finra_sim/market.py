@@ -39,6 +39,8 @@ from spine_assets.dev.sample.draws import hash_of
 from spine_assets.dev.sample.figures import notional_text
 
 PREFIX = {VenueClass.ATS: "ATS_W_", VenueClass.NON_ATS: "OTC_W_"}
+REMOVED = "REMOVED"
+"""End of the summary type of a row that a restatement removed; it is not served."""
 FIRST_NON_ATS_WEEK = date(2016, 4, 8)
 """Week ending of FINRA's first non-ATS week (Monday 2016-04-04)."""
 MARKET_WIDE = {"NMS": (Tier.NMS_TIER_1, Tier.NMS_TIER_2), "NA": tuple(Tier)}
@@ -68,12 +70,26 @@ def firm_rows(week_ending: date, tier: Tier, *, seed: int, rows: Rows) -> pl.Dat
 def with_summaries(rows: pl.DataFrame) -> pl.DataFrame:
     """Firm rows, and the same shares summed by symbol, by firm and in total."""
     parts = [
-        rows,
+        _present(rows),
         _summed(rows, "SMBL", _WHAT),
         _summed(rows, "FIRM", _WHO),
         _summed(rows, "VOL_STATS", ()),
     ]
     return with_forms(pl.concat(parts, how="diagonal"))
+
+
+def with_rows_alone(rows: pl.DataFrame) -> pl.DataFrame:
+    """Firm rows without their sums."""
+    return with_forms(_present(rows))
+
+
+def _present(rows: pl.DataFrame) -> pl.DataFrame:
+    """Firm rows without those that were removed, which only date the sums they were part of."""
+    return rows.filter(~_is_removed())
+
+
+def _is_removed() -> pl.Expr:
+    return pl.col(SUMMARY_TYPE).str.ends_with(REMOVED)
 
 
 def market_wide(tier_id: str, tiers: Sequence[pl.DataFrame], published: date) -> pl.DataFrame:
@@ -158,6 +174,9 @@ def _summed(
             (_cents().sum() / 100).alias(NOTIONAL),
             pl.col(UPDATED, REPORTED).max(),
             pl.col(PUBLISHED).min(),
+            there=(~_is_removed()).any(),
         )
+        .filter("there")
+        .drop("there")
         .with_columns(pl.col(SUMMARY_TYPE) + kind)
     )

@@ -33,7 +33,7 @@ from spine_assets.dev.finra_sim.dataset import (
     TRADES,
     UPDATED,
 )
-from spine_assets.dev.finra_sim.market import PREFIX
+from spine_assets.dev.finra_sim.market import PREFIX, REMOVED
 from spine_assets.dev.sample.draws import hash_of, key_of, uniform
 
 _DELAYS = (2, 7, 7, 7, 11, 42, 43, 49, 50, 51, 99, 99, 107, 164)  # days after publication
@@ -99,7 +99,7 @@ def restated(rows: pl.DataFrame, plan: Restatement, seed: int) -> pl.DataFrame:
         WeekError: the week does not end on a Friday.
     """
     require_friday(plan.week_ending)
-    mine = pl.col(SUMMARY_TYPE).str.starts_with(PREFIX[plan.venue_class])
+    mine = pl.col(SUMMARY_TYPE) == PREFIX[plan.venue_class] + "SMBL_FIRM"
     if rows.filter(mine).is_empty():
         raise CannotRestate(f"{plan.week_ending} {plan.tier} has no {plan.venue_class} rows")
     if plan.rows is None:
@@ -124,7 +124,13 @@ def _changed(rows: pl.DataFrame, mine: pl.Expr, change: Change, plan: Restatemen
                 f"{plan.week_ending} {plan.tier} {plan.venue_class} has no row of "
                 f"{change.symbol} at {change.venue}"
             )
-        return rows.filter(~this)
+        # The sums that it was part of have changed on that day.
+        gone = {SUMMARY_TYPE: pl.lit(PREFIX[plan.venue_class] + REMOVED), **_dates(plan.day)}
+        gone |= {name: pl.lit(0, SCHEMA[name]) for name in (SHARES, TRADES, NOTIONAL)}
+        return rows.with_columns(
+            pl.when(this).then(value).otherwise(pl.col(name)).alias(name)
+            for name, value in gone.items()
+        )
     new = _figures(change, plan.day)
     if there:
         first = this & (this.cum_sum() == 1)
