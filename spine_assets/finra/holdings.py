@@ -63,16 +63,15 @@ class Holdings:
             if name is not None:  # in the order of their times, so that the newest is kept
                 self._files[name.key, name.grain] = (name, path)
         self._captured = {
-            (week, Tier(tier), VenueClass(venue_class))
+            ((week, Tier(tier), VenueClass(venue_class)), Grain(grain))
             for week, names in captures.names(lake).items()
             for tier, venue_class, grain, _ in names
-            if grain == Grain.VENUES
         }
 
     def __contains__(self, key: Key) -> bool:
         """Whether an answer exists in some form, or FINRA reported that it has no rows."""
-        here = (key, Grain.VENUES) in self._files or key in self._captured
-        return here or key in self._last_checked
+        part = (key, Grain.VENUES)
+        return part in self._files or part in self._captured or key in self._last_checked
 
     def mark_checked(self, key: Key, at: datetime) -> None:
         """Record that the answer is what FINRA had at a moment."""
@@ -94,17 +93,17 @@ class Holdings:
         Raises:
             LakeError: a capture cannot be read.
         """
-        both = (self._fetched(key, Grain.VENUES), self._from_lake(key))
-        known = [item for item in both if item is not None]
-        newest = max(known, key=lambda item: item.at, default=None)
-        return self._as_checked(key, newest)
+        return self._newest(key, Grain.VENUES)
 
     def totals(self, key: Key) -> Holding | None:
-        """The newest control totals of an answer; None if there are none in the landing folder."""
-        return self._as_checked(key, self._fetched(key, Grain.TOTALS))
+        """The newest control totals of an answer; None if there are none. Raises as `latest`."""
+        return self._newest(key, Grain.TOTALS)
 
-    def _as_checked(self, key: Key, newest: Holding | None) -> Holding | None:
-        """An answer as of when it was last known to be what FINRA has."""
+    def _newest(self, key: Key, grain: Grain) -> Holding | None:
+        """The newest part of an answer, as of when it was last known to be what FINRA has."""
+        both = (self._fetched(key, grain), self._from_lake(key, grain))
+        known = [item for item in both if item is not None]
+        newest = max(known, key=lambda item: item.at, default=None)
         checked = self._last_checked.last(key)
         if newest is None or checked is None or checked < newest.at:
             return newest
@@ -121,11 +120,11 @@ class Holdings:
             return None  # a damaged file is fetched again, and the landing scan reports it
         return Holding(key, name.fetched_at, len(days), last, path, grain)
 
-    def _from_lake(self, key: Key) -> Holding | None:
-        if key not in self._captured:
+    def _from_lake(self, key: Key, grain: Grain) -> Holding | None:
+        if (key, grain) not in self._captured:
             return None
-        week, *kind = key
-        found = [item for item in captures.stored(self._lake, week) if item.key == tuple(kind)]
+        week, tier, venue_class = key
+        found = captures.stored(self._lake, week, grain, (tier, venue_class))
         newest = max(found, key=lambda item: (item.captured_at, item.sha256), default=None)
         if newest is None:
             return None
@@ -136,4 +135,5 @@ class Holdings:
             fetched.fetched_at if fetched else newest.captured_at.replace(tzinfo=UTC),
             newest.rows + newest.reject_lines,
             newest.last_update_date,
+            grain=grain,
         )

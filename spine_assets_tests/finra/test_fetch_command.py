@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +12,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from spine_assets.cli import main
-from spine_assets.dev.finra_sim import Fault, SimServer
+from spine_assets.core.weeks import Tier, VenueClass
+from spine_assets.dev.finra_sim import Change, Fault, Restatement, SimServer
 from spine_assets.dev.finra_sim.faults import FaultKind
+from spine_assets.otc.delivery.file_format import parse
 
 WEEK = "2025-11-21"
 
@@ -124,6 +128,25 @@ def test_rows_come_with_the_cookie_that_a_307_sets(here: Path, server: SimServer
     assert [answer["outcome"] for answer in found["answers"]] == ["fetched"] * 12
     assert found["requests"] == 9  # one more than without
     assert len(list(here.glob("data/landing/finra/2025/*.csv.gz"))) == 12
+
+
+def test_an_issuer_with_a_pipe_in_its_name_is_fetched_and_read_as_one_field(
+    here: Path, server: SimServer
+) -> None:
+    name = 'QUARTZ | HARBOR "A" Common Stock'
+    row = Change("QZPIP", "OTCN", 4200, 7, issue_name=name)
+    week = date.fromisoformat(WEEK)
+    plan = Restatement(week, Tier.OTC, VenueClass.ATS, server.sim.today, (row,))
+    server.sim.archive.restate(plan)
+    found = told("fetch", "--week", WEEK, "--tier", "OTCE", "--class", "ats")
+    assert found["failures"] == []
+    (file,) = (item["file"] for item in found["answers"] if item["grain"] == "venues")
+    content = gzip.decompress((here / "data/landing" / file).read_bytes())
+    parsed = parse(content, server.sim.today)
+    assert parsed.rejects.is_empty()
+    mine = parsed.rows.filter(issueSymbolIdentifier="QZPIP")
+    assert mine["issueName"].to_list() == [name]
+    assert mine["totalWeeklyShareQuantity"].to_list() == [4200]
 
 
 def test_all_weeks_come_from_the_historic_dataset_too(here: Path, server: SimServer) -> None:

@@ -46,13 +46,14 @@ _LEAST_LEFT = 3  # a tier of fewer rows loses none
 class Change:
     """One row of a restatement: without figures it is removed; with figures changed, or added.
 
-    `venue` is the MPID of an ATS or the name of a firm.
+    `venue` is the MPID of an ATS or the name of a firm; `issue_name` is that of an added row.
     """
 
     symbol: str
     venue: str
     share_volume: Decimal | int | None = None
     trade_count: int | None = None
+    issue_name: str | None = None
 
 
 @dataclass(frozen=True)
@@ -141,7 +142,8 @@ def _changed(rows: pl.DataFrame, mine: pl.Expr, change: Change, plan: Restatemen
     like = rows.filter(mine)
     same_venue = like.filter(pl.col(venue).eq_missing(change.venue))
     row = (like if same_venue.is_empty() else same_venue).head(1)
-    named = {SYMBOL: change.symbol, ISSUE: f"{change.symbol} Synthetic Holdings Inc. Common Stock"}
+    issue = change.issue_name or f"{change.symbol} Synthetic Holdings Inc. Common Stock"
+    named = {SYMBOL: change.symbol, ISSUE: issue}
     if same_venue.is_empty():
         named |= {venue: change.venue} | ({FIRM: change.venue} if venue == MPID else {})
         row = row.with_columns(pl.lit(None, SCHEMA[CRD]).alias(CRD))
