@@ -7,7 +7,8 @@ in the function that needs it.
 
 Exit codes of every command: 0 done, 1 failed or refused (the message says why and what to run),
 2 wrong usage. A finding is not a failure: `spine anomalies` and `spine status` end with 0
-whatever they report. `spine runs cancel` ends with 1 if the run had already ended or did not
+whatever they report. `spine check-file` ends with 1 if a run would refuse something of a file.
+`spine runs cancel` ends with 1 if the run had already ended or did not
 stop.
 """
 
@@ -29,6 +30,10 @@ COMMANDS = {
     "captures": (
         "captures:captures",
         "List what arrived when, and which capture of each tier and class is current.",
+    ),
+    "check-file": (
+        "check_file:check_file",
+        "Say what each FILE is and what the next run would do with it; nothing is loaded.",
     ),
     "compare": (
         "compare:compare",

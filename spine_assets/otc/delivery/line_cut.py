@@ -96,7 +96,7 @@ def cut_header(text: str, separator: str) -> list[str]:
     names = _strict(text, separator) or text.split(separator)
     if len(names) == 1 and separator in names[0]:
         names = cut_header(names[0], separator) if names[0] != text else text.split(separator)
-    return [name.strip() for name in names]
+    return names
 
 
 def has_open_quote(text: str, separator: str) -> bool:

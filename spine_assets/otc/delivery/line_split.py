@@ -24,6 +24,7 @@ from spine_assets.otc.delivery.reasons import RejectReason
 SEPARATOR = "|"
 _NO_SEPARATOR = "\x1f"  # cuts no line: with one column, more fields would be an error
 _LINE_FEED = 10
+_MOST_IN_DOUBT = 1_000  # fields that begin with a quote, of which each is looked at
 Texts = Callable[[Sequence[int]], list[str]]
 """From numbers of lines to their text as delivered."""
 
@@ -81,8 +82,9 @@ def split_fast(
     if trimmed.startswith(BOM) or b"\r" in trimmed:
         return None
     separators = len(header) - 1
-    quoted = _opens_quotes(trimmed, separator)
-    if quoted and not _is_quoted_regularly(trimmed, separator, separators):
+    opening = _opening_quotes(trimmed, separator)
+    quoted = bool(opening.size) and _is_quoted_regularly(trimmed, separator, separators)
+    if opening.size and not quoted and not _are_text(trimmed, opening, separator, len(header)):
         return None
     lines = _line_ends(trimmed) + 1
     fields = _read_csv(trimmed, separator, header, quoted=quoted)
@@ -149,18 +151,30 @@ def _are_regular(bars: np.ndarray, ends: np.ndarray, separators: int) -> bool:
     return bool((by_line[:-1, -1] < of_ends).all() and (by_line[1:, 0] > of_ends).all())
 
 
-def _opens_quotes(body: bytes, separator: str) -> bool:
-    """Whether a field begins with a quote, or with spaces and a quote: else quotes are text."""
+def _opening_quotes(body: bytes, separator: str) -> np.ndarray:
+    """Where a field begins with a quote, or with spaces and a quote; all other quotes are text."""
     if QUOTE.encode() not in body:
-        return False
+        return np.empty(0, np.int64)
     data = np.frombuffer(body, np.uint8)
     before = np.flatnonzero(data == ord(QUOTE)) - 1
+    opening = []
     while before.size:
         found = np.where(before < 0, _LINE_FEED, data[before])
-        if np.isin(found, (_LINE_FEED, ord(separator))).any():
-            return True
+        opening.append(before[(found == _LINE_FEED) | (found == ord(separator))] + 1)
         before = before[found == ord(" ")] - 1
-    return False
+    return np.concatenate(opening)
+
+
+def _are_text(body: bytes, opening: np.ndarray, separator: str, wanted: int) -> bool:
+    """Whether quotes that begin a field are text too: few do, in names of FINRA's own files."""
+    if opening.size > _MOST_IN_DOUBT:
+        return False
+    for place in opening.tolist():
+        start, end = body.rfind(b"\n", 0, place) + 1, body.find(b"\n", place)
+        text = body[start : len(body) if end < 0 else end].decode("utf-8", "replace")
+        if cut_line(text, separator, wanted) != text.split(separator):
+            return False
+    return True
 
 
 def _is_quoted_regularly(body: bytes, separator: str, separators: int) -> bool:
@@ -196,6 +210,7 @@ def split_by_line(
     notes: dict[int, str] = {}
     rejects: list[tuple[RejectReason, str, str | None, bytes, int]] = []
     quantity, wanted = header.index(SHARES), len(header)
+    has_quotes = False
     for number, line in enumerate(lines, first_line):
         if not line.strip(b" \t\r"):
             blank += 1
@@ -219,13 +234,14 @@ def split_by_line(
                 rejects.append((RejectReason.FIELD_COUNT, detail, mended.shares, line, number))
                 continue
             fields, notes[number] = mended.fields, f"{RejectReason.FIELD_COUNT} {mended.column}"
+        has_quotes = has_quotes or (QUOTE in text and separator.join(fields) != text)
         good.append(fields)
         good_lines.append(number)
     frame = pl.DataFrame(good, schema=dict.fromkeys(header, pl.String), orient="row")
     numbered = frame.with_columns(
         record_hash(frame), source_line=pl.Series(good_lines, dtype=pl.Int64)
     )
-    is_plain = separator == SEPARATOR and not _opens_quotes(body, separator)
+    is_plain = separator == SEPARATOR and not has_quotes
     texts = None if is_plain else partial(_line_texts, body, first_line)
     return Split(numbered, field_types.line_rejects(rejects), blank, notes=notes, texts=texts)
 

@@ -75,6 +75,7 @@ def told(path: Path) -> list[str]:
             zipped(
                 ("x.csv", ONE),
                 ("__MACOSX/._x.csv", b"\x00\x05\x16\x07"),
+                ("__MACOSX/x.csv", b"\x00\x05\x16\x07"),
                 ("._x.csv", b"\x00\x05"),
                 ("deep/.DS_Store", b"\x00\x00\x00\x01Bud1"),
             ),

@@ -186,6 +186,16 @@ def test_what_is_csv_by_the_letter_is_read_at_once(rows: list[list[str]], separa
     assert_frame_equal(fast.fields, slow.fields)
 
 
+@pytest.mark.parametrize("issue", ['"Alpha" Corp', '"Alpha', '"', ' "Alpha" "B"'])
+def test_a_name_that_begins_with_a_quote_does_not_slow_the_file_down(issue: str) -> None:
+    body = "\n".join([line(), line("BBBB", issue=issue), line("CCCC")]).encode()
+    fast, slow = split_fast(body, NAMES, 2), split_by_line(body, NAMES, 2)
+    assert fast is not None
+    assert fast.fields["issueName"].to_list() == ["Alpha Corp", issue, "Alpha Corp"]
+    assert_frame_equal(fast.fields, slow.fields)
+    assert parse(delivered(line(issue=issue)), CAPTURE_DAY).form is Form.PIPES
+
+
 @pytest.mark.parametrize(
     ("text", "fields"),
     [

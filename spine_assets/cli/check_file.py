@@ -1,0 +1,41 @@
+"""The command that says what a file is, and what the next run would do with it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from spine_assets.cli.errors import open_lake, with_json
+from spine_assets.cli.render import check_file as render
+from spine_assets.cli.shared import print_json
+from spine_assets.core.settings import load_settings
+from spine_assets.otc.captures.file_check import check_file as checked
+
+
+@click.command("check-file")
+@click.argument(
+    "files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path)
+)
+@with_json
+def check_file(files: tuple[Path, ...], as_json: bool) -> None:
+    r"""Say what each FILE is and what the next run would do with it; nothing is loaded.
+
+    \b
+    spine check-file ~/Downloads/finra_otc_weekly_otc_20251222.csv
+    spine check-file week_ending=2025-11-21/otc.csv
+
+    FILE is any file, or its path below the landing folder. Shown are its form, week, tier and
+    class, its rows, the lines that would be rejected, and whether its content is captured already.
+    Exit code 1: something of it would be refused.
+    """
+    landing, lake, now = load_settings().landing_path, open_lake(), datetime.now(UTC)
+    found = [checked(file, landing, lake, now) for file in files]
+    if as_json:
+        print_json([render.as_json(item) for item in found])
+    else:
+        for item in found:
+            render.printed(item)
+    if not all(item.usable for item in found):
+        raise click.exceptions.Exit(1)
