@@ -34,8 +34,8 @@ _FILLED = {
     "reported_tiers": pl.col("reported_tiers").fill_null(pl.lit([], pl.List(pl.String))),
     "classes": pl.col("classes").fill_null(pl.lit([], pl.List(pl.String))),
 }
-"""Columns of today that may not be null; in format 1 each row was one line, and formats 1 and 2 know
-no totals of FINRA."""
+"""Columns of today that may not be null; in format 1 each row was one line, and no format before 3
+knows totals of FINRA."""
 
 
 @dataclass

@@ -7,7 +7,7 @@ belong here: how it is shown (`cli.render.check_file`).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -16,11 +16,12 @@ import polars as pl
 
 from spine_assets.core.weeks import Tier, VenueClass
 from spine_assets.lake.base import Lake
-from spine_assets.otc.captures import intake, pins, storage
-from spine_assets.otc.captures.current import WeekCaptures, current_captures, why_current
+from spine_assets.otc.captures import intake, storage
+from spine_assets.otc.captures.current import WeekCaptures
 from spine_assets.otc.captures.model import CapturedFrames
+from spine_assets.otc.captures.week_evidence import KnownFiles, WeekEvidence
 from spine_assets.otc.delivery.archives import packing_of, read_contents
-from spine_assets.otc.delivery.deliveries import Delivery, full_name
+from spine_assets.otc.delivery.deliveries import Delivery, Landing, full_name
 from spine_assets.otc.delivery.file_format import ParsedFile, parse
 from spine_assets.otc.delivery.listing import is_listed_name
 from spine_assets.otc.delivery.parts import part_of, placements
@@ -159,7 +160,13 @@ def _content(
     week, source = placed[0].week_ending, placed[0].week_source
     known = storage.known_of(lake, week)
     parts = (
-        _part(Delivery(name, path, member, parsed.sha256, place, parsed), parsed, known, lake, now)
+        _part(
+            Delivery(name, path, member, parsed.sha256, place, parsed=parsed),
+            parsed,
+            known,
+            lake,
+            now,
+        )
         for place in placed
     )
     return ContentCheck(name, None, form, encoding, lines, week, source, tuple(parts))
@@ -206,14 +213,15 @@ def _outcome(
             return Outcome.SAME, f"{capture.capture_id}, from {capture.source_file}"
     if place.grain is Grain.TOTALS:
         return Outcome.NEW, "FINRA's control totals"
-    if refused := intake.take([item], stored, lake, now).refused:
+    today = now.astimezone(UTC).date()
+    evidence = WeekEvidence(lake, Landing((), ()), KnownFiles(), today)
+    if refused := intake.take([item], known, lake, now, evidence).refused:
         return Outcome.REFUSED, refused[0].reason
     return Outcome.NEW, would_be(made, known)
 
 
 def would_be(made: CapturedFrames, known: WeekCaptures) -> str:
-    """Whether a capture would be current beside those of its week, and why."""
-    pinned = pins.chosen(known.pins)
-    capture = made.capture
-    current = current_captures([*known.captures, capture], pinned)[capture.key]
-    return why_current(capture, current, pinned)
+    """What a capture would be beside those of its week (`captures.current`), and why."""
+    with_it = replace(known, captures=(*known.captures, made.capture))
+    state, why = with_it.state(made.capture)
+    return f"{state}: {why}"

@@ -72,7 +72,7 @@ def rejected_lines(rejects: pl.DataFrame, current: Iterable[Capture]) -> pl.Data
     """Rejected lines of the current captures: `tier`, `venue_class`, `reason`, `line`, `shares`."""
     captures = pl.DataFrame(
         [(item.tier.value, item.venue_class.value, item.capture_id) for item in current],
-        schema=[*PART, "capture_id"],
+        schema=dict.fromkeys((*PART, "capture_id"), pl.String),
         orient="row",
     )
     return (

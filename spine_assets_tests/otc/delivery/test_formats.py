@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date
 from decimal import Decimal
 
@@ -102,7 +102,7 @@ ROWS = st.lists(
 )
 
 
-def outcome(file: ParsedFile, first: int) -> tuple[list[object], ...]:
+def outcome(file: ParsedFile, first: int) -> tuple[Sequence[object], ...]:
     """Rows, rejects and shares, with line numbers counted from the first row."""
     rows = file.rows.with_columns(pl.col("source_line") - first)
     rejects = file.rejects.with_columns(pl.col("source_line") - first).drop("raw_line")
