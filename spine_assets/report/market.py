@@ -5,7 +5,6 @@ Pure functions from frames to rows. Every share is a share of reported off-excha
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
@@ -42,33 +41,6 @@ def venue_rows(shares: pl.DataFrame, pair: Pair) -> list[Row]:
         rank_change=pl.col("like_rank_before") - pl.col("like_rank"),
         is_new=pl.col("like_pct").is_not_null() & pl.col("like_pct_before").is_null(),
     ).to_dicts()
-
-
-def class_ranks(
-    shares: pl.DataFrame, firms: pl.DataFrame, groups: Iterable[tuple[str, str]]
-) -> dict[str, int]:
-    """FINRA's rank of each venue within its class, among all that FINRA names.
-
-    Args:
-        shares: `otc_venue_share` of the week, a row per venue.
-        firms: `otc_firm_totals` of the week; of a class they rank only where they are of just the
-            tiers that are loaded.
-        groups: The loaded tiers and classes.
-    """
-    loaded: dict[str, list[str]] = {}
-    for tier, venue_class in sorted(groups):
-        loaded.setdefault(venue_class, []).append(tier)
-    found: dict[str, int] = {}
-    for venue_class, tiers in loaded.items():
-        mine = firms.filter(pl.col("venue_class") == venue_class, pl.col("rank").is_not_null())
-        if mine.height and mine["tiers"][0].to_list() == tiers:
-            # Firms of one total share a rank, so that a total leads to its rank.
-            ranks = dict(mine.select("total_volume", "rank").iter_rows())
-            rows = shares.filter(pl.col("venue_class") == venue_class)
-            for mpid, total in rows.select("mpid", "reported_total_volume").iter_rows():
-                if total in ranks:
-                    found[mpid] = ranks[total]
-    return found
 
 
 def gone(pair: Pair) -> list[Row]:

@@ -16,14 +16,7 @@ from spine_assets.otc.captures import storage as captures
 from spine_assets.otc.captures.current import WeekCaptures
 from spine_assets.otc.state.build_context import RunContext
 from spine_assets.otc.state.frames import WeekFrames
-from spine_assets.otc.tables import (
-    firm_totals,
-    rejects,
-    restatements,
-    symbol_summary,
-    venue_share,
-    venue_volume,
-)
+from spine_assets.otc.tables import rejects, restatements, symbol_summary, venue_share, venue_volume
 from spine_assets.report import symbols, trend
 from spine_assets.report.pair import LOOK_BACK_WEEKS, Pair, Totals, pair
 from spine_assets.report.trend import WeekPoint
@@ -41,7 +34,6 @@ class Source:
         known: Captures and pins of the week.
         venues: Identities and names in the quarter that ends with the week.
         shares: `otc_venue_share` of the week, a row per venue.
-        firms: `otc_firm_totals` of the week.
         summary: `otc_symbol_summary` of the week, as far as it is shown.
         summary_before: The same of the earlier week of the comparison.
         rejects: `otc_rejects` of the current captures.
@@ -54,7 +46,6 @@ class Source:
     known: WeekCaptures
     venues: Venues
     shares: pl.DataFrame
-    firms: pl.DataFrame
     summary: pl.DataFrame
     summary_before: pl.DataFrame | None
     rejects: pl.DataFrame
@@ -121,7 +112,6 @@ def read(place: RunContext, week: date, points: Points | None = None) -> Source:
         known=known,
         venues=venues,
         shares=venues.shares(shares, _symbols_of(lake, week, venues.merged(shares))),
-        firms=lake.read(lake.part(firm_totals.TABLE.name, week)),
         summary=venues.identified(summary, "top_mpid"),
         summary_before=_stored(lake, _SYMBOLS, before.week, symbols.COLUMNS) if before else None,
         rejects=frames[rejects.TABLE.name],

@@ -49,7 +49,7 @@ def values(place: RunContext, source: Source, results: Sequence[CheckResult]) ->
         "trades": int(source.shares["total_trades"].sum()),
         "symbol_count": source.summary["symbol"].n_unique(),
         "venues": market.venue_rows(source.shares, source.pair),
-        "class_ranks": market.class_ranks(source.shares, source.firms, source.pair.now.groups),
+        "has_finras_ranks": source.shares["reported_rank"].count() > 0,
         "most_venues": _MOST_VENUES,
         "gone": market.gone(source.pair),
         "concentrations": market.concentrations(totals),

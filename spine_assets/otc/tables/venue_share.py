@@ -67,6 +67,11 @@ TABLE = Table(
             nullable=True,
             ge=0,
         ),
+        c.rank(
+            "reported_rank",
+            "Rank within its class by FINRA's totals, among all firms that they name; null where "
+            "they are not in for all loaded tiers of the class, and for a bucket",
+        ),
         Column(
             "reported_tiers",
             Type.TEXT_LIST,
@@ -129,6 +134,7 @@ TABLE = Table(
         "is_complete": (("otc_venue_volume", "tier"), ("otc_venue_volume", "venue_class")),
         "reported_total_volume": _REPORTED,
         "attributed_pct": (*_VOLUME, *_REPORTED),
+        "reported_rank": _REPORTED,
         "reported_tiers": (("otc_control_totals", "tier"),),
     },
 )
@@ -200,7 +206,12 @@ def _with_reported(
     part = ["tier", "venue_class"]
     firms = control_totals.of_firms(totals)
     both = by_name.select(part).unique().join(firms.select(part).unique(), on=part)
-    tiers = both.group_by("venue_class").agg(reported_tiers=pl.col("tier").unique().sort())
+    loaded = by_name.group_by("venue_class").agg(_loaded=pl.col("tier").n_unique())
+    tiers = loaded.join(
+        both.group_by("venue_class").agg(reported_tiers=pl.col("tier").unique().sort()),
+        on="venue_class",
+        how="left",
+    )
     firms, rows = firms.join(both, on=part, how="semi"), by_name.join(both, on=part, how="semi")
     # A download knows a firm by its name alone, FINRA's totals by its number, or the reverse.
     named = known_by_crd(shares, firms).select(pl.col("mpid").alias("_firm"))
@@ -210,6 +221,9 @@ def _with_reported(
     )
     attributed = rows.group_by("venue_class", "mpid").agg(_rows=pl.col("share_volume").sum())
     total = pl.col("reported_total_volume")
+    rank = total.rank("min", descending=True).over("venue_class").cast(pl.Int64)
+    reported = reported.with_columns(reported_rank=rank)
+    is_whole = pl.col("reported_tiers").list.len() == pl.col("_loaded")
     return (
         pl.concat([shares, named], how="horizontal")
         .join(reported, on=["venue_class", "_firm"], how="left")
@@ -217,6 +231,7 @@ def _with_reported(
         .join(tiers, on="venue_class", how="left")
         .with_columns(
             attributed_pct=percent(pl.col("_rows").fill_null(0), total),
+            reported_rank=pl.when(is_whole).then("reported_rank"),
             reported_tiers=pl.col("reported_tiers").fill_null(pl.lit([], pl.List(pl.String))),
         )
     )

@@ -12,7 +12,7 @@ from spine_assets.core.tables import Column, Type
 from spine_assets.core.views import View
 from spine_assets.otc.tables import columns as c
 
-_SHARES, _VENUES, _FIRMS = "otc_venue_share", "otc_venue_volume", "otc_firm_totals"
+_SHARES, _VENUES = "otc_venue_share", "otc_venue_volume"
 _DAYS = (("otc_weeks_calendar", "trading_days"),)
 _LOADED = ((_VENUES, "week_ending"), (_VENUES, "tier"), (_VENUES, "venue_class"))
 _VOLUME = ((_VENUES, "share_volume"),)
@@ -39,7 +39,7 @@ TREND = View(
     "rows name only a part, since small volume is pooled by symbol.",
     grain="week x venue",
     key=("week_ending", "mpid"),
-    deps=(_VENUES, _SHARES, _FIRMS, "otc_weeks_calendar"),
+    deps=(_VENUES, _SHARES, "otc_weeks_calendar"),
     columns=(
         c.WEEK_ENDING,
         _MPID,
@@ -104,8 +104,8 @@ TREND = View(
             ("market_share_pct", "class_share_pct", "rank"), ((_SHARES, "total_volume"),)
         ),
         "reported_total_volume": ((_SHARES, "reported_total_volume"),),
-        "class_rank": ((_SHARES, "total_volume"), (_FIRMS, "rank")),
-        "class_rank_basis": ((_FIRMS, "rank"), *_LOADED),
+        "class_rank": ((_SHARES, "total_volume"), (_SHARES, "reported_rank")),
+        "class_rank_basis": ((_SHARES, "reported_rank"),),
         "prior_week_ending": _LOADED,
         "prior_market_share_pct": _prior("total_volume"),
         "prior_class_share_pct": _prior("total_volume"),

@@ -12,6 +12,7 @@ from spine_assets.dev import sample
 from . import SMALL, WEEK, fields_of, text_of
 
 COMMITTED = Path(__file__).parents[3] / "data" / "sample"
+TOTALS = 7  # both classes of the newest week's three tiers, and one of the week 2025-10-17
 WORDS = {Tier.NMS_TIER_1: "tier1", Tier.NMS_TIER_2: "tier2", Tier.OTC: "otc"}
 
 
@@ -22,6 +23,12 @@ def committed_files(*suffixes: str) -> dict[str, bytes]:
         for path in paths
         if path.name.endswith(suffixes)
     }
+
+
+def files_of_rows(*suffixes: str) -> dict[str, bytes]:
+    """All but those of control totals."""
+    found = committed_files(*suffixes)
+    return {name: content for name, content in found.items() if "totals" not in name}
 
 
 def committed_ats(week_ending: date, tier: Tier, folder: str = "first") -> list[list[str]]:
@@ -71,7 +78,7 @@ def test_the_committed_folder_holds_the_promised_files() -> None:
     ats, non_ats = len(sample.COMMITTED_WEEKS) * len(Tier), 4 * len(Tier)
     assert counts == {
         ("first", False): ats - 1,
-        ("first", True): non_ats - 1,
+        ("first", True): non_ats - 1 + TOTALS,
         ("later", False): 2,
         ("later", True): 1,
     }
@@ -82,7 +89,7 @@ def test_all_lines_have_their_fields_but_the_one_cut_on_purpose() -> None:
         (name, number)
         for name, content in committed_files(".csv", ".gz").items()
         for number, fields in enumerate(fields_of(content), start=1)
-        if len(fields) != (15 if name.endswith(".gz") else 8)
+        if len(fields) != (12 if "totals" in name else 15 if name.endswith(".gz") else 8)
     ]
     assert [name for name, _ in odd] == ["first/finra_otc_weekly_tier2_20251020.csv"]
 
@@ -210,7 +217,7 @@ def test_two_lines_name_no_venue() -> None:
 def test_the_pool_has_crd_0_and_in_one_file_another_spelling() -> None:
     pools = {
         name: {tuple(row[5:7]) for row in fields_of(content)[1:] if row[5].startswith("De Min")}
-        for name, content in committed_files(".gz").items()
+        for name, content in files_of_rows(".gz").items()
     }
     odd = {name: pool for name, pool in pools.items() if pool != {("De Minimis Firms", "0")}}
     file = "first/week_ending=2025-11-07/class=non_ats/otc_nonats_tier2.csv.gz"
@@ -218,8 +225,31 @@ def test_the_pool_has_crd_0_and_in_one_file_another_spelling() -> None:
 
 
 def test_each_non_ats_file_has_amounts_with_the_noise_of_floating_point() -> None:
-    for name, content in committed_files(".gz").items():
+    for name, content in files_of_rows(".gz").items():
         amounts = [row[10] for row in fields_of(content)[1:]]
         noisy = [text for text in amounts if len(text.partition(".")[2]) > 6]
         assert 0 < len(noisy) < 0.15 * len(amounts), name
         assert all(float(text) < round(float(text), 2) for text in noisy), name
+
+
+# --- control totals ---------------------------------------------------------------------
+
+
+def test_control_totals_are_the_sums_of_the_newest_weeks_rows() -> None:
+    place = "first/week_ending=2025-11-21/class=non_ats"
+    files = committed_files(".gz")
+    rows = fields_of(files[f"{place}/otc_nonats_tier1.csv.gz"])[1:]
+    totals = fields_of(files[f"{place}/totals_t1.csv.gz"])[1:]
+    shares = {kind: Counter[str]() for kind in ("SMBL", "FIRM", "VOL_STATS")}
+    for symbol, crd, kind, figure in ((row[2], row[6], row[7], row[8]) for row in totals):
+        shares[kind.removeprefix("OTC_W_")][symbol or crd] += int(figure)
+    by_symbol, by_firm = Counter[str](), Counter[str]()
+    for row in rows:
+        by_symbol[row[2]] += int(row[8])
+        by_firm[row[6]] += int(row[8])
+    assert shares["SMBL"] == by_symbol
+    assert shares["VOL_STATS"] == {"": by_symbol.total()}
+    pooled = by_firm.pop("0")
+    assert shares["FIRM"].total() == by_firm.total() + pooled
+    assert all(shares["FIRM"][crd] >= by_firm[crd] for crd in by_firm)
+    assert {"991317", "991417", "991517"} - by_firm.keys() <= shares["FIRM"].keys()

@@ -52,7 +52,8 @@ firms AS (
         min_by(s.venue_name, (ids.venue_id IS NOT NULL, s.mpid)) AS venue_name,
         sum(s.total_volume)::DECIMAL(28, 6) AS total_volume,
         -- One of the rows of a firm has FINRA's total.
-        max(s.reported_total_volume) AS reported_total_volume
+        max(s.reported_total_volume) AS reported_total_volume,
+        max(s.reported_rank) AS reported_rank
     FROM otc_venue_share AS s
     LEFT JOIN otc_venue_ids_in(first_week::DATE - 35, last_week) AS ids USING (venue_class, mpid)
     WHERE s.week_ending BETWEEN first_week::DATE - 35 AND last_week::DATE
@@ -78,29 +79,6 @@ shares AS (
             )
         END AS rank
     FROM firms
-),
-
-reported AS (
-    -- FINRA's ranks, where its totals by firm are in for just the loaded tiers of the class.
-    SELECT DISTINCT
-        t.week_ending,
-        t.venue_class,
-        t.total_volume AS reported_total_volume,
-        t.rank AS class_rank
-    FROM otc_firm_totals AS t
-    INNER JOIN (
-        SELECT
-            week_ending,
-            venue_class,
-            list(tier ORDER BY tier) AS tiers
-        FROM (
-            SELECT week_ending, tier, unnest(classes) AS venue_class
-            FROM loaded
-            WHERE week_ending BETWEEN first_week::DATE AND last_week::DATE
-        )
-        GROUP BY week_ending, venue_class
-    ) AS c USING (week_ending, venue_class, tiers)
-    WHERE t.rank IS NOT NULL
 ),
 
 venues AS (
@@ -132,13 +110,13 @@ SELECT
     v.reported_total_volume,
     CASE
         WHEN otc_is_bucket(v.mpid) THEN NULL
-        WHEN count(r.class_rank) OVER in_class > 0 THEN r.class_rank
+        WHEN count(v.reported_rank) OVER in_class > 0 THEN v.reported_rank
         ELSE rank() OVER (
             PARTITION BY v.week_ending, v.venue_class
             ORDER BY otc_is_bucket(v.mpid), v.total_volume DESC
         )
     END AS class_rank,
-    CASE WHEN count(r.class_rank) OVER in_class > 0 THEN 'FINRA' ELSE 'rows' END
+    CASE WHEN count(v.reported_rank) OVER in_class > 0 THEN 'FINRA' ELSE 'rows' END
         AS class_rank_basis,
     v.prior_week_ending,
     prior.market_share_pct AS prior_market_share_pct,
@@ -157,11 +135,6 @@ SELECT
 FROM venues AS v
 INNER JOIN windows AS w USING (week_ending)
 INNER JOIN otc_weeks_calendar AS day USING (week_ending)
-LEFT JOIN reported AS r
-    ON
-        r.week_ending = v.week_ending
-        AND r.venue_class = v.venue_class
-        AND r.reported_total_volume = v.reported_total_volume
 LEFT JOIN venues AS prior
     ON prior.week_ending = v.prior_week_ending AND prior.mpid = v.mpid AND v.is_comparable
 WHERE v.week_ending BETWEEN first_week::DATE AND last_week::DATE
