@@ -145,9 +145,9 @@ def check_splitters(content: bytes, expected: Account) -> None:
     """Where the fast splitter answers, it answers as the careful one does."""
     text = content.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n").lstrip(b" \t\r\n")
     _, _, body = text.partition(b"\n")
-    fast = split_fast(body, expected.header, 2)
+    fast = split_fast(body, expected.header, 2, expected.separator)
     if fast is not None:
-        slow = split_by_line(body, expected.header, 2)
+        slow = split_by_line(body, expected.header, 2, expected.separator)
         assert slow.rejects.is_empty()
         assert_frame_equal(fast.fields, slow.fields)
         assert fast.blank_lines == slow.blank_lines

@@ -8,6 +8,7 @@ the product cannot vouch for itself.
 from __future__ import annotations
 
 import io
+import itertools
 import re
 import unicodedata
 from dataclasses import dataclass, field
@@ -48,6 +49,20 @@ _COUNT_DIGITS = 12
 _MOST_SHARES, _MOST_TRADES = 10**12, 10**10
 _NULL_WORDS = {"null", "None", "nan", "NaN", "N/A", "NULL"}
 _UNROUNDED = Context(prec=100)  # Python's own sums round to 28 digits
+_TIERS = {"NMS TIER 1", "NMS TIER 2", "OTC", "T1", "T2", "OTCE", "NMS_TIER_1", "NMS_TIER_2"}
+_DAY_FORM = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
+_FORMS = {
+    SYMBOL: "[^ \\t\\n\\r\\f\\v]{0,20}",
+    MPID: "[A-Za-z0-9_]{0,6}",
+    SHARES: "-?[0-9]+([.][0-9]+)?",
+    TRADES: "-?[0-9]+",
+    NOTIONAL: "[-+.0-9eE]*",
+    CRD: "[.0-9]*",
+    "summaryTypeCode": "|(ATS|OTC)_[A-Za-z0-9_]+",
+    "productTypeCode": "[^ \\t\\n\\r\\f\\v]*",
+    **dict.fromkeys((UPDATED, *WEEK_COLUMNS, *NOTED_DATES), _DAY_FORM),
+}
+"""What a field must be like for a line with too many to be put together."""
 Value = str | int | Decimal | date | None
 
 
@@ -61,6 +76,7 @@ class Line:
         shares: Its quantity, where that can be read.
         values: Its trimmed and typed fields; empty where it has faults.
         notes: What is not as delivered, as "reason field".
+        quantity: The text of its quantity, where it has faults in fields.
     """
 
     number: int
@@ -69,6 +85,7 @@ class Line:
     shares: Decimal | None
     values: dict[str, Value] = field(default_factory=dict)
     notes: frozenset[str] = frozenset()
+    quantity: str = ""
 
 
 @dataclass(frozen=True)
@@ -79,11 +96,14 @@ class Account:
     blank: int
     header: tuple[str, ...]
     lines: tuple[Line, ...]
+    separator: str = "|"
 
     @property
     def usable(self) -> bool:
-        """It has FINRA's header and at least one line below it."""
-        return bool(self.header and self.lines)
+        """It has FINRA's header once, and at least one line below it."""
+        return bool(self.header and self.lines) and not any(
+            _is_header_again(line) for line in self.lines
+        )
 
     @property
     def accepted(self) -> list[Line]:
@@ -114,16 +134,21 @@ def total(lines: tuple[Line, ...] | list[Line]) -> Decimal:
 
 def account(content: bytes, captured_on: date) -> Account:
     """Look at each line of a content as a person would."""
-    physical = list(io.BytesIO(content.removeprefix(b"\xef\xbb\xbf")))
+    text = content.removeprefix(b"\xef\xbb\xbf")
+    if b"\n" not in text:
+        text = text.replace(b"\r", b"\n")
+    physical = list(io.BytesIO(text))
     if content and not physical:
         physical = [b""]  # a byte order mark alone is a line of nothing
     texts = [_without_end(line) for line in physical]
     filled = [n for n, text in enumerate(texts) if text.strip(_BLANK.encode())]
     if not filled:
         return Account(len(physical), len(physical), (), ())
-    header = _header(texts[filled[0]])
-    lines = tuple(_line(n + 1, texts[n], header, captured_on) for n in filled[1:]) if header else ()
-    return Account(len(physical), len(physical) - len(filled), header, lines)
+    header, separator = _header(texts[filled[0]])
+    lines = tuple(
+        _line(n + 1, texts[n], header, separator, captured_on) for n in filled[1:] if header
+    )
+    return Account(len(physical), len(physical) - len(filled), header, lines, separator)
 
 
 def _without_end(line: bytes) -> bytes:
@@ -131,15 +156,129 @@ def _without_end(line: bytes) -> bytes:
     return line.removesuffix(b"\n").removesuffix(b"\r")
 
 
-def _header(text: bytes) -> tuple[str, ...]:
+def _header(text: bytes) -> tuple[tuple[str, ...], str]:
     """The column names, or nothing where FINRA's are not among them or one stands twice."""
-    names = tuple(name.strip() for name in text.decode("utf-8", "replace").split("|"))
-    return names if set(COLUMNS) <= set(names) and len(set(names)) == len(names) else ()
+    line = text.decode("utf-8", "replace")
+    for separator in "|,":
+        parts = _quoted(line, separator) or line.split(separator)
+        if len(parts) == 1:
+            parts = parts[0].split(separator)
+        names = tuple(_named(part) for part in parts)
+        if set(COLUMNS) <= set(names) and len(set(names)) == len(names):
+            return names, separator
+    return (), "|"
 
 
-def _line(number: int, text: bytes, header: tuple[str, ...], captured_on: date) -> Line:
+def _named(text: str) -> str:
+    """FINRA's name of a column in whatever case, or what stands there."""
+    known = (name for name in (*COLUMNS, *API_COLUMNS) if name.lower() == text.strip().lower())
+    return next(known, text.strip())
+
+
+def _is_header_again(line: Line) -> bool:
+    """Whether a line names the columns of quantities or symbols again."""
+    if "FIELD_COUNT" in line.faults.get("", ()) or "BAD_ENCODING" in line.faults.get("", ()):
+        return SYMBOL.lower() in line.raw.lower()
+    return SHARES in line.faults and SHARES.lower() in line.quantity.lower()
+
+
+def _cut(text: str, separator: str, wanted: int) -> list[str]:
+    """The fields of a line: by the rules of CSV if they give so many, else as they stand."""
+    plain = text.split(separator)
+    quoted = _quoted(text, separator)
+    if quoted is not None and len(quoted) == wanted:
+        return quoted
+    if quoted is not None and len(quoted) == 1 < len(plain) and quoted[0] != text:
+        within = _cut(quoted[0], separator, wanted)
+        if len(within) == wanted:
+            return within
+    return [part[1:-1] if re.fullmatch('"[^"]*"', part, re.DOTALL) else part for part in plain]
+
+
+def _quoted(text: str, separator: str) -> list[str] | None:
+    """The fields of a line by the rules of CSV; None if it breaks them."""
+    fields, at = [], 0
+    while True:
+        begin = at
+        while text[begin : begin + 1] == " ":
+            begin += 1
+        if text[begin : begin + 1] == '"':
+            field, at = "", begin + 1
+            while True:
+                end = text.find('"', at)
+                if end < 0:
+                    return None
+                field, at = field + text[at:end], end + 1
+                if text[at : at + 1] != '"':
+                    break
+                field, at = field + '"', at + 1
+        else:
+            end = text.find(separator, at)
+            end = len(text) if end < 0 else end
+            field, at = text[at:end], end
+            field = field.removesuffix("\r") if end == len(text) else field
+            if "\r" in field:
+                return None
+        fields.append(field)
+        if at == len(text) or text[at:] == "\r":
+            return fields
+        if text[at] != separator:
+            return None
+        at += 1
+
+
+def _mended(
+    parts: list[str], header: tuple[str, ...], separator: str
+) -> tuple[list[str] | None, str, str | None]:
+    """A line with too many fields: its fields, the names that held a separator, and its quantity.
+
+    Names are free texts, and so are columns that are not known; all other fields must fit.
+    """
+    names = ("issueName", FIRM)
+    free = [
+        n for n, name in enumerate(header) if name in names or name not in (*COLUMNS, *API_COLUMNS)
+    ]
+    more = len(parts) - len(header)
+    fitting = []
+    if 0 < more <= 4:
+        for places in itertools.combinations_with_replacement(free, more):
+            rest, fields = list(parts), []
+            for n in range(len(header)):
+                many = 1 + places.count(n)
+                fields.append(separator.join(rest[:many]))
+                del rest[:many]
+            if all(_fits(name, text) for name, text in zip(header, fields, strict=True)):
+                fitting.append((fields, sorted({*places})))
+    quantities = {fields[header.index(SHARES)] for fields, _ in fitting}
+    shares = quantities.pop() if len(quantities) == 1 else None
+    if len(fitting) > 1:
+        mpid, firm = header.index(MPID), header.index(FIRM)
+        fitting = [
+            (fields, places)
+            for fields, places in fitting
+            if fields[mpid].strip(" \t\r")
+            and fields[firm].strip(" \t\r").startswith(fields[mpid].strip(" \t\r"))
+        ]
+    if len(fitting) != 1 or any(header[n] not in names for n in fitting[0][1]):
+        return None, "", shares
+    return fitting[0][0], "+".join(header[n] for n in fitting[0][1]), shares
+
+
+def _fits(name: str, text: str) -> bool:
+    """Whether a text can be that of a column."""
+    text = text.strip(" \t\r")
+    if name in {"tierDescription", "tierIdentifier"}:
+        return not text or " ".join(text.split()).upper() in _TIERS
+    if name in {*WEEK_COLUMNS, *NOTED_DATES} and not text:
+        return True
+    return re.fullmatch(_FORMS.get(name, ".*"), text, re.ASCII | re.DOTALL) is not None
+
+
+def _line(
+    number: int, text: bytes, header: tuple[str, ...], separator: str, captured_on: date
+) -> Line:
     raw = text.decode("utf-8", "backslashreplace")
-    fields = [part.decode("utf-8", "backslashreplace") for part in text.split(b"|")]
+    fields = _cut(text.decode("utf-8", "replace"), separator, len(header))
     whole = len(fields) == len(header)
     values = dict(zip(header, (part.strip(" \t\r") for part in fields), strict=False))
     shares = _readable(values[SHARES]) if whole else None
@@ -147,17 +286,24 @@ def _line(number: int, text: bytes, header: tuple[str, ...], captured_on: date) 
         text.decode("utf-8")
     except UnicodeDecodeError:
         return Line(number, raw, {"": {"BAD_ENCODING"}}, shares)
+    mended = ""
     if not whole:
-        return Line(number, raw, {"": {"FIELD_COUNT"}}, None)
+        put_together, mended, quantity = _mended(fields, header, separator)
+        shares = _readable(quantity.strip(" \t\r")) if quantity is not None else None
+        if put_together is None:
+            return Line(number, raw, {"": {"FIELD_COUNT"}}, shares)
+        stripped = (part.strip(" \t\r") for part in put_together)
+        values = dict(zip(header, stripped, strict=True))
     trimmed = {name: _without_odd_edges(values[name]) for name in (SYMBOL, MPID)}
     notes = {f"ODD_CHARACTER {name}" for name, text in trimmed.items() if text != values[name]}
+    notes |= {f"FIELD_COUNT {mended}"} if mended else set()
     values |= trimmed
     for name in (MPID, FIRM, CRD):
         if values.get(name) in _NULL_WORDS:
             values[name] = ""
     faults = _faults(values, captured_on)
     if faults:
-        return Line(number, raw, faults, shares)
+        return Line(number, raw, faults, shares, quantity=values[SHARES])
     typed = {name: _typed(name, value) for name, value in values.items()}
     for name, reason in _optional_faults(values, captured_on).items():
         notes.add(f"{reason} {name}")
