@@ -26,6 +26,7 @@ class AlertKind(StrEnum):
     CHECK_FAILED = "check_failed"
     TIER_OVERDUE = "tier_overdue"
     UNUSABLE_FILE = "unusable_file"
+    CAPTURE_WAITING = "capture_waiting"
     WEEK_BUILT = "week_built"
 
 
@@ -75,6 +76,8 @@ class Alert:
                 return f"Overdue: {about} of {where}"
             case AlertKind.UNUSABLE_FILE:
                 return f"Unusable: {about}"
+            case AlertKind.CAPTURE_WAITING:
+                return f"Waiting: {about} of {where}"
             case AlertKind.WEEK_BUILT:
                 return f"Built: {where}"
 

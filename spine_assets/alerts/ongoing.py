@@ -1,4 +1,4 @@
-"""Problems that last until somebody solves them: unusable files and overdue tiers."""
+"""Problems that last until somebody solves them: files not used or waiting, and overdue tiers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from datetime import date
 from spine_assets.alerts.alert import AlertKind
 from spine_assets.alerts.problem import Problem
 from spine_assets.otc.captures.overdue import DOWNLOAD, Overdue
+from spine_assets.otc.captures.waiting import Waiting
 from spine_assets.otc.delivery.deliveries import STILL_WRITTEN, Unusable
+from spine_assets.otc.tables import raw
 
 FILES = "finra_otc_files"
 ARRIVED = "tiers_arrived"
@@ -36,6 +38,23 @@ def overdue_tiers(items: list[Overdue], today: date) -> list[Problem]:
             check=ARRIVED,
             about=item.tier.value,
             numbers={"due": str(item.due), "days_overdue": (today - item.due).days},
+        )
+        for item in items
+    ]
+
+
+def waiting_captures(items: list[Waiting]) -> list[Problem]:
+    """One problem per capture that waits; those of a tier and class are one cause."""
+    return [
+        Problem(
+            AlertKind.CAPTURE_WAITING,
+            f"captured, and not in the tables: {item.why}; if the whole file is there, "
+            f"`spine captures retract {item.capture.capture_id}` takes it out",
+            item.capture.week_ending,
+            thing=item.capture.source_file,
+            table=raw.TABLE.name,
+            about=f"{item.capture.tier} {item.capture.venue_class}",
+            numbers={"rows": item.capture.rows, "keys": item.capture.keys},
         )
         for item in items
     ]

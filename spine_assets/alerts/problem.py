@@ -77,6 +77,7 @@ def _alert(group: list[Problem]) -> Alert:
     about = first.about
     if first.kind is AlertKind.UNUSABLE_FILE:
         about = one_line(first.thing) if alone else counted(len(group), "file")
+    if first.kind in {AlertKind.UNUSABLE_FILE, AlertKind.CAPTURE_WAITING}:
         text = f"{names_text([item.thing for item in group])}: {text}"
     elif not alone and first.kind is not AlertKind.TIER_OVERDUE:
         text = f"the same in each week, for example: {text}"
@@ -105,6 +106,8 @@ def _next_command(first: Problem, alone: bool) -> str:
     """The command that the text itself names, else the one that shows all details."""
     if first.kind in {AlertKind.UNUSABLE_FILE, AlertKind.TIER_OVERDUE}:
         return "spine status"
+    if first.kind is AlertKind.CAPTURE_WAITING and alone:
+        return f"spine captures --week {first.week}"
     if alone and (command := command_in(first.text)):
         return command
     if first.kind is AlertKind.CHECK_FAILED and first.week and alone:

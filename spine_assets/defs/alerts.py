@@ -1,4 +1,4 @@
-"""The sensor that sends alerts: failed runs and checks, overdue tiers, unusable files.
+"""The sensor that sends alerts: failed runs and checks, overdue tiers, files not used or waiting.
 
 One plain sensor in place of Dagster's run status sensors: it reports each cause once, keeps what
 a channel did not accept, and examines lake and landing folder as well, all with one cursor. It
@@ -24,6 +24,7 @@ from spine_assets.orchestration.finished_runs import finished_after, newest, rep
 from spine_assets.otc.captures import storage as captures
 from spine_assets.otc.captures.overdue import overdue
 from spine_assets.otc.captures.pending import state
+from spine_assets.otc.captures.waiting import Waiting, waiting
 from spine_assets.otc.delivery.deliveries import Landing
 from spine_assets.otc.delivery.listing import glance
 from spine_assets.otc.delivery.scan import scan
@@ -37,8 +38,9 @@ _RUNS_PER_TICK = 50  # read in a few of the 60 seconds that Dagster gives a tick
     name="alerts",
     minimum_interval_seconds=30,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Reports failed runs and checks, overdue tiers and unusable files, one message per "
-    "cause, to the webhook and mail server that SPINE_ALERT_WEBHOOK and SPINE_ALERT_SMTP name.",
+    description="Reports failed runs and checks, overdue tiers, unusable files and captures that "
+    "wait, one message per cause, to the webhook and mail server that SPINE_ALERT_WEBHOOK and "
+    "SPINE_ALERT_SMTP name.",
 )
 def alerts(context: dg.SensorEvaluationContext) -> dg.SkipReason:
     """Send alerts about new problems; starts no run."""
@@ -113,8 +115,16 @@ def _ongoing(
         unusable += doubtful(lake, landing, datetime.now(UTC))
     except LakeError as error:  # the run of that week fails with it, which is reported
         context.log.warning(f"doubtful files are not reported: {error}")
-    missing = overdue(lake, landing, today)
-    return ongoing.unusable_files(unusable) + ongoing.overdue_tiers(missing, today)
+    parts: list[Waiting] = []
+    try:
+        parts = waiting(lake)
+    except LakeError as error:
+        context.log.warning(f"waiting captures are not reported: {error}")
+    return [
+        *ongoing.unusable_files(unusable),
+        *ongoing.overdue_tiers(overdue(lake, landing, today), today),
+        *ongoing.waiting_captures(parts),
+    ]
 
 
 def _today() -> date:

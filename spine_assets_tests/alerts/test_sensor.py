@@ -535,6 +535,25 @@ class TestOngoing:
         assert titles([text]) == ["Unusable: mixed.csv"]
         assert f"week_ending={AFTER}" in text
 
+    def test_a_capture_that_waits_is_reported_until_a_person_decides(
+        self, project: Project, runner: Runner, watcher: Watcher
+    ) -> None:
+        """One row of a week whose whole file is captured."""
+        project.deliver(WEEK, Tier.NMS_TIER_1, Tier.NMS_TIER_2)
+        project.deliver(NEXT, Tier.NMS_TIER_1)
+        day = publication_day(WEEK, Tier.OTC)
+        lines = [f"OTC|S{n}|S Corp|OTCX VENUE|OTCX|{n + 1}|1|{day}" for n in range(10)]
+        header = "|".join(DELIVERED)
+        for name, part in (("whole.csv", lines), ("part.csv", lines[:1])):
+            text = "".join(f"{text}\n" for text in (header, *part))
+            project.drop(f"week_ending={WEEK}/otc/{name}", text)
+        assert runner.week(WEEK).success
+        (text,) = [told for told in watcher.tick() if "Waiting" in told]
+        assert titles([text]) == [f"Waiting: OTC ATS of week {WEEK}"]
+        assert f"week_ending={WEEK}/otc/part.csv: captured, and not in the tables" in text
+        assert f"spine captures --week {WEEK}" in text
+        assert [told for told in watcher.tick() if "Waiting" in told] == []
+
     def test_ongoing_problems_are_reported_at_the_first_tick(
         self,
         project: Project,

@@ -56,6 +56,10 @@ class WeekCaptures:
         """What one of the captures is, and why, in words."""
         return self._states[item.key, item.capture_id]
 
+    def is_decided(self, item: Capture) -> bool:
+        """Whether a person decided about its tier and class since it was captured."""
+        return any(pin.key == item.key and pin.pinned_at >= item.captured_at for pin in self.pins)
+
     @cached_property
     def _states(self) -> dict[tuple[TierClass, str], tuple[CaptureState, str]]:
         fullest = _fullest(self.captures, self.pins)

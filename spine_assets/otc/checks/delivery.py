@@ -188,7 +188,7 @@ def _not_current(context: CheckContext) -> Iterator[Finding]:
             winner.captured_at,
             winner.last_update_date,
         )
-        if item != winner and (later or tied) and not _decided(context, item):
+        if item != winner and (later or tied) and not context.known.is_decided(item):
             detail = (
                 f"its latest update is {item.last_update_date}, the current capture "
                 f"{winner.capture_id} has {winner.last_update_date} and stays; to choose the "
@@ -202,7 +202,7 @@ def _waiting(context: CheckContext) -> Iterator[Finding]:
     """Captures that are not full enough to be current, and that nobody decided about since."""
     for item in context.known.captures:
         state, why = context.known.state(item)
-        if state is CaptureState.WAITING and not _decided(context, item):
+        if state is CaptureState.WAITING and not context.known.is_decided(item):
             detail = (
                 f"{why}, or when a fuller one comes; to take it out: "
                 f"spine captures retract {item.capture_id}"
@@ -213,7 +213,7 @@ def _waiting(context: CheckContext) -> Iterator[Finding]:
 def _in_doubt(context: CheckContext) -> Iterator[Finding]:
     """Current captures half of whose rows speak for another week than their path."""
     for item in context.known.current.values():
-        if item.alternative_week and not _decided(context, item):
+        if item.alternative_week and not context.known.is_decided(item):
             detail = (
                 f"its path says {item.week_ending}, but half of its rows or more were "
                 f"updated on the publication day of week ending {item.alternative_week}; compare "
@@ -226,7 +226,7 @@ def _repeated(context: CheckContext) -> Iterator[Finding]:
     """Current captures whose figures stand in another week too."""
     others = context.other_weeks
     for item in context.known.current.values():
-        if item.week_source == WeekSource.COLUMN or _decided(context, item):
+        if item.week_source == WeekSource.COLUMN or context.known.is_decided(item):
             continue
         with suppress(LakeError):  # that week's own build names its damaged file
             if repeated := repeated_elsewhere(item, others.lake, others.known_files):
@@ -246,9 +246,3 @@ def _in_other_weeks(context: CheckContext) -> Iterator[Finding]:
         detail = f"the same content is also delivered as {other}; "
         detail += "one of the two is in the wrong place"
         yield _finding("content_of_two_weeks", name, detail)
-
-
-def _decided(context: CheckContext, item: Capture) -> bool:
-    return any(
-        pin.key == item.key and pin.pinned_at >= item.captured_at for pin in context.known.pins
-    )
