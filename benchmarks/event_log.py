@@ -60,7 +60,7 @@ def defs() -> dg.Definitions:
             for event in events:
                 make = evaluation if isinstance(event, CheckResult) else materialization
                 yield make(event, week)
-            context.log.info(f"week {week}: 6 tables built in 0.10 s (1/1 weeks, 100%)")
+            context.log.info(f"week {week}: 8 tables built in 0.10 s (1/1 weeks, 100%)")
 
     return dg.Definitions(assets=[otc_week], executor=dg.in_process_executor)
 

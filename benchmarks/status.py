@@ -2,7 +2,7 @@
 
     uv run python benchmarks/status.py --place PLACE
 
-Builds a place of 650 weeks by 6 tables (small synthetic files, one range through Dagster;
+Builds a place of 650 weeks by 8 tables (small synthetic files, one range through Dagster;
 minutes, once: a place that is there is used again), then times each command as a whole
 process and, in one process, after all imports. Prints a table and JSON; asserts nothing.
 """
@@ -118,7 +118,7 @@ def main() -> None:
         build(place, chosen.weeks, chosen.rows)
     weeks = len(list((place / "data/lake/otc_raw").glob("week_ending=2*")))
     found = measure(place, chosen.times)
-    print(f"{weeks} weeks by 6 tables, median of {chosen.times}, seconds\n")  # noqa: T201
+    print(f"{weeks} weeks by 8 tables, median of {chosen.times}, seconds\n")  # noqa: T201
     print(f"{'command':30}{'process':>10}{'after imports':>16}")  # noqa: T201
     for row in found:
         inner = row["after_imports_seconds"]

@@ -120,7 +120,8 @@ class Ground:
             path.name
             for path in self.lake.root.glob("otc_delivered/week_ending=2*/*.zst")
             if not [
-                *(self.lake.root / "otc_raw" / path.parent.name).glob(f"*-{path.name[:12]}.parquet")
+                *self.lake.root.glob(f"{folder}/{path.parent.name}/*-{path.name[:12]}*.parquet")
+                for folder in captures.FOLDERS.values()
             ]
         }
 
@@ -128,7 +129,8 @@ class Ground:
         """Captures whose stored rows and rejects are not what their contents give."""
         found = set()
         for week in self.lake.weeks("otc_raw"):
-            for item in captures.stored(self.lake, week):
+            known = captures.known_of(self.lake, week)
+            for item in (*known.captures, *known.totals):
                 content = delivered.read(self.lake, week, item.sha256)
                 read = captures.again(item, parse(content, datetime.now(UTC).date()))
                 same = (
@@ -146,9 +148,10 @@ class Ground:
         return {
             path.name
             for path in found
-            if not (
-                self.lake.root / "otc_raw" / path.parent.name / path.name.removeprefix("parse.")
-            ).exists()
+            if not any(
+                (self.lake.root / folder / path.parent.name / path.name[len("parse.") :]).exists()
+                for folder in captures.FOLDERS.values()
+            )
         }
 
 

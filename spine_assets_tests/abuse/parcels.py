@@ -7,11 +7,13 @@ stages lack a symbol that earlier ones had, so that a leftover row would be seen
 from __future__ import annotations
 
 import random
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
 
 from spine_assets.core.weeks import Tier, publication_day
-from spine_assets.dev.sample import generate_week
+from spine_assets.dev.sample import ATS_HEADER, generate_week
 
 MEDIUM = {Tier.NMS_TIER_1: 1_500, Tier.NMS_TIER_2: 1_500, Tier.OTC: 700}
 """Rows a tier: a week is worked upon for some tenths of a second."""
@@ -47,6 +49,25 @@ def stages(week: date, seed: int, rows: dict[Tier, int]) -> tuple[tuple[Parcel, 
         (parcel(one, 1), parcel(two, 1, broken=True), parcel(otc, 1, broken=True)),
         (parcel(two, 2), parcel(otc, 2)),
     )
+
+
+def with_totals(parcels: Iterable[Parcel]) -> list[Parcel]:
+    """Parcels of ATS files, each after FINRA's totals by symbol of its readable lines."""
+    found = []
+    for parcel in parcels:
+        _, rows = _cut(parcel.content)
+        sums: Counter[tuple[str, str, str]] = Counter()
+        for row in rows:
+            if len(row) > _UPDATED and row[_SHARES].isdigit():
+                sums[row[0], row[_SYMBOL], row[_UPDATED]] += int(row[_SHARES])
+        lines = [
+            f"{tier}|{symbol}||||{shares}|1|{updated}|ATS_W_SMBL"
+            for (tier, symbol, updated), shares in sums.items()
+        ]
+        header = f"{ATS_HEADER}|summaryTypeCode"
+        content = "".join(f"{line}\n" for line in (header, *lines)).encode()
+        found += [Parcel(parcel.name.replace(".csv", ".totals.csv"), content), parcel]
+    return found
 
 
 def corrected(content: bytes, published: date, stage: int) -> bytes:

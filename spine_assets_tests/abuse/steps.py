@@ -29,7 +29,7 @@ import pytest
 
 from spine_assets.core.weeks import Tier, publication_day
 from spine_assets_tests.abuse.ground import Ground
-from spine_assets_tests.abuse.parcels import SMALL, stages
+from spine_assets_tests.abuse.parcels import SMALL, stages, with_totals
 from spine_assets_tests.abuse.states import differences, look_at_all
 from spine_assets_tests.support import other_version
 
@@ -159,7 +159,7 @@ class Trial:
         Ground.make(self.template.root)
         first, second, _ = stages(WEEK, _SEED, SMALL)
         if not self.from_nothing:
-            self.template.deliver(first)
+            self.template.deliver(with_totals(first))
             with pytest.MonkeyPatch.context() as patch:
                 if self.read_again:  # the build that is killed has other rules than this one
                     other_version.upgrade(patch)
@@ -168,7 +168,7 @@ class Trial:
             shutil.rmtree(self.template.landing)
             self.template.landing.mkdir()
         else:
-            self.template.deliver(second[-1:] if self.from_nothing else second)
+            self.template.deliver(with_totals(second[-1:] if self.from_nothing else second))
         shutil.copytree(self.template.root, self.calm.root)
         # Looking makes the files without rows, which a project starts without.
         old = {} if self.from_nothing else look_at_all(self.template.lake)

@@ -96,7 +96,7 @@ def test_status_shows_built_and_landed_weeks_and_unusable_files(spine: Spine) ->
     assert {tier["state"] for tier in landed["tiers"].values()} == {"landed"}
     assert built["tables"]["otc_venue_share"] == {"lake": "fresh", "dagster": "materialized"}
     assert landed["tables"]["otc_venue_share"] == {"lake": "missing", "dagster": None}
-    assert len(built["checks"]) == 18
+    assert len(built["checks"]) == 22
     assert [item["file"] for item in told["unusable"]] == ["broken.csv"]
 
 
@@ -113,7 +113,7 @@ def test_week_prints_top_venues_symbols_and_checks(spine: Spine) -> None:
     assert told["week_ending"] == str(WEEK)
     expected = sum(volume(WEEK, tier) for tier in Tier)
     assert sum(venue["total_volume"] for venue in told["venues"]) == expected
-    assert len(told["checks"]) == 18
+    assert len(told["checks"]) == 22
     for_people = spine("week", str(WEEK)).output
     assert told["venues"][0]["mpid"] in for_people
     assert "Checks: 16 passed" in for_people or "warn" in for_people

@@ -150,7 +150,7 @@ class TestBoard:
         site.runner.range(WEEK, NEXT)
         for row in asked(site, "status")["weeks"]:
             whole = asked(site, "week", row["week_ending"])["checks"]
-            assert len(whole) == 18
+            assert len(whole) == 22
             assert row["checks"] == [
                 check | ({"summary": None} if check["passed"] else {}) for check in whole
             ]
@@ -226,7 +226,7 @@ class TestRuns:
         assert told["tables"]["otc_venue_volume"]["shares"] == 450
         made = {name: item["built"] for name, item in told["tables"].items()}
         assert made == dict.fromkeys((*TABLES, "otc_weekly_report"), 1)
-        assert len(told["checks"]) == 18
+        assert len(told["checks"]) == 22
         assert told["error"] is None
         assert [item["text"].split()[0] for item in told["logs"]][-1] == "PIPELINE_SUCCESS"
         failed = asked(site, "runs", "show", ranged, "--logs", "2")
