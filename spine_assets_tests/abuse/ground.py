@@ -119,10 +119,10 @@ class Ground:
         return {
             path.name
             for path in self.lake.root.glob("otc_delivered/week_ending=2*/*.zst")
-            if not [
-                *self.lake.root.glob(f"{folder}/{path.parent.name}/*-{path.name[:12]}*.parquet")
+            if not any(
+                any(self.lake.root.glob(f"{folder}/{path.parent.name}/*-{path.name[:12]}*.parquet"))
                 for folder in captures.FOLDERS.values()
-            ]
+            )
         }
 
     def unlike_contents(self) -> set[str]:
