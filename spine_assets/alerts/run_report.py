@@ -1,6 +1,7 @@
 """What a finished run reported, and which problems of it are worth an alert.
 
-A failed blocking check ends its week and with it the run: only the check is reported.
+A failed blocking check ends its week and with it the run: only the check is reported. A week without
+a usable file fails, and the check `delivery` repeats the reason: only the failure is reported.
 """
 
 from __future__ import annotations
@@ -13,6 +14,9 @@ from spine_assets.alerts.alert import Alert, AlertKind, Number
 from spine_assets.alerts.problem import Problem, item_of
 from spine_assets.alerts.text_parts import weeks_text
 from spine_assets.core.text import counted
+from spine_assets.otc.tables import raw
+
+_REPEATS = (raw.TABLE.name, "delivery")
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,9 @@ def problems(report: RunReport) -> list[Problem]:
     """Each problem of each week once: a check's, or else the run's."""
     by_week: dict[date | None, list[FailedCheck]] = {}
     for failed in report.failed_checks:
-        by_week.setdefault(failed.week, []).append(failed)
+        repeats = (failed.table, failed.check) == _REPEATS and failed.week in report.failures
+        if not repeats:
+            by_week.setdefault(failed.week, []).append(failed)
     found = [_of_checks(week, failed, report) for week, failed in by_week.items()]
     stopped = {failed.week for failed in report.failed_checks if failed.blocking}
     failures = list(report.failures.items())
