@@ -1,7 +1,8 @@
 """What a finished run reported, and which problems of it are worth an alert.
 
-A failed blocking check ends its week and with it the run: only the check is reported. A week without
-a usable file fails, and the check `delivery` repeats the reason: only the failure is reported.
+A failed blocking check ends its week and with it the run: only the check is reported. A week
+without a usable file fails, and the check `delivery` repeats the reason: only the failure is
+reported.
 """
 
 from __future__ import annotations

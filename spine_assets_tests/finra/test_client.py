@@ -222,8 +222,8 @@ class TestPassingFaults:
             assert client.count(ATS) == held(server, ATS)
 
     def test_an_answer_that_takes_too_long_is_a_passing_fault(self, server: SimServer) -> None:
-        server.sim.faults.add(Fault(FaultKind.SLOW, count=1, seconds=3))
-        with client_of(server.url, timeout_seconds=0.5) as client:
+        server.sim.faults.add(Fault(FaultKind.SLOW, count=1, seconds=6))
+        with client_of(server.url, timeout_seconds=2) as client:
             assert client.count(ATS) == held(server, ATS)
             assert client.requests == 2
 

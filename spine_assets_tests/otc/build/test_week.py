@@ -387,8 +387,8 @@ def test_names_in_stored_captures_and_in_the_index_are_those_of_older_versions(
         "tier",
         "venue_class",
         "week_source",
-        "or_week",
         "grain",
+        "or_week",
     ]
     (known,) = house.scan().deliveries
     assert known == delivery
