@@ -41,6 +41,7 @@ def publish_raw(inputs: WeekInputs, run: RunContext) -> TableResult:
         for captured in (*inputs.captured_totals, *inputs.captured):
             captures.commit(run.lake, captured)
         run.known_files.forget(inputs.week)
+        run.order.captured(inputs.week)
         facts = _raw_facts(inputs)
     except LakeError as error:
         return replace(checked, error=error)

@@ -13,7 +13,7 @@ from spine_assets.otc.captures import storage as captures
 from spine_assets.otc.captures.current import WeekCaptures
 from spine_assets.otc.captures.model import Capture, CapturedFrames
 from spine_assets.otc.captures.reading import read_again
-from spine_assets.otc.captures.week_evidence import WeekEvidence
+from spine_assets.otc.captures.week_evidence import WeekEvidence, is_proposed
 from spine_assets.otc.delivery.deliveries import Delivery, Unusable
 from spine_assets.otc.delivery.placement import Grain
 from spine_assets.otc.state.build_context import RunContext, WeekInputs
@@ -106,6 +106,8 @@ def _of_grain(
     if grain is Grain.TOTALS:
         taken = intake.take_totals(new, run.now())
     else:
+        if any(is_proposed(item) for item in new):
+            run.order.wait_for_weeks_before(week, run.given_up)
         evidence = WeekEvidence(run.lake, run.landing, run.known_files, run.today)
         taken = intake.take(new, before, run.lake, run.now(), evidence)
     read = {item.capture.capture_id: item.capture for item in again.captured}

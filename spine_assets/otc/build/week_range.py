@@ -19,6 +19,7 @@ from pathlib import Path
 
 from spine_assets.otc.build.week import build_week, check_week
 from spine_assets.otc.captures import storage as captures
+from spine_assets.otc.captures.capture_order import CaptureOrder
 from spine_assets.otc.captures.pending import input_of
 from spine_assets.otc.delivery.deliveries import (
     ContentChanged,
@@ -90,6 +91,7 @@ class ManyWeeks:
         self._elsewhere: set[date] = set()
         self._saved_at = time.monotonic()
         self._ended = threading.Event()
+        self._order = CaptureOrder(self.weeks)
 
     def results(self) -> Iterator[WeekResult]:
         """Build the weeks and return their results, oldest first.
@@ -176,6 +178,12 @@ class ManyWeeks:
             pool.shutdown(cancel_futures=True)
 
     def _build(self, week: date) -> WeekResult:
+        try:
+            return self._built(week)
+        finally:
+            self._order.captured(week)
+
+    def _built(self, week: date) -> WeekResult:
         self._begun.add(week)
         # A week alone has all the cores; of many, each has a thread.
         threads = self._limits.threads if self._alone else 1
@@ -184,7 +192,7 @@ class ManyWeeks:
         landing, parsed = self._read_before(week, parsed)
         found = {item.name: item.placement.week_ending for item in landing.deliveries}
         self._elsewhere |= {found[name] for name in parsed if found.get(name, week) != week}
-        run = replace(self._run, landing=landing, given_up=self._ended.is_set)
+        run = replace(self._run, landing=landing, order=self._order, given_up=self._ended.is_set)
         named = self._to_name(run, week)
         return build_week(week, self._wanted, run, unusable=named, force=self._force)
 

@@ -13,6 +13,7 @@ from datetime import UTC, date, datetime
 import duckdb
 
 from spine_assets.lake.base import Lake
+from spine_assets.otc.captures.capture_order import CaptureOrder
 from spine_assets.otc.captures.current import WeekCaptures
 from spine_assets.otc.captures.model import CapturedFrames
 from spine_assets.otc.captures.week_evidence import KnownFiles
@@ -29,7 +30,8 @@ class RunContext:
         connect: Opens a DuckDB connection.
         venue_totals: Totals of the weeks before, as this run has read or built them.
         known_files: Captured files of other weeks, as this run has read them.
-        given_up: Called while a week waits for its lock; true ends the wait.
+        order: Which weeks of the run are captured.
+        given_up: Called while a week waits for its lock or another week; true ends the wait.
     """
 
     lake: Lake
@@ -38,6 +40,7 @@ class RunContext:
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     venue_totals: VenueTotals = field(default_factory=VenueTotals)
     known_files: KnownFiles = field(default_factory=KnownFiles)
+    order: CaptureOrder = field(default_factory=CaptureOrder)
     given_up: Callable[[], bool] | None = None
 
     @property
