@@ -186,7 +186,7 @@ def contradicting(
     mine = Sample.of_text(made.capture.sample)
     first: tuple[KnownFile, Likeness] | None = None
     for file in own:
-        if mine is not None and not mine.may_contradict(file.sample):
+        if mine is not None and mine.agrees(file.sample):
             return None
         found = compare(made.rows, file.rows())
         if found.agrees:

@@ -87,6 +87,14 @@ class Sample:
         found = self.likeness(other)
         return found is None or 4 * found.same < found.shared
 
+    def agrees(self, other: Sample) -> bool:
+        """Whether so many figures are the same that the rows need no comparison: one week's files.
+
+        A file of few keys does not vouch for another.
+        """
+        found = self.likeness(other)
+        return found is not None and found.is_enough and 4 * found.same >= found.shared
+
     def likeness(self, other: Sample) -> Likeness | None:
         """An estimate for all keys, exact where both files have few; None if it is too rough.
 
@@ -144,12 +152,13 @@ def sample(rows: pl.DataFrame) -> Sample:
     figures = pl.concat_str(
         pl.col("share_volume").cast(pl.String), pl.col("trade_count").cast(pl.String), separator="|"
     )
-    # A key stands twice where a symbol has two issues: their figures in any order.
+    # A key stands twice where a symbol has two issues: their figures in any order, and equal ones
+    # once, as in `compare`.
     made = (
         keyed.filter(pl.col("key") <= bound)
         .select("key", figures=figures)
         .group_by("key")
-        .agg(pl.col("figures").sort().str.join(";"))
+        .agg(pl.col("figures").unique().sort().str.join(";"))
         .with_columns(_hash(pl.col("figures")) & 0xFFFF)
         .sort("key")
     )
