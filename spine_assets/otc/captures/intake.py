@@ -35,6 +35,8 @@ from spine_assets.otc.tables import row_rules
 _MOST_OF_SHARED = 0.5
 _IDENTITY = ("symbol", "mpid", "firm_crd", "venue_name")
 _IDENTITY = ("symbol", "mpid", "firm_crd", "venue_name")
+# As for the current capture: beside a file of this part of all keys, another one waits.
+_NEARLY_ALL_TENTHS = 9
 _ENOUGH_SHARED = 20  # rows of which so few agree only by another week; fewer may be chance
 
 
@@ -261,7 +263,7 @@ def _split_deliveries(
     whole = [made for made in files if (made.capture.key, made.capture.capture_id) in able]
     apart: dict[str, tuple[CapturedFrames, str]] = {}
     for one, other in combinations(files, 2):
-        if one.capture.key == other.capture.key and _disjoint(one.rows, other.rows):
+        if _are_two_parts(one, other):
             apart.setdefault(one.capture.source_file, (one, other.capture.source_file))
             apart.setdefault(other.capture.source_file, (other, one.capture.source_file))
     for made in whole:
@@ -279,6 +281,13 @@ def _split_deliveries(
         for made, other in apart.values()
         if any(made is one for one in whole) or not any(_shares_keys(made, one) for one in whole)
     ]
+
+
+def _are_two_parts(one: CapturedFrames, other: CapturedFrames) -> bool:
+    """Whether files of one tier and class share no key, and neither has nearly all of both."""
+    most, both = max(one.capture.keys, other.capture.keys), one.capture.keys + other.capture.keys
+    same_key = one.capture.key == other.capture.key
+    return same_key and 10 * most < _NEARLY_ALL_TENTHS * both and _disjoint(one.rows, other.rows)
 
 
 def _shares_keys(made: CapturedFrames, other: CapturedFrames) -> bool:
