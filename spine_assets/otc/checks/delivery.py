@@ -18,7 +18,6 @@ from spine_assets.otc.captures.week_evidence import repeated_elsewhere
 from spine_assets.otc.checks import context as checking
 from spine_assets.otc.checks.context import CheckContext
 from spine_assets.otc.delivery.deliveries import Unusable
-from spine_assets.otc.delivery.placement import WeekSource
 from spine_assets.otc.delivery.venue_id import with_participants
 from spine_assets.otc.state.results import CheckResult, Severity
 from spine_assets.otc.tables import raw
@@ -226,7 +225,7 @@ def _repeated(context: CheckContext) -> Iterator[Finding]:
     """Current captures whose figures stand in another week too."""
     others = context.other_weeks
     for item in context.known.current.values():
-        if item.week_source == WeekSource.COLUMN or context.known.is_decided(item):
+        if context.known.is_decided(item):
             continue
         with suppress(LakeError):  # that week's own build names its damaged file
             if repeated := repeated_elsewhere(item, others.lake, others.known_files):
