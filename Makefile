@@ -129,8 +129,10 @@ audit: setup ## Ask whether a locked package has a known vulnerability
 	@UV=$(UV) .ci/audit
 
 FILES ?= 20000
-fuzz: setup ## Deliver 20,000 generated files and hold every law (about half an hour)
+HISTORIES ?= 2000
+fuzz: setup ## Deliver 20,000 generated files and 2,000 histories of files, and hold every law (about an hour)
 	@$(RUN) python -m spine_assets_tests.abuse.fuzz --files $(FILES)
+	@$(RUN) python -m spine_assets_tests.abuse.fuzz_deliveries --histories $(HISTORIES)
 
 KILLS ?= 200
 crash: setup ## Kill 200 runs with -9 and look for damage (about an hour)
