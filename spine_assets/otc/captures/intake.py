@@ -34,7 +34,6 @@ from spine_assets.otc.tables import row_rules
 # A correction changes few figures; another week's file has nearly none in common.
 _MOST_OF_SHARED = 0.5
 _IDENTITY = ("symbol", "mpid", "firm_crd", "venue_name")
-_IDENTITY = ("symbol", "mpid", "firm_crd", "venue_name")
 # As for the current capture: beside a file of this part of all keys, another one waits.
 _NEARLY_ALL_TENTHS = 9
 _ENOUGH_SHARED = 20  # rows of which so few agree only by another week; fewer may be chance
