@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from spine_assets.cli.render.console import CONSOLE, grid, safe, text
 from spine_assets.core.tags import SHORT_ID
 from spine_assets.core.values import plain
-from spine_assets.otc.trace.model import Contribution, Line, Reject, Reported, Trace, percent_of
+from spine_assets.otc.trace.model import Contribution, FinraFigure, Line, Reject, Trace, percent_of
 from spine_assets.otc.trace.source_lines import FileIs
 
 if TYPE_CHECKING:
@@ -172,7 +172,7 @@ def _sums(found: Trace) -> None:
         )
 
 
-def _reported(found: Reported) -> None:
+def _reported(found: FinraFigure) -> None:
     """Print FINRA's total beside the sum of our rows."""
     said = f"{safe(' '.join(found.key.values()))}: FINRA says {text(found.total)}; our rows sum to"
     if not found.difference:

@@ -14,6 +14,7 @@ from spine_assets.lake.base import LakeError
 from spine_assets.otc.captures import storage as captures
 from spine_assets.otc.captures.current import CaptureState
 from spine_assets.otc.captures.model import Capture, TierClass
+from spine_assets.otc.captures.steps import steps
 from spine_assets.otc.captures.week_evidence import repeated_elsewhere
 from spine_assets.otc.checks import context as checking
 from spine_assets.otc.checks.context import CheckContext
@@ -137,19 +138,16 @@ def _cut(context: CheckContext, capture: Capture, rows: list[int]) -> str | None
 
 def _rows_lost(context: CheckContext, capture: Capture) -> str | None:
     """How many rows of the displaced capture this one lacks, where those are many."""
-    displaced = [
-        item
-        for item in context.known.candidates
-        if item.key == capture.key and item.rank < capture.rank
-    ]
+    known = context.known
+    made = [step for step in steps(known.captures, known.pins) if step.after == capture]
+    displaced = [step.before for step in made if step.before is not None]
     accepted = any(pin.capture_id == capture.capture_id for pin in context.known.pins)
     if not displaced or accepted:
         return None
     key, frames = ["symbol", "participant"], context.inputs.frames
-    latest = max(displaced, key=lambda item: item.rank)
     before, after = (
         frame.select(key).unique()
-        for frame in with_participants(frames.rows_of(latest), frames.rows_of(capture))
+        for frame in with_participants(frames.rows_of(displaced[-1]), frames.rows_of(capture))
     )
     lost = before.join(after, on=key, how="anti")
     if lost.height <= _MOST_LOST_OF_DISPLACED * before.height:

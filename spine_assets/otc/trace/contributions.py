@@ -31,9 +31,9 @@ from spine_assets.otc.tables.control_totals import SummaryType
 from spine_assets.otc.tables.registry import TABLES
 from spine_assets.otc.trace.model import (
     Contribution,
+    FinraFigure,
     Line,
     LinePart,
-    Reported,
     TierSum,
     percent_of,
 )
@@ -63,7 +63,7 @@ def sums(lake: Lake, week: date, symbol: str, counted: Iterable[Line]) -> tuple[
     )
 
 
-def reported(lake: Lake, week: date, symbol: str, lines: Sequence[Line]) -> tuple[Reported, ...]:
+def reported(lake: Lake, week: date, symbol: str, lines: Sequence[Line]) -> tuple[FinraFigure, ...]:
     """FINRA's totals of a symbol, and of the venues of its lines, beside the sums of our rows."""
     found = []
     tiers = {line.tier for line in lines}
@@ -77,7 +77,7 @@ def reported(lake: Lake, week: date, symbol: str, lines: Sequence[Line]) -> tupl
             ours = exact_total(
                 row["share_volume"] for row in rows if all(row[name] == key[name] for name in key)
             )
-            found.append(Reported(symbol_summary.TABLE.name, key, total["share_volume"], ours))
+            found.append(FinraFigure(symbol_summary.TABLE.name, key, total["share_volume"], ours))
     venues = {(line.venue_class, line.mpid) for line in lines if line.counts}
     is_reported = pl.col("reported_total_volume").is_not_null()
     for row in _stored(lake, venue_share.TABLE.name, week, is_reported):
@@ -85,7 +85,9 @@ def reported(lake: Lake, week: date, symbol: str, lines: Sequence[Line]) -> tupl
             key = {name: row[name] for name in ("venue_class", "mpid")}
             volumes = _venue_volumes(lake, week, row["reported_tiers"])
             ours = volumes.get((row["venue_class"], row["mpid"]), Decimal(0))
-            found.append(Reported(venue_share.TABLE.name, key, row["reported_total_volume"], ours))
+            found.append(
+                FinraFigure(venue_share.TABLE.name, key, row["reported_total_volume"], ours)
+            )
     return tuple(found)
 
 

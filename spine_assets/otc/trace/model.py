@@ -132,7 +132,7 @@ class TierSum:
 
 
 @dataclass(frozen=True)
-class Reported:
+class FinraFigure:
     """FINRA's own total beside the sum of our rows.
 
     Attributes:
@@ -180,7 +180,7 @@ class Trace:
     contributions: tuple[Contribution, ...]
     sums: tuple[TierSum, ...]
     freshness: dict[str, Freshness]
-    reported: tuple[Reported, ...] = ()
+    reported: tuple[FinraFigure, ...] = ()
 
 
 def percent_of(shares: Decimal, value: Decimal | None) -> float | None:

@@ -808,7 +808,10 @@ def test_a_week_without_input_lists_every_unusable_file(house: House) -> None:
     assert "empty.csv: the file is empty" in told
     assert "page.csv: this is an HTML" in told
     assert "other week.csv" not in told
-    assert result.events == []
+    (check,) = result.events
+    assert isinstance(check, CheckResult)
+    assert (check.table, check.check, check.passed) == ("otc_raw", "delivery", False)
+    assert [row["what"] for row in check.samples] == ["empty.csv", "page.csv"]
     assert house.lake.weeks("otc_raw") == []
 
 
