@@ -272,7 +272,9 @@ class Oracle:
         return [
             content
             for content, place in self.uncaptured()
-            if place.slot == slot and content.sha256 != but.sha256
+            if place.slot == slot
+            and content.sha256 != but.sha256
+            and not is_two_versions(content.part)  # refused for itself, so it proves nothing
         ]
 
     # --- captures
