@@ -16,7 +16,8 @@ from spine_assets.otc.captures import storage as captures
 from spine_assets.otc.captures.model import CapturedFrames
 from spine_assets.otc.delivery.file_format import ParsedFile, parse
 from spine_assets.otc.delivery.line_split import split_by_line, split_fast
-from spine_assets.otc.delivery.placement import Placement, place
+from spine_assets.otc.delivery.parts import part_of, placements
+from spine_assets.otc.delivery.placement import Grain, Placement
 from spine_assets.otc.delivery.reasons import FileRefused
 from spine_assets.otc.tables import rejects, row_rules, venue_volume
 from spine_assets_tests.abuse.deliveries import BadFile
@@ -68,18 +69,21 @@ def check_file(file: BadFile, tally: Tally) -> None:
     for line in expected.rejected:
         tally[f"parse reject: {min(min(reasons) for reasons in line.faults.values())}"] += 1
     try:
-        placement = place(parsed, file.name)
+        placed = placements(parsed, file.name)
     except FileRefused as refused:
         check_refusal(expected, file.name, str(refused))
         tally[f"refused: {_kind(str(refused))}"] += 1
         return
-    said = check_placement(expected, file.name, placement)
+    said = check_placements(expected, file.name, placed)
     tally["accepted with rejects" if expected.rejected else "accepted wholly"] += 1
     tally["rows"] += len(expected.accepted)
-    made = captures.make(parsed, placement, file.name, NOW)
-    check_capture(made, expected)
-    rows = rows_of(expected, file.name, said)
-    check_tables(made, rows, tally)
+    tally["files of several parts"] += len(placed) > 1
+    for placement, part in zip(placed, said.parts, strict=True):
+        of_part = part_of(parsed, placement.venue_class, placement.grain)
+        made = captures.make(of_part, placement, file.name, NOW)
+        check_capture(made, expected, *said.lines_of(expected, part))
+        if placement.grain is Grain.VENUES:
+            check_tables(made, rows_of(expected, file.name, said, part), tally)
 
 
 def _kind(message: str) -> str:
@@ -163,24 +167,30 @@ def check_refusal(expected: Account, name: str, message: str) -> None:
     assert said.week != WEEK, f"refused without a ground: {message}"
 
 
-def check_placement(expected: Account, name: str, placement: Placement) -> Told:
+def check_placements(expected: Account, name: str, placed: tuple[Placement, ...]) -> Told:
     """A placed file holds what it says it holds."""
     said = told(expected, name)  # Unclear: loaded although it should have been refused
-    assert (placement.tier.value, placement.venue_class.value) == (said.tier, said.venue_class)
-    assert said.week in {None, placement.week_ending}
+    assert tuple((item.venue_class.value, item.grain.value) for item in placed) == said.parts
+    for item in placed:
+        assert item.tier.value == said.tier
+        assert said.week in {None, item.week_ending}
     return said
 
 
-def check_capture(made: CapturedFrames, expected: Account) -> None:
-    """What the capture says of itself is what the bytes hold."""
+def check_capture(
+    made: CapturedFrames, expected: Account, accepted: list[Line], rejected: list[Line]
+) -> None:
+    """What the capture of a part says of itself is what the bytes hold."""
     capture = made.capture
-    assert capture.lines_counted == expected.physical
-    assert 1 + capture.blank_lines + capture.rows + capture.reject_lines == expected.physical
-    assert capture.row_shares == total(expected.accepted)
-    assert capture.reject_shares == total(expected.rejected)
+    others = len(expected.lines) - len(accepted) - len(rejected)
+    known = 1 + capture.blank_lines + capture.rows + capture.reject_lines
+    assert capture.other_lines == others
+    assert capture.lines_counted == expected.physical == known + others
+    assert capture.row_shares == total(accepted)
+    assert capture.reject_shares == total(rejected)
     assert add(capture.row_shares, capture.reject_shares) == capture.file_shares
-    assert capture.file_shares == expected.shares
     assert (made.rows.height, made.rejects.height) == (capture.rows, capture.reject_lines)
+    assert (capture.rows, capture.reject_lines) == (len(accepted), len(rejected))
 
 
 def check_tables(made: CapturedFrames, rows: list[Row], tally: Tally) -> None:

@@ -77,6 +77,7 @@ class Line:
         values: Its trimmed and typed fields; empty where it has faults.
         notes: What is not as delivered, as "reason field".
         quantity: The text of its quantity, where it has faults in fields.
+        code: Its summary type, where it can be cut into fields.
     """
 
     number: int
@@ -86,6 +87,7 @@ class Line:
     values: dict[str, Value] = field(default_factory=dict)
     notes: frozenset[str] = frozenset()
     quantity: str = ""
+    code: str | None = None
 
 
 @dataclass(frozen=True)
@@ -303,13 +305,15 @@ def _line(
             values[name] = ""
     faults = _faults(values, captured_on)
     if faults:
-        return Line(number, raw, faults, shares, quantity=values[SHARES])
+        code = values.get("summaryTypeCode")
+        return Line(number, raw, faults, shares, quantity=values[SHARES], code=code)
     typed = {name: _typed(name, value) for name, value in values.items()}
     for name, reason in _optional_faults(values, captured_on).items():
         notes.add(f"{reason} {name}")
         if reason != "TOO_PRECISE":
             typed[name] = None
-    return Line(number, raw, {}, shares, typed, frozenset(notes))
+    code = values.get("summaryTypeCode")
+    return Line(number, raw, {}, shares, typed, frozenset(notes), code=code)
 
 
 def _faults(values: dict[str, str], captured_on: date) -> dict[str, set[str]]:

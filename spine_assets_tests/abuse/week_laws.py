@@ -14,8 +14,17 @@ from spine_assets.otc.state.results import CheckResult, NoInput, WeekResult
 from spine_assets.otc.tables.registry import TABLES
 from spine_assets_tests.abuse.deliveries import BadFile, packed
 from spine_assets_tests.abuse.file_laws import CAPTURE_DAY, NOW, Tally
-from spine_assets_tests.abuse.oracle import Account, account, add
-from spine_assets_tests.abuse.week_oracle import WEEK, Row, Totals, judge, rows_of, told, totals
+from spine_assets_tests.abuse.oracle import Account, account, add, total
+from spine_assets_tests.abuse.week_oracle import (
+    WEEK,
+    Part,
+    Row,
+    Totals,
+    judge,
+    rows_of,
+    told,
+    totals,
+)
 from spine_assets_tests.conftest import House, built_tables
 
 CHECKS = sorted((table.name, check.name) for table in TABLES for check in table.checks)
@@ -62,18 +71,26 @@ def current_captures(stored: list[Capture]) -> list[Capture]:
 def expected_rows(accounts: dict[str, Account], item: Capture) -> list[Row]:
     """Raw rows that a capture must have."""
     found = accounts[item.source_file]
-    said = told(found, item.source_file)
-    assert (said.tier, said.venue_class) == (item.tier.value, item.venue_class.value)
-    return rows_of(found, item.source_file, said)
+    said, part = told(found, item.source_file), part_of(item)
+    assert said.tier == item.tier.value
+    assert part in said.parts
+    return rows_of(found, item.source_file, said, part)
+
+
+def part_of(item: Capture) -> Part:
+    """The part of its content that a capture is."""
+    return item.venue_class.value, item.grain.value
 
 
 def check_every_file_is_told(
     house: House, result: WeekResult, stored: list[Capture], contents: dict[str, bytes]
 ) -> None:
-    """No file vanishes: it is a capture, a copy of one, or named as unusable."""
+    """No file vanishes: it is a capture, a copy of one, control totals, or named as unusable."""
     captured = {item.source_file for item in stored}
     known = {contents[name] for name in captured}
-    unusable = {item.name for item in house.scan().unusable}
+    landing = house.scan()
+    unusable = {item.name for item in landing.unusable}
+    unusable |= {item.name for item in landing.totals}
     delivery = [
         row["what"]
         for event in result.events
@@ -107,20 +124,21 @@ def read_back(paths: list[Path], columns: str) -> list[tuple[Any, ...]]:
 
 def check_stored_capture(house: House, item: Capture, expected: Account) -> None:
     """Law 1 on the files of a capture."""
+    accepted, rejected = told(expected, item.source_file).lines_of(expected, part_of(item))
     rows = read_back([captures.raw_path(house.lake, item)], "source_line, share_volume, symbol")
     assert sorted(rows) == [
-        (line.number, line.shares, line.values["issueSymbolIdentifier"])
-        for line in expected.accepted
+        (line.number, line.shares, line.values["issueSymbolIdentifier"]) for line in accepted
     ]
     rejects = read_back(
         [captures.rejects_path(house.lake, item)], "source_line, share_volume, raw_line"
     )
     assert sorted(rejects, key=lambda row: int(row[0])) == [
-        (line.number, line.shares, line.raw) for line in expected.rejected
+        (line.number, line.shares, line.raw) for line in rejected
     ]
     shares = add(*(row[1] for row in [*rows, *rejects] if row[1] is not None))
-    assert shares == expected.shares
-    assert 1 + expected.blank + len(rows) + len(rejects) == expected.physical
+    assert shares == total([*accepted, *rejected])
+    lines = 1 + expected.blank + len(rows) + len(rejects) + item.other_lines
+    assert lines == expected.physical
 
 
 def check_stored_tables(

@@ -50,6 +50,10 @@ _VENUE_GRAIN = {"ATS_W_SMBL_FIRM", "OTC_W_SMBL_FIRM"}
 _POOL = ["de", "minimis", "firms"]
 
 
+Part = tuple[str, str]
+"""Class, and grain: venues or totals."""
+
+
 class Unclear(Exception):
     """A file whose week, tier or class is unknown or contradictory: it must be refused."""
 
@@ -60,7 +64,19 @@ class Told:
 
     week: date | None
     tier: str
-    venue_class: str
+    parts: tuple[Part, ...]
+
+    def part_of(self, line: Line) -> Part:
+        """The part that a line belongs to: the one it names, if that has rows, else the first."""
+        named = _part(line.code)
+        return named if named in self.parts else self.parts[0]
+
+    def lines_of(self, found: Account, part: Part) -> tuple[list[Line], list[Line]]:
+        """Accepted and rejected lines of a part."""
+        return (
+            [line for line in found.accepted if self.part_of(line) == part],
+            [line for line in found.rejected if self.part_of(line) == part],
+        )
 
 
 @dataclass(frozen=True)
@@ -130,14 +146,14 @@ def told(found: Account, name: str) -> Told:
     if not lines:
         raise Unclear("no line can be read")
     tier = _tier(lines)
-    venue_class = _class(lines, name)
+    parts = _parts(lines, name)
     weeks = {week for week in (_path_week(name), *_column_weeks(lines)) if week is not None}
     if len(weeks) > 1:
         raise Unclear(f"several weeks: {weeks}")
     week = weeks.pop() if weeks else None
     if week == WEEK and any(_date(line) < PUBLISHED[tier] for line in lines):
         raise Unclear("updated before it was published")
-    return Told(week, tier, venue_class)
+    return Told(week, tier, parts)
 
 
 def _texts(lines: list[Line], name: str) -> set[str]:
@@ -160,15 +176,30 @@ def _tier(lines: list[Line]) -> str:
     return str(tiers.pop())
 
 
-def _class(lines: list[Line], name: str) -> str:
-    codes = _texts(lines, "summaryTypeCode") - {""}
+def _part(code: str | None) -> Part | None:
+    """Class and grain that a summary type names."""
+    kind = _CLASSES.get((code or "")[:6])
+    if kind is None:
+        return None
+    return kind, "totals" if (code or "")[6:] in {"SMBL", "FIRM", "VOL_STATS"} else "venues"
+
+
+def _parts(lines: list[Line], name: str) -> tuple[Part, ...]:
+    """What a file has rows of: venues before totals, ATS before the other."""
+    codes = _texts(lines, "summaryTypeCode")
     by_path = {text.upper() for text in re.findall("class=([a-z_]+)", name)}
-    classes = {_CLASSES.get(code[:6]) for code in codes} | by_path
-    if len(classes) > 1 or None in classes:
-        raise Unclear(f"classes {classes}")
-    if classes:
-        return str(classes.pop())
-    return "NON_ATS" if _texts(lines, "MPID") == {""} else "ATS"
+    found = {_part(code) for code in codes if code}
+    if None in found or (found and by_path and {part[0] for part in found if part} != by_path):
+        raise Unclear(f"classes {found} {by_path}")
+    if len(by_path) > 1:
+        raise Unclear(f"classes {by_path}")
+    parts = sorted((part for part in found if part), key=lambda part: (part[1] != "venues", part))
+    if "" in codes and (len(parts) > 1 or (parts and parts[0][1] == "totals")):
+        raise Unclear("rows of which the part is unknown")
+    if parts:
+        return tuple(parts)
+    by_mpid = "NON_ATS" if _texts(lines, "MPID") == {""} else "ATS"
+    return ((by_path.pop() if by_path else by_mpid, "venues"),)
 
 
 def _path_week(name: str) -> date | None:
@@ -189,11 +220,10 @@ def _column_weeks(lines: list[Line]) -> Iterable[date]:
         yield day + timedelta(days=4)
 
 
-def rows_of(found: Account, name: str, said: Told) -> list[Row]:
-    """The raw rows of a file."""
-    return [
-        Row(name, line.number, said.tier, said.venue_class, line.values) for line in found.accepted
-    ]
+def rows_of(found: Account, name: str, said: Told, part: Part) -> list[Row]:
+    """The raw rows of a part of a file."""
+    accepted, _ = said.lines_of(found, part)
+    return [Row(name, line.number, said.tier, part[0], line.values) for line in accepted]
 
 
 def judge(rows: Iterable[Row]) -> dict[tuple[str, int], set[str]]:

@@ -280,7 +280,7 @@ BAD_KINDS = {
     },
     "lastUpdateDate": {"BAD_DATE": "12/22/2025", "FUTURE_DATE": "2199-01-01"},
     "issueSymbolIdentifier": {"ODD_CHARACTER": "A\u200bA", "BLANK_SYMBOL": ""},
-    "summaryTypeCode": {"SUMMARY_TYPE": "ATS_W_SMBL"},
+    "summaryTypeCode": {"SUMMARY_TYPE": "ATS_W_NEW"},
 }
 
 
