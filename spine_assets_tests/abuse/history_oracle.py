@@ -183,7 +183,21 @@ class Oracle:
         return [*found.values()]
 
     def verdict(self, content: Content, place: Proposal) -> tuple[Verdict, str]:
-        """What must become of a content that is not captured, and why."""
+        """What must become of a content that is not captured, and why.
+
+        Of a file with both classes, nothing is taken where one of them is refused.
+        """
+        verdict, why = self._verdict_alone(content, place)
+        for other, at in self.uncaptured():
+            if other.file.number == content.file.number and other is not content:
+                beside, reason = self._verdict_alone(other, at)
+                if beside is Verdict.REFUSE or (
+                    beside is Verdict.EITHER and verdict is Verdict.ACCEPT
+                ):
+                    verdict, why = beside, f"{reason}, in another part of the file"
+        return verdict, why
+
+    def _verdict_alone(self, content: Content, place: Proposal) -> tuple[Verdict, str]:
         if place.slot is None:
             return Verdict.REFUSE, place.why
         if is_two_versions(content.part):

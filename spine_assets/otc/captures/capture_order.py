@@ -19,6 +19,11 @@ class CaptureOrder:
     def __init__(self, weeks: Iterable[date] = ()) -> None:
         self._captured = {week: threading.Event() for week in weeks}
 
+    @property
+    def weeks(self) -> frozenset[date]:
+        """The weeks of the run, where it has several."""
+        return frozenset(self._captured)
+
     def captured(self, week: date) -> None:
         """The captures of a week are stored, or there will be none."""
         if week in self._captured:

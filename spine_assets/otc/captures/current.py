@@ -14,7 +14,7 @@ from functools import cached_property
 
 from spine_assets.otc.captures import pins
 from spine_assets.otc.captures.model import Capture, TierClass
-from spine_assets.otc.captures.pins import Pin
+from spine_assets.otc.captures.pins import Pin, PinAction
 
 # Of the keys of the fullest capture: what has fewer is a part of a week, not its correction. FINRA
 # adds and removes single rows.
@@ -57,8 +57,9 @@ class WeekCaptures:
         return self._states[item.key, item.capture_id]
 
     def is_decided(self, item: Capture) -> bool:
-        """Whether a person decided about its tier and class since it was captured."""
-        return any(pin.key == item.key and pin.pinned_at >= item.captured_at for pin in self.pins)
+        """Whether a person pinned a capture of its tier and class since it was captured."""
+        made = [pin for pin in self.pins if pin.action is PinAction.PIN]
+        return any(pin.key == item.key and pin.pinned_at >= item.captured_at for pin in made)
 
     @cached_property
     def _states(self) -> dict[tuple[TierClass, str], tuple[CaptureState, str]]:

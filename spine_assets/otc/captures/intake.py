@@ -92,7 +92,6 @@ def take(
     """
     by_content = {item.sha256: item for item in week.captures}
     stored = _standing(week)
-    stored = _standing(week)
     captured: list[tuple[CapturedFrames, Delivery]] = []
     refused: list[Unusable] = []
     for item in sorted(
@@ -114,11 +113,18 @@ def take(
             captured.append((made, item))
         except (FileRefused, OSError) as error:  # OSError: removed since the scan
             refused.append(Unusable(item.name, str(error), item.placement.week_ending))
-    for found in (_contradicted(captured, week, lake), _split_deliveries(captured, week, lake)):
-        refused += found
-        names = {item.name for item in found}
-        captured = [pair for pair in captured if pair[0].capture.source_file not in names]
-    return Intake([made for made, _ in captured], refused)
+    refused += _contradicted(captured, week, lake)
+    captured = _without(captured, refused)
+    refused += _split_deliveries(captured, week, lake)
+    return Intake([made for made, _ in _without(captured, refused)], refused)
+
+
+def _without(
+    captured: list[tuple[CapturedFrames, Delivery]], refused: list[Unusable]
+) -> list[tuple[CapturedFrames, Delivery]]:
+    """Files of which nothing is refused: of both classes in one file, neither is taken alone."""
+    names = {item.name for item in refused}
+    return [(made, item) for made, item in captured if item.name not in names]
 
 
 def take_totals(deliveries: list[Delivery], now: datetime) -> Intake:

@@ -10,7 +10,7 @@ comparisons, and the messages of a refusal. Does not belong here: comparing two 
 from __future__ import annotations
 
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cached_property, partial
@@ -153,20 +153,25 @@ def _rows_of(item: Delivery, today: date) -> pl.DataFrame:
 
 
 def repeated_elsewhere(
-    item: Capture, lake: Lake, known: KnownFiles
+    item: Capture, lake: Lake, known: KnownFiles, of_run: Collection[date]
 ) -> tuple[KnownFile, Likeness] | None:
     """A captured file of another week that has half or more of a capture's figures, if any.
 
-    Weeks before are looked at too where a person named the week: a run looks at them otherwise.
+    Args:
+        item: The capture.
+        lake: Where captures are.
+        known: Captured files of this run.
+        of_run: Weeks that this run builds. Those after the capture's are left out: they compare
+            themselves with it, once they are built.
 
     Raises:
         LakeError: a capture cannot be read.
     """
     mine = known_file(lake, item)
-    first = -_WEEKS_BEFORE if item.week_source == WeekSource.PATH else 1
-    for number in range(first, _WEEKS_BEFORE + 1):
+    for number in range(-_WEEKS_BEFORE, _WEEKS_BEFORE + 1):
         other_week = item.week_ending + timedelta(weeks=number)
-        for file in known.of(lake, other_week, item.key) if number else ():
+        is_left_out = number == 0 or (number > 0 and other_week in of_run)
+        for file in () if is_left_out else known.of(lake, other_week, item.key):
             if mine.sample.may_repeat(file.sample):
                 found = compare(mine.rows(), file.rows())
                 if found.repeats:

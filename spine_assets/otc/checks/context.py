@@ -48,11 +48,19 @@ class ReachesOtherWeeks(Exception):
 
 @dataclass(frozen=True)
 class OtherWeeks:
-    """All weeks: the lake, and the totals and files of weeks as this run has read or built them."""
+    """All weeks, as a check that compares them may see them.
+
+    Attributes:
+        lake: Where they are.
+        venue_totals: Totals of weeks, as this run has read or built them.
+        known_files: Captured files, as this run has read them.
+        of_run: The weeks that this run builds, where it builds several.
+    """
 
     lake: Lake
     venue_totals: VenueTotals
     known_files: KnownFiles
+    of_run: frozenset[date]
 
 
 @dataclass(frozen=True)
@@ -83,7 +91,9 @@ class CheckContext:
             ReachesOtherWeeks: the check is not declared so.
         """
         self._require_declared("asks for other weeks")
-        return OtherWeeks(self._run.lake, self._run.venue_totals, self._run.known_files)
+        return OtherWeeks(
+            self._run.lake, self._run.venue_totals, self._run.known_files, self._run.order.weeks
+        )
 
     @property
     def today(self) -> date:

@@ -226,7 +226,8 @@ def _repeated(context: CheckContext) -> Iterator[Finding]:
         if context.known.is_decided(item):
             continue
         with suppress(LakeError):  # that week's own build names its damaged file
-            if repeated := repeated_elsewhere(item, others.lake, others.known_files):
+            repeated = repeated_elsewhere(item, others.lake, others.known_files, others.of_run)
+            if repeated is not None:
                 file, found = repeated
                 detail = (
                     f"{found.same:,} of its {found.keys:,} figures stand in week ending "

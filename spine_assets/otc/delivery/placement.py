@@ -31,6 +31,11 @@ from spine_assets.otc.delivery.reasons import FileRefused, listed
 
 _LEAST_SHARE = 0.2  # of rows that must have a publication date before it decides the week
 _MOST_OF_ANOTHER_WEEK = 0.5  # of rows: a few later dates are revisions, half a file is not
+# Of the rows of an ATS file: FINRA publishes single ones without MPID.
+_MOST_NAMED_FIRMS = 0.2
+# Of the rows of an ATS file: FINRA publishes single ones without MPID, not those of several firms.
+_MOST_NAMED_FIRMS = 0.2
+_SEVERAL_FIRMS = 3
 _DAYS_NAMED = 5  # in a message, with their counts
 CLASS_PREFIXES = {"ATS_W_": VenueClass.ATS, "OTC_W_": VenueClass.NON_ATS}
 """The class that a summary type begins with."""
@@ -141,7 +146,11 @@ def _tier_in(rows: pl.DataFrame, column: str) -> Tier:
 
 
 def _venue_class(rows: pl.DataFrame, name: str) -> VenueClass:
-    """By summary type, else by the path, else by whether all MPIDs are blank."""
+    """By summary type, else by the path, else by whether all MPIDs are blank.
+
+    Raises:
+        FileRefused: two of them contradict each other, or it has the firms of both classes.
+    """
     path, codes = path_class(name), _code_classes(rows)
     if codes and path and codes != [path]:
         raise FileRefused(
@@ -150,7 +159,18 @@ def _venue_class(rows: pl.DataFrame, name: str) -> VenueClass:
         )
     if found := codes[0] if codes else path:
         return found
-    return VenueClass.NON_ATS if (rows["MPID"] == "").all() else VenueClass.ATS
+    firms = rows.filter(pl.col("MPID") == "")
+    if firms.height == rows.height:
+        return VenueClass.NON_ATS
+    named = firms.filter(pl.col("marketParticipantName") != "")
+    is_much = named.height > _MOST_NAMED_FIRMS * rows.height
+    if is_much and named["marketParticipantName"].n_unique() >= _SEVERAL_FIRMS:
+        raise FileRefused(
+            f"{named.height:,} of its {rows.height:,} rows name a firm and no MPID, first on line "
+            f"{named['source_line'][0]}: both classes are in it, and nothing says which row is of "
+            f"which; deliver them with FINRA's column {SUMMARY_TYPE}, or each class in its own file"
+        )
+    return VenueClass.ATS
 
 
 def _code_classes(rows: pl.DataFrame) -> list[VenueClass]:

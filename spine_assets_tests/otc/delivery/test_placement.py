@@ -342,3 +342,15 @@ def test_an_unknown_or_contradictory_class_is_refused(
 def test_all_three_are_told_together() -> None:
     file = parsed(line(mpid="", tier="NMS Tier 1", updated="2025-12-08"))
     assert place(file, "a.csv") == Placement(WEEK, Tier.NMS_TIER_1, NON_ATS, WeekSource.PUBLICATION)
+
+
+@pytest.mark.parametrize(("firms", "refused"), [(3, True), (2, False)])
+def test_both_classes_without_summary_types_are_refused(firms: int, refused: bool) -> None:
+    """Rows of several firms are no unattributed rows of an ATS."""
+    lines = [line("AAAA"), line("BBBB")]
+    lines += [line(f"C{n}", "", name=f"FIRM {n} LLC") for n in range(firms)]
+    if refused:
+        with pytest.raises(FileRefused, match=r"3 of its 5 rows name a firm .* on line 4: both"):
+            place(parsed(*lines), "both.csv")
+    else:
+        assert place(parsed(*lines), "both.csv").venue_class is VenueClass.ATS
