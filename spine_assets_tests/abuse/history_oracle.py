@@ -120,7 +120,8 @@ def proposal(file: File, part: Part) -> Proposal:
     if by_dates and file.day is not None:
         claimed = week_of(file.day, slot.tier)
         is_of_week = week - timedelta(days=4) <= file.day <= week
-        if claimed is not None and claimed != week and not is_of_week:
+        is_of_rows = any(row.updated == file.day for _, row in file.rows)
+        if claimed is not None and claimed != week and not is_of_week and not is_of_rows:
             return Proposal(None, why="the date in its name is another week's publication day")
     is_open = not file.with_week and _half_of_another_week(file, week)
     return Proposal(Slot(week, slot.tier, slot.venue_class), by_dates, is_open)

@@ -111,7 +111,7 @@ def place(parsed: ParsedFile, name: str) -> Placement:
         source, week = WeekSource.PATH, path
     else:
         source, week = WeekSource.PUBLICATION, _published_week(parsed.rows, tier)
-        _require_name_agrees(name, week, tier)
+        _require_name_agrees(name, parsed.rows, week, tier)
     return Placement(week, tier, venue_class, source, _another_week(parsed.rows, week, tier))
 
 
@@ -244,14 +244,17 @@ def _published_week(rows: pl.DataFrame, tier: Tier) -> date:
     )
 
 
-def _require_name_agrees(name: str, week: date, tier: Tier) -> None:
+def _require_name_agrees(name: str, rows: pl.DataFrame, week: date, tier: Tier) -> None:
     """Refuse a name with a day that is the publication day of another week.
 
-    A day of the week itself is no contradiction, though many Mondays are publication days as well.
+    Many Mondays are publication days, so two others are no contradiction: a day of the week itself,
+    and one on which rows of the file were updated, as the name of a correction has it.
     """
     days = days_in_name(name)
     others = {day: week_published_on(day, tier) for day in days}
-    if week in others.values() or any(monday_of(week) <= day <= week for day in days):
+    updated = {*rows["lastUpdateDate"].unique().to_list()}
+    is_of_week = any(monday_of(week) <= day <= week for day in days)
+    if week in others.values() or is_of_week or updated & {*days}:
         return
     for day, other in others.items():
         if other is not None:

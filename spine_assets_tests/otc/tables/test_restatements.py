@@ -39,13 +39,16 @@ from spine_assets_tests.conftest import (
 NAME = "otc_restatements"
 KEY = (Tier.OTC, VenueClass.ATS)
 LATER = NOW + timedelta(days=1)
+OTHERS = [line(f"Z{n:02}", shares="0", trades="0") for n in range(20)]  # of both, unchanged
 FIRST = delivered(
+    *OTHERS,
     line("KEPT", shares="5"),
     line("GONE", shares="7"),
     line("MORE", shares="10.5"),
     line("NAME", issue="Old Corp"),
 )
 SECOND = delivered(
+    *OTHERS,
     line("KEPT", shares="5"),
     line("MORE", shares="30", updated=REVISED),
     line("NAME", issue="New Corp"),
@@ -91,8 +94,8 @@ def test_a_correction_is_a_row_with_what_it_changed(corrected: House) -> None:
         "captured_from": NOW.replace(tzinfo=None),
         "captured_to": LATER.replace(tzinfo=None),
         "displaced_at": LATER.replace(tzinfo=None),
-        "rows_before": 4,
-        "rows_after": 4,
+        "rows_before": 24,
+        "rows_after": 24,
         "rows_added": 1,
         "rows_removed": 1,
         "rows_changed": 1,

@@ -383,8 +383,10 @@ def test_two_issues_of_a_symbol_are_two_lines_of_one_row() -> None:
             views.execute(statement)
         views.executemany(
             "INSERT INTO otc_raw (capture_id, week_ending, tier, symbol, issue_name, venue_name, "
-            "mpid, venue_class, share_volume, last_update_date, source_file, source_line) VALUES "
-            f"('c', '{WEEK}', 'OTC', 'RNA', ?, 'LINK', 'OTCX', 'ATS', ?, '{WEEK}', 'f', ?)",
+            "mpid, venue_class, share_volume, last_update_date, captured_at, source_file, "
+            "source_line) VALUES "
+            f"('c', '{WEEK}', 'OTC', 'RNA', ?, 'LINK', 'OTCX', 'ATS', ?, '{WEEK}', '{WEEK}', "
+            "'f', ?)",
             [("Old issuer", 30, 2), ("New issuer", 70, 3)],
         )
         views.execute(
