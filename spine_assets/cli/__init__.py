@@ -29,7 +29,7 @@ COMMANDS = {
     ),
     "captures": (
         "captures:captures",
-        "List what arrived when, and which capture of each tier and class is current.",
+        "List what arrived when, and what each is: current, older, waiting, pinned or retracted.",
     ),
     "check-file": (
         "check_file:check_file",

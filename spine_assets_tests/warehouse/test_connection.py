@@ -124,7 +124,7 @@ def test_views_show_every_capture_and_the_current_one_alone(house: House) -> Non
 
 
 def test_the_current_view_knows_a_tier_however_it_is_spelled(house: House) -> None:
-    house.drop("otc.csv", delivered(line("AAAA"), line("BBBB")))
+    house.drop("otc.csv", delivered(line("AAAA")))
     house.built()
     corrected = line("AAAA", shares="7", updated=REVISED, tier="otc")
     house.drop("week_ending=2025-11-21/later.csv", delivered(corrected))
