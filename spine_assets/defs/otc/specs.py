@@ -40,8 +40,8 @@ def outside_specs() -> list[dg.AssetSpec]:
     """
     files = dg.AssetSpec(
         FILES,
-        description="FINRA weekly OTC Transparency files in the landing folder (pipe-delimited "
-        f"text, also .gz and .zip). Never modified.\n\n{FILE_GRAIN}",
+        description="FINRA weekly OTC Transparency files in the landing folder (delimited "
+        f"text or JSON, also .gz and .zip). Never modified.\n\n{FILE_GRAIN}",
         group_name=AssetGroup.LANDING.value,
         kinds={"file"},
         owners=[OWNER],

@@ -122,8 +122,8 @@ def notes(context: CheckContext) -> CheckResult:
     return context.result(
         "notes",
         False,
-        f"{shown.height:,} of {rows.height:,} lines are in the tables with a value left out or a "
-        f"name trimmed: {named}",
+        f"{shown.height:,} of {rows.height:,} lines are in the tables with a value left out, or a "
+        f"name trimmed or put together: {named}",
         failure=Severity.WARN,
         facts=facts,
         samples=sample(shown),

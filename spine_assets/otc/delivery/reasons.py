@@ -87,7 +87,8 @@ class LineCheck:
 LINE_CHECKS: dict[RejectReason, LineCheck] = {
     RejectReason.FIELD_COUNT: LineCheck(
         Stage.PARSE,
-        "The line has as many fields as the header.",
+        "The line has as many fields as the header, or is certain in spite of a name with the "
+        "separator.",
         "the line has too few or too many fields; ask for the file again",
     ),
     RejectReason.BAD_ENCODING: LineCheck(

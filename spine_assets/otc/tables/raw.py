@@ -105,8 +105,9 @@ TABLE = Table(
         ),
         Check(
             "notes",
-            "No value of an optional column was left out, and no symbol or MPID was trimmed of "
-            "invisible characters. Amounts in floating point are rounded, which is counted only.",
+            "No value of an optional column was left out, no symbol or MPID was trimmed of "
+            "invisible characters, and no name that holds the separator was put together. Amounts "
+            "in floating point are rounded, which is counted only.",
             remedy="The lines and their volume are in the tables. "
             "`spine query \"FROM otc_raw_current WHERE week_ending = 'WEEK' AND notes != ''\"` "
             "shows them: a date, amount or CRD number that is null there was not readable, so "
