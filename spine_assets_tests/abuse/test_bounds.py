@@ -180,9 +180,7 @@ class TestArchives:
     def test_a_nested_archive_is_not_unpacked(self, house: House, tmp_path: Path) -> None:
         zip_of(tmp_path / "inner.zip", {"x.csv": bytes(64_000_000)})
         zip_of(house.landing / "a.zip", {"inner.zip": (tmp_path / "inner.zip").read_bytes()})
-        # Which of them depends on the bytes of the inner archive, its time among them.
-        said = refused(house)
-        assert any(words in said for words in ("is no header", "wrong header", "-delimited"))
+        assert "this is an archive within an archive; unpack it once" in refused(house)
 
     @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
     def test_packings_that_cannot_be_unpacked_in_bounds_are_refused(

@@ -157,6 +157,9 @@ WEEKS = {kind: LAST_WEEK - timedelta(weeks=at) for at, kind in enumerate(KINDS)}
 )
 
 
+MISREAD_FILES = (f"week_ending={MISREAD}/a.csv", f"week_ending={MISREAD}/totals.csv")
+
+
 def both_classes() -> bytes:
     """An answer without a filter of summary types: two classes, and their totals."""
     rows = {
@@ -287,10 +290,21 @@ def misread_index(site: Site) -> None:
     """A new file, of which the index says another hash: as if it had changed unseen."""
     site.drop(f"week_ending={MISREAD}/a.csv", as_text(plain(MISREAD)))
     index = load_settings().landing_index_path
+    site.drop(f"week_ending={MISREAD}/totals.csv", totals())
     scan(site.project.landing, index)
     files = landing_index.load(index)
-    files[f"week_ending={MISREAD}/a.csv"]["contents"][0]["sha256"] = "0" * 64
+    for name in MISREAD_FILES:
+        files[name]["contents"][0]["sha256"] = "0" * 64
     assert landing_index.save(index, files)
+
+
+def totals() -> bytes:
+    """FINRA's sums of the rows of MISREAD by symbol."""
+    rows = (
+        line("AAAA", "", name="", updated=day(MISREAD)),
+        line("BBBB", "", "7.5", "1", name="", updated=day(MISREAD)),
+    )
+    return content(*(f"{row}|ATS_W_SMBL" for row in rows), header=f"{HEADER}|summaryTypeCode")
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -403,8 +417,11 @@ def test_a_file_that_is_not_what_the_index_says_is_read_in_the_same_run(batch: B
     assert batch.misread.success, batch.misread.failure
     batch.site.week(MISREAD, batch.misread).assert_totals_are(GOOD)
     files = landing_index.load(load_settings().landing_index_path)
-    entry = files[f"week_ending={MISREAD}/a.csv"]
-    assert entry["contents"][0]["sha256"] != "0" * 64
+    for name in MISREAD_FILES:
+        assert files[name]["contents"][0]["sha256"] != "0" * 64
+    week = batch.site.week(MISREAD, batch.misread)
+    found = week.rows("symbol, share_volume", "otc_control_totals")
+    assert found == [("AAAA", Decimal(100)), ("BBBB", Decimal("7.5"))]
 
 
 @pytest.mark.parametrize("name", REFUSED)

@@ -205,9 +205,9 @@ class ManyWeeks:
         held = captures.names_of_week(self._run.lake, week)
         read: Parsed = {}
         changed = []
-        for item in landing.of_week(week):
-            placement = item.placement
-            name = captures.name_of(placement.tier, placement.venue_class, item.sha256)
+        for item in (*landing.of_week(week), *landing.totals_of_week(week)):
+            place = item.placement
+            name = captures.name_of(place.tier, place.venue_class, item.sha256, place.grain)
             if item.parsed is None and item.name not in read and name not in held:
                 try:
                     read[item.name] = read_whole(item, today)
