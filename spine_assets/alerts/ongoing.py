@@ -48,8 +48,9 @@ def waiting_captures(items: list[Waiting]) -> list[Problem]:
     return [
         Problem(
             AlertKind.CAPTURE_WAITING,
-            f"captured, and not in the tables: {item.why}; if the whole file is there, "
-            f"`spine captures retract {item.capture.capture_id}` takes it out",
+            f"captured, and not in the tables: {item.why}. `spine captures use "
+            f"{item.capture.capture_id}` chooses it in spite of that, `spine captures retract` "
+            "takes it out",
             item.capture.week_ending,
             thing=item.capture.source_file,
             table=raw.TABLE.name,

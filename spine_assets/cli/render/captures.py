@@ -34,7 +34,7 @@ def captures(found: list[dict[str, Any]]) -> None:
     if not found:
         CONSOLE.print("No file is captured yet.")
         return
-    table = grid("week ending", "tier and class", "capture", "rows", "updated", "state", "file")
+    table = grid("week ending", "tier and class", "capture", "rows", "updated", "state and file")
     for column in table.columns[:3]:
         column.no_wrap = True
     for row in found:
@@ -45,8 +45,7 @@ def captures(found: list[dict[str, Any]]) -> None:
             row["capture_id"],
             text(row["rows"]),
             row["last_update_date"],
-            f"[{style}]{row['state']}[/]: {safe(row['why'])}",
-            safe(row["source_file"]),
+            f"[{style}]{row['state']}[/]: {safe(row['why'])}\n[dim]{safe(row['source_file'])}[/]",
         )
     CONSOLE.print(table)
 

@@ -78,8 +78,7 @@ class WeekCaptures:
             if (item.key, item.capture_id) not in candidates:
                 most = fullest[item.key]
                 return CaptureState.WAITING, (
-                    f"it has {item.keys:,} rows of symbol and venue, the fullest capture {most:,}; "
-                    f"it becomes current by `spine captures use {item.capture_id}`"
+                    f"it has {item.keys:,} rows of symbol and venue, the fullest capture {most:,}"
                 )
             return CaptureState.OLDER, _why_not(item, current, pinned)
 

@@ -201,8 +201,8 @@ def _waiting(context: CheckContext) -> Iterator[Finding]:
         state, why = context.known.state(item)
         if state is CaptureState.WAITING and not context.known.is_decided(item):
             detail = (
-                f"{why}, or when a fuller one comes; to take it out: "
-                f"spine captures retract {item.capture_id}"
+                f"{why}; to choose it in spite of that: spine captures use {item.capture_id}; to "
+                f"take it out: spine captures retract {item.capture_id}"
             )
             yield _finding("capture_waiting", item.source_file, detail)
 

@@ -87,8 +87,7 @@ def test_the_latest_update_of_the_full_captures_is_current_unless_a_person_decid
             replace(UPDATED, keys=8),
             [FIRST],
             [],
-            "waiting: it has 8 rows of symbol and venue, the fullest capture 10; it becomes "
-            "current by `spine captures use updated`",
+            "waiting: it has 8 rows of symbol and venue, the fullest capture 10",
         ),
         (
             replace(FIRST, sha256="0" * 64),
