@@ -338,7 +338,7 @@ class TestStored:
         flip(newest(root, "otc_raw"), place)
         found = stored.checksums(settings)
         assert found.outcome is FAIL
-        assert "1 of 8 newest files are damaged: otc_raw/week_ending=" in found.found
+        assert "1 of 10 newest files are damaged: otc_raw/week_ending=" in found.found
 
     def test_a_changed_byte_of_a_delivered_content_is_found(
         self, root: Path, settings: Settings
@@ -347,7 +347,7 @@ class TestStored:
         flip(path, -1)  # in the checksum of the frame
         found = stored.checksums(settings)
         assert found.outcome is FAIL
-        assert f"1 of 8 newest files are damaged: otc_delivered/week_ending={WEEK}" in found.found
+        assert f"1 of 10 newest files are damaged: otc_delivered/week_ending={WEEK}" in found.found
 
     def test_weeks_whose_captures_lack_their_contents_are_named(
         self, root: Path, settings: Settings
@@ -364,16 +364,16 @@ class TestStored:
         self, root: Path, settings: Settings
     ) -> None:
         file = root / "data/lake/_format.json"
-        assert stored.lake_format(settings).found == "the lake has format 2"
+        assert stored.lake_format(settings).found == "the lake has format 3"
         file.unlink()
         found = stored.lake_format(settings)
         assert found.outcome is WARN
         assert "spine lake migrate" in str(found.mend)
-        file.write_text('{"format": 3, "program": "9.9"}', "utf-8")
+        file.write_text('{"format": 4, "program": "9.9"}', "utf-8")
         for look in (stored.tables, stored.lake_format, stored.contents, stored.view_file):
             newer = places.readable(settings, look)
             assert newer.outcome is FAIL
-            assert "is a lake of format 3, written by spine-assets 9.9" in newer.found
+            assert "is a lake of format 4, written by spine-assets 9.9" in newer.found
 
     def test_tables_that_are_missing_or_behind_are_named(
         self, root: Path, settings: Settings
@@ -412,7 +412,7 @@ class TestViews:
     def test_a_missing_file_is_a_warning_and_a_damaged_one_a_fault(
         self, settings: Settings
     ) -> None:
-        assert "answers each of its 8 views" in stored.view_file(settings).found
+        assert "answers each of its 10 views" in stored.view_file(settings).found
         settings.warehouse_path.write_bytes(b"no database")
         found = stored.view_file(settings)
         assert found.outcome is FAIL

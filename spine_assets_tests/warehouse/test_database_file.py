@@ -37,6 +37,7 @@ from spine_assets_tests.conftest import (
     line,
     running,
 )
+from spine_assets_tests.support.control_totals import Part, Trade
 
 EARLIER, LAST_YEAR = WEEK - timedelta(weeks=1), date(2024, 12, 27)
 EARLIER_OUT = "2025-12-15"  # publication of EARLIER
@@ -45,23 +46,34 @@ ROWS = {
     "otc_raw": 9,
     "otc_rejects": 2,
     "otc_venue_volume": 5,
+    "otc_control_totals": 4,  # of two symbols, of their venue, and over all
+    "otc_firm_totals": 1,
     "otc_symbol_summary": 5,
     "otc_venue_share": 3,
     "otc_restatements": 1,
 }
-OF_ONE_WEEK = ("otc_rejects", "otc_restatements")
+OF_ONE_WEEK = ("otc_rejects", "otc_control_totals", "otc_firm_totals", "otc_restatements")
 VENUES, SYMBOLS = "otc_venue_volume", "otc_symbol_summary"
+TOTALS = Part(
+    WEEK,
+    Tier.OTC,
+    VenueClass.ATS,
+    (Trade("AAAA", "OTCX", "7.5", 2), Trade("BBBB", "OTCX", "100", 2)),
+    updated=date.fromisoformat(REVISED),
+)
+"""What FINRA says of WEEK after its correction."""
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three weeks of two years, a correction, a pin, and a reject of either stage."""
+    """Three weeks of two years, a correction, its totals, a pin, and a reject of either stage."""
     house = House(tmp_path_factory.mktemp("made") / "data")
     house.drop("otc.csv", delivered(line("BBBB"), line("AAAA"), line(""), line("C", shares="x")))
     house.drop("a.csv", delivered(line("C", updated=EARLIER_OUT), line("A", updated=EARLIER_OUT)))
     house.drop("b.csv", delivered(line("AAAA", updated="2025-01-27")))
     for week in (WEEK, EARLIER, LAST_YEAR):
         house.built(week=week)
+    house.drop("totals.csv", TOTALS.totals_text().encode())
     correct(house, "7.5", REVISED)
     (capture,) = house.table("otc_raw", LAST_YEAR)["capture_id"]
     key = (Tier.OTC, VenueClass.ATS)
@@ -326,7 +338,7 @@ def test_who_has_the_earlier_file_open_goes_on_reading_it(full: House, tmp_path:
     with running(_READER, path) as reader:
         assert reader.stdout is not None
         first = reader.stdout.readline()
-        correct(full, "9", "2026-01-05")
+        correct(full, "9", "2026-01-06")  # no publication day of another week
         build_database(path, full.lake, COMPUTED)
         assert shares_of(path) != before
         answer, _ = reader.communicate("go\n", timeout=20)
@@ -484,6 +496,8 @@ class TestCommand:
         assert done.exit_code == 0, done.output
         assert [row.split() for row in done.stdout.splitlines()] == [
             [VENUES, "4", "rows", "2", "weeks"],
+            ["otc_control_totals", "4", "rows", "1", "weeks"],
+            ["otc_firm_totals", "1", "rows", "1", "weeks"],
             [SYMBOLS, "4", "rows", "2", "weeks"],
             ["otc_venue_share", "2", "rows", "2", "weeks"],
             ["otc_restatements", "1", "rows", "1", "weeks"],
