@@ -114,7 +114,8 @@ def _ids(
         return {}
     names = firms.group_by("venue_class", "mpid", "venue_name").agg(pl.col("week_ending").min())
     with connect() as connection:
-        for statement in (_TABLE, *statements_in("otc_venue_id")):
+        macros = (*statements_in("otc_text"), *statements_in("otc_venue_id"))
+        for statement in (_TABLE, *macros):
             connection.execute(statement)
         connection.executemany(
             "INSERT INTO otc_venue_share VALUES (?, ?, ?, ?)", names.select(COLUMNS).rows()
