@@ -182,11 +182,11 @@ class TestRuns:
             "slow",
             "person",
         )
-        assert (oldest["status"], oldest["did"]) == ("success", "7 assets")
+        assert (oldest["status"], oldest["did"]) == ("success", "9 assets")
         assert oldest["weeks"] == {"first": str(WEEK), "last": str(WEEK)}
         assert oldest["started"] < oldest["ended"]
         assert (newest["name"], newest["status"]) == ("otc_weekly", "failure")
-        assert newest["did"] == "6 assets; 1 of 2 weeks failed:"
+        assert newest["did"] == "8 assets; 1 of 2 weeks failed:"
         assert newest["weeks"] == {"first": str(WEEK), "last": str(NEXT)}
         printed = site.spine("runs").output
         assert first[:8] in printed
