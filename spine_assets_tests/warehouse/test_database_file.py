@@ -338,7 +338,7 @@ def test_who_has_the_earlier_file_open_goes_on_reading_it(full: House, tmp_path:
     with running(_READER, path) as reader:
         assert reader.stdout is not None
         first = reader.stdout.readline()
-        correct(full, "9", "2026-01-06")  # no publication day of another week
+        correct(full, "9", "2026-01-05")
         build_database(path, full.lake, COMPUTED)
         assert shares_of(path) != before
         answer, _ = reader.communicate("go\n", timeout=20)
