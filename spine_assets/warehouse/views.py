@@ -24,6 +24,7 @@ from spine_assets.otc.views.registry import VIEWS, statements_in
 _TEXTS = "otc_text"  # the file of macros that the others use
 _AS_DELIVERED = "views"  # the file of views on `otc_raw` and `otc_pins`
 _SHARED = ("otc_venue_id", "hhi", "otc_loaded_in")  # files of macros that the declared views use
+_OF_CAPTURES = "otc_captures_as_of"  # the macro that chooses between captures
 _TRACED = "trace"  # the file of the macros that lead from a number to its lines
 # The macros start at the first day, which DuckDB's dates allow by some million years.
 _EVER = "DATE '0001-01-01', DATE '9999-12-31'"
@@ -90,7 +91,8 @@ def needs_analysis(sql: str) -> bool:
 def derived_views(tables: Collection[str], *, analysis: bool = True) -> list[str]:
     """Statements of the views and macros on these tables; what needs another is left out."""
     known, statements = {*tables}, statements_in(_TEXTS)
-    if {raw.TABLE.name, pins.TABLE.name} <= known:
+    has_captures = {raw.TABLE.name, pins.TABLE.name} <= known
+    if has_captures:
         statements += statements_in(_AS_DELIVERED)
     if not analysis:
         return statements
@@ -100,7 +102,10 @@ def derived_views(tables: Collection[str], *, analysis: bool = True) -> list[str
         if known >= {*declared.deps}:
             statements += _declared(declared, *statements_in(declared.name))
             known.add(declared.name)
-    return statements + [macro for macro in statements_in(_TRACED) if _tables_in(macro) <= known]
+    traced = (
+        macro for macro in statements_in(_TRACED) if has_captures or _OF_CAPTURES not in macro
+    )
+    return statements + [macro for macro in traced if _tables_in(macro) <= known]
 
 
 def _declared(view: View, select: str) -> list[str]:

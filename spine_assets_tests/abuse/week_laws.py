@@ -47,10 +47,10 @@ def check_week(root: Path, files: list[tuple[BadFile, str]], tally: Tally) -> No
         assert not stored
         tally["week without input"] += 1
         return
-    current = current_captures(stored)
     accounts = {
         item.source_file: account(contents[item.source_file], CAPTURE_DAY) for item in stored
     }
+    current = current_captures(accounts, stored)
     rows = [row for item in current for row in expected_rows(accounts, item)]
     verdicts = judge(rows)
     assert result.error is None, result.error
@@ -62,9 +62,21 @@ def check_week(root: Path, files: list[tuple[BadFile, str]], tally: Tally) -> No
     check_stored_tables(house, rows, verdicts)
 
 
-def current_captures(stored: list[Capture]) -> list[Capture]:
-    """Of each tier and class the capture with the latest update; all came at one time."""
-    ranked = sorted(stored, key=lambda item: (item.last_update_date, item.sha256))
+def current_captures(accounts: dict[str, Account], stored: list[Capture]) -> list[Capture]:
+    """Of each tier and class the capture with the latest update; all came at one time.
+
+    One that has less than nine tenths of the symbols and venues of the fullest waits.
+    """
+    keys = {
+        id(item): len({row.symbol_and_venue for row in expected_rows(accounts, item)})
+        for item in stored
+    }
+    most = {
+        item.key: max(keys[id(other)] for other in stored if other.key == item.key)
+        for item in stored
+    }
+    full = [item for item in stored if 10 * keys[id(item)] >= 9 * most[item.key]]
+    ranked = sorted(full, key=lambda item: (item.last_update_date, item.sha256))
     return list({item.key: item for item in ranked}.values())
 
 

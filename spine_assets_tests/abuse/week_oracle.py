@@ -105,12 +105,22 @@ class Row:
         return str(self.values.get(name) or "")
 
     @property
+    def words(self) -> list[str]:
+        """Words of the name of its firm."""
+        text = self.text(FIRM).lower()
+        return "".join(char if _is_letter_or_digit(char) else " " for char in text).split()
+
+    @property
+    def symbol_and_venue(self) -> tuple[str, str]:
+        """By what files are held to be as full as one another."""
+        return self.text("issueSymbolIdentifier"), self.text(MPID) or " ".join(self.words)
+
+    @property
     def venue(self) -> str:
         """Identity of the venue, blank where the row names none."""
         if self.venue_class == "ATS":
             return self.text(MPID) or "UNATTRIBUTED"
-        firm, crd = self.text(FIRM), self.text(CRD)
-        words = "".join(char if _is_letter_or_digit(char) else " " for char in firm.lower()).split()
+        firm, crd, words = self.text(FIRM), self.text(CRD), self.words
         if crd == "0" or words in (["de", "minimis"], ["de", "minimis", "firm"], _POOL):
             return "DE_MINIMIS"
         if crd:
@@ -199,6 +209,10 @@ def _parts(lines: list[Line], name: str) -> tuple[Part, ...]:
     if parts:
         return tuple(parts)
     by_mpid = "NON_ATS" if _texts(lines, "MPID") == {""} else "ATS"
+    if by_mpid == "ATS" and not by_path:
+        firms = [line for line in lines if not line.values.get(MPID) and line.values.get(FIRM)]
+        if 5 * len(firms) > len(lines) and len({line.values[FIRM] for line in firms}) >= 3:
+            raise Unclear("rows of both classes, and none says which")
     return ((by_path.pop() if by_path else by_mpid, "venues"),)
 
 

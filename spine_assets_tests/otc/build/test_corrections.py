@@ -33,13 +33,16 @@ from spine_assets_tests.conftest import (
 
 KEY = (Tier.OTC, VenueClass.ATS)
 LATER = NOW + timedelta(days=1)
+OTHERS = [line(f"Z{n:02}", shares="0", trades="0") for n in range(20)]  # of both, unchanged
 FIRST = delivered(
+    *OTHERS,
     line("KEPT", shares="5"),
     line("GONE", shares="7", trades="3"),
     line("MORE", shares="10.5"),
     line("NAME", issue="Old Corp"),
 )
 SECOND = delivered(
+    *OTHERS,
     line("KEPT", shares="5"),
     line("MORE", shares="30", updated=REVISED),
     line("NAME", issue="New Corp"),
