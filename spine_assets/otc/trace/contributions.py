@@ -79,9 +79,10 @@ def reported(lake: Lake, week: date, symbol: str, lines: Sequence[Line]) -> tupl
             )
             found.append(FinraFigure(symbol_summary.TABLE.name, key, total["share_volume"], ours))
     venues = {(line.venue_class, line.mpid) for line in lines if line.counts}
-    is_reported = pl.col("reported_total_volume").is_not_null()
-    for row in _stored(lake, venue_share.TABLE.name, week, is_reported):
-        if (row["venue_class"], row["mpid"]) in venues:
+    for row in _stored(lake, venue_share.TABLE.name, week, pl.lit(True)):
+        # A file of an earlier version has no such column.
+        is_reported = row.get("reported_total_volume") is not None
+        if is_reported and (row["venue_class"], row["mpid"]) in venues:
             key = {name: row[name] for name in ("venue_class", "mpid")}
             volumes = _venue_volumes(lake, week, row["reported_tiers"])
             ours = volumes.get((row["venue_class"], row["mpid"]), Decimal(0))
