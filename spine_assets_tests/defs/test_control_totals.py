@@ -46,6 +46,18 @@ def test_totals_that_agree_prove_the_tier_on_the_board(project: Project, runner:
     assert "loaded proven" in " ".join(done.stdout.split()), done.stdout + done.stderr
 
 
+def test_each_table_names_the_files_that_it_is_made_from(project: Project, runner: Runner) -> None:
+    rows, totals = "rows.class=ats.csv", "totals.class=ats.csv"
+    project.drop(rows, PART.rows())
+    project.drop(totals, PART.totals_text())
+    outcome = runner.week(WEEK)
+    files = {table: outcome.fact(table, WEEK, "files") for table in TABLES}
+    made_from = {table: [rows] for table in TABLES}
+    made_from |= {table: [totals] for table in OF_TOTALS}
+    assert files == made_from | {"otc_venue_share": [rows, totals]}
+    assert {outcome.fact(table, WEEK, "tiers_in") for table in TABLES} == {"NMS_TIER_1"}
+
+
 def test_a_wrong_total_fails_the_check_and_the_week_is_published(
     project: Project, runner: Runner
 ) -> None:

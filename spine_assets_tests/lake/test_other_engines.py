@@ -26,6 +26,7 @@ from pyarrow import fs
 
 from spine_assets.core.tables import Table, Type
 from spine_assets.lake.local import LocalLake
+from spine_assets.otc.tables import control_totals, firm_totals
 from spine_assets.otc.tables.registry import TABLES
 from spine_assets.warehouse.connection import connect
 from spine_assets_tests.conftest import NOW, REVISED, WEEK, House, delivered, line
@@ -74,7 +75,8 @@ def expected(lake: LocalLake) -> Sums:
                     ]
                     by_polars[table.name, week] = frame.height, sums
     assert found == by_polars
-    assert {name for name, _ in found} == {table.name for table in TABLES}
+    without_rows = {control_totals.TABLE.name, firm_totals.TABLE.name}  # nothing of them came
+    assert {name for name, _ in found} == {table.name for table in TABLES} - without_rows
     return found
 
 

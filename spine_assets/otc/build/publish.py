@@ -23,10 +23,11 @@ from spine_assets.otc.build.run_checks import run_checks
 from spine_assets.otc.captures import storage as captures
 from spine_assets.otc.captures.current import WeekCaptures
 from spine_assets.otc.checks.context import CheckContext
+from spine_assets.otc.delivery.placement import Grain
 from spine_assets.otc.delivery.reasons import Stage
 from spine_assets.otc.state import control
 from spine_assets.otc.state.build_context import RunContext, WeekInputs
-from spine_assets.otc.state.freshness import build_hash, data_version, part_of
+from spine_assets.otc.state.freshness import build_hash, data_version, inputs_of, part_of
 from spine_assets.otc.state.results import TableBuilt, TableResult
 from spine_assets.otc.tables import control_totals, raw, rejects, venue_share, venue_volume
 
@@ -66,7 +67,8 @@ def publish_table(
         return _built(declared, inputs, checked, stored["facts"], started, unchanged=True)
     name = build_id(declared, inputs.known, run.now())
     frame = inputs.frames[declared.name] = build(declared, inputs.frames, name, run.lake)
-    facts = _facts(declared, frame, name) | _input_facts(inputs.known) | _proofs(declared, inputs)
+    facts = _facts(declared, frame, name) | _input_facts(declared, inputs.known)
+    facts |= _proofs(declared, inputs)
     checked = TableResult()
 
     def passes(staged: Path) -> bool:
@@ -132,7 +134,7 @@ def _raw_facts(inputs: WeekInputs) -> dict[str, Any]:
         "trades": int(inputs.frames[raw.TABLE.name]["trade_count"].sum()),
         "captures": len(inputs.known.captures),
         "same_content": inputs.same_content,
-        **_input_facts(inputs.known),
+        **_input_facts(raw.TABLE, inputs.known),
     }
 
 
@@ -146,10 +148,12 @@ def _facts(declared: Table, frame: pl.DataFrame, name: str) -> dict[str, Any]:
     return facts
 
 
-def _input_facts(known: WeekCaptures) -> dict[str, Any]:
-    current = known.current.values()
+def _input_facts(declared: Table, known: WeekCaptures) -> dict[str, Any]:
+    """What a table is made from; of `otc_venue_share`, which has the tiers of rows, both kinds."""
+    made_from = inputs_of(declared, known)
+    of_rows = [item for item in made_from if item.grain is Grain.VENUES]
     return {
-        "tiers_in": sorted({item.tier.value for item in current}),
-        "files": [item.source_file for item in current],
-        "capture_ids": [item.capture_id for item in current],
+        "tiers_in": sorted({item.tier.value for item in of_rows or made_from}),
+        "files": [item.source_file for item in made_from],
+        "capture_ids": [item.capture_id for item in made_from],
     }

@@ -45,7 +45,7 @@ def part_of(lake: Lake[FileT], name: str, week: date) -> FileT:
 def build_hash(declared: Table, known: WeekCaptures) -> str:
     """12 hex of the captures and how each was read, pins where they are input, and the code."""
     if not declared.depends_on_history:
-        ids = sorted(f"{item.capture_id}:{item.reading}" for item in _inputs(declared, known))
+        ids = sorted(f"{item.capture_id}:{item.reading}" for item in inputs_of(declared, known))
         return _digest([ids, _codes(declared)])
     pins = [[*pin.key, pin.capture_id, pin.action, pin.pinned_at.isoformat()] for pin in known.pins]
     ids = sorted(
@@ -62,7 +62,7 @@ def data_version(declared: Table, known: WeekCaptures) -> str:
     """
     if not declared.depends_on_history:
         inputs = sorted(
-            f"{'.'.join(item.key)}={_as_read(item)}" for item in _inputs(declared, known)
+            f"{'.'.join(item.key)}={_as_read(item)}" for item in inputs_of(declared, known)
         )
         return _digest([inputs, _codes(declared)])
     content = {(item.key, item.capture_id): _as_read(item) for item in known.captures}
@@ -115,7 +115,7 @@ def build_facts(lake: Lake, part: LakeFile) -> dict[str, Any]:
     return stored_metadata(lake, part) or {}
 
 
-def _inputs(declared: Table, known: WeekCaptures) -> list[Capture]:
+def inputs_of(declared: Table, known: WeekCaptures) -> list[Capture]:
     """The captures that a table is made from, where it does not depend on history."""
     grains = grains_of(declared.name)
     rows = [*known.current.values()] if Grain.VENUES in grains else []

@@ -76,7 +76,7 @@ def test_each_row_that_differs_is_told_with_both_figures(corrected: House) -> No
         ("NAME", "OTCX", "relabelled", 100, 100, 2, 2),
     ]
     assert found.counts == dict.fromkeys(RowChange, 1)
-    assert (found.rows_before, found.rows_after) == (4, 4)
+    assert (found.rows_before, found.rows_after) == (24, 24)
     assert [found.shares_before, found.shares_after] == [Decimal("122.5"), Decimal(136)]
     assert (found.rejects_before, found.rejects_after) == (0, 1)
 
@@ -162,8 +162,8 @@ class TestCommands:
             "rows_removed": 1,
             "rows_changed": 1,
             "rows_relabelled": 1,
-            "rows_before": 4,
-            "rows_after": 4,
+            "rows_before": 24,
+            "rows_after": 24,
         }
         assert (step["shares_before"], step["shares_after"]) == ("122.5", 136)
         assert len(step["rows"]) == 4
@@ -179,7 +179,7 @@ class TestCommands:
         (whole,) = json.loads(
             self.spine("diff", str(WEEK), "--since", "2026-01-19", "--json").output
         )
-        assert (whole["capture_from"], whole["rows_added"]) == (None, 4)
+        assert (whole["capture_from"], whole["rows_added"]) == (None, 24)
         assert (
             json.loads(self.spine("diff", str(WEEK), "--since", "2026-01-22", "--json").output)
             == []
