@@ -35,7 +35,9 @@ SAME, RENAMED, TWICE, CORRECTED, LACKING, OLDER, SHORT = (
 LAST_WEEK = SHORT
 CORRECTION = "2026-01-06"  # no publication day, after the first publication of all these weeks
 A, B, C = (("AAAA", "OTCX"), ("BBBB", "OTCX"), ("CCCC", "OTCX"))
-FIRST: Figures = {A: (Decimal(100), 2), B: (Decimal(300), 3), C: (Decimal(50), 1)}
+# Rows that all files have, so that a correction that lacks a row is no part of a file.
+OTHERS: Figures = {(f"A{n:03}", "OTCX"): (Decimal(1), 1) for n in range(12)}
+FIRST: Figures = OTHERS | {A: (Decimal(100), 2), B: (Decimal(300), 3), C: (Decimal(50), 1)}
 
 
 def rows(week: date, figures: Figures, updated: str | None = None) -> list[str]:
@@ -48,12 +50,14 @@ def rows(week: date, figures: Figures, updated: str | None = None) -> list[str]:
 
 
 def full(week: date) -> bytes:
-    """A file of the usual size."""
-    return content(*rows(week, {(f"S{n:03}", "OTCX"): (Decimal(n), 1) for n in range(FULL_ROWS)}))
+    """A file of the usual size, with figures of its own."""
+    day = week.toordinal()
+    figures = {(f"S{n:03}", "OTCX"): (Decimal(day + n), 1) for n in range(FULL_ROWS)}
+    return content(*rows(week, figures))
 
 
 def first(week: date) -> bytes:
-    """The week as it first arrived: three rows, 450 shares."""
+    """The week as it first arrived: 15 rows, 462 shares."""
     return content(*rows(week, FIRST))
 
 
@@ -90,8 +94,8 @@ class Batch(NamedTuple):
         return self.site.week(week, self.after)
 
 
-CORRECTED_FIGURES: Figures = {A: (Decimal(100), 2), B: (Decimal("301.5"), 4), C: (Decimal(50), 1)}
-LACKING_FIGURES: Figures = {A: (Decimal(100), 2), C: (Decimal(50), 1)}
+CORRECTED_FIGURES: Figures = FIRST | {B: (Decimal("301.5"), 4)}
+LACKING_FIGURES: Figures = {key: figure for key, figure in FIRST.items() if key != B}
 
 
 @pytest.fixture(scope="module")
@@ -133,11 +137,8 @@ def captures(site: Site, week: date) -> list[dict[str, str]]:
 
 
 def counts(site: Site, week: date) -> dict[str, str]:
-    """Whether each capture of a week counts, and why, by the last part of its name."""
-    return {
-        Path(row["source_file"]).stem: row["current"].partition(":")[0]
-        for row in captures(site, week)
-    }
+    """What each capture of a week is, by the last part of its name."""
+    return {Path(row["source_file"]).stem: row["state"] for row in captures(site, week)}
 
 
 def test_both_runs_succeed(batch: Batch) -> None:
@@ -179,9 +180,9 @@ def test_a_last_line_that_is_cut_is_a_reject_and_warned_of(
 ) -> None:
     delivered = (batch.site.project.landing / name(week)).read_bytes()
     seen = batch.first(week)
-    seen.assert_totals_are({A: FIRST[A], B: FIRST[B]})
+    seen.assert_totals_are(OTHERS | {A: FIRST[A], B: FIRST[B]})
     raw = delivered.decode().splitlines()[-1]
-    assert seen.rejects == [Reject("parse", reason, 4, shares, raw)]
+    assert seen.rejects == [Reject("parse", reason, 16, shares, raw)]
     seen.assert_nothing_is_lost(delivered)
     found = seen.check("otc_raw", "delivery")
     assert (found.passed, found.severity) == (False, dg.AssetCheckSeverity.WARN)
@@ -238,7 +239,7 @@ def test_a_corrected_file_becomes_current_and_the_old_one_stays_readable(
     seen.assert_totals_are(figures)
     corrected = content(*rows(week, figures, CORRECTION))
     seen.assert_nothing_is_lost(first(week), corrected)
-    assert counts(batch.site, week) == {"otc": "no", "otc-corrected": "yes"}
+    assert counts(batch.site, week) == {"otc": "older", "otc-corrected": "current"}
     old = seen.rows(
         "symbol, mpid, share_volume, trade_count", "otc_raw", "source_file LIKE '%/otc.csv'"
     )
@@ -248,25 +249,27 @@ def test_a_corrected_file_becomes_current_and_the_old_one_stays_readable(
 def test_a_symbol_that_the_correction_lacks_is_gone_from_every_derived_table(batch: Batch) -> None:
     for table in ("otc_raw_current", "otc_venue_volume", "otc_symbol_summary"):
         symbols = batch.second(LACKING).rows("DISTINCT symbol", table)
-        assert symbols == [("AAAA",), ("CCCC",)]
+        assert [name for (name,) in symbols][-2:] == ["AAAA", "CCCC"]
+        assert len(symbols) == 14
     shares = batch.second(LACKING).rows("mpid, total_volume, symbol_count", "otc_venue_share")
-    assert shares == [("OTCX", Decimal(150), 2)]
+    assert shares == [("OTCX", Decimal(162), 14)]
 
 
 def test_a_file_that_is_older_than_the_current_one_is_kept_and_warned_of(batch: Batch) -> None:
     seen = batch.second(OLDER)
     seen.assert_totals_are(CORRECTED_FIGURES)
-    assert counts(batch.site, OLDER) == {"otc": "yes", "otc-late": "no"}
+    assert counts(batch.site, OLDER) == {"otc": "current", "otc-late": "older"}
     told = seen.findings()[name(OLDER, "-late")]
     assert "capture_not_current" in told
     assert "spine captures use" in told
 
 
-def test_a_correction_that_lacks_most_rows_counts_and_is_warned_of(batch: Batch) -> None:
+def test_a_correction_that_lacks_most_rows_waits_and_is_warned_of(batch: Batch) -> None:
     seen = batch.second(SHORT)
-    seen.assert_totals_are(FIRST)
+    assert len(seen.venues) == FULL_ROWS
     seen.assert_nothing_is_lost(full(SHORT), content(*rows(SHORT, FIRST, CORRECTION)))
-    assert "truncated_file" in seen.findings()[name(SHORT, "-corrected")]
+    assert "capture_waiting" in seen.findings()[name(SHORT, "-corrected")]
+    assert counts(batch.site, SHORT) == {"otc": "current", "otc-corrected": "waiting"}
 
 
 # --- a file that is still being written
