@@ -79,7 +79,7 @@ class TestPipelines:
         assert normalized["weeks"] == {"first": str(WEEK), "last": str(WEEK)}
         (summarized,) = run_json(site, "run", "otc.summarize")
         assert sorted(summarized["tables"]) == [
-            *("otc_restatements", "otc_symbol_summary", "otc_venue_share")
+            *("otc_firm_totals", "otc_restatements", "otc_symbol_summary", "otc_venue_share")
         ]
         assert states(site) == dict.fromkeys(TABLES, "materialized")
         assert [path.name for path in site.project.landing.rglob("*.csv")] == ["otc.csv"]

@@ -99,6 +99,7 @@ NOT_RUN |= dict.fromkeys(
         "spine fetch --week 2025-11-21",
         "spine fetch --since 2025-10-03 --tier T1 --class ats",
         "spine fetch --all",
+        "spine fetch --restated",
         ".venv/bin/dagster asset materialize -m spine_assets.definitions "
         "--select 'finra_weekly_files,group:otc' --partition 2025-11-21",
         "DAGSTER_HOME=$PWD .venv/bin/dagster sensor start finra_offered -w workspace.yaml",
