@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 
 from spine_assets.lake.base import Lake
+from spine_assets.lake.format import declare
 from spine_assets.otc.build.require_upstream import build_command
 from spine_assets.otc.captures import intake
 from spine_assets.otc.captures import storage as captures
@@ -21,7 +22,7 @@ from spine_assets.otc.state.frames import WeekFrames
 from spine_assets.otc.state.freshness import RULE_PART
 from spine_assets.otc.state.results import BuildFailed, NoInput
 from spine_assets.otc.tables import raw, rejects
-from spine_assets.otc.tables.registry import grains_of
+from spine_assets.otc.tables.registry import TABLES, grains_of
 
 
 def choose_captures(
@@ -73,6 +74,8 @@ def choose_captures(
         refused = tuple(named or run.landing.unusable)
         lines += [f"  unusable: {item.name}: {item.reason}" for item in refused]
         raise NoInput("\n".join(lines), refused)
+    if not known.current:
+        declare(run.lake, TABLES, raw.TABLE.name)  # its file without rows stands for the captures
     return WeekInputs(
         week,
         known,

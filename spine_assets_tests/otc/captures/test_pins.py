@@ -13,6 +13,7 @@ from spine_assets.cli import main
 from spine_assets.core.weeks import Tier, VenueClass
 from spine_assets.otc.captures import pins
 from spine_assets.otc.captures import storage as captures
+from spine_assets.otc.captures.pins import PinAction
 from spine_assets.otc.state.freshness import Freshness, freshness
 from spine_assets.otc.state.results import CheckResult, WeekResult
 from spine_assets.otc.tables.registry import TABLES
@@ -89,6 +90,16 @@ def test_a_pin_holds_against_later_captures_and_they_say_so(corrected: House) ->
     told = not_current(result)
     assert len(told) == 1
     assert "spine captures use" in told[0]
+
+
+def test_a_week_of_which_all_is_retracted_has_no_rows(tmp_path: Path) -> None:
+    """In a lake that nobody has opened views on."""
+    house = House(tmp_path)
+    house.drop("first.csv", FIRST)
+    house.built()
+    pins.add(house.lake, WEEK, KEY, first_id(house), NOW, PinAction.RETRACT)
+    house.built()
+    assert [house.table(name).height for name in (VENUES, "otc_venue_share")] == [0, 0]
 
 
 def test_a_pin_of_one_tier_leaves_the_others_alone(corrected: House) -> None:
