@@ -23,7 +23,7 @@ from spine_assets.otc.captures.week_evidence import (
     known_file,
 )
 from spine_assets.otc.delivery.deliveries import Delivery, Unusable, read_parsed
-from spine_assets.otc.delivery.figures import Sample, sample
+from spine_assets.otc.delivery.figures import COLUMNS, Sample, compare, sample
 from spine_assets.otc.delivery.file_format import ParsedFile
 from spine_assets.otc.delivery.parts import named_parts
 from spine_assets.otc.delivery.placement import WeekSource
@@ -31,12 +31,9 @@ from spine_assets.otc.delivery.reasons import FileRefused
 from spine_assets.otc.delivery.venue_id import with_participants
 from spine_assets.otc.tables import row_rules
 
-# A correction changes few figures; another week's file has nearly none in common.
-_MOST_OF_SHARED = 0.5
 _IDENTITY = ("symbol", "mpid", "firm_crd", "venue_name")
 # As for the current capture: beside a file of this part of all keys, another one waits.
 _NEARLY_ALL_TENTHS = 9
-_ENOUGH_SHARED = 20  # rows of which so few agree only by another week; fewer may be chance
 
 
 @dataclass(frozen=True)
@@ -191,24 +188,13 @@ def _with_certain_week(
         return made
     key = made.capture.key
     frames = [one.rows for one in captured if one.capture.key == key]
-    frames += [captures.read_rows(lake, one) for one in stored if one.key == key]
-    alike = [_alike(made.rows, frame) for frame in frames]
-    if any(shared and same >= _MOST_OF_SHARED * shared for shared, same in alike):
+    frames += [captures.read_rows(lake, one, [*COLUMNS]) for one in stored if one.key == key]
+    found = [compare(made.rows, frame) for frame in frames]
+    if any(one.shared and 2 * one.same >= one.shared for one in found):
         return made
-    contradicted = any(shared >= _ENOUGH_SHARED for shared, _ in alike)
-    if contradicted or item.placement.week_source is WeekSource.PUBLICATION:
+    if any(one.is_enough for one in found) or item.placement.week_source is WeekSource.PUBLICATION:
         raise FileRefused(_misplaced(item, other))
     return replace(made, capture=replace(made.capture, alternative_week=other))
-
-
-def _alike(rows: pl.DataFrame, others: pl.DataFrame) -> tuple[int, int]:
-    """How many symbols and participants two files share, and how many with the same figures."""
-    key, figures = ["symbol", "participant"], ["share_volume", "trade_count"]
-    one, other = (
-        frame.select(*key, *figures).unique() for frame in with_participants(rows, others)
-    )
-    shared = one.join(other, on=key, how="semi").height
-    return shared, one.join(other, on=[*key, *figures], how="semi").height
 
 
 def _misplaced(item: Delivery, other: date) -> str:

@@ -119,7 +119,7 @@ class WeekEvidence:
         own = self.known.of(self.lake, place.week_ending, (place.tier, place.venue_class))
         others = self._delivered[place.tier, place.venue_class].get(place.week_ending, [])
         return any(
-            mine.may_contradict(file.sample)
+            not mine.agrees(file.sample)
             for file in (*own, *(file for sha256, file in others if sha256 != item.sha256))
         ) or any(mine.may_repeat(file.sample) for file in self._before(item))
 

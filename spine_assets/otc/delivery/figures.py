@@ -82,11 +82,6 @@ class Sample:
         found = self.likeness(other)
         return found is None or 4 * found.same >= found.keys
 
-    def may_contradict(self, other: Sample) -> bool:
-        """Whether the rows are worth a comparison: the figures may be those of two weeks."""
-        found = self.likeness(other)
-        return found is None or 4 * found.same < found.shared
-
     def agrees(self, other: Sample) -> bool:
         """Whether so many figures are the same that the rows need no comparison: one week's files.
 

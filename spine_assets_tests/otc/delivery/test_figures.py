@@ -74,9 +74,9 @@ def test_of_a_small_part_of_a_large_file_it_says_that_it_does_not_know() -> None
     whole, part = sample(frame(rows)), sample(frame({key: rows[key] for key in [*rows][:30]}))
     assert whole.likeness(part) is None
     assert whole.may_repeat(part)
-    assert whole.may_contradict(part)
+    assert not whole.agrees(part)
     assert not whole.may_repeat(sample(frame(week(3_000, 2))))
-    assert not whole.may_contradict(whole)
+    assert whole.agrees(whole)
 
 
 def test_a_download_and_an_answer_of_the_api_have_one_sample() -> None:
