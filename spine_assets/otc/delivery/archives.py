@@ -101,9 +101,10 @@ def _packing(path: Path, head: bytes) -> str | None:
         return ".zip"
     if head.startswith(GZIP):
         return ".gz"
-    # What is named like an archive and is no text either is a damaged one.
+    # What is named like an archive and is no text, or is cut within its first bytes, is damaged.
+    damaged = head and (not is_text(head) or any(m.startswith(head) for m in (ZIP, GZIP)))
     suffix = path.suffix.lower()
-    return suffix if suffix in {".zip", ".gz"} and head and not is_text(head) else None
+    return suffix if suffix in {".zip", ".gz"} and damaged else None
 
 
 def _unpacked(stream: IO[bytes]) -> bytes:

@@ -199,6 +199,15 @@ SOUND = {
 
 
 @pytest.mark.parametrize("kind", list(SOUND))
+def test_an_archive_cut_anywhere_is_refused(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / f"cut.{'gz' if kind == 'gz' else 'zip'}"
+    for length in range(1, len(SOUND[kind])):
+        path.write_bytes(SOUND[kind][:length])
+        (message,) = told(path)
+        assert "damaged" in message
+
+
+@pytest.mark.parametrize("kind", list(SOUND))
 @given(at=st.floats(0, 0.999), bits=st.integers(1, 255), cut=st.booleans())
 @settings(max_examples=examples(60), deadline=None)
 def test_any_damage_gives_the_content_or_a_refusal(
