@@ -8,11 +8,13 @@ belong here: the declarations themselves (`otc.tables`) and their translation to
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from decimal import Context, Decimal
 from enum import StrEnum
-from functools import reduce
+from functools import cached_property, reduce
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -53,6 +55,11 @@ class Column:
     ge: float | None = None
     le: float | None = None
     isin: tuple[str, ...] | None = None
+
+    @property
+    def limits(self) -> tuple[float | tuple[str, ...] | None, ...]:
+        """Which values it may hold."""
+        return self.ge, self.le, self.isin
 
 
 @dataclass(frozen=True)
@@ -102,7 +109,8 @@ class Table:
         sort: Order of rows in the file; decides what row-group statistics can skip.
         deps: Names of the tables it is made from.
         rules: What holds between columns; part of the Pandera schema.
-        code_version: Raise it when the same inputs would give different rows.
+        code_version: Raise it when the same inputs would give different rows. A change of the
+            declaration or of a check makes weeks stale by itself (`declaration_hash`).
         stage: Whose job builds it; None of a table that no job of the domain builds.
         lineage: For each derived column, the upstream columns it comes from.
         depends_on_history: It is made from all captures and pins of a week, not only from the
@@ -130,6 +138,20 @@ class Table:
     def is_ordered_by_key(self) -> bool:
         """Whether two rows of one key would be adjacent in a week's file."""
         return bool(self.sort) and {*self.key} - {"week_ending"} == {*self.sort}
+
+    @cached_property
+    def declaration_hash(self) -> str:
+        """12 hex of what its rows are held to: columns, key, order, rules and checks, no texts."""
+        declared = [
+            [*self.key, *self.sort],
+            *(
+                [column.name, column.type, column.nullable, *column.limits]
+                for column in self.columns
+            ),
+            *([rule.name, str(rule.holds())] for rule in self.rules),
+            *([check.name, check.blocking, check.compares_weeks] for check in self.checks),
+        ]
+        return hashlib.sha256(json.dumps(declared).encode()).hexdigest()[:12]
 
     def column(self, name: str) -> Column:
         """The column of this name; KeyError names the table."""

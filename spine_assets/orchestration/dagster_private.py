@@ -18,6 +18,11 @@ from typing import TYPE_CHECKING, Any
 # Raised where the history cannot be opened.
 from dagster._check import CheckError
 
+# Which materialization an evaluation of a check is about; `dg.AssetCheckEvaluation` takes one.
+from dagster._core.definitions.asset_checks.asset_check_evaluation import (
+    AssetCheckEvaluationTargetMaterializationData,
+)
+
 # A job run by its own executor under our run id, as `dagster job execute` runs it;
 # `execute_in_process` ignores the executor.
 from dagster._core.definitions.reconstruct import ReconstructableRepository

@@ -29,6 +29,7 @@ from dagster._core.events import (
 )
 from dagster._core.events.log import EventLogEntry
 
+from spine_assets.orchestration.check_targets import AT_WRITE, CheckTarget
 from spine_assets.orchestration.partitions import WEEKS
 from spine_assets.orchestration.storage.sqlite import BatchingSqliteStorage
 
@@ -92,13 +93,16 @@ def planned(asset: str, partition: str | None) -> DagsterEvent:
     return event(DagsterEventType.ASSET_MATERIALIZATION_PLANNED, data)
 
 
-def evaluated(asset: str, partition: str | None, *, passed: bool) -> DagsterEvent:
-    """What a check found."""
+def evaluated(
+    asset: str, partition: str | None, *, passed: bool, target: CheckTarget | None = None
+) -> DagsterEvent:
+    """What a check found, of a materialization."""
     found = dg.AssetCheckEvaluation(
         asset_key=dg.AssetKey(asset),
         check_name=CHECK,
         passed=passed,
         metadata={"rows": 3},
+        target_materialization_data=target,
         partition=partition,
     )
     return event(DagsterEventType.ASSET_CHECK_EVALUATION, found)
@@ -120,7 +124,7 @@ def a_week(run_id: str, number: int) -> list[EventLogEntry]:
     partition, at = week(number), 1_700_000_000.0 + number
     return [
         entry(run_id, at, materialized("table", partition, f"v{number}")),
-        entry(run_id, at, evaluated("table", partition, passed=True)),
+        entry(run_id, at, evaluated("table", partition, passed=True, target=AT_WRITE)),
         entry(run_id, at, said=f"week {number}"),
     ]
 

@@ -20,6 +20,7 @@ from spine_assets.orchestration.asset_specs import (
     table_metadata,
 )
 from spine_assets.orchestration.partitions import WEEKS
+from spine_assets.otc.state.freshness import code_version
 from spine_assets.otc.tables.registry import TABLES, source_of
 from spine_assets.otc.views.registry import VIEWS
 from spine_assets.report import building
@@ -93,7 +94,7 @@ def _table_spec(table: Table) -> dg.AssetSpec:
         group_name=AssetGroup.OTC.value,
         kinds=TABLE_KINDS,
         owners=[OWNER],
-        code_version=table.code_version,
+        code_version=code_version(table),
         partitions_def=WEEKS,
         skippable=True,
         metadata={

@@ -17,7 +17,7 @@ from spine_assets.defs.otc import retry_policy
 from spine_assets.defs.otc.retry_policy import FailureCause
 from spine_assets.defs.otc.specs import check_specs, outside_specs, weekly_specs
 from spine_assets.defs.resources import Spine
-from spine_assets.orchestration.asset_events import evaluation, materialization
+from spine_assets.orchestration.asset_events import Event, check_outputs, events_of
 from spine_assets.orchestration.progress_events import log_progress
 from spine_assets.otc.build.week_range import ManyWeeks
 from spine_assets.otc.captures import storage as captures
@@ -28,7 +28,6 @@ from spine_assets.otc.tables import raw
 from spine_assets.report import NAME as REPORT
 from spine_assets.report.building import Reports
 
-Event = dg.AssetMaterialization | dg.AssetCheckEvaluation
 # A full disk or a lost mount may recover within seconds; after that the sensor decides.
 MAX_RETRIES = 2
 FIRST_WAIT_SECONDS = 5  # then twice as long each time
@@ -104,7 +103,7 @@ def weekly_assets() -> dg.Definitions:
 
 def otc_week(
     context: dg.AssetExecutionContext, config: WeekBuildConfig, spine: Spine
-) -> Iterator[Event]:
+) -> Iterator[Event | dg.Output[None]]:
     """Capture what arrived for each week and build the selected tables from it."""
     weeks = [date.fromisoformat(key) for key in context.partition_keys]
     assets = {key.to_user_string() for key in context.selected_asset_keys}
@@ -121,10 +120,10 @@ def otc_week(
         for result in run.results() if assets else run.checked(checks):
             if reports:
                 reports.add(result, run.context)
-            yield from _events(result, assets, checks)
+            yield from _events(context, result, assets, checks)
             _log(context, result, tally.add(result))
         if reports:
-            yield from _later_reports(context.log, reports)
+            yield from _later_reports(context, reports)
         if len(weeks) == 1:
             _tag_run(context, run.context, weeks[0], tally)
     if tally.transient and context.retry_number < MAX_RETRIES:
@@ -132,20 +131,23 @@ def otc_week(
         raise dg.RetryRequested(MAX_RETRIES, wait) from tally.failure()
     if tally.failures:
         raise tally.failure()
+    yield from check_outputs(context)
 
 
-def _later_reports(log: dg.DagsterLogManager, reports: Reports) -> Iterator[Event]:
+def _later_reports(context: dg.AssetExecutionContext, reports: Reports) -> Iterator[Event]:
     """Reports of weeks outside this run that compare with one of its weeks; then the index.
 
     One that cannot be made does not fail this run: the run of its own week makes it, and until
     then `spine doctor` reports it as stale.
     """
     for result in reports.rebuild_stale():
-        yield from _events(result, {REPORT}, set())
+        yield from _events(context, result, {REPORT}, set())
         if result.error is not None:
-            log.warning(f"the report of {result.week} is not updated: {result.error}")
+            context.log.warning(f"the report of {result.week} is not updated: {result.error}")
         else:
-            log.info(f"week {result.week}: its report shows a week of this run and was updated")
+            context.log.info(
+                f"week {result.week}: its report shows a week of this run and was updated"
+            )
     reports.close()
 
 
@@ -172,13 +174,23 @@ def _tag_run(context: dg.AssetExecutionContext, run: RunContext, week: date, tal
     context.instance.add_run_tags(context.run.run_id, retry_policy.result_tags(left, cause))
 
 
-def _events(result: WeekResult, tables: set[str], checks: set[tuple[str, str]]) -> Iterator[Event]:
-    for event in result.events:
-        if isinstance(event, CheckResult):
-            if (event.table, event.check) in checks:
-                yield evaluation(event, result.week)
-        elif event.table in tables:
-            yield materialization(event, result.week)
+def _events(
+    context: dg.AssetExecutionContext,
+    result: WeekResult,
+    tables: set[str],
+    checks: set[tuple[str, str]],
+) -> Iterator[Event]:
+    """The events of what the run selects."""
+    chosen = (
+        event
+        for event in result.events
+        if (
+            (event.table, event.check) in checks
+            if isinstance(event, CheckResult)
+            else event.table in tables
+        )
+    )
+    return events_of(context, chosen, result.week)
 
 
 def _outcome(result: WeekResult) -> str:

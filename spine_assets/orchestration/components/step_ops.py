@@ -11,13 +11,12 @@ from typing import Any
 
 import dagster as dg
 
+from spine_assets.orchestration.asset_events import Event
 from spine_assets.orchestration.components.outcomes import Status, StepOutcome, UpstreamOutcomes
 from spine_assets.orchestration.components.step_run import (
-    Event,
     events_of,
     failed_checks,
     links,
-    recorded_before,
     run_once,
     seconds_to_wait,
 )
@@ -104,7 +103,7 @@ class _Attempt:
             except TemplateError as error:
                 found = failed(error)
         if isinstance(found, Failed):
-            yield from recorded_before(found, self.pipeline, self.week)
+            yield from events_of(self.context, found, self.pipeline, self.week)
             yield from self._fail(found)
         elif isinstance(found, StepResult):
             for line in found.log_lines:
@@ -116,7 +115,7 @@ class _Attempt:
             yield from self._built(found)
 
     def _built(self, built: TableStepResult) -> Iterator[Event | dg.Output[dict[str, Any]]]:
-        yield from events_of(built, self.pipeline, self.week)
+        yield from events_of(self.context, built, self.pipeline, self.week)
         failure = failed_checks(built)
         if failure is not None:
             yield from self._fail(failure)

@@ -5,26 +5,26 @@ Shared by the ops of a pipeline's job and the assets of its tables.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path
 
 import dagster as dg
 
 from spine_assets.core.settings import load_settings
 from spine_assets.core.tags import DATE, TRIGGER
-from spine_assets.orchestration.asset_events import evaluation, materialization
+from spine_assets.orchestration.asset_events import Event
+from spine_assets.orchestration.asset_events import events_of as asset_events_of
 from spine_assets.orchestration.components.keys import own_key
 from spine_assets.orchestration.lake_views import lake_with_views
-from spine_assets.otc.state.results import TableBuilt
+from spine_assets.otc.state.results import CheckResult, TableBuilt
 from spine_assets.pipelines.steps.engine import StepContext, StepResult
 from spine_assets.pipelines.steps.table_build import TableStepResult
 from spine_assets.pipelines.steps.worker_process import Failed, Worker, task_of
 from spine_assets.pipelines.steps.workspace import Workspace
 from spine_assets.pipelines.yaml.model import Retry, Step
 from spine_assets.pipelines.yaml.pipeline import NO_FAILURE, DeclaredPipeline, Failure
-
-Event = dg.AssetMaterialization | dg.AssetCheckEvaluation
 
 
 def run_once(
@@ -79,25 +79,23 @@ def run_date_of(run: dg.DagsterRun, instance: dg.DagsterInstance) -> date:
 
 
 def events_of(
-    built: TableStepResult, pipeline: DeclaredPipeline, week: date | None
+    run_context: dg.OpExecutionContext | dg.AssetExecutionContext,
+    built: TableStepResult | Failed,
+    pipeline: DeclaredPipeline,
+    week: date | None,
 ) -> Iterator[Event]:
-    """Dagster's events of what happened to a table's week."""
-    if pipeline.tenant_id is None and not built.failed:
-        lake_with_views()
-    key = own_key(pipeline, built.table)
-    for event in built.events:
-        if isinstance(event, TableBuilt):
-            yield materialization(event, week, key)
-        else:
-            yield evaluation(event, week, key)
+    """Dagster's events of what happened to a table's week.
 
-
-def recorded_before(
-    failure: Failed, pipeline: DeclaredPipeline, week: date | None
-) -> Iterator[dg.AssetCheckEvaluation]:
-    """Dagster's event of the anomalies that a table's step recorded before it failed."""
-    if failure.recorded is not None:
-        yield evaluation(failure.recorded, week, own_key(pipeline, failure.recorded.table))
+    Of a step that failed these are the anomalies that it recorded before.
+    """
+    found: Sequence[TableBuilt | CheckResult] = ()
+    if isinstance(built, Failed):
+        found = () if built.recorded is None else (built.recorded,)
+    else:
+        found = built.events
+        if pipeline.tenant_id is None and not built.failed:
+            lake_with_views()
+    return asset_events_of(run_context, found, week, partial(own_key, pipeline))
 
 
 def failed_checks(built: TableStepResult) -> Failed | None:

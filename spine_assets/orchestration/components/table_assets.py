@@ -11,6 +11,7 @@ from datetime import date
 import dagster as dg
 
 from spine_assets.core.tags import PIPELINE, TENANT
+from spine_assets.orchestration.asset_events import Event, check_outputs
 from spine_assets.orchestration.asset_specs import (
     OWNER,
     TABLE_KINDS,
@@ -22,10 +23,8 @@ from spine_assets.orchestration.asset_specs import (
 from spine_assets.orchestration.components.keys import key_of, own_key
 from spine_assets.orchestration.components.partition_lock import hold_partition
 from spine_assets.orchestration.components.step_run import (
-    Event,
     events_of,
     failed_checks,
-    recorded_before,
     run_once,
     seconds_to_wait,
 )
@@ -58,7 +57,9 @@ def assets_of(pipeline: DeclaredPipeline) -> dg.AssetsDefinition | None:
         description=pipeline.description,
         op_tags={"dagster/compute_kind": "spine"},
     )
-    def tables(context: dg.AssetExecutionContext, config: TableBuildConfig) -> Iterator[Event]:
+    def tables(
+        context: dg.AssetExecutionContext, config: TableBuildConfig
+    ) -> Iterator[Event | dg.Output[None]]:
         chosen = [step for key, step in made.items() if key in context.selected_asset_keys]
         if not chosen:
             raise dg.Failure(
@@ -67,6 +68,7 @@ def assets_of(pipeline: DeclaredPipeline) -> dg.AssetsDefinition | None:
                 allow_retries=False,
             )
         yield from _Weeks(context, pipeline, chosen, config.force).events()
+        yield from check_outputs(context)
 
     return tables
 
@@ -149,10 +151,9 @@ class _Weeks:
         for step in self.steps:
             found = run_once(self.context, self.pipeline, step, process, week, force=self.force)
             failure = found if isinstance(found, Failed) else None
-            if isinstance(found, Failed):
-                yield from self._chosen(recorded_before(found, self.pipeline, week))
+            if isinstance(found, Failed | TableStepResult):
+                yield from self._chosen(events_of(self.context, found, self.pipeline, week))
             if isinstance(found, TableStepResult):
-                yield from self._chosen(events_of(found, self.pipeline, week))
                 failure = failed_checks(found)
             if failure is not None:
                 self._failed(step, week, failure)

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
+import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
 from spine_assets.orchestration.dagster_private import (
@@ -27,13 +28,11 @@ from spine_assets.orchestration.dagster_private import (
 from spine_assets.orchestration.storage.batched_events import Item, WaitingEvents, upsert_of
 
 if TYPE_CHECKING:
-    import sqlalchemy as sa
-
     from spine_assets.orchestration.dagster_private import PgTokenProvider
 
 _UPSERT = upsert_of(postgresql.insert(AssetCheckExecutionsTable))
-_INSERT = SqlEventLogStorageTable.insert().returning(
-    SqlEventLogStorageTable.c.id, sort_by_parameter_order=True
+_NEXT_IDS = sa.text(
+    "SELECT nextval(pg_get_serial_sequence('event_logs', 'id')) FROM generate_series(1, :count)"
 )
 
 
@@ -85,18 +84,23 @@ class BatchingPostgresEventLog(WaitingEvents, PostgresEventLogStorage):
     def _write(self, batch: list[Item]) -> None:
         """Write events of one run, as Dagster's `store_event_batch` does: rows, then what follows.
 
-        The rows are one statement that commits itself, so that their ids, which PostgreSQL gives
-        without a lock, are visible at once. If the second part fails, only that part
-        is tried again.
+        PostgreSQL gives ids without a lock, and rows name each other by them. The rows follow at
+        once and are one statement that commits itself, so that no id is missing for long. If the
+        second part fails, only that part is tried again.
         """
         self._own.is_writing = True  # this thread's connections must not wait for the thread
         with self._connect() as connection:
             new = [item for item in batch if not item.is_stored]
             if new:
-                numbers = connection.execute(_INSERT, [item.row for item in new]).scalars()
+                numbers = connection.execute(_NEXT_IDS, {"count": len(new)}).scalars().all()
                 for item, number in zip(new, numbers, strict=True):
-                    item.number, item.is_stored = number, True
+                    item.number = number
+                self._bind_targets(connection, new)
+                rows = [{"id": item.number, **item.row} for item in new]
+                connection.execute(SqlEventLogStorageTable.insert(), rows)
                 connection.commit()  # already done; SQLAlchemy needs the call
+                for item in new:
+                    item.is_stored = True
             indexed = {item.number: item for item in batch if item.kind is not None}
             if indexed:
                 settled = connection.execution_options(isolation_level="READ COMMITTED")

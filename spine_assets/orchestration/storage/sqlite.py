@@ -100,16 +100,19 @@ class BatchingSqliteEventLog(WaitingEvents, SqliteEventLogStorage):
             _engine(self.conn_string_for_shard(shard)) for shard in (run_id, INDEX_SHARD_NAME)
         )
         with run_engine.connect() as run, index_engine.connect() as index:
-            if new := [item.row for item in batch if not item.is_stored]:
-                run.execute(SqlEventLogStorageTable.insert(), new)
             indexed = [item for item in batch if item.kind is not None]
             if indexed:
                 index.exec_driver_sql("BEGIN IMMEDIATE")
                 last = index.scalar(sa.select(sa.func.max(SqlEventLogStorageTable.c.id))) or 0
-                numbered = dict(enumerate(indexed, start=last + 1))
-                rows = [{"id": number, **item.row} for number, item in numbered.items()]
+                for number, item in enumerate(indexed, start=last + 1):
+                    item.number = number
+                self._bind_targets(index, batch)
+                rows = [{"id": item.number, **item.row} for item in indexed]
                 index.execute(SqlEventLogStorageTable.insert(), rows)
-                self._write_derived(index, _UPSERT, numbered)
+                self._write_derived(index, _UPSERT, {item.number: item for item in indexed})
+            # A row that an earlier attempt stored names the target by the number it had then.
+            if new := [item.row for item in batch if not item.is_stored]:
+                run.execute(SqlEventLogStorageTable.insert(), new)
             run.commit()
             for item in batch:
                 item.is_stored = True

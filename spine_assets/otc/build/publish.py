@@ -63,7 +63,7 @@ def publish_table(
     version = build_hash(declared, inputs.known)
     stored = {} if force else metadata_of_version(run.lake, target, "build", version)
     if stored:
-        checked = run_checks(declared.checks, context, published=stored["facts"])
+        checked = run_checks(declared.checks, context)
         return _built(declared, inputs, checked, stored["facts"], started, unchanged=True)
     name = build_id(declared, inputs.known, run.now())
     frame = inputs.frames[declared.name] = build(declared, inputs.frames, name, run.lake)

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 from spine_assets.core.tables import Check
 from spine_assets.lake.base import LakeError
@@ -19,19 +18,13 @@ from spine_assets.otc.tables import raw
 
 
 def run_checks(
-    checks: Sequence[Check],
-    context: CheckContext,
-    *,
-    published: dict[str, Any] | None = None,
-    build: bool = True,
+    checks: Sequence[Check], context: CheckContext, *, build: bool = True
 ) -> TableResult:
     """Run checks of the context's table; an error of the lake ends them early.
 
     Args:
         checks: The declared checks.
         context: What they look at.
-        published: Facts of the published file where that is unchanged. Its blocking checks passed
-            then; the others look at other weeks or at today as well, so they run again.
         build: In a build, a blocking check that fails is an error, and checks that compare weeks
             wait for its end. Else neither.
     """
@@ -40,9 +33,7 @@ def run_checks(
     error: BuildFailed | LakeError | None = None
     try:
         for check in checks:
-            if published is not None and check.blocking:
-                results.append(_passed_before(check, context, published))
-            elif build and check.compares_weeks:
+            if build and check.compares_weeks:
                 later.append(partial(registry.run, check, _after_the_build(context)))
             else:
                 results.append(registry.run(check, context))
@@ -51,7 +42,9 @@ def run_checks(
     failed = [item for item in results if item.is_blocking_failure]
     if build and failed and error is None:
         problems = "; ".join(f"{item.check}: {item.summary}" for item in failed)
-        error = BuildFailed(f"{context.week}: {context.table.name} was not published: {problems}")
+        is_stored = context.staged is None and context.table.name != raw.TABLE.name
+        deed = "as stored does not pass its checks" if is_stored else "was not published"
+        error = BuildFailed(f"{context.week}: {context.table.name} {deed}: {problems}")
     return TableResult(tuple(results), tuple(later), error)
 
 
@@ -59,9 +52,3 @@ def _after_the_build(context: CheckContext) -> CheckContext:
     """The context without rows, which would stay in memory until the weeks before are built."""
     has_totals = context.table.name != raw.TABLE.name  # its week is not built yet
     return replace(context, inputs=context.inputs.without_rows(totals_too=has_totals))
-
-
-def _passed_before(check: Check, context: CheckContext, facts: dict[str, Any]) -> CheckResult:
-    summary = f"passed when build {facts['build_id']} was published; unchanged since"
-    result = context.result(check.name, True, summary, facts={"rows": facts["rows"]})
-    return replace(result, blocking=True)

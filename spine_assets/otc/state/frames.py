@@ -102,13 +102,14 @@ class WeekFrames(dict[str, pl.DataFrame]):
         made: Callable[[CapturedFrames], pl.DataFrame],
         read: Callable[[Lake, Capture], pl.DataFrame],
     ) -> pl.DataFrame:
-        """One frame of all current captures: those of this run as made, others as stored.
+        """One frame of all current captures, by their ids: of this run as made, others as stored.
 
         It is empty where every capture of the week is retracted.
         """
         if not self.known.current:
             return pl.DataFrame(schema=polars_schema(table))
-        return pl.concat(self._part(item, made, read) for item in self.known.current.values())
+        current = sorted(self.known.current.values(), key=lambda item: item.capture_id)
+        return pl.concat(self._part(item, made, read) for item in current)
 
     def _part(
         self,

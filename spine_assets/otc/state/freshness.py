@@ -1,14 +1,19 @@
 """Versions of built weeks: what a stored table was made from, and whether it is still fresh.
 
 Both follow from the lake alone: a file's metadata has the inputs and code versions of its build.
+A build is stale where its declaration or the code of a check has changed, since its rows were held
+to other rules; its data version changes only where its rows may.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from datetime import date, datetime
 from enum import StrEnum
+from functools import cache
+from importlib import resources
 from typing import Any
 
 from spine_assets.core.tables import Table
@@ -25,6 +30,8 @@ RULE_PART = "rule.parquet"
 """The rule rejects of a week; parse rejects are beside it, one file per capture."""
 
 _HASH_DIGITS = 12
+_CODE = (".py", ".sql")
+_COMMENTS = ("#", "--")
 
 
 class Freshness(StrEnum):
@@ -42,16 +49,21 @@ def part_of(lake: Lake[FileT], name: str, week: date) -> FileT:
     return lake.part(name, week)
 
 
+def code_version(declared: Table) -> str:
+    """The version of a table's code: that of its rows, its declaration, and the checks' code."""
+    return f"{declared.code_version}-{declared.declaration_hash}-{_check_code()}"
+
+
 def build_hash(declared: Table, known: WeekCaptures) -> str:
     """12 hex of the captures and how each was read, pins where they are input, and the code."""
     if not declared.depends_on_history:
         ids = sorted(f"{item.capture_id}:{item.reading}" for item in inputs_of(declared, known))
-        return _digest([ids, _codes(declared)])
+        return _digest([ids, _codes(declared, code_version)])
     pins = [[*pin.key, pin.capture_id, pin.action, pin.pinned_at.isoformat()] for pin in known.pins]
     ids = sorted(
         f"{'.'.join(item.key)}={item.capture_id}:{item.reading}" for item in known.captures
     )
-    return _digest([ids, pins, _codes(declared)])
+    return _digest([ids, pins, _codes(declared, code_version)])
 
 
 def data_version(declared: Table, known: WeekCaptures) -> str:
@@ -64,7 +76,7 @@ def data_version(declared: Table, known: WeekCaptures) -> str:
         inputs = sorted(
             f"{'.'.join(item.key)}={_as_read(item)}" for item in inputs_of(declared, known)
         )
-        return _digest([inputs, _codes(declared)])
+        return _digest([inputs, _codes(declared, _of_rows)])
     content = {(item.key, item.capture_id): _as_read(item) for item in known.captures}
     events: list[tuple[datetime, int, list[str]]] = [
         (item.captured_at, 0, [*item.key, _as_read(item)])
@@ -75,7 +87,7 @@ def data_version(declared: Table, known: WeekCaptures) -> str:
         for pin in known.pins
     ]
     history = [[kind, *values] for _, kind, values in sorted(events, key=lambda item: item[:2])]
-    return _digest([history, _codes(declared)])
+    return _digest([history, _codes(declared, _of_rows)])
 
 
 def freshness(
@@ -126,9 +138,27 @@ def _as_read(item: Capture) -> str:
     return f"{item.sha256}:{item.reading}"
 
 
-def _codes(declared: Table) -> list[str]:
-    names = [*upstream(declared.name), declared.name]
-    return [f"{name}={table(name).code_version}" for name in names]
+def _codes(declared: Table, version: Callable[[Table], str]) -> list[str]:
+    """The versions of a table and of all that it is made from."""
+    before = [table(name) for name in upstream(declared.name)]
+    return [f"{item.name}={version(item)}" for item in (*before, declared)]
+
+
+def _of_rows(declared: Table) -> str:
+    return declared.code_version
+
+
+@cache
+def _check_code() -> str:
+    """6 hex of the code of all checks, without lines that are comments."""
+    own, core = resources.files("spine_assets.otc.checks"), resources.files("spine_assets.core")
+    files = [*own.iterdir(), *own.joinpath("sql").iterdir(), core.joinpath("pandera_schema.py")]
+    texts = {item.name: item.read_text("utf-8") for item in files if item.name.endswith(_CODE)}
+    lines = [
+        [name, *(line for line in text.splitlines() if not line.lstrip().startswith(_COMMENTS))]
+        for name, text in sorted(texts.items())
+    ]
+    return _digest(lines)[:6]
 
 
 def _digest(value: Any) -> str:

@@ -12,7 +12,8 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import dagster as dg
 import pytest
@@ -26,6 +27,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy.exc import DBAPIError, OperationalError
 
+from spine_assets.orchestration.check_targets import CheckTarget, target_of
 from spine_assets.orchestration.partitions import WEEKS
 from spine_assets.orchestration.storage import batched_events
 from spine_assets.orchestration.storage import sqlite as dagster_storage
@@ -126,6 +128,15 @@ def until(holds: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
+def latest(log: EventLogStorage, asset: str, partition: str | None) -> CheckTarget | None:
+    """The target that a step gives its evaluation in an instance with this log."""
+    holder = cast(
+        "dg.DagsterInstance",
+        SimpleNamespace(event_log_storage=log, fetch_materializations=log.fetch_materializations),
+    )
+    return target_of(holder, dg.AssetKey(asset), partition)
+
+
 Step = tuple[str, str, str, str | None, bool]
 """Kind of event, run, asset, partition, passed."""
 
@@ -139,7 +150,7 @@ def planned_once(steps: list[Step]) -> list[Step]:
     kept = []
     for step in steps:
         kind, run_id, asset, partition, _ = step
-        of_partitions = kind in {"evaluated", "check planned"} and partition is not None
+        of_partitions = kind in {"evaluated", "targeted", "check planned"} and partition is not None
         if kind == "check planned" and of_partitions and (run_id, asset) in seen:
             continue
         if of_partitions:
@@ -155,8 +166,10 @@ class TestEqualContent:
         "materialized",
         "planned",
         "evaluated",
+        "targeted",
         "check planned",
         "observed",
+        "output",
         "line",
         "started",
         "failed",
@@ -210,6 +223,10 @@ class TestEqualContent:
             "materialized": lambda: materialized(asset, partition, f"v{number}"),
             "planned": lambda: planned(asset, partition),
             "evaluated": lambda: evaluated(asset, partition, passed=passed),
+            "targeted": lambda: evaluated(
+                asset, partition, passed=passed, target=latest(log, asset, partition)
+            ),
+            "output": lambda: event(DagsterEventType.STEP_OUTPUT),
             "check planned": lambda: check_planned(
                 asset, [partition, week(2)] if partition else None
             ),
@@ -292,18 +309,19 @@ def job() -> dg.JobDefinition:
         for key in context.partition_keys:
             if key == ASKED[-1]:
                 raise dg.Failure(f"{key} is bad", allow_retries=False)
+            yield dg.AssetMaterialization(
+                "table",
+                partition=key,
+                metadata={"week": key},
+                tags={"dagster/data_version": f"v{key}"},
+            )
             yield dg.AssetCheckEvaluation(
                 asset_key=dg.AssetKey("table"),
                 check_name="each",
                 passed=key != ASKED[1],
                 partition=key,
                 metadata={"week": key},
-            )
-            yield dg.AssetMaterialization(
-                "table",
-                partition=key,
-                metadata={"week": key},
-                tags={"dagster/data_version": f"v{key}"},
+                target_materialization_data=target_of(context.instance, dg.AssetKey("table"), key),
             )
             context.log.info(f"built {key}")
 
