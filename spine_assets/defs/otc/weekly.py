@@ -123,7 +123,7 @@ def otc_week(
             yield from _events(context, result, assets, checks)
             _log(context, result, tally.add(result))
         if reports:
-            yield from _later_reports(context, reports)
+            _later_reports(context, reports)
         if len(weeks) == 1:
             _tag_run(context, run.context, weeks[0], tally)
     if tally.transient and context.retry_number < MAX_RETRIES:
@@ -134,14 +134,16 @@ def otc_week(
     yield from check_outputs(context)
 
 
-def _later_reports(context: dg.AssetExecutionContext, reports: Reports) -> Iterator[Event]:
+def _later_reports(context: dg.AssetExecutionContext, reports: Reports) -> None:
     """Reports of weeks outside this run that compare with one of its weeks; then the index.
 
-    One that cannot be made does not fail this run: the run of its own week makes it, and until
-    then `spine doctor` reports it as stale.
+    They are reported to Dagster apart from the run, which a backfill would count as more weeks than
+    it has. One that cannot be made does not fail this run: the run of its own week makes it, and
+    until then `spine doctor` reports it as stale.
     """
     for result in reports.rebuild_stale():
-        yield from _events(context, result, {REPORT}, set())
+        for event in _events(context, result, {REPORT}, set()):
+            context.instance.report_runless_asset_event(event)
         if result.error is not None:
             context.log.warning(f"the report of {result.week} is not updated: {result.error}")
         else:
