@@ -60,6 +60,7 @@ SECTIONS = {
         "docs/finra",
         "docs/alerts",
         "docs/from-outside",
+        "docs/library",
         "docs/security",
     ),
     "Understand": (

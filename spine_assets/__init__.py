@@ -1,1 +1,43 @@
-"""FINRA weekly OTC Transparency data as Dagster assets over DuckDB."""
+"""FINRA weekly OTC Transparency data as Dagster assets over DuckDB.
+
+What other projects import is named here; docs/library.md describes it. It is loaded on use, so that
+the `spine` command does not import Dagster.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from spine_assets.orchestration.partitions import (
+        monday_weeks,
+        trading_days,
+        trading_months,
+        trading_week_mapping,
+        trading_weeks,
+    )
+
+_PARTITIONS = "spine_assets.orchestration.partitions"
+_HOMES = {
+    "monday_weeks": _PARTITIONS,
+    "trading_days": _PARTITIONS,
+    "trading_months": _PARTITIONS,
+    "trading_week_mapping": _PARTITIONS,
+    "trading_weeks": _PARTITIONS,
+}
+
+__all__ = [
+    "monday_weeks",
+    "trading_days",
+    "trading_months",
+    "trading_week_mapping",
+    "trading_weeks",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
