@@ -7,6 +7,7 @@ specs of the domain's own assets (`defs/otc/specs.py`).
 from __future__ import annotations
 
 import warnings
+from datetime import timedelta
 from typing import Any
 
 import dagster as dg
@@ -17,6 +18,13 @@ from spine_assets.orchestration.partitions import WEEKS
 
 OWNER = "team:market-structure"
 TABLE_KINDS = {"polars", "parquet", "duckdb"}
+
+# FINRA publishes each Monday, or on Tuesday if that is a holiday, so builds are at most eight days
+# apart, however old the weeks are that they build. Dagster measures from the last build.
+FRESHNESS = dg.FreshnessPolicy.time_window(
+    warn_window=timedelta(days=9), fail_window=timedelta(days=15)
+)
+"""A table without a build after a publication is late, and without one after two has failed."""
 
 
 def description_of(table: Table | View) -> str:

@@ -12,6 +12,7 @@ from spine_assets.core.tables import Table
 from spine_assets.core.tags import AssetGroup
 from spine_assets.core.views import View
 from spine_assets.orchestration.asset_specs import (
+    FRESHNESS,
     OWNER,
     TABLE_KINDS,
     check_description,
@@ -66,6 +67,7 @@ def weekly_specs() -> list[dg.AssetSpec]:
         owners=[OWNER],
         code_version=VERSION,
         partitions_def=WEEKS,
+        freshness_policy=FRESHNESS,
         skippable=True,
         metadata=_sources(Path(str(building.__file__)), "how the report is made"),
     )
@@ -96,6 +98,7 @@ def _table_spec(table: Table) -> dg.AssetSpec:
         owners=[OWNER],
         code_version=code_version(table),
         partitions_def=WEEKS,
+        freshness_policy=FRESHNESS,
         skippable=True,
         metadata={
             **table_metadata(table),
