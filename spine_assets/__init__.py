@@ -17,9 +17,11 @@ if TYPE_CHECKING:
         trading_week_mapping,
         trading_weeks,
     )
+    from spine_assets.orchestration.table_inputs import SpineTables
 
 _PARTITIONS = "spine_assets.orchestration.partitions"
 _HOMES = {
+    "SpineTables": "spine_assets.orchestration.table_inputs",
     "monday_weeks": _PARTITIONS,
     "trading_days": _PARTITIONS,
     "trading_months": _PARTITIONS,
@@ -28,6 +30,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "SpineTables",
     "monday_weeks",
     "trading_days",
     "trading_months",
