@@ -40,10 +40,10 @@ def launcher(
 ) -> Iterator[InProcessLauncher | RemoteLauncher]:
     """Where runs are started: the daemon's queue, or the backend of `SPINE_BACKEND`."""
     if queued:
-        with queue.queue(instance) as remote:
+        with queue.queue(instance, defs) as remote:
             yield remote
     elif load_settings().backend == "celery":
-        with celery_workers.workers(instance) as remote:
+        with celery_workers.workers(instance, defs) as remote:
             yield remote
     else:
         yield InProcessLauncher(instance, defs(), log_level)

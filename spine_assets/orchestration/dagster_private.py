@@ -1,12 +1,13 @@
-"""Every name that we use and that Dagster does not make public, with the reason for its use.
+"""All that we use of Dagster and that Dagster does not make public, with the reason for its use.
 
-Dagster may change these names in any release, so an upgrade begins here: `test_architecture.py`
-imports each of them, and allows no other module to import a private name. All were tried on
-dagster 1.13.27 with dagster-celery and dagster-postgres 0.29.27.
+Dagster may change it in any release, so an upgrade begins here: names that we import, members of
+its classes (`MEMBERS`), and texts that we repeat (`TEXTS`). `test_architecture.py` looks up each of
+them, and finds what is used elsewhere and not listed; members of `dg.DagsterInstance` that are not
+marked public are listed there. All were tried on dagster 1.13.27 with dagster-celery and
+dagster-postgres 0.29.27.
 
-Names that `import dagster` loads in any case are imported at once. Those in `_LOADED_ON_USE` are
-imported when a module asks for them, because their modules take a second or more to load (the
-event log, the command line, the daemon) or come with the extra `cluster`, which is optional.
+Names are imported when a module asks for them: what Dagster has lost stops only what uses it, and
+some modules take a second to load (the event log) or come with the optional extra `cluster`.
 Belongs here: names and reasons. Does not belong here: code that uses them.
 """
 
@@ -15,57 +16,18 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-# Raised where the history cannot be opened.
-from dagster._check import CheckError
-
-# Which materialization an evaluation of a check is about; `dg.AssetCheckEvaluation` takes one.
-from dagster._core.definitions.asset_checks.asset_check_evaluation import (
-    AssetCheckEvaluationTargetMaterializationData,
-)
-
-# A job run by its own executor under our run id, as `dagster job execute` runs it;
-# `execute_in_process` ignores the executor.
-from dagster._core.definitions.reconstruct import ReconstructableRepository
-
-# What an engine event holds: our progress is metadata of one, and a record of the log carries an
-# event under this attribute. The public log has no way to write metadata.
-from dagster._core.events import EngineEventData
-from dagster._core.execution.api import execute_run
-
-# The filter of `get_backfills`: which runs an unfinished backfill still counts.
-from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus
-
-# Type of what a public event holds of a failed step.
-from dagster._core.execution.plan.objects import StepFailureData
-
-# What a launcher reports about the worker of a run.
-from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
-from dagster._core.log_manager import LOG_RECORD_EVENT_ATTR
-
-# Whether a sensor is on, and how its last tick ended.
-from dagster._core.scheduler.instigation import InstigatorStatus, InstigatorType, TickStatus
-
-# Values of a column of the table of check evaluations.
-from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
-
-# The states of all partitions of an asset, as the UI reads them; the public
-# `get_status_by_partition` takes ten times as long over the whole history.
-from dagster._core.storage.partition_status_cache import get_and_update_asset_status_cache_value
-
-# Events as text in the storage's rows, and the configuration of a storage.
-from dagster._serdes import ConfigurableClassData, deserialize_value
-
-# Ctrl-C raises Dagster's exception inside a run, which is then recorded as interrupted.
-from dagster._utils.interrupts import capture_interrupts
-
 if TYPE_CHECKING:
-    from dagster._cli.job import _create_run
-    from dagster._cli.workspace.cli_target import (
-        get_code_location_from_workspace,
-        get_remote_job_from_remote_repo,
-        get_remote_repository_from_code_location,
-        get_workspace_from_cli_opts,
+    from dagster._check import CheckError
+    from dagster._core.definitions.asset_checks.asset_check_evaluation import (
+        AssetCheckEvaluationTargetMaterializationData,
     )
+    from dagster._core.definitions.reconstruct import ReconstructableRepository
+    from dagster._core.events import EngineEventData
+    from dagster._core.execution.api import execute_run
+    from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
+    from dagster._core.log_manager import LOG_RECORD_EVENT_ATTR
+    from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteRepositoryOrigin
+    from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
     from dagster._core.storage.event_log.schema import (
         AssetCheckExecutionsTable,
         SqlEventLogStorageTable,
@@ -75,37 +37,63 @@ if TYPE_CHECKING:
         INDEX_SHARD_NAME,
         SqliteEventLogStorage,
     )
+    from dagster._core.storage.partition_status_cache import (
+        AssetStatusCacheValue,
+        get_and_update_asset_status_cache_value,
+    )
     from dagster._core.storage.runs.schema import RunsTable
+    from dagster._core.storage.runs.sql_run_storage import SqlRunStorage
     from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
     from dagster._core.storage.sqlite_storage import DagsterSqliteStorage, _event_logs_directory
-    from dagster._daemon.controller import get_daemon_statuses
-    from dagster._daemon.run_coordinator.queued_run_coordinator_daemon import (
-        QueuedRunCoordinatorDaemon,
-    )
+    from dagster._serdes import ConfigurableClassData
+    from dagster._utils.interrupts import capture_interrupts
     from dagster_celery.launcher import CeleryRunLauncher
     from dagster_celery.tags import DAGSTER_CELERY_TASK_ID_TAG
     from dagster_postgres import DagsterPostgresStorage, PostgresEventLogStorage
     from dagster_postgres.auth import PgTokenProvider
     from dagster_postgres.utils import get_token_provider_from_config, pg_url_from_config
-    from dagster_shared.cli import WorkspaceOpts
 
-_LOADED_ON_USE = {
-    # A run of a job in a workspace, recorded and not started, as `dagster job launch` makes it.
-    "dagster._cli.job": ("_create_run",),
-    "dagster._cli.workspace.cli_target": (
-        "get_code_location_from_workspace",
-        "get_remote_job_from_remote_repo",
-        "get_remote_repository_from_code_location",
-        "get_workspace_from_cli_opts",
+FIRST_TRIED, NOT_TRIED = (1, 13, 27), (1, 14)
+"""Versions of Dagster from the first on and before the second, as in pyproject.toml."""
+
+_NAMES = {
+    # Raised where the history cannot be opened.
+    "dagster._check": ("CheckError",),
+    # Which materialization an evaluation of a check is about; `dg.AssetCheckEvaluation` takes one.
+    "dagster._core.definitions.asset_checks.asset_check_evaluation": (
+        "AssetCheckEvaluationTargetMaterializationData",
     ),
-    "dagster_shared.cli": ("WorkspaceOpts",),
+    # A job run by its own executor under our run id, as `dagster job execute` runs it;
+    # `execute_in_process` ignores the executor, and `dg.execute_job` takes no run id.
+    "dagster._core.definitions.reconstruct": ("ReconstructableRepository",),
+    "dagster._core.execution.api": ("execute_run",),
+    # What an engine event holds: our progress is metadata of one, and a record of the log carries
+    # an event under this attribute. The public log has no way to write metadata.
+    "dagster._core.events": ("EngineEventData",),
+    "dagster._core.log_manager": ("LOG_RECORD_EVENT_ATTR",),
+    # Ctrl-C raises Dagster's exception inside a run, which is then recorded as interrupted.
+    "dagster._utils.interrupts": ("capture_interrupts",),
+    # Where other processes find the job of a run: the names of code location and repository.
+    # `dagster job launch` and `dagster-graphql` do without, but each starts a code server, which
+    # loads the definitions again: 9 s of CPU more per run, where `spine run --queue` takes 6 in
+    # all. They also pass everything through the queue, and Celery's workers take runs without it.
+    "dagster._core.remote_origin": ("RegisteredCodeLocationOrigin", "RemoteRepositoryOrigin"),
+    # The states of all partitions of an asset, as the UI reads them; the public
+    # `get_status_by_partition` takes ten times as long over the whole history.
+    "dagster._core.storage.partition_status_cache": (
+        "AssetStatusCacheValue",
+        "get_and_update_asset_status_cache_value",
+    ),
     # Tables of the storage: one query over many weeks or runs, where Dagster asks for each alone.
+    "dagster._core.storage.asset_check_execution_record": ("AssetCheckExecutionRecordStatus",),
     "dagster._core.storage.event_log.schema": (
         "AssetCheckExecutionsTable",
         "SqlEventLogStorageTable",
     ),
     "dagster._core.storage.runs.schema": ("RunsTable",),
+    "dagster._core.storage.runs.sql_run_storage": ("SqlRunStorage",),
     # The storages that ours extend: one process opens them at a time, and events come in batches.
+    # Without them `storage.opening` opens Dagster's own.
     "dagster._core.storage.event_log.sql_event_log": ("SqlEventLogStorage",),
     "dagster._core.storage.event_log.sqlite.sqlite_event_log": (
         "INDEX_SHARD_NAME",
@@ -113,24 +101,94 @@ _LOADED_ON_USE = {
     ),
     "dagster._core.storage.sqlite": ("SQLITE_BUSY_TIMEOUT_SECONDS",),
     "dagster._core.storage.sqlite_storage": ("DagsterSqliteStorage", "_event_logs_directory"),
+    "dagster._serdes": ("ConfigurableClassData",),
     "dagster_postgres": ("DagsterPostgresStorage", "PostgresEventLogStorage"),
     "dagster_postgres.auth": ("PgTokenProvider",),
     "dagster_postgres.utils": ("get_token_provider_from_config", "pg_url_from_config"),
-    # Whether the daemon is alive, and the part of it that takes runs from the queue.
-    "dagster._daemon.controller": ("get_daemon_statuses",),
-    "dagster._daemon.run_coordinator.queued_run_coordinator_daemon": (
-        "QueuedRunCoordinatorDaemon",
-    ),
-    # The launcher that ours extends, and the tag by which it finds the task of a run.
+    # What a launcher reports about the worker of a run; the launcher that ours extends, and the
+    # tag by which it finds the task of a run.
+    "dagster._core.launcher": ("CheckRunHealthResult", "WorkerStatus"),
     "dagster_celery.launcher": ("CeleryRunLauncher",),
     "dagster_celery.tags": ("DAGSTER_CELERY_TASK_ID_TAG",),
 }
 
+MEMBERS = {
+    # An event as a row, and what Dagster derives from it: written for a batch of events at once.
+    "SqlEventLogStorage": (
+        "_event_to_row",
+        "_store_asset_event",
+        "_store_asset_event_tags",
+        "dispose",
+        "has_table",
+        "index_connection",  # queries of the log that all runs share
+        "store_event",
+    ),
+    # A file for each run and one for all: which there are, where, and how they are made.
+    "SqliteEventLogStorage": (
+        "_connect",
+        "_initdb",
+        "conn_string_for_shard",
+        "path_for_shard",
+    ),
+    "PostgresEventLogStorage": ("_connect",),
+    "SqlRunStorage": ("connect",),  # queries of the table of runs
+    # Made from `dagster.yaml`.
+    "DagsterSqliteStorage": ("from_config_value",),
+    "DagsterPostgresStorage": ("from_config_value",),
+    "CeleryRunLauncher": ("_instance", "check_run_worker_health", "terminate"),
+    "AssetStatusCacheValue": (
+        "deserialize_failed_partition_subsets",
+        "deserialize_in_progress_partition_subsets",
+        "deserialize_materialized_partition_subsets",
+    ),
+    "ReconstructableRepository": ("for_module", "get_reconstructable_job"),
+    "RemoteRepositoryOrigin": ("get_job_origin",),
+}
+"""Members of the classes above that we call or replace."""
+
+SET_IN_INIT = {
+    "SqliteEventLogStorage": ("_initialized_dbs",),
+    "DagsterSqliteStorage": ("_event_log_storage",),
+    "DagsterPostgresStorage": ("_event_log_storage",),
+    "CeleryRunLauncher": ("celery", "default_queue"),
+}
+"""Attributes of their objects."""
+
+QUEUE_DAEMON = "QUEUED_RUN_COORDINATOR"
+"""The part of the daemon that takes runs from the queue."""
+
+REPOSITORY_NAME = "__repository__"
+"""The repository that holds all definitions of a code location."""
+
+GRPC_INFO_TAG = ".dagster/grpc_info"
+"""On a run that a code server runs: where that server listens."""
+
+TEXTS = {
+    QUEUE_DAEMON: "dagster._daemon.run_coordinator:QueuedRunCoordinatorDaemon.daemon_type",
+    REPOSITORY_NAME: "dagster._core.definitions.repository_definition:SINGLETON_REPOSITORY_NAME",
+    GRPC_INFO_TAG: "dagster._core.storage.tags:GRPC_INFO_TAG",
+    "UNEXPECTED_TERMINATION": "dagster._core.events:RunFailureReason.UNEXPECTED_TERMINATION.value",
+    "dagster/asset_partition_range_end": "dagster._core.storage.tags:ASSET_PARTITION_RANGE_END_TAG",
+    "dagster/asset_partition_range_start": (
+        "dagster._core.storage.tags:ASSET_PARTITION_RANGE_START_TAG"
+    ),
+    "dagster/backfill": "dagster._core.storage.tags:BACKFILL_ID_TAG",
+    "dagster/compute_kind": "dagster._core.storage.tags:COMPUTE_KIND_TAG",
+    "dagster/data_version": "dagster._core.definitions.data_version:DATA_VERSION_TAG",
+    "dagster/failure_reason": "dagster._core.storage.tags:RUN_FAILURE_REASON_TAG",
+    "dagster/max_runtime": "dagster._core.storage.tags:MAX_RUNTIME_SECONDS_TAG",
+    "dagster/partition": "dagster._core.storage.tags:PARTITION_NAME_TAG",
+    "dagster/schedule_name": "dagster._core.storage.tags:SCHEDULE_NAME_TAG",
+    "dagster/sensor_name": "dagster._core.storage.tags:SENSOR_NAME_TAG",
+    "dagster/will_retry": "dagster._core.storage.tags:WILL_RETRY_TAG",
+}
+"""Texts that our code repeats, and the name by which Dagster has each."""
+
 if not TYPE_CHECKING:  # a type checker reads the imports above
 
     def __getattr__(name: str) -> Any:
-        """Import a name of `_LOADED_ON_USE`."""
-        for module, names in _LOADED_ON_USE.items():
+        """Import a name of `_NAMES`."""
+        for module, names in _NAMES.items():
             if name in names:
                 return getattr(import_module(module), name)
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

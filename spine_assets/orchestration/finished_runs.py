@@ -88,7 +88,7 @@ def report(instance: dg.DagsterInstance, run: dg.DagsterRun, *, with_built: bool
                 by_week = _failures_by_week(event)
                 failures |= by_week
                 if not by_week:
-                    error = failure_text(event.step_failure_data) or "failed"
+                    error = failure_text(event) or "failed"
                     errors.append(f"{event.step_key}: {error}")
             case _EVENT.RUN_FAILURE:
                 ends.append(_run_error(event))

@@ -9,12 +9,14 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
+import operator
 import re
 from collections import Counter
 from collections.abc import Iterator
 from fnmatch import fnmatch
 from graphlib import TopologicalSorter
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import dagster as dg
@@ -24,6 +26,17 @@ from dagster._annotations import is_public
 
 from spine_assets.dev import wings_picture
 from spine_assets.orchestration import dagster_private
+from spine_assets.orchestration.launching.celery_launcher import WatchingCeleryLauncher
+from spine_assets.orchestration.storage.batched_events import WaitingEvents
+from spine_assets.orchestration.storage.postgres import (
+    BatchingPostgresEventLog,
+    BatchingPostgresStorage,
+)
+from spine_assets.orchestration.storage.sqlite import (
+    BatchingSqliteEventLog,
+    BatchingSqliteStorage,
+    LockedSqliteStorage,
+)
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "spine_assets"
@@ -38,6 +51,7 @@ UNMARKED_MEMBERS = {
     "event_log_storage",
     "get_backfills",
     "get_concurrency_config",
+    "get_daemon_statuses",
     "get_execution_plan_snapshot",
     "get_records_for_run",
     "get_required_daemon_types",
@@ -124,11 +138,84 @@ def test_the_installed_dagster_has_each_private_name() -> None:
         if isinstance(node, ast.ImportFrom) and node.module and _is_private(node.module)
         for alias in node.names
     ]
-    assert len(imported) > 30
+    assert len(imported) > 20
     for module, name in imported:
         assert getattr(dagster_private, name) is getattr(importlib.import_module(module), name)
+    assert sorted(imported) == sorted(
+        (module, name) for module, names in dagster_private._NAMES.items() for name in names
+    )
     with pytest.raises(AttributeError, match="no_such_name"):
         _ = dagster_private.no_such_name  # type: ignore[attr-defined]
+
+
+def test_the_installed_dagster_has_each_private_member_and_text() -> None:
+    for name, members in dagster_private.MEMBERS.items():
+        lost = [member for member in members if not hasattr(getattr(dagster_private, name), member)]
+        assert lost == [], name
+    for name, members in dagster_private.SET_IN_INIT.items():
+        source = inspect.getsource(getattr(dagster_private, name).__init__)
+        assert [member for member in members if f"self.{member} =" not in source] == [], name
+    for text, place in dagster_private.TEXTS.items():
+        module, _, name = place.partition(":")
+        found: Any = operator.attrgetter(name)(importlib.import_module(module))
+        assert (found() if callable(found) else found) == text, place
+
+
+@pytest.mark.parametrize(
+    "ours",
+    [
+        BatchingPostgresEventLog,
+        BatchingPostgresStorage,
+        BatchingSqliteEventLog,
+        BatchingSqliteStorage,
+        LockedSqliteStorage,
+        WaitingEvents,
+        WatchingCeleryLauncher,
+    ],
+)
+def test_private_members_of_classes_that_we_extend_are_listed(ours: type) -> None:
+    """What ours replaces, and what its code asks of `self` and `super()`."""
+    listed = {
+        member
+        for members in (dagster_private.MEMBERS, dagster_private.SET_IN_INIT)
+        for names in members.values()
+        for member in names
+    }
+    text = inspect.getsource(ours)
+    used = {*re.findall(r"(?:self|super\([^)]*\))\.(\w+)", text), *vars(ours)}
+    mro = inspect.getmro(ours)
+    dagsters = [base for base in mro if base.__module__.startswith("dagster")]
+    made_here = {
+        name
+        for base in mro
+        if base.__module__.startswith("spine_assets")
+        for name in (*vars(base), *re.findall(r"self\.(\w+)\b.* = ", inspect.getsource(base)))
+    }
+    assert len(dagsters) > 2
+    of_dagster = {
+        name
+        for name in used
+        if name not in made_here or any(name in vars(base) for base in dagsters)
+    }
+    of_python = {name for name in of_dagster if name.startswith("__")} | {"_abc_impl"}
+    assert of_dagster - of_python - listed == set()
+
+
+def test_texts_that_only_dagster_knows_are_listed() -> None:
+    """Keys of metadata are documented: what Dagster's own pages name is no secret."""
+    documented = {
+        "dagster/code_references",
+        "dagster/column_lineage",
+        "dagster/column_schema",
+        "dagster/partition_row_count",
+        "dagster/table_name",
+    }
+    found = {
+        text
+        for path in MODULES
+        for text in re.findall(r'"(\.?dagster/[a-z_/]+)"', path.read_text("utf-8"))
+    }
+    assert found - documented == {text for text in dagster_private.TEXTS if "dagster/" in text}
 
 
 def test_unmarked_members_of_the_instance_are_listed() -> None:

@@ -19,18 +19,13 @@ from spine_assets.core.tags import MAX_RUNTIME
 from spine_assets.core.text import first_line
 from spine_assets.maintenance.doctor.configuration import sqlite_folder
 from spine_assets.maintenance.doctor.diagnosis import Diagnosis, fail, listed, ok, warn
-from spine_assets.orchestration.dagster_private import (
-    CheckError,
-    InstigatorStatus,
-    InstigatorType,
-    TickStatus,
-    get_daemon_statuses,
-)
+from spine_assets.orchestration.dagster_private import CheckError
 from spine_assets.orchestration.history import NoInstance, open_instance
 
 SENSOR = "otc_landing"
 # Where none is configured: all history is built in less time.
 _LONGEST_SECONDS = 24 * 3_600
+_NEWEST_TICKS = 50  # at most one goes on, and each kill of the daemon leaves one without an end
 _DATABASES = ("history/runs.db", "history/runs/index.db", "schedules/schedules.db")
 _BROKEN = (
     NoInstance,
@@ -147,45 +142,30 @@ def daemon(instance: dg.DagsterInstance) -> Diagnosis:
 
 def _alive(instance: dg.DagsterInstance) -> set[str]:
     """Parts of the daemon with a recent heartbeat."""
-    kinds = instance.get_required_daemon_types()
-    found = get_daemon_statuses(instance, kinds, ignore_errors=True)
-    return {kind for kind, status in found.items() if status.healthy}
+    return {kind for kind, status in instance.get_daemon_statuses().items() if status.healthy}
 
 
 def sensor(instance: dg.DagsterInstance) -> Diagnosis:
     """Whether the sensor of the landing folder is on and its last tick went well."""
     if not _alive(instance):
         return ok("not examined: no daemon is running")
-    states = [
-        state
-        for state in instance.all_instigator_state(instigator_type=InstigatorType.SENSOR)
-        if state.name == SENSOR
-    ]
+    states = [state for state in instance.all_instigator_state() if state.name == SENSOR]
     if not states:
         return warn(f"the daemon has not run the sensor {SENSOR} yet", "try again in a minute")
-    ended = [TickStatus.SUCCESS, TickStatus.SKIPPED, TickStatus.FAILURE]
     # Loaded under another name of the code location, the sensor has another state.
     # Pairs and no dictionary: under dagster dev a state cannot be hashed (its origin holds a dict).
-    ticks = [
-        (
-            state,
-            instance.get_ticks(
-                state.instigator_origin_id, state.selector_id, limit=1, statuses=ended
-            ),
-        )
-        for state in states
-    ]
-    state, last = max(ticks, key=lambda one: one[1][0].timestamp if one[1] else 0)
-    if state.status is InstigatorStatus.STOPPED:
+    ticks = [(state, _last_tick(instance, state)) for state in states]
+    state, last = max(ticks, key=lambda one: one[1].timestamp if one[1] else 0)
+    if not state.is_running:
         return warn(
             f"the sensor {SENSOR} is switched off: files are not picked up automatically",
             "switch it on in the UI (Automation)",
         )
-    if not last:
+    if last is None:
         return ok(f"the sensor {SENSOR} is on and has not ticked yet")
-    at = f"{datetime.fromtimestamp(last[0].timestamp, UTC):%Y-%m-%d %H:%M:%S} UTC"
-    if last[0].status is TickStatus.FAILURE:
-        error = last[0].error
+    at = f"{datetime.fromtimestamp(last.timestamp, UTC):%Y-%m-%d %H:%M:%S} UTC"
+    if last.is_failure:
+        error = last.error
         while error is not None and error.cause is not None:  # the outer ones have only the place
             error = error.cause
         reason = error.message.strip() if error else "no reason is recorded"
@@ -194,6 +174,12 @@ def sensor(instance: dg.DagsterInstance) -> Diagnosis:
             "correct what it names; it tries again automatically",
         )
     return ok(f"the sensor {SENSOR} is on; it last looked at {at}")
+
+
+def _last_tick(instance: dg.DagsterInstance, state: Any) -> Any:
+    """The last tick that has ended; of a killed daemon some have not."""
+    ticks = instance.get_ticks(state.instigator_origin_id, state.selector_id, limit=_NEWEST_TICKS)
+    return next((tick for tick in ticks if tick.is_completed), None)
 
 
 def long_runs(instance: dg.DagsterInstance) -> Diagnosis:

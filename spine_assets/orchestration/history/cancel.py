@@ -14,7 +14,7 @@ import dagster as dg
 
 from spine_assets.core.tags import FRONT, SHORT_ID
 from spine_assets.core.text import first_line
-from spine_assets.orchestration.history.storage import GRPC_INFO_TAG
+from spine_assets.orchestration.dagster_private import GRPC_INFO_TAG
 from spine_assets.orchestration.launching import celery_workers
 
 OF_A_PROCESS = "cli"

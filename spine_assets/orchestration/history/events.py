@@ -10,8 +10,6 @@ from collections.abc import Collection, Iterator
 
 import dagster as dg
 
-from spine_assets.orchestration.dagster_private import StepFailureData
-
 _PAGE = 1_000  # a run of all 653 weeks has 8,500 evaluations
 
 
@@ -28,15 +26,15 @@ def events_of(
         cursor, more = page.cursor, page.has_more
 
 
-def first_step_failure(event: dg.DagsterEvent | None) -> StepFailureData | None:
-    """The failure of the step that failed first, in the event that a run failed."""
+def first_step_failure(event: dg.DagsterEvent | None) -> dg.DagsterEvent | None:
+    """The event of the step that failed first, in the event that a run failed."""
     data = event.job_failure_data if event else None
-    first = data.first_step_failure_event if data else None
-    return first.step_failure_data if first else None
+    return data.first_step_failure_event if data else None
 
 
-def failure_text(data: StepFailureData) -> str | None:
+def failure_text(event: dg.DagsterEvent) -> str | None:
     """The error of a failed step: the description of its `dg.Failure`, else its innermost error."""
+    data = event.step_failure_data
     if data.user_failure_data and data.user_failure_data.description:
         return str(data.user_failure_data.description)
     error = data.error

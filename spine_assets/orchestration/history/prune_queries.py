@@ -78,9 +78,11 @@ def last_runs_of_assets(instance: dg.DagsterInstance) -> set[str]:
 
 def runs_of_backfills_under_way(instance: dg.DagsterInstance) -> set[str]:
     """Runs that an unfinished backfill still counts."""
-    statuses = [private.BulkActionStatus(name) for name in _BACKFILLS_UNDER_WAY]
-    chosen = private.BulkActionsFilter(statuses=statuses)
-    ids = [item.backfill_id for item in instance.get_backfills(chosen)]
+    ids = [
+        backfill.backfill_id
+        for backfill in instance.get_backfills()
+        if backfill.status.value in _BACKFILLS_UNDER_WAY
+    ]
     if not ids:
         return set()
     return set(instance.get_run_ids(dg.RunsFilter(tags={_BACKFILL_TAG: ids})))

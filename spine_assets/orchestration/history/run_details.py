@@ -129,9 +129,10 @@ def _figures(events: Iterable[dg.DagsterEvent]) -> tuple[dict[str, TableFigures]
 def _failed_weeks(failed: dg.EventLogEntry | None) -> list[str]:
     """Weeks that the step's failure names."""
     step = first_step_failure(failed.dagster_event if failed else None)
-    if step is None or step.user_failure_data is None:
+    given = step.step_failure_data.user_failure_data if step else None
+    if given is None:
         return []
-    named = plain_facts(step.user_failure_data.metadata).get("failed_weeks")
+    named = plain_facts(given.metadata).get("failed_weeks")
     return list(named) if isinstance(named, list) else []
 
 

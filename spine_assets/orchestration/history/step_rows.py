@@ -128,7 +128,7 @@ def _take(seen: _Seen, at: float, event: dg.DagsterEvent) -> None:
             seen.end = _ENDS[event.event_type]
             seen.ended = None if seen.end == SKIPPED else at
             if event.event_type is _KIND.STEP_FAILURE:
-                seen.error = failure_text(event.step_failure_data)
+                seen.error = failure_text(event)
         case _KIND.STEP_OUTPUT:
             data = event.step_output_data
             if data.step_output_handle.output_name == OUTCOME:

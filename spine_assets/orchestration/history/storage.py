@@ -1,9 +1,8 @@
 """Queries of Dagster's tables, each for many partitions or runs at once.
 
 Dagster's own calls return one partition or one run at a time; over 650 weeks or 10,000 runs that
-takes seconds to minutes. SQLite and PostgreSQL have the same tables. Also not public, tried on
-1.13.27: `index_connection`, `connect`, `path_for_shard`, and the tag `.dagster/grpc_info`. Belongs
-here: queries. Does not belong here: what the rows mean.
+takes seconds to minutes. SQLite and PostgreSQL have the same tables. Belongs here: queries. Does
+not belong here: what the rows mean.
 """
 
 from __future__ import annotations
@@ -21,9 +20,6 @@ from spine_assets.orchestration import dagster_private as private
 
 if TYPE_CHECKING:
     from sqlalchemy.sql import ColumnElement, Select
-
-GRPC_INFO_TAG = ".dagster/grpc_info"
-"""On a run that a code server runs: where that server listens."""
 
 EVALUATED = ("SUCCEEDED", "FAILED")
 
@@ -161,7 +157,7 @@ def partitions_by_state(
 
 
 def _entry(event: str) -> dg.EventLogEntry:
-    return private.deserialize_value(event, dg.EventLogEntry)
+    return dg.deserialize_value(event, dg.EventLogEntry)
 
 
 @cache

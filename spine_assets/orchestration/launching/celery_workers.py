@@ -10,16 +10,16 @@ from __future__ import annotations
 import sys
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from spine_assets.orchestration import dagster_private
 from spine_assets.orchestration.dagster_private import WorkerStatus
-from spine_assets.orchestration.launching.queue import create_run, opened_workspace
+from spine_assets.orchestration.launching.queue import NO_WORKSPACE, CodeLocation, code_location
 from spine_assets.pipelines.catalog import CannotLaunch, RunPlan
 
 if TYPE_CHECKING:
@@ -38,17 +38,17 @@ class Workers:
 
     started_as = "handed to the workers as run"
 
-    def __init__(self, instance: dg.DagsterInstance, workspace: Any) -> None:
+    def __init__(self, instance: dg.DagsterInstance, code: CodeLocation) -> None:
         self.instance = instance
-        self._workspace = workspace
+        self._code = code
 
     def launch(self, job: str, plan: RunPlan, tags: Mapping[str, str], run_id: str) -> None:
         """Hand a run to the broker."""
-        run = create_run(self.instance, self._workspace, job, plan, tags, run_id)
+        run = self._code.create_run(self.instance, job, plan, tags, run_id)
         with warnings.catch_warnings():
             # The launcher makes its task again for each run, and celery 5.7 warns about it.
             warnings.filterwarnings("ignore", "Task name .* is already registered")
-            self.instance.launch_run(run.run_id, self._workspace)
+            self.instance.launch_run(run.run_id, NO_WORKSPACE)
 
     def is_lost(self, run: dg.DagsterRun) -> bool:
         """Whether its task has ended and the run has not, which is then recorded."""
@@ -84,7 +84,11 @@ class Workers:
 
 
 @contextmanager
-def workers(instance: dg.DagsterInstance, root: Path | None = None) -> Iterator[Workers]:
+def workers(
+    instance: dg.DagsterInstance,
+    definitions: Callable[[], dg.Definitions],
+    root: Path | None = None,
+) -> Iterator[Workers]:
     """The workers of the instance's Celery launcher.
 
     Raises:
@@ -92,8 +96,7 @@ def workers(instance: dg.DagsterInstance, root: Path | None = None) -> Iterator[
             workspace here.
     """
     require_workers(celery_launcher(instance))
-    with opened_workspace(instance, root) as workspace:
-        yield Workers(instance, workspace)
+    yield Workers(instance, code_location(definitions, root))
 
 
 def celery_launcher(instance: dg.DagsterInstance) -> CeleryRunLauncher:

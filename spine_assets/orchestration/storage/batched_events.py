@@ -23,7 +23,6 @@ from spine_assets.orchestration.dagster_private import (
     AssetCheckExecutionRecordStatus,
     SqlEventLogStorage,
     SqlEventLogStorageTable,
-    deserialize_value,
 )
 from spine_assets.orchestration.storage.batch_writer import Batches
 
@@ -298,7 +297,7 @@ def _latest_targets(
     query = sa.select(c.asset_key, c.partition, c.id, c.event).where(c.id.in_(latest))
     found = {}
     for asset, partition, number, event in connection.execute(query):
-        made = deserialize_value(event, dg.EventLogEntry)
+        made = dg.deserialize_value(event, dg.EventLogEntry)
         found[asset, partition] = CheckTarget(
             storage_id=number, run_id=made.run_id, timestamp=made.timestamp
         )

@@ -21,6 +21,7 @@ from celery.contrib.testing.worker import start_worker
 from spine_assets.orchestration.dagster_private import DAGSTER_CELERY_TASK_ID_TAG, WorkerStatus
 from spine_assets.orchestration.launching import celery_launcher, celery_workers
 from spine_assets.orchestration.launching.celery_launcher import WatchingCeleryLauncher
+from spine_assets.orchestration.launching.queue import CodeLocation
 from spine_assets.pipelines.catalog import CannotLaunch
 
 STARTED, STARTING = dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING
@@ -171,7 +172,7 @@ class TestLost:
     """Whether a run is lost, and as what it is then recorded."""
 
     def workers(self, instance: dg.DagsterInstance) -> celery_workers.Workers:
-        return celery_workers.Workers(instance, None)
+        return celery_workers.Workers(instance, CodeLocation("here", Path(), dg.Definitions))
 
     @pytest.mark.parametrize("state", ["SUCCESS", "FAILURE"])
     def test_a_run_whose_task_has_ended_is_recorded_as_failed(
@@ -233,7 +234,8 @@ class TestEnding:
             made(instance, SUCCESS),
         ]
         begun = time.monotonic()
-        celery_workers.Workers(instance, None).give_up([run.run_id for run in runs])
+        code = CodeLocation("here", Path(), dg.Definitions)
+        celery_workers.Workers(instance, code).give_up([run.run_id for run in runs])
         assert time.monotonic() - begun < celery_workers._END_SECONDS
         assert [status_of(instance, run) for run in runs] == [CANCELED, CANCELED, SUCCESS]
 
