@@ -62,12 +62,15 @@ properties: setup ## Part of test-all: the properties of the quick tests, with t
 # In environments of their own, without a look at uv.lock; uv takes the first Python of the PATH, or UV_PYTHON.
 test-oldest test-newest: RUN = env PATH="$(CURDIR)/build/$@-env/bin:$$PATH"
 test-oldest: $(if $(filter .uv/bin/uv,$(UV)),.uv/bin/uv) ## Run make test with the oldest packages that pyproject.toml allows
-	@$(call environment,lowest-direct)
+	@$(call environment,lowest-direct,pyproject.toml)
 	@$(PYTEST) -n auto
 
-test-newest: $(if $(filter .uv/bin/uv,$(UV)),.uv/bin/uv) ## Run make test with the newest packages that can be had
-	@$(call environment,highest)
+test-newest: build/newest/pyproject.toml $(if $(filter .uv/bin/uv,$(UV)),.uv/bin/uv) ## Run make test with the newest packages that can be had
+	@$(call environment,highest,$<)
 	@$(PYTEST) -n auto
+
+build/newest/pyproject.toml: pyproject.toml # without upper bounds
+	@mkdir -p $(@D) && sed -E 's/,<[0-9.]+"/"/' $< > $@
 
 wheel: $(if $(filter .uv/bin/uv,$(UV)),.uv/bin/uv) ## Build the wheel, and load the sample with it in an empty environment and folder
 	@UV=$(abspath $(UV)) .ci/wheel
@@ -147,8 +150,8 @@ endef
 
 # An environment for the target, with the direct dependencies resolved otherwise than in uv.lock.
 define environment
-mkdir -p build && $(UV) pip compile --quiet --upgrade --resolution $(1) --all-extras --group dev --group notebook \
-	pyproject.toml -o build/$@.txt \
+mkdir -p build && $(UV) pip compile --quiet --upgrade --resolution $(1) --all-extras --group $(2):dev \
+	--group $(2):notebook $(2) -o build/$@.txt \
 	&& $(UV) venv --quiet --clear build/$@-env \
 	&& $(UV) pip install --python build/$@-env --quiet --no-deps --compile-bytecode -r build/$@.txt -e .
 endef

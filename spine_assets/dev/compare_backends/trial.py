@@ -28,7 +28,7 @@ from spine_assets.otc.tables.registry import TABLES
 _MODULE = {"module_name": "spine_assets.definitions", "location_name": "spine_assets"}
 _WORKSPACE = {"load_from": [{"python_module": _MODULE}]}
 _LAUNCHER = ("dagster_celery.launcher", "CeleryRunLauncher")
-_STORAGE = ("spine_assets.orchestration.storage.sqlite", "BatchingSqliteStorage")
+_STORAGE = ("spine_assets.orchestration.storage.opening", "SqliteStorage")
 _RAW = TABLES[0].name
 
 

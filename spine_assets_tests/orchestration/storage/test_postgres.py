@@ -144,8 +144,8 @@ def test_dagster_loads_it_from_its_settings(
     monkeypatch.setenv("HERE", url)
     text = """storage:
   custom:
-    module: spine_assets.orchestration.storage.postgres
-    class: BatchingPostgresStorage
+    module: spine_assets.orchestration.storage.opening
+    class: PostgresStorage
     config: {postgres_url: {env: HERE}}
 telemetry: {enabled: false}
 """
