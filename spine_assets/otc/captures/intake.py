@@ -163,7 +163,7 @@ def _require_one_version(made: CapturedFrames) -> None:
     """
     if twice := row_rules.versions_joined(made.rows):
         raise FileRefused(
-            f"{twice} symbols and venues stand in it twice, some with different figures: it looks "
+            f"{twice} symbols and venues are in it twice, some with different figures: it looks "
             "like two versions of one file, joined; deliver them as two files"
         )
 

@@ -117,7 +117,7 @@ def _result(context: CheckContext, sides: _Sides, pairs: pl.DataFrame, by: str) 
         )
     elif compared:
         each = "tier and class" if compared == 1 else "tiers and classes"
-        added = ", our rejected lines added" if explained.height else ""
+        added = " once our rejected lines are added" if explained.height else ""
         head = (
             f"{facts[f'{what}_compared']:,} {what} of {compared} {each} agree with FINRA's totals"
             f"{added}"
@@ -132,7 +132,8 @@ def _result(context: CheckContext, sides: _Sides, pairs: pl.DataFrame, by: str) 
     if explained.height:
         rows = _largest(explained).head(_NAMED).iter_rows(named=True)
         named = ", ".join(f"{_label(row, by)} {_text(row['rejected_shares'])}" for row in rows)
-        notes.append(f"{explained.height:,} sums lack just the shares of such lines ({named})")
+        lack = "lack exactly the shares of rejected lines"
+        notes.append(f"{explained.height:,} sums {lack} ({named})")
     return context.result(
         "control",
         differing.is_empty(),

@@ -133,7 +133,7 @@ def _cut(context: CheckContext, capture: Capture, rows: list[int]) -> str | None
         return f"its last line (line {capture.lines_counted}) is cut"
     if capture.ends_with_date:
         return None
-    return "its last line has no line end, and its last column would not show a cut"
+    return "its last line has no line end, so its last field may be cut"
 
 
 def _rows_lost(context: CheckContext, capture: Capture) -> str | None:
@@ -230,8 +230,8 @@ def _repeated(context: CheckContext) -> Iterator[Finding]:
             if repeated is not None:
                 file, found = repeated
                 detail = (
-                    f"{found.same:,} of its {found.keys:,} figures stand in week ending "
-                    f"{file.week_ending} too, in {file.name}: one of the two is in the wrong week. "
+                    f"{found.same:,} of its {found.keys:,} figures are also in {file.name} of "
+                    f"week ending {file.week_ending}: one of the two is in the wrong week. "
                     "`spine captures retract` takes a capture out; if this one is right: "
                     f"spine captures use {item.capture_id}"
                 )

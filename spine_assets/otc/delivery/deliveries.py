@@ -29,7 +29,7 @@ _LARGE_BYTES = 16_000_000
 _LARGE_LINES = 200_000
 _ONE_LARGE = threading.Lock()
 STILL_WRITTEN = "still being written; left alone until it settles"
-"""The only reason for being unusable that ends without anybody doing something."""
+"""The only reason for being unusable that passes without anybody's help."""
 UNSETTLED: dict[str, Any] = {
     "size": -1,
     "mtime_ns": 0,

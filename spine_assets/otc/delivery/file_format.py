@@ -287,7 +287,7 @@ def _with_header(text: bytes) -> tuple[int, tuple[str, ...], str, bytes]:
     line, _, body = stripped.partition(b"\n")
     if len(line) > MAX_HEADER_BYTES:
         raise FileRefused(
-            f"the first line has {len(line):,} bytes and is no header of FINRA; download it again"
+            f"the first line has {len(line):,} bytes and is not FINRA's header; download it again"
         )
     names, separator = _names_in(line)
     if separator in _OTHERS:
@@ -379,7 +379,7 @@ def _check_header(names: tuple[str, ...], line: bytes = b"", number: int = 0) ->
         return
     if any(byte < ord(" ") and byte not in b"\t\x01" for byte in line[:_NAME_CHARS]):
         raise FileRefused(
-            f"this is no text (its first bytes are {shown(line)}), so it is no data file of FINRA; "
+            f"this is not text (its first bytes are {shown(line)}), so it is not FINRA's data; "
             "download it again"
         )
     if any(map(tier_of, names)):

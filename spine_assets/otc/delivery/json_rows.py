@@ -237,7 +237,8 @@ def _require_end(text: str, at: int, number: int) -> None:
         )
     if rest:
         raise FileRefused(
-            f"after the JSON list, row {number:,}, stands {_example(rest)}; download it again"
+            f"the JSON list ends with row {number:,}, but {_example(rest)} follows; download it "
+            "again"
         )
 
 

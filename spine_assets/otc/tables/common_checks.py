@@ -25,7 +25,8 @@ def schema_check(also: str = "") -> Check:
 CONTROL_REMEDY = (
     "`spine anomalies --week WEEK` shows both figures of what differs. One of the two is cut, or "
     "older than the other: fetch both again with `spine fetch --week WEEK`, or drop a new download "
-    "of both into the landing folder. What rejected lines explain is no error."
+    "of both into the landing folder. A difference of exactly the shares of rejected lines does "
+    "not fail the check."
 )
 
 

@@ -92,7 +92,7 @@ TABLE = Table(
             remedy="`spine query \"FROM otc_venue_share WHERE mpid = 'MPID' ORDER BY week_ending "
             "DESC LIMIT 8\"` shows the venue's last weeks. A venue that opened, closed or moved "
             "its flow is right as it is; otherwise ask FINRA again: "
-            "`spine fetch --week WEEK --recheck`.",
+            "`spine fetch --week WEEK`.",
             compares_weeks=True,
         ),
         Check(

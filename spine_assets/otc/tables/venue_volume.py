@@ -57,7 +57,7 @@ TABLE = Table(
             "No row has zero volume, volume without trades, or an outlying trade size.",
             remedy="`spine anomalies --week WEEK` shows the rows, which are in the tables as "
             "delivered: leave them out of a query that they would distort. "
-            "`spine fetch --week WEEK --recheck` asks whether FINRA has corrected them.",
+            "`spine fetch --week WEEK` asks whether FINRA has corrected them.",
         ),
         Check(
             "issues",
@@ -73,7 +73,7 @@ TABLE = Table(
             "Against the nearest earlier week within four, like tiers and classes only: not "
             "over 20% fewer venues, no volume swing over 50%.",
             remedy="`spine captures --week WEEK` shows the rows of each tier and class: compare "
-            "them with the week before. If a file is cut, `spine fetch --week WEEK --recheck` "
+            "them with the week before. If a file is cut, `spine fetch --week WEEK` "
             "or a new download replaces it; after a week with a holiday there is nothing to do.",
             compares_weeks=True,
         ),

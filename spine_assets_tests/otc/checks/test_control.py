@@ -294,8 +294,9 @@ def test_rejected_lines_explain_a_difference(house: House) -> None:
     symbols, venues = checks(house.built())
     assert (symbols.passed, venues.passed) == (True, True)
     assert symbols.summary == (
-        "2 symbols of 1 tier and class agree with FINRA's totals, our rejected lines added; "
-        "2 sums lack just the shares of such lines (NMS_TIER_1 ATS BBBB 7, NMS_TIER_1 ATS all 7)"
+        "2 symbols of 1 tier and class agree with FINRA's totals once our rejected lines are "
+        "added; 2 sums lack exactly the shares of rejected lines (NMS_TIER_1 ATS BBBB 7, "
+        "NMS_TIER_1 ATS all 7)"
     )
     assert symbols.facts["explained_by_rejects"] == 2
     assert [row["rejected_shares"] for row in symbols.samples] == ["7", "7"]
