@@ -1,10 +1,10 @@
 """Whether the figures of a file are those of its week.
 
-A download has no week column, and the date in it only proposes a week: FINRA may restate every row
-of a week on the publication day of another. So its figures are compared with those of the weeks
-before, which it must not repeat, and with those of its own week, which it must. Belongs here: these
-comparisons, and the messages of a refusal. Does not belong here: comparing two files
-(`delivery.figures`) and the proposal (`delivery.placement`).
+A download has no week column. Its dates suggest a week but do not prove it: FINRA may restate every
+row of a week on the publication day of another. So its figures are compared with those of earlier
+weeks, which it must not repeat, and with other files of its own week, whose figures it must have.
+Belongs here: these comparisons, and the messages of a refusal. Does not belong here: comparing two
+files (`delivery.figures`) and the proposal (`delivery.placement`).
 """
 
 from __future__ import annotations
