@@ -122,6 +122,7 @@ MEMBERS = {
         "has_table",
         "index_connection",  # queries of the log that all runs share
         "store_event",
+        "store_event_batch",  # Dagster collects events itself where an environment variable asks
     ),
     # A file for each run and one for all: which there are, where, and how they are made.
     "SqliteEventLogStorage": (

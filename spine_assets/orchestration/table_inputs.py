@@ -1,4 +1,4 @@
-"""Our tables as inputs of other teams' assets: the weeks that an asset depends on, as a Polars frame.
+"""Our tables as inputs of other teams' assets: the weeks that an asset needs, as a Polars frame.
 
 Belongs here: reading for assets of other projects. Does not belong here: anything that writes.
 """
