@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import date
 from pathlib import Path
 from typing import Any, Self
@@ -18,6 +18,7 @@ from spine_assets.lake.atomic_write import TEMPORARY
 from spine_assets.lake.base import Lake, LakeError, LakeFile, LakeUnavailable
 from spine_assets.lake.checksum import read_metadata, verify
 from spine_assets.lake.file_errors import not_a_folder, reading
+from spine_assets.lake.lock_wait import Wait, this_process
 from spine_assets.lake.names import LOCKS, LockName, is_complete, week_of
 
 
@@ -130,10 +131,12 @@ class LocalLake(Lake[Path]):
     def lock_of(self, name: LockName, given_up: Callable[[], bool] | None = None) -> Iterator[None]:
         """Hold a lock that the operating system releases when the process dies."""
         folder = self._root / LOCKS
+        path = folder / f"{name}.lock"
+        wait = Wait(name.meaning, lambda: _holder_of(path), given_up)
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(folder / f"{name}.lock")
-            lock.acquire(cancel_check=given_up)
+            lock = FileLock(path)
+            lock.acquire(cancel_check=wait.is_over)
         except Timeout as error:
             raise LakeUnavailable(f"{name}: the run ended while it waited for the lock") from error
         except OSError as error:
@@ -144,6 +147,7 @@ class LocalLake(Lake[Path]):
                 "the lake must be a writable folder"
             ) from error
         try:
+            _describe_holder(path)
             yield
         finally:
             lock.release()
@@ -167,6 +171,23 @@ class LocalLake(Lake[Path]):
                     entry.unlink()
                 elif entry.name != LOCKS:
                     shutil.rmtree(entry)
+
+
+def _describe_holder(path: Path) -> None:
+    """Write into the file of a lock who holds it; where that fails, the file is empty."""
+    with suppress(OSError):
+        file = os.open(path, os.O_WRONLY | os.O_TRUNC)
+        try:
+            os.write(file, this_process().encode())
+        finally:
+            os.close(file)
+
+
+def _holder_of(path: Path) -> str:
+    try:
+        return path.read_text("utf-8") or "another process"
+    except (OSError, ValueError):
+        return "another process"
 
 
 def _local(path: LakeFile) -> Path:

@@ -58,6 +58,11 @@ class LockName:
     def __str__(self) -> str:
         return self.text
 
+    @property
+    def meaning(self) -> str:
+        """What it protects, in words."""
+        return f"week {self.text}" if self.of_week else self.text
+
     @classmethod
     def week(cls, week: date) -> Self:
         """All files of one week."""

@@ -8,10 +8,13 @@ from __future__ import annotations
 import io
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import date, timedelta
 from functools import partial
@@ -22,9 +25,11 @@ import polars as pl
 import pytest
 
 from spine_assets.core.table_schema import polars_schema
+from spine_assets.lake import lock_wait
 from spine_assets.lake.base import FileT, Lake, LakeError, LakeFile, LakeUnavailable
 from spine_assets.lake.bucket.lake import ObjectLake
 from spine_assets.lake.local import LocalLake
+from spine_assets.lake.names import LockName
 from spine_assets.otc.tables.registry import TABLES
 from spine_assets_tests.conftest import WEEK, files_limited_to
 
@@ -301,11 +306,49 @@ def test_a_locked_week_makes_others_wait_and_other_weeks_do_not(lake: Lake) -> N
     assert order == ["other week", "held", "waited"]
 
 
+def test_a_long_wait_is_logged_once_with_what_is_waited_for_and_who_holds_it(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(lock_wait, "REPORT_SECONDS", 0.1)
+    monkeypatch.setattr(lock_wait, "_work", "")
+    lock_wait.work_on("run 1a2b3c4d")
+    for name, meant in ((LockName.week(WEEK), f"week {WEEK}"), (LockName.REPORTS, "reports")):
+        caplog.clear()
+        wait_for(lake, name, looks=4)
+        (line,) = [item for item in caplog.records if item.name == lock_wait.__name__]
+        assert line.getMessage() == (
+            f"waits for the lock of {meant}, which {socket.gethostname()} process {os.getpid()} "
+            "(run 1a2b3c4d) holds"
+        )
+
+
+def test_a_short_wait_is_not_logged(lake: Lake, caplog: pytest.LogCaptureFixture) -> None:
+    wait_for(lake, LockName.week(WEEK), looks=2)
+    assert "waits for" not in caplog.text
+
+
+def wait_for(lake: Lake, name: LockName, looks: int) -> None:
+    """Wait in another thread for a lock that is held here, and give up after so many looks."""
+    left = iter(range(looks))
+
+    def given_up() -> bool:
+        time.sleep(0.1)
+        return next(left, None) is None
+
+    def take() -> None:
+        with pytest.raises(LakeUnavailable), lake.lock_of(name, given_up):
+            pass
+
+    with lake.lock_of(name), ThreadPoolExecutor(1) as pool:
+        pool.submit(take).result()
+
+
 _HOLD = """
 import sys
 from datetime import date
 from pathlib import Path
 from spine_assets.lake.local import LocalLake
+from spine_assets.lake.names import LockName
 from spine_assets.lake.bucket.lake import ObjectLake
 place, lease = sys.argv[1], float(sys.argv[2])
 lake = ObjectLake(place, lease) if "://" in place else LocalLake(Path(place))

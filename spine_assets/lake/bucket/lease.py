@@ -12,9 +12,7 @@ first written, so that an outdated list cannot hide a capture. Belongs here: the
 from __future__ import annotations
 
 import json
-import os
 import random
-import socket
 import threading
 import time
 import uuid
@@ -25,6 +23,8 @@ from typing import Any, Literal
 from spine_assets.lake.base import LakeError, LakeUnavailable
 from spine_assets.lake.bucket.objects import ObjectFile, Version
 from spine_assets.lake.bucket.store_errors import Replaced
+from spine_assets.lake.lock_wait import Wait, this_process
+from spine_assets.lake.names import LockName
 
 LEASE_SECONDS = 15.0
 """How long a killed run's week stays locked, and how long a slow renewal may take."""
@@ -56,6 +56,9 @@ class Lease:
         """
         seen: Version | None = None
         since = 0.0
+        state: dict[str, Any] = {}
+        name = LockName(self._file.name.removesuffix(".lock"))
+        wait = Wait(name.meaning, lambda: str(state["holder"]), given_up)
         while True:
             version, state = _read(self._file)
             if version != seen:
@@ -63,10 +66,10 @@ class Lease:
             is_dead = _clock() - since > self._seconds
             if version is None or not state.get("holder") or is_dead:
                 self._names = _names_in(state)
-                if self._write(version or "none", _who()):
+                if self._write(version or "none", this_process()):
                     break
                 continue  # another was faster
-            if given_up is not None and given_up():
+            if wait.is_over():
                 raise LakeUnavailable(
                     f"{self._file.name}: the run ended while it waited for the lock, which "
                     f"{state['holder']} holds"
@@ -131,7 +134,7 @@ class Lease:
         if self._lost or self._version is None:
             return
         try:
-            is_ours = self._write(self._version, _who())
+            is_ours = self._write(self._version, this_process())
         except LakeUnavailable:
             if _clock() - self._renewed > self._seconds:
                 self._lost = "the lock could not be renewed in time"
@@ -172,10 +175,6 @@ def _read(file: ObjectFile) -> tuple[Version | None, dict[str, Any]]:
 
 def _names_in(state: dict[str, Any]) -> Names:
     return {table: [*names] for table, names in state.get("files", {}).items()}
-
-
-def _who() -> str:
-    return f"{socket.gethostname()} process {os.getpid()}"
 
 
 def _clock() -> float:
