@@ -29,6 +29,8 @@ class AlertSettings(BaseSettings):
         alert_from: Sender of mails (`SPINE_ALERT_FROM`).
         alert_to: Recipients of mails, separated by commas (`SPINE_ALERT_TO`).
         alert_smtp: URL of the mail server (`SPINE_ALERT_SMTP`).
+        heartbeat_url: URL that is requested about once a minute while the daemon works
+            (`SPINE_HEARTBEAT_URL`).
     """
 
     model_config = SettingsConfigDict(
@@ -41,8 +43,9 @@ class AlertSettings(BaseSettings):
     alert_from: str = ""
     alert_to: str = ""
     alert_smtp: SecretStr | None = None
+    heartbeat_url: SecretStr | None = None
 
-    @field_validator("alert_webhook", "alert_smtp", mode="before")
+    @field_validator("alert_webhook", "alert_smtp", "heartbeat_url", mode="before")
     @classmethod
     def _unset(cls, value: object) -> object:
         return None if isinstance(value, str) and not value.strip() else value
@@ -52,7 +55,7 @@ class AlertSettings(BaseSettings):
     def _is_link(cls, value: str) -> str:
         return http_url(value)
 
-    @field_validator("alert_webhook")
+    @field_validator("alert_webhook", "heartbeat_url")
     @classmethod
     def _is_webhook(cls, value: SecretStr | None) -> SecretStr | None:
         return value and SecretStr(http_url(value.get_secret_value()))

@@ -12,10 +12,11 @@ import dagster as dg
 from spine_assets.alerts import ongoing, run_report
 from spine_assets.alerts.alert import Alert
 from spine_assets.alerts.channels import destinations
+from spine_assets.alerts.heartbeat import Heartbeat
 from spine_assets.alerts.outbox import MOST_WAITING, queue, send_waiting
 from spine_assets.alerts.problem import Problem, alerts_of
 from spine_assets.alerts.sensor_state import SensorState
-from spine_assets.core.alert_settings import load_alert_settings
+from spine_assets.core.alert_settings import AlertSettings, load_alert_settings
 from spine_assets.core.settings import load_settings
 from spine_assets.defs.scan_limits import a_tick
 from spine_assets.lake.base import Lake, LakeError
@@ -33,6 +34,7 @@ from spine_assets.otc.status import doubtful
 NONE_SET = "no destination is set: SPINE_ALERT_WEBHOOK or SPINE_ALERT_SMTP"
 _RUNS_PER_TICK = 50  # read in a few of the 60 seconds that Dagster gives a tick
 
+_heartbeat = Heartbeat()  # of the code server, in whose process all ticks are evaluated
 
 @dg.sensor(
     name="alerts",
@@ -47,6 +49,12 @@ def alerts(context: dg.SensorEvaluationContext) -> dg.SkipReason:
     chosen = load_alert_settings()
     to = destinations(chosen)
     if not to:
+    done = _send_news(context, chosen)
+    _heartbeat.beat(chosen.heartbeat_url, context.log)  # not where the tick fails
+    return done
+
+
+def _send_news(context: dg.SensorEvaluationContext, chosen: AlertSettings) -> dg.SkipReason:
         # A destination that is set later receives no alerts about the past.
         context.update_cursor("")
         return dg.SkipReason(NONE_SET)
