@@ -12,8 +12,11 @@ DATE = "spine/date"
 """The day that a run is about, where that is not the day on which it was created (UTC)."""
 ONCE = "spine/once"
 """The queue executes one run at a time of those with the same value (`dagster.yaml`)."""
-FRONT = "spine/front"
-"""Set to `cli` on runs in a `spine` process, which monitors them itself."""
+FRONT = ".dagster/spine_front"
+"""Set to `cli` on runs in a `spine` process, which monitors them itself.
+
+Dagster's UI hides tags with this prefix, and a re-execution in the UI does not copy them.
+"""
 PARTITION = "dagster/partition"
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"

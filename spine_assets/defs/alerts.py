@@ -21,6 +21,7 @@ from spine_assets.core.settings import load_settings
 from spine_assets.defs.scan_limits import a_tick
 from spine_assets.lake.base import Lake, LakeError
 from spine_assets.lake.opening import open_lake
+from spine_assets.orchestration import run_locks
 from spine_assets.orchestration.finished_runs import finished_after, newest, report
 from spine_assets.otc.captures import storage as captures
 from spine_assets.otc.captures.overdue import overdue
@@ -33,8 +34,8 @@ from spine_assets.otc.status import doubtful
 
 NONE_SET = "no destination is set: SPINE_ALERT_WEBHOOK or SPINE_ALERT_SMTP"
 _RUNS_PER_TICK = 50  # read in a few of the 60 seconds that Dagster gives a tick
-
 _heartbeat = Heartbeat()  # of the code server, in whose process all ticks are evaluated
+
 
 @dg.sensor(
     name="alerts",
@@ -46,15 +47,16 @@ _heartbeat = Heartbeat()  # of the code server, in whose process all ticks are e
 )
 def alerts(context: dg.SensorEvaluationContext) -> dg.SkipReason:
     """Send alerts about new problems; starts no run."""
+    run_locks.report_lost(context.instance)
     chosen = load_alert_settings()
-    to = destinations(chosen)
-    if not to:
     done = _send_news(context, chosen)
     _heartbeat.beat(chosen.heartbeat_url, context.log)  # not where the tick fails
     return done
 
 
 def _send_news(context: dg.SensorEvaluationContext, chosen: AlertSettings) -> dg.SkipReason:
+    to = destinations(chosen)
+    if not to:
         # A destination that is set later receives no alerts about the past.
         context.update_cursor("")
         return dg.SkipReason(NONE_SET)

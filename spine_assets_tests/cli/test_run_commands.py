@@ -70,7 +70,6 @@ class TestPipelines:
             "spine/pipeline": "otc.ingest_week",
             "spine/lane": "slow",
             "spine/trigger": "cli",
-            "spine/front": "cli",
         }
         assert ingested["tables"]["otc_raw"]["rows"] == 2
         only = dict.fromkeys(INGESTED, "materialized") | dict.fromkeys((*NORMALIZED, *SUMMARIZED))

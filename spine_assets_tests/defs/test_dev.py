@@ -17,6 +17,7 @@ import dagster as dg
 import duckdb
 import pytest
 
+from spine_assets.core.tags import FRONT
 from spine_assets.core.weeks import Tier
 from spine_assets.orchestration.history import open_instance
 from spine_assets_tests.alerts.conftest import Receiver, receiving
@@ -153,4 +154,4 @@ def a_run_from_the_command_line_waits_in_the_queue(corner: Corner) -> None:
             if record.event_log_entry.dagster_event
         }
     assert {"PIPELINE_ENQUEUED", "PIPELINE_STARTING", "PIPELINE_SUCCESS"} <= events
-    assert "spine/front" not in story["tags"]
+    assert FRONT not in story["tags"]

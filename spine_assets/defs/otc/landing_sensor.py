@@ -21,6 +21,7 @@ from spine_assets.defs.otc.jobs import otc_weekly_job
 from spine_assets.defs.otc.retry_policy import Verdict
 from spine_assets.defs.scan_limits import a_tick
 from spine_assets.lake.opening import open_lake
+from spine_assets.orchestration import run_locks
 from spine_assets.otc.captures import storage as captures
 from spine_assets.otc.captures.model import CaptureNames
 from spine_assets.otc.captures.pending import input_of, state, uncaptured
@@ -87,7 +88,8 @@ class LandingCursor:
     description="Builds the weeks of new, changed and late files in the landing folder.",
 )
 def otc_landing(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-    """Request a run of each week with something delivered that is not captured."""
+    """Request runs of the weeks with something delivered that is not captured."""
+    run_locks.report_lost(context.instance)
     settings = load_settings()
     cursor = LandingCursor.load(context.cursor)
     files = glance(settings.landing_path)

@@ -17,6 +17,8 @@ from spine_assets.defs.otc import retry_policy
 from spine_assets.defs.otc.retry_policy import FailureCause
 from spine_assets.defs.otc.specs import check_specs, outside_specs, weekly_specs
 from spine_assets.defs.resources import Spine
+from spine_assets.lake import lock_wait
+from spine_assets.orchestration import run_locks
 from spine_assets.orchestration.asset_events import Event, check_outputs, events_of
 from spine_assets.orchestration.progress_events import log_progress
 from spine_assets.otc.build.week_range import ManyWeeks
@@ -105,6 +107,9 @@ def otc_week(
     context: dg.AssetExecutionContext, config: WeekBuildConfig, spine: Spine
 ) -> Iterator[Event | dg.Output[None]]:
     """Capture what arrived for each week and build the selected tables from it."""
+    lock_wait.work_on(f"run {context.run.run_id}")
+    if context.job_def.executor_def.name == dg.in_process_executor.name:
+        run_locks.hold_until_exit(context.instance, context.run)  # the run is in this process
     weeks = [date.fromisoformat(key) for key in context.partition_keys]
     assets = {key.to_user_string() for key in context.selected_asset_keys}
     tables = assets - {REPORT}

@@ -19,7 +19,9 @@ import dagster as dg
 
 from spine_assets.core.settings import load_settings
 from spine_assets.core.tags import PARTITION
+from spine_assets.lake import lock_wait
 from spine_assets.lake.names import LockName
+from spine_assets.orchestration import run_locks
 from spine_assets.pipelines.steps.workspace import Workspace
 from spine_assets.pipelines.yaml.pipeline import DeclaredPipeline
 
@@ -62,6 +64,8 @@ class LockedExecutor(dg.Executor):
     def execute(self, plan_context: Any, execution_plan: Any) -> Iterator[dg.DagsterEvent]:
         """Wait for the lock, then run."""
         run: dg.DagsterRun = plan_context.dagster_run
+        run_locks.hold_until_exit(plan_context.instance, run)
+        lock_wait.work_on(f"run {run.run_id}")
         watch = _CancelWatch(plan_context.instance, run, plan_context.log)
         with hold_partition(self._pipeline, run.tags.get(PARTITION), watch.is_canceled):
             yield from self._inner.execute(plan_context, execution_plan)

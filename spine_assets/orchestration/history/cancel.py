@@ -2,7 +2,8 @@
 
 A queued run is removed from the queue. A run of a code server is ended by that server. A run in a
 `spine` process of its own is set to CANCELING: that process watches its run and stops. Success is
-read from the run's status, since only a live process sets it to CANCELED.
+read from the run's status: a live process sets it to CANCELED, and so does `run_locks` where the
+process was killed.
 """
 
 from __future__ import annotations
@@ -14,11 +15,12 @@ import dagster as dg
 
 from spine_assets.core.tags import FRONT, SHORT_ID
 from spine_assets.core.text import first_line
+from spine_assets.orchestration import run_locks
 from spine_assets.orchestration.dagster_private import GRPC_INFO_TAG
 from spine_assets.orchestration.launching import celery_workers
 
 OF_A_PROCESS = "cli"
-"""Value of the tag `spine/front` on runs that a `spine` process of its own executes."""
+"""Value of the tag `FRONT` on runs that a `spine` process of its own executes."""
 
 _LOOK_SECONDS = 0.2  # a run ends between two polls or not soon
 
@@ -91,6 +93,7 @@ def _request_end(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str | None
 def _ended_within(instance: dg.DagsterInstance, run: dg.DagsterRun, seconds: float) -> bool:
     end = time.monotonic() + seconds
     while True:
+        run_locks.report_lost(instance)
         now = instance.get_run_by_id(run.run_id)
         if now is None or now.is_finished:
             return True

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import dagster as dg
 
+from spine_assets.orchestration import run_locks
 from spine_assets.orchestration.history import storage
 from spine_assets.orchestration.partitions import WEEKS
 from spine_assets.otc.tables.registry import TABLES
@@ -27,10 +28,18 @@ class NoSuchRun(Exception):
 def open_instance(root: Path | None = None) -> Iterator[dg.DagsterInstance]:
     """Dagster's instance: `DAGSTER_HOME` where it is set, else `dagster.yaml` here.
 
+    Runs whose process was killed are recorded as failed first.
+
     Raises:
         NoInstance: there is neither.
     """
-    root = root or Path.cwd()
+    with _opened(root or Path.cwd()) as instance:
+        run_locks.report_lost(instance)
+        yield instance
+
+
+@contextmanager
+def _opened(root: Path) -> Iterator[dg.DagsterInstance]:
     if os.environ.get("DAGSTER_HOME"):
         with dg.DagsterInstance.get() as instance:
             yield instance

@@ -1,7 +1,8 @@
 """Runs of this process, which start at once and bypass the queue.
 
 A watcher thread ends a run that is canceled by another process or runs too long, as the daemon does
-for its own runs. A job's executor runs it: in this process, or each step in a process of its own.
+for its own runs. Its lock (`run_locks`) lets others notice that this process was killed. A job's
+executor runs it: in this process, or each step in a process of its own.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any
 import dagster as dg
 
 from spine_assets.core.tags import FRONT, MAX_RUNTIME
+from spine_assets.orchestration import run_locks
 from spine_assets.orchestration.dagster_private import (
     ReconstructableRepository,
     capture_interrupts,
@@ -47,6 +49,10 @@ class InProcessLauncher:
         Raises:
             DagsterExecutionInterruptedError: it was interrupted; the run is recorded as canceled.
         """
+        with run_locks.held(self.instance, run_id):
+            self._run(job, plan, tags, run_id)
+
+    def _run(self, job: str, plan: RunPlan, tags: Mapping[str, str], run_id: str) -> None:
         definition = self._definitions.resolve_job_def(job)
         usual = self.instance.run_monitoring_max_runtime_seconds  # 0 for any
         longest = float({**definition.tags, **tags}.get(MAX_RUNTIME, usual))

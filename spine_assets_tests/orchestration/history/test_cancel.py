@@ -14,6 +14,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from spine_assets.core.tags import FRONT
 from spine_assets.core.weeks import Tier
 from spine_assets.lake.local import LocalLake
 from spine_assets.orchestration.history import open_instance
@@ -30,7 +31,7 @@ from spine_assets_tests.support.sites import Site, opened
 
 WEEK = date(2025, 11, 14)
 STARTED, CANCELED = dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELED
-FRONT = """
+WATCHER = """
 import sys, time
 from spine_assets.orchestration.history import open_instance
 with open_instance() as instance:
@@ -73,7 +74,7 @@ def canceled(site: Site, run: dg.DagsterRun, *words: str) -> tuple[int, dict[str
 @contextmanager
 def front(site: Site, run: dg.DagsterRun) -> Iterator[subprocess.Popen[str]]:
     """A process that watches its run."""
-    command = [sys.executable, "-c", FRONT, run.run_id]
+    command = [sys.executable, "-c", WATCHER, run.run_id]
     process = subprocess.Popen(command, cwd=site.project.root, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
@@ -95,7 +96,7 @@ def test_a_finished_run_is_left_as_it_is(site: Site) -> None:
 
 
 def test_a_run_of_a_process_of_its_own_stops_when_asked(site: Site) -> None:
-    run = made(site, STARTED, **{"spine/front": "cli"})
+    run = made(site, STARTED, **{FRONT: "cli"})
     with front(site, run):
         code, told = canceled(site, run, "--wait", "60")
     assert (code, told["canceled"], told["status"]) == (0, True, "canceled")
@@ -103,7 +104,7 @@ def test_a_run_of_a_process_of_its_own_stops_when_asked(site: Site) -> None:
 
 
 def test_a_run_whose_process_was_killed_is_told_and_then_marked(site: Site) -> None:
-    run = made(site, STARTED, **{"spine/front": "cli"})
+    run = made(site, STARTED, **{FRONT: "cli"})
     with front(site, run) as process:
         process.kill()
         process.wait()

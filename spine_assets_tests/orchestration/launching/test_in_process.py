@@ -13,7 +13,7 @@ import dagster as dg
 import pytest
 from dagster import DagsterExecutionInterruptedError
 
-from spine_assets.core.tags import MAX_RUNTIME
+from spine_assets.core.tags import FRONT, MAX_RUNTIME
 from spine_assets.orchestration.launching import in_process
 from spine_assets.orchestration.launching.base import new_run_id
 from spine_assets.orchestration.launching.in_process import InProcessLauncher
@@ -81,7 +81,7 @@ def test_the_time_that_a_command_gives_outweighs_that_of_the_job(
 def test_without_a_limit_a_run_takes_any_time(launcher: InProcessLauncher) -> None:
     run = ended(launcher, "patient", new_run_id(), wait="0.3")
     assert run.status is SUCCESS
-    assert run.tags["spine/front"] == "cli"  # which process watches it
+    assert run.tags[FRONT] == "cli"  # which process watches it
 
 
 def await_start(launcher: InProcessLauncher, run_id: str) -> dg.DagsterRun:
