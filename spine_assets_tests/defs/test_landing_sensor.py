@@ -7,14 +7,15 @@ import logging
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
-from spine_assets.core.weeks import Tier
+from spine_assets.core.tags import RANGE_END, RANGE_START
+from spine_assets.core.weeks import Tier, weeks_between
 from spine_assets.defs import scan_limits
 from spine_assets.defs.otc import landing_sensor, retry_policy
 from spine_assets.defs.otc.landing_sensor import otc_landing
@@ -91,8 +92,17 @@ def watch(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> Iterator[Watch]:
     return Watch(runner)  # type: ignore[return-value]
 
 
-def weeks(requests: list[dg.RunRequest]) -> list[str | None]:
-    return [request.partition_key for request in requests]
+def weeks(requests: list[dg.RunRequest]) -> list[str]:
+    """All weeks that are requested, each as often as it is."""
+    return [str(week) for request in requests for week in weeks_of(request)]
+
+
+def weeks_of(request: dg.RunRequest) -> list[date]:
+    """The weeks of one request."""
+    if request.partition_key is not None:
+        return [date.fromisoformat(request.partition_key)]
+    first, last = (request.tags[name] for name in (RANGE_START, RANGE_END))
+    return weeks_between(date.fromisoformat(first), date.fromisoformat(last))
 
 
 class TestWhatArrives:
@@ -150,21 +160,19 @@ class TestWhatArrives:
         assert watch.run(request)
         assert watch.runner.states(OLD)["otc_venue_share"] == ["materialized"]
 
-    def test_many_weeks_are_asked_for_in_portions_and_in_the_lane_of_history(
+    def test_a_tick_asks_for_so_many_runs_and_the_next_one_for_the_others(
         self, project: Project, watch: Watch, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(landing_sensor, "MOST_REQUESTS", 3)
-        monkeypatch.setattr(landing_sensor, "MANY_WEEKS", 3)
         every = [WEEK - timedelta(weeks=number) for number in range(5)]
         for week in every:
             project.deliver(week, Tier.OTC)
         first = watch.tick()
         assert len(first) == 3
-        assert {request.tags["spine/lane"] for request in first} == {"backfill"}
         for request in first:
             assert watch.run(request)
         second = watch.tick()
-        assert sorted(weeks(first) + weeks(second)) == sorted(map(str, every))  # type: ignore[type-var]
+        assert sorted(weeks(first) + weeks(second)) == sorted(map(str, every))
 
     def test_nothing_is_read_while_nothing_changes(
         self, project: Project, watch: Watch, monkeypatch: pytest.MonkeyPatch
@@ -248,7 +256,7 @@ class TestMuchAtOnce:
             if asked:
                 break
             known.append(watch.said)
-        assert sorted(weeks(asked)) == sorted(map(str, every))  # type: ignore[type-var]
+        assert sorted(weeks(asked)) == sorted(map(str, every))
         assert len(known) >= 2
         assert all("files are known" in text for text in known)
         assert len(set(known)) == len(known)
@@ -261,6 +269,116 @@ class TestMuchAtOnce:
             project.deliver(WEEK - timedelta(weeks=number), Tier.OTC)
         with files_limited_to(0), pytest.raises(OSError, match=r"index\.json cannot be"):
             watch.tick()
+
+
+@pytest.fixture
+def history(project: Project, monkeypatch: pytest.MonkeyPatch) -> list[date]:
+    """Files of five weeks, of which two adjacent ones; with more than three, weeks share runs."""
+    monkeypatch.setattr(landing_sensor, "MANY_WEEKS", 3)
+    found = [OLD, WEEK - timedelta(weeks=1), WEEK, NEXT, NEXT + timedelta(weeks=1)]
+    for week in found:
+        project.deliver(week, Tier.OTC)
+    return found
+
+
+class TestHistoryAtOnce:
+    def test_adjacent_weeks_share_a_run_in_the_lane_of_history(
+        self, history: list[date], watch: Watch, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(landing_sensor, "WEEKS_PER_RUN", 3)
+        asked = watch.tick()
+        assert [weeks_of(request) for request in asked] == [
+            [history[0]],
+            history[1:4],
+            [history[4]],
+        ]
+        assert {request.tags["spine/lane"] for request in asked} == {"backfill"}
+        assert len({request.run_key for request in asked}) == 3
+        assert all(watch.run(request) for request in asked)
+        assert watch.tick() == []
+        assert watch.tick() == []
+        assert watch.runner.states(*history)["otc_venue_share"] == ["materialized"] * 5
+
+    def test_the_setting_limits_the_weeks_of_a_run(
+        self, history: list[date], watch: Watch, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("SPINE_WEEKS_PER_RUN", "2")
+        assert [len(weeks_of(request)) for request in watch.tick()] == [1, 2, 2]
+
+    def test_a_week_that_another_run_builds_divides_a_stretch(
+        self, history: list[date], watch: Watch
+    ) -> None:
+        watch.runner.instance.create_run_for_job(
+            watch.runner.code_location.resolve_job_def("otc_weekly"),
+            tags={"dagster/partition": str(WEEK)},
+        )
+        asked = watch.tick()
+        assert [weeks_of(request) for request in asked] == [
+            [OLD],
+            [history[1]],
+            [NEXT, history[4]],
+        ]
+
+    def test_a_week_that_arrives_meanwhile_is_not_history(
+        self, project: Project, history: list[date], watch: Watch
+    ) -> None:
+        job = watch.runner.code_location.resolve_job_def("otc_weekly")
+        for request in watch.tick():
+            tags = dict(request.tags)
+            if request.partition_key:
+                tags["dagster/partition"] = request.partition_key
+            watch.runner.instance.create_run_for_job(job, tags=tags)
+        project.deliver(WEEK + timedelta(weeks=3), Tier.OTC)
+        (request,) = watch.tick()
+        assert request.tags["spine/lane"] == "normal"
+
+    def test_a_refused_week_is_left_and_the_others_are_done(
+        self, project: Project, history: list[date], watch: Watch
+    ) -> None:
+        (project.landing / f"week_ending={WEEK}" / "otc.csv").unlink()
+        project.deliver_in_two_parts(WEEK)
+        single, stretch = watch.tick()
+        assert weeks_of(stretch) == history[1:]
+        assert watch.run(single)
+        assert not watch.run(stretch)
+        assert watch.tick() == []
+        project.drop("unrelated.csv", "<html>\n")  # another look
+        assert watch.tick() == []
+        states = watch.runner.states(*history[1:])["otc_venue_share"]
+        assert states == ["materialized", "failed", "materialized", "materialized"]
+
+    def test_a_week_that_fails_for_a_while_is_tried_again_and_given_up_alone(
+        self, project: Project, history: list[date], watch: Watch
+    ) -> None:
+        single, stretch = watch.tick()
+        watch.run(single)
+        folder = project.lake / "otc_raw"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"week_ending={WEEK}").symlink_to("a mount that is missing")
+        assert not watch.run(stretch)
+        keys = [stretch.run_key]
+        for _ in range(retry_policy.MAX_ATTEMPTS - 1):
+            (again,) = watch.tick()
+            assert again.partition_key == str(WEEK)
+            keys.append(again.run_key)
+            assert not watch.run(again)
+        assert len(set(keys)) == retry_policy.MAX_ATTEMPTS
+        assert watch.tick() == []
+        assert [text for text in watch.logged if f"spine backfill {WEEK}" in text]
+
+    def test_of_a_killed_run_only_what_it_had_not_built_is_asked_for_again(
+        self, history: list[date], watch: Watch
+    ) -> None:
+        single, stretch = watch.tick()
+        watch.run(single)
+        assert replace(watch.runner, reports=True).range(history[1], WEEK).success
+        dead = watch.runner.instance.create_run_for_job(
+            watch.runner.code_location.resolve_job_def("otc_weekly"), tags=stretch.tags
+        )
+        watch.runner.instance.report_run_failed(dead, "its process ended unexpectedly")
+        again = watch.tick()
+        assert weeks(again) == [str(week) for week in history[3:]]
+        assert [request.tags["spine/lane"] for request in again] == ["normal", "normal"]
 
 
 @pytest.mark.long

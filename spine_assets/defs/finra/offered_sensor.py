@@ -61,8 +61,9 @@ def offered_sensor(interval_seconds: int) -> dg.SensorDefinition:
         requests: list[dg.RunRequest] = []
         waiting = 0
         busy = retry_policy.under_way(context.instance) if wanted else set()
+        every = retry_policy.judge_all(context.instance, wanted, datetime.now(UTC))
         for item in reversed(wanted):  # the newest week first
-            judged = retry_policy.judge(context.instance, item, datetime.now(UTC))
+            judged = every[item.week_ending]
             if item.week_ending in busy or judged.verdict is Verdict.WAIT:
                 waiting += 1
             elif judged.verdict is Verdict.GIVEN_UP:
@@ -73,7 +74,7 @@ def offered_sensor(interval_seconds: int) -> dg.SensorDefinition:
                 )
             elif judged.verdict is Verdict.ASK and len(requests) < MOST_REQUESTS:
                 # The slow lane has one place, so that one run at a time sends requests to FINRA.
-                requests.append(retry_policy.request(item, judged.attempt, PIPELINE, Lane.SLOW))
+                requests.append(retry_policy.request([(item, judged.attempt)], PIPELINE, Lane.SLOW))
         if requests:
             return dg.SensorResult(run_requests=requests)
         return dg.SkipReason(

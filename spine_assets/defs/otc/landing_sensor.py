@@ -1,9 +1,10 @@
-"""Sensor: files that arrive in the landing folder become runs, one per week.
+"""Sensor: files that arrive in the landing folder become runs of their weeks.
 
 A tick that finds nothing changed costs one `stat` per file. Otherwise new files are read up to a
 limit and recorded in the landing index. Once all new files are known, each week with a content
-that no capture holds gets a run, so that all files of a week make one run. When a week is
-requested again is decided in `retry_policy`.
+that no capture holds gets a run, so that all files of a week make one run. A few weeks get a run
+each. More are history: adjacent weeks share a run, because most of a small week's time is the start
+of its run. When a week is requested again is decided in `retry_policy`.
 """
 
 import hashlib
@@ -16,23 +17,29 @@ import dagster as dg
 
 from spine_assets.core.settings import load_settings
 from spine_assets.core.tags import Lane
+from spine_assets.core.weeks import stretches
 from spine_assets.defs.otc import retry_policy
 from spine_assets.defs.otc.jobs import otc_weekly_job
-from spine_assets.defs.otc.retry_policy import Verdict
+from spine_assets.defs.otc.retry_policy import Judgement, Verdict
 from spine_assets.defs.scan_limits import a_tick
+from spine_assets.lake.base import Lake
 from spine_assets.lake.opening import open_lake
 from spine_assets.orchestration import run_locks
 from spine_assets.otc.captures import storage as captures
 from spine_assets.otc.captures.model import CaptureNames
-from spine_assets.otc.captures.pending import input_of, state, uncaptured
+from spine_assets.otc.captures.pending import WeekInput, input_of, state, uncaptured
 from spine_assets.otc.delivery.deliveries import Landing
 from spine_assets.otc.delivery.listing import glance
 from spine_assets.otc.delivery.scan import scan
+from spine_assets.pipelines import weeks_to_build
 
 PIPELINE = "otc.weekly"
 INTERVAL_SECONDS = 15  # a tick without news takes some hundredths of a second
 MOST_REQUESTS = 20  # per tick; each takes the daemon some tenths of a second
 MANY_WEEKS = 8  # more are history, which must not delay the files of this week
+# Of history, unless SPINE_WEEKS_PER_RUN is set: a run starts in seconds, and 60 full weeks take it
+# some minutes, after which another run of the lane has its turn.
+WEEKS_PER_RUN = 60
 _DIGITS = 8  # every cursor holds them; a false match only suppresses a warning
 
 
@@ -92,8 +99,8 @@ def otc_landing(context: dg.SensorEvaluationContext) -> dg.SensorResult:
     run_locks.report_lost(context.instance)
     settings = load_settings()
     cursor = LandingCursor.load(context.cursor)
-    files = glance(settings.landing_path)
-    held = captures.names(open_lake(settings.lake_place))
+    files, lake = glance(settings.landing_path), open_lake(settings.lake_place)
+    held = captures.names(lake)
     now = datetime.now(UTC)
     seen = state(files, held, now.date())
     if cursor.seen == seen:
@@ -107,7 +114,8 @@ def otc_landing(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         known = files.files - len(landing.waiting)
         share = f"{known:,} of {files.files:,} files are known ({100 * known // files.files}%)"
         return cursor.result(None, [], f"{share}; runs are requested once all of them are")
-    found = _requests(context.instance, cursor, landing, held, now)
+    wanted = _wanted(cursor, landing, held)
+    found = _requests(context.instance, cursor, wanted, lake, landing, now)
     cursor.warn_once(context.log, warnings | {text: text for text in found.given_up})
     is_open = landing.waiting or found.later or found.running or cursor.asked
     return cursor.result(None if is_open else seen, found.requests, found.summary(landing))
@@ -134,42 +142,77 @@ class _Requests:
         return ", ".join([f"{len(landing.deliveries):,} usable files", *parts])
 
 
-def _requests(
-    instance: dg.DagsterInstance,
-    cursor: LandingCursor,
-    landing: Landing,
-    held: CaptureNames,
-    now: datetime,
-) -> _Requests:
-    """Runs of inputs that are not captured, and of those whose run had a transient error."""
+def _wanted(cursor: LandingCursor, landing: Landing, held: CaptureNames) -> dict[date, WeekInput]:
+    """Inputs that are not captured, and those whose run may have had a transient error."""
     wanted = {item.week_ending: item for item in uncaptured(landing, held)}
-    lane = Lane.BACKFILL if len(wanted) > MANY_WEEKS else Lane.NORMAL
     for key in cursor.asked:
         week = date.fromisoformat(key)
         wanted.setdefault(week, input_of(week, landing, held))
-    found = _Requests()
+    return wanted
+
+
+def _requests(
+    instance: dg.DagsterInstance,
+    cursor: LandingCursor,
+    wanted: dict[date, WeekInput],
+    lake: Lake,
+    landing: Landing,
+    now: datetime,
+) -> _Requests:
+    """Runs of inputs, as far as a tick may request them; updates the cursor."""
     busy = retry_policy.under_way(instance) if wanted else set()
-    for week, item in sorted(wanted.items()):
-        if week in busy:
+    free = [item for week, item in sorted(wanted.items()) if week not in busy]
+    judged = retry_policy.judge_all(instance, free, now)
+    found = _Requests(running=len(wanted) - len(free))
+    asked: dict[date, tuple[WeekInput, int]] = {}
+    complete = _complete(lake, landing, free, judged)
+    for item in free:
+        week, verdict = item.week_ending, judged[item.week_ending].verdict
+        if verdict is Verdict.ASK and week not in complete:
+            asked[week] = item, judged[week].attempt
+        elif verdict is Verdict.WAIT:
             found.running += 1
-            continue
-        if len(found.requests) == MOST_REQUESTS:
-            found.later += 1
-            continue
-        judged = retry_policy.judge(instance, item, now)
-        if judged.verdict is Verdict.ASK:
-            found.requests.append(retry_policy.request(item, judged.attempt, PIPELINE, lane))
-        if judged.verdict in {Verdict.ASK, Verdict.WAIT}:
             cursor.asked[str(week)] = item.content
-            found.running += judged.verdict is Verdict.WAIT
         else:
             cursor.asked.pop(str(week), None)
-        if judged.verdict is Verdict.GIVEN_UP:
+        if verdict is Verdict.GIVEN_UP:
             found.given_up.append(
                 f"week {week} failed in all {retry_policy.MAX_ATTEMPTS} runs; look at run "
-                f"{judged.run_id} and then run spine backfill {week}"
+                f"{judged[week].run_id} and then run spine backfill {week}"
             )
+    for part in _parts(asked):
+        if len(found.requests) == MOST_REQUESTS:
+            found.later += len(part)
+            continue
+        lane = Lane.BACKFILL if len(asked) > MANY_WEEKS else Lane.NORMAL
+        found.requests.append(retry_policy.request(part, PIPELINE, lane))
+        cursor.asked |= {str(item.week_ending): item.content for item, _ in part}
     return found
+
+
+def _complete(
+    lake: Lake, landing: Landing, items: list[WeekInput], judged: dict[date, Judgement]
+) -> set[date]:
+    """Weeks that were built before their run was killed, which needs no repetition."""
+    again = [
+        item.week_ending
+        for item in items
+        if judged[item.week_ending].verdict is Verdict.ASK
+        and judged[item.week_ending].attempt > 1
+        and not item.left
+    ]
+    return {*again} - {*weeks_to_build.missing(landing, lake, again)} if again else set()
+
+
+def _parts(asked: dict[date, tuple[WeekInput, int]]) -> list[list[tuple[WeekInput, int]]]:
+    """The weeks of each run: one, or of many adjacent ones."""
+    if len(asked) <= MANY_WEEKS:
+        return [[item] for item in asked.values()]
+    most = load_settings().weeks_per_run or WEEKS_PER_RUN
+    return [
+        [item for week, item in asked.items() if first <= week <= last]
+        for first, last in stretches(asked, most)
+    ]
 
 
 def _digest(text: str) -> str:

@@ -129,8 +129,8 @@ def otc_week(
             _log(context, result, tally.add(result))
         if reports:
             _later_reports(context, reports)
-        if len(weeks) == 1:
-            _tag_run(context, run.context, weeks[0], tally)
+        if retry_policy.INPUT in context.run.tags:
+            _tag_run(context, run.context, weeks, tally)
     if tally.transient and context.retry_number < MAX_RETRIES:
         wait = FIRST_WAIT_SECONDS * 2**context.retry_number
         raise dg.RetryRequested(MAX_RETRIES, wait) from tally.failure()
@@ -173,12 +173,16 @@ def _log(context: dg.AssetExecutionContext, result: WeekResult, now: Progress) -
     log_progress(context, message, now, about)
 
 
-def _tag_run(context: dg.AssetExecutionContext, run: RunContext, week: date, tally: _Tally) -> None:
+def _tag_run(
+    context: dg.AssetExecutionContext, run: RunContext, weeks: list[date], tally: _Tally
+) -> None:
     """Record what the run left, by which `retry_policy` judges whether another run helps."""
-    left = input_of(week, run.landing, captures.names(run.lake))
-    cause = FailureCause.INPUT if tally.failures else FailureCause.NONE
-    cause = FailureCause.TRANSIENT if tally.transient else cause
-    context.instance.add_run_tags(context.run.run_id, retry_policy.result_tags(left, cause))
+    captured = captures.names(run.lake)
+    left = [input_of(week, run.landing, captured) for week in weeks]
+    causes = dict.fromkeys(tally.failures, FailureCause.INPUT)
+    causes |= dict.fromkeys(tally.transient, FailureCause.TRANSIENT)
+    run_id = context.run.run_id
+    context.instance.add_run_tags(run_id, retry_policy.result_tags(run_id, left, causes))
 
 
 def _events(
