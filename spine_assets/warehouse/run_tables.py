@@ -61,7 +61,8 @@ RUNS = LogTable(
         Column(
             "trigger_by",
             Type.TEXT,
-            "Tag spine/trigger, else Dagster's schedule, sensor or backfill",
+            "Tag spine/trigger, else Dagster's schedule, sensor, backfill or ui; of a run that "
+            "repeats another: ui, retry or re-execution",
             nullable=True,
         ),
         Column("run_date", Type.DATE, "Tag spine/date, else the day of its creation", "UTC"),

@@ -13,10 +13,11 @@ from pathlib import Path
 import dagster as dg
 
 from spine_assets.core.settings import load_settings
-from spine_assets.core.tags import DATE, TRIGGER
+from spine_assets.core.tags import DATE
 from spine_assets.orchestration.asset_events import Event
 from spine_assets.orchestration.asset_events import events_of as asset_events_of
 from spine_assets.orchestration.components.keys import own_key
+from spine_assets.orchestration.history.runs import trigger_of
 from spine_assets.orchestration.lake_views import lake_with_views
 from spine_assets.otc.state.results import CheckResult, TableBuilt
 from spine_assets.pipelines.steps.engine import StepContext, StepResult
@@ -58,7 +59,7 @@ def run_once(
         step_id=step.step_id,
         step_name=step.title,
         run_date=run_date,
-        trigger_by=run.tags.get(TRIGGER, "manual"),
+        trigger_by=trigger_of(run) or "manual",
         tenant_id=pipeline.tenant_id,
         week_ending=week,
         pipeline_status="FAILED" if failure.failed_steps else "RUNNING",

@@ -35,6 +35,8 @@ _STARTED_BY = {
     "dagster/sensor_name": "sensor",
     "dagster/backfill": "backfill",
 }
+_RETRY = "dagster/retry_number"
+_FROM_UI = "dagster/from_ui"  # set by Dagster's UI on all that it starts
 _NAMED_LIKE = 1000  # newest runs among which a mistyped id is looked for
 _ID = re.compile(r"[0-9a-f-]+")
 
@@ -46,7 +48,7 @@ class RunLine:
     Attributes:
         name: Its pipeline, else its job, else the assets that were asked for.
         weeks: First and last week asked for; the same where it was one; None where none.
-        trigger: Who started it: our tag, else Dagster's schedule, sensor or backfill.
+        trigger: Who started it (`trigger_of`).
         status: Dagster's, in small letters.
         seconds: From its start to its end, or to now.
         did: Its result in a few words; empty while there is none.
@@ -214,13 +216,19 @@ def _did(built: tuple[int, int], failed: dg.EventLogEntry | None) -> str:
 
 
 def trigger_of(run: dg.DagsterRun) -> str | None:
-    """Who or what started a run: our tag, else Dagster's schedule, sensor or backfill."""
+    """Who or what started a run: our tag, else Dagster's schedule, sensor, backfill or UI.
+
+    A re-execution has the tags of the run that it repeats, so those do not count.
+    """
+    by_ui = "ui" if _FROM_UI in run.tags else None
+    if run.parent_run_id:
+        return "retry" if _RETRY in run.tags else by_ui or "re-execution"
     if run.tags.get(TRIGGER):
         return run.tags[TRIGGER]
     for tag, kind in _STARTED_BY.items():
         if tag in run.tags:
             return f"{kind} {run.tags[tag]}"
-    return None
+    return by_ui
 
 
 def moment_of(stamp: float | None) -> datetime | None:
