@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
 import tomllib
 import warnings
 from datetime import date
@@ -18,6 +19,7 @@ from spine_assets.orchestration.storage import opening
 from spine_assets.orchestration.storage.sqlite import BatchingSqliteEventLog
 from spine_assets_tests.support.projects import EVERY_TIER, Project
 
+ROOT = Path(__file__).parents[3]
 WEEK = date(2025, 11, 21)
 WARNING = "is used with its own storage"
 DAGSTER_YAML = """storage:
@@ -120,18 +122,32 @@ def test_dagsters_own_is_opened_where_ours_does_not_fit(
         assert len(instance.fetch_materializations(one.key, limit=5).records) == 2
 
 
+def requirements(path: Path) -> list[str]:
+    """All that a pyproject.toml requires."""
+    found = tomllib.loads(path.read_text("utf-8"))
+    parts = [found["project"]["optional-dependencies"], found["dependency-groups"]]
+    lists = [found["project"]["dependencies"], *(item for part in parts for item in part.values())]
+    return [item for items in lists for item in items]
+
+
 def test_the_versions_that_were_tried_are_those_that_pyproject_allows() -> None:
-    text = (Path(__file__).parents[3] / "pyproject.toml").read_text("utf-8")
     (needed,) = [
-        item
-        for item in tomllib.loads(text)["project"]["dependencies"]
-        if item.startswith("dagster>")
+        item for item in requirements(ROOT / "pyproject.toml") if item.startswith("dagster>")
     ]
     first, last = (
         ".".join(map(str, numbers))
         for numbers in (dagster_private.FIRST_TRIED, dagster_private.NOT_TRIED)
     )
     assert needed == f"dagster>={first},<{last}"
+
+
+def test_the_newest_packages_are_tested_without_upper_bounds() -> None:
+    """What `make test-newest` resolves."""
+    made = "build/newest/pyproject.toml"
+    subprocess.run(["make", "--always-make", made], cwd=ROOT, check=True, capture_output=True)
+    bounded, free = (requirements(ROOT / name) for name in ("pyproject.toml", made))
+    assert sum("<" in item for item in bounded) > 5
+    assert free == [re.sub(",<.*", "", item) for item in bounded]
 
 
 @pytest.mark.sqlite
