@@ -14,7 +14,7 @@ from spine_assets.core.weeks import Tier, VenueClass, tier_of
 from spine_assets.finra.batch import fetch_all, not_offered, open_holdings, open_looks
 from spine_assets.finra.client import FinraClient
 from spine_assets.finra.fetching import Wanted, offered, plan
-from spine_assets.finra.restatements import changes
+from spine_assets.finra.restatements import Restatements
 
 _TIERS = ("T1", "T2", "OTCE", *(tier.value for tier in Tier))  # FINRA's ids, and ours
 _CLASSES = {
@@ -83,7 +83,8 @@ def fetch(
             raise click.ClickException("; ".join(missing))
         if since and known and since < min(known):
             click.echo(f"FINRA offers no week before {min(known)}", err=True)
-        look = None if weeks else changes(client, offers, holdings, open_looks(settings), now)
+        changes = Restatements(offers, holdings, open_looks(settings), now)
+        look = None if weeks else changes.ask(client)
         tasks = plan(offers, holdings, wanted, look.changed if look else ())
         if dry_run:
             render_fetch.planned(tasks, holdings, look, as_json=as_json)

@@ -55,75 +55,85 @@ class Changes:
     refusal: Refusal | None = None
 
 
-def changes(
-    client: FinraClient,
-    offers: Mapping[tuple[date, Tier], Offer],
-    holdings: Holdings,
-    looks: Looks,
-    now: datetime,
-) -> Changes:
-    """The answers that are here and that FINRA may have changed.
+@dataclass(frozen=True)
+class Restatements:
+    """The answers that are here, and what FINRA was asked about them.
 
-    A look that was interrupted continues with the next tier or class. An answer that was named is
-    named again until it is asked about.
-
-    Args:
-        client: An open client.
+    Attributes:
         offers: What FINRA offers.
         holdings: The answers that the project has.
         looks: Earlier looks.
         now: The current time.
-
-    Raises:
-        FinraUnavailable: FINRA cannot be reached.
     """
-    with suppress(Timeout), looks.one_at_a_time(now):  # another process is looking
-        if looks.refusal(now) is None:
-            try:
-                _look(client, _held(offers, holdings), holdings, looks, now)
-            except (FinraRefused, FinraContradicts) as error:
-                looks.refuse(now, str(error))
-                _LOG.warning("FINRA does not answer which weeks changed: %s", error)
-    return known_changes(offers, holdings, looks, now)
 
+    offers: Mapping[tuple[date, Tier], Offer]
+    holdings: Holdings
+    looks: Looks
+    now: datetime
 
-def changes_of_the_day(
-    client: FinraClient,
-    offers: Mapping[tuple[date, Tier], Offer],
-    holdings: Holdings,
-    looks: Looks,
-    now: datetime,
-) -> Changes:
-    """The same with one look a day at most; arguments and errors as of `changes`."""
-    last = looks.latest()
-    if last is not None and _day(last) == _day(now):
-        return known_changes(offers, holdings, looks, now)
-    return changes(client, offers, holdings, looks, now)
+    def ask(self, client: FinraClient) -> Changes:
+        """The answers that are here and that FINRA may have changed.
 
+        A look that was interrupted continues with the next tier or class. An answer that was named
+        is named again until it is asked about.
 
-def known_changes(
-    offers: Mapping[tuple[date, Tier], Offer], holdings: Holdings, looks: Looks, now: datetime
-) -> Changes:
-    """The answers that were named and not asked about since, without a request."""
-    found = {}
-    refusal, named = looks.refusal(now), looks.changed
-    for key in _held(offers, holdings):
-        checked, since = holdings.checked_at(key), named.get(key)
-        if since is not None and (checked is None or checked < since):
-            found[key] = since
-        elif refusal is not None and _is_due(key, checked, now):
-            found[key] = now
-    return Changes(found, refusal)
+        Raises:
+            FinraUnavailable: FINRA cannot be reached.
+        """
+        with suppress(Timeout), self.looks.one_at_a_time(self.now):  # another process is looking
+            if self.looks.refusal(self.now) is None:
+                try:
+                    self._look(client)
+                except (FinraRefused, FinraContradicts) as error:
+                    self.looks.refuse(self.now, str(error))
+                    _LOG.warning("FINRA does not answer which weeks changed: %s", error)
+        return self.known()
 
+    def ask_once_a_day(self, client: FinraClient) -> Changes:
+        """As `ask`, with one look a day at most."""
+        last = self.looks.latest()
+        if last is not None and _day(last) == _day(self.now):
+            return self.known()
+        return self.ask(client)
 
-def _held(offers: Mapping[tuple[date, Tier], Offer], holdings: Holdings) -> list[Key]:
-    keys = [
-        (week, tier, venue_class)
-        for (week, tier), offer in sorted(offers.items())
-        if offer.dataset is Dataset.CURRENT
-        for venue_class in VenueClass
-    ]
-    return [key for key in keys if key in holdings]
+    def known(self) -> Changes:
+        """The answers that were named and not asked about since, without a request."""
+        found = {}
+        refusal, named = self.looks.refusal(self.now), self.looks.changed
+        for key in self._held():
+            checked, since = self.holdings.checked_at(key), named.get(key)
+            if since is not None and (checked is None or checked < since):
+                found[key] = since
+            elif refusal is not None and _is_due(key, checked, self.now):
+                found[key] = self.now
+        return Changes(found, refusal)
+
+    def _held(self) -> list[Key]:
+        keys = [
+            (week, tier, venue_class)
+            for (week, tier), offer in sorted(self.offers.items())
+            if offer.dataset is Dataset.CURRENT
+            for venue_class in VenueClass
+        ]
+        return [key for key in keys if key in self.holdings]
+
+    def _look(self, client: FinraClient) -> None:
+        """Ask for the changes of each tier and class that this look has not asked for yet."""
+        is_proved, held = False, self._held()
+        for tier in Tier:
+            for venue_class in VenueClass:
+                if self.looks.is_done(tier, venue_class):
+                    continue
+                keys = [key for key in held if key[1:] == (tier, venue_class)]
+                last = self.looks.last(tier, venue_class)
+                alone, question = _asked(keys, self.holdings, last)
+                if question is not None:
+                    if not is_proved:
+                        _prove(client, keys, self.holdings)
+                        is_proved = True
+                    mondays = _mondays(client, question)
+                    alone |= {key for key in keys if str(monday_of(key[0])) in mondays}
+                self.looks.add(tier, venue_class, alone)
 
 
 def _is_due(key: Key, checked: datetime | None, now: datetime) -> bool:
@@ -136,28 +146,8 @@ def _is_due(key: Key, checked: datetime | None, now: datetime) -> bool:
     return (_day(now) - _day(checked)).days >= wait
 
 
-def _look(
-    client: FinraClient, held: list[Key], holdings: Holdings, looks: Looks, now: datetime
-) -> None:
-    """Ask for the changes of each tier and class that this look has not asked for yet."""
-    is_proved = False
-    for tier in Tier:
-        for venue_class in VenueClass:
-            if looks.is_done(tier, venue_class):
-                continue
-            keys = [key for key in held if key[1:] == (tier, venue_class)]
-            alone, question = _asked(keys, holdings, looks.last(tier, venue_class), now)
-            if question is not None:
-                if not is_proved:
-                    _prove(client, keys, holdings)
-                    is_proved = True
-                mondays = _mondays(client, question)
-                alone |= {key for key in keys if str(monday_of(key[0])) in mondays}
-            looks.add(tier, venue_class, alone)
-
-
 def _asked(
-    keys: Collection[Key], holdings: Holdings, last: datetime | None, now: datetime
+    keys: Collection[Key], holdings: Holdings, last: datetime | None
 ) -> tuple[set[Key], ChangesQuestion | None]:
     """Answers of a tier and class to ask about alone, and the question for all others.
 

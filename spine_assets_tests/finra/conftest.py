@@ -14,7 +14,7 @@ from spine_assets.dev.finra_sim import SimOptions, SimServer, serving
 from spine_assets.finra.batch import FetchReport, fetch_all, open_holdings, open_looks
 from spine_assets.finra.client import FinraClient, Patience
 from spine_assets.finra.fetching import OnPage, Wanted, offered, plan
-from spine_assets.finra.restatements import Changes, changes
+from spine_assets.finra.restatements import Changes, Restatements
 
 IMPATIENT = Patience(attempts=4, first_seconds=0.01, most_seconds=2.0)
 AFTERNOON = time(20)  # UTC
@@ -59,7 +59,8 @@ class Desk:
     def look(self, client: FinraClient) -> Changes:
         """Which answers FINRA may have changed."""
         looks = open_looks(self.settings)
-        return changes(client, offered(client), open_holdings(self.settings), looks, self.now())
+        restated = Restatements(offered(client), open_holdings(self.settings), looks, self.now())
+        return restated.ask(client)
 
     def now(self) -> datetime:
         """The afternoon of FINRA's day: what a file fetched then is named by."""

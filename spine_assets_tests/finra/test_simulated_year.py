@@ -25,7 +25,7 @@ from spine_assets.finra.api import SUMMARY_TYPES, TOTAL_TYPES
 from spine_assets.finra.batch import fetch_all, open_holdings, open_looks
 from spine_assets.finra.client import FinraClient
 from spine_assets.finra.fetching import FetchOutcome, Wanted, offered, plan
-from spine_assets.finra.restatements import changes
+from spine_assets.finra.restatements import Restatements
 from spine_assets.otc.delivery.placement import Grain, Key
 from spine_assets_tests.finra.conftest import IMPATIENT, Desk
 
@@ -49,7 +49,8 @@ class Follower:
         with FinraClient(fast, IMPATIENT) as client:
             holdings, now = open_holdings(self.desk.settings), self.desk.now()
             offers = offered(client)
-            found = changes(client, offers, holdings, open_looks(self.desk.settings), now)
+            looks = open_looks(self.desk.settings)
+            found = Restatements(offers, holdings, looks, now).ask(client)
             report = fetch_all(
                 client,
                 holdings,

@@ -20,7 +20,7 @@ from spine_assets.defs.otc.retry_policy import Verdict
 from spine_assets.finra.batch import open_holdings, open_looks
 from spine_assets.finra.errors import FinraUnavailable
 from spine_assets.finra.fetching import missing, offered
-from spine_assets.finra.restatements import changes_of_the_day, known_changes
+from spine_assets.finra.restatements import Restatements
 from spine_assets.otc.captures.pending import WeekInput
 from spine_assets.otc.delivery.placement import Key
 
@@ -52,11 +52,12 @@ def offered_sensor(interval_seconds: int) -> dg.SensorDefinition:
                 offers = offered(client)
             except FinraUnavailable as error:
                 return dg.SkipReason(f"FINRA's API cannot be read now: {error}")
+            restated = Restatements(offers, holdings, looks, finra.now())
             try:
-                look = changes_of_the_day(client, offers, holdings, looks, finra.now())
+                look = restated.ask_once_a_day(client)
             except FinraUnavailable as error:  # the next tick continues
                 context.log.warning(f"FINRA cannot be asked now what it has changed: {error}")
-                look = known_changes(offers, holdings, looks, finra.now())
+                look = restated.known()
         wanted = _by_week(dict.fromkeys(missing(offers, holdings)) | dict(look.changed))
         requests: list[dg.RunRequest] = []
         waiting = 0

@@ -11,7 +11,7 @@ from spine_assets.defs.otc.schedules import NEW_YORK, scheduled
 from spine_assets.finra.batch import open_holdings, open_looks
 from spine_assets.finra.errors import FinraUnavailable
 from spine_assets.finra.fetching import offered
-from spine_assets.finra.restatements import changes
+from spine_assets.finra.restatements import Restatements
 from spine_assets.orchestration.run_config import LOGGED
 
 
@@ -31,7 +31,7 @@ def finra_restatements(
     holdings, looks = open_holdings(settings), open_looks(settings)
     with finra_client(in_a_tick=True) as client:
         try:
-            look = changes(client, offered(client), holdings, looks, finra.now())
+            look = Restatements(offered(client), holdings, looks, finra.now()).ask(client)
         except FinraUnavailable as error:  # tomorrow's tick looks from the last look on
             return dg.SkipReason(f"FINRA's API cannot be read now: {error}")
     weeks = sorted({week for week, _, _ in look.changed})
