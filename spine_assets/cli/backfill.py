@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from functools import partial
+from typing import TYPE_CHECKING
 
 import click
 
@@ -16,6 +17,9 @@ from spine_assets.core.weeks import FIRST_WEEK, stretches
 from spine_assets.otc.delivery.scan import scan
 from spine_assets.pipelines import weeks_to_build
 from spine_assets.pipelines.catalog import RunPlan
+
+if TYPE_CHECKING:
+    from spine_assets.orchestration.reconcile import Differences
 
 
 @click.command()
@@ -55,7 +59,8 @@ def backfill(
     spine backfill 2024-01-05..2024-12-27
     spine backfill --missing --dry-run
 
-    Weeks without a file or capture are skipped, and so are unchanged tables. A week that fails
+    Weeks without a file or capture are skipped, and so are unchanged tables. A week is missing if
+    the lake lacks one of its tables, or Dagster the record of it. A week that fails
     does not stop the others; one whose files are all refused fails. Exit code 1: a week failed.
     """
     from spine_assets.cli import start_runs  # noqa: PLC0415 - imports Dagster
@@ -65,7 +70,11 @@ def backfill(
     config = {"ops": {"otc_week": {"config": {"force": True}}}} if force else {}
     with start_runs.open_instance() as instance:
         chosen, passed_over = _choose(
-            weeks, missing, failed, partial(start_runs.table_states, instance)
+            weeks,
+            missing,
+            failed,
+            partial(start_runs.table_states, instance),
+            partial(start_runs.differences, instance),
         )
         plans = [RunPlan(*part, config) for part in stretches(chosen, most)]
         if not dry_run and plans:
@@ -100,6 +109,7 @@ def _choose(
     missing: bool,
     failed: bool,
     states_of: Callable[[list[date]], dict[tuple[str, date], str | None]],
+    differences: Callable[..., Differences],
 ) -> tuple[list[date], int]:
     """Weeks to build, and how many weeks with input the options exclude."""
     settings, lake = load_settings(), open_lake()
@@ -111,6 +121,8 @@ def _choose(
     chosen: set[date] = set()
     if missing:
         chosen |= set(weeks_to_build.missing(landing, lake, with_input))
+        others = {*with_input} - chosen
+        chosen |= differences(lake, others, versions=others).weeks
     if failed:
         chosen |= {week for (_, week), state in states_of(with_input).items() if state == "failed"}
     return sorted(chosen), len(with_input) - len(chosen)

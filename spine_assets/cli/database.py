@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from datetime import date
 from pathlib import Path
 
@@ -16,8 +16,10 @@ from spine_assets.core.settings import load_settings
 from spine_assets.otc.tables import raw, rejects
 from spine_assets.otc.tables.registry import TABLES
 from spine_assets.pipelines.steps.workspace import tenant_lake, tenants_in
+from spine_assets.report import NAME as REPORT
 from spine_assets.warehouse.database_file import BuiltDatabase, build_database, copy_steps
 from spine_assets.warehouse.view_file import ensure_view_file, remove_view_file
+from spine_assets.warehouse.views import declared_names
 
 _TABLE_NAMES = [table.name for table in TABLES]
 _AS_DELIVERED = (raw.TABLE.name, rejects.TABLE.name)
@@ -48,9 +50,10 @@ def db_init(as_json: bool) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @with_json
 def db_reset(yes: bool, as_json: bool) -> None:
-    """Delete the lake and the views; keep delivered files and Dagster's history.
+    """Delete the lake and the views; keep delivered files, and Dagster's runs with their logs.
 
-    Captures of files that are no longer in the landing folder are lost.
+    Captures of files that are no longer in the landing folder are lost. Dagster lists the tables'
+    weeks no more.
     """
     if as_json and not yes:
         raise click.UsageError("--json cannot ask; give --yes to delete the lake")
@@ -58,15 +61,28 @@ def db_reset(yes: bool, as_json: bool) -> None:
     weeks = len(lake.weeks(raw.TABLE.name))
     if not yes:
         click.confirm(f"Delete {lake.root} with {weeks} weeks of captures?", abort=True)
+    names = [*_TABLE_NAMES, REPORT, *declared_names(lake)]
     for tenant in tenants_in(lake):
-        tenant_lake(lake, tenant).remove()
+        of_tenant = tenant_lake(lake, tenant)
+        names += [f"{tenant}/{name}" for name in declared_names(of_tenant)]
+        of_tenant.remove()
     lake.remove()
     remove_view_file(settings.warehouse_path)
+    _wipe(names)
     if as_json:
         deleted = [str(lake.root), str(settings.warehouse_path)]
         print_json({"deleted": deleted, "weeks": weeks}, None)
         return
     click.echo(f"deleted {lake.root} and {settings.warehouse_path}")
+
+
+def _wipe(names: list[str]) -> None:
+    """Let Dagster forget the weeks of tables; without a Dagster storage there is nothing to do."""
+    from spine_assets.orchestration import history  # noqa: PLC0415 - imports Dagster
+
+    with suppress(history.NoInstance), history.open_instance() as instance:
+        known = instance.all_asset_keys()
+        instance.wipe_assets([key for key in known if key.to_user_string() in names])
 
 
 @db.command("build")
@@ -99,8 +115,8 @@ def db_build(
 
     An earlier FILE of this command is replaced once the new one is complete; readers that have
     it open keep the old content. Its table spine_build lists which builds of which weeks it
-    holds. Without --table it also has all Dagster runs and their steps, as x_meta_pipeline_runs
-    and x_meta_step_logs.
+    holds. Without --table it also has what Dagster recorded: all runs and their steps, as
+    x_meta_pipeline_runs and x_meta_step_logs, core_manifest and core_anomalies.
     """
     if names and every:
         raise click.UsageError("give --table or --all, not both")

@@ -15,16 +15,27 @@ _COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 
 
 @click.command()
+@click.option("--repair", is_flag=True, help="Let Dagster's history follow the lake.")
+@click.option("--yes", is_flag=True, help="With --repair: do not ask.")
 @as_json_option
-def doctor(as_json: bool) -> None:
+def doctor(repair: bool, yes: bool, as_json: bool) -> None:
     r"""Examine this installation and list its problems with their remedies.
 
     \b
     spine doctor
     spine doctor --json
+    spine doctor --repair
 
-    Nothing is changed. Exit code 1: an examination failed. A warning may be intended.
+    Without --repair nothing is changed. With it, only what the examination `record` compares is
+    examined and mended: tables that are stored and fresh are recorded, and the records of tables
+    of which no file is left are removed. Exit code 1: an examination failed. A warning may be
+    intended.
     """
+    if repair:
+        from spine_assets.cli import repair_record  # noqa: PLC0415 - its packages may be missing
+
+        repair_record.repair(yes=yes, as_json=as_json)
+        return
     logging.disable(logging.CRITICAL)  # what libraries would log is a finding here
     try:
         found = []

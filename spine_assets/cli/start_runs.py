@@ -1,7 +1,7 @@
 """Starting runs from a command: where they run, how they are followed, how they ended.
 
 It imports Dagster. Commands that start runs import it in the function that does so; that they
-need the history too, `open_instance` and `table_states` come with it.
+need the history too, `open_instance`, `table_states` and `differences` come with it.
 """
 
 from __future__ import annotations
@@ -27,9 +27,18 @@ from spine_assets.orchestration.launching.progress_follower import (
     all_until_the_end,
     followed,
 )
+from spine_assets.orchestration.reconcile import differences
 from spine_assets.pipelines.catalog import RunPlan
 
-__all__ = ["Show", "launcher", "open_instance", "silent", "start_all", "table_states"]
+__all__ = [
+    "Show",
+    "differences",
+    "launcher",
+    "open_instance",
+    "silent",
+    "start_all",
+    "table_states",
+]
 
 Show = Callable[[Progress | None], None]
 

@@ -22,14 +22,17 @@ if TYPE_CHECKING:
         AssetCheckEvaluationTargetMaterializationData,
     )
     from dagster._core.definitions.reconstruct import ReconstructableRepository
-    from dagster._core.events import EngineEventData
+    from dagster._core.events import AssetWipedData, EngineEventData
     from dagster._core.execution.api import execute_run
+    from dagster._core.instance.utils import RUNLESS_JOB_NAME, RUNLESS_RUN_ID
     from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
     from dagster._core.log_manager import LOG_RECORD_EVENT_ATTR
     from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteRepositoryOrigin
     from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
     from dagster._core.storage.event_log.schema import (
         AssetCheckExecutionsTable,
+        AssetEventTagsTable,
+        AssetKeyTable,
         SqlEventLogStorageTable,
     )
     from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
@@ -69,8 +72,11 @@ _NAMES = {
     "dagster._core.execution.api": ("execute_run",),
     # What an engine event holds: our progress is metadata of one, and a record of the log carries
     # an event under this attribute. The public log has no way to write metadata.
-    "dagster._core.events": ("EngineEventData",),
+    # And the event that partitions were wiped, which belongs to no run; Dagster itself wipes whole
+    # assets only.
+    "dagster._core.events": ("AssetWipedData", "EngineEventData"),
     "dagster._core.log_manager": ("LOG_RECORD_EVENT_ATTR",),
+    "dagster._core.instance.utils": ("RUNLESS_JOB_NAME", "RUNLESS_RUN_ID"),
     # Ctrl-C raises Dagster's exception inside a run, which is then recorded as interrupted.
     "dagster._utils.interrupts": ("capture_interrupts",),
     # Where other processes find the job of a run: the names of code location and repository.
@@ -88,6 +94,8 @@ _NAMES = {
     "dagster._core.storage.asset_check_execution_record": ("AssetCheckExecutionRecordStatus",),
     "dagster._core.storage.event_log.schema": (
         "AssetCheckExecutionsTable",
+        "AssetEventTagsTable",
+        "AssetKeyTable",
         "SqlEventLogStorageTable",
     ),
     "dagster._core.storage.runs.schema": ("RunsTable",),

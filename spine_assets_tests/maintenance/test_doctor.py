@@ -31,6 +31,7 @@ from spine_assets.maintenance.doctor import folders as places
 from spine_assets.maintenance.doctor import lake as stored
 from spine_assets.maintenance.doctor.diagnosis import Diagnosis
 from spine_assets.orchestration.history import open_instance
+from spine_assets.orchestration.reconcile import differences, record
 from spine_assets.otc.tables.registry import TABLES
 from spine_assets.report.building import Reports
 from spine_assets.report.stored import page_path
@@ -69,7 +70,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     result = house.built()
     Reports(house.workplace()).add(result, house.workplace())
     with open_instance() as instance:
-        instance.get_runs_count()
+        assert list(record(instance, house.lake, differences(instance, house.lake)))
     return tmp_path
 
 

@@ -18,9 +18,11 @@ from spine_assets.defs.otc.retry_policy import FailureCause
 from spine_assets.defs.otc.specs import check_specs, outside_specs, weekly_specs
 from spine_assets.defs.resources import Spine
 from spine_assets.lake import lock_wait
+from spine_assets.lake.base import Lake, LakeError
 from spine_assets.orchestration import run_locks
 from spine_assets.orchestration.asset_events import Event, check_outputs, events_of
 from spine_assets.orchestration.progress_events import log_progress
+from spine_assets.orchestration.reconcile import reconcile
 from spine_assets.otc.build.week_range import ManyWeeks
 from spine_assets.otc.captures import storage as captures
 from spine_assets.otc.captures.pending import input_of
@@ -129,6 +131,8 @@ def otc_week(
             _log(context, result, tally.add(result))
         if reports:
             _later_reports(context, reports)
+        if assets:
+            _agree(context, opened.lake, weeks)
         if retry_policy.INPUT in context.run.tags:
             _tag_run(context, run.context, weeks, tally)
     if tally.transient and context.retry_number < MAX_RETRIES:
@@ -137,6 +141,22 @@ def otc_week(
     if tally.failures:
         raise tally.failure()
     yield from check_outputs(context)
+
+
+def _agree(context: dg.AssetExecutionContext, lake: Lake, weeks: list[date]) -> None:
+    """Record what is stored of these weeks and unknown to Dagster; wipe records without a file."""
+    try:
+        found = reconcile(context.instance, lake, weeks)
+    except LakeError as error:
+        context.log.warning(f"Dagster's record was not compared with the lake: {error}")
+        return
+    for weeks_of, what in (
+        (found.unrecorded, "stored, and were not recorded: the record is made"),
+        (found.lost, "recorded, and no file of them is stored: the record is removed"),
+    ):
+        if weeks_of:
+            tables = sum(map(len, weeks_of.values()))
+            context.log.info(f"{tables} tables of {len(weeks_of)} weeks are {what}")
 
 
 def _later_reports(context: dg.AssetExecutionContext, reports: Reports) -> None:

@@ -9,6 +9,7 @@ are imported late, because a package that is missing or broken is a finding too.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from spine_assets.maintenance.doctor import code_location, environment
@@ -90,3 +91,6 @@ def _history(root: Path) -> Iterator[tuple[str, Diagnosis]]:
             else:
                 problem = "not examined: Dagster's history is not open"
                 yield name, warn(problem, "see dagster_storage above")
+        settings, _ = configuration.read_settings()
+        if instance is not None and settings is not None:
+            yield "record", dagster.readable(instance, partial(dagster.agreement, settings))

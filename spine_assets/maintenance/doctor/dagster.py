@@ -15,17 +15,22 @@ import yaml
 from alembic.util import CommandError
 from sqlalchemy.exc import SQLAlchemyError
 
+from spine_assets.core.settings import Settings
 from spine_assets.core.tags import MAX_RUNTIME
 from spine_assets.core.text import first_line
+from spine_assets.lake.opening import open_lake
 from spine_assets.maintenance.doctor.configuration import sqlite_folder
 from spine_assets.maintenance.doctor.diagnosis import Diagnosis, fail, listed, ok, warn
 from spine_assets.orchestration.dagster_private import CheckError
 from spine_assets.orchestration.history import NoInstance, open_instance
+from spine_assets.orchestration.reconcile import differences
+from spine_assets.otc.tables.registry import TABLES
 
 SENSOR = "otc_landing"
 # Where none is configured: all history is built in less time.
 _LONGEST_SECONDS = 24 * 3_600
 _NEWEST_TICKS = 50  # at most one goes on, and each kill of the daemon leaves one without an end
+_COMPARED_WEEKS = 52  # data versions are read from files; all history would take most of a minute
 _DATABASES = ("history/runs.db", "history/runs/index.db", "schedules/schedules.db")
 _BROKEN = (
     NoInstance,
@@ -180,6 +185,29 @@ def _last_tick(instance: dg.DagsterInstance, state: Any) -> Any:
     """The last tick that has ended; of a killed daemon some have not."""
     ticks = instance.get_ticks(state.instigator_origin_id, state.selector_id, limit=_NEWEST_TICKS)
     return next((tick for tick in ticks if tick.is_completed), None)
+
+
+def agreement(settings: Settings, instance: dg.DagsterInstance) -> Diagnosis:
+    """Whether Dagster has recorded what the lake has, and nothing else."""
+    lake = open_lake(settings.lake_place)
+    newest = lake.weeks(TABLES[0].name)[-_COMPARED_WEEKS:]
+    found = differences(instance, lake, versions=newest)
+    parts = [
+        f"{sum(map(len, weeks.values()))} tables of {len(weeks)} weeks are {what} "
+        f"({listed([str(week) for week in weeks])})"
+        for weeks, what in (
+            (found.unrecorded, "in the lake and not recorded as they are"),
+            (found.lost, "recorded and not in the lake"),
+        )
+        if weeks
+    ]
+    if parts:
+        return warn(
+            f"lake and Dagster's history disagree: {'; '.join(parts)}",
+            "spine doctor --repair lets the history follow the lake; "
+            "spine backfill --missing also makes the evaluations of checks",
+        )
+    return ok("Dagster's history and the lake agree on every table and week")
 
 
 def long_runs(instance: dg.DagsterInstance) -> Diagnosis:

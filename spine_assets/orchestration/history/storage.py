@@ -58,13 +58,10 @@ def latest_evaluations(
     c = private.AssetCheckExecutionsTable.c
     wanted: list[ColumnElement[bool]] = [
         c.asset_key.in_([dg.AssetKey.from_user_string(name).to_string() for name in tables]),
-        c.execution_status.in_(EVALUATED),
     ]
     if week is not None:
         wanted.append(c.partition == week)
-    latest = (
-        sa.select(sa.func.max(c.id)).where(*wanted).group_by(c.asset_key, c.check_name, c.partition)
-    )
+    latest = latest_evaluation_ids(*wanted)
     event: ColumnElement[Any] = c.evaluation_event
     if not passed_events:
         event = sa.case((c.execution_status == "FAILED", event), else_=None)
@@ -78,9 +75,19 @@ def latest_evaluations(
         event,
     ).where(c.id.in_(latest))
     return [
-        Evaluated(_name(key), check, partition, run, status == "SUCCEEDED", _utc(at), text)
+        Evaluated(name_of(key), check, partition, run, status == "SUCCEEDED", utc(at), text)
         for key, check, partition, run, status, at, text in of_index(instance, query)
     ]
+
+
+def latest_evaluation_ids(*wanted: ColumnElement[bool]) -> Select[Any]:
+    """The SELECT of the ids of each check's and partition's latest evaluation."""
+    c = private.AssetCheckExecutionsTable.c
+    return (
+        sa.select(sa.func.max(c.id))
+        .where(c.execution_status.in_(EVALUATED), *wanted)
+        .group_by(c.asset_key, c.check_name, c.partition)
+    )
 
 
 def evaluation(event: str) -> dg.AssetCheckEvaluation:
@@ -120,20 +127,20 @@ def runs_like(instance: dg.DagsterInstance, prefix: str) -> list[str]:
         .where(c.run_id.startswith(prefix, autoescape=True))
         .order_by(c.id.desc())
     )
-    return [run for (run,) in _of_runs(instance, query)]
+    return [run for (run,) in of_runs(instance, query)]
 
 
 def newest_runs(instance: dg.DagsterInstance, limit: int) -> list[str]:
     """Ids of the newest runs."""
     c = private.RunsTable.c
     query = sa.select(c.run_id).order_by(c.id.desc()).limit(limit)
-    return [run for (run,) in _of_runs(instance, query)]
+    return [run for (run,) in of_runs(instance, query)]
 
 
 def job_names(instance: dg.DagsterInstance) -> set[str]:
     """Jobs of which there are runs; Dagster's own names for runs without a job left out."""
     query = sa.select(private.RunsTable.c.pipeline_name).distinct()
-    return {name for (name,) in _of_runs(instance, query) if not name.startswith("__")}
+    return {name for (name,) in of_runs(instance, query) if not name.startswith("__")}
 
 
 def partitions_by_state(
@@ -161,13 +168,14 @@ def _entry(event: str) -> dg.EventLogEntry:
 
 
 @cache
-def _name(key: str) -> str:
+def name_of(key: str) -> str:
     """An asset's name; there are a few of them and thousands of rows."""
     found = dg.AssetKey.from_db_string(key)
     return found.to_user_string() if found else key
 
 
-def _utc(moment: datetime) -> datetime:
+def utc(moment: datetime) -> datetime:
+    """A time of the storage, which may lack its zone."""
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
@@ -177,6 +185,7 @@ def of_index(instance: dg.DagsterInstance, query: Select[Any]) -> Sequence[Any]:
         return list(connection.execute(query).fetchall())
 
 
-def _of_runs(instance: dg.DagsterInstance, query: Select[Any]) -> Sequence[Any]:
+def of_runs(instance: dg.DagsterInstance, query: Select[Any]) -> Sequence[Any]:
+    """Rows of the record of runs."""
     with instance.run_storage.connect() as connection:  # type: ignore[attr-defined]
         return list(connection.execute(query).fetchall())

@@ -1,0 +1,61 @@
+"""The tables of a week that are stored and fresh, as a build that changed nothing describes them.
+
+A run describes each table that it publishes. Whoever has to describe one later, because that run
+could not record it, finds the same data version and facts here. Does not belong here: the record
+itself (`orchestration.reconcile`), and stale tables, whose versions nobody needs.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+from spine_assets.core.tables import exact_total
+from spine_assets.core.values import number
+from spine_assets.lake.base import Lake
+from spine_assets.otc.captures import storage as captures
+from spine_assets.otc.captures.current import WeekCaptures
+from spine_assets.otc.state.freshness import (
+    Freshness,
+    build_facts,
+    data_version,
+    freshness,
+    inputs_of,
+    part_of,
+)
+from spine_assets.otc.state.results import TableBuilt
+from spine_assets.otc.tables import raw
+from spine_assets.otc.tables.registry import TABLES
+
+
+def stored_tables(lake: Lake, week: date) -> list[TableBuilt]:
+    """Each fresh table of a week, in the order of the declarations.
+
+    Raises:
+        LakeError: a capture of the week cannot be read.
+    """
+    known = captures.known_of(lake, week)
+    return [
+        TableBuilt(
+            table.name, data_version(table, known), True, _facts(lake, table.name, week, known)
+        )
+        for table in TABLES
+        if freshness(lake, table.name, week, known) is Freshness.FRESH
+    ]
+
+
+def _facts(lake: Lake, name: str, week: date, known: WeekCaptures) -> dict[str, Any]:
+    """The stored facts; of `otc_raw`, which has a file per capture, those of its captures."""
+    if name != raw.TABLE.name:
+        facts: dict[str, Any] = build_facts(lake, part_of(lake, name, week))["facts"]
+        return facts
+    current, made_from = known.current.values(), inputs_of(raw.TABLE, known)
+    return {
+        "rows": sum(item.rows for item in current),
+        "shares": number(exact_total(item.row_shares for item in current)),
+        "parse_rejects": sum(item.reject_lines for item in current),
+        "captures": len(known.captures),
+        "tiers_in": sorted({item.tier.value for item in made_from}),
+        "files": [item.source_file for item in made_from],
+        "capture_ids": [item.capture_id for item in made_from],
+    }
