@@ -81,7 +81,7 @@ cluster: setup ## Start PostgreSQL, Redis, Dagster and two workers on loopback; 
 # Tests of operations, which ask Dagster's memory; here it is PostgreSQL.
 ON_POSTGRES := cli/test_cli.py alerts/test_sensor.py orchestration/history/test_prune.py \
 	orchestration/history/test_cancel.py orchestration/history/test_history.py \
-	warehouse/test_run_tables.py
+	orchestration/test_reconcile.py warehouse/test_core_tables.py warehouse/test_run_tables.py
 # Tests of whatever works on a lake; here it is in a bucket.
 ON_S3 := abuse/test_conservation.py abuse/test_injection.py dev/compare_backends/test_equality.py \
 	maintenance/test_doctor.py otc/build/test_corrections.py otc/build/test_week.py \

@@ -1,24 +1,26 @@
-"""The log of runs for commands that offer it beside the tables of the lake.
+"""What Dagster recorded, for commands that offer it beside the tables of the lake.
 
-Belongs here: reading the log when a command needs it, and reporting what is not in it. Does not
-belong here: its rows (`history.run_log_frames`) and its tables (`warehouse.run_tables`).
+Belongs here: reading it when a command needs it, and reporting what is not in it. Does not belong
+here: its rows (`history.run_log_frames`, `history.core_frames`) and its tables (`warehouse`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from itertools import chain
 
 import click
 import duckdb
 
 from spine_assets.warehouse import run_tables
+from spine_assets.warehouse.core_tables import CORE_TABLES
 
 
 def add_named(
     connection: duckdb.DuckDBPyConnection, sql: str, newest: int, tenant: str | None = None
 ) -> None:
-    """Add the tables of runs and steps that a query names; nothing if it names none.
+    """Add the tables that are read from Dagster and that a query names; nothing if it names none.
 
     Args:
         connection: Where the query will run.
@@ -29,14 +31,23 @@ def add_named(
     Raises:
         NoInstance: there is no Dagster storage here.
     """
-    if not (named := run_tables.named_in(sql)):
+    named, core = run_tables.named_in(sql), run_tables.named_in(sql, CORE_TABLES)
+    if not named and not core:
         return
-    from spine_assets.orchestration.history import open_instance, run_log_frames  # noqa: PLC0415 - Dagster is slow to import
+    from spine_assets.orchestration.history import (  # noqa: PLC0415 - Dagster is slow to import
+        core_frames,
+        open_instance,
+        run_log_frames,
+    )
 
+    log = run_tables.RunLog({})
     with open_instance() as instance:
-        log = run_log_frames.read(instance, limit=newest, tenant=tenant, tables=named)
-    run_tables.create(connection, named)
+        if named:
+            log = run_log_frames.read(instance, limit=newest, tenant=tenant, tables=named)
+        found = core_frames.read(instance, core, tenant=tenant)
+    run_tables.create(connection, (*named, *core))
     run_tables.append(connection, log)
+    run_tables.append(connection, found)
     if log.left_out:
         names = " and ".join(table.name for table in named)
         click.echo(
@@ -49,17 +60,22 @@ def add_named(
 
 @contextmanager
 def all_pages() -> Iterator[Iterator[run_tables.RunLog] | None]:
-    """The log of all runs in pages; without a Dagster storage None, after a message."""
+    """The log of all runs in pages, then manifest and anomalies.
+
+    None, after a message, where there is no Dagster storage.
+    """
     from spine_assets.orchestration.history import (  # noqa: PLC0415 - Dagster is slow to import
         NoInstance,
+        core_frames,
         open_instance,
         run_log_frames,
     )
 
     with ExitStack() as stack:
-        pages = None
+        pages: Iterator[run_tables.RunLog] | None = None
         try:
-            pages = run_log_frames.pages(stack.enter_context(open_instance()))
+            instance = stack.enter_context(open_instance())
+            pages = chain(run_log_frames.pages(instance), map(core_frames.read, [instance]))
         except NoInstance as error:
             click.echo(f"the file is written without the tables of runs: {error}", err=True)
         yield pages

@@ -22,13 +22,14 @@ from spine_assets.otc.past.as_of import table_now
 from spine_assets.otc.tables.registry import TABLES
 from spine_assets.warehouse import run_tables
 from spine_assets.warehouse.connection import connect, is_select
+from spine_assets.warehouse.core_tables import CORE_TABLES
 from spine_assets.warehouse.query_result_file import write_answer
 
 AT_HAND = {
     "settings": "the SPINE_* settings",
     "lake": "the Parquet tables: lake.weeks(table), lake.files(table, week)",
     "warehouse": "a private DuckDB with the views of every table",
-    "sql(text)": "the answer of a query as a Polars frame; runs are tables too (x_meta_...)",
+    "sql(text)": "the answer of a query as a Polars frame, also of x_meta_... and core_...",
     "table(name, week)": "a table's week as a Polars frame; without a week the newest",
     "weeks": "weeks that are captured, oldest first",
     "landing": "the files in the landing folder (scanned at first use)",
@@ -53,6 +54,7 @@ class Namespace(dict[str, Any]):
 def opened() -> Iterator[Namespace]:
     """A namespace; what it opened is closed at the end."""
     from spine_assets.orchestration.history import (  # noqa: PLC0415 - Dagster is slow to import
+        core_frames,
         open_instance,
         run_log_frames,
     )
@@ -66,7 +68,9 @@ def opened() -> Iterator[Namespace]:
             "lake": lake,
             "warehouse": warehouse,
             "sql": _asker(
-                warehouse, lambda tables: run_log_frames.read(namespace["instance"], tables=tables)
+                warehouse,
+                lambda tables: run_log_frames.read(namespace["instance"], tables=tables),
+                lambda tables: core_frames.read(namespace["instance"], tables),
             ),
             "table": _reader(lake),
             "weeks": lake.weeks(TABLES[0].name),
@@ -88,6 +92,7 @@ def opened() -> Iterator[Namespace]:
 def _asker(
     warehouse: duckdb.DuckDBPyConnection,
     read_log: Callable[[Sequence[run_tables.LogTable]], run_tables.RunLog],
+    read_core: Callable[[Sequence[run_tables.LogTable]], run_tables.RunLog],
 ) -> Callable[[str], pl.DataFrame]:
     def sql(text: str) -> pl.DataFrame:
         """The answer of a query as a Polars frame; whole numbers beyond 64 bits are decimals.
@@ -99,10 +104,11 @@ def _asker(
         """
         if not is_select(text):
             raise ValueError("sql() takes one SELECT; for others there is warehouse.execute()")
-        if named := run_tables.named_in(text):
-            log = read_log(named)
-            run_tables.create(warehouse, named)
-            run_tables.append(warehouse, log)
+        for tables, read in ((run_tables.LOG_TABLES, read_log), (CORE_TABLES, read_core)):
+            if named := run_tables.named_in(text, tables):
+                log = read(named)
+                run_tables.create(warehouse, named)
+                run_tables.append(warehouse, log)
         with TemporaryDirectory() as folder:
             path = Path(folder) / "answer.parquet"
             write_answer(warehouse, text, path)

@@ -147,10 +147,12 @@ def query(
     spine query "FROM otc_venue_share ORDER BY week_ending DESC, rank LIMIT 10"
     spine query "FROM otc_venue_volume" --parquet volume.parquet
 
-    Runs and their steps are tables too, read from Dagster when a query names them:
+    Runs and their steps, the manifest and the anomalies are tables too, read from Dagster when a
+    query names them:
 
     \b
     spine query "FROM x_meta_pipeline_runs WHERE status = 'FAILED'"
+    spine query "FROM core_manifest WHERE status <> 'complete'"
 
     With --parquet, --json describes the file that was written. With --tenant a query cannot open
     other files.

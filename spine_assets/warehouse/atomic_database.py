@@ -18,7 +18,7 @@ from spine_assets.core.sql import literal
 from spine_assets.lake.atomic_write import remove_leftovers, replacing
 from spine_assets.otc.captures import pins
 from spine_assets.otc.tables.registry import TABLES
-from spine_assets.warehouse.run_tables import LOG_TABLES
+from spine_assets.warehouse.core_tables import DAGSTER_TABLES
 
 BUILD = "spine_build"
 """Table of a built file that lists what is in it, and marks the file as one of ours."""
@@ -26,7 +26,7 @@ BUILD = "spine_build"
 _OURS = {
     *(BUILD, pins.TABLE.name),
     *(table.name for table in TABLES),
-    *(table.name for table in LOG_TABLES),
+    *(table.name for table in DAGSTER_TABLES),
 }
 _FULL_BYTES = 16 * 2**20  # less than this is too little for a database
 _IN_USE = ("Conflicting lock", "is already attached")

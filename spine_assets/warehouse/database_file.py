@@ -28,7 +28,8 @@ from spine_assets.otc.tables.registry import TABLES
 from spine_assets.warehouse import run_tables
 from spine_assets.warehouse.atomic_database import BUILD, replaced
 from spine_assets.warehouse.connection import connect, retry_replaced
-from spine_assets.warehouse.run_tables import LOG_TABLES, RunLog
+from spine_assets.warehouse.core_tables import DAGSTER_TABLES
+from spine_assets.warehouse.run_tables import RunLog
 from spine_assets.warehouse.views import derived_views
 
 MEMORY_GB = 1
@@ -65,7 +66,7 @@ class BuiltDatabase:
     """A database file that was made: rows and weeks by table, its size in bytes, and seconds.
 
     Attributes:
-        logged: Rows of the tables of runs and steps; empty where the log is left out.
+        logged: Rows of the tables that are read from Dagster; empty where they are left out.
     """
 
     file: Path
@@ -109,7 +110,7 @@ def build_database(
         tables: Which tables, besides `otc_pins`.
         since: First week, by its Friday; default all.
         memory_gb: What DuckDB may use; sorting goes to disk beyond it.
-        runs: The log of runs and steps in pages; None leaves its tables out.
+        runs: The tables that are read from Dagster, in pages; None leaves them out.
         advance: Called after each of `copy_steps`.
 
     Raises:
@@ -175,9 +176,9 @@ def _execute(connection: duckdb.DuckDBPyConnection, statements: Iterable[str]) -
 
 
 def _log(connection: duckdb.DuckDBPyConnection, runs: Iterable[RunLog]) -> dict[str, int]:
-    """Write the log of runs and steps; rows by table."""
-    rows = {table.name: 0 for table in LOG_TABLES}
-    run_tables.create(connection, LOG_TABLES, schema="built")
+    """Write the tables that are read from Dagster; rows by table."""
+    rows = {table.name: 0 for table in DAGSTER_TABLES}
+    run_tables.create(connection, DAGSTER_TABLES, schema="built")
     for page in runs:
         run_tables.append(connection, page, schema="built")
         for name, frame in page.frames.items():

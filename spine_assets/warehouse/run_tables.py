@@ -27,11 +27,11 @@ _STREAM = "x_meta_stream"
 
 @dataclass(frozen=True)
 class LogTable:
-    """One of the two tables.
+    """A table whose rows are read from Dagster's storage.
 
     Attributes:
         grain: What one row is, in words.
-        key: The column that identifies a row.
+        key: The column that identifies a row, or whose rows a query mostly wants.
     """
 
     name: str
@@ -152,10 +152,10 @@ class RunLog:
         return self.frames[STEPS.name]
 
 
-def named_in(sql: str) -> tuple[LogTable, ...]:
-    """The tables that a query may read: those whose names are anywhere in it."""
+def named_in(sql: str, tables: Iterable[LogTable] = LOG_TABLES) -> tuple[LogTable, ...]:
+    """Those of some tables that a query may read: those whose names are anywhere in it."""
     text = sql.casefold()
-    return tuple(table for table in LOG_TABLES if table.name in text)
+    return tuple(table for table in tables if table.name in text)
 
 
 def create(

@@ -39,6 +39,7 @@ NO_FIGURES = {
     "FROM otc_rejects": "lines as they were delivered; test_bad_lines.py",
     "DESCRIBE ": "columns; test_views.py",
     "x_meta_": "runs and steps, no figures of the market; history/test_history.py",
+    "core_": "manifest and anomalies; warehouse/test_core_tables.py",
     "otc_trace": "lines of one symbol; test_trace.py compares the macros with the Python trace",
     "otc_raw_as_of": "rows of captures; test_as_of.py",
     "FROM otc_restatements": "stored rows; test_restatements.py",

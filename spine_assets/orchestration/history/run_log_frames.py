@@ -71,10 +71,10 @@ def frames(found: Sequence[RunRows], tables: Sequence[LogTable]) -> dict[str, pl
         RUNS.name: [run.row for run in found],
         STEPS.name: [step for run in found for step in run.steps],
     }
-    return {table.name: _frame(rows[table.name], table) for table in tables}
+    return {table.name: frame(rows[table.name], table) for table in tables}
 
 
-def _frame(rows: Sequence[dict[str, Any]], table: LogTable) -> pl.DataFrame:
+def frame(rows: Sequence[dict[str, Any]], table: LogTable) -> pl.DataFrame:
     """Rows in the declared types."""
     return pl.DataFrame(
         {
