@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 from dataclasses import asdict
-from pathlib import Path
 
 import click
 
 from spine_assets.cli.shared import as_json_option, print_json, visible
+from spine_assets.core.project_root import project_root
 from spine_assets.maintenance.doctor import Diagnosis, Health, examine
 
 _COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
@@ -39,7 +39,7 @@ def doctor(repair: bool, yes: bool, as_json: bool) -> None:
     logging.disable(logging.CRITICAL)  # what libraries would log is a finding here
     try:
         found = []
-        for name, diagnosis in examine(Path.cwd()):
+        for name, diagnosis in examine(project_root()):
             found.append({"name": name, **asdict(diagnosis)})
             if not as_json:
                 _show(name, diagnosis)

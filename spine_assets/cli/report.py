@@ -95,7 +95,7 @@ def _viewable(lake: Lake, page: LakeFile) -> Path:
     """A page as a local file; from a bucket, a copy in the data folder."""
     if isinstance(page, Path):
         return page
-    copies = load_settings().data_dir.absolute() / "reports"
+    copies = load_settings().data_dir / "reports"
     copy = copies / str(page).removeprefix(f"{lake.root / REPORT}/")
     copy.parent.mkdir(parents=True, exist_ok=True)
     copy.write_bytes(page.read_bytes())

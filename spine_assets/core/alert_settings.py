@@ -8,16 +8,16 @@ from __future__ import annotations
 import re
 
 from pydantic import SecretStr, ValidationInfo, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
-from spine_assets.core.settings import http_url, validated
+from spine_assets.core.settings import ProjectSettings, http_url, validated
 from spine_assets.core.smtp_url import SmtpServer, parse_smtp
 
 # Good enough to catch a mistake; the mail server knows which addresses exist.
 _ADDRESS = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]+@[\w.-]+", re.ASCII)
 
 
-class AlertSettings(BaseSettings):
+class AlertSettings(ProjectSettings):
     """Who is alerted, and how; without a destination nobody is.
 
     Apart from `Settings`, so that a mistake in an address stops no week from being built.
@@ -34,7 +34,7 @@ class AlertSettings(BaseSettings):
     """
 
     model_config = SettingsConfigDict(
-        env_prefix="SPINE_", env_file=".env", extra="ignore", hide_input_in_errors=True
+        env_prefix="SPINE_", extra="ignore", hide_input_in_errors=True
     )
 
     ui_url: str = "http://127.0.0.1:3000"

@@ -1,5 +1,6 @@
-"""`SPINE_*` settings, from the environment or a `.env` file in the working folder.
+"""`SPINE_*` settings, from the environment or the `.env` file of the project's root.
 
+Relative paths start at that root too (`project_root`), never at the working folder.
 Nothing is read at import: call `load_settings()`.
 """
 
@@ -7,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal, Self, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -18,10 +19,17 @@ from pydantic import (
     ValidationError,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    DotEnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from spine_assets.core.bucket_url import SCHEMES, bucket_name_problem, is_bucket_url, prefix_problem
+from spine_assets.core.project_root import anchored, env_file
 
 SettingsT = TypeVar("SettingsT", bound=BaseSettings)
 
@@ -30,7 +38,25 @@ class WrongSetting(ValueError):
     """A setting cannot be used; the message names it and repeats no secret."""
 
 
-class Settings(BaseSettings):
+class ProjectSettings(BaseSettings):
+    """Settings of the environment, else of the `.env` file in the project's root."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read `.env` of the root of now, in place of a path that is fixed at import."""
+        del dotenv_settings, file_secret_settings
+        found = DotEnvSettingsSource(settings_cls, env_file=env_file())
+        return init_settings, env_settings, found
+
+
+class Settings(ProjectSettings):
     """Where the data is; every setting has a default.
 
     Attributes:
@@ -53,7 +79,7 @@ class Settings(BaseSettings):
             a backfill; None means all adjacent weeks.
     """
 
-    model_config = SettingsConfigDict(env_prefix="SPINE_", env_file=".env", extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="SPINE_", extra="ignore")
 
     data_dir: Path = Path("data")
     database_path: Path | None = None
@@ -84,30 +110,39 @@ class Settings(BaseSettings):
             raise ValueError(f"{value} holds a question mark, which DuckDB takes for options")
         return text if info.field_name == "lake" and value is not None else value
 
+    @model_validator(mode="after")
+    def _anchor(self) -> Self:
+        """Make the paths absolute."""
+        self.data_dir = anchored(self.data_dir)
+        self.database_path = self.database_path and anchored(self.database_path)
+        if self.lake and not is_bucket_url(str(self.lake)):
+            self.lake = anchored(self.lake)
+        return self
+
     @property
     def landing_path(self) -> Path:
         """Folder into which files are delivered."""
-        return self.data_dir.absolute() / "landing"
+        return self.data_dir / "landing"
 
     @property
     def landing_index_path(self) -> Path:
         """Cache of what each delivered file is; may be deleted at any time."""
-        return self.data_dir.absolute() / "landing-index.json"
+        return self.data_dir / "landing-index.json"
 
     @property
     def lake_place(self) -> Path | str:
         """Folder of the Parquet tables, absolute because views name it, or their URL."""
         if self.lake and is_bucket_url(str(self.lake)):
             return str(self.lake)
-        return Path(self.lake or self.data_dir / "lake").absolute()
+        return Path(self.lake or self.data_dir / "lake")
 
     @property
     def warehouse_path(self) -> Path:
         """The DuckDB file that holds views over the lake."""
-        return (self.database_path or self.data_dir / "spine.duckdb").absolute()
+        return self.database_path or self.data_dir / "spine.duckdb"
 
 
-class FinraSettings(BaseSettings):
+class FinraSettings(ProjectSettings):
     """How FINRA's query API is used; nothing needs to be set.
 
     Attributes:
@@ -123,7 +158,7 @@ class FinraSettings(BaseSettings):
     """
 
     model_config = SettingsConfigDict(
-        env_prefix="SPINE_FINRA_", env_file=".env", extra="ignore", hide_input_in_errors=True
+        env_prefix="SPINE_FINRA_", extra="ignore", hide_input_in_errors=True
     )
 
     url: str = "https://api.finra.org"

@@ -29,7 +29,7 @@ _MOST_IN_A_ROW = 3  # tasks that fail for a reason that is not theirs; then the 
 
 def folder(settings: Settings) -> Path:
     """The cache of fetching; without it the next fetch needs more requests."""
-    return settings.data_dir.absolute() / "finra"
+    return settings.data_dir / "finra"
 
 
 def open_holdings(settings: Settings) -> Holdings:

@@ -40,10 +40,12 @@ if TYPE_CHECKING:
         INDEX_SHARD_NAME,
         SqliteEventLogStorage,
     )
+    from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
     from dagster._core.storage.partition_status_cache import (
         AssetStatusCacheValue,
         get_and_update_asset_status_cache_value,
     )
+    from dagster._core.storage.root import LocalArtifactStorage
     from dagster._core.storage.runs.schema import RunsTable
     from dagster._core.storage.runs.sql_run_storage import SqlRunStorage
     from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
@@ -98,6 +100,9 @@ _NAMES = {
         "AssetKeyTable",
         "SqlEventLogStorageTable",
     ),
+    # The folders of compute logs and artifacts, whose relative paths we anchor.
+    "dagster._core.storage.local_compute_log_manager": ("LocalComputeLogManager",),
+    "dagster._core.storage.root": ("LocalArtifactStorage",),
     "dagster._core.storage.runs.schema": ("RunsTable",),
     "dagster._core.storage.runs.sql_run_storage": ("SqlRunStorage",),
     # The storages that ours extend: one process opens them at a time, and events come in batches.

@@ -10,6 +10,7 @@ import yaml
 from dotenv import dotenv_values
 from pydantic import ValidationError
 
+from spine_assets.core.project_root import anchored
 from spine_assets.core.settings import Settings, load_settings, setting_problems
 from spine_assets.core.text import nearest
 from spine_assets.maintenance.doctor.diagnosis import Diagnosis, fail, listed, ok, warn
@@ -27,7 +28,7 @@ def read_settings() -> tuple[Settings | None, Diagnosis]:
         return None, fail("; ".join(setting_problems(error)), mend)
     except (OSError, ValueError) as error:  # a `.env` that is not text
         return None, fail(f".env cannot be read: {error}", mend)
-    return settings, ok(f"data in {settings.data_dir.absolute()}, lake in {settings.lake_place}")
+    return settings, ok(f"data in {settings.data_dir}, lake in {settings.lake_place}")
 
 
 def dotenv(root: Path) -> Diagnosis:
@@ -66,7 +67,7 @@ def histories(settings: Settings) -> Diagnosis:
     """Whether this lake shares Dagster's history with another."""
     if os.environ.get("DAGSTER_HOME"):
         return ok("DAGSTER_HOME names this lake's own history")
-    usual = Path("data/lake").absolute()
+    usual = anchored("data/lake")
     if settings.lake_place != usual:
         return warn(
             f"the lake is {settings.lake_place}, but Dagster's history is that of {usual}: "
@@ -92,7 +93,30 @@ def dagster_yaml(root: Path) -> Diagnosis:
         problem = " ".join(str(error).split())
         mend = "correct it; the repository has a valid one"
         return fail(f"{path} cannot be read: {problem}", mend)
-    return ok(f"{path} ({where})")
+    if relative := _from_working_folder(_config(root)):
+        return warn(
+            f"{path} ({where}): relative paths start there, except those of Dagster's own "
+            f"{listed(relative)}, which start at the working folder of each process",
+            "make them absolute, or take the classes of the repository's dagster.yaml",
+        )
+    return ok(f"{path} ({where}); relative paths start at its folder")
+
+
+def _from_working_folder(config: dict[str, Any]) -> list[str]:
+    """Sections with a relative `base_dir` of a class that is not ours."""
+    found = []
+    storage = config.get("storage") or {}
+    sections = {
+        "storage": storage.get("custom") or {"config": storage.get("sqlite")},
+        "compute_logs": config.get("compute_logs") or {},
+        "local_artifact_storage": config.get("local_artifact_storage") or {},
+    }
+    for name, section in sections.items():
+        base = (section.get("config") or {}).get("base_dir")
+        is_ours = str(section.get("module", "")).startswith("spine_assets.")
+        if isinstance(base, str) and not is_ours and not Path(base).is_absolute():
+            found.append(name)
+    return found
 
 
 def sqlite_folder(root: Path) -> Path | None:
@@ -103,13 +127,13 @@ def sqlite_folder(root: Path) -> Path | None:
         if isinstance(base, dict):  # {env: NAME}
             base = os.environ.get(str(base.get("env")))
         if base:
-            return root / base
+            return anchored(base)
     return None
 
 
 def _folder(root: Path) -> Path:
     home = os.environ.get("DAGSTER_HOME")
-    return Path(home) if home else root
+    return Path(home).expanduser() if home else root
 
 
 def _config(root: Path) -> dict[str, Any]:

@@ -74,7 +74,7 @@ def landing(settings: Settings) -> Diagnosis:
 
 def data_folder(settings: Settings) -> Diagnosis:
     """Whether the data folder can be written."""
-    return _written(settings.data_dir.absolute(), "SPINE_DATA_DIR")
+    return _written(settings.data_dir, "SPINE_DATA_DIR")
 
 
 def lake_folder(settings: Settings) -> Diagnosis:
@@ -124,7 +124,7 @@ def disk_space(settings: Settings) -> Diagnosis:
     """How much space is left for data and lake."""
     free = {}
     lake = [settings.lake_place] if isinstance(settings.lake_place, Path) else []
-    for folder in (settings.data_dir.absolute(), *lake):
+    for folder in (settings.data_dir, *lake):
         try:
             free[folder] = shutil.disk_usage(nearest_existing(folder)).free
         except OSError as error:

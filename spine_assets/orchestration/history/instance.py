@@ -10,6 +10,7 @@ from pathlib import Path
 
 import dagster as dg
 
+from spine_assets.core.project_root import project_root
 from spine_assets.orchestration import run_locks
 from spine_assets.orchestration.history import storage
 from spine_assets.orchestration.partitions import WEEKS
@@ -26,14 +27,14 @@ class NoSuchRun(Exception):
 
 @contextmanager
 def open_instance(root: Path | None = None) -> Iterator[dg.DagsterInstance]:
-    """Dagster's instance: `DAGSTER_HOME` where it is set, else `dagster.yaml` here.
+    """Dagster's instance: `DAGSTER_HOME` where it is set, else `dagster.yaml` here or above.
 
     Runs whose process was killed are recorded as failed first.
 
     Raises:
         NoInstance: there is neither.
     """
-    with _opened(root or Path.cwd()) as instance:
+    with _opened(root or project_root()) as instance:
         run_locks.report_lost(instance)
         yield instance
 
@@ -46,7 +47,7 @@ def _opened(root: Path) -> Iterator[dg.DagsterInstance]:
         return
     if not (root / "dagster.yaml").exists():
         raise NoInstance(
-            "there is no dagster.yaml in this folder; run the command from the project's root "
+            "there is no dagster.yaml in this folder or above it; run the command in the project "
             "or set DAGSTER_HOME"
         )
     with dg.DagsterInstance.from_config(str(root)) as instance:

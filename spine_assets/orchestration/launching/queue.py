@@ -11,6 +11,7 @@ from typing import Any
 import dagster as dg
 import yaml
 
+from spine_assets.core.project_root import project_root
 from spine_assets.orchestration import dagster_private as private
 from spine_assets.orchestration.launching.base import config_of, tags_of
 from spine_assets.pipelines.catalog import CannotLaunch, RunPlan
@@ -114,7 +115,7 @@ def code_location(
     Raises:
         CannotLaunch: there is no such file, or it does not name exactly one.
     """
-    root = root or Path.cwd()
+    root = root or project_root()
     path = root / "workspace.yaml"
     if not path.exists():
         raise CannotLaunch(f"there is no {path.name} in this folder; go to the project's root")

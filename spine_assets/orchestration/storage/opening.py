@@ -21,6 +21,7 @@ from typing import Any
 import dagster as dg
 from filelock import FileLock
 
+from spine_assets.core.project_root import anchored
 from spine_assets.orchestration import dagster_private as private
 
 _OURS = {
@@ -64,6 +65,8 @@ def _made(name: str) -> type:
                 RuntimeWarning,
                 stacklevel=2,
             )
+        if "base_dir" in config_value:
+            config_value = {**config_value, "base_dir": str(anchored(config_value["base_dir"]))}
         with _opening(config_value):
             return stock.from_config_value(inst_data, config_value)
 

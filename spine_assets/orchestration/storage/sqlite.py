@@ -25,6 +25,7 @@ import sqlalchemy as sa
 from filelock import FileLock
 from sqlalchemy.dialects import sqlite
 
+from spine_assets.core.project_root import anchored
 from spine_assets.orchestration.dagster_private import (
     INDEX_SHARD_NAME,
     SQLITE_BUSY_TIMEOUT_SECONDS,
@@ -41,14 +42,17 @@ _UPSERT = upsert_of(sqlite.insert(AssetCheckExecutionsTable))
 
 
 class LockedSqliteStorage(DagsterSqliteStorage):
-    """Runs, events and schedules in SQLite files below `base_dir`; each event written at once."""
+    """Runs, events and schedules in SQLite files below `base_dir`; each event written at once.
+
+    A relative `base_dir` starts at the project's root (`core.project_root`).
+    """
 
     @classmethod
     def from_config_value(
         cls, inst_data: ConfigurableClassData, config_value: Mapping[str, Any]
     ) -> Self:
         """Open the storage that `dagster.yaml` configures; create it if it is missing."""
-        base = Path(config_value["base_dir"])
+        base = anchored(config_value["base_dir"])
         base.mkdir(parents=True, exist_ok=True)
         with FileLock(base / ".opening.lock"):
             return cls(str(base), inst_data=inst_data)

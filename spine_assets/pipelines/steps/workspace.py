@@ -49,7 +49,7 @@ class Workspace:
     @classmethod
     def of(cls, settings: Settings, tenant_id: str | None) -> Workspace:
         """The workspace that the settings name."""
-        return cls(settings.lake_place, settings.data_dir.absolute(), tenant_id)
+        return cls(settings.lake_place, settings.data_dir, tenant_id)
 
     @property
     def shared(self) -> Lake:
