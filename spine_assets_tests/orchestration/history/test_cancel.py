@@ -18,6 +18,7 @@ from spine_assets.core.tags import FRONT
 from spine_assets.core.weeks import Tier
 from spine_assets.lake.local import LocalLake
 from spine_assets.orchestration.history import open_instance
+from spine_assets.orchestration.run_locks import LOST
 from spine_assets_tests.support.projects import Project
 from spine_assets_tests.support.servers import (
     START_SECONDS,
@@ -42,6 +43,17 @@ with open_instance() as instance:
     instance.report_run_canceled(run)
 """
 """What a `spine` process that runs a pipeline does beside it."""
+DIES_WHEN_ASKED = """
+import os, signal, sys, time
+from spine_assets.orchestration import run_locks
+from spine_assets.orchestration.history import open_instance
+with open_instance() as instance, run_locks.held(instance, sys.argv[1]):
+    print("watching", flush=True)
+    while instance.get_run_by_id(sys.argv[1]).status.value != "CANCELING":
+        time.sleep(0.05)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+"""One that holds its run's lock, and is killed while it is asked to stop."""
 
 
 @pytest.fixture
@@ -72,9 +84,11 @@ def canceled(site: Site, run: dg.DagsterRun, *words: str) -> tuple[int, dict[str
 
 
 @contextmanager
-def front(site: Site, run: dg.DagsterRun) -> Iterator[subprocess.Popen[str]]:
+def front(
+    site: Site, run: dg.DagsterRun, program: str = WATCHER
+) -> Iterator[subprocess.Popen[str]]:
     """A process that watches its run."""
-    command = [sys.executable, "-c", WATCHER, run.run_id]
+    command = [sys.executable, "-c", program, run.run_id]
     process = subprocess.Popen(command, cwd=site.project.root, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
@@ -115,6 +129,24 @@ def test_a_run_whose_process_was_killed_is_told_and_then_marked(site: Site) -> N
     code, told = canceled(site, run, "--wait", "0", "--force")
     assert (code, told["status"]) == (0, "canceled")
     assert status_of(site, run) is CANCELED
+
+
+def test_a_killed_run_that_held_its_lock_has_failed_before_it_is_canceled(site: Site) -> None:
+    run = made(site, STARTED, **{FRONT: "cli"})
+    with front(site, run, DIES_WHEN_ASKED) as process:
+        process.kill()
+        process.wait()
+        code, told = canceled(site, run)
+    assert (code, told["status"]) == (1, "failure")
+    (line,) = json.loads(site.spine("runs", "--json").output)
+    assert line["did"] == LOST
+
+
+def test_a_run_that_is_killed_while_it_is_asked_to_stop_is_canceled(site: Site) -> None:
+    run = made(site, STARTED, **{FRONT: "cli"})
+    with front(site, run, DIES_WHEN_ASKED):
+        code, told = canceled(site, run, "--wait", "60")
+    assert (code, told["canceled"], told["status"]) == (0, True, "canceled")
 
 
 def test_a_run_whose_code_server_does_not_answer_is_told_and_then_marked(site: Site) -> None:
