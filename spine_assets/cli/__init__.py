@@ -7,9 +7,9 @@ in the function that needs it.
 
 Exit codes of every command: 0 done, 1 failed or refused (the message says why and what to run),
 2 wrong usage. A finding is not a failure: `spine anomalies` and `spine status` end with 0
-whatever they report. `spine check-file` ends with 1 if a run would refuse something of a file.
-`spine runs cancel` ends with 1 if the run had already ended or did not
-stop.
+whatever they report, unless `--fail-on` or `--exit-code` is given. `spine check-file` ends with 1
+if a run would refuse something of a file. `spine runs cancel` ends with 1 if the run had already
+ended or did not stop.
 """
 
 from __future__ import annotations
@@ -26,6 +26,10 @@ COMMANDS = {
     "backfill": (
         "backfill:backfill",
         "Build the weeks FROM..TO that have input; without them, all weeks.",
+    ),
+    "backup": (
+        "backup:backup",
+        "Copy Dagster's history and the lake to DIR, while daemon and runs go on.",
     ),
     "captures": (
         "captures:captures",

@@ -35,12 +35,18 @@ _LISTED = 50  # a few screens; the rest is counted
     help="Only findings of this severity.",
 )
 @click.option("--limit", type=COUNT, default=_LISTED, show_default=True, help="Findings listed.")
+@click.option(
+    "--fail-on",
+    type=click.Choice(("warn", "error"), case_sensitive=False),
+    help="Exit code 1 if there is a finding as severe as this.",
+)
 @click.option("--samples", is_flag=True, help="Show sample rows; default: with --week.")
 @with_json
 def anomalies(
     week: date | None,
     table: str | None,
     severity: str | None,
+    fail_on: str | None,
     limit: int,
     samples: bool,
     as_json: bool,
@@ -48,7 +54,8 @@ def anomalies(
     """List what checks found: the latest failure or warning of each check and week.
 
     What the code of a YAML pipeline recorded is the check `anomalies` of its table. Newest week
-    first. The exit code is 0 whether anything is found or not.
+    first. The exit code is 0 whether anything is found or not, unless --fail-on is given: `warn`
+    fails on any finding that is chosen, `error` on errors.
     """
     found = _found(table, week)
     if severity:
@@ -57,8 +64,10 @@ def anomalies(
     if as_json:
         listed = [render_anomalies.as_json(item) for item in shown]
         print_json({"anomalies": listed, "more": more})
-        return
-    render_anomalies.listed(shown, more, samples=samples or week is not None)
+    else:
+        render_anomalies.listed(shown, more, samples=samples or week is not None)
+    if fail_on and any(fail_on == "warn" or item.severity == "ERROR" for item in found):
+        raise click.exceptions.Exit(1)
 
 
 def _found(table: str | None, week: date | None) -> list[CheckFinding]:

@@ -33,6 +33,7 @@ _EXPLAINED = (
     *(LakeError, NotKnown, WeekError, WrongSetting, OSError, duckdb.Error),
 )
 """Exceptions whose message says what to do."""
+_DAMAGED = ("malformed", "not a database")  # SQLite's words
 
 
 def reports_errors(command: Callable[..., None]) -> Callable[..., None]:
@@ -70,6 +71,11 @@ def _message(error: Exception) -> str | None:
         from spine_assets.orchestration.history import NoInstance, NoSuchRun  # noqa: PLC0415 - imports Dagster
 
         if isinstance(error, DBAPIError):
+            if any(mark in str(error.orig) for mark in _DAMAGED):
+                return (
+                    f"Dagster's history is damaged ({visible(str(error.orig))}): spine doctor "
+                    "names the database by PRAGMA quick_check, and the cure"
+                )
             return (
                 f"Dagster's storage cannot be read or written ({visible(str(error.orig))}); it is "
                 "the folder that dagster.yaml names: wait if it is locked, restore it if it is "

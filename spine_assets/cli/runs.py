@@ -17,6 +17,7 @@ from spine_assets.core.text import nearest
 from spine_assets.orchestration.history import open_instance
 from spine_assets.orchestration.history.cancel import cancel
 from spine_assets.orchestration.history.prune import delete, plan
+from spine_assets.orchestration.history.prune_queries import vacuum
 from spine_assets.orchestration.history.run_details import story
 from spine_assets.orchestration.history.run_rows import read_runs
 from spine_assets.orchestration.history.runs import (
@@ -140,11 +141,14 @@ def runs_prune(older_than: int, dry_run: bool, yes: bool, as_json: bool) -> None
 
     A run is kept if it holds the latest materialization of a table's week or the latest
     evaluation of a check, or is the last failure of a week that was not built since. So boards,
-    statuses, metadata and versions do not change; the logs of deleted runs are lost.
+    statuses, metadata and versions do not change; the logs of deleted runs are lost. At the end
+    SQLite's files give the space of what was deleted back (VACUUM). The schedule spine_prune_runs
+    does the same monthly, once it is switched on.
     """
     if as_json and not (yes or dry_run):
         raise click.UsageError("--json cannot ask; give --yes or --dry-run")
     before = datetime.now(UTC) - timedelta(days=older_than)
+    freed: int | None = 0
     with open_instance() as instance:
         found = plan(instance, before)
         if not as_json:
@@ -155,8 +159,11 @@ def runs_prune(older_than: int, dry_run: bool, yes: bool, as_json: bool) -> None
             with progress("deleting runs", len(found.delete)) as advance:
                 for _ in delete(instance, found):
                     advance()
+            freed = vacuum(instance)
     deleted = 0 if dry_run else len(found.delete)
     if as_json:
         print_json(render_runs.plan_json(found, before, deleted))
     elif not dry_run:
         click.echo(f"deleted {deleted} runs")
+        if freed is None:
+            click.echo("a database was in use and keeps its size; prune again when it is idle")

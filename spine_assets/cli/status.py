@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -26,7 +26,14 @@ from spine_assets.core.weeks import Tier
 from spine_assets.otc.captures.overdue import overdue
 from spine_assets.otc.delivery.scan import scan
 from spine_assets.otc.state.freshness import Freshness
-from spine_assets.otc.status import Arrival, board, board_weeks, doubtful, with_failures
+from spine_assets.otc.status import (
+    Arrival,
+    WeekStatus,
+    board,
+    board_weeks,
+    doubtful,
+    with_failures,
+)
 from spine_assets.otc.tables import raw, venue_share
 from spine_assets.otc.tables.registry import TABLES
 from spine_assets.pipelines.steps.workspace import Workspace, tenants_in
@@ -43,13 +50,18 @@ from spine_assets.warehouse.views import declared_views, needs_analysis
 )
 @click.option("--all", "every", is_flag=True, help="Show all weeks.")
 @click.option("--due", is_flag=True, help="List only the weeks with a tier that is overdue.")
+@click.option("--exit-code", is_flag=True, help="Exit code 1 if something shown is not done.")
 @with_json
-def status(weeks: int, every: bool, due: bool, as_json: bool) -> None:
+def status(weeks: int, every: bool, due: bool, exit_code: bool, as_json: bool) -> None:
     """Show the arrival board: weeks by tiers and tables, and unusable files.
 
     A tier is not due, overdue, landed (a file is there), failed (and its run failed), loaded or
     corrected. It is proven where FINRA's own totals of it agree with its rows, and differs where
     they do not. With --json a check that passed has no summary; `spine week --json` has them.
+
+    Not done, for --exit-code, is a tier that is overdue, landed or failed, a table that is missing
+    or stale in the lake or not materialized in Dagster, and a file that cannot be used; with --due,
+    what it lists.
     """
     from spine_assets.orchestration.history import (  # noqa: PLC0415 - Dagster is slow to import
         check_records_of,
@@ -63,6 +75,7 @@ def status(weeks: int, every: bool, due: bool, as_json: bool) -> None:
     missing = overdue(lake, landing, now.date())
     if due:
         render_status.due(missing, now.date(), as_json)
+        _exit(exit_code and bool(missing))
         return
     landing = replace(landing, unusable=(*landing.unusable, *doubtful(lake, landing, now)))
     known = board_weeks(lake, landing)
@@ -84,9 +97,28 @@ def status(weeks: int, every: bool, due: bool, as_json: bool) -> None:
         found = render_status.status_json(shown, states, checks, landing)
         # On one line: indenting 650 weeks takes half a second.
         print_json(found | {"later_weeks_due": render_status.due_json(later)}, None)
-        return
-    render_status.status(shown, states, checks, landing, hidden=len(known) - len(shown))
-    render_status.due_line(later)
+    else:
+        render_status.status(shown, states, checks, landing, hidden=len(known) - len(shown))
+        render_status.due_line(later)
+    _exit(exit_code and bool(later or landing.unusable or not all_done(shown, states)))
+
+
+def _exit(is_failure: bool) -> None:
+    if is_failure:
+        raise click.exceptions.Exit(1)
+
+
+def all_done(shown: Sequence[WeekStatus], states: Mapping[tuple[str, date], str | None]) -> bool:
+    """Whether all that is due of these weeks is here, built and recorded."""
+    fine = (Arrival.NOT_DUE, Arrival.LOADED, Arrival.CORRECTED)
+    return all(
+        all(tier.state in fine for tier in row.tiers.values())
+        and all(
+            state is Freshness.FRESH and states[table, row.week_ending] == "materialized"
+            for table, state in row.tables.items()
+        )
+        for row in shown
+    )
 
 
 @click.command()

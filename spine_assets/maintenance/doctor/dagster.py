@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,11 @@ _RESTORE = (
     "stop everything of Dagster; restore {place} from a copy, or move it away to begin a new "
     "history (the lake stays, and spine status reads the lake)"
 )
+_RECOVER = (
+    "stop everything of Dagster and restore {place} from a backup (spine backup); without one, "
+    "sqlite3 {name} .recover | sqlite3 new.db in that folder saves what can be read: put new.db in "
+    "its place; or move {place} away to begin a new history. Then spine doctor --repair"
+)
 
 
 @contextmanager
@@ -64,6 +69,12 @@ def opened(root: Path) -> Iterator[tuple[dg.DagsterInstance | None, Diagnosis]]:
             missing = [] if place is None else [n for n in _DATABASES if not (place / n).exists()]
             if place is not None and len(missing) == len(_DATABASES):
                 diagnosis = ok(f"nothing is recorded yet; the first run makes {place}")
+            elif place is not None and (damaged := damage(place)):
+                named = "; ".join(f"{name}: {text}" for name, text in damaged.items())
+                diagnosis = fail(
+                    f"PRAGMA quick_check finds damage in {place}: {named}",
+                    _RECOVER.format(place=place, name=next(iter(damaged))),
+                )
             elif missing:
                 mend = _RESTORE.format(place=place)
                 diagnosis = fail(f"{place} has no {listed(missing)}: a part of it is missing", mend)
@@ -76,6 +87,26 @@ def opened(root: Path) -> Iterator[tuple[dg.DagsterInstance | None, Diagnosis]]:
             mend = _RESTORE.format(place=place or "the database")
             diagnosis = fail(f"Dagster's history cannot be opened: {first_line(error)}", mend)
         yield instance, diagnosis
+
+
+def damage(place: Path) -> dict[str, str]:
+    """By database of a SQLite history: the first thing that `PRAGMA quick_check` finds."""
+    found = {}
+    for name in _DATABASES:
+        path = place / name
+        if not path.exists():
+            continue
+        try:
+            uri = f"{path.absolute().as_uri()}?mode=ro"
+            with closing(sqlite3.connect(uri, uri=True)) as connection:
+                ((text,),) = connection.execute("PRAGMA quick_check(1)").fetchall()
+        except sqlite3.OperationalError:  # locked or not readable, which opening it reports
+            continue
+        except sqlite3.DatabaseError as error:
+            text = str(error)
+        if text != "ok":
+            found[name] = text.strip().partition("\n")[0]
+    return found
 
 
 def readable(instance: dg.DagsterInstance, examine: Any) -> Diagnosis:

@@ -1,8 +1,10 @@
-"""Which runs Dagster still needs: queries of `prune`, and the file that `delete_run` leaves."""
+"""Which runs Dagster still needs: queries of `prune`; files and space that `delete_run` leaves."""
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterable
+from contextlib import closing
 from pathlib import Path
 
 import dagster as dg
@@ -13,6 +15,7 @@ from spine_assets.orchestration.history.storage import EVALUATED, of_index
 
 _BACKFILLS_UNDER_WAY = ("REQUESTED", "CANCELING", "FAILING")
 _BACKFILL_TAG = "dagster/backfill"
+_BUSY_SECONDS = 20
 _MOST_PARAMETERS = 500  # SQLite took no more than 999 in a statement before 3.32
 
 Partition = tuple[str, str | None]
@@ -96,6 +99,32 @@ def remove_shard(instance: dg.DagsterInstance, run_id: str) -> None:
     shard = Path(storage.path_for_shard(run_id))
     for ending in ("", "-wal", "-shm"):
         shard.with_name(shard.name + ending).unlink(missing_ok=True)
+
+
+def vacuum(instance: dg.DagsterInstance) -> int | None:
+    """Give the space of deleted rows back; bytes, or None where a database was in use.
+
+    SQLite keeps it in its files otherwise. VACUUM writes a database again, which needs as much
+    space as it has content, and locks it for some seconds. PostgreSQL does this by itself: 0.
+    """
+    storage = instance.event_log_storage
+    if not hasattr(storage, "path_for_shard"):
+        return 0
+    index = Path(storage.path_for_shard(private.INDEX_SHARD_NAME))
+    history = index.parent.parent
+    freed, is_complete = 0, True
+    for path in (index, history / "runs.db", history.parent / "schedules" / "schedules.db"):
+        if path.exists():
+            before = path.stat().st_size
+            try:
+                with closing(sqlite3.connect(path, timeout=_BUSY_SECONDS)) as connection:
+                    connection.isolation_level = None
+                    connection.execute("VACUUM")
+                    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            except sqlite3.OperationalError:  # in use for longer, or no space: as before
+                is_complete = False
+            freed += before - path.stat().st_size
+    return freed if is_complete else None
 
 
 def _chunks(runs: Iterable[str]) -> Iterable[list[str]]:

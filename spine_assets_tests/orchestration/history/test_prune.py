@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -204,6 +205,36 @@ def test_the_command_asks_counts_and_spares_what_is_younger(site: Site) -> None:
     assert "3 finished runs ended before" in done.stdout
     assert "deleted 3 runs" in done.stdout
     assert len(instance.get_run_ids()) == 1
+
+
+@pytest.mark.sqlite  # `age` writes into SQLite's file
+def test_the_schedules_job_prunes_and_gives_the_space_back(site: Site) -> None:
+    found = site.runner.code_location.resolve_schedule_def("spine_prune_runs")
+    assert found.default_status is dg.DefaultScheduleStatus.STOPPED
+    site.project.deliver(GOOD, Tier.OTC)
+    for _ in range(3):
+        assert site.runner.week(GOOD).success
+    age(site, 10)
+    instance = site.runner.instance
+    job = site.runner.code_location.resolve_job_def("spine_prune_runs")
+    before = site.runner.states(GOOD)
+
+    def prune(days: int) -> bool:
+        config = {"ops": {"prune_runs": {"config": {"older_than_days": days}}}}
+        return job.execute_in_process(config, instance=instance, raise_on_error=False).success
+
+    assert not prune(0)
+    assert prune(11)
+    assert len(instance.get_run_ids()) == 3 + 2
+    assert prune(9)
+    assert len(instance.get_run_ids()) == 1 + 3
+    assert site.runner.states(GOOD) == before
+    history = site.project.root / "data" / "dagster" / "history"
+    for path in (history / "runs.db", history / "runs" / "index.db"):
+        with closing(sqlite3.connect(path)) as connection:
+            # Pages that rows of later events left free since; those of the deleted runs are none.
+            ((free,),) = connection.execute("PRAGMA freelist_count").fetchall()
+        assert free <= 2, path
 
 
 def test_the_kept_are_counted_by_reason(site: Site) -> None:
