@@ -2,8 +2,8 @@
 
     python -m spine_assets_tests.abuse.run_deaths FOLDER COMMAND...
 
-The moments are: before the run is recorded, after that, and before and after the first event of
-each kind that the run reports. One process imports everything once and forks a child per kill, as
+The moments are: before a run is recorded, after that, and before and after the first event of each
+kind that the run reports. One process imports everything once and forks a child per kill, as
 `steps` does. A line of JSON per kill goes to the output.
 """
 
@@ -42,7 +42,8 @@ _SLOW_IMPORTS = (
     "spine_assets.cli.start_runs",
     "spine_assets.cli.render.backfill",
 )
-_MOST_MOMENTS = 200  # more than a run has kinds of events
+_MOST_MOMENTS = 200  # more than two runs have kinds of events
+_RECORD = "the record"
 
 
 class _Moments:
@@ -51,9 +52,12 @@ class _Moments:
     def __init__(self, number: int, note: Path) -> None:
         self.left, self.note = number, note
         self.seen: set[str] = set()
+        self.runs = 0
 
     def at(self, name: str) -> None:
-        """A moment; only the first of its name counts."""
+        """A moment; only the first of its name counts in each run."""
+        self.runs += name == f"before {_RECORD}"
+        name = f"{name}, run {self.runs}"
         if name in self.seen:
             return
         self.seen.add(name)
@@ -64,7 +68,7 @@ class _Moments:
 
     def watch(self) -> None:
         """Make the record of a run, and each event of it, a moment."""
-        self._around(SqlRunStorage, "add_run", lambda _: "the record")
+        self._around(SqlRunStorage, "add_run", lambda _: _RECORD)
         self._around(dg.DagsterInstance, "handle_new_event", _kind)
 
     def _around(self, owner: Any, name: str, named: Callable[[Any], str]) -> None:

@@ -16,7 +16,6 @@ pytestmark = [pytest.mark.long, pytest.mark.sqlite]
 
 COMMANDS = {
     "a single week": ("run", "otc.weekly", "-p", f"week_ending={FIRST}"),
-    "all history": ("backfill",),
     "all history in two runs": ("backfill", "--weeks-per-run", "2"),
 }
 
@@ -41,11 +40,11 @@ def deaths(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 def test_a_killed_run_ends_at_the_next_tick_and_its_weeks_are_asked_for(deaths: list[Any]) -> None:
     moments = {death["moment"]: death for death in deaths}
-    assert moments["before the record"]["left"] == []
-    assert moments["after the record"]["left"][0] == "NOT_STARTED"
-    assert moments["before PIPELINE_START"]["left"][0] == "NOT_STARTED"
-    assert moments["after STEP_START"]["left"][0] == "STARTED"
-    assert moments["after PIPELINE_SUCCESS"]["left"][0] == "SUCCESS"
+    assert moments["before the record, run 1"]["left"] == []
+    assert moments["after the record, run 1"]["left"][0] == "NOT_STARTED"
+    assert moments["before PIPELINE_START, run 1"]["left"][0] == "NOT_STARTED"
+    assert moments["after STEP_START, run 1"]["left"][0] == "STARTED"
+    assert moments["after PIPELINE_SUCCESS, run 1"]["left"][0] == "SUCCESS"
     ended = {"SUCCESS", "FAILURE"}
     assert [death for death in deaths if not ended.issuperset(death["runs"])] == []
     assert [death for death in deaths if death["runs"] != death["later"]] == []

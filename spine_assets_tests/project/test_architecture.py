@@ -67,6 +67,7 @@ UNMARKED_MEMBERS = {
     "report_run_canceled",
     "report_run_canceling",
     "report_run_failed",
+    "root_directory",
     "run_coordinator",
     "run_launcher",
     "run_monitoring_enabled",
