@@ -20,7 +20,7 @@ COMMANDS = {
 }
 
 
-@pytest.fixture(scope="module", params=COMMANDS.values(), ids=COMMANDS)
+@pytest.fixture(scope="module", params=[*COMMANDS.values()], ids=[*COMMANDS])
 def deaths(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
     """What was found at each moment at which a command killed itself."""
     done = subprocess.run(

@@ -8,13 +8,19 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
+from spine_assets.core.weeks import Tier
+from spine_assets.lake.local import LocalLake
 from spine_assets.orchestration import run_locks
+from spine_assets.orchestration.history import open_instance
 from spine_assets.orchestration.run_locks import FOLDER, LOST
+from spine_assets_tests.support.projects import Project
+from spine_assets_tests.support.servers import START_SECONDS, wait_until
 
 HOLDER = """
 import sys, time
@@ -26,6 +32,7 @@ with dg.DagsterInstance.local_temp(sys.argv[1]) as instance:
         time.sleep(600)
 """
 STATUS = dg.DagsterRunStatus
+WEEK = date(2025, 11, 14)
 
 
 @dg.job
@@ -175,3 +182,42 @@ def _origin() -> object:
 
     location = InProcessCodeLocationOrigin(LoadableTargetOrigin(module_name="here"))
     return RemoteJobOrigin(RemoteRepositoryOrigin(location, "here"), "empty")
+
+
+@pytest.mark.long
+@pytest.mark.sqlite
+def test_a_killed_materialize_that_waited_for_a_lock_said_so_and_is_recorded_as_failed(
+    project: Project,
+) -> None:
+    project.deliver(WEEK, Tier.OTC)
+    command = ("asset", "materialize", "-m", "spine_assets.definitions", "--select", "otc_raw")
+    program = str(Path(sys.executable).with_name("dagster"))
+    environment = {**os.environ, "DAGSTER_HOME": str(project.root)}
+    with LocalLake(project.lake).lock(WEEK), (project.root / "log.txt").open("w") as log:
+        process = subprocess.Popen(
+            [program, *command, "--partition", str(WEEK)],
+            cwd=project.root,
+            env=environment,
+            stdout=log,
+            stderr=log,
+        )
+        try:
+            wait_until(lambda: _waits(project), START_SECONDS, project, "the wait for the lock")
+        finally:
+            process.kill()
+            process.wait()
+    with open_instance(project.root) as opened:
+        (run,) = opened.get_runs()
+        assert run.status is STATUS.FAILURE
+    assert list((project.root / "data/dagster" / FOLDER).iterdir()) == []
+
+
+def _waits(project: Project) -> bool:
+    """Whether the one run of a project has logged which lock it waits for, and who holds it."""
+    with open_instance(project.root) as opened:
+        return any(
+            f"waits for the lock of week {WEEK}, which" in record.event_log_entry.user_message
+            and f"process {os.getpid()}" in record.event_log_entry.user_message
+            for run in opened.get_runs()
+            for record in opened.get_records_for_run(run.run_id).records
+        )
