@@ -90,9 +90,7 @@ def build(folder: Path, rows: int) -> None:
     place = RunContext(
         LocalLake(folder / "lake"), scan(folder / "landing", folder / "index.json"), connect
     )
-    result = build_week(
-        WEEK, {table.name for table in TABLES}, place, unusable=[], force=False
-    ).finish()
+    result = build_week(WEEK, {table.name for table in TABLES}, place, force=False).finish()
     if result.error is not None:
         raise SystemExit(str(result.error))
     row = {"symbol": "ABCD", "mpid": "OTCX", "share_volume": "1234567", "trade_count": 1}

@@ -96,7 +96,7 @@ def build_alone(data: Path) -> None:
     landing = scan(data / "landing", data / "index.json")
     database = duckdb.connect(":memory:")
     place = RunContext(open_lake(data / "lake"), landing, lambda: closing(database.cursor()))
-    built = build_week(LAST, {table.name for table in TABLES}, place, unusable=[]).finish()
+    built = build_week(LAST, {table.name for table in TABLES}, place).finish()
     if built.error is not None or landing.unusable:
         raise SystemExit(f"{built.error} {landing.unusable}")
 

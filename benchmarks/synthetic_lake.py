@@ -71,7 +71,7 @@ def _built(place: Path, rows: int, non_ats: bool) -> pl.DataFrame:
         write_sample(place / "landing", [_BUILT], rows_per_week=rows, include_non_ats=non_ats)
         landing = scan(place / "landing", place / "landing-index.json")
         work = RunContext(lake, landing, lambda: closing(duckdb.connect(":memory:")))
-        result = build_week(_BUILT, [table.name for table in TABLES], work, unusable=[]).finish()
+        result = build_week(_BUILT, [table.name for table in TABLES], work).finish()
         if result.error is not None:
             raise result.error
     return lake.read(target)

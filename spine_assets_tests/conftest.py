@@ -229,9 +229,7 @@ class House:
     ) -> WeekResult:
         """Scan and build, as a run does."""
         place = self.workplace(now)
-        return build_week(
-            week, wanted, place, unusable=list(place.landing.unusable), force=force
-        ).finish()
+        return build_week(week, wanted, place, force=force).finish()
 
     def built(
         self,

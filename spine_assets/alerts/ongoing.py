@@ -13,6 +13,7 @@ from spine_assets.otc.tables import raw
 
 FILES = "finra_otc_files"
 ARRIVED = "tiers_arrived"
+USABLE = "usable"
 # Each is stored by a hash of its name; beyond these the first ones have been reported anyway.
 _MOST_FILES = 400
 

@@ -32,7 +32,6 @@ class AssetGroup(StrEnum):
     OTC = "otc"
     ANALYSIS = "analysis"
     LANDING = "landing"
-    FINRA = "finra"
 
 
 class Lane(StrEnum):

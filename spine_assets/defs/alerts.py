@@ -94,8 +94,8 @@ def _of_runs(
 
 
 def _is_of_folders(problem: Problem) -> bool:
-    """Whether `_of_folders` reports it tier by tier: the check `tiers_arrived` finds the same."""
-    return (problem.table, problem.check) == (ongoing.FILES, ongoing.ARRIVED)
+    """Whether `_of_folders` reports it file by file, or tier by tier, as these checks find it."""
+    return problem.table == ongoing.FILES and problem.check in {ongoing.ARRIVED, ongoing.USABLE}
 
 
 def _of_folders(context: dg.SensorEvaluationContext, sensor_state: SensorState) -> list[Alert]:

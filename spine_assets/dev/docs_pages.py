@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from spine_assets.alerts.ongoing import ARRIVED, FILES
+from spine_assets.alerts.ongoing import ARRIVED, FILES, USABLE
 from spine_assets.core.tables import Check, Column, Table
 from spine_assets.core.views import View
 from spine_assets.dev import wings_picture
 from spine_assets.otc.captures import overdue
 from spine_assets.otc.delivery.line_schema import OPTIONAL
 from spine_assets.otc.delivery.reasons import LINE_CHECKS
+from spine_assets.otc.delivery.week_contents import USABLE_HOLDS, USABLE_REMEDY
 from spine_assets.otc.tables.registry import TABLES
 from spine_assets.otc.views.registry import VIEWS
 from spine_assets.pipelines.yaml import reference
@@ -111,12 +112,14 @@ def checks_text() -> str:
             "|---|---|",
             *overview,
             f"| [`{ARRIVED}`](#{FILES}-{ARRIVED}) of `{FILES}` | it is reported, as an error |",
+            f"| [`{USABLE}`](#{FILES}-{USABLE}) of `{FILES}` | it is reported |",
             "",
             *(
                 _section(f"`{name}`: `{check.name}`", check.description, check.remedy)
                 for name, check in checked
             ),
             _section(arrived, overdue.HOLDS + " About all weeks at once.", overdue.REMEDY),
+            _section(f"`{FILES}`: `{USABLE}`", USABLE_HOLDS + " As of now.", USABLE_REMEDY),
             _line_checks(),
             _CHECKS_TAIL,
         ]

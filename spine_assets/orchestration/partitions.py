@@ -5,8 +5,12 @@ the windows are not the trading weeks, and Dagster's default mapping joins a Wed
 week before its own. Dagster's daemon and web server know only its built-in mappings; therefore
 `trading_week_mapping` is one of them, with offsets by which each day meets its week.
 
-Belongs here: partitions, and mappings between them. Does not belong here: the arithmetic of
-weeks (`core.weeks`).
+Dagster checks the keys of its own pages and commands, and not those that come as tags: a run from
+a later to an earlier week has no keys and succeeds, and a Thursday is taken as it is. So steps ask
+`weeks_of` for theirs.
+
+Belongs here: partitions, mappings between them, and those of a run. Does not belong here: the
+arithmetic of weeks (`core.weeks`).
 """
 
 from __future__ import annotations
@@ -15,7 +19,15 @@ from datetime import date
 
 import dagster as dg
 
-from spine_assets.core.weeks import FIRST_WEEK, monday_of, require_friday
+from spine_assets.core.tags import PARTITION, RANGE_END, RANGE_START
+from spine_assets.core.weeks import (
+    FIRST_WEEK,
+    WeekError,
+    monday_of,
+    parse_week,
+    require_friday,
+    weeks_between,
+)
 
 _DAYS_UNTIL_KNOWN = 10  # the key of a week exists seven days after its Friday; its Monday is older
 _FIRST_FRIDAY = "0 0 * * 5#1"
@@ -101,3 +113,38 @@ def trading_week_mapping(
 
 WEEKS = trading_weeks()
 """Weeks of all executable assets of the `otc` group."""
+
+
+def weeks_of(context: dg.OpExecutionContext | dg.AssetExecutionContext) -> list[date]:
+    """The weeks of a run, oldest first.
+
+    Raises:
+        Failure: the run has no week, its range ends before it begins, or a key is no Friday.
+    """
+    tags = context.run.tags
+    first, last = (tags.get(PARTITION) or tags.get(end) for end in (RANGE_START, RANGE_END))
+    if first is None or last is None:
+        raise _refused("the run names no week: give it a partition or a range of partitions")
+    try:
+        weeks = weeks_between(parse_week(first), parse_week(last))
+    except WeekError as error:
+        raise _refused(str(error)) from error
+    if not weeks:
+        raise _refused(f"the range {first}...{last} ends before it begins: give the earlier first")
+    return weeks
+
+
+def week_of(context: dg.OpExecutionContext | dg.AssetExecutionContext) -> date:
+    """The week of a run that may have one alone.
+
+    Raises:
+        Failure: as of `weeks_of`, or the run has several weeks.
+    """
+    first, *others = weeks_of(context)
+    if others:
+        raise _refused(f"the run has {len(others) + 1} weeks, and this step works on one")
+    return first
+
+
+def _refused(description: str) -> dg.Failure:
+    return dg.Failure(description, allow_retries=False)

@@ -82,7 +82,7 @@ class Ground:
         ensure_view_file(self.views, self.lake, TABLES)
         for week in weeks:
             place = RunContext(self.lake, scan(self.landing, self.index), duckdb.connect)
-            result = build_week(week, ALL, place, unusable=list(place.landing.unusable)).finish()
+            result = build_week(week, ALL, place).finish()
             if result.error is not None:
                 raise result.error
 

@@ -174,8 +174,7 @@ class Player:
         run = RunContext(self.lake, landing, lambda: closing(self.database.cursor()), lambda: now)
         if step.threads == 0:
             order = random.Random(step.shuffle).sample(weeks, len(weeks))
-            named = list(landing.unusable)
-            return [build_week(w, _WANTED, run, unusable=named).finish() for w in order], landing
+            return [build_week(w, _WANTED, run).finish() for w in order], landing
         limits = Limits(threads=step.threads)
         many = ManyWeeks(weeks, _WANTED, run, opened, limits=limits)
         results = {result.week: result for result in many.results()}

@@ -58,5 +58,5 @@ def test_a_run_that_scanned_before_a_correction_does_not_undo_it(tmp_path: Path)
         each.deliver(correction)
         each.build_here([WEEK])
     place = RunContext(ground.lake, early, duckdb.connect)
-    assert build_week(WEEK, ALL, place, unusable=[], force=True).finish().error is None
+    assert build_week(WEEK, ALL, place, force=True).finish().error is None
     assert differences(ground.lake, calm.lake)[0] == []

@@ -254,9 +254,9 @@ class TestSettings:
         path.parent.mkdir(parents=True)
         path.write_bytes(delivered(line(shares="7"), line("BBBB", shares="5")))
         place = Spine(duckdb=DuckDBResource(database=":memory:")).workplace()
-        result = build_week(WEEK, ALL, place, unusable=[]).finish()
+        result = build_week(WEEK, ALL, place).finish()
         assert result.error is None, result.error
-        again = build_week(WEEK, ("otc_symbol_summary",), place, unusable=[], force=True).finish()
+        again = build_week(WEEK, ("otc_symbol_summary",), place, force=True).finish()
         assert again.error is None, again.error
         (part,) = house.lake.files("otc_symbol_summary", WEEK)
         assert house.lake.read(part)["total_volume"].sum() == 12
@@ -314,7 +314,7 @@ class TestLanding:
         place = house.workplace()
         path.unlink()
         path.symlink_to(outside / "a.csv")
-        result = build_week(WEEK, ALL, place, unusable=[]).finish()
+        result = build_week(WEEK, ALL, place).finish()
         assert result.error is None, result.error
         assert house.table("otc_raw")["tier"].to_list() == ["NMS Tier 2"]
         assert SECRET not in every_command()

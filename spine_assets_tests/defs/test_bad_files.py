@@ -17,6 +17,7 @@ import dagster as dg
 import pytest
 
 from spine_assets.core.weeks import Tier, publication_day
+from spine_assets.orchestration import landing_events
 from spine_assets.otc.delivery import archives
 from spine_assets_tests.support.projects import Outcome
 from spine_assets_tests.support.sites import Site, Week, opened
@@ -170,14 +171,17 @@ def test_a_week_without_a_usable_file_fails_and_lists_each_with_its_reason(batch
     ]
 
 
-def test_a_sound_week_alone_is_green_and_warns_of_all_unusable_files(batch: Batch) -> None:
+def test_a_sound_week_alone_is_green_and_names_no_file_of_another(batch: Batch) -> None:
     week = batch.site.week(LAST_WEEK, batch.alone)
     assert batch.alone.success
-    found = week.check("otc_raw", "delivery")
+    claimed = {item.name for item in batch.site.scan().refused_of_week(LAST_WEEK)}
+    assert {*week.findings()} & {*TOLD} <= claimed
+
+
+def test_the_check_of_the_folder_names_every_unusable_file(batch: Batch) -> None:
+    found = landing_events.usable(batch.site.scan())
     assert (found.passed, found.severity) == (False, dg.AssetCheckSeverity.WARN)
-    overdue = [what for what, told in week.findings().items() if "overdue" in told]
-    assert found.metadata["findings"].value == len(TOLD) + len(overdue)
-    assert "and" in week.said("otc_raw", "delivery")
+    assert found.metadata["unusable"].value == len(batch.site.refusals())
 
 
 def test_status_lists_every_refused_file(batch: Batch) -> None:

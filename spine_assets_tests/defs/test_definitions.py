@@ -21,13 +21,12 @@ from spine_assets_tests.support.projects import CHECKS, SOURCE, TABLES
 VIEWS = tuple(view.name for view in DECLARED_VIEWS)
 
 GRAPH = """\
-finra_otc_files: landing, made elsewhere
+finra_otc_files: landing, weekly from 2014-05-16, made elsewhere
     kinds file; owners team:market-structure
     check tiers_arrived
-finra_weekly_files: finra, weekly from 2014-05-16, a run a week
-    kinds api, file; owners team:market-structure
+    check usable
 otc_control_totals: otc, weekly from 2014-05-16, single run
-    <- finra_otc_files, finra_weekly_files
+    <- finra_otc_files
     kinds duckdb, parquet, polars; owners team:market-structure
     check schema (blocking)
 otc_firm_totals: otc, weekly from 2014-05-16, single run
@@ -41,7 +40,7 @@ otc_movers: analysis, made elsewhere
     <- otc_symbol_summary, otc_venue_volume, otc_weeks_calendar
     kinds duckdb; owners team:market-structure
 otc_raw: otc, weekly from 2014-05-16, single run
-    <- finra_otc_files, finra_weekly_files
+    <- finra_otc_files
     kinds duckdb, parquet, polars; owners team:market-structure
     check conservation (blocking)
     check delivery
@@ -135,9 +134,8 @@ def drawn(code_location: dg.Definitions, only: str | None = None) -> str:
         # Pipelines in YAML are their authors': who adds one changes no test.
         if node.group_name != only and (only or "yaml" in node.kinds):
             continue
-        how = ["made elsewhere"]
-        if node.is_executable:
-            how = [schedule(node.partitions_def), policy(node.backfill_policy)]
+        how = [schedule(node.partitions_def)] if node.partitions_def else []
+        how.append(policy(node.backfill_policy) if node.is_materializable else "made elsewhere")
         lines.append(f"{key.to_user_string()}: {', '.join([node.group_name, *how])}")
         if node.parent_keys:
             names = sorted(parent.to_user_string() for parent in node.parent_keys)
@@ -321,11 +319,11 @@ def test_definitions_run_in_one_process(code_location: dg.Definitions) -> None:
     assert code_location.executor is dg.in_process_executor
 
 
-def test_views_are_virtual_and_nothing_that_runs(code_location: dg.Definitions) -> None:
+def test_views_are_virtual_and_only_looked_at(code_location: dg.Definitions) -> None:
     graph = code_location.resolve_asset_graph()
     for name in VIEWS:
         node = graph.get(dg.AssetKey(name))
-        assert (node.is_virtual, node.is_executable, node.partitions_def) == (True, False, None)
+        assert (node.is_virtual, node.is_observable, node.partitions_def) == (True, True, None)
     job = code_location.resolve_job_def("otc_weekly")
     made = {key.to_user_string() for key in job.asset_layer.selected_asset_keys}
     assert made == {*TABLES, "otc_weekly_report"}

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -15,11 +16,11 @@ from click.testing import CliRunner
 from spine_assets.cli import main
 from spine_assets.core.tags import LANE, Lane
 from spine_assets.core.weeks import Tier, VenueClass, week_ending_of
+from spine_assets.defs.finra.files import FETCH
 from spine_assets.defs.finra.offered_sensor import finra_offered
 from spine_assets.defs.finra.resource import Finra
 from spine_assets.defs.finra.schedules import finra_restatements
 from spine_assets.defs.otc import retry_policy
-from spine_assets.defs.otc.specs import FETCHED
 from spine_assets.dev.finra_sim import Fault, Restatement, SimServer, serving
 from spine_assets.dev.finra_sim.faults import FaultKind
 from spine_assets.finra.delivered import read_name
@@ -28,12 +29,10 @@ from spine_assets.otc.tables import registry as tables
 from spine_assets.warehouse.connection import connect
 from spine_assets_tests.finra.conftest import SMALL, TODAY
 from spine_assets_tests.finra.tables import differences, held_by
-from spine_assets_tests.support.projects import TABLES, Outcome, Project, Runner
+from spine_assets_tests.support.projects import TABLES, Project, Runner
 
 WEEK = date(2025, 11, 21)
 AT = datetime(2025, 12, 31, 11, 0, tzinfo=UTC)
-FETCH = dg.AssetSelection.assets(FETCHED)
-FETCH_AND_BUILD = FETCH | dg.AssetSelection.groups("otc")
 
 
 @pytest.fixture(autouse=True)
@@ -77,33 +76,64 @@ def requests(runner: Runner) -> list[dg.RunRequest]:
 
 def executed(request: dg.RunRequest, runner: Runner) -> bool:
     """Run what was asked for."""
-    job = runner.code_location.resolve_job_def("finra_fetch")
-    return job.execute_in_process(
+    assert request.partition_key is not None
+    return fetched(runner, date.fromisoformat(request.partition_key), request.tags).success
+
+
+def fetched(
+    runner: Runner, week: date, tags: Mapping[str, str] | None = None
+) -> dg.ExecuteInProcessResult:
+    """Run the job for a week."""
+    return runner.code_location.resolve_job_def("finra_fetch").execute_in_process(
         instance=runner.instance,
-        tags=dict(request.tags),
-        partition_key=request.partition_key,
+        tags=dict(tags or {}),
+        partition_key=str(week),
         raise_on_error=False,
-    ).success
+    )
+
+
+def facts(fetch: dg.ExecuteInProcessResult) -> dict[str, Any]:
+    """What the step says of its week."""
+    (output,) = (event for event in fetch.all_events if event.is_successful_output)
+    return {name: item.value for name, item in output.step_output_data.metadata.items()}
+
+
+def reported_files(runner: Runner) -> dict[str, list[str]]:
+    """By week, the files of the latest materialization of the landing folder's asset."""
+    key = dg.AssetKey("finra_otc_files")
+    found = {}
+    for week in runner.instance.get_materialized_partitions(key):
+        (record,) = runner.instance.fetch_materializations(
+            dg.AssetRecordsFilter(key, asset_partitions=[week]), limit=1
+        ).records
+        assert record.asset_materialization is not None
+        files = record.asset_materialization.metadata["files"]
+        assert isinstance(files, dg.TableMetadataValue)
+        found[week] = [str(row.data["file"]) for row in files.records]
+    return found
 
 
 @pytest.mark.long
-class TestAsset:
-    def test_chosen_with_the_tables_a_week_is_fetched_and_built(
+class TestJob:
+    def test_a_week_is_fetched_reported_and_then_built(
         self, project: Project, runner: Runner, server: SimServer
     ) -> None:
-        outcome = runner.week(WEEK, FETCH_AND_BUILD)
+        done = fetched(runner, WEEK)
+        assert done.success
+        told = facts(done)
+        assert told["new_files"] == told["new_totals"] == len(Tier) * len(VenueClass)
+        (files,) = reported_files(runner).values()
+        assert len(files) == told["new_files"] + told["new_totals"]
+        outcome = runner.week(WEEK)
         assert outcome.success
-        assert sorted({name for name, _ in outcome.materialized()}) == sorted(
-            (*TABLES, FETCHED, "otc_weekly_report")
-        )
+        assert {name for name, _ in outcome.materialized()} == {*TABLES}
         assert differences(project.lake, server.sim, [WEEK]) == []
-        assert outcome.fact(FETCHED, WEEK, "new_files") == len(Tier) * len(VenueClass)
-        assert outcome.fact(FETCHED, WEEK, "new_totals") == len(Tier) * len(VenueClass)
 
     def test_both_classes_stand_side_by_side_in_every_table(
         self, project: Project, runner: Runner, server: SimServer
     ) -> None:
-        assert runner.week(WEEK, FETCH_AND_BUILD).success
+        assert fetched(runner, WEEK).success
+        assert runner.week(WEEK).success
         shares = {
             venue_class: sum(
                 row[3]
@@ -139,18 +169,18 @@ class TestAsset:
     def test_again_nothing_is_new(
         self, project: Project, runner: Runner, server: SimServer
     ) -> None:
-        assert runner.week(WEEK, FETCH).success
+        assert fetched(runner, WEEK).success
         before = fetched_files(project)
         server.sim.traffic.forget()
-        outcome = runner.week(WEEK, FETCH)
-        assert outcome.success
-        assert outcome.fact(FETCHED, WEEK, "new_files") == 0
+        done = fetched(runner, WEEK)
+        assert done.success
+        assert facts(done)["new_files"] == 0
         assert fetched_files(project) == before
         weeks = {item["week"] for item in server.sim.traffic.summary()["asked"]}
         assert weeks == {"2025-11-17"}  # a named week is asked about all the same
 
     def test_a_week_that_is_not_offered_fails_and_says_when_it_is(self, runner: Runner) -> None:
-        outcome = runner.week(date(2026, 1, 2), FETCH_AND_BUILD)
+        outcome = fetched(runner, date(2026, 1, 2))
         assert not outcome.success
         assert "NMS_TIER_1 on 2026-01-20" in _failure(outcome)
 
@@ -158,14 +188,14 @@ class TestAsset:
         self, project: Project, runner: Runner, server: SimServer
     ) -> None:
         server.sim.faults.add(Fault(FaultKind.HTML, count=1))
-        outcome = runner.week(WEEK, FETCH)
+        outcome = fetched(runner, WEEK)
         assert not outcome.success
         assert "text/html" in _failure(outcome)
         assert len(fetched_files(project)) == 4
 
     def test_a_refusal_is_told_and_not_repeated(self, runner: Runner, server: SimServer) -> None:
         server.sim.faults.add(Fault(FaultKind.FORBIDDEN))
-        outcome = runner.week(WEEK, FETCH)
+        outcome = fetched(runner, WEEK)
         assert not outcome.success
         assert "SPINE_FINRA_CLIENT_ID" in _failure(outcome)
 
@@ -247,7 +277,7 @@ class TestRestatements:
     @pytest.fixture
     def restated(self, project: Project, runner: Runner, server: SimServer) -> date:
         """A project with one week that FINRA restates today, ten weeks after its end."""
-        assert runner.week(self.WEEK, FETCH).success
+        assert fetched(runner, self.WEEK).success
         assert len(fetched_files(project)) == 6
         plan = Restatement(self.WEEK, Tier.OTC, VenueClass.ATS, server.sim.today)
         server.sim.archive.restate(plan)
@@ -275,7 +305,7 @@ class TestRestatements:
         assert len(fetched_files(project)) == 7
 
     def test_without_changes_the_schedule_requests_nothing(self, runner: Runner) -> None:
-        assert runner.week(self.WEEK, FETCH).success
+        assert fetched(runner, self.WEEK).success
         assert isinstance(self.scheduled(runner), dg.SkipReason)
 
     def test_the_sensor_asks_for_them_too_once_a_day(
@@ -318,14 +348,15 @@ def test_an_older_week_is_fetched_from_the_historic_dataset(
 ) -> None:
     with serving(replace(SMALL, weeks=2, historic_weeks=6)) as server:
         monkeypatch.setenv("SPINE_FINRA_URL", server.url)
-        assert runner.week(WEEK, FETCH_AND_BUILD).success
+        assert fetched(runner, WEEK).success
+        assert runner.week(WEEK).success
         assert "weeklySummaryHistoric" in str(server.sim.traffic.summary()["endpoints"])
         assert differences(project.lake, server.sim, [WEEK]) == []
         assert LocalLake(project.lake).weeks("otc_venue_share") == [WEEK]
 
 
-def _failure(outcome: Outcome) -> str:
-    data = outcome.result.failure_data_for_node(FETCHED)
+def _failure(fetch: dg.ExecuteInProcessResult) -> str:
+    data = fetch.failure_data_for_node(FETCH)
     assert data is not None
     assert data.error is not None
     return data.error.message

@@ -7,6 +7,7 @@ fetched twice without need.
 
 from __future__ import annotations
 
+import json
 import time
 from collections import Counter
 from collections.abc import Iterable
@@ -16,6 +17,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from spine_assets.core.tags import PARTITION
 from spine_assets.core.weeks import Tier, VenueClass, monday_of
 from spine_assets.defs.finra.schedules import finra_restatements
 from spine_assets.dev.finra_sim import Change, Fault, Restatement, SimOptions, SimServer, serving
@@ -84,8 +86,8 @@ def recheck(project: Project) -> list[date]:
     assert isinstance(told, list)
     weeks = [str(request.partition_key) for request in told]
     for week in weeks:
-        command = ("dagster", "asset", "materialize", "-m", HURRIED)
-        done = project.run(*command, "--select", "finra_weekly_files", "--partition", week)
+        command = ("dagster", "job", "execute", "-m", HURRIED, "-j", "finra_fetch")
+        done = project.run(*command, "--tags", json.dumps({PARTITION: week}))
         assert done.returncode == 0, done.stderr
     return [date.fromisoformat(week) for week in weeks]
 

@@ -100,8 +100,8 @@ NOT_RUN |= dict.fromkeys(
         "spine fetch --since 2025-10-03 --tier T1 --class ats",
         "spine fetch --all",
         "spine fetch --restated",
-        ".venv/bin/dagster asset materialize -m spine_assets.definitions "
-        "--select 'finra_weekly_files,group:otc' --partition 2025-11-21",
+        ".venv/bin/dagster job execute -m spine_assets.definitions -j finra_fetch "
+        """--tags '{"dagster/partition": "2025-11-21"}'""",
         "DAGSTER_HOME=$PWD .venv/bin/dagster sensor start finra_offered -w workspace.yaml",
         "spine run finra.fetch -p week_ending=2025-11-21",
     ),

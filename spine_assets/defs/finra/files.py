@@ -1,19 +1,19 @@
-"""The asset of fetched files: upstream of `otc_raw`, in a group of its own.
+"""The job that fetches a week from FINRA into the landing folder.
 
-Each run fetches one week, because one process at a time sends requests to FINRA, and a week that
-FINRA does not offer must not look fetched. If the tables of `otc` are selected too, the week is
-fetched and then built. `spine fetch` fetches complete histories.
+It is a job and no asset: what it makes are the delivered files, and `finra_otc_files` shows them,
+whoever delivered them. So nobody who selects all assets, or everything upstream of a table, sends
+requests to FINRA. Each run fetches one week, because one process at a time sends requests, and a
+week that FINRA does not offer must not look fetched. `spine fetch` fetches complete histories.
 """
 
+from collections.abc import Iterator
 from datetime import date
 
 import dagster as dg
 
-from spine_assets.core.settings import load_settings
-from spine_assets.core.tags import AssetGroup
+from spine_assets.core.settings import Settings, load_settings
 from spine_assets.core.weeks import Tier
 from spine_assets.defs.finra.resource import Finra, finra_client
-from spine_assets.defs.otc.specs import FETCHED, FILE_GRAIN
 from spine_assets.finra.batch import fetch_all, not_offered, open_holdings
 from spine_assets.finra.fetching import (
     Fetched,
@@ -24,42 +24,33 @@ from spine_assets.finra.fetching import (
     offered,
     plan,
 )
-from spine_assets.orchestration.asset_specs import OWNER
-from spine_assets.orchestration.partitions import WEEKS
+from spine_assets.orchestration.landing_events import report_delivered
+from spine_assets.orchestration.partitions import WEEKS, week_of
 from spine_assets.orchestration.run_config import LOGGED
+from spine_assets.otc.delivery.deliveries import Landing
 from spine_assets.otc.delivery.placement import Grain
+from spine_assets.otc.delivery.scan import Scan
+from spine_assets.otc.delivery.week_guess import guess_week
 
+FETCH = "finra_weekly_files"
 MAX_RETRIES = 2
 FIRST_WAIT_SECONDS = 60  # the client itself has waited for minutes; then twice as long
 
 
-# A multi-asset of one asset: `dg.asset` warns that its backfill policy is in beta.
-@dg.multi_asset(
-    name=FETCHED,
-    specs=[
-        dg.AssetSpec(
-            FETCHED,
-            partitions_def=WEEKS,
-            group_name=AssetGroup.FINRA.value,
-            kinds={"api", "file"},
-            owners=[OWNER],
-            description="A week's data from FINRA's query API, as files in the landing folder, "
-            "and FINRA's control totals of it. FINRA is always asked; what it has not changed is "
-            f"not fetched again.\n\n{FILE_GRAIN}",
-        )
-    ],
-    backfill_policy=dg.BackfillPolicy.multi_run(max_partitions_per_run=1),
+@dg.op(
+    name=FETCH,
+    out=dg.Out(dg.Nothing),
+    description="Fetch what is missing of a week, and what FINRA has changed, with its control "
+    "totals. FINRA is always asked; what it has not changed is not fetched again.",
 )
-def finra_weekly_files(
-    context: dg.AssetExecutionContext, finra: Finra
-) -> dg.MaterializeResult[None]:
-    """Fetch what is missing of a week, and what FINRA has changed."""
+def finra_weekly_files(context: dg.OpExecutionContext, finra: Finra) -> Iterator[dg.Output[None]]:
+    """Fetch a week and report what of it is delivered now."""
 
     def begin(task: FetchTask) -> OnPage:
         context.log.info(f"fetching week {task.offer.week_ending}, {task.offer.tier}")
         return lambda rows, total: None
 
-    week = date.fromisoformat(context.partition_key)
+    week = week_of(context)
     settings = load_settings()
     holdings = open_holdings(settings)
     with finra_client() as client:
@@ -72,6 +63,7 @@ def finra_weekly_files(
     for item in report.fetched:
         named = ", ".join(map(str, (*item.key, item.grain)))
         context.log.info(f"week {named}: {item.outcome}, {item.rows:,} rows {item.file or ''}")
+    report_delivered(context.instance, _landing_of(week, settings), [week])
     if report.failures:
         failure = dg.Failure(
             "\n".join(f"{tier}: {error}" for (_, tier), error in report.failures.items()),
@@ -81,7 +73,15 @@ def finra_weekly_files(
             wait = FIRST_WAIT_SECONDS * 2**context.retry_number
             raise dg.RetryRequested(MAX_RETRIES, wait) from failure
         raise failure
-    return dg.MaterializeResult(metadata=_metadata(report.fetched, requests))
+    yield dg.Output(None, metadata=_metadata(report.fetched, requests))
+
+
+def _landing_of(week: date, settings: Settings) -> Landing:
+    """The landing folder with all files read that may be of a week."""
+    opened = Scan(settings.landing_path, settings.landing_index_path)
+    opened.examine([item for item in opened.pending if guess_week(item.name, item.path) == week])
+    opened.save()
+    return opened.landing()
 
 
 def _metadata(found: list[Fetched], requests: int) -> dict[str, dg.MetadataValue | int]:
@@ -109,9 +109,12 @@ def _metadata(found: list[Fetched], requests: int) -> dict[str, dg.MetadataValue
     }
 
 
-finra_fetch_job = dg.define_asset_job(
-    "finra_fetch",
-    selection=dg.AssetSelection.assets(FETCHED),
+@dg.job(
+    name="finra_fetch",
+    partitions_def=WEEKS,
     config=LOGGED,
     description="Fetch a week from FINRA into the landing folder, whose sensor builds it.",
 )
+def finra_fetch_job() -> None:
+    """One step: the week."""
+    finra_weekly_files()

@@ -8,11 +8,10 @@ from datetime import UTC, date, datetime
 
 import dagster as dg
 
-from spine_assets.alerts.ongoing import ARRIVED
+from spine_assets.alerts.ongoing import ARRIVED, FILES
 from spine_assets.alerts.text_parts import weeks_text
 from spine_assets.core.text import counted
 from spine_assets.defs.otc.schedules import NEW_YORK
-from spine_assets.defs.otc.specs import FILES
 from spine_assets.defs.resources import Spine
 from spine_assets.orchestration.asset_specs import check_description
 from spine_assets.orchestration.run_config import LOGGED

@@ -1,7 +1,8 @@
 """Sensor: files that arrive in the landing folder become runs of their weeks.
 
 A tick that finds nothing changed costs one `stat` per file. Otherwise new files are read up to a
-limit and recorded in the landing index. Once all new files are known, each week with a content
+limit and recorded in the landing index. What they are is reported as events of `finra_otc_files`
+(`orchestration.landing_events`). Once all new files are known, each week with a content
 that no capture holds gets a run, so that all files of a week make one run. A few weeks get a run
 each. More are history: adjacent weeks share a run, because most of a small week's time is the start
 of its run. When a week is requested again is decided in `retry_policy`.
@@ -25,6 +26,7 @@ from spine_assets.defs.scan_limits import a_tick
 from spine_assets.lake.base import Lake
 from spine_assets.lake.opening import open_lake
 from spine_assets.orchestration import run_locks
+from spine_assets.orchestration.landing_events import report_delivered, report_usable
 from spine_assets.otc.captures import storage as captures
 from spine_assets.otc.captures.model import CaptureNames
 from spine_assets.otc.captures.pending import WeekInput, input_of, state, uncaptured
@@ -36,6 +38,7 @@ from spine_assets.pipelines import weeks_to_build
 PIPELINE = "otc.weekly"
 INTERVAL_SECONDS = 15  # a tick without news takes some hundredths of a second
 MOST_REQUESTS = 20  # per tick; each takes the daemon some tenths of a second
+MOST_REPORTED = 250  # weeks per tick; each event takes some milliseconds
 MANY_WEEKS = 8  # more are history, which must not delay the files of this week
 # Of history, unless SPINE_WEEKS_PER_RUN is set: a run starts in seconds, and 60 full weeks take it
 # some minutes, after which another run of the lane has its turn.
@@ -114,10 +117,12 @@ def otc_landing(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         known = files.files - len(landing.waiting)
         share = f"{known:,} of {files.files:,} files are known ({100 * known // files.files}%)"
         return cursor.result(None, [], f"{share}; runs are requested once all of them are")
+    report_usable(context.instance, landing)
+    unreported = report_delivered(context.instance, landing, most=MOST_REPORTED)
     wanted = _wanted(cursor, landing, held)
     found = _requests(context.instance, cursor, wanted, lake, landing, now)
     cursor.warn_once(context.log, warnings | {text: text for text in found.given_up})
-    is_open = landing.waiting or found.later or found.running or cursor.asked
+    is_open = unreported or landing.waiting or found.later or found.running or cursor.asked
     return cursor.result(None if is_open else seen, found.requests, found.summary(landing))
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import dagster as dg
 
 from spine_assets import report
+from spine_assets.alerts.ongoing import FILES
 from spine_assets.core.tables import Table
 from spine_assets.core.tags import AssetGroup
 from spine_assets.core.views import View
@@ -27,33 +28,35 @@ from spine_assets.otc.views.registry import VIEWS
 from spine_assets.report import building
 from spine_assets.report.stored import VERSION
 
-FILES = "finra_otc_files"
-FETCHED = "finra_weekly_files"
 FILE_GRAIN = (
     "**Grain:** one file per week, tier and class; one line per symbol and venue, with shares and "
     "trades of the week."
 )
 
 
-def outside_specs() -> list[dg.AssetSpec]:
-    """Assets that no run makes: the delivered files, and the views over the tables.
-
-    Views are virtual assets, computed by DuckDB at each query.
-    """
-    files = dg.AssetSpec(
+def files_spec() -> dg.AssetSpec:
+    """The delivered files, which no run makes: a source asset with a partition per week."""
+    return dg.AssetSpec(
         FILES,
         description="FINRA weekly OTC Transparency files in the landing folder (delimited "
-        f"text or JSON, also .gz and .zip). Never modified.\n\n{FILE_GRAIN}",
+        "text or JSON, also .gz and .zip). Never modified. People, programs and the job "
+        "`finra_fetch` deliver them; sensor, fetch and runs report what they see of each week."
+        f"\n\n{FILE_GRAIN}",
         group_name=AssetGroup.LANDING.value,
         kinds={"file"},
         owners=[OWNER],
+        partitions_def=WEEKS,
         metadata={"source": dg.MetadataValue.url("https://otctransparency.finra.org")},
     )
-    # dagster 1.13.27 marks virtual assets as preview. It shows them as external, like any spec
-    # without code, and derives their freshness from the tables that they read.
+
+
+def view_specs() -> list[dg.AssetSpec]:
+    """The views over the tables: virtual assets, computed by DuckDB at each query."""
+    # dagster 1.13.27 marks virtual assets as preview. It derives their freshness from the tables
+    # that they read.
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*Virtual assets.*", dg.PreviewWarning)
-        return [files, *(_view_spec(view) for view in VIEWS)]
+        return [_view_spec(view) for view in VIEWS]
 
 
 def weekly_specs() -> list[dg.AssetSpec]:
@@ -91,7 +94,7 @@ def check_specs() -> list[dg.AssetCheckSpec]:
 def _table_spec(table: Table) -> dg.AssetSpec:
     return dg.AssetSpec(
         table.name,
-        deps=table.deps or (FILES, FETCHED),
+        deps=table.deps or (FILES,),
         description=description_of(table),
         group_name=AssetGroup.OTC.value,
         kinds=TABLE_KINDS,

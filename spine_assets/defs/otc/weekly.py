@@ -15,12 +15,14 @@ from spine_assets.core.progress import Progress
 from spine_assets.core.settings import load_settings
 from spine_assets.defs.otc import retry_policy
 from spine_assets.defs.otc.retry_policy import FailureCause
-from spine_assets.defs.otc.specs import check_specs, outside_specs, weekly_specs
+from spine_assets.defs.otc.specs import check_specs, weekly_specs
 from spine_assets.defs.resources import Spine
 from spine_assets.lake import lock_wait
 from spine_assets.lake.base import Lake, LakeError
 from spine_assets.orchestration import run_locks
 from spine_assets.orchestration.asset_events import Event, check_outputs, events_of
+from spine_assets.orchestration.landing_events import report_delivered, report_usable
+from spine_assets.orchestration.partitions import weeks_of
 from spine_assets.orchestration.progress_events import log_progress
 from spine_assets.orchestration.reconcile import reconcile
 from spine_assets.otc.build.week_range import ManyWeeks
@@ -29,6 +31,7 @@ from spine_assets.otc.captures.pending import input_of
 from spine_assets.otc.state.build_context import RunContext
 from spine_assets.otc.state.results import CheckResult, NoInput, TableBuilt, WeekResult
 from spine_assets.otc.tables import raw
+from spine_assets.otc.tables.registry import TABLES, table, with_rejects, with_upstream
 from spine_assets.report import NAME as REPORT
 from spine_assets.report.building import Reports
 
@@ -102,7 +105,7 @@ def weekly_assets() -> dg.Definitions:
         can_subset=True,
         backfill_policy=backfill_policy(load_settings().weeks_per_run),
     )
-    return dg.Definitions([*outside_specs(), made(otc_week)])
+    return dg.Definitions([made(otc_week)])
 
 
 def otc_week(
@@ -112,14 +115,17 @@ def otc_week(
     lock_wait.work_on(f"run {context.run.run_id}")
     if context.job_def.executor_def.name == dg.in_process_executor.name:
         run_locks.hold_until_exit(context.instance, context.run)  # the run is in this process
-    weeks = [date.fromisoformat(key) for key in context.partition_keys]
+    weeks = weeks_of(context)
     assets = {key.to_user_string() for key in context.selected_asset_keys}
-    tables = assets - {REPORT}
+    tables = with_rejects(assets - {REPORT})
+    if_new = with_upstream([item.name for item in TABLES] if REPORT in assets else tables)
     checks = {
         (key.asset_key.to_user_string(), key.name) for key in context.selected_asset_check_keys
-    }
+    } | {(name, check.name) for name in if_new - assets for check in table(name).checks}
     with spine.opened() as (opened, scan):
-        run = ManyWeeks(weeks, tables, opened, scan, force=config.force, limits=spine.limits())
+        run = ManyWeeks(
+            weeks, tables, opened, scan, if_new=if_new, force=config.force, limits=spine.limits()
+        )
         if missing := len(weeks) - len(run.weeks):
             context.log.info(f"{missing} of {len(weeks)} weeks have no input")
         tally = _Tally(len(run.weeks))
@@ -127,10 +133,13 @@ def otc_week(
         for result in run.results() if assets else run.checked(checks):
             if reports:
                 reports.add(result, run.context)
-            yield from _events(context, result, assets, checks)
+            yield from _events(context, result, assets | if_new, checks)
             _log(context, result, tally.add(result))
         if reports:
             _later_reports(context, reports)
+        landing = run.context.landing
+        report_delivered(context.instance, landing, run.weeks)
+        report_usable(context.instance, landing)
         if assets:
             _agree(context, opened.lake, weeks)
         if retry_policy.INPUT in context.run.tags:
@@ -150,13 +159,13 @@ def _agree(context: dg.AssetExecutionContext, lake: Lake, weeks: list[date]) -> 
     except LakeError as error:
         context.log.warning(f"Dagster's record was not compared with the lake: {error}")
         return
-    for weeks_of, what in (
+    for named, what in (
         (found.unrecorded, "stored, and were not recorded: the record is made"),
         (found.lost, "recorded, and no file of them is stored: the record is removed"),
     ):
-        if weeks_of:
-            tables = sum(map(len, weeks_of.values()))
-            context.log.info(f"{tables} tables of {len(weeks_of)} weeks are {what}")
+        if named:
+            tables = sum(map(len, named.values()))
+            context.log.info(f"{tables} tables of {len(named)} weeks are {what}")
 
 
 def _later_reports(context: dg.AssetExecutionContext, reports: Reports) -> None:

@@ -6,7 +6,6 @@ the run still fails. `x_meta_step_logs` is read from the metadata of `outcome`.
 """
 
 from collections.abc import Iterator
-from datetime import date
 from typing import Any
 
 import dagster as dg
@@ -21,6 +20,7 @@ from spine_assets.orchestration.components.step_run import (
     seconds_to_wait,
 )
 from spine_assets.orchestration.components.when import why_not
+from spine_assets.orchestration.partitions import week_of
 from spine_assets.pipelines.steps.engine import EngineExecutionError, StepResult
 from spine_assets.pipelines.steps.registry import engines
 from spine_assets.pipelines.steps.table_build import TableStepResult
@@ -73,7 +73,7 @@ class _Attempt:
     ) -> None:
         self.context, self.pipeline, self.step = context, pipeline, step
         self.before = UpstreamOutcomes([StepOutcome.from_plain(item) for item in before.values()])
-        self.week = date.fromisoformat(context.partition_key) if pipeline.is_weekly else None
+        self.week = week_of(context) if pipeline.is_weekly else None
         self.attempt = context.retry_number + 1
 
     def events(self) -> Iterator[Event | dg.Output[dict[str, Any]]]:

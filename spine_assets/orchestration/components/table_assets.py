@@ -28,7 +28,7 @@ from spine_assets.orchestration.components.step_run import (
     run_once,
     seconds_to_wait,
 )
-from spine_assets.orchestration.partitions import WEEKS
+from spine_assets.orchestration.partitions import WEEKS, weeks_of
 from spine_assets.pipelines.steps.table_build import TableStepResult
 from spine_assets.pipelines.steps.worker_process import Failed, Worker, worker
 from spine_assets.pipelines.yaml.model import Step
@@ -128,7 +128,7 @@ class _Weeks:
         """Build all, then fail if one failed."""
         weeks: list[date | None] = [None]
         if self.pipeline.is_weekly:
-            weeks = [date.fromisoformat(key) for key in self.context.partition_keys]
+            weeks = [*weeks_of(self.context)]
         with worker() as process:
             for week in weeks:
                 with hold_partition(self.pipeline, week):

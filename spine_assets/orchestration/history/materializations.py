@@ -17,9 +17,8 @@ import dagster as dg
 import sqlalchemy as sa
 
 from spine_assets.orchestration import dagster_private as private
-from spine_assets.orchestration.history.storage import name_of, of_index, utc
+from spine_assets.orchestration.history.storage import DATA_VERSION_TAG, name_of, of_index, utc
 
-DATA_VERSION = "dagster/data_version"
 _MADE = dg.DagsterEventType.ASSET_MATERIALIZATION.value
 _SEEN = dg.DagsterEventType.ASSET_OBSERVATION.value
 _PLANNED = dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED.value
@@ -66,7 +65,7 @@ def latest_materializations(
         .select_from(
             private.SqlEventLogStorageTable.outerjoin(
                 private.AssetEventTagsTable,
-                sa.and_(tags.event_id == c.id, tags.key == DATA_VERSION),
+                sa.and_(tags.event_id == c.id, tags.key == DATA_VERSION_TAG),
             )
         )
         .where(c.id.in_(latest))

@@ -21,6 +21,9 @@ from spine_assets.orchestration import dagster_private as private
 if TYPE_CHECKING:
     from sqlalchemy.sql import ColumnElement, Select
 
+DATA_VERSION_TAG = "dagster/data_version"
+"""On a materialization."""
+
 EVALUATED = ("SUCCEEDED", "FAILED")
 
 
@@ -161,6 +164,24 @@ def partitions_by_state(
         "materialized": status.deserialize_materialized_partition_subsets(weeks),
     }
     return {state: set(subset.get_partition_keys()) for state, subset in subsets.items()}
+
+
+def data_versions(
+    instance: dg.DagsterInstance, asset: str, partitions: Sequence[str]
+) -> dict[str, str]:
+    """The data version of the latest materialization of each partition that has one.
+
+    The public `get_latest_data_version_record` asks for one partition after another.
+    """
+    if not partitions:
+        return {}
+    tags = instance.event_log_storage.get_latest_tags_by_partition(
+        dg.AssetKey(asset),
+        dg.DagsterEventType.ASSET_MATERIALIZATION,
+        tag_keys=[DATA_VERSION_TAG],
+        asset_partitions=partitions,
+    )
+    return {name: found[DATA_VERSION_TAG] for name, found in tags.items()}
 
 
 def _entry(event: str) -> dg.EventLogEntry:

@@ -11,7 +11,7 @@ from spine_assets.otc.state.build_context import WeekInputs
 from spine_assets.otc.state.freshness import Freshness, freshness, part_of
 from spine_assets.otc.state.results import BuildFailed
 from spine_assets.otc.tables import control_totals, raw
-from spine_assets.otc.tables.registry import TABLES, upstream
+from spine_assets.otc.tables.registry import TABLES, upstream, with_upstream
 
 
 def require_upstream(
@@ -51,7 +51,7 @@ def require_fresh(
 
 def build_command(week: date, names: Collection[str]) -> str:
     """The command that builds tables of a week and all that they are made from."""
-    wanted = {*names, *(before for name in names for before in upstream(name))}
+    wanted = with_upstream(names)
     chosen = ",".join(table.name for table in TABLES if table.name in wanted)
     return (
         f"dagster asset materialize -m spine_assets.definitions --select '{chosen}' "

@@ -18,7 +18,6 @@ from spine_assets.otc.build.week_inputs import choose_captures
 from spine_assets.otc.captures import storage as captures
 from spine_assets.otc.checks.context import CheckContext
 from spine_assets.otc.checks.delivery import nothing_usable
-from spine_assets.otc.delivery.deliveries import Unusable
 from spine_assets.otc.state.build_context import RunContext
 from spine_assets.otc.state.results import BuildFailed, NoInput, TableResult, WeekResult
 from spine_assets.otc.tables import raw
@@ -30,7 +29,6 @@ def build_week(
     wanted: Collection[str],
     run: RunContext,
     *,
-    unusable: list[Unusable],
     force: bool = False,
 ) -> WeekResult:
     """Build the wanted tables of a week; checks that compare weeks wait for `WeekResult.finish`.
@@ -39,10 +37,9 @@ def build_week(
         week: Week ending.
         wanted: Table names; those not wanted are read from the lake and must be fresh.
         run: The lake, the deliveries, DuckDB and the clock.
-        unusable: Files that the week's `delivery` check should name.
         force: Build also what is unchanged.
     """
-    return _locked(week, run, _tables_built(week, {*wanted}, run, unusable, force))
+    return _locked(week, run, _tables_built(week, {*wanted}, run, force))
 
 
 def check_week(week: date, wanted: Collection[tuple[str, str]], run: RunContext) -> WeekResult:
@@ -69,11 +66,11 @@ def _locked(week: date, run: RunContext, tables: Iterator[TableResult]) -> WeekR
 
 
 def _tables_built(
-    week: date, wanted: set[str], run: RunContext, unusable: list[Unusable], force: bool
+    week: date, wanted: set[str], run: RunContext, force: bool
 ) -> Iterator[TableResult]:
     run.lake.remove_leftovers(week)
     captures.remove_uncommitted(run.lake, week)
-    inputs = choose_captures(week, wanted, run, unusable, capture=raw.TABLE.name in wanted)
+    inputs = choose_captures(week, wanted, run, capture=raw.TABLE.name in wanted)
     for declared in TABLES:
         if declared.name not in wanted:
             continue
@@ -88,7 +85,7 @@ def _tables_checked(
     week: date, wanted: set[tuple[str, str]], run: RunContext
 ) -> Iterator[TableResult]:
     names = {table for table, _ in wanted}
-    inputs = choose_captures(week, names, run, run.landing.unusable, capture=False)
+    inputs = choose_captures(week, names, run, capture=False)
     for declared in TABLES:
         checks = [check for check in declared.checks if (declared.name, check.name) in wanted]
         if checks:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import date
 
@@ -29,7 +29,6 @@ def choose_captures(
     week: date,
     wanted: Collection[str],
     run: RunContext,
-    unusable: Sequence[Unusable],
     *,
     capture: bool,
 ) -> WeekInputs:
@@ -41,11 +40,11 @@ def choose_captures(
         week: Week ending.
         wanted: Tables that are built or checked, for the command that an error names.
         run: The lake, the deliveries and the clock.
-        unusable: Files that the week should name; those refused now are added.
         capture: New deliveries become captures; else there may be none, nor an outdated capture.
 
     Raises:
-        NoInput: the week has neither a usable file nor a capture; it names the refused ones.
+        NoInput: the week has neither a usable file nor a capture. The message also names the
+            unusable files that claim no week: one of them may be of this one.
         BuildFailed: there are new deliveries or outdated captures, and nothing is to be captured.
         LakeError: a stored capture is damaged.
     """
@@ -64,16 +63,19 @@ def choose_captures(
             f"run {build_command(week, {raw.TABLE.name, *wanted})}"
         )
     known = replace(before, captures=rows.known, totals=totals.known)
-    named = (*unusable, *rows.refused, *totals.refused)
+    named = (*run.landing.refused_of_week(week), *rows.refused, *totals.refused)
     # A week of which every capture is retracted has tables without rows.
     if not known.captures:
         lines = [f"{week}: no usable file for this week in the landing folder"]
         if waiting := run.landing.totals_of_week(week):
             names = ", ".join(item.name for item in waiting)
             lines.append(f"  control totals wait for the rows that they are of: {names}")
-        refused = tuple(named or run.landing.unusable)
-        lines += [f"  unusable: {item.name}: {item.reason}" for item in refused]
-        raise NoInput("\n".join(lines), refused)
+        lines += [f"  unusable: {item.name}: {item.reason}" for item in named]
+        of_none = [item for item in run.landing.refused() if item.week_ending is None]
+        if of_none:
+            lines.append("  files that claim no week, and may be of this one:")
+        lines += [f"  unusable: {item.name}: {item.reason}" for item in of_none]
+        raise NoInput("\n".join(lines), named)
     if not known.current:
         declare(run.lake, TABLES, raw.TABLE.name)  # its file without rows stands for the captures
     return WeekInputs(

@@ -26,7 +26,6 @@ from spine_assets.otc.delivery.deliveries import (
     Delivery,
     Landing,
     Parsed,
-    Unusable,
     read_whole,
 )
 from spine_assets.otc.delivery.listing import Listed
@@ -62,6 +61,9 @@ class Limits:
 class ManyWeeks:
     """One run over some weeks.
 
+    Tables that are not `wanted` are read from the lake. Of a week that has no capture yet, the
+    tables `if_new` are built as well: nothing of it can be read.
+
     Attributes:
         weeks: Those that are built: of several requested, the ones with a capture or a file, be
             it a refused one; a single one in any case.
@@ -74,18 +76,21 @@ class ManyWeeks:
         run: RunContext,
         scan: Scan,
         *,
+        if_new: Collection[str] = (),
         force: bool = False,
         limits: Limits | None = None,
     ) -> None:
         self._requested, self._alone = {*requested}, len(requested) == 1
         self._wanted, self._run, self._scan, self._force = wanted, run, scan, force
         self._limits = limits or Limits()
+        self._if_new = {*wanted, *if_new}
         self._unread = self._put_off(requested)
         self._put_off_weeks = {*self._unread}
         known = scan.landing()
         self._text_bytes = _text_by_week(known)
         with_files = {*known.weeks(), *known.refused_weeks(), *self._unread}
-        with_input = with_files | {*run.lake.weeks(raw.TABLE.name)}
+        self._stored = {*run.lake.weeks(raw.TABLE.name)}
+        with_input = with_files | self._stored
         self.weeks = [week for week in requested if self._alone or week in with_input]
         self._begun: set[date] = set()
         self._elsewhere: set[date] = set()
@@ -99,9 +104,7 @@ class ManyWeeks:
         A week has a second result, after all others, if a file that was read later belongs to it.
         """
         try:
-            # The last week names the unusable files that claim no week, so all are read by then.
-            yield from self._in_order(self.weeks[:-1])
-            yield from self._in_order(self.weeks[-1:])
+            yield from self._in_order(self.weeks)
             yield from self._in_order(self._overtaken())
             yield from self._delivered_twice()
         finally:
@@ -193,8 +196,8 @@ class ManyWeeks:
         found = {item.name: item.placement.week_ending for item in landing.deliveries}
         self._elsewhere |= {found[name] for name in parsed if found.get(name, week) != week}
         run = replace(self._run, landing=landing, order=self._order, given_up=self._ended.is_set)
-        named = self._to_name(run, week)
-        return build_week(week, self._wanted, run, unusable=named, force=self._force)
+        wanted = self._wanted if week in self._stored else self._if_new
+        return build_week(week, wanted, run, force=self._force)
 
     def _read_before(self, week: date, parsed: Parsed) -> tuple[Landing, Parsed]:
         """The landing folder with all that the week will capture read, and the contents read.
@@ -224,21 +227,6 @@ class ManyWeeks:
             return False
         landing = self._scan.landing()
         return result.week not in {*landing.weeks(), *landing.refused_weeks()}
-
-    def _to_name(self, run: RunContext, week: date) -> list[Unusable]:
-        """Unusable files that a week's `delivery` check names.
-
-        A week built alone names them all; of many, each file is named once, by the week it
-        claims or else by the last week.
-        """
-        if self._alone:
-            return list(run.landing.unusable)
-        last = week == self.weeks[-1]
-        return [
-            item
-            for item in run.landing.unusable
-            if item.week_ending == week or (item.week_ending is None and last)
-        ]
 
     # --- memory and the index
 

@@ -16,8 +16,7 @@ from spine_assets.otc.captures import storage as captures
 from spine_assets.otc.captures.model import CaptureNames
 from spine_assets.otc.delivery.deliveries import Delivery, Landing
 from spine_assets.otc.delivery.listing import Glance
-
-_HASH_DIGITS = 12
+from spine_assets.otc.delivery.week_contents import content_hash
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,7 @@ def input_of(week: date, landing: Landing, captured: CaptureNames) -> WeekInput:
 
 def _input(week: date, items: list[Delivery], captured: CaptureNames) -> WeekInput:
     left = [item for item in items if is_pending(item, captured)]
-    return WeekInput(week, _hash(items), _hash(left) if left else "")
+    return WeekInput(week, content_hash(items), content_hash(left) if left else "")
 
 
 def is_pending(item: Delivery, captured: CaptureNames) -> bool:
@@ -81,8 +80,3 @@ def is_pending(item: Delivery, captured: CaptureNames) -> bool:
     place = item.placement
     name = captures.name_of(place.tier, place.venue_class, item.sha256, place.grain)
     return name not in captured.get(place.week_ending, set())
-
-
-def _hash(items: list[Delivery]) -> str:
-    contents = sorted((item.name, item.sha256) for item in items)
-    return hashlib.sha256(json.dumps(contents).encode()).hexdigest()[:_HASH_DIGITS]

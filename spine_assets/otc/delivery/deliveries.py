@@ -101,13 +101,17 @@ class Landing:
             if item.sha256 in mine
         }
 
-    def refused_weeks(self) -> list[date]:
-        """Weeks that a refused content claims, oldest first, whether they have a usable one or not.
+    def refused_of_week(self, week: date) -> list[Unusable]:
+        """Contents that claim a week and of which nothing is loaded."""
+        return [item for item in self.unusable if item.week_ending == week]
 
-        A file that is still being written is not refused.
-        """
-        refused = (item for item in self.unusable if item.reason != STILL_WRITTEN)
-        return sorted({item.week_ending for item in refused if item.week_ending})
+    def refused(self) -> list[Unusable]:
+        """Contents of which nothing is loaded; one that is still being written is not refused."""
+        return [item for item in self.unusable if item.reason != STILL_WRITTEN]
+
+    def refused_weeks(self) -> list[date]:
+        """Weeks that a refused content claims, oldest first, whether they have a usable one."""
+        return sorted({item.week_ending for item in self.refused() if item.week_ending})
 
     def weeks(self) -> list[date]:
         """Weeks with at least one usable content, oldest first."""

@@ -6,6 +6,7 @@ and generated pages.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 from spine_assets.core.tables import BuildStage, Table
@@ -57,6 +58,21 @@ def grains_of(name: str) -> set[Grain]:
     made_from = {name, *upstream(name)}
     sources = {raw.TABLE.name: Grain.VENUES, control_totals.TABLE.name: Grain.TOTALS}
     return {grain for source, grain in sources.items() if source in made_from}
+
+
+def with_rejects(names: Collection[str]) -> set[str]:
+    """Tables that are built where these are wanted: rejects come with what is made from them.
+
+    Which lines of `otc_raw` become rejects is decided together with which become rows, so nobody
+    has to choose `otc_rejects` as well.
+    """
+    reads_them = any(rejects.TABLE.name in table(name).deps for name in names)
+    return {*names, *([rejects.TABLE.name] if reads_them else [])}
+
+
+def with_upstream(names: Collection[str]) -> set[str]:
+    """Tables, and all that they are made from."""
+    return {*names, *(before for name in names for before in upstream(name))}
 
 
 def upstream(name: str) -> list[str]:

@@ -46,7 +46,7 @@ class Failing:
         """A run, which knows nothing of those before."""
         lake = ObjectLake(self.lake.place, LEASE_SECONDS)
         place = RunContext(lake, self.house.scan(), in_memory, lambda: NOW)
-        return build_week(WEEK, ALL, place, unusable=list(place.landing.unusable)).finish()
+        return build_week(WEEK, ALL, place).finish()
 
     def tables(self) -> dict[str, pl.DataFrame]:
         """All rows, in an order of their own."""

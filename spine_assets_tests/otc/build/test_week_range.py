@@ -27,7 +27,7 @@ from spine_assets.otc.delivery import archives, deliveries
 from spine_assets.otc.delivery.scan import Scan
 from spine_assets.otc.delivery.week_guess import guess_week
 from spine_assets.otc.state.build_context import RunContext
-from spine_assets.otc.state.results import NoInput, WeekResult
+from spine_assets.otc.state.results import NoInput, TableBuilt, WeekResult
 from spine_assets_tests.conftest import ALL, WEEK, House, check_of, delivered, line
 
 WEEKS = [WEEK - timedelta(weeks=n) for n in range(5, -1, -1)]
@@ -159,7 +159,7 @@ def test_weeks_whose_files_are_gone_are_built_from_their_captures(house: House) 
     assert [(item.week, item.error) for item in results] == [(week, None) for week in WEEKS[:2]]
 
 
-def test_an_unusable_file_of_no_week_is_named_by_the_last_week_alone(house: House) -> None:
+def test_an_unusable_file_is_named_by_the_week_that_it_claims(house: House) -> None:
     for week in WEEKS[:3]:
         house.drop(f"{week}.csv", tier_1_of(week))
     house.drop("notes.csv", b"no data")
@@ -175,7 +175,7 @@ def test_an_unusable_file_of_no_week_is_named_by_the_last_week_alone(house: Hous
     assert found == {
         WEEKS[0]: [],
         WEEKS[1]: [f"week_ending={WEEKS[1]}/notes.csv"],
-        WEEKS[2]: ["notes.csv"],
+        WEEKS[2]: [],
     }
 
 
@@ -310,3 +310,16 @@ def test_the_week_after_compares_with_totals_it_need_not_read(
     results = run(house, WEEKS[:2], Limits(threads=1))
     assert check_of(results[1], "otc_venue_volume", "continuity").facts["against"] == str(WEEKS[0])
     assert "otc_venue_volume" not in read
+
+
+def test_a_week_without_captures_gets_what_its_tables_are_made_from(house: House) -> None:
+    house.drop(f"{WEEKS[0]}.csv", tier_1_of(WEEKS[0]))
+    run(house, WEEKS[:1])
+    house.drop(f"{WEEKS[1]}.csv", tier_1_of(WEEKS[1]))
+    opened = Scan(house.landing, house.index)
+    many = ManyWeeks(WEEKS[:2], {"otc_venue_share"}, house.workplace(), opened, if_new=ALL)
+    built = {
+        item.week: [event.table for event in item.events if isinstance(event, TableBuilt)]
+        for item in many.results()
+    }
+    assert built == {WEEKS[0]: ["otc_venue_share"], WEEKS[1]: [*ALL]}
