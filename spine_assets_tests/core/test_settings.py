@@ -43,7 +43,7 @@ def test_a_dotenv_file_is_read_and_the_environment_wins(
 ) -> None:
     (elsewhere / ".env").write_text("SPINE_DATA_DIR=written\nSPINE_LOG_LEVEL=ERROR\n")
     monkeypatch.setenv("SPINE_DATA_DIR", "said")
-    assert load_settings().data_dir == Path("said")
+    assert load_settings().data_dir == elsewhere / "said"
     assert load_settings().log_level == "ERROR"
 
 

@@ -121,7 +121,7 @@ def test_backups_made_while_runs_write_are_whole(site: Site, tmp_path: Path) -> 
     try:
         assert writer.stdout is not None
         until = time.monotonic() + 90
-        folders = []
+        folders: list[Path] = []
         while time.monotonic() < until and len(folders) < 4:
             folders.append(tmp_path / f"backup-{len(folders)}")
             backed_up(site, folders[-1])

@@ -45,8 +45,7 @@ EXIT_CODES = {"spine runs cancel 0348750": 1}  # nothing reaches such a run: doc
 """All others end with 0."""
 FIRST = ("README.md", "CONTRIBUTING.md", "docs/start.md", "docs/pipelines.md", "docs/queries.md")
 BEFORE = {
-    "tar -xzf spine-backup.tar.gz": "tar -czf spine-backup.tar.gz data/lake data/landing "
-    "data/dagster dagster.yaml workspace.yaml",
+    "cp -R backups/today/dagster backups/today/lake data/": "spine backup backups/today",
     "dagster asset materialize -m spine_assets.definitions --select group:acme_watch_list "
     "--partition-range 2025-10-31...2025-11-21": "spine pipelines example watch_list",
 }
