@@ -192,6 +192,7 @@ TEXTS = {
     "dagster/failure_reason": "dagster._core.storage.tags:RUN_FAILURE_REASON_TAG",
     "dagster/max_runtime": "dagster._core.storage.tags:MAX_RUNTIME_SECONDS_TAG",
     "dagster/partition": "dagster._core.storage.tags:PARTITION_NAME_TAG",
+    "dagster/retry_number": "dagster._core.storage.tags:RETRY_NUMBER_TAG",
     "dagster/schedule_name": "dagster._core.storage.tags:SCHEDULE_NAME_TAG",
     "dagster/sensor_name": "dagster._core.storage.tags:SENSOR_NAME_TAG",
     "dagster/will_retry": "dagster._core.storage.tags:WILL_RETRY_TAG",

@@ -54,6 +54,7 @@ UNMARKED_MEMBERS = {
     "get_concurrency_config",
     "get_daemon_statuses",
     "get_execution_plan_snapshot",
+    "get_latest_asset_check_evaluation_record",
     "get_records_for_run",
     "get_required_daemon_types",
     "get_run_ids",
@@ -212,11 +213,14 @@ def test_texts_that_only_dagster_knows_are_listed() -> None:
         "dagster/column_schema",
         "dagster/partition_row_count",
         "dagster/table_name",
+        "dagster/from_ui",  # only in the script of Dagster's pages
     }
+    own = re.compile(r"\.dagster/spine_")  # Dagster hides tags with its prefix
     found = {
         text
         for path in MODULES
         for text in re.findall(r'"(\.?dagster/[a-z_/]+)"', path.read_text("utf-8"))
+        if not own.match(text)
     }
     assert found - documented == {text for text in dagster_private.TEXTS if "dagster/" in text}
 

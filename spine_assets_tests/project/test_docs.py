@@ -19,6 +19,7 @@ from spine_assets.core.settings import FinraSettings, Settings
 from spine_assets.core.tables import Table
 from spine_assets.dev import docs_pages
 from spine_assets.otc.captures import overdue
+from spine_assets.otc.delivery.week_contents import USABLE_REMEDY
 from spine_assets.otc.tables.registry import TABLES
 from spine_assets.pipelines.yaml import loader
 from spine_assets_tests.support.pages import commands_in_words, documents
@@ -53,6 +54,7 @@ NOT_IN_THE_PROJECT = {
 REMEDIES = {
     **{f"{table.name}-{check.name}": check.remedy for table in TABLES for check in table.checks},
     "tiers_arrived": overdue.REMEDY,
+    "usable": USABLE_REMEDY,
 }
 
 
