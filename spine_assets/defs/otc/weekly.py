@@ -118,7 +118,9 @@ def otc_week(
     weeks = weeks_of(context)
     assets = {key.to_user_string() for key in context.selected_asset_keys}
     tables = with_rejects(assets - {REPORT})
-    if_new = with_upstream([item.name for item in TABLES] if REPORT in assets else tables)
+    if_new = {raw.TABLE.name, *with_upstream(tables)} if tables else set()
+    if REPORT in assets:
+        if_new = {item.name for item in TABLES}
     checks = {
         (key.asset_key.to_user_string(), key.name) for key in context.selected_asset_check_keys
     } | {(name, check.name) for name in if_new - assets for check in table(name).checks}
