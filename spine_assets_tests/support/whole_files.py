@@ -179,7 +179,7 @@ REFUSED: dict[str, tuple[bytes, tuple[str, ...]]] = {
     "header-only.csv": (content(), ("no rows",)),
     "header-cut.csv": (HEADER.encode()[:60], ("missing", SHARES)),
     "tab.csv": (PLAIN.replace(b"|", b"\t"), ("tab",)),
-    "binary.csv": (bytes(range(256)) * 100, ("no text", "00 01 02")),
+    "binary.csv": (bytes(range(256)) * 100, ("not text", "00 01 02")),
     "page.csv": (b"<!DOCTYPE html><html><body>moved</body></html>", ("HTML",)),
     "unknown-tier.csv": (
         content(good_lines(OTHER)[0], line("B", tier="NMS Tier 3")),
