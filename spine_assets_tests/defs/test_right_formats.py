@@ -220,7 +220,7 @@ REFUSED: dict[str, tuple[bytes, str]] = {
         "the JSON is cut or damaged in row 2 ('{",
     ),
     "error.json": (b'{"statusCode": 429, "message": "too many"}', "not a list of rows"),
-    "zeros.csv": (bytes(5_000), "no text (its first bytes are 00 00"),
+    "zeros.csv": (bytes(5_000), "not text (its first bytes are 00 00"),
 }
 
 
