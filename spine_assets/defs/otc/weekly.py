@@ -74,6 +74,19 @@ class _Tally:
         seconds = time.perf_counter() - self.started
         return Progress(len(self.done), self.total, self.rows, len(self.failures), seconds)
 
+    def require_success(self, retry_number: int) -> None:
+        """Fail if a week did.
+
+        Raises:
+            RetryRequested: one of them had a transient error, and there are tries left.
+            Failure: otherwise.
+        """
+        if self.transient and retry_number < MAX_RETRIES:
+            wait = FIRST_WAIT_SECONDS * 2**retry_number
+            raise dg.RetryRequested(MAX_RETRIES, wait) from self.failure()
+        if self.failures:
+            raise self.failure()
+
     def failure(self) -> dg.Failure:
         """All bad weeks with their errors, as text and as metadata."""
         return dg.Failure(
@@ -146,11 +159,7 @@ def otc_week(
             _agree(context, opened.lake, weeks)
         if retry_policy.INPUT in context.run.tags:
             _tag_run(context, run.context, weeks, tally)
-    if tally.transient and context.retry_number < MAX_RETRIES:
-        wait = FIRST_WAIT_SECONDS * 2**context.retry_number
-        raise dg.RetryRequested(MAX_RETRIES, wait) from tally.failure()
-    if tally.failures:
-        raise tally.failure()
+    tally.require_success(context.retry_number)
     yield from check_outputs(context)
 
 
