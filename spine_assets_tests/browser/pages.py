@@ -33,14 +33,9 @@ class DagsterUI:
         """
         self.page.goto("/locations/spine_assets/asset-groups/otc")
         self.page.get_by_role("button", name="Materialize all").click()
-        # Dagster asks once more, because nothing was fetched from FINRA: files may as well be
-        # dropped into the landing folder.
-        sure = self.page.get_by_role("button", name="Confirm")
-        every = self.page.get_by_text("Show all partitions")  # it offers the last 90 days
-        expect(sure.or_(every)).to_be_visible()
-        if sure.is_visible():
-            sure.click()
-        every.click()
+        # Dagster does not ask whether the week's upstream data is missing: none of ours is made by
+        # another run.
+        self.page.get_by_text("Show all partitions").click()  # it offers the last 90 days
         chosen = self._dialog.get_by_role("textbox")
         chosen.fill(partitions)
         chosen.press("Enter")
@@ -81,6 +76,10 @@ class DagsterUI:
         """On an asset's Checks: what a check found, evaluation by evaluation."""
         self.page.get_by_text(name, exact=True).first.click()
         self.page.get_by_role("tab", name="Execution history").click()
+
+    def open_check_partitions(self) -> None:
+        """From a check's history to the states of its partitions."""
+        self.page.get_by_role("tab", name="Partitions", exact=True).last.click()
 
     def row(self, *texts: str) -> Locator:
         """The row of a table that has all of the texts."""

@@ -22,8 +22,7 @@ from spine_assets_tests.support.projects import TABLES, Project
 
 pytestmark = pytest.mark.long
 
-# A run also builds the reports of the twelve weeks after its own, and Dagster counts them to the
-# backfill: tests keep apart by more than that.
+# A run also builds the reports of the twelve weeks after its own: tests keep further apart.
 ONE = date(2025, 11, 14)
 FIRST, BAD, LAST = (date(2025, 6, 6) + timedelta(weeks=after) for after in range(3))
 CHECKED, LATE = date(2025, 1, 17), date(2025, 1, 24)
@@ -105,8 +104,6 @@ def test_a_check_shows_what_it_found_in_each_week(ui: DagsterUI) -> None:
         ui.materialize(str(week))
         expect(ui.status("Success")).to_be_visible()
 
-    # The check's own Partitions tab is not looked at here: Dagster fills it from evaluations that
-    # name the materialization they are about.
     ui.open_asset("otc_raw", "Checks")
     ui.open_check_history("delivery")
     expect(ui.row("Passed", str(CHECKED))).to_contain_text("all due tiers are in")
@@ -118,10 +115,13 @@ def test_a_check_shows_what_it_found_in_each_week(ui: DagsterUI) -> None:
     expect(ui.row("NMS_TIER_2", "was due on").last).to_be_visible()
 
     ui.open_asset("otc_venue_share", "Checks")
+    ui.page.get_by_text("reconciles", exact=True).first.click()
     expect(ui.page.get_by_text("This is a blocking asset check")).to_be_visible()
     ui.open_check_history("reconciles")
     for week in (CHECKED, LATE):
         expect(ui.row("Passed", str(week))).to_contain_text("2 totals by venue agree")
+    ui.open_check_partitions()
+    expect(ui.counted("Passed")).to_have_text(re.compile(r"^Passed \(([2-9]|\d\d)\)$"))
 
 
 @pytest.fixture
