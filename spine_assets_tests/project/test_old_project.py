@@ -333,27 +333,32 @@ class TestContinuing:
 
 
 class TestSensor:
-    def test_it_continues_from_its_stored_cursor_and_asks_for_nothing_again(
+    def test_it_continues_from_its_stored_cursor_and_asks_once_more_for_what_was_refused(
         self, old: OldProject
     ) -> None:
+        """The old version recorded under other tags why a run had failed."""
         state = old.sensor_state()
         cursor = state.instigator_data.cursor
         assert json.loads(cursor)["told"], "the old daemon named the unusable file"
         tick = old.tick(cursor)
-        assert tick.requests == []
+        assert [request.partition_key for request in tick.requests] == [str(FAILED)]
         assert tick.warnings == []
         assert old.tick(None).warnings != []  # without the cursor it would be named again
         assert len(old.instance.get_ticks(state.instigator_origin_id, state.selector_id)) > 1
 
-    def test_a_new_correction_makes_one_run_and_the_failed_input_none(
+    def test_a_new_correction_makes_one_run_and_the_refused_input_another(
         self, old: OldProject
     ) -> None:
         old.correct("finra_otc_weekly_tier1_20251110_corrected.csv", shares=1_047_721)
         tick = old.tick(old.sensor_state().instigator_data.cursor)
-        (request,) = tick.requests
-        assert request.partition_key == str(CORRECTED)
-        done = old.runner.code_location.resolve_job_def("otc_weekly").execute_in_process(
-            instance=old.instance, partition_key=request.partition_key, tags=request.tags
-        )
-        assert done.success
+        requests = {request.partition_key: request for request in tick.requests}
+        assert set(requests) == {str(CORRECTED), str(FAILED)}
+        for week, succeeds in ((CORRECTED, True), (FAILED, False)):
+            done = old.runner.code_location.resolve_job_def("otc_weekly").execute_in_process(
+                instance=old.instance,
+                partition_key=str(week),
+                tags=requests[str(week)].tags,
+                raise_on_error=False,
+            )
+            assert done.success is succeeds
         assert old.tick(tick.cursor).requests == []
