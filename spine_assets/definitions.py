@@ -7,13 +7,14 @@ the weeks of a range share one step anyway.
 from __future__ import annotations
 
 import warnings
+from datetime import date
 from functools import cache
 from pathlib import Path
 
 import dagster as dg
 
 import spine_assets.defs
-from spine_assets.core.settings import load_settings
+from spine_assets.core.settings import load_settings, using
 
 
 @dg.definitions
@@ -24,11 +25,13 @@ def defs() -> dg.Definitions:
     location from pyproject.toml and warns if the code is loaded by another name, as in
     `dagster asset materialize -m spine_assets.definitions`.
     """
-    return _loaded(load_settings().backend)
+    settings = load_settings()
+    with using(settings):  # read once, not for each asset
+        return _loaded(settings.backend, settings.first_week)
 
 
 @cache
-def _loaded(backend: str) -> dg.Definitions:
+def _loaded(backend: str, first_week: date) -> dg.Definitions:
     """Made once per process: one `dagster asset materialize` loads them six times.
 
     Celery distributes runs and not steps, so a run on a worker is in one process.

@@ -10,10 +10,17 @@ from typing import TYPE_CHECKING
 import click
 
 from spine_assets.cli.errors import open_lake, with_json
-from spine_assets.cli.shared import COUNT, LANE, WeekRange, max_runtime_option, print_json
+from spine_assets.cli.shared import (
+    COUNT,
+    LANE,
+    WeekRange,
+    max_runtime_option,
+    print_json,
+    require_built,
+)
 from spine_assets.core.settings import load_settings
 from spine_assets.core.tags import Lane, run_tags
-from spine_assets.core.weeks import FIRST_WEEK, stretches
+from spine_assets.core.weeks import stretches
 from spine_assets.otc.delivery.scan import scan
 from spine_assets.pipelines import weeks_to_build
 from spine_assets.pipelines.catalog import RunPlan
@@ -113,7 +120,8 @@ def _choose(
 ) -> tuple[list[date], int]:
     """Weeks to build, and how many weeks with input the options exclude."""
     settings, lake = load_settings(), open_lake()
-    first, last = weeks or (FIRST_WEEK, datetime.now(UTC).date())
+    first, last = weeks or (settings.first_week, datetime.now(UTC).date())
+    require_built(first, settings)
     landing = scan(settings.landing_path, settings.landing_index_path)
     with_input = weeks_to_build.with_input(landing, lake, first, last)
     if not missing and not failed:

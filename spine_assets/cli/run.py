@@ -9,7 +9,7 @@ import click
 
 from spine_assets.cli.errors import open_lake, with_json
 from spine_assets.cli.render import pipelines as render_pipelines
-from spine_assets.cli.shared import LANE, max_runtime_option, print_json
+from spine_assets.cli.shared import LANE, max_runtime_option, print_json, require_built
 from spine_assets.core.settings import load_settings
 from spine_assets.core.tags import Lane, run_tags
 from spine_assets.core.text import nearest
@@ -105,7 +105,9 @@ def run(
 
 def _require_lake(plans: Sequence[RunPlan]) -> None:
     """Open the lake before runs of weeks start: what is refused is refused here, in one line."""
-    if any(plan.first is not None for plan in plans):
+    weeks = [plan.first for plan in plans if plan.first is not None]
+    if weeks:
+        require_built(min(weeks), load_settings())
         open_lake()
 
 

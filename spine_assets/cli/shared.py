@@ -13,9 +13,10 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
+from spine_assets.core.settings import Settings, load_settings
 from spine_assets.core.tags import Lane
 from spine_assets.core.text import nearest
-from spine_assets.core.weeks import FIRST_WEEK, WeekError, parse_week, week_ending_of
+from spine_assets.core.weeks import WeekError, parse_week, week_ending_of
 
 DEFAULT_WEEKS = 12  # about a quarter, which fits a screen
 COUNT = click.IntRange(min=1)
@@ -109,7 +110,7 @@ class WeekRange(click.ParamType[tuple[date, date]]):
         week = WeekType()
         newest = week_ending_of(datetime.now(UTC).date())
         found = (
-            week.convert(first, param, ctx) if first else FIRST_WEEK,
+            week.convert(first, param, ctx) if first else load_settings().first_week,
             week.convert(last, param, ctx) if last else newest,
         )
         if not separator:
@@ -117,6 +118,15 @@ class WeekRange(click.ParamType[tuple[date, date]]):
         if found[0] > found[1]:
             self.fail(f"{found[0]} is after {found[1]}; give the earlier week first", param, ctx)
         return found
+
+
+def require_built(first: date, settings: Settings) -> None:
+    """Refuse to build weeks before the first one that Dagster has a partition of."""
+    if first < settings.first_week:
+        raise click.UsageError(
+            f"week {first} is before SPINE_FIRST_WEEK, {settings.first_week}; weeks before it are "
+            "not built"
+        )
 
 
 def visible(text: str) -> str:

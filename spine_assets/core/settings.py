@@ -6,7 +6,10 @@ Nothing is read at import: call `load_settings()`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import date
 from pathlib import Path
 from typing import Literal, Self, TypeVar
 from urllib.parse import urlsplit
@@ -30,6 +33,7 @@ from pydantic_settings import (
 
 from spine_assets.core.bucket_url import SCHEMES, bucket_name_problem, is_bucket_url, prefix_problem
 from spine_assets.core.project_root import anchored, env_file
+from spine_assets.core.weeks import FIRST_WEEK, WeekError, parse_week
 
 SettingsT = TypeVar("SettingsT", bound=BaseSettings)
 
@@ -77,6 +81,8 @@ class Settings(ProjectSettings):
             at a time is always built.
         weeks_per_run: Most weeks of a run (`SPINE_WEEKS_PER_RUN`), so that several workers share
             a backfill; None means all adjacent weeks.
+        first_week: The first week that Dagster has a partition of and that is built
+            (`SPINE_FIRST_WEEK`), a Friday.
     """
 
     model_config = SettingsConfigDict(env_prefix="SPINE_", extra="ignore")
@@ -90,6 +96,15 @@ class Settings(ProjectSettings):
     backend: Literal["in_process", "multiprocess", "celery"] = "in_process"
     weeks_per_run: PositiveInt | None = None
     memory_limit: ByteSize = ByteSize(2_000_000_000)
+    first_week: date = FIRST_WEEK
+
+    @field_validator("first_week", mode="before")
+    @classmethod
+    def _is_week(cls, value: object) -> date:
+        try:
+            return parse_week(str(value))
+        except WeekError as error:
+            raise ValueError(str(error)) from None
 
     @field_validator("data_dir", "lake", "database_path", mode="before")
     @classmethod
@@ -118,6 +133,10 @@ class Settings(ProjectSettings):
         if self.lake and not is_bucket_url(str(self.lake)):
             self.lake = anchored(self.lake)
         return self
+
+    def built_weeks(self, weeks: Iterable[date]) -> list[date]:
+        """Of some weeks, those that are built: the first one or later, oldest first."""
+        return sorted(week for week in weeks if week >= self.first_week)
 
     @property
     def landing_path(self) -> Path:
@@ -203,9 +222,22 @@ def http_url(text: str) -> str:
     return text.strip()
 
 
+_given: ContextVar[Settings | None] = ContextVar("settings", default=None)
+
+
 def load_settings() -> Settings:
-    """Read the settings now."""
-    return Settings()
+    """The settings of the surrounding `using`; else read them now."""
+    return _given.get() or Settings()
+
+
+@contextmanager
+def using(settings: Settings) -> Iterator[None]:
+    """Let `load_settings` return these within the block; threads that it starts do not see them."""
+    token = _given.set(settings)
+    try:
+        yield
+    finally:
+        _given.reset(token)
 
 
 def load_finra_settings() -> FinraSettings:

@@ -14,7 +14,7 @@ import dagster as dg
 
 from spine_assets.core.tables import Column, Table
 from spine_assets.core.views import View
-from spine_assets.orchestration.partitions import WEEKS
+from spine_assets.orchestration.partitions import our_weeks
 
 OWNER = "team:market-structure"
 TABLE_KINDS = {"polars", "parquet", "duckdb"}
@@ -53,7 +53,7 @@ def check_spec(
         warnings.filterwarnings(
             "ignore", ".*partitions_def on an AssetCheckSpec.*", dg.PreviewWarning
         )
-        weeks = WEEKS if weekly else None
+        weeks = our_weeks() if weekly else None
         return dg.AssetCheckSpec(
             name, asset=asset, description=description, blocking=blocking, partitions_def=weeks
         )

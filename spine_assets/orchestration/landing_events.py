@@ -18,6 +18,7 @@ from typing import Any
 import dagster as dg
 
 from spine_assets.alerts.ongoing import FILES, USABLE
+from spine_assets.core.settings import load_settings
 from spine_assets.core.text import counted
 from spine_assets.orchestration.history.storage import DATA_VERSION_TAG, data_versions
 from spine_assets.otc.delivery.deliveries import Delivery, Landing, Unusable
@@ -37,6 +38,8 @@ def report_delivered(
 ) -> int:
     """Report what is delivered where it has changed since it was reported last.
 
+    Weeks before `SPINE_FIRST_WEEK` have no partition, and are left out.
+
     Args:
         instance: Where to.
         landing: What is delivered.
@@ -46,7 +49,8 @@ def report_delivered(
     Returns:
         How many weeks are left to report.
     """
-    delivered = contents_by_week(landing)
+    first = load_settings().first_week
+    delivered = {week: held for week, held in contents_by_week(landing).items() if week >= first}
     if weeks is not None:
         delivered = {week: delivered[week] for week in sorted({*weeks} & {*delivered})}
     reported = data_versions(instance, FILES, [str(week) for week in delivered])

@@ -19,6 +19,7 @@ from datetime import date
 
 import dagster as dg
 
+from spine_assets.core.settings import load_settings
 from spine_assets.core.tags import PARTITION, RANGE_END, RANGE_START
 from spine_assets.core.weeks import (
     FIRST_WEEK,
@@ -112,7 +113,12 @@ def trading_week_mapping(
 
 
 WEEKS = trading_weeks()
-"""Weeks of all executable assets of the `otc` group."""
+"""All weeks that FINRA has published."""
+
+
+def our_weeks() -> dg.WeeklyPartitionsDefinition:
+    """Weeks of our own assets: those from `SPINE_FIRST_WEEK` on."""
+    return trading_weeks(load_settings().first_week)
 
 
 def weeks_of(context: dg.OpExecutionContext | dg.AssetExecutionContext) -> list[date]:

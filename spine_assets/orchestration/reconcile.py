@@ -20,6 +20,7 @@ from datetime import date
 import dagster as dg
 import polars as pl
 
+from spine_assets.core.settings import load_settings
 from spine_assets.lake.base import Lake, LakeError
 from spine_assets.orchestration.asset_events import materialization
 from spine_assets.orchestration.history import materializations
@@ -41,7 +42,8 @@ class Differences:
     """Tables' weeks on which lake and history disagree, by week and by name.
 
     Attributes:
-        unrecorded: Stored, and not recorded, or recorded with another data version.
+        unrecorded: Stored, and not recorded, or recorded with another data version. Weeks before
+            `SPINE_FIRST_WEEK` have no partition, and need no record.
         lost: Recorded, and no file of them is stored.
     """
 
@@ -81,7 +83,8 @@ def differences(
         return Differences({}, {})  # no lake, or its disk is not mounted: no file says nothing
     kept = _stored(lake, weeks)
     recorded = _recorded(instance, weeks)
-    unrecorded = {key for key in kept if key not in recorded}
+    first = load_settings().first_week
+    unrecorded = {key for key in kept if key not in recorded and key[0] >= first}
     for week in versions:
         unrecorded |= {
             (week, built.table)

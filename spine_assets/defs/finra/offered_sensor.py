@@ -58,7 +58,8 @@ def offered_sensor(interval_seconds: int) -> dg.SensorDefinition:
             except FinraUnavailable as error:  # the next tick continues
                 context.log.warning(f"FINRA cannot be asked now what it has changed: {error}")
                 look = restated.known()
-        wanted = _by_week(dict.fromkeys(missing(offers, holdings)) | dict(look.changed))
+        lacking = _by_week(dict.fromkeys(missing(offers, holdings)) | dict(look.changed))
+        wanted = [item for item in lacking if item.week_ending >= settings.first_week]
         requests: list[dg.RunRequest] = []
         waiting = 0
         busy = retry_policy.under_way(context.instance) if wanted else set()

@@ -34,7 +34,7 @@ def finra_restatements(
             look = Restatements(offered(client), holdings, looks, finra.now()).ask(client)
         except FinraUnavailable as error:  # tomorrow's tick looks from the last look on
             return dg.SkipReason(f"FINRA's API cannot be read now: {error}")
-    weeks = sorted({week for week, _, _ in look.changed})
+    weeks = settings.built_weeks({week for week, _, _ in look.changed})
     if not weeks:
         return dg.SkipReason("FINRA has changed nothing that is here")
     return [

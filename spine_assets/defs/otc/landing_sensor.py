@@ -119,8 +119,12 @@ def otc_landing(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         return cursor.result(None, [], f"{share}; runs are requested once all of them are")
     report_usable(context.instance, landing)
     unreported = report_delivered(context.instance, landing, most=MOST_REPORTED)
-    wanted = _wanted(cursor, landing, held)
+    every = _wanted(cursor, landing, held)
+    wanted = {week: item for week, item in every.items() if week >= settings.first_week}
+    for week in {*every} - {*wanted}:
+        cursor.asked.pop(str(week), None)
     found = _requests(context.instance, cursor, wanted, lake, landing, now)
+    found.early = len(every) - len(wanted)
     cursor.warn_once(context.log, warnings | {text: text for text in found.given_up})
     is_open = unreported or landing.waiting or found.later or found.running or cursor.asked
     return cursor.result(None if is_open else seen, found.requests, found.summary(landing))
@@ -134,6 +138,7 @@ class _Requests:
     given_up: list[str] = field(default_factory=list)
     running: int = 0
     later: int = 0
+    early: int = 0
 
     def summary(self, landing: Landing) -> str:
         """Why no run is requested, where none is."""
@@ -142,6 +147,7 @@ class _Requests:
             "cannot be used": len(landing.unusable),
             "weeks being built or waiting for their next attempt": self.running,
             "weeks given up": len(self.given_up),
+            "weeks before SPINE_FIRST_WEEK": self.early,
         }
         parts = [f"{number:,} {what}" for what, number in counted.items() if number]
         return ", ".join([f"{len(landing.deliveries):,} usable files", *parts])

@@ -46,7 +46,8 @@ def _of_stale(tables: Collection[str]) -> Any:
         week = values["week_ending"]
         if week is not None:
             return PipelinePlan([RunPlan(week, week, _config(values))])
-        weeks = stale_weeks(open_lake(load_settings().lake_place), tables)
+        settings = load_settings()
+        weeks = settings.built_weeks(stale_weeks(open_lake(settings.lake_place), tables))
         notes = [] if weeks else [f"nothing is stale: {', '.join(tables)} are up to date"]
         return PipelinePlan([RunPlan(*part, _config(values)) for part in stretches(weeks)], notes)
 

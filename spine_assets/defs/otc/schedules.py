@@ -39,8 +39,13 @@ def otc_ingest_check(context: dg.ScheduleEvaluationContext) -> Requests:
     settings = load_settings()
     lake = open_lake(settings.lake_place)
     landing = scan(settings.landing_path, settings.landing_index_path, a_tick())
-    wanted = uncaptured(landing, captures.names(lake))
-    again = {*stale_weeks(lake, (raw.TABLE.name,))} - {item.week_ending for item in wanted}
+    wanted = [
+        item
+        for item in uncaptured(landing, captures.names(lake))
+        if item.week_ending >= settings.first_week
+    ]
+    stale = settings.built_weeks(stale_weeks(lake, (raw.TABLE.name,)))
+    again = {*stale} - {item.week_ending for item in wanted}
     if not wanted and not again:
         waiting = f"; {len(landing.waiting)} files are not read yet" if landing.waiting else ""
         return dg.SkipReason(f"everything delivered is captured{waiting}")
@@ -69,7 +74,9 @@ def otc_ingest_check(context: dg.ScheduleEvaluationContext) -> Requests:
 )
 def otc_recheck_recent(context: dg.ScheduleEvaluationContext) -> Requests:
     """Request the newest weeks, each stretch of adjacent ones in one run."""
-    weeks = open_lake(load_settings().lake_place).weeks(raw.TABLE.name)[-RECENT_WEEKS:]
+    settings = load_settings()
+    held = open_lake(settings.lake_place).weeks(raw.TABLE.name)
+    weeks = settings.built_weeks(held)[-RECENT_WEEKS:]
     if not weeks:
         return dg.SkipReason("no week is captured yet")
     return _of_stretches(weeks, "otc.weekly", scheduled(context))
@@ -85,7 +92,8 @@ def otc_recheck_recent(context: dg.ScheduleEvaluationContext) -> Requests:
 )
 def compute_otc_metrics(context: dg.ScheduleEvaluationContext) -> Requests:
     """Request the weeks in which a computed table is missing or stale."""
-    weeks = stale_weeks(open_lake(load_settings().lake_place), METRICS)
+    settings = load_settings()
+    weeks = settings.built_weeks(stale_weeks(open_lake(settings.lake_place), METRICS))
     if not weeks:
         return dg.SkipReason("every computed table is up to date")
     return _of_stretches(weeks, "compute_otc_metrics", scheduled(context))

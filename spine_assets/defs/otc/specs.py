@@ -21,7 +21,7 @@ from spine_assets.orchestration.asset_specs import (
     description_of,
     table_metadata,
 )
-from spine_assets.orchestration.partitions import WEEKS
+from spine_assets.orchestration.partitions import our_weeks
 from spine_assets.otc.state.freshness import code_version
 from spine_assets.otc.tables.registry import TABLES, source_of
 from spine_assets.otc.views.registry import VIEWS
@@ -45,7 +45,7 @@ def files_spec() -> dg.AssetSpec:
         group_name=AssetGroup.LANDING.value,
         kinds={"file"},
         owners=[OWNER],
-        partitions_def=WEEKS,
+        partitions_def=our_weeks(),
         metadata={"source": dg.MetadataValue.url("https://otctransparency.finra.org")},
     )
 
@@ -69,7 +69,7 @@ def weekly_specs() -> list[dg.AssetSpec]:
         kinds={"html", "vega"},
         owners=[OWNER],
         code_version=VERSION,
-        partitions_def=WEEKS,
+        partitions_def=our_weeks(),
         freshness_policy=FRESHNESS,
         skippable=True,
         metadata=_sources(Path(str(building.__file__)), "how the report is made"),
@@ -100,7 +100,7 @@ def _table_spec(table: Table) -> dg.AssetSpec:
         kinds=TABLE_KINDS,
         owners=[OWNER],
         code_version=code_version(table),
-        partitions_def=WEEKS,
+        partitions_def=our_weeks(),
         freshness_policy=FRESHNESS,
         skippable=True,
         metadata={

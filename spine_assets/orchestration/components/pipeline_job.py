@@ -7,7 +7,7 @@ import dagster as dg
 from spine_assets.core.tags import LANE, MAX_RUNTIME, ONCE, PIPELINE, TENANT, Lane
 from spine_assets.orchestration.components.partition_lock import executor_of
 from spine_assets.orchestration.components.step_ops import OUTCOME, input_name, op_name, op_of
-from spine_assets.orchestration.partitions import WEEKS
+from spine_assets.orchestration.partitions import our_weeks
 from spine_assets.orchestration.run_config import LOGGED
 from spine_assets.pipelines.yaml.pipeline import DeclaredPipeline
 
@@ -33,7 +33,7 @@ def job_of(pipeline: DeclaredPipeline) -> dg.JobDefinition:
     return graph.to_job(
         name=pipeline.name,
         description=pipeline.description,
-        partitions_def=WEEKS if pipeline.is_weekly else None,
+        partitions_def=our_weeks() if pipeline.is_weekly else None,
         executor_def=executor_of(pipeline),
         config=LOGGED,
         tags=tags_of(pipeline),

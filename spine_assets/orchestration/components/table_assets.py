@@ -28,7 +28,7 @@ from spine_assets.orchestration.components.step_run import (
     run_once,
     seconds_to_wait,
 )
-from spine_assets.orchestration.partitions import WEEKS, weeks_of
+from spine_assets.orchestration.partitions import our_weeks, weeks_of
 from spine_assets.pipelines.steps.table_build import TableStepResult
 from spine_assets.pipelines.steps.worker_process import Failed, Worker, worker
 from spine_assets.pipelines.yaml.model import Step
@@ -88,7 +88,7 @@ def _spec(pipeline: DeclaredPipeline, step: Step) -> dg.AssetSpec:
         kinds={*TABLE_KINDS, "yaml"},
         owners=[OWNER],
         code_version=table.code_version,
-        partitions_def=WEEKS if pipeline.is_weekly else None,
+        partitions_def=our_weeks() if pipeline.is_weekly else None,
         skippable=True,
         metadata=table_metadata(table),
         tags={

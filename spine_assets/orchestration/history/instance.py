@@ -13,7 +13,7 @@ import dagster as dg
 from spine_assets.core.project_root import project_root
 from spine_assets.orchestration import run_locks
 from spine_assets.orchestration.history import storage
-from spine_assets.orchestration.partitions import WEEKS
+from spine_assets.orchestration.partitions import our_weeks
 from spine_assets.otc.tables.registry import TABLES
 
 
@@ -59,8 +59,9 @@ def table_states(
 ) -> dict[tuple[str, date], str | None]:
     """By table and week: `materialized`, `failed`, `in_progress`, or None for never."""
     states: dict[tuple[str, date], str | None] = {}
+    partitions = our_weeks()
     for table in TABLES:
-        found = storage.partitions_by_state(instance, table.name, WEEKS)
+        found = storage.partitions_by_state(instance, table.name, partitions)
         for week in weeks:
             among = (state for state, keys in found.items() if str(week) in keys)
             states[table.name, week] = next(among, None)
