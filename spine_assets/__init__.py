@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from spine_assets.defs.library import build_definitions
     from spine_assets.orchestration.partitions import (
         monday_weeks,
         trading_days,
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 _PARTITIONS = "spine_assets.orchestration.partitions"
 _HOMES = {
+    "build_definitions": "spine_assets.defs.library",
     "SpineTables": "spine_assets.orchestration.table_inputs",
     "monday_weeks": _PARTITIONS,
     "trading_days": _PARTITIONS,
@@ -31,6 +33,7 @@ _HOMES = {
 
 __all__ = [
     "SpineTables",
+    "build_definitions",
     "monday_weeks",
     "trading_days",
     "trading_months",

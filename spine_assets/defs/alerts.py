@@ -23,6 +23,7 @@ from spine_assets.lake.base import Lake, LakeError
 from spine_assets.lake.opening import open_lake
 from spine_assets.orchestration import run_locks
 from spine_assets.orchestration.finished_runs import finished_after, newest, report
+from spine_assets.orchestration.site import our_name, ours
 from spine_assets.otc.captures import storage as captures
 from spine_assets.otc.captures.overdue import overdue
 from spine_assets.otc.captures.pending import state
@@ -37,15 +38,19 @@ _RUNS_PER_TICK = 50  # read in a few of the 60 seconds that Dagster gives a tick
 _heartbeat = Heartbeat()  # of the code server, in whose process all ticks are evaluated
 
 
-@dg.sensor(
-    name="alerts",
-    minimum_interval_seconds=30,
-    default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Reports failed runs and checks, overdue tiers, unusable files and captures that "
-    "wait, one message per cause, to the webhook and mail server that SPINE_ALERT_WEBHOOK and "
-    "SPINE_ALERT_SMTP name.",
-)
-def alerts(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+def alerts_sensor() -> dg.SensorDefinition:
+    """The sensor of the current site."""
+    return dg.sensor(
+        name=our_name("alerts"),
+        minimum_interval_seconds=30,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Reports failed runs and checks, overdue tiers, unusable files and captures "
+        "that wait, one message per cause, to the webhook and mail server that SPINE_ALERT_WEBHOOK "
+        "and SPINE_ALERT_SMTP name.",
+    )(ours(_tick))
+
+
+def _tick(context: dg.SensorEvaluationContext) -> dg.SkipReason:
     """Send alerts about new problems; starts no run."""
     run_locks.report_lost(context.instance)
     chosen = load_alert_settings()
@@ -72,6 +77,9 @@ def _send_news(context: dg.SensorEvaluationContext, chosen: AlertSettings) -> dg
     waiting = f", {done.waiting} waiting" if done.waiting else ""
     trouble = f" ({done.trouble})" if done.trouble else ""
     return dg.SkipReason(f"{done.sent} sent{waiting}{trouble}")
+
+
+alerts = alerts_sensor()
 
 
 def _of_runs(

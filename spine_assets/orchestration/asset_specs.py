@@ -15,6 +15,7 @@ import dagster as dg
 from spine_assets.core.tables import Column, Table
 from spine_assets.core.views import View
 from spine_assets.orchestration.partitions import our_weeks
+from spine_assets.orchestration.site import our_key
 
 OWNER = "team:market-structure"
 TABLE_KINDS = {"polars", "parquet", "duckdb"}
@@ -91,7 +92,7 @@ def _lineage(table: Table | View) -> dg.TableColumnLineage:
     return dg.TableColumnLineage(
         {
             name: [
-                dg.TableColumnDep(asset_key=dg.AssetKey(upstream), column_name=column)
+                dg.TableColumnDep(asset_key=our_key(upstream), column_name=column)
                 for upstream, column in sources
             ]
             for name, sources in table.lineage.items()

@@ -18,6 +18,7 @@ from spine_assets.alerts.run_report import BuiltWeek, FailedCheck, RunReport
 from spine_assets.core.tags import PARTITION, RANGE_END, RANGE_START
 from spine_assets.core.weeks import WeekError, parse_week, weeks_between
 from spine_assets.orchestration.history.events import events_of, failure_text
+from spine_assets.orchestration.site import current, plain_name
 from spine_assets.otc.tables import venue_volume
 
 BUILT_TABLE = venue_volume.TABLE.name
@@ -98,7 +99,7 @@ def report(instance: dg.DagsterInstance, run: dg.DagsterRun, *, with_built: bool
                 checks[key] = found  # the later one replaces the earlier
             case _EVENT.ASSET_MATERIALIZATION:
                 made = event.step_materialization_data.materialization
-                if made.asset_key.to_user_string() == BUILT_TABLE and made.partition:
+                if plain_name(made.asset_key) == BUILT_TABLE and made.partition:
                     built[made.partition] = made
     if not failures and not errors:
         errors = ends
@@ -129,6 +130,8 @@ def _is_complete(run: dg.DagsterRun, instance: dg.DagsterInstance) -> bool:
 
 def _is_ours(run: dg.DagsterRun, context: dg.SensorEvaluationContext) -> bool:
     """Whether a run is of this code location; runs of the command line name none."""
+    if not current().owns(run):
+        return False
     here, origin = context.code_location_origin, run.remote_job_origin
     if here is None or origin is None:
         return True
@@ -156,7 +159,7 @@ def _run_error(event: dg.DagsterEvent) -> str:
 def _failed_check(found: dg.AssetCheckEvaluation) -> FailedCheck:
     return FailedCheck(
         _week(found.partition),
-        found.asset_key.to_user_string(),
+        plain_name(found.asset_key),
         found.check_name,
         found.description or "",
         bool(found.blocking),

@@ -21,6 +21,7 @@ from spine_assets.alerts.ongoing import FILES, USABLE
 from spine_assets.core.settings import load_settings
 from spine_assets.core.text import counted
 from spine_assets.orchestration.history.storage import DATA_VERSION_TAG, data_versions
+from spine_assets.orchestration.site import our_key
 from spine_assets.otc.delivery.deliveries import Delivery, Landing, Unusable
 from spine_assets.otc.delivery.week_contents import content_hash, contents_by_week
 
@@ -53,13 +54,13 @@ def report_delivered(
     delivered = {week: held for week, held in contents_by_week(landing).items() if week >= first}
     if weeks is not None:
         delivered = {week: delivered[week] for week in sorted({*weeks} & {*delivered})}
-    reported = data_versions(instance, FILES, [str(week) for week in delivered])
+    reported = data_versions(instance, our_key(FILES), [str(week) for week in delivered])
     versions = {week: content_hash(items) for week, items in delivered.items()}
     changed = [week for week in delivered if reported.get(str(week)) != versions[week]]
     for week in changed[:most]:
         instance.report_runless_asset_event(
             dg.AssetMaterialization(
-                FILES,
+                our_key(FILES),
                 partition=str(week),
                 tags={DATA_VERSION_TAG: versions[week]},
                 metadata=_metadata(delivered[week]),
@@ -70,7 +71,7 @@ def report_delivered(
 
 def report_usable(instance: dg.DagsterInstance, landing: Landing) -> None:
     """Evaluate the check `usable` where its outcome has changed since it was reported last."""
-    key = dg.AssetCheckKey(dg.AssetKey(FILES), USABLE)
+    key = dg.AssetCheckKey(our_key(FILES), USABLE)
     found = usable(landing)
     latest = instance.get_latest_asset_check_evaluation_record(key)
     event = latest.event if latest else None

@@ -25,6 +25,7 @@ from spine_assets.lake.base import Lake, LakeError
 from spine_assets.orchestration.asset_events import materialization
 from spine_assets.orchestration.history import materializations
 from spine_assets.orchestration.history.materializations import Recorded
+from spine_assets.orchestration.site import our_key
 from spine_assets.otc.state.freshness import Freshness
 from spine_assets.otc.state.results import TableBuilt
 from spine_assets.otc.state.stored_tables import stored_tables
@@ -105,9 +106,7 @@ def record(
     for week, names in sorted(found.unrecorded.items()):
         built = [item for item in _readable(lake, week) if item.table in names]
         for item in built:
-            instance.report_runless_asset_event(
-                materialization(item, week, dg.AssetKey(item.table))
-            )
+            instance.report_runless_asset_event(materialization(item, week, our_key(item.table)))
         yield week, [item.table for item in built]
 
 
@@ -115,7 +114,7 @@ def wipe(instance: dg.DagsterInstance, found: Differences) -> None:
     """Take the records of which no file is left out of Dagster's history."""
     for name in WEEKLY:
         weeks = [str(week) for week, names in sorted(found.lost.items()) if name in names]
-        materializations.wipe_partitions(instance, name, weeks)
+        materializations.wipe_partitions(instance, _recorded_as(name), weeks)
 
 
 def reconcile(instance: dg.DagsterInstance, lake: Lake, weeks: Collection[date]) -> Differences:
@@ -164,9 +163,15 @@ def _recorded(
     if weeks is not None and not weeks:
         return {}
     span = None if weeks is None else (str(min(weeks)), str(max(weeks)))
-    found = materializations.latest_materializations(instance, WEEKLY, span)
-    by_key = {(date.fromisoformat(item.partition), item.table): item for item in found}
+    names = {_recorded_as(name): name for name in WEEKLY}
+    found = materializations.latest_materializations(instance, [*names], span)
+    by_key = {(date.fromisoformat(item.partition), names[item.table]): item for item in found}
     return {key: item for key, item in by_key.items() if weeks is None or key[0] in weeks}
+
+
+def _recorded_as(name: str) -> str:
+    """The asset of a table in the history, with the prefix of the current site."""
+    return our_key(name).to_user_string()
 
 
 def _by_week(keys: Iterable[tuple[date, str]]) -> dict[date, list[str]]:

@@ -8,6 +8,7 @@ week that FINRA does not offer must not look fetched. `spine fetch` fetches comp
 
 from collections.abc import Iterator
 from datetime import date
+from functools import cache
 
 import dagster as dg
 
@@ -26,7 +27,8 @@ from spine_assets.finra.fetching import (
 )
 from spine_assets.orchestration.landing_events import report_delivered
 from spine_assets.orchestration.partitions import WEEKS, week_of
-from spine_assets.orchestration.run_config import LOGGED
+from spine_assets.orchestration.run_config import logged
+from spine_assets.orchestration.site import Site, current, our_name, our_resource, ours, within
 from spine_assets.otc.delivery.deliveries import Landing
 from spine_assets.otc.delivery.placement import Grain
 from spine_assets.otc.delivery.scan import Scan
@@ -37,14 +39,9 @@ MAX_RETRIES = 2
 FIRST_WAIT_SECONDS = 60  # the client itself has waited for minutes; then twice as long
 
 
-@dg.op(
-    name=FETCH,
-    out=dg.Out(dg.Nothing),
-    description="Fetch what is missing of a week, and what FINRA has changed, with its control "
-    "totals. FINRA is always asked; what it has not changed is not fetched again.",
-)
-def finra_weekly_files(context: dg.OpExecutionContext, finra: Finra) -> Iterator[dg.Output[None]]:
+def finra_weekly_files(context: dg.OpExecutionContext) -> Iterator[dg.Output[None]]:
     """Fetch a week and report what of it is delivered now."""
+    finra: Finra = our_resource(context, "finra")
 
     def begin(task: FetchTask) -> OnPage:
         context.log.info(f"fetching week {task.offer.week_ending}, {task.offer.tier}")
@@ -109,12 +106,32 @@ def _metadata(found: list[Fetched], requests: int) -> dict[str, dg.MetadataValue
     }
 
 
-@dg.job(
-    name="finra_fetch",
-    partitions_def=WEEKS,
-    config=LOGGED,
-    description="Fetch a week from FINRA into the landing folder, whose sensor builds it.",
-)
-def finra_fetch_job() -> None:
-    """One step: the week."""
-    finra_weekly_files()
+def fetch_job() -> dg.JobDefinition:
+    """The job of the current site, the same object at each call."""
+    return _made(current())
+
+
+@cache
+def _made(site: Site) -> dg.JobDefinition:
+    with within(site):
+        step = dg.op(
+            name=our_name(FETCH),
+            out=dg.Out(dg.Nothing),
+            required_resource_keys={our_name("finra")},
+            description="Fetch what is missing of a week, and what FINRA has changed, with its "
+            "control totals. FINRA is always asked; what it has not changed is not fetched again.",
+        )(ours(finra_weekly_files))
+
+        @dg.job(
+            name=our_name("finra_fetch"),
+            partitions_def=WEEKS,
+            config=logged(),
+            description="Fetch a week from FINRA into the landing folder, whose sensor builds it.",
+        )
+        def made() -> None:
+            step()
+
+        return made
+
+
+finra_fetch_job = fetch_job()

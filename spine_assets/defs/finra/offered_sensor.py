@@ -13,7 +13,7 @@ import dagster as dg
 
 from spine_assets.core.settings import load_settings
 from spine_assets.core.tags import Lane
-from spine_assets.defs.finra.files import finra_fetch_job
+from spine_assets.defs.finra.files import fetch_job
 from spine_assets.defs.finra.resource import Finra, finra_client
 from spine_assets.defs.otc import retry_policy
 from spine_assets.defs.otc.retry_policy import Verdict
@@ -21,6 +21,7 @@ from spine_assets.finra.batch import open_holdings, open_looks
 from spine_assets.finra.errors import FinraUnavailable
 from spine_assets.finra.fetching import missing, offered
 from spine_assets.finra.restatements import Restatements
+from spine_assets.orchestration.site import our_name, our_resource, ours
 from spine_assets.otc.captures.pending import WeekInput
 from spine_assets.otc.delivery.placement import Key
 
@@ -34,17 +35,23 @@ def offered_sensor(interval_seconds: int) -> dg.SensorDefinition:
     """The sensor, with a tick every so many seconds."""
 
     @dg.sensor(
-        name="finra_offered",
-        job=finra_fetch_job,
+        name=our_name("finra_offered"),
+        job=fetch_job(),
+        required_resource_keys={our_name("finra")},
         minimum_interval_seconds=interval_seconds,
         default_status=dg.DefaultSensorStatus.STOPPED,
         description="Fetches what FINRA offers and is missing or has changed, a run per week. Off "
         "by default.",
     )
+    @ours
     def finra_offered(
-        context: dg.SensorEvaluationContext, finra: Finra
+        context: dg.SensorEvaluationContext, **_: object
     ) -> dg.SensorResult | dg.SkipReason:
-        """Request a fetch of each week of which a tier or class is missing or has changed."""
+        """Request a fetch of each week of which a tier or class is missing or has changed.
+
+        dagster 1.13.27 also hands on the resources by name where a sensor is called in a test.
+        """
+        finra: Finra = our_resource(context, "finra")
         settings = load_settings()
         holdings, looks = open_holdings(settings), open_looks(settings)
         with finra_client(in_a_tick=True) as client:

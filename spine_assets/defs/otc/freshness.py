@@ -14,20 +14,17 @@ from spine_assets.core.text import counted
 from spine_assets.defs.otc.schedules import NEW_YORK
 from spine_assets.defs.resources import Spine
 from spine_assets.orchestration.asset_specs import check_description
-from spine_assets.orchestration.run_config import LOGGED
+from spine_assets.orchestration.run_config import logged
+from spine_assets.orchestration.site import our_key, our_name, our_resource, ours
 from spine_assets.otc.captures.overdue import DOWNLOAD, HOLDS, REMEDY, Overdue, overdue
 from spine_assets.otc.checks.context import SAMPLE_ROWS
 
 _QUESTION = "has every tier arrived that was due by FINRA's publication calendar?"
 
 
-@dg.asset_check(
-    asset=FILES,
-    name=ARRIVED,
-    description=check_description(HOLDS, REMEDY),
-)
-def tiers_arrived(spine: Spine) -> dg.AssetCheckResult:
+def _tiers_arrived(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
     """Overdue tiers of all weeks, as of now."""
+    spine: Spine = our_resource(context, "spine")
     place = spine.workplace()
     missing = overdue(place.lake, place.landing, datetime.now(UTC).date())
     metadata: dict[str, dg.MetadataValue | int] = {"overdue": len(missing)}
@@ -52,21 +49,35 @@ def tiers_arrived(spine: Spine) -> dg.AssetCheckResult:
     )
 
 
-otc_freshness = dg.define_asset_job(
-    "otc_freshness",
-    selection=dg.AssetSelection.checks(tiers_arrived),
-    config=LOGGED,
-    description=_QUESTION,
-)
+def freshness() -> dg.Definitions:
+    """The check, its job and its schedule."""
+    check = dg.asset_check(
+        asset=our_key(FILES),
+        name=ARRIVED,
+        description=check_description(HOLDS, REMEDY),
+        required_resource_keys={our_name("spine")},
+    )(ours(_tiers_arrived))
+    job = dg.define_asset_job(
+        our_name("otc_freshness"),
+        selection=dg.AssetSelection.checks(check),
+        config=logged(),
+        description=_QUESTION,
+    )
+    weekdays = dg.ScheduleDefinition(
+        name=our_name("otc_freshness_weekdays"),
+        job=job,
+        cron_schedule="0 9 * * 1-5",  # FINRA publishes on Mondays; the other days repeat the alert
+        execution_timezone=NEW_YORK,
+        description=f"Weekdays 09:00: {_QUESTION}",
+        default_status=dg.DefaultScheduleStatus.STOPPED,
+    )
+    return dg.Definitions(asset_checks=[check], jobs=[job], schedules=[weekdays])
 
-weekday_mornings = dg.ScheduleDefinition(
-    name="otc_freshness_weekdays",
-    job=otc_freshness,
-    cron_schedule="0 9 * * 1-5",  # FINRA publishes on Mondays; the other days repeat the alert
-    execution_timezone=NEW_YORK,
-    description=f"Weekdays 09:00: {_QUESTION}",
-    default_status=dg.DefaultScheduleStatus.STOPPED,
-)
+
+@dg.definitions
+def freshness_defs() -> dg.Definitions:
+    """Those without a prefix."""
+    return freshness()
 
 
 def _text(missing: list[Overdue]) -> str:

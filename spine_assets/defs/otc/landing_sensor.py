@@ -20,13 +20,14 @@ from spine_assets.core.settings import load_settings
 from spine_assets.core.tags import Lane
 from spine_assets.core.weeks import stretches
 from spine_assets.defs.otc import retry_policy
-from spine_assets.defs.otc.jobs import otc_weekly_job
+from spine_assets.defs.otc.jobs import our_job
 from spine_assets.defs.otc.retry_policy import Judgement, Verdict
 from spine_assets.defs.scan_limits import a_tick
 from spine_assets.lake.base import Lake
 from spine_assets.lake.opening import open_lake
 from spine_assets.orchestration import run_locks
 from spine_assets.orchestration.landing_events import report_delivered, report_usable
+from spine_assets.orchestration.site import our_name, ours
 from spine_assets.otc.captures import storage as captures
 from spine_assets.otc.captures.model import CaptureNames
 from spine_assets.otc.captures.pending import WeekInput, input_of, state, uncaptured
@@ -90,14 +91,18 @@ class LandingCursor:
         )
 
 
-@dg.sensor(
-    name="otc_landing",
-    job=otc_weekly_job,
-    minimum_interval_seconds=INTERVAL_SECONDS,
-    default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Builds the weeks of new, changed and late files in the landing folder.",
-)
-def otc_landing(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+def landing_sensor() -> dg.SensorDefinition:
+    """The sensor of the current site."""
+    return dg.sensor(
+        name=our_name("otc_landing"),
+        job=our_job("otc_weekly"),
+        minimum_interval_seconds=INTERVAL_SECONDS,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Builds the weeks of new, changed and late files in the landing folder.",
+    )(ours(_tick))
+
+
+def _tick(context: dg.SensorEvaluationContext) -> dg.SensorResult:
     """Request runs of the weeks with something delivered that is not captured."""
     run_locks.report_lost(context.instance)
     settings = load_settings()
@@ -128,6 +133,9 @@ def otc_landing(context: dg.SensorEvaluationContext) -> dg.SensorResult:
     cursor.warn_once(context.log, warnings | {text: text for text in found.given_up})
     is_open = unreported or landing.waiting or found.later or found.running or cursor.asked
     return cursor.result(None if is_open else seen, found.requests, found.summary(landing))
+
+
+otc_landing = landing_sensor()
 
 
 @dataclass

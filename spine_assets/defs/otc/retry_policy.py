@@ -22,6 +22,7 @@ import dagster as dg
 
 from spine_assets.core.tags import PARTITION, RANGE_END, RANGE_START, Lane, run_tags, week_tags
 from spine_assets.core.weeks import WeekError, parse_week, weeks_between
+from spine_assets.orchestration.site import current, our_tag
 from spine_assets.otc.captures.pending import WeekInput
 
 # Dagster's UI hides tags with the prefix `.dagster/`, and does not copy them to a re-execution.
@@ -103,8 +104,8 @@ def judge_all(
         wanted: The inputs, one per week.
         now: The current time, for the wait between attempts.
     """
-    runs = _runs_of(instance, {item.key for item in wanted})
-    return {item.week_ending: _judge(runs.get(item.key, []), item, now) for item in wanted}
+    runs = _runs_of(instance, {our_tag(item.key) for item in wanted})
+    return {item.week_ending: _judge(runs.get(our_tag(item.key), []), item, now) for item in wanted}
 
 
 def _judge(records: Sequence[dg.RunRecord], wanted: WeekInput, now: datetime) -> Judgement:
@@ -145,7 +146,7 @@ def request(items: Sequence[tuple[WeekInput, int]], pipeline: str, lane: Lane) -
         tags={
             **run_tags(pipeline, lane, "sensor"),
             **(week_tags(str(first), str(last)) if len(items) > 1 else {}),
-            INPUT: " ".join(item.key for item, _ in items),
+            INPUT: " ".join(our_tag(item.key) for item, _ in items),
         },
     )
 
@@ -158,7 +159,7 @@ def under_way(instance: dg.DagsterInstance) -> set[date]:
     """
     found: set[date] = set()
     unfinished = dg.RunsFilter(statuses=_UNFINISHED)
-    for run in instance.get_runs(unfinished, limit=_RUNS_UNDER_WAY):
+    for run in filter(current().owns, instance.get_runs(unfinished, limit=_RUNS_UNDER_WAY)):
         first, last = (
             run.tags.get(PARTITION) or run.tags.get(end) or "" for end in (RANGE_START, RANGE_END)
         )

@@ -9,10 +9,11 @@ from spine_assets.core.settings import load_settings
 from spine_assets.core.tags import Lane, run_tags, week_tags
 from spine_assets.core.weeks import stretches
 from spine_assets.defs.otc import retry_policy
-from spine_assets.defs.otc.jobs import METRICS, compute_otc_metrics_job, otc_weekly_job
+from spine_assets.defs.otc.jobs import METRICS, our_job
 from spine_assets.defs.scan_limits import a_tick
 from spine_assets.lake.opening import open_lake
-from spine_assets.orchestration.run_config import LOGGED
+from spine_assets.orchestration.run_config import logged
+from spine_assets.orchestration.site import our_name, our_tag, ours
 from spine_assets.otc.captures import storage as captures
 from spine_assets.otc.captures.pending import uncaptured
 from spine_assets.otc.delivery.scan import scan
@@ -26,15 +27,7 @@ RECENT_WEEKS = 12
 Requests = list[dg.RunRequest] | dg.SkipReason
 
 
-@dg.schedule(
-    name="otc_ingest_check",
-    job=otc_weekly_job,
-    cron_schedule="0 7 * * 3",
-    execution_timezone=NEW_YORK,
-    description="Wednesdays 07:00: builds weeks whose files are not captured, also those that the "
-    "landing sensor gave up, and weeks of which a capture is to be read again.",
-)
-def otc_ingest_check(context: dg.ScheduleEvaluationContext) -> Requests:
+def _otc_ingest_check(context: dg.ScheduleEvaluationContext) -> Requests:
     """Request a run of each week with something delivered that is not captured, or read again."""
     settings = load_settings()
     lake = open_lake(settings.lake_place)
@@ -53,26 +46,18 @@ def otc_ingest_check(context: dg.ScheduleEvaluationContext) -> Requests:
     return _of_stretches(sorted(again), "otc.weekly", at) + [
         dg.RunRequest(
             run_key=f"{at}:{item.key}",
-            run_config=LOGGED,
+            run_config=logged(),
             partition_key=str(item.week_ending),
             tags={
                 **run_tags("otc.weekly", Lane.NORMAL, "schedule"),
-                retry_policy.INPUT: item.key,
+                retry_policy.INPUT: our_tag(item.key),
             },
         )
         for item in wanted
     ]
 
 
-@dg.schedule(
-    name="otc_recheck_recent",
-    job=otc_weekly_job,
-    cron_schedule="30 7 * * 3",
-    execution_timezone=NEW_YORK,
-    description=f"Wednesdays 07:30: rechecks the last {RECENT_WEEKS} captured weeks. Corrections "
-    "that arrived are built; for the rest only the checks run, as of today.",
-)
-def otc_recheck_recent(context: dg.ScheduleEvaluationContext) -> Requests:
+def _otc_recheck_recent(context: dg.ScheduleEvaluationContext) -> Requests:
     """Request the newest weeks, each stretch of adjacent ones in one run."""
     settings = load_settings()
     held = open_lake(settings.lake_place).weeks(raw.TABLE.name)
@@ -82,15 +67,7 @@ def otc_recheck_recent(context: dg.ScheduleEvaluationContext) -> Requests:
     return _of_stretches(weeks, "otc.weekly", scheduled(context))
 
 
-@dg.schedule(
-    name="compute_otc_metrics",
-    job=compute_otc_metrics_job,
-    cron_schedule="0 22 * * 1-5",
-    execution_timezone=NEW_YORK,
-    description="Weekdays 22:00: builds the computed tables of every week in which one of them "
-    "is stale.",
-)
-def compute_otc_metrics(context: dg.ScheduleEvaluationContext) -> Requests:
+def _compute_otc_metrics(context: dg.ScheduleEvaluationContext) -> Requests:
     """Request the weeks in which a computed table is missing or stale."""
     settings = load_settings()
     weeks = settings.built_weeks(stale_weeks(open_lake(settings.lake_place), METRICS))
@@ -99,12 +76,45 @@ def compute_otc_metrics(context: dg.ScheduleEvaluationContext) -> Requests:
     return _of_stretches(weeks, "compute_otc_metrics", scheduled(context))
 
 
+def otc_schedules() -> tuple[dg.ScheduleDefinition, ...]:
+    """The schedules of the current site."""
+    return (
+        dg.schedule(
+            name=our_name("otc_ingest_check"),
+            job=our_job("otc_weekly"),
+            cron_schedule="0 7 * * 3",
+            execution_timezone=NEW_YORK,
+            description="Wednesdays 07:00: builds weeks whose files are not captured, also those "
+            "that the landing sensor gave up, and weeks of which a capture is to be read again.",
+        )(ours(_otc_ingest_check)),
+        dg.schedule(
+            name=our_name("otc_recheck_recent"),
+            job=our_job("otc_weekly"),
+            cron_schedule="30 7 * * 3",
+            execution_timezone=NEW_YORK,
+            description=f"Wednesdays 07:30: rechecks the last {RECENT_WEEKS} captured weeks. "
+            "Corrections that arrived are built; for the rest only the checks run, as of today.",
+        )(ours(_otc_recheck_recent)),
+        dg.schedule(
+            name=our_name("compute_otc_metrics"),
+            job=our_job("compute_otc_metrics"),
+            cron_schedule="0 22 * * 1-5",
+            execution_timezone=NEW_YORK,
+            description="Weekdays 22:00: builds the computed tables of every week in which one of "
+            "them is stale.",
+        )(ours(_compute_otc_metrics)),
+    )
+
+
+otc_ingest_check, otc_recheck_recent, compute_otc_metrics = otc_schedules()
+
+
 def _of_stretches(weeks: Iterable[date], pipeline: str, at: str) -> list[dg.RunRequest]:
     """One request for each stretch of adjacent weeks."""
     return [
         dg.RunRequest(
             run_key=f"{at}:{pipeline}:{first}..{last}",
-            run_config=LOGGED,
+            run_config=logged(),
             tags={
                 **run_tags(pipeline, Lane.NORMAL, "schedule"),
                 **week_tags(str(first), str(last)),

@@ -19,6 +19,7 @@ from spine_assets.defs.resources import Spine
 from spine_assets.lake.opening import open_lake
 from spine_assets.orchestration.asset_specs import check_description
 from spine_assets.orchestration.landing_events import report_delivered, report_usable, usable
+from spine_assets.orchestration.site import our_key, our_name, our_resource, ours
 from spine_assets.otc.delivery.week_contents import USABLE_HOLDS, USABLE_REMEDY
 from spine_assets.otc.tables.registry import TABLES
 from spine_assets.warehouse.connection import connect
@@ -33,24 +34,35 @@ def sources() -> dg.Definitions:
     # dagster 1.13.27 marks the decorator as beta; `observable_source_asset` takes no spec.
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*multi_observable_source_asset.*", dg.BetaWarning)
-        files = dg.multi_observable_source_asset(name=FILES, specs=[files_spec()])
-        views = dg.multi_observable_source_asset(
-            name="otc_views", specs=view_specs(), can_subset=True
+        files = dg.multi_observable_source_asset(
+            name=our_name(FILES),
+            specs=[files_spec()],
+            required_resource_keys={our_name("spine")},
         )
-    looks = [files(look_at_files), views(look_at_views)]
+        views = dg.multi_observable_source_asset(
+            name=our_name("otc_views"), specs=view_specs(), can_subset=True
+        )
+    looks = [files(ours(look_at_files)), views(ours(look_at_views))]
+    files_usable = dg.asset_check(
+        asset=our_key(FILES),
+        name=USABLE,
+        description=check_description(USABLE_HOLDS, USABLE_REMEDY),
+        required_resource_keys={our_name("spine")},
+    )(ours(are_files_usable))
     return dg.Definitions(
         [look.with_attributes(backfill_policy=_ONE_LOOK) for look in looks],
         asset_checks=[files_usable],
     )
 
 
-def look_at_files(context: dg.AssetExecutionContext, spine: Spine) -> Iterator[dg.ObserveResult]:
+def look_at_files(context: dg.AssetExecutionContext) -> Iterator[dg.ObserveResult]:
     """Read what is new in the landing folder, and report what has changed of any week."""
+    spine: Spine = our_resource(context, "spine")
     landing = spine.workplace().landing
     report_delivered(context.instance, landing)
     report_usable(context.instance, landing)
     # Without a result Dagster would skip the tables that are downstream in the same run.
-    yield dg.ObserveResult(FILES, metadata={"unusable": len(landing.refused())})
+    yield dg.ObserveResult(our_key(FILES), metadata={"unusable": len(landing.refused())})
 
 
 def look_at_views(context: dg.AssetExecutionContext) -> Iterator[dg.ObserveResult]:
@@ -61,9 +73,7 @@ def look_at_views(context: dg.AssetExecutionContext) -> Iterator[dg.ObserveResul
             yield dg.ObserveResult(asset_key=key, metadata={"columns": len(columns)})
 
 
-@dg.asset_check(
-    asset=FILES, name=USABLE, description=check_description(USABLE_HOLDS, USABLE_REMEDY)
-)
-def files_usable(spine: Spine) -> dg.AssetCheckResult:
+def are_files_usable(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
     """The landing folder as of now."""
+    spine: Spine = our_resource(context, "spine")
     return usable(spine.workplace().landing)

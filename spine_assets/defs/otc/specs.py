@@ -22,6 +22,7 @@ from spine_assets.orchestration.asset_specs import (
     table_metadata,
 )
 from spine_assets.orchestration.partitions import our_weeks
+from spine_assets.orchestration.site import our_key, our_name
 from spine_assets.otc.state.freshness import code_version
 from spine_assets.otc.tables.registry import TABLES, source_of
 from spine_assets.otc.views.registry import VIEWS
@@ -37,12 +38,12 @@ FILE_GRAIN = (
 def files_spec() -> dg.AssetSpec:
     """The delivered files, which no run makes: a source asset with a partition per week."""
     return dg.AssetSpec(
-        FILES,
+        our_key(FILES),
         description="FINRA weekly OTC Transparency files in the landing folder (delimited "
         "text or JSON, also .gz and .zip). Never modified. People, programs and the job "
-        "`finra_fetch` deliver them; sensor, fetch and runs report what they see of each week."
-        f"\n\n{FILE_GRAIN}",
-        group_name=AssetGroup.LANDING.value,
+        f"`{our_name('finra_fetch')}` deliver them; sensor, fetch and runs report what they see of "
+        f"each week.\n\n{FILE_GRAIN}",
+        group_name=our_name(AssetGroup.LANDING.value),
         kinds={"file"},
         owners=[OWNER],
         partitions_def=our_weeks(),
@@ -62,10 +63,10 @@ def view_specs() -> list[dg.AssetSpec]:
 def weekly_specs() -> list[dg.AssetSpec]:
     """What is made of each week: the tables, and the report that reads all of them."""
     made = dg.AssetSpec(
-        report.NAME,
-        deps=[table.name for table in TABLES],
+        our_key(report.NAME),
+        deps=[our_key(table.name) for table in TABLES],
         description=f"{report.DESCRIPTION}\n\n**Grain:** {report.GRAIN}.",
-        group_name=AssetGroup.OTC.value,
+        group_name=our_name(AssetGroup.OTC.value),
         kinds={"html", "vega"},
         owners=[OWNER],
         code_version=VERSION,
@@ -82,7 +83,7 @@ def check_specs() -> list[dg.AssetCheckSpec]:
     return [
         check_spec(
             check.name,
-            table.name,
+            our_key(table.name),
             description=check_description(check.description, check.remedy),
             blocking=check.blocking,
         )
@@ -93,10 +94,10 @@ def check_specs() -> list[dg.AssetCheckSpec]:
 
 def _table_spec(table: Table) -> dg.AssetSpec:
     return dg.AssetSpec(
-        table.name,
-        deps=table.deps or (FILES,),
+        our_key(table.name),
+        deps=[our_key(name) for name in table.deps or (FILES,)],
         description=description_of(table),
-        group_name=AssetGroup.OTC.value,
+        group_name=our_name(AssetGroup.OTC.value),
         kinds=TABLE_KINDS,
         owners=[OWNER],
         code_version=code_version(table),
@@ -128,10 +129,10 @@ def _sources(path: Path, label: str) -> dict[str, dg.CodeReferencesMetadataValue
 
 def _view_spec(view: View) -> dg.AssetSpec:
     return dg.AssetSpec(
-        view.name,
-        deps=view.deps,
+        our_key(view.name),
+        deps=[our_key(name) for name in view.deps],
         description=description_of(view),
-        group_name=AssetGroup.ANALYSIS.value,
+        group_name=our_name(AssetGroup.ANALYSIS.value),
         kinds={"duckdb"},
         owners=[OWNER],
         is_virtual=True,

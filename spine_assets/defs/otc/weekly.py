@@ -25,6 +25,7 @@ from spine_assets.orchestration.landing_events import report_delivered, report_u
 from spine_assets.orchestration.partitions import weeks_of
 from spine_assets.orchestration.progress_events import log_progress
 from spine_assets.orchestration.reconcile import reconcile
+from spine_assets.orchestration.site import our_key, our_name, our_resource, ours, plain_name
 from spine_assets.otc.build.week_range import ManyWeeks
 from spine_assets.otc.captures import storage as captures
 from spine_assets.otc.captures.pending import input_of
@@ -112,30 +113,32 @@ def backfill_policy(weeks_per_run: int | None) -> dg.BackfillPolicy:
 def weekly_assets() -> dg.Definitions:
     """The assets of a week. Settings are read when Dagster loads them, not at import."""
     made = dg.multi_asset(
-        name="otc_week",
+        name=our_name("otc_week"),
         specs=weekly_specs(),
         check_specs=check_specs(),
         can_subset=True,
+        required_resource_keys={our_name("spine")},
         backfill_policy=backfill_policy(load_settings().weeks_per_run),
     )
-    return dg.Definitions([made(otc_week)])
+    return dg.Definitions([made(ours(otc_week))])
 
 
 def otc_week(
-    context: dg.AssetExecutionContext, config: WeekBuildConfig, spine: Spine
+    context: dg.AssetExecutionContext, config: WeekBuildConfig
 ) -> Iterator[Event | dg.Output[None]]:
     """Capture what arrived for each week and build the selected tables from it."""
     lock_wait.work_on(f"run {context.run.run_id}")
     if context.job_def.executor_def.name == dg.in_process_executor.name:
         run_locks.hold_until_exit(context.instance, context.run)  # the run is in this process
+    spine: Spine = our_resource(context, "spine")
     weeks = weeks_of(context)
-    assets = {key.to_user_string() for key in context.selected_asset_keys}
+    assets = {plain_name(key) for key in context.selected_asset_keys}
     tables = with_rejects(assets - {REPORT})
     if_new = {raw.TABLE.name, *with_upstream(tables)} if tables else set()
     if REPORT in assets:
         if_new = {item.name for item in TABLES}
     checks = {
-        (key.asset_key.to_user_string(), key.name) for key in context.selected_asset_check_keys
+        (plain_name(key.asset_key), key.name) for key in context.selected_asset_check_keys
     } | {(name, check.name) for name in if_new - assets for check in table(name).checks}
     with spine.opened() as (opened, scan):
         run = ManyWeeks(
@@ -241,7 +244,7 @@ def _events(
             else event.table in tables
         )
     )
-    return events_of(context, chosen, result.week)
+    return events_of(context, chosen, result.week, our_key)
 
 
 def _outcome(result: WeekResult) -> str:

@@ -167,7 +167,7 @@ def partitions_by_state(
 
 
 def data_versions(
-    instance: dg.DagsterInstance, asset: str, partitions: Sequence[str]
+    instance: dg.DagsterInstance, asset: dg.AssetKey, partitions: Sequence[str]
 ) -> dict[str, str]:
     """The data version of the latest materialization of each partition that has one.
 
@@ -176,7 +176,7 @@ def data_versions(
     if not partitions:
         return {}
     tags = instance.event_log_storage.get_latest_tags_by_partition(
-        dg.AssetKey(asset),
+        asset,
         dg.DagsterEventType.ASSET_MATERIALIZATION,
         tag_keys=[DATA_VERSION_TAG],
         asset_partitions=partitions,
