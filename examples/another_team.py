@@ -19,6 +19,7 @@ from spine_assets import SpineTables, trading_days, trading_week_mapping, tradin
 FIRST = date(2025, 1, 3)
 WEEKS = trading_weeks(FIRST)
 DAYS = trading_days(FIRST)
+SHARE = dg.AssetSpec("otc_venue_share", partitions_def=trading_weeks())  # made by spine_assets
 WHEN_BUILT = (
     # FINRA publishes a week weeks after it: no week is the latest one when it arrives.
     dg.AutomationCondition.eager().without(dg.AutomationCondition.in_latest_time_window())
@@ -34,7 +35,7 @@ WHEN_BUILT = (
 def largest_venues(shares: pl.DataFrame) -> dg.MaterializeResult[None]:
     """The venue with the largest volume of each week."""
     largest = shares.sort("total_volume", descending=True).head(1)
-    return dg.MaterializeResult(metadata={"venue": largest["venue_id"].item()})
+    return dg.MaterializeResult(metadata={"venue": largest["mpid"].item()})
 
 
 @dg.asset(
@@ -53,7 +54,7 @@ def routed_days(shares: pl.DataFrame) -> dg.MaterializeResult[None]:
 
 
 defs = dg.Definitions(
-    assets=[largest_venues, routed_days],
+    assets=[SHARE, largest_venues, routed_days],
     resources={"spine_tables": SpineTables()},
     sensors=[
         dg.AutomationConditionSensorDefinition(
