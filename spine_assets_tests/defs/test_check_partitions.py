@@ -44,7 +44,7 @@ def _status(state: AssetCheckState, week: str) -> str:
 
 def partitions(subset: object) -> set[str]:
     value = getattr(subset, "subset_value", None)
-    return set(value.get_partition_keys()) if value is not None else set()  # type: ignore[union-attr]
+    return set(value.get_partition_keys()) if value is not None else set()
 
 
 def test_every_check_of_every_week_counts_as_passed(project: Project, runner: Runner) -> None:

@@ -66,7 +66,7 @@ def test_lines_and_shares_must_both_be_accounted_for(
     """Of two rows of 100 shares and a header, the file had more."""
     house.drop("otc.csv", delivered(line("AAAA"), line("BBBB")))
     run = house.workplace()
-    inputs = choose_captures(WEEK, [raw.TABLE.name], run, [], capture=True)
+    inputs = choose_captures(WEEK, [raw.TABLE.name], run, capture=True)
     (capture,) = inputs.known.captures
     spoiled = replace(inputs.known, captures=(replace(capture, **changed),))  # type: ignore[arg-type]
     context = CheckContext(run, replace(inputs, known=spoiled), raw.TABLE)

@@ -87,7 +87,7 @@ def test_a_check_that_is_declared_to_compare_weeks_reaches_them(
 
     house.drop("otc.csv", delivered(line("OTHER")))
     run = house.workplace()
-    inputs = choose_captures(WEEK, [raw.TABLE.name], run, [], capture=True)
+    inputs = choose_captures(WEEK, [raw.TABLE.name], run, capture=True)
     monkeypatch.setitem(FUNCTIONS, (table.name, check.name), reaching)
     registry.run(check, CheckContext(run, inputs, table))
     assert found == [[BEFORE]]
@@ -97,7 +97,7 @@ def test_nothing_that_a_check_is_given_leads_to_the_lake(house: House) -> None:
     """Of all public attributes, and those of what they hold."""
     house.drop("otc.csv", delivered(line()))
     house.built()
-    inputs = choose_captures(WEEK, [raw.TABLE.name], house.workplace(), [], capture=True)
+    inputs = choose_captures(WEEK, [raw.TABLE.name], house.workplace(), capture=True)
     (first, *_) = raw.TABLE.checks
     seen: set[int] = set()
     waiting: list[object] = [CheckContext(house.workplace(), inputs, raw.TABLE, check=first)]
@@ -116,7 +116,7 @@ def test_rows_of_a_capture_are_read_from_the_lake_after_a_build(house: House) ->
     house.drop("otc.csv", delivered(line("AAAA"), line("BBBB")))
     house.built()
     (capture,) = captures.stored(house.lake, WEEK)
-    inputs = choose_captures(WEEK, [raw.TABLE.name], house.workplace(), [], capture=True)
+    inputs = choose_captures(WEEK, [raw.TABLE.name], house.workplace(), capture=True)
     small = inputs.without_rows(totals_too=False)
     assert dict(small.frames) == {}
     assert small.frames.rows_of(capture)["symbol"].to_list() == ["AAAA", "BBBB"]
