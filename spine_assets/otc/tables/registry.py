@@ -61,13 +61,12 @@ def grains_of(name: str) -> set[Grain]:
 
 
 def with_rejects(names: Collection[str]) -> set[str]:
-    """Tables that are built where these are wanted: rejects come with what is made from them.
+    """Tables that are built where these are wanted: rejects come with `otc_venue_volume`.
 
     Which lines of `otc_raw` become rejects is decided together with which become rows, so nobody
     has to choose `otc_rejects` as well.
     """
-    reads_them = any(rejects.TABLE.name in table(name).deps for name in names)
-    return {*names, *([rejects.TABLE.name] if reads_them else [])}
+    return {*names, *([rejects.TABLE.name] if venue_volume.TABLE.name in names else [])}
 
 
 def with_upstream(names: Collection[str]) -> set[str]:
