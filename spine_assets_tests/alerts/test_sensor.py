@@ -129,6 +129,9 @@ class TestRuns:
         self, project: Project, runner: Runner, watcher: Watcher
     ) -> None:
         deliver_what_is_due(project)
+        assert runner.week(WEEK).success
+        project.deliver(WEEK, Tier.OTC, updated=date(2026, 1, 5), mark="-corrected")
+        watcher.tick()
         assert not runner.week(WEEK, "otc_venue_share").success
         (text,) = watcher.tick()
         (command,) = [line for line in text.splitlines() if line.startswith("Next: ")]

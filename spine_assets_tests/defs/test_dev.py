@@ -21,10 +21,29 @@ from spine_assets.core.tags import FRONT
 from spine_assets.core.weeks import Tier
 from spine_assets.orchestration.history import open_instance
 from spine_assets_tests.alerts.conftest import Receiver, receiving
+from spine_assets_tests.outside.conftest import let_nobody_else_start_runs
 from spine_assets_tests.support.projects import ROWS, TABLES, Project
 from spine_assets_tests.support.servers import START_SECONDS, Server, free_port, started, wait_until
 
 pytestmark = pytest.mark.long
+
+CARD = ("otc_raw", "otc_venue_volume", "otc_symbol_summary", "otc_venue_share")
+BACKFILL = """mutation($p: LaunchBackfillParams!) {
+  launchPartitionBackfill(backfillParams: $p) { ... on LaunchBackfillSuccess { backfillId } }
+}"""
+STATUS = """query($id: String!) {
+  partitionBackfillOrError(backfillId: $id) { ... on PartitionBackfill { status } }
+}"""
+CHECKS = """query($key: AssetKeyInput!) {
+  assetNodeOrError(assetKey: $key) { ... on AssetNode {
+    assetChecksOrError { ... on AssetChecks { checks {
+      name
+      partitionStatuses { ... on AssetCheckTimePartitionStatuses {
+        ranges { startKey endKey status }
+      } }
+    } } }
+  } }
+}"""
 
 WEEK = date(2025, 11, 14)
 NEXT, BAD = WEEK + timedelta(weeks=1), WEEK - timedelta(weeks=1)
@@ -91,6 +110,7 @@ def test_files_become_tables_and_faults_become_messages_without_a_hand(
         a_correction_is_seen(corner)
         a_bad_file_is_told_and_nothing_else_is_disturbed(corner)
         a_run_from_the_command_line_waits_in_the_queue(corner)
+        a_backfill_of_four_tables_passes_their_checks(corner)
 
 
 def files_become_tables(corner: Corner) -> None:
@@ -155,3 +175,31 @@ def a_run_from_the_command_line_waits_in_the_queue(corner: Corner) -> None:
         }
     assert {"PIPELINE_ENQUEUED", "PIPELINE_STARTING", "PIPELINE_SUCCESS"} <= events
     assert FRONT not in story["tags"]
+
+
+def a_backfill_of_four_tables_passes_their_checks(corner: Corner) -> None:
+    """What the page of assets sends, and what the page of a check counts."""
+    week = NEXT - timedelta(weeks=10)
+    let_nobody_else_start_runs(corner.server)  # the sensor may be faster than this test
+    corner.project.deliver(week, *Tier)
+    params = {
+        "assetSelection": [{"path": [name]} for name in CARD],
+        "partitionNames": [str(week)],
+    }
+    asked = corner.server.ask(BACKFILL, p=params)["launchPartitionBackfill"]["backfillId"]
+
+    def status() -> str:
+        told = corner.server.ask(STATUS, id=asked)["partitionBackfillOrError"]["status"]
+        return str(told)
+
+    corner.wait(lambda: status().startswith("COMPLETED"), "the end of the backfill")
+    assert status() == "COMPLETED_SUCCESS"
+    for name in CARD:
+        node = corner.server.ask(CHECKS, key={"path": [name]})["assetNodeOrError"]
+        for check in node["assetChecksOrError"]["checks"]:
+            states = {
+                found["status"]
+                for found in check["partitionStatuses"]["ranges"]
+                if found["startKey"] <= str(week) <= found["endKey"]
+            }
+            assert states == {"SUCCEEDED"}, (name, check["name"])

@@ -18,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from spine_assets.core.settings import Settings
 from spine_assets.core.tags import MAX_RUNTIME
 from spine_assets.core.text import first_line
+from spine_assets.lake.base import LakeError
 from spine_assets.lake.opening import open_lake
 from spine_assets.maintenance.doctor.configuration import sqlite_folder
 from spine_assets.maintenance.doctor.diagnosis import Diagnosis, fail, listed, ok, warn
@@ -220,9 +221,12 @@ def _last_tick(instance: dg.DagsterInstance, state: Any) -> Any:
 
 def agreement(settings: Settings, instance: dg.DagsterInstance) -> Diagnosis:
     """Whether Dagster has recorded what the lake has, and nothing else."""
-    lake = open_lake(settings.lake_place)
-    newest = lake.weeks(TABLES[0].name)[-_COMPARED_WEEKS:]
-    found = differences(instance, lake, versions=newest)
+    try:
+        lake = open_lake(settings.lake_place)
+        newest = lake.weeks(TABLES[0].name)[-_COMPARED_WEEKS:]
+        found = differences(instance, lake, versions=newest)
+    except LakeError:  # other checks say what is wrong with it
+        return warn("not examined: the lake cannot be read", "mend what the lines above name")
     parts = [
         f"{sum(map(len, weeks.values()))} tables of {len(weeks)} weeks are {what} "
         f"({listed([str(week) for week in weeks])})"
