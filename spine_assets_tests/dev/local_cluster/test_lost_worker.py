@@ -214,7 +214,7 @@ def test_tables_are_those_of_a_local_build_of_the_same_files(
 
 
 def rows(lake: Lake, table: str, week: date) -> pl.DataFrame:
-    """A table's week without what tells which run captured it, in an order of its own."""
+    """A table's week without what tells which run captured or built it, in an order of its own."""
     found = pl.concat(pl.read_parquet(file.read_bytes()) for file in lake.files(table, week))
-    kept = [name for name in found.columns if "capture" not in name]
+    kept = [name for name in found.columns if "capture" not in name and name != "build_id"]
     return found.select(kept).sort(kept)
