@@ -115,7 +115,11 @@ def test_a_failed_run_ends_with_1_and_its_reason(site: Site) -> None:
     done = example(site, site.proxy.keys["nightly"], "2024-01-05")
     assert done.returncode == 1
     assert "no usable file for this week in the landing folder" in done.stderr
-    assert done.stdout.startswith("failure: run ")
+    *checks, last = done.stdout.splitlines()
+    assert last.startswith("failure: run ")
+    assert checks == [
+        "ERROR otc_raw: delivery: no usable file of 2024-01-05: none is in the landing folder"
+    ]
 
 
 def test_a_backfill_builds_its_weeks_and_adjoining_ones_share_a_run(site: Site) -> None:
