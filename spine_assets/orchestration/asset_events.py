@@ -17,6 +17,7 @@ import dagster as dg
 
 from spine_assets.lake.bucket.objects import ObjectFile
 from spine_assets.orchestration.check_targets import CheckTarget, target_of
+from spine_assets.orchestration.dagster_private import DATA_VERSION_TAG
 from spine_assets.otc.state.results import CheckResult, TableBuilt
 
 Event = dg.AssetMaterialization | dg.AssetCheckEvaluation
@@ -79,7 +80,7 @@ def materialization(
         asset_key=key,
         partition=str(week) if week else None,
         metadata=metadata,
-        tags={"dagster/data_version": built.data_version},
+        tags={DATA_VERSION_TAG: built.data_version},
     )
 
 

@@ -177,7 +177,11 @@ REPOSITORY_NAME = "__repository__"
 GRPC_INFO_TAG = ".dagster/grpc_info"
 """On a run that a code server runs: where that server listens."""
 
+DATA_VERSION_TAG = "dagster/data_version"
+"""On a materialization."""
+
 TEXTS = {
+    DATA_VERSION_TAG: "dagster._core.definitions.data_version:DATA_VERSION_TAG",
     QUEUE_DAEMON: "dagster._daemon.run_coordinator:QueuedRunCoordinatorDaemon.daemon_type",
     REPOSITORY_NAME: "dagster._core.definitions.repository_definition:SINGLETON_REPOSITORY_NAME",
     GRPC_INFO_TAG: "dagster._core.storage.tags:GRPC_INFO_TAG",
@@ -188,7 +192,6 @@ TEXTS = {
     ),
     "dagster/backfill": "dagster._core.storage.tags:BACKFILL_ID_TAG",
     "dagster/compute_kind": "dagster._core.storage.tags:COMPUTE_KIND_TAG",
-    "dagster/data_version": "dagster._core.definitions.data_version:DATA_VERSION_TAG",
     "dagster/failure_reason": "dagster._core.storage.tags:RUN_FAILURE_REASON_TAG",
     "dagster/max_runtime": "dagster._core.storage.tags:MAX_RUNTIME_SECONDS_TAG",
     "dagster/partition": "dagster._core.storage.tags:PARTITION_NAME_TAG",

@@ -20,7 +20,8 @@ import dagster as dg
 from spine_assets.alerts.ongoing import FILES, USABLE
 from spine_assets.core.settings import load_settings
 from spine_assets.core.text import counted
-from spine_assets.orchestration.history.storage import DATA_VERSION_TAG, data_versions
+from spine_assets.orchestration.dagster_private import DATA_VERSION_TAG
+from spine_assets.orchestration.history.storage import data_versions
 from spine_assets.orchestration.site import our_key
 from spine_assets.otc.delivery.deliveries import Delivery, Landing, Unusable
 from spine_assets.otc.delivery.week_contents import content_hash, contents_by_week

@@ -13,13 +13,13 @@ import dagster as dg
 
 from spine_assets.core.tags import TRIGGER
 from spine_assets.orchestration.components.keys import key_of
+from spine_assets.orchestration.dagster_private import DATA_VERSION_TAG
 from spine_assets.pipelines.yaml.pipeline import DeclaredPipeline
 
 INTERVAL_SECONDS = 30  # weeks come once a week; a correction can wait half a minute
 _MOST_REQUESTS = 20  # per tick; each takes the daemon some tenths of a second
 _READ = 500  # materializations of a table per tick; a backfill of all weeks has some 650
 _DIGITS = 12
-_VERSION = "dagster/data_version"
 
 
 @dataclass
@@ -122,7 +122,7 @@ def _version(instance: dg.DagsterInstance, key: dg.AssetKey, week: str) -> str:
     wanted = dg.AssetRecordsFilter(key, asset_partitions=[week])
     for record in instance.fetch_materializations(wanted, limit=1).records:
         made = record.asset_materialization
-        return (made.tags or {}).get(_VERSION, record.run_id) if made else ""
+        return (made.tags or {}).get(DATA_VERSION_TAG, record.run_id) if made else ""
     return ""
 
 

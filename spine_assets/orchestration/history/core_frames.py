@@ -139,7 +139,7 @@ def _published(event: str | None) -> Values:
     facts = {entry["label"]: _value(entry["entry_data"]) for entry in made["metadata_entries"]}
     return {
         "row_count": facts.get(ROW_COUNT),
-        "data_version": (made.get("tags") or {}).get("dagster/data_version"),
+        "data_version": (made.get("tags") or {}).get(private.DATA_VERSION_TAG),
         "capture_ids": facts.get("capture_ids"),
     }
 

@@ -17,7 +17,8 @@ import dagster as dg
 import sqlalchemy as sa
 
 from spine_assets.orchestration import dagster_private as private
-from spine_assets.orchestration.history.storage import DATA_VERSION_TAG, name_of, of_index, utc
+from spine_assets.orchestration.dagster_private import DATA_VERSION_TAG
+from spine_assets.orchestration.history.storage import name_of, of_index, utc
 
 _MADE = dg.DagsterEventType.ASSET_MATERIALIZATION.value
 _SEEN = dg.DagsterEventType.ASSET_OBSERVATION.value

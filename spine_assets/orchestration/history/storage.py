@@ -21,9 +21,6 @@ from spine_assets.orchestration import dagster_private as private
 if TYPE_CHECKING:
     from sqlalchemy.sql import ColumnElement, Select
 
-DATA_VERSION_TAG = "dagster/data_version"
-"""On a materialization."""
-
 EVALUATED = ("SUCCEEDED", "FAILED")
 
 
@@ -178,10 +175,10 @@ def data_versions(
     tags = instance.event_log_storage.get_latest_tags_by_partition(
         asset,
         dg.DagsterEventType.ASSET_MATERIALIZATION,
-        tag_keys=[DATA_VERSION_TAG],
+        tag_keys=[private.DATA_VERSION_TAG],
         asset_partitions=partitions,
     )
-    return {name: found[DATA_VERSION_TAG] for name, found in tags.items()}
+    return {name: found[private.DATA_VERSION_TAG] for name, found in tags.items()}
 
 
 def _entry(event: str) -> dg.EventLogEntry:

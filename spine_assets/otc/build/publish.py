@@ -14,21 +14,20 @@ from typing import Any
 
 import polars as pl
 
-from spine_assets.core.tables import Table, exact_sum, exact_total
+from spine_assets.core.tables import Table, exact_sum
 from spine_assets.core.values import number
 from spine_assets.lake.base import LakeError
 from spine_assets.lake.replace import metadata_of_version, replace_file
 from spine_assets.otc.build.builders import build, build_id
 from spine_assets.otc.build.run_checks import run_checks
 from spine_assets.otc.captures import storage as captures
-from spine_assets.otc.captures.current import WeekCaptures
 from spine_assets.otc.checks.context import CheckContext
-from spine_assets.otc.delivery.placement import Grain
 from spine_assets.otc.delivery.reasons import Stage
 from spine_assets.otc.state import control
 from spine_assets.otc.state.build_context import RunContext, WeekInputs
-from spine_assets.otc.state.freshness import build_hash, data_version, inputs_of, part_of
+from spine_assets.otc.state.freshness import build_hash, data_version, part_of
 from spine_assets.otc.state.results import TableBuilt, TableResult
+from spine_assets.otc.state.stored_tables import input_facts, raw_facts
 from spine_assets.otc.tables import control_totals, raw, rejects, venue_share, venue_volume
 
 
@@ -67,7 +66,7 @@ def publish_table(
         return _built(declared, inputs, checked, stored["facts"], started, unchanged=True)
     name = build_id(declared, inputs.known, run.now())
     frame = inputs.frames[declared.name] = build(declared, inputs.frames, name, run.lake)
-    facts = _facts(declared, frame, name) | _input_facts(declared, inputs.known)
+    facts = _facts(declared, frame, name) | input_facts(declared, inputs.known)
     facts |= _proofs(declared, inputs)
     checked = TableResult()
 
@@ -126,15 +125,10 @@ def _own_rows(declared: Table, frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _raw_facts(inputs: WeekInputs) -> dict[str, Any]:
-    current = inputs.known.current.values()
     return {
-        "rows": sum(item.rows for item in current),
-        "shares": number(exact_total(item.row_shares for item in current)),
-        "parse_rejects": sum(item.reject_lines for item in current),
+        **raw_facts(inputs.known),
         "trades": int(inputs.frames[raw.TABLE.name]["trade_count"].sum()),
-        "captures": len(inputs.known.captures),
         "same_content": inputs.same_content,
-        **_input_facts(raw.TABLE, inputs.known),
     }
 
 
@@ -146,14 +140,3 @@ def _facts(declared: Table, frame: pl.DataFrame, name: str) -> dict[str, Any]:
     if declared.figures is not None:
         facts |= declared.figures(frame)
     return facts
-
-
-def _input_facts(declared: Table, known: WeekCaptures) -> dict[str, Any]:
-    """What a table is made from; of `otc_venue_share`, which has the tiers of rows, both kinds."""
-    made_from = inputs_of(declared, known)
-    of_rows = [item for item in made_from if item.grain is Grain.VENUES]
-    return {
-        "tiers_in": sorted({item.tier.value for item in of_rows or made_from}),
-        "files": [item.source_file for item in made_from],
-        "capture_ids": [item.capture_id for item in made_from],
-    }

@@ -10,11 +10,12 @@ from __future__ import annotations
 from datetime import date
 from typing import Any
 
-from spine_assets.core.tables import exact_total
+from spine_assets.core.tables import Table, exact_total
 from spine_assets.core.values import number
 from spine_assets.lake.base import Lake
 from spine_assets.otc.captures import storage as captures
 from spine_assets.otc.captures.current import WeekCaptures
+from spine_assets.otc.delivery.placement import Grain
 from spine_assets.otc.state.freshness import (
     Freshness,
     build_facts,
@@ -49,13 +50,27 @@ def _facts(lake: Lake, name: str, week: date, known: WeekCaptures) -> dict[str, 
     if name != raw.TABLE.name:
         facts: dict[str, Any] = build_facts(lake, part_of(lake, name, week))["facts"]
         return facts
-    current, made_from = known.current.values(), inputs_of(raw.TABLE, known)
+    return raw_facts(known)
+
+
+def raw_facts(known: WeekCaptures) -> dict[str, Any]:
+    """Of the captures of a week: rows, shares and what they were made from."""
+    current = known.current.values()
     return {
         "rows": sum(item.rows for item in current),
         "shares": number(exact_total(item.row_shares for item in current)),
         "parse_rejects": sum(item.reject_lines for item in current),
         "captures": len(known.captures),
-        "tiers_in": sorted({item.tier.value for item in made_from}),
+        **input_facts(raw.TABLE, known),
+    }
+
+
+def input_facts(declared: Table, known: WeekCaptures) -> dict[str, Any]:
+    """What a table is made from; of `otc_venue_share`, which has the tiers of rows, both kinds."""
+    made_from = inputs_of(declared, known)
+    of_rows = [item for item in made_from if item.grain is Grain.VENUES]
+    return {
+        "tiers_in": sorted({item.tier.value for item in of_rows or made_from}),
         "files": [item.source_file for item in made_from],
         "capture_ids": [item.capture_id for item in made_from],
     }
