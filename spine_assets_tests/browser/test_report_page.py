@@ -88,7 +88,7 @@ def test_the_headline_figures_are_on_the_first_screen(phone: Phone, sample: Path
         "ATS part": "33.3%",
         "Largest venue": "QUILLON MARKET MAKING LLC",
         "Concentration (HHI)": "0.1098",
-        "Checks passed": "18 of 18",
+        "Checks passed": "22 of 22",
     }.items():
         shown = phone.page.locator(".kpi").filter(has=phone.page.get_by_text(title, exact=True))
         expect(shown.locator("b")).to_have_text(figure)

@@ -148,7 +148,8 @@ class TestTheHistoryLacks:
     def test_a_backfill_of_what_is_missing_makes_the_evaluations_too(self, site: Site) -> None:
         site.runner.instance.wipe_assets([dg.AssetKey(name) for name in TABLES])
         assert site.runner.check_states(LAST)["otc_raw", "conservation"] == []
-        assert site.spine("backfill", "--missing").exit_code == 0
+        done = site.spine("backfill", "--missing")
+        assert done.exit_code == 0, done.output
         assert site.runner.states(*WEEKS) == MADE
         assert site.runner.check_states(LAST)["otc_raw", "conservation"] == ["SUCCEEDED"]
         assert planned(site) == []
@@ -204,7 +205,8 @@ class TestTheLakeLacks:
         logged = instance.get_records_for_run(run_id, None, kinds).records
         assert len(logged) == len(WEEKLY) * 3
         assert planned(site) == [str(LAST)]
-        assert site.spine("backfill", "--missing").exit_code == 0
+        done = site.spine("backfill", "--missing")
+        assert done.exit_code == 0, done.output
         assert site.runner.states(*WEEKS) == MADE
         assert record_of(site).outcome is Health.OK
 
