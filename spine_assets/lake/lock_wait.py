@@ -11,7 +11,8 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
 REPORT_SECONDS: Final = 5.0  # two builds of one week seldom overlap for longer
@@ -20,10 +21,15 @@ _logger = logging.getLogger(__name__)
 _work = ""
 
 
-def work_on(what: str) -> None:
-    """Describe what this process does from now on, such as `run 1a2b3c4d`."""
+@contextmanager
+def working_on(what: str) -> Iterator[None]:
+    """Describe what this process does meanwhile, such as `run 1a2b3c4d`."""
     global _work  # noqa: PLW0603 - of the process, as its id is; locks are taken in several threads
-    _work = what
+    before, _work = _work, what
+    try:
+        yield
+    finally:
+        _work = before
 
 
 def this_process() -> str:

@@ -310,16 +310,16 @@ def test_a_long_wait_is_logged_once_with_what_is_waited_for_and_who_holds_it(
     lake: Lake, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(lock_wait, "REPORT_SECONDS", 0.1)
-    monkeypatch.setattr(lock_wait, "_work", "")
-    lock_wait.work_on("run 1a2b3c4d")
     for name, meant in ((LockName.week(WEEK), f"week {WEEK}"), (LockName.REPORTS, "reports")):
         caplog.clear()
-        wait_for(lake, name, looks=4)
+        with lock_wait.working_on("run 1a2b3c4d"):
+            wait_for(lake, name, looks=4)
         (line,) = [item for item in caplog.records if item.name == lock_wait.__name__]
         assert line.getMessage() == (
             f"waits for the lock of {meant}, which {socket.gethostname()} process {os.getpid()} "
             "(run 1a2b3c4d) holds"
         )
+    assert "1a2b3c4d" not in lock_wait.this_process()
 
 
 def test_a_short_wait_is_not_logged(lake: Lake, caplog: pytest.LogCaptureFixture) -> None:

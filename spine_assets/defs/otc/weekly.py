@@ -127,9 +127,15 @@ def otc_week(
     context: dg.AssetExecutionContext, config: WeekBuildConfig
 ) -> Iterator[Event | dg.Output[None]]:
     """Capture what arrived for each week and build the selected tables from it."""
-    lock_wait.work_on(f"run {context.run.run_id}")
     if context.job_def.executor_def.name == dg.in_process_executor.name:
         run_locks.hold_until_exit(context.instance, context.run)  # the run is in this process
+    with lock_wait.working_on(f"run {context.run.run_id}"):
+        yield from _built(context, config)
+    yield from check_outputs(context)
+
+
+def _built(context: dg.AssetExecutionContext, config: WeekBuildConfig) -> Iterator[Event]:
+    """The events of the weeks, tables and checks; fails at the end if a week failed."""
     spine: Spine = our_resource(context, "spine")
     weeks = weeks_of(context)
     assets = {plain_name(key) for key in context.selected_asset_keys}
@@ -163,7 +169,6 @@ def otc_week(
         if retry_policy.INPUT in context.run.tags:
             _tag_run(context, run.context, weeks, tally)
     tally.require_success(context.retry_number)
-    yield from check_outputs(context)
 
 
 def _agree(context: dg.AssetExecutionContext, lake: Lake, weeks: list[date]) -> None:

@@ -65,9 +65,11 @@ class LockedExecutor(dg.Executor):
         """Wait for the lock, then run."""
         run: dg.DagsterRun = plan_context.dagster_run
         run_locks.hold_until_exit(plan_context.instance, run)
-        lock_wait.work_on(f"run {run.run_id}")
         watch = _CancelWatch(plan_context.instance, run, plan_context.log)
-        with hold_partition(self._pipeline, run.tags.get(PARTITION), watch.is_canceled):
+        with (
+            lock_wait.working_on(f"run {run.run_id}"),
+            hold_partition(self._pipeline, run.tags.get(PARTITION), watch.is_canceled),
+        ):
             yield from self._inner.execute(plan_context, execution_plan)
 
 
