@@ -6,6 +6,7 @@ Whole clusters, with Redis and workers as processes, are in `defs/test_backends.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 import uuid
@@ -16,6 +17,7 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from celery import signals
 from celery.contrib.testing.worker import start_worker
 
 from spine_assets.orchestration.dagster_private import DAGSTER_CELERY_TASK_ID_TAG, WorkerStatus
@@ -88,6 +90,11 @@ def record_start(launcher: WatchingCeleryLauncher, run: dg.DagsterRun, worker: s
     record(launcher, run, "STARTED", {"hostname": worker, "pid": 1})
 
 
+@signals.setup_logging.connect  # type: ignore[untyped-decorator]
+def keep_the_logging(**_: object) -> None:
+    """A worker without a receiver here would take the root logger of the process for itself."""
+
+
 @contextmanager
 def worker(launcher: WatchingCeleryLauncher, name: str, queues: str = "dagster") -> Iterator[None]:
     """A worker in threads of this process."""
@@ -145,7 +152,7 @@ class TestHealth:
         launcher: WatchingCeleryLauncher,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        run = made(instance, STARTED)
+        run, level = made(instance, STARTED), logging.getLogger().level
         found = []
         with at_work(launcher, run, "two@here"):
             for name, seconds in (("nobody@here", 0.05), ("two@here", 10.0), ("nobody@here", 0.05)):
@@ -153,6 +160,7 @@ class TestHealth:
                 monkeypatch.setattr(celery_launcher, "_ANSWER_SECONDS", seconds)
                 found.append(launcher.check_run_worker_health(run).status)
         assert found == [WorkerStatus.RUNNING] * 3
+        assert logging.getLogger().level == level  # the worker has left it to the other tests
 
     def test_a_restarted_worker_that_does_not_have_the_task_is_silent_about_it(
         self,
