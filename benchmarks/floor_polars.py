@@ -182,6 +182,10 @@ def venue_share(venues: pl.DataFrame, captures: dict[str, str], build_id: str) -
         pl.lit(sorted(captures), pl.List(pl.String)).alias("tiers"),
         pl.lit(["ATS"], pl.List(pl.String)).alias("classes"),
         pl.lit(len(captures) == len(TIERS)).alias("is_complete"),
+        pl.lit(None, SHARES).alias("reported_total_volume"),  # these weeks have no control totals
+        pl.lit(None, pl.Float64).alias("attributed_pct"),
+        pl.lit(None, pl.Int64).alias("reported_rank"),
+        pl.lit([], pl.List(pl.String)).alias("reported_tiers"),
         pl.lit(build_id).alias("capture_id"),
         pl.lit(build_id).alias("build_id"),
         *("input_min_capture_id", "input_max_capture_id"),

@@ -108,8 +108,9 @@ def test_a_table_added_as_contributing_says_is_found_everywhere(copy: Copy) -> N
         if block.page.name == "CONTRIBUTING.md" and f'name="{NAME}"' in block.text
     )
     (copy.root / WRITTEN).write_text(module, "utf-8")
-    copy.replace(LISTED, f"    {LAST},\n", f"    {LAST},\n    tier_total,\n")
-    copy.replace(LISTED, f"{LAST})\n", f"{LAST}, tier_total)\n")
+    copy.replace(LISTED, f"    {LAST},\n)\n", f"    {LAST},\n    tier_total,\n)\n")
+    imported = "from spine_assets.otc.tables import (\n"
+    copy.replace(LISTED, imported, f"{imported}    tier_total,\n")
     copy.run("python", "-m", "spine_assets.dev.docs_pages")
     after = copy.files()
     touched = {name for name in {*before, *after} if before.get(name) != after.get(name)}

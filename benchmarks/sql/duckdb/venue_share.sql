@@ -33,6 +33,11 @@ SELECT
     tiers,
     ['ATS'] AS classes,
     len(tiers) = 3 AS is_complete,
+    -- These weeks have no control totals.
+    NULL::DECIMAL(28, 6) AS reported_total_volume,
+    NULL::DOUBLE AS attributed_pct,
+    NULL::BIGINT AS reported_rank,
+    []::VARCHAR[] AS reported_tiers,
     $build_id AS capture_id,
     $build_id AS build_id,
     input_min_capture_id,
