@@ -29,7 +29,9 @@ from dagster._core.storage.runs.sql_run_storage import SqlRunStorage
 
 from spine_assets.cli import main as spine
 from spine_assets.core.weeks import Tier, publication_day, weeks_between
+from spine_assets.defs import scan_limits
 from spine_assets.lake.local import LocalLake
+from spine_assets.otc.delivery import scan
 from spine_assets.otc.tables import raw
 from spine_assets_tests.abuse.steps import in_child
 from spine_assets_tests.support.projects import Project, laid_out
@@ -138,6 +140,8 @@ def main(folder: Path, words: list[str]) -> None:
         for name in [*os.environ]:
             if name.startswith("SPINE_") or name == "DAGSTER_HOME":
                 patch.delenv(name)
+        for module in (scan, scan_limits):  # the copied files are as young as the copy
+            patch.setattr(module, "SETTLE_SECONDS", 0.0)
         for number in range(1, _MOST_MOMENTS):
             root = folder / f"killed-{number}"
             shutil.copytree(template, root)
