@@ -119,7 +119,9 @@ class Row:
     def venue(self) -> str:
         """Identity of the venue, blank where the row names none."""
         if self.venue_class == "ATS":
-            return self.text(MPID) or "UNATTRIBUTED"
+            mpid = self.text(MPID)
+            is_firm = mpid == "DE_MINIMIS" or mpid[:5] == "FIRM:" or re.fullmatch("CRD[0-9]+", mpid)
+            return "UNATTRIBUTED" if is_firm or not mpid else mpid
         firm, crd, words = self.text(FIRM), self.text(CRD), self.words
         if crd == "0" or words in (["de", "minimis"], ["de", "minimis", "firm"], _POOL):
             return "DE_MINIMIS"

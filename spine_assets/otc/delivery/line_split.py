@@ -24,6 +24,8 @@ from spine_assets.otc.delivery.reasons import RejectReason
 SEPARATOR = "|"
 _NO_SEPARATOR = "\x1f"  # cuts no line: with one column, more fields would be an error
 _LINE_FEED = 10
+_PACKED = (b"\x1f\x8b", b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda", b"\x28\xb5\x2f\xfd")
+"""How gzip, zlib and zstd begin."""
 _MOST_IN_DOUBT = 1_000  # fields that begin with a quote, of which each is looked at
 Texts = Callable[[Sequence[int]], list[str]]
 """From numbers of lines to their text as delivered."""
@@ -78,8 +80,9 @@ def split_fast(
     """
     trimmed = body.rstrip(b"\n")
     blank = max(len(body) - len(trimmed) - 1, 0)
-    # The reader would drop a byte order mark and single carriage returns, which are text.
-    if trimmed.startswith(BOM) or b"\r" in trimmed:
+    # The reader would drop a byte order mark and single carriage returns, which are text, and
+    # unpack what begins as something compressed does.
+    if trimmed.startswith((BOM, *_PACKED)) or b"\r" in trimmed:
         return None
     separators = len(header) - 1
     opening = _opening_quotes(trimmed, separator)
@@ -132,7 +135,7 @@ def _read_csv(
             schema=dict.fromkeys(names, pl.String),
             empty_string_is_null=False,
         )
-    except (pl.exceptions.ComputeError, pl.exceptions.SchemaError):
+    except (pl.exceptions.ComputeError, pl.exceptions.SchemaError, OSError):
         return None
 
 

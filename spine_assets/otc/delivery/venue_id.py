@@ -24,6 +24,7 @@ NULL_WORDS = ("null", "None", "nan", "NaN", "N/A", "NULL")
 _DE_MINIMIS_KEYS = ("de minimis", "de minimis firm", "de minimis firms")
 _NO_LETTER_OR_DIGIT = r"[^\p{L}\p{N}]+"
 _CRD = r"^0*([0-9]+?)(?:\.0*)?$"
+_OTHER_IDENTITY = r"^(DE_MINIMIS$|CRD[0-9]+$|FIRM:)"  # of a firm outside an ATS; no MPID is one
 _POOL_CRD = "0"  # the API's number for the pool
 
 
@@ -52,7 +53,8 @@ def identified(rows: pl.DataFrame) -> pl.DataFrame:
 
     A venue is the MPID of an ATS; of a firm outside an ATS `CRD` and its number, else `FIRM:` and
     its name. FINRA's pool of small firms is `DE_MINIMIS`, an ATS row without an MPID is
-    `UNATTRIBUTED`. It is null where a row outside an ATS names no firm.
+    `UNATTRIBUTED`, as is one whose MPID reads as the identity of a firm. It is null where a row
+    outside an ATS names no firm.
     """
     # Rows that an earlier version read may have the number and the MPID in any spelling.
     rows = respelled(rows, "firm_crd", crd_number(pl.col("firm_crd")))
@@ -60,11 +62,13 @@ def identified(rows: pl.DataFrame) -> pl.DataFrame:
     firm, crd, mpid = pl.col("venue_name"), pl.col("firm_crd"), pl.col("mpid")
     is_ats = pl.col("venue_class") == VenueClass.ATS.value
     # Many rows have few different names, so each is compared once.
+    mpids = rows.filter(is_ats)["mpid"].unique().to_frame()
+    blanks = ["", *mpids.filter(mpid.str.contains(_OTHER_IDENTITY))["mpid"].to_list()]
     names = rows.filter(~is_ats)["venue_name"].unique().to_frame()
     pools = names.filter(name_key(firm).is_in(_DE_MINIMIS_KEYS))["venue_name"].to_list()
     venue_id = (
         pl.when(is_ats)
-        .then(pl.when(mpid != "").then(mpid).otherwise(pl.lit(UNATTRIBUTED)))
+        .then(pl.when(~mpid.is_in(blanks)).then(mpid).otherwise(pl.lit(UNATTRIBUTED)))
         .when((crd == _POOL_CRD) | firm.is_in(pools))
         .then(pl.lit(DE_MINIMIS))
         .when(crd.is_not_null())

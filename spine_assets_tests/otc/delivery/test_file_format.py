@@ -9,7 +9,7 @@ from decimal import Decimal
 
 import polars as pl
 import pytest
-from hypothesis import event, given, settings
+from hypothesis import event, example, given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
@@ -697,6 +697,8 @@ def readable_shares(physical: list[bytes]) -> Decimal:
 
 
 @given(st.binary(max_size=200), st.booleans())
+@example(b"(\xb5/\xfd", True)  # zstd's first bytes, which Polars would unpack
+@example(b"\x1f\x8b\x08", True)
 @settings(max_examples=examples(300), deadline=None)
 def test_any_bytes_are_refused_or_conserved(noise: bytes, with_header: bool) -> None:
     content = HEADER.encode() + b"\n" + noise if with_header else noise

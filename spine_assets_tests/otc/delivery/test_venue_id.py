@@ -97,6 +97,13 @@ def test_an_ats_is_its_mpid_whatever_its_name_and_number() -> None:
     assert venue(venue_class="ATS", firm_crd="7") == "UNATTRIBUTED"
 
 
+@pytest.mark.parametrize("mpid", ["DE_MINIMIS", "CRD7", "FIRM:ACME LLC", "UNATTRIBUTED"])
+def test_an_mpid_that_reads_as_the_identity_of_a_firm_is_none(mpid: str) -> None:
+    assert venue(venue_class="ATS", mpid=mpid) == "UNATTRIBUTED"
+    for near in ("DE_MINIMIS1", "CRD7X", "CRD", "FIRM"):
+        assert venue(venue_class="ATS", mpid=near) == near
+
+
 def test_buckets_are_told_from_venues() -> None:
     frame = pl.DataFrame({"mpid": [*BUCKETS, "OTCX", "CRD0", "FIRM:DE_MINIMIS"]})
     assert frame.filter(is_bucket(pl.col("mpid")))["mpid"].to_list() == list(BUCKETS)

@@ -277,6 +277,8 @@ def test_names_are_compared_by_letters_and_digits(
     [
         (("ATS", "UBSA", "7", "x"), "UBSA"),
         (("ATS", " UBSA ", None, None), "UBSA"),
+        *((("ATS", mpid, None, "x"), UNATTRIBUTED) for mpid in (BUCKET, "CRD7", "FIRM:x")),
+        *((("ATS", mpid, None, "x"), mpid) for mpid in ("CRD7X", "CRD", "FIRM", "DE_MINIMIS1")),
         *((("ATS", blank, "7", "x"), UNATTRIBUTED) for blank in (None, "", " ", "null", "NaN")),
         ((NON_ATS, None, "116797", "x"), "CRD116797"),
         ((NON_ATS, None, "00116797.0", "x"), "CRD116797"),

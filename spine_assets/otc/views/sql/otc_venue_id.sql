@@ -6,7 +6,13 @@ CREATE OR REPLACE MACRO otc_is_bucket(mpid) AS mpid IN ('DE_MINIMIS', 'UNATTRIBU
 -- The identity of a delivered row: `mpid` of otc_venue_volume. Null where it names nobody.
 CREATE OR REPLACE MACRO otc_venue_id(venue_class, mpid, crd, name) AS
     CASE
-        WHEN venue_class = 'ATS' THEN coalesce(otc_given(mpid), 'UNATTRIBUTED')
+        WHEN venue_class = 'ATS'
+            THEN CASE
+                -- No MPID: it reads as the identity of a firm outside an ATS.
+                WHEN regexp_matches(otc_given(mpid), '^(DE_MINIMIS$|CRD[0-9]+$|FIRM:)')
+                    THEN 'UNATTRIBUTED'
+                ELSE coalesce(otc_given(mpid), 'UNATTRIBUTED')
+            END
         WHEN regexp_full_match(otc_given(crd), '0+(\.0*)?') THEN 'DE_MINIMIS'
         WHEN otc_name_key(name) IN ('de minimis', 'de minimis firm', 'de minimis firms')
             THEN 'DE_MINIMIS'
