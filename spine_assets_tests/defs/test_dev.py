@@ -186,11 +186,11 @@ def a_backfill_of_four_tables_passes_their_checks(corner: Corner) -> None:
         "assetSelection": [{"path": [name]} for name in CARD],
         "partitionNames": [str(week)],
     }
-    asked = corner.server.ask(BACKFILL, p=params)["launchPartitionBackfill"]["backfillId"]
+    backfill = corner.server.ask(BACKFILL, p=params)["launchPartitionBackfill"]["backfillId"]
 
     def status() -> str:
-        told = corner.server.ask(STATUS, id=asked)["partitionBackfillOrError"]["status"]
-        return str(told)
+        answer = corner.server.ask(STATUS, id=backfill)["partitionBackfillOrError"]
+        return str(answer["status"])
 
     corner.wait(lambda: status().startswith("COMPLETED"), "the end of the backfill")
     assert status() == "COMPLETED_SUCCESS"

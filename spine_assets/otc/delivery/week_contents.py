@@ -16,9 +16,9 @@ from spine_assets.otc.delivery.deliveries import Delivery, Landing
 USABLE_HOLDS = "Something is loaded from every file in the landing folder."
 USABLE_REMEDY = (
     "The description names each file and why nothing is loaded from it. Correct it in place, "
-    "deliver it again, or remove it: the sensor checks the folder again within seconds, and "
-    "`spine check-file FILE` checks one at once. A file that claims a week is also named by the "
-    "check `delivery` of that week, and by no other."
+    "deliver it again, or remove it. The sensor reads the folder every few seconds, and "
+    "`spine check-file FILE` checks a file immediately. A file that names a week is also reported "
+    "by the check `delivery` of that week alone."
 )
 """Of the check `usable`, which is about the folder as of now."""
 _HASH_DIGITS = 12
