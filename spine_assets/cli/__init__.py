@@ -47,7 +47,10 @@ COMMANDS = {
         "completion:completion",
         "Print the script with which SHELL completes spine's command lines.",
     ),
-    "db": ("database:db", "Create the DuckDB views over the lake, or a database file of tables."),
+    "db": (
+        "database:db",
+        "The DuckDB database of tables: refresh, check and sort it, or write another.",
+    ),
     "diff": ("captures:diff", "Show what each correction of WEEK changed: rows and shares."),
     "doctor": (
         "doctor:doctor",

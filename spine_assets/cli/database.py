@@ -1,8 +1,9 @@
-"""Commands about the DuckDB views and database files."""
+"""Commands about DuckDB databases of tables."""
 
 from __future__ import annotations
 
 from contextlib import nullcontext, suppress
+from dataclasses import asdict
 from datetime import date
 from pathlib import Path
 
@@ -10,15 +11,16 @@ import click
 
 from spine_assets.cli import run_logs
 from spine_assets.cli.errors import open_lake, with_json
-from spine_assets.cli.render.console import progress
+from spine_assets.cli.render.console import progress_of
 from spine_assets.cli.shared import COUNT, NameChoice, WeekType, print_json
-from spine_assets.core.settings import load_settings
+from spine_assets.core.settings import Settings, load_settings
 from spine_assets.otc.tables import raw, rejects
 from spine_assets.otc.tables.registry import TABLES
 from spine_assets.pipelines.steps.workspace import tenant_lake, tenants_in
 from spine_assets.report import NAME as REPORT
-from spine_assets.warehouse.database_file import BuiltDatabase, build_database, copy_steps
-from spine_assets.warehouse.view_file import ensure_view_file, remove_view_file
+from spine_assets.warehouse.core_tables import CORE_TABLES, DAGSTER_TABLES
+from spine_assets.warehouse.database import Contents, Recorded, Refreshed, contents_of, refresh
+from spine_assets.warehouse.database_check import compare
 from spine_assets.warehouse.views import declared_names
 
 _TABLE_NAMES = [table.name for table in TABLES]
@@ -28,16 +30,17 @@ _MB = 1_000_000
 
 @click.group()
 def db() -> None:
-    """Create the DuckDB views over the lake, or a database file of tables."""
+    """The DuckDB database of tables: refresh, check and sort it, or write another one."""
 
 
 @db.command("init")
 @with_json
 def db_init(as_json: bool) -> None:
-    """Create the folders, empty tables and the file of views."""
+    """Make the folders, the lake's empty tables and the database."""
     settings = load_settings()
     settings.landing_path.mkdir(parents=True, exist_ok=True)
-    made = ensure_view_file(settings.warehouse_path, open_lake(), TABLES)
+    made = not settings.warehouse_path.exists()
+    _refresh(settings)
     if as_json:
         places = {"landing": settings.landing_path, "lake": settings.lake_place}
         shown = {name: str(path) for name, path in places.items()}
@@ -46,11 +49,86 @@ def db_init(as_json: bool) -> None:
     click.echo(f"{'created' if made else 'up to date:'} {settings.warehouse_path}")
 
 
+@db.command("refresh")
+@with_json
+def db_refresh(as_json: bool) -> None:
+    """Bring the database up to date with the lake and with Dagster's record, as each run does.
+
+    Weeks whose files in the lake changed are loaded again. Whoever has the database open keeps the
+    earlier state until they open it again. A database that another process has open for writing
+    stays as it is.
+    """
+    _show(_refresh(load_settings()), as_json=as_json)
+
+
+@db.command("optimize")
+@with_json
+def db_optimize(as_json: bool) -> None:
+    """Refresh the database, and sort each year that had weeks appended, so that queries are quick.
+
+    A year that is over is sorted by itself.
+    """
+    _show(_refresh(load_settings(), sort=True), as_json=as_json)
+
+
+@db.command("check")
+@with_json
+def db_check(as_json: bool) -> None:
+    """Compare each week of each table in the database with the lake: rows, sums, builds, a hash.
+
+    Exit code 1: a week differs. `spine db refresh` loads it.
+    """
+    settings = load_settings()
+    contents = contents_of(open_lake(), settings.database_tables)
+    if not settings.warehouse_path.exists():
+        raise click.ClickException(
+            f"there is no {settings.warehouse_path}; spine db refresh makes it"
+        )
+    with progress_of("comparing tables") as advance:
+        found = [*compare(settings.warehouse_path, contents, advance)]
+    if as_json:
+        print_json([asdict(item) for item in found])
+    for item in () if as_json else found:
+        click.echo(f"{item.table:20} {item.week}  {item.reason}")
+    if found:
+        raise click.exceptions.Exit(1)
+    if not as_json:
+        click.echo(f"{settings.warehouse_path} holds what the lake does")
+
+
+def _refresh(settings: Settings, *, sort: bool = False) -> Refreshed:
+    with run_logs.core_pages() as read, progress_of("loading weeks") as advance:
+        return refresh(
+            settings.warehouse_path,
+            contents_of(open_lake(), settings.database_tables),
+            memory_bytes=settings.memory_limit,
+            recorded=Recorded(CORE_TABLES, read),
+            sort=sort,
+            advance=advance,
+        )
+
+
+def _show(found: Refreshed, *, as_json: bool, since: date | None = None) -> None:
+    """What a database holds and what was done to it."""
+    if as_json:
+        print_json(_as_json(found, since), None)
+        return
+    for name, rows in found.rows.items():
+        loaded = len(found.loaded.get(name, ()))
+        done = f"  {loaded:,} loaded" if loaded else ""
+        click.echo(f"{name:20} {rows:>14,} rows {found.weeks[name]:>6,} weeks{done}")
+    for name, rows in found.logged.items():
+        click.echo(f"{name:20} {rows:>14,} rows")
+    for week, reason in found.left.items():
+        click.echo(f"{week} keeps its earlier state: {reason}", err=True)
+    click.echo(f"{found.path}: {found.size / _MB:,.1f} MB in {found.seconds:.1f} s", err=True)
+
+
 @db.command("reset")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @with_json
 def db_reset(yes: bool, as_json: bool) -> None:
-    """Delete the lake and the views; keep delivered files, and Dagster's runs with their logs.
+    """Delete the lake and the tables of the database; keep delivered files and Dagster's runs.
 
     Captures of files that are no longer in the landing folder are lost. Dagster lists the tables'
     weeks no more.
@@ -67,13 +145,13 @@ def db_reset(yes: bool, as_json: bool) -> None:
         names += [f"{tenant}/{name}" for name in declared_names(of_tenant)]
         of_tenant.remove()
     lake.remove()
-    remove_view_file(settings.warehouse_path)
     _wipe(names)
+    if settings.warehouse_path.exists():
+        _refresh(settings)
     if as_json:
-        deleted = [str(lake.root), str(settings.warehouse_path)]
-        print_json({"deleted": deleted, "weeks": weeks}, None)
+        print_json({"deleted": [str(lake.root)], "weeks": weeks}, None)
         return
-    click.echo(f"deleted {lake.root} and {settings.warehouse_path}")
+    click.echo(f"deleted {lake.root}; the tables of {settings.warehouse_path} are empty")
 
 
 def _wipe(names: list[str]) -> None:
@@ -108,50 +186,50 @@ def _wipe(names: list[str]) -> None:
 def db_build(
     file: Path, names: tuple[str, ...], every: bool, since: date | None, memory: int, as_json: bool
 ) -> None:
-    r"""Write a DuckDB database FILE: a copy of the lake's tables, sorted for fast queries.
+    r"""Write another DuckDB database FILE of the lake's tables, sorted for quick queries.
 
     \b
     spine db build data/otc.duckdb --since 2024-01-05
 
-    An earlier FILE of this command is replaced once the new one is complete; readers that have
-    it open keep the old content. Its table spine_build lists which builds of which weeks it
-    holds. Without --table it also has what Dagster recorded: all runs and their steps, as
-    x_meta_pipeline_runs and x_meta_step_logs, core_manifest and core_anomalies.
+    It is refreshed as `spine db refresh` refreshes the database of the project: only weeks that
+    changed are loaded again. Without --table it also has what Dagster recorded: all runs and their
+    steps, as x_meta_pipeline_runs and x_meta_step_logs, core_manifest and core_anomalies.
     """
     if names and every:
         raise click.UsageError("give --table or --all, not both")
     if file.resolve() == load_settings().warehouse_path.resolve():
-        raise click.ClickException(f"{file} is the file of views; give another name")
+        raise click.ClickException(f"{file} is the database of the project: spine db refresh")
     wanted = names or [name for name in _TABLE_NAMES if every or name not in _AS_DELIVERED]
     tables = tuple(table for table in TABLES if table.name in wanted)
-    lake = open_lake()
-    steps = len(copy_steps(lake, tables, since))
     with (
         nullcontext() if names else run_logs.all_pages() as logged,
-        progress("copying years", steps) as advance,
+        progress_of("loading weeks") as advance,
     ):
-        built = build_database(
-            file, lake, tables, since=since, memory_gb=memory, runs=logged, advance=advance
+        found = refresh(
+            file,
+            Contents(open_lake(), tables, since=since, declared=False),
+            memory_bytes=memory * 10**9,
+            recorded=Recorded(DAGSTER_TABLES, lambda: logged) if logged else Recorded(),
+            advance=advance,
         )
-    if as_json:
-        print_json(_built_json(built, since), None)
-        return
-    for name, rows in built.rows.items():
-        click.echo(f"{name:20} {rows:>14,} rows {built.weeks[name]:>6,} weeks")
-    for name, rows in built.logged.items():
-        click.echo(f"{name:20} {rows:>14,} rows")
-    click.echo(f"wrote {file}: {built.size / _MB:,.1f} MB in {built.seconds:.1f} s", err=True)
+    _show(found, as_json=as_json, since=since)
 
 
-def _built_json(built: BuiltDatabase, since: date | None) -> dict[str, object]:
-    """What was written, for programs."""
+def _as_json(found: Refreshed, since: date | None) -> dict[str, object]:
+    """What a database holds and what was done to it, for programs."""
     return {
-        "file": str(built.file),
-        "bytes": built.size,
-        "seconds": round(built.seconds, 3),
+        "file": str(found.path),
+        "bytes": found.size,
+        "seconds": round(found.seconds, 3),
         "since": since and str(since),
         "tables": {
-            name: {"rows": rows, "weeks": built.weeks[name]} for name, rows in built.rows.items()
+            name: {
+                "rows": rows,
+                "weeks": found.weeks[name],
+                "loaded": [week and str(week) for week in found.loaded.get(name, [])],
+            }
+            for name, rows in found.rows.items()
         },
-        "run_log": built.logged,
+        "left": {str(week): reason for week, reason in found.left.items()},
+        "run_log": found.logged,
     }

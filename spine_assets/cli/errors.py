@@ -26,10 +26,10 @@ from spine_assets.otc.past.as_of import NotKnown
 from spine_assets.pipelines.catalog import CannotLaunch
 from spine_assets.pipelines.steps.registry import EngineNotUsable
 from spine_assets.pipelines.yaml.loader import BadDeclaration
-from spine_assets.warehouse.atomic_database import CannotBuild
+from spine_assets.warehouse.database_copy import CannotRefresh
 
 _EXPLAINED = (
-    *(BadDeclaration, CannotBuild, CannotLaunch, EngineNotUsable, FileRefused, FinraError),
+    *(BadDeclaration, CannotLaunch, CannotRefresh, EngineNotUsable, FileRefused, FinraError),
     *(LakeError, NotKnown, WeekError, WrongSetting, OSError, duckdb.Error),
 )
 """Exceptions whose message says what to do."""

@@ -6,7 +6,7 @@ here: its rows (`history.run_log_frames`, `history.core_frames`) and its tables 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import chain
 
@@ -79,3 +79,21 @@ def all_pages() -> Iterator[Iterator[run_tables.RunLog] | None]:
         except NoInstance as error:
             click.echo(f"the file is written without the tables of runs: {error}", err=True)
         yield pages
+
+
+@contextmanager
+def core_pages() -> Iterator[Callable[[], list[run_tables.RunLog]] | None]:
+    """What reads manifest and anomalies; None where there is no Dagster storage."""
+    from spine_assets.orchestration.history import (  # noqa: PLC0415 - Dagster is slow to import
+        NoInstance,
+        core_frames,
+        open_instance,
+    )
+
+    with ExitStack() as stack:
+        try:
+            instance = stack.enter_context(open_instance())
+        except NoInstance:
+            yield None
+            return
+        yield lambda: [core_frames.read(instance)]

@@ -65,8 +65,10 @@ class Settings(ProjectSettings):
 
     Attributes:
         data_dir: Folder of landing, lake and database (`SPINE_DATA_DIR`).
-        database_path: The DuckDB file of views (`SPINE_DATABASE_PATH`); None means
-            `spine.duckdb` in the data folder.
+        database_path: The DuckDB database (`SPINE_DATABASE_PATH`); None means `spine.duckdb` in the
+            data folder.
+        database_tables: Tables that are stored in it (`SPINE_DATABASE_TABLES`): `all`, `none`, or
+            names with commas. Of the others it has views, which read the lake's files.
         lake: Place of the Parquet tables (`SPINE_LAKE`): a folder, or a bucket and prefix such
             as `s3://bucket/lake`; None means `lake` in the data folder.
         log_level: Lowest level that is logged (`SPINE_LOG_LEVEL`).
@@ -89,6 +91,7 @@ class Settings(ProjectSettings):
 
     data_dir: Path = Path("data")
     database_path: Path | None = None
+    database_tables: str = "all"
     lake: Path | str | None = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["human", "json"] = "human"
@@ -150,14 +153,14 @@ class Settings(ProjectSettings):
 
     @property
     def lake_place(self) -> Path | str:
-        """Folder of the Parquet tables, absolute because views name it, or their URL."""
+        """Folder of the Parquet tables, or their URL."""
         if self.lake and is_bucket_url(str(self.lake)):
             return str(self.lake)
         return Path(self.lake or self.data_dir / "lake")
 
     @property
     def warehouse_path(self) -> Path:
-        """The DuckDB file that holds views over the lake."""
+        """The DuckDB database of tables, views and macros."""
         return self.database_path or self.data_dir / "spine.duckdb"
 
 

@@ -29,11 +29,16 @@ def table_ddl(schema: str, name: str, columns: Sequence[Column], grain: str) -> 
     return [
         f"CREATE OR REPLACE TABLE {table} ({types})",
         f"COMMENT ON TABLE {table} IS {literal(grain)}",
-        *(
-            f"COMMENT ON COLUMN {table}.{identifier(c.name)} IS "
-            + literal(f"{c.description} ({c.unit})" if c.unit else c.description)
-            for c in columns
-        ),
+        *column_comments(table, columns),
+    ]
+
+
+def column_comments(owner: str, columns: Iterable[Column]) -> list[str]:
+    """Statements that comment the columns of a table or view, whose name is quoted already."""
+    return [
+        f"COMMENT ON COLUMN {owner}.{identifier(c.name)} IS "
+        + literal(f"{c.description} ({c.unit})" if c.unit else c.description)
+        for c in columns
     ]
 
 

@@ -9,7 +9,7 @@ from dagster_duckdb import DuckDBResource
 from duckdb import DuckDBPyConnection
 
 from spine_assets.core.settings import load_settings
-from spine_assets.orchestration.lake_views import lake_with_views
+from spine_assets.orchestration.database import declared_lake
 from spine_assets.otc.build.week_range import Limits
 from spine_assets.otc.delivery.scan import Scan, scan
 from spine_assets.otc.state.build_context import RunContext
@@ -21,10 +21,10 @@ class Spine(dg.ConfigurableResource):  # type: ignore[type-arg]
     duckdb: DuckDBResource
 
     def workplace(self) -> RunContext:
-        """Scan the landing folder and make the file of views if it is missing."""
+        """Scan the landing folder, and make the lake if it is missing."""
         settings = load_settings()
         landing = scan(settings.landing_path, settings.landing_index_path)
-        return RunContext(lake_with_views(), landing, self._connect)
+        return RunContext(declared_lake(), landing, self._connect)
 
     @contextmanager
     def opened(self) -> Iterator[tuple[RunContext, Scan]]:
@@ -34,7 +34,7 @@ class Spine(dg.ConfigurableResource):  # type: ignore[type-arg]
         # Opening a database takes longer than most of the queries.
         with self._connect() as database:
             place = RunContext(
-                lake_with_views(), opened.landing(), lambda: closing(database.cursor())
+                declared_lake(), opened.landing(), lambda: closing(database.cursor())
             )
             yield place, opened
 
@@ -56,5 +56,5 @@ class Spine(dg.ConfigurableResource):  # type: ignore[type-arg]
 
 @dg.definitions
 def resources() -> dg.Definitions:
-    """Runs use private in-memory databases; `spine.duckdb` is for people."""
+    """Runs use private in-memory databases, and refresh `spine.duckdb` for people at their end."""
     return dg.Definitions(resources={"spine": Spine(duckdb=DuckDBResource(database=":memory:"))})

@@ -135,6 +135,17 @@ class Lake(ABC, Generic[FileT_co]):
     def names(self, table: str, suffix: str = ".parquet") -> dict[date, list[str]]:
         """Names of all published files of a table by week, oldest first; no file is opened."""
 
+    @abstractmethod
+    def stamps(self, table: str) -> dict[date | None, dict[str, str]]:
+        """Of each published file, by week and name, a value that changes when it is replaced.
+
+        The file of a table without weeks is under None. No file is opened.
+        """
+
+    @abstractmethod
+    def stamps_of(self, table: str, week: date | None) -> dict[str, str]:
+        """The same of one week."""
+
     # --- writing
 
     @abstractmethod

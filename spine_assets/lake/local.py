@@ -74,6 +74,24 @@ class LocalLake(Lake[Path]):
                     found[week] = complete
         return found
 
+    def stamps(self, table: str) -> dict[date | None, dict[str, str]]:
+        """Size and time of change of each published file by week and name; a copy may keep both."""
+        weeks = {week_of(folder) for folder in self.entries(table)}
+        found = {week: self.stamps_of(table, week) for week in weeks}
+        return {week: files for week, files in found.items() if files}
+
+    def stamps_of(self, table: str, week: date | None) -> dict[str, str]:
+        """The same of one week."""
+        folder = self.part(table, week).parent
+        try:
+            with os.scandir(folder) as entries:
+                files = [item for item in entries if is_complete(item.name, ".parquet")]
+                return {item.name: _stamp(item.stat()) for item in files}
+        except (FileNotFoundError, NotADirectoryError):
+            return {}
+        except OSError as error:
+            raise LakeUnavailable(f"{folder} cannot be listed: {error.strerror}") from error
+
     def stage_bytes(self, content: bytes | bytearray, target: LakeFile) -> Path:
         """Write a file beside its target, synced to disk, and return the temporary path."""
         return atomic_write.stage(_local(target), content)
@@ -171,6 +189,10 @@ class LocalLake(Lake[Path]):
                     entry.unlink()
                 elif entry.name != LOCKS:
                     shutil.rmtree(entry)
+
+
+def _stamp(status: os.stat_result) -> str:
+    return f"{status.st_size}-{status.st_mtime_ns}"
 
 
 def _describe_holder(path: Path) -> None:

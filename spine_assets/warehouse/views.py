@@ -11,7 +11,7 @@ import glob
 import re
 from collections.abc import Collection
 
-from spine_assets.core.sql import identifier, literal, without_rows
+from spine_assets.core.sql import column_comments, identifier, literal, without_rows
 from spine_assets.core.tables import Table
 from spine_assets.core.views import View
 from spine_assets.lake.base import Lake
@@ -25,6 +25,7 @@ _TEXTS = "otc_text"  # the file of macros that the others use
 _AS_DELIVERED = "views"  # the file of views on `otc_raw` and `otc_pins`
 _SHARED = ("otc_venue_id", "hhi", "otc_loaded_in")  # files of macros that the declared views use
 _OF_CAPTURES = "otc_captures_as_of"  # the macro that chooses between captures
+_CURRENT = "otc_raw_current"
 _TRACED = "trace"  # the file of the macros that lead from a number to its lines
 # The macros start at the first day, which DuckDB's dates allow by some million years.
 _EVER = "DATE '0001-01-01', DATE '9999-12-31'"
@@ -33,6 +34,21 @@ _NAMES = re.compile(r"otc_\w*")
 _OF_TABLES = {table.name for table in TABLES} | {
     *(pins.TABLE.name, "otc_raw_current", "otc_raw_as_of")
 }
+
+
+def table_views(lake: Lake, tables: tuple[Table, ...]) -> list[str]:
+    """CREATE VIEW statements for tables, over their files."""
+    alike, statements = stored_format(lake) == FORMAT, []
+    for table in tables:
+        # Pins are never written again: those of earlier versions lack a column.
+        of_today = alike and table is not pins.TABLE
+        columns = ", ".join(identifier(column.name) for column in table.columns)
+        statements.append(
+            f"CREATE OR REPLACE VIEW {identifier(table.name)} AS SELECT {columns} "
+            f"{files_of(lake, table.name, alike=of_today)}"
+        )
+        statements.append(f"COMMENT ON VIEW {identifier(table.name)} IS {literal(table.grain)}")
+    return statements
 
 
 def view_statements(lake: Lake, tables: tuple[Table, ...], *, analysis: bool = True) -> list[str]:
@@ -47,22 +63,12 @@ def view_statements(lake: Lake, tables: tuple[Table, ...], *, analysis: bool = T
     So the views on the tables are made over empty ones, which are then replaced.
     """
     tables = (*tables, pins.TABLE)  # the views on the tables need them
-    alike = stored_format(lake) == FORMAT
     statements = [
         f"CREATE OR REPLACE VIEW {identifier(table.name)} AS {without_rows(table.columns)}"
         for table in tables
     ]
     statements += derived_views({table.name for table in tables}, analysis=analysis)
-    for table in tables:
-        # Pins are never written again: those of earlier versions lack a column.
-        of_today = alike and table is not pins.TABLE
-        columns = ", ".join(identifier(column.name) for column in table.columns)
-        statements.append(
-            f"CREATE OR REPLACE VIEW {identifier(table.name)} AS SELECT {columns} "
-            f"{files_of(lake, table.name, alike=of_today)}"
-        )
-        statements.append(f"COMMENT ON VIEW {identifier(table.name)} IS {literal(table.grain)}")
-    return statements
+    return statements + table_views(lake, tables)
 
 
 def files_of(lake: Lake, table: str, *, weekly: bool = True, alike: bool = True) -> str:
@@ -75,9 +81,8 @@ def files_of(lake: Lake, table: str, *, weekly: bool = True, alike: bool = True)
     if not weekly or "=" in str(lake.root):
         by_folder = "false"
     pattern = f"{glob.escape(str(lake.root))}/{table}/*/*.parquet"
-    # The empty file comes first: it defines the types, whatever state the others are in.
-    files = (glob.escape(str(lake.empty_part(table))), pattern)
-    listed = ", ".join(literal(file) for file in files)
+    # The empty file is among them, as the last: DuckDB takes a table for as long as its first file.
+    listed = literal(pattern)
     by_name = "" if alike else ", union_by_name = true"
     return f"FROM read_parquet([{listed}], hive_partitioning = {by_folder}{by_name})"
 
@@ -106,6 +111,19 @@ def derived_views(tables: Collection[str], *, analysis: bool = True) -> list[str
         macro for macro in statements_in(_TRACED) if has_captures or _OF_CAPTURES not in macro
     )
     return statements + [macro for macro in traced if _tables_in(macro) <= known]
+
+
+def view_comments(made: Collection[str]) -> list[str]:
+    """Comments on the columns of these views, for a database; each statement takes time."""
+    statements = []
+    for view in VIEWS:
+        for name in (view.name, view.every_week):
+            if name in made:
+                statements += column_comments(name, view.columns)
+    if _CURRENT in made:
+        statements.append(_comment("VIEW", _CURRENT, "one row of a current capture"))
+        statements += column_comments(_CURRENT, raw.TABLE.columns)
+    return statements
 
 
 def _declared(view: View, select: str) -> list[str]:

@@ -67,6 +67,15 @@ def grid(*headers: str, title: str | None = None) -> Grid:
 
 
 @contextmanager
+def progress_of(label: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar; the yielded function takes how much is done and how much there is."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as bar:
+        task = bar.add_task(label, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+@contextmanager
 def progress(label: str, total: int) -> Iterator[Callable[[], None]]:
     """A progress bar; the yielded function advances it by one."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())

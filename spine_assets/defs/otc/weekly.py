@@ -21,6 +21,7 @@ from spine_assets.lake import lock_wait
 from spine_assets.lake.base import Lake, LakeError
 from spine_assets.orchestration import run_locks
 from spine_assets.orchestration.asset_events import Event, check_outputs, events_of
+from spine_assets.orchestration.database import refresh_database
 from spine_assets.orchestration.landing_events import report_delivered, report_usable
 from spine_assets.orchestration.partitions import weeks_of
 from spine_assets.orchestration.progress_events import log_progress
@@ -166,6 +167,7 @@ def _built(context: dg.AssetExecutionContext, config: WeekBuildConfig) -> Iterat
         report_usable(context.instance, landing)
         if assets:
             _agree(context, opened.lake, weeks)
+            refresh_database(context.instance, opened.lake, context.log)
         if retry_policy.INPUT in context.run.tags:
             _tag_run(context, run.context, weeks, tally)
     tally.require_success(context.retry_number)

@@ -120,6 +120,31 @@ class ObjectLake(Lake[ObjectFile]):
                 found[week].append(name)
         return dict(sorted(found.items()))
 
+    def stamps(self, table: str) -> dict[date | None, dict[str, str]]:
+        """The version of each published file by week and name, by one list."""
+        found: dict[date | None, dict[str, str]] = defaultdict(dict)
+        for key, version in (self._root / table).versions_below().items():
+            folder, _, name = key.removeprefix(f"{table}/").partition("/")
+            week = week_of(folder)
+            is_file = "/" not in name and is_complete(name, ".parquet")
+            if is_file and (week is not None or folder == UNPARTITIONED):
+                found[week][name] = version
+        return dict(found)
+
+    def stamps_of(self, table: str, week: date | None) -> dict[str, str]:
+        """The same of one week; of its lock's holder also of files that no list shows yet."""
+        folder = self.part(table, week).parent
+        listed = {
+            key.rpartition("/")[2]: version for key, version in folder.versions_below().items()
+        }
+        if week is not None:
+            listed |= {
+                file.name: str(file.version())
+                for file in self.files(table, week)
+                if file.name not in listed
+            }
+        return {name: stamp for name, stamp in listed.items() if is_complete(name, ".parquet")}
+
     # --- writing
 
     def stage_bytes(self, content: bytes | bytearray, target: LakeFile) -> Path:

@@ -213,9 +213,19 @@ class ObjectFile:
 
     def below(self) -> dict[str, int]:
         """Size in bytes of all objects in this folder and its subfolders by full name, sorted."""
+        return dict(sorted((meta["path"], meta["size"]) for meta in self._listed()))
+
+    def versions_below(self) -> dict[str, str]:
+        """The version of all objects in this folder and its subfolders by full name."""
+        return {meta["path"]: f"{meta['e_tag']} {meta['version']}" for meta in self._listed()}
+
+    def _listed(self) -> list[ObjectMeta]:
         with store_errors(self, "listed"):
-            pages = [*obstore.list(self._store(), prefix=self.key or None)]
-        return dict(sorted((meta["path"], meta["size"]) for page in pages for meta in page))
+            return [
+                meta
+                for page in obstore.list(self._store(), prefix=self.key or None)
+                for meta in page
+            ]
 
     def sizes_within(self) -> dict[str, int]:
         """Bytes of the objects directly in this folder, by the last part of their names."""

@@ -62,7 +62,7 @@ def _data(root: Path) -> Iterator[tuple[str, Diagnosis]]:
         ("seals", lake.checksums),
         ("derived_tables", lake.derived_tables),
         ("clock", lake.clock),
-        ("view_file", lake.view_file),
+        ("database", lake.database),
         ("one_history", configuration.histories),
     ):
         if settings is None:

@@ -5,7 +5,6 @@ The lake is only read: nothing is declared, repaired or deleted here.
 
 from __future__ import annotations
 
-import glob
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -16,7 +15,7 @@ import duckdb
 import polars as pl
 
 from spine_assets.core.settings import Settings
-from spine_assets.core.text import first_line
+from spine_assets.core.text import counted, first_line
 from spine_assets.lake.base import Lake, LakeError, LakeFile
 from spine_assets.lake.format import FORMAT, stored_format
 from spine_assets.lake.names import EMPTY_WEEK, week_of
@@ -27,10 +26,10 @@ from spine_assets.otc.captures import storage as captures
 from spine_assets.otc.tables.registry import TABLES
 from spine_assets.pipelines.weeks_to_build import is_stale
 from spine_assets.report import NAME as REPORT
-from spine_assets.warehouse.view_file import is_up_to_date
+from spine_assets.warehouse.database import contents_of, differing_weeks
 
 RAW = TABLES[0].name
-_VIEWS = (*(table.name for table in TABLES), pins.TABLE.name, "otc_raw_current")
+_ANSWERING = (*(table.name for table in TABLES), pins.TABLE.name, "otc_raw_current")
 _CHECKED_WEEKS = 4  # some 200 MB of full-size weeks, which are hashed in a second
 _COMPARED_WEEKS = 52  # each opens some footers; all history would take most of a minute
 # Longer than a run may take (`max_runtime_seconds`): a younger one may belong to a live run.
@@ -229,53 +228,33 @@ def _captured_at(path: LakeFile) -> datetime | None:
         return None
 
 
-def view_file(settings: Settings) -> Diagnosis:
-    """Whether the DuckDB file of views opens, names this lake and answers."""
+def database(settings: Settings) -> Diagnosis:
+    """Whether the DuckDB database opens, answers, and holds what the lake does."""
     path, lake = settings.warehouse_path, open_lake(settings.lake_place)
     if not path.exists():
-        return warn(
-            f"there is no {path}", "spine db init makes it; the spine command works without it"
-        )
-    remake = f"delete {path} (it holds views only), then spine db init"
+        return warn(f"there is no {path}", "spine db refresh makes it, as each run does")
     try:
-        connection = duckdb.connect(str(path), read_only=True)
+        with duckdb.connect(str(path), read_only=True) as connection:
+            for name in _ANSWERING:
+                # A row of `otc_raw_current` would be chosen from all captures.
+                connection.view(name).limit(int(name != _ANSWERING[-1])).fetchall()
     except duckdb.Error as error:
         if "lock" in str(error):
             return warn(
-                f"another process has {path} open for writing, so it cannot be opened",
-                "close that session, or open it read-only; runs do not need the file",
+                f"another process has {path} open for writing, so it cannot be opened or refreshed",
+                "close that session, or open it read-only; the next run refreshes it",
             )
-        return fail(f"{path} cannot be opened: {first_line(error)}", remake)
-    try:
-        with lake.readable_by(connection):
-            problem = _problem_of_views(connection, lake)
-    except (duckdb.Error, LakeError) as error:
-        problem = first_line(error)
-    finally:
-        connection.close()
-    if problem:
-        return fail(f"{path}: {problem}", remake)
-    if not is_up_to_date(path, lake, TABLES):
-        return warn(f"{path} was made by another version of the program or DuckDB", "spine db init")
-    return ok(f"{path} answers each of its {len(_VIEWS)} views over this lake")
-
-
-def _problem_of_views(connection: duckdb.DuckDBPyConnection, lake: Lake) -> str | None:
-    """What is wrong with the views, or None where each answers over this lake."""
-    rows = connection.execute(
-        "SELECT view_name, sql FROM duckdb_views() WHERE NOT internal"
-    ).fetchall()
-    found: dict[str, str] = dict(rows)
-    if missing := [name for name in _VIEWS if name not in found]:
-        return f"it has no view {listed(missing)}"
-    here = glob.escape(str(lake.root)).replace("'", "''")
-    for table in (*TABLES, pins.TABLE):
-        if f"{here}/{table.name}/" not in found[table.name]:
-            return f"its view {table.name} is over another lake than {lake.root}"
-    for name in _VIEWS:
-        try:
-            # A row of `otc_raw_current` would be chosen from all captures.
-            connection.view(name).limit(int(name != _VIEWS[-1])).fetchall()
-        except duckdb.Error as error:
-            return f"its view {name} does not answer: {first_line(error)}"
-    return None
+        return fail(
+            f"{path} does not answer: {first_line(error)}",
+            "spine db refresh; where it cannot, move the file away, and refresh again",
+        )
+    differing = differing_weeks(path, contents_of(lake, settings.database_tables))
+    if differing is None:
+        return warn(f"{path} was made by another version or for other settings", "spine db refresh")
+    if differing:
+        found = listed([str(week) for week in differing])
+        return warn(
+            f"{counted(len(differing), 'week')} in {path} differ from the lake: {found}",
+            "spine db refresh; it says why a week keeps its earlier state",
+        )
+    return ok(f"{path} holds what the lake does")

@@ -17,8 +17,8 @@ from spine_assets.core.tags import DATE
 from spine_assets.orchestration.asset_events import Event
 from spine_assets.orchestration.asset_events import events_of as asset_events_of
 from spine_assets.orchestration.components.keys import own_key
+from spine_assets.orchestration.database import declared_lake, refresh_database
 from spine_assets.orchestration.history.runs import trigger_of
-from spine_assets.orchestration.lake_views import lake_with_views
 from spine_assets.otc.state.results import CheckResult, TableBuilt
 from spine_assets.pipelines.steps.engine import StepContext, StepResult
 from spine_assets.pipelines.steps.table_build import TableStepResult
@@ -94,9 +94,9 @@ def events_of(
         found = () if built.recorded is None else (built.recorded,)
     else:
         found = built.events
-        if pipeline.tenant_id is None and not built.failed:
-            lake_with_views()
-    return asset_events_of(run_context, found, week, partial(own_key, pipeline))
+    yield from asset_events_of(run_context, found, week, partial(own_key, pipeline))
+    if pipeline.tenant_id is None and isinstance(built, TableStepResult) and not built.failed:
+        refresh_database(run_context.instance, declared_lake(), run_context.log)
 
 
 def failed_checks(built: TableStepResult) -> Failed | None:

@@ -45,6 +45,26 @@ def stored_tables(lake: Lake, week: date) -> list[TableBuilt]:
     ]
 
 
+def is_consistent(lake: Lake, week: date) -> bool:
+    """Whether all stored tables of a week are made from its current captures.
+
+    They are not while a run publishes them, after it was killed, and where a check keeps the newer
+    ones from being published.
+
+    Raises:
+        LakeError: a capture of the week cannot be read.
+    """
+    known = captures.known_of(lake, week)
+    for declared in TABLES:
+        if declared.name != raw.TABLE.name:
+            facts = build_facts(lake, part_of(lake, declared.name, week)).get("facts", {})
+            made_from = facts.get("capture_ids")  # lacking in files of early versions
+            now = [item.capture_id for item in inputs_of(declared, known)]
+            if made_from is not None and sorted(made_from) != sorted(now):
+                return False
+    return True
+
+
 def _facts(lake: Lake, name: str, week: date, known: WeekCaptures) -> dict[str, Any]:
     """The stored facts; of `otc_raw`, which has a file per capture, those of its captures."""
     if name != raw.TABLE.name:
