@@ -27,7 +27,7 @@ from spine_assets.otc.tables import raw
 from spine_assets.otc.tables.registry import TABLES
 from spine_assets.warehouse.core_tables import CORE_TABLES
 from spine_assets.warehouse.database import Recorded, Refreshed, contents_of, refresh
-from spine_assets.warehouse.database_copy import STORAGE_VERSION, CannotRefresh
+from spine_assets.warehouse.database_copy import DRAFT_CONFIG, CannotRefresh
 
 _FEW = 3
 
@@ -69,8 +69,7 @@ def refresh_database(instance: dg.DagsterInstance, lake: Lake, log: logging.Logg
 
 @contextmanager
 def _opened(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    config = {"storage_compatibility_version": STORAGE_VERSION}
-    resource = DuckDBResource(database=str(path), connection_config=config)
+    resource = DuckDBResource(database=str(path), connection_config=DRAFT_CONFIG)
     with resource.get_connection() as connection:
         try:
             yield connection

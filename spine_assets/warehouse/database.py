@@ -47,10 +47,10 @@ from spine_assets.otc.tables.registry import TABLES
 from spine_assets.warehouse import run_tables
 from spine_assets.warehouse.core_tables import CORE_TABLES
 from spine_assets.warehouse.database_copy import (
-    STORAGE_VERSION,
     CannotRefresh,
     changed_copy,
     locked,
+    open_draft,
 )
 from spine_assets.warehouse.run_tables import LogTable, RunLog
 from spine_assets.warehouse.views import (
@@ -94,11 +94,8 @@ _ABOUT_COLUMNS = (
 Open = Callable[[Path], AbstractContextManager[duckdb.DuckDBPyConnection]]
 Weeks = dict[date | None, str]
 """Of a table: the hash of its files by week, None for a table without weeks."""
-
-
-def open_draft(path: Path) -> duckdb.DuckDBPyConnection:
-    """Open a database for writing, readable by DuckDB 1.1 and later."""
-    return duckdb.connect(str(path), config={"storage_compatibility_version": STORAGE_VERSION})
+Counted = dict[str, tuple[int, int]]
+"""Rows and weeks of tables."""
 
 
 @dataclass(frozen=True)
@@ -244,23 +241,25 @@ def refresh(
             return Refreshed(path, seconds=time.monotonic() - started)
         listed = contents.listed()
         definitions = _definitions(contents, listed, recorded.tables)
-        is_changed = present.definitions != definitions.digest or present.differs(listed)
-        if not (is_changed or recorded.read or sort):
-            return _described(path, Refreshed(path))
+        is_defined = present.has(definitions)
+        if is_defined and not (present.differs(listed) or recorded.read or sort):
+            return _described(path, present.counted, started)
         began = datetime.now(UTC).replace(tzinfo=None)
         with changed_copy(path) as draft, opened(draft) as connection:
             _limit(connection, memory_bytes, f"{draft}.spill")
             with contents.lake.readable_by(connection):
                 work = _Refresh(connection, contents, listed, began, advance)
-                with _transaction(connection):  # each statement alone would wait for the disk
-                    work.define(definitions)
+                if not is_defined:
+                    with _transaction(connection):  # each statement alone would wait for the disk
+                        work.define(definitions)
                 work.load()
                 work.sort(everything=sort)
             logged = _log(connection, recorded)
             _write_about(connection, definitions, began)
+            counted = _counted(connection)
             connection.execute("CHECKPOINT")
-    found = Refreshed(path, work.loaded, work.removed, work.left, logged=logged)
-    return replace(_described(path, found), seconds=time.monotonic() - started)
+    found = _described(path, counted, started)
+    return replace(found, loaded=work.loaded, removed=work.removed, left=work.left, logged=logged)
 
 
 def differing_weeks(path: Path, contents: Contents) -> list[date | None] | None:
@@ -270,7 +269,7 @@ def differing_weeks(path: Path, contents: Contents) -> list[date | None] | None:
         LakeError: the lake cannot be listed.
     """
     present, listed = _present(path), contents.listed()
-    if present.definitions != _definitions(contents, listed, CORE_TABLES).digest:
+    if not present.has(_definitions(contents, listed, CORE_TABLES)):
         return None
     differs: set[date | None] = set()
     for name, weeks in listed.items():
@@ -280,11 +279,26 @@ def differing_weeks(path: Path, contents: Contents) -> list[date | None] | None:
 
 @dataclass(frozen=True)
 class _Present:
-    """What a database holds: the hash of its definitions, and the files of each table's weeks."""
+    """What a database holds.
+
+    Attributes:
+        definitions: Hash of the statements that made it.
+        refreshed_at: When it was refreshed.
+        weeks: Files of each table's weeks.
+        counted: Rows and weeks of each table.
+        names: Its tables and views.
+    """
 
     definitions: str = ""
     refreshed_at: datetime = datetime.min  # noqa: DTZ901 - as DuckDB returns times
     weeks: Mapping[str, Weeks] = field(default_factory=dict)
+    counted: Counted = field(default_factory=dict)
+    names: Collection[str] = ()
+
+    def has(self, wanted: _Definitions) -> bool:
+        """Whether it was made by these definitions, and nobody removed a table or view since."""
+        made = {name for name, kind in wanted.made.items() if kind != "MACRO"}
+        return self.definitions == wanted.digest and made <= {*self.names}
 
     def differs(self, listed: Mapping[str, Weeks]) -> bool:
         """Whether a table has other files in the lake than were loaded."""
@@ -300,7 +314,12 @@ def _present(path: Path) -> _Present:
             ((definitions, refreshed_at),) = connection.sql(
                 f"SELECT definitions, refreshed_at FROM {ABOUT}"
             ).fetchall()
-            return _Present(definitions, refreshed_at, _stored_weeks(connection))
+            names = connection.sql(
+                "SELECT table_name FROM duckdb_tables() UNION ALL "
+                "SELECT view_name FROM duckdb_views() WHERE NOT internal"
+            ).fetchall()
+            weeks, counted = _stored_weeks(connection), _counted(connection)
+            return _Present(definitions, refreshed_at, weeks, counted, [name for (name,) in names])
     except (duckdb.Error, ValueError):
         return _Present()
 
@@ -610,18 +629,22 @@ def _log(connection: duckdb.DuckDBPyConnection, recorded: Recorded) -> dict[str,
     return rows
 
 
-def _described(path: Path, found: Refreshed) -> Refreshed:
-    """With what the database holds now."""
-    with duckdb.connect(str(path), read_only=True) as connection:
-        counted = connection.sql(
-            "SELECT table_name, sum(row_count)::BIGINT, count(*) "
-            f"FROM {BUILD} GROUP BY 1 ORDER BY 1"
-        ).fetchall()
-    return replace(
-        found,
-        rows={name: rows for name, rows, _ in counted},
-        weeks={name: weeks for name, _, weeks in counted},
+def _counted(connection: duckdb.DuckDBPyConnection) -> Counted:
+    """Rows and weeks of each table that has any."""
+    found = connection.sql(
+        "SELECT table_name, sum(row_count)::BIGINT AS rows, count(*) FILTER (row_count > 0) "
+        f"FROM {BUILD} GROUP BY 1 HAVING rows > 0 ORDER BY 1"
+    ).fetchall()
+    return {name: (rows, weeks) for name, rows, weeks in found}
+
+
+def _described(path: Path, counted: Counted, started: float) -> Refreshed:
+    return Refreshed(
+        path,
+        rows={name: rows for name, (rows, _) in counted.items()},
+        weeks={name: weeks for name, (_, weeks) in counted.items()},
         size=path.stat().st_size,
+        seconds=time.monotonic() - started,
     )
 
 

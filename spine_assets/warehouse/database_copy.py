@@ -2,9 +2,15 @@
 
 A reader sees the earlier database or the new one. Whoever has the earlier one open keeps it. What
 a person made in the database is copied with the rest. Nobody can begin to write to the database
-while its copy is made, and one that is open for writing is left alone. Belongs here: one process
-at a time, the copy, and the errors of a full disk. Does not belong here: what is changed
-(`database`) and the rename itself (`lake.atomic_write`).
+while its copy is made, and one that is open for writing is left alone.
+
+DuckDB (1.4 to 2.0) opens a file by its name once for the header and once more for everything else.
+Where the rename falls between the two, it reads the earlier header and the new blocks. So the new
+file has all blocks of the earlier one where they were: there is one checkpoint, at the end, since
+blocks that one makes free are overwritten only after it, and a file does not become shorter.
+
+Belongs here: one process at a time, the copy, and the errors of a full disk. Does not belong here:
+what is changed (`database`) and the rename itself (`lake.atomic_write`).
 """
 
 from __future__ import annotations
@@ -26,6 +32,12 @@ from spine_assets.lake.lock_wait import Wait
 
 STORAGE_VERSION = "v1.0.0"
 """Of all databases that are written: DuckDB 1.1 and later open them."""
+
+DRAFT_CONFIG = {
+    "storage_compatibility_version": STORAGE_VERSION,
+    "checkpoint_threshold": "1TB",  # none before the one at the end
+}
+"""How the copy is opened."""
 
 _FULL_BYTES = 16 * 2**20  # less than this is too little for a database
 _IN_USE = ("Conflicting lock", "is already attached", "different configuration")
@@ -73,9 +85,10 @@ def changed_copy(path: Path) -> Iterator[Path]:
         remove_leftovers(path)
         try:
             with _held(path) as held, replacing(path) as draft:
-                if held is not None:
-                    _copy(held, draft)
+                has_same_blocks = held is not None and _copy(held, draft)
                 yield draft
+                if held is not None and has_same_blocks:
+                    _keep_end(held.descriptor, draft)
         finally:
             remove_leftovers(path)
 
@@ -133,8 +146,13 @@ def _open_errors(path: Path) -> Iterator[None]:
         raise
 
 
-def _copy(held: _Held, draft: Path) -> None:
-    """Copy the database byte by byte; one of another storage version object by object."""
+def open_draft(draft: Path) -> duckdb.DuckDBPyConnection:
+    """Open the copy for writing; what is written reaches its blocks when it is closed."""
+    return duckdb.connect(str(draft), config=DRAFT_CONFIG)
+
+
+def _copy(held: _Held, draft: Path) -> bool:
+    """Copy the database, byte by byte where its storage version is ours; whether it was."""
     ((version,),) = held.reader.sql(
         "SELECT tags['storage_version'] FROM duckdb_databases() WHERE database_name = 'held'"
     ).fetchall()
@@ -143,12 +161,20 @@ def _copy(held: _Held, draft: Path) -> None:
         held.reader.execute(f"ATTACH {target}")
         held.reader.execute("COPY FROM DATABASE held TO draft")
         held.reader.execute("DETACH draft")
-        return
+        return False
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
         _copy_bytes(held.descriptor, descriptor)
     finally:
         os.close(descriptor)
+    return True
+
+
+def _keep_end(earlier: int, draft: Path) -> None:
+    """Append what the earlier file has beyond the end of the new one, where that is shorter."""
+    with draft.open("ab") as file:
+        while end := os.pread(earlier, 16 * 2**20, file.tell()):
+            file.write(end)
 
 
 def _copy_bytes(source: int, target: int) -> None:

@@ -3,9 +3,7 @@
 Two runs want one week and know different files of it: both scan the landing folder while
 the week is held, one before and one after a correction arrives, and then race.
 
-DuckDB lets one process write a file or many read it. All at once is possible only as it is
-in life: who holds the file read-write since before it was made anew keeps the old one, and
-the others hold the new one read-only.
+Every run refreshes the database when it ends. People open it again and again meanwhile.
 """
 
 from __future__ import annotations
@@ -19,8 +17,8 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
 
-from spine_assets.otc.tables.registry import TABLES
-from spine_assets.warehouse.view_file import ensure_view_file
+from spine_assets.warehouse.database import contents_of
+from spine_assets.warehouse.database_check import compare
 from spine_assets_tests.abuse.ground import Ground
 from spine_assets_tests.abuse.parcels import SMALL, Parcel, stages
 from spine_assets_tests.abuse.states import differences
@@ -48,13 +46,13 @@ class Crowd:
         log = self.ground.root / f"{name}.log"
         self.members[name] = self.ground.start(log, first, last), log
 
-    def hold(self, name: str, stop: Path, *options: str) -> None:
-        """Start a session upon the file of views, and wait until it is open."""
+    def hold(self, name: str, stop: Path) -> None:
+        """Start a session that reads the database, and wait until it has."""
         log = self.ground.root / f"{name}.log"
         module = (sys.executable, "-m", "spine_assets_tests.abuse.holder")
-        command = (*module, str(self.ground.views), str(stop), *options)
+        command = (*module, str(self.ground.database), str(stop))
         self.members[name] = self.ground.start_command(log, *command), log
-        ready = self.ground.views.with_name(f"{stop.name}.ready")
+        ready = self.ground.database.with_name(f"{stop.name}.ready")
         wait(lambda: ready.exists() or self.members[name][0].poll() is not None, f"{name} opens")
         ready.unlink(missing_ok=True)
 
@@ -85,10 +83,11 @@ class Outcome:
     sessions: dict[str, dict[str, object]]
     differing: list[str]
     left: set[str]
+    database: list[str]
 
 
-def everything_at_once(folder: Path, runs: int = 8) -> Outcome:
-    """`runs` single weeks, two runs of one week and a range over it, with three sessions."""
+def everything_at_once(folder: Path, runs: int = 9) -> Outcome:
+    """`runs` single weeks, two runs of one week and a range over it, with three readers."""
     ground, calm = Ground.make(folder / "crowded"), Ground.make(folder / "calm")
     weeks = [date(2025, 9, 5) + timedelta(weeks=number) for number in range(runs + 3)]
     contested = weeks[runs]
@@ -120,18 +119,18 @@ def everything_at_once(folder: Path, runs: int = 8) -> Outcome:
         crowd.kill()
     told = {n: json.loads(crowd.members[n][1].read_text("utf-8")) for n in sessions - faults.keys()}
     left = ground.temporaries() | ground.lone_rejects() | ground.lone_contents()
-    return Outcome(faults, told, differences(ground.lake, calm.lake)[0], left)
+    unlike = [
+        f"{item.table} {item.week}: {item.reason}"
+        for item in compare(ground.database, contents_of(ground.lake))
+    ]
+    return Outcome(faults, told, differences(ground.lake, calm.lake)[0], left, unlike)
 
 
 def _sessions(crowd: Crowd, stop: Path) -> set[str]:
-    """A read-write session on the old file of views, read-only ones on the new."""
-    ground = crowd.ground
-    ensure_view_file(ground.views, ground.lake, TABLES)
-    crowd.hold("writer", stop, "--write")
-    ground.views.with_name(f".{ground.views.name}.fingerprint").unlink()
-    ensure_view_file(ground.views, ground.lake, TABLES)
-    crowd.hold("reader-1", stop)
-    crowd.hold("reader-2", stop)
+    """Three sessions of people."""
+    crowd.ground.refresh()
+    for number in range(3):
+        crowd.hold(f"reader-{number}", stop)
     return set(crowd.members)
 
 

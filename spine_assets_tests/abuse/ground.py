@@ -23,8 +23,8 @@ from spine_assets.otc.delivery.file_format import parse
 from spine_assets.otc.delivery.scan import scan
 from spine_assets.otc.state.build_context import RunContext
 from spine_assets.otc.tables.registry import TABLES
-from spine_assets.warehouse.view_file import ensure_view_file
 from spine_assets_tests.abuse.parcels import Parcel
+from spine_assets_tests.support.databases import refreshed
 
 SOURCE = Path(__file__).parents[2]
 ALL = tuple(table.name for table in TABLES)
@@ -59,7 +59,7 @@ class Ground:
         return self.data / "landing-index.json"
 
     @property
-    def views(self) -> Path:
+    def database(self) -> Path:
         return self.data / "spine.duckdb"
 
     @property
@@ -78,13 +78,17 @@ class Ground:
             part.replace(path)
 
     def build_here(self, weeks: Iterable[date]) -> None:
-        """Build weeks in this process, one after the other, undisturbed."""
-        ensure_view_file(self.views, self.lake, TABLES)
+        """Build weeks in this process, one after the other, and refresh the database."""
         for week in weeks:
             place = RunContext(self.lake, scan(self.landing, self.index), duckdb.connect)
             result = build_week(week, ALL, place).finish()
             if result.error is not None:
                 raise result.error
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Bring the database up to date, as any run does when it ends."""
+        refreshed(self.database, self.lake)
 
     def start(self, log: Path, first: date, last: date | None = None) -> subprocess.Popen[bytes]:
         """Start the command that people type, in a process group of its own."""

@@ -1,9 +1,9 @@
-"""A person's session: holds the file of views open and queries it until told to stop.
+"""A person's session: opens the database again and again and queries it until told to stop.
 
-    python -m spine_assets_tests.abuse.holder spine.duckdb STOP [--write]
+    python -m spine_assets_tests.abuse.holder spine.duckdb STOP
 
-It ends when the file STOP is there, and prints what it saw as JSON. With `--write` it holds
-the file read-write and keeps a table of its own in it.
+It ends when the file STOP is there, and prints what it saw as JSON. What it compares are sums
+across tables: a week that is of one build in one table and of another in the next differs.
 """
 
 from __future__ import annotations
@@ -11,49 +11,55 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections import Counter
 from pathlib import Path
 
 import duckdb
 
-from spine_assets_tests.abuse.states import VIEWS, look
-
 _PAUSE_SECONDS = 0.05
-_ATTEMPTS = 5  # a file replaced while DuckDB opens it breaks a read off; see `watch`
+MIXED = """
+    WITH by_line AS (
+        SELECT week_ending, sum(share_volume) AS shares, max(capture_id) AS newest
+        FROM otc_raw_current GROUP BY ALL
+    ), by_venue AS (
+        SELECT week_ending, sum(share_volume) AS shares FROM otc_venue_volume GROUP BY ALL
+    ), by_symbol AS (
+        SELECT week_ending, sum(total_volume) AS shares, max(input_max_capture_id) AS newest
+        FROM otc_symbol_summary GROUP BY ALL
+    ), shares AS (
+        SELECT week_ending, sum(total_volume) AS shares FROM otc_venue_share GROUP BY ALL
+    ), refused AS (
+        SELECT week_ending, sum(share_volume) AS shares
+        FROM otc_rejects SEMI JOIN otc_raw_current USING (capture_id, source_line) GROUP BY ALL
+    )
+    SELECT week_ending FROM by_line
+    FULL JOIN by_venue USING (week_ending) FULL JOIN by_symbol USING (week_ending)
+    FULL JOIN shares USING (week_ending) LEFT JOIN refused USING (week_ending)
+    WHERE by_line.shares - coalesce(refused.shares, 0) IS DISTINCT FROM by_venue.shares
+        OR by_venue.shares IS DISTINCT FROM by_symbol.shares
+        OR by_venue.shares IS DISTINCT FROM shares.shares
+        OR by_line.newest IS DISTINCT FROM by_symbol.newest
+    ORDER BY ALL
+"""
+"""Weeks of which two tables are of two builds."""
 
 
-def hold(path: Path, stop: Path, *, write: bool) -> dict[str, object]:
-    """Query until the stop file is there; reads, broken off ones and errors."""
-    reads, broken_off, errors = 0, Counter[str](), []
-    connection = duckdb.connect(str(path), read_only=not write)
-    try:
-        connection.execute("SET threads = 1")
-        path.with_name(f"{stop.name}.ready").touch()
-        while not stop.exists():
-            for view in VIEWS:
-                fault = _read(connection, view, broken_off)
-                reads += fault is None
-                errors += [fault] if fault else []
-            if write:
-                connection.execute("CREATE OR REPLACE TABLE notes AS SELECT now() AS noted")
-            time.sleep(_PAUSE_SECONDS)
-    finally:
-        connection.close()
-    return {"reads": reads, "broken_off": broken_off, "errors": errors}
-
-
-def _read(connection: duckdb.DuckDBPyConnection, view: str, broken_off: Counter[str]) -> str | None:
-    """One read, made again where it is broken off; the error that stays, if any."""
-    said = None
-    for _ in range(_ATTEMPTS):
+def hold(path: Path, stop: Path) -> dict[str, object]:
+    """Query until the stop file is there; reads, weeks of two builds, and errors."""
+    reads, mixed, errors = 0, set[str](), set[str]()
+    states = set[str]()
+    while not stop.exists():
         try:
-            look(connection, view)
+            with duckdb.connect(str(path), read_only=True) as connection:
+                connection.execute("SET threads = 1")
+                mixed |= {str(week) for (week,) in connection.execute(MIXED).fetchall()}
+                states.add(str(connection.execute("FROM spine_build ORDER BY ALL").fetchall()))
+            reads += 1
         except duckdb.Error as error:
-            said = str(error)
-            broken_off[said.split("/")[0][:60]] += 1
-        else:
-            return None
-    return said
+            errors.add(str(error))
+        path.with_name(f"{stop.name}.ready").touch()
+        time.sleep(_PAUSE_SECONDS)
+    found = {"mixed": sorted(mixed), "errors": sorted(errors)}
+    return {"reads": reads, "states": len(states), **found}
 
 
 def main() -> None:
@@ -61,9 +67,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("path", type=Path)
     parser.add_argument("stop", type=Path)
-    parser.add_argument("--write", action="store_true")
     asked = parser.parse_args()
-    print(json.dumps(hold(asked.path, asked.stop, write=asked.write)))  # noqa: T201
+    print(json.dumps(hold(asked.path, asked.stop)))  # noqa: T201
 
 
 if __name__ == "__main__":

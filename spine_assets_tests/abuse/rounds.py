@@ -14,8 +14,14 @@ from pathlib import Path
 from spine_assets.core.weeks import Tier
 from spine_assets_tests.abuse.ground import Ground, kill_group
 from spine_assets_tests.abuse.parcels import MEDIUM, STAGES, Parcel, stages
-from spine_assets_tests.abuse.states import Seen, differences, look_at_all
-from spine_assets_tests.abuse.watch import Reader
+from spine_assets_tests.abuse.states import (
+    Seen,
+    differences,
+    is_declared,
+    look_at_all,
+    look_at_database,
+)
+from spine_assets_tests.abuse.watch import DatabaseReader, Reader
 
 START_UP, WORKING, AFTER = "start-up", "working", "after"
 _STARTED, _FINISHED = b"STEP_START", b"STEP_SUCCESS"
@@ -39,6 +45,7 @@ class Report:
     completed_early: int = 0
     reruns: int = 0
     reads: int = 0
+    database_reads: int = 0
     states: Counter[str] = field(default_factory=Counter)
     broken_off: Counter[str] = field(default_factory=Counter)
     withdrawn: int = 0
@@ -79,22 +86,26 @@ class Round:
         self.parcels = self._parcels(seed, rows if count > 1 else MEDIUM)
         self.may_kill, self.pace = may_kill, pace or Pace()
         self.report = Report(rounds=1)
-        self.reader = Reader(self.ground.views)
+        self.reader = Reader(self.ground.lake)
+        self.clients = DatabaseReader(self.ground.database)
         self.runs = 0
         self.told: set[str] = set()
 
     def run(self) -> Report:
         """All deliveries; the report names the folder where something was violated."""
         self.reader.start()
+        self.clients.start()
         try:
             self._stages(from_nothing=self.dice.random() < 1 / 3)
         except (AssertionError, TimeoutError) as error:
             self.report.violations.append(str(error))
         finally:
             self.reader.stop()
+            self.clients.stop()
         self.report.reads, self.report.withdrawn = self.reader.reads, self.reader.withdrawn
         self.report.states, self.report.broken_off = self.reader.states, self.reader.broken_off
-        self.report.violations += self.reader.faults
+        self.report.database_reads = self.clients.reads
+        self.report.violations += self.reader.faults + self.clients.faults
         if self.report.violations:
             self.report.kept.append(str(self.ground.root.parent))
         return self.report
@@ -110,6 +121,7 @@ class Round:
             self.calm.build_here(self.weeks)
             new = look_at_all(self.calm.lake)
             self.reader.expect(old, new)
+            self.clients.expect(old, new)
             self.ground.deliver(parcels)
             if number or from_nothing:
                 kills = self.dice.randint(1, _MOST_KILLS)
@@ -157,7 +169,8 @@ class Round:
             self.report.in_a_write[_place_of(name)] += 1
         self.report.lone_rejects += len(self.ground.lone_rejects())
         self.report.lone_contents += len(self.ground.lone_contents())
-        if self.ground.views.exists():
+        if is_declared(self.ground.lake):
+            self.ground.refresh()  # as the run of another week does when it ends
             now = look_at_all(self.ground.lake)
             changed = {unit for unit in {*old, *new} if old.get(unit) != new.get(unit)}
             flipped = {unit for unit in changed if now.get(unit) == new.get(unit)}
@@ -204,6 +217,8 @@ class Round:
         self.report.violations += found
         if look_at_all(self.ground.lake) != new:
             self.report.violations.append("views differ from an undisturbed run's")
+        if look_at_database(self.ground.database) != new:
+            self.report.violations.append("the database differs from an undisturbed run's")
         for kind, left in (
             ("temporary file", self.ground.temporaries()),
             ("rejects without rows", self.ground.lone_rejects()),

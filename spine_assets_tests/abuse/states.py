@@ -16,6 +16,7 @@ import polars.selectors as cs
 from spine_assets.lake.local import LocalLake
 from spine_assets.otc.tables.registry import TABLES
 from spine_assets.warehouse.connection import connect
+from spine_assets_tests.support.databases import opened
 
 VOLATILE = (
     *("captured_at", "capture_id", "build_id"),
@@ -72,6 +73,18 @@ def look_at_all(lake: LocalLake) -> Seen:
     """All units of all views of a lake at rest."""
     with connect(lake, TABLES) as connection:
         return {unit: sight for view in VIEWS for unit, sight in look(connection, view).items()}
+
+
+def look_at_database(path: Path) -> Seen:
+    """All units of a database, as one client sees them."""
+    with opened(path) as connection:
+        connection.execute("SET threads = 1")
+        return {unit: sight for view in VIEWS for unit, sight in look(connection, view).items()}
+
+
+def is_declared(lake: LocalLake) -> bool:
+    """Whether the lake has its empty tables, so that looking at it writes nothing."""
+    return all(lake.empty_part(table.name).exists() for table in TABLES)
 
 
 def differences(lake: LocalLake, other: LocalLake) -> tuple[list[str], int]:

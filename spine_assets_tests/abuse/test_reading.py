@@ -6,14 +6,13 @@ import threading
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
-import duckdb
 import polars as pl
 
 from spine_assets.core.table_schema import polars_schema
 from spine_assets.lake.local import LocalLake
 from spine_assets.otc.tables import raw
 from spine_assets.otc.tables.registry import TABLES
-from spine_assets.warehouse.view_file import ensure_view_file
+from spine_assets.warehouse.connection import connect
 
 WEEK = date(2025, 10, 3)
 _LINES, _READS = 5, 60
@@ -40,8 +39,8 @@ def add_capture(lake: LocalLake, number: int) -> None:
 def test_a_capture_that_arrives_during_a_query_hides_none_of_the_current_rows(
     tmp_path: Path,
 ) -> None:
-    lake, views, stop = LocalLake(tmp_path / "lake"), tmp_path / "spine.duckdb", threading.Event()
-    ensure_view_file(views, lake, TABLES)
+    lake, stop = LocalLake(tmp_path / "lake"), threading.Event()
+    lake.declare(TABLES)
     add_capture(lake, 0)
 
     def deliver() -> None:
@@ -53,7 +52,7 @@ def test_a_capture_that_arrives_during_a_query_hides_none_of_the_current_rows(
     writer = threading.Thread(target=deliver)
     writer.start()
     try:
-        with duckdb.connect(str(views), read_only=True) as people:
+        with connect(lake, TABLES) as people:
             query = "SELECT count(*), count(DISTINCT capture_id) FROM otc_raw_current"
             seen = {people.execute(query).fetchone() for _ in range(_READS)}
     finally:

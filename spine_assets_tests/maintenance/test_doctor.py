@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -30,12 +31,11 @@ from spine_assets.maintenance.doctor import dagster as memory
 from spine_assets.maintenance.doctor import folders as places
 from spine_assets.maintenance.doctor import lake as stored
 from spine_assets.maintenance.doctor.diagnosis import Diagnosis
+from spine_assets.orchestration.database import refresh_database
 from spine_assets.orchestration.history import open_instance
 from spine_assets.orchestration.reconcile import differences, record
-from spine_assets.otc.tables.registry import TABLES
 from spine_assets.report.building import Reports
 from spine_assets.report.stored import page_path
-from spine_assets.warehouse.view_file import ensure_view_file
 from spine_assets_tests.conftest import NOW, SHARES, WEEK, House, delivered, files_limited_to, line
 from spine_assets_tests.support import storages
 
@@ -65,12 +65,12 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     storages.lay_out(tmp_path, _DAGSTER_YAML)
     house = House(tmp_path / "data")
-    ensure_view_file(load_settings().warehouse_path, house.lake, TABLES)
     house.drop("otc.csv", delivered(line("AAAA"), line("BBBB")))
     result = house.built()
     Reports(house.workplace()).add(result, house.workplace())
     with open_instance() as instance:
         assert list(record(instance, house.lake, differences(instance, house.lake)))
+        refresh_database(instance, house.lake, logging.getLogger(__name__))
     return tmp_path
 
 
@@ -179,7 +179,7 @@ class TestTheWhole:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         told = {item["name"]: item for item in json.loads(done.stdout)}
         failed = {name for name, item in told.items() if item["outcome"] == "fail"}
-        assert failed >= {"seals", "view_file", "dagster_storage", "code_location"}
+        assert failed >= {"seals", "database", "dagster_storage", "code_location"}
         assert "a broken module" in told["code_location"]["found"]
 
 
@@ -371,7 +371,7 @@ class TestStored:
         assert found.outcome is WARN
         assert "spine lake migrate" in str(found.mend)
         file.write_text('{"format": 4, "program": "9.9"}', "utf-8")
-        for look in (stored.tables, stored.lake_format, stored.contents, stored.view_file):
+        for look in (stored.tables, stored.lake_format, stored.contents, stored.database):
             newer = places.readable(settings, look)
             assert newer.outcome is FAIL
             assert "is a lake of format 4, written by spine-assets 9.9" in newer.found
@@ -409,36 +409,39 @@ class TestStored:
         assert "newest capture is of 2026-01-20 12:00:00 UTC" in found.found
 
 
-class TestViews:
-    def test_a_missing_file_is_a_warning_and_a_damaged_one_a_fault(
+class TestDatabase:
+    def test_a_missing_file_is_a_warning_and_a_damaged_one_a_failure(
         self, settings: Settings
     ) -> None:
-        assert "answers each of its 10 views" in stored.view_file(settings).found
+        assert stored.database(settings).found.endswith("spine.duckdb holds what the lake does")
         settings.warehouse_path.write_bytes(b"no database")
-        found = stored.view_file(settings)
+        found = stored.database(settings)
         assert found.outcome is FAIL
-        assert found.mend is not None
-        assert f"delete {settings.warehouse_path}" in found.mend
+        assert "move the file away" in str(found.mend)
         settings.warehouse_path.unlink()
-        assert stored.view_file(settings).outcome is WARN
+        assert stored.database(settings).outcome is WARN
         assert not settings.warehouse_path.exists()
 
-    def test_views_over_another_lake_are_told(self, root: Path, settings: Settings) -> None:
-        (root / "data/lake").rename(root / "moved")
-        moved = Settings(lake=root / "moved")
-        assert "is over another lake" in stored.view_file(moved).found
-        (root / "data/lake").mkdir()
-        assert "does not answer" in stored.view_file(settings).found
+    def test_weeks_that_differ_from_the_lake_are_named(
+        self, root: Path, settings: Settings
+    ) -> None:
+        house_of(root).built(force=True)
+        found = stored.database(settings)
+        assert found.outcome is WARN
+        assert f"1 week in {settings.warehouse_path} differ from the lake: {WEEK}" in found.found
+        assert str(found.mend).startswith("spine db refresh")
 
-    def test_a_file_without_a_view_is_told(self, settings: Settings) -> None:
+    def test_a_table_that_was_removed_from_it_is_a_failure(self, settings: Settings) -> None:
         with duckdb.connect(str(settings.warehouse_path)) as connection:
-            connection.execute("DROP VIEW otc_pins")
-        assert "it has no view otc_pins" in stored.view_file(settings).found
+            connection.execute("DROP TABLE otc_pins")
+        found = stored.database(settings)
+        assert found.outcome is FAIL
+        assert "otc_pins" in found.found
 
-    def test_a_file_of_another_version_is_a_warning(self, settings: Settings) -> None:
-        mark = settings.warehouse_path.with_name(f".{settings.warehouse_path.name}.fingerprint")
-        mark.write_text("older")
-        assert stored.view_file(settings).mend == "spine db init"
+    def test_other_settings_are_a_warning(self, settings: Settings) -> None:
+        other = settings.model_copy(update={"database_tables": "otc_venue_share"})
+        found = stored.database(other)
+        assert (found.outcome, found.mend) == (WARN, "spine db refresh")
 
     def test_a_file_that_somebody_has_open_to_write_is_a_warning(self, settings: Settings) -> None:
         code = (
@@ -452,7 +455,7 @@ class TestViews:
         ) as holder:
             assert holder.stdout is not None
             assert holder.stdout.readline() == "open\n"
-            found = stored.view_file(settings)
+            found = stored.database(settings)
             holder.communicate("\n")
         assert found.outcome is WARN
         assert "another process has" in found.found

@@ -16,9 +16,9 @@ from spine_assets.core.weeks import Tier, VenueClass
 from spine_assets.dev.sample import committed_week
 from spine_assets.otc.tables.registry import TABLES
 from spine_assets.warehouse.connection import connect
-from spine_assets.warehouse.view_file import ensure_view_file
 from spine_assets_tests.conftest import House
 from spine_assets_tests.support.analysis_lake import lake_of
+from spine_assets_tests.support.databases import refreshed
 from spine_assets_tests.support.recipe_world import (
     ACME,
     BY_NAME,
@@ -72,7 +72,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> House:
             if (week, item.tier) != (PARTIAL, Tier.OTC) and (is_ats or week == WHOLE):
                 made.drop(item.path, item.content)
         made.built(week=week)
-    ensure_view_file(made.root / "spine.duckdb", made.lake, TABLES)
+    refreshed(made.root / "spine.duckdb", made.lake)
     return made
 
 
@@ -190,7 +190,7 @@ def test_every_week_has_a_place_of_its_own_on_the_axis(report: Any) -> None:
 
 def test_a_firm_is_one_line_whether_files_have_its_crd_or_its_name(tmp_path: Path) -> None:
     lake = lake_of(tmp_path / "lake", ROWS)
-    ensure_view_file(tmp_path / "spine.duckdb", lake, TABLES)
+    refreshed(tmp_path / "spine.duckdb", lake)
     found = reported(tmp_path)
     assert (found["chosen"]["week"], found["chosen"]["mpid"]) == (str(HOLIDAY), "CRD7")
     assert [(row["week_ending"], row["shares"]) for row in found["rows"]["venue_rows"]] == [
@@ -220,7 +220,7 @@ def test_a_week_with_a_holiday_has_a_star(tmp_path: Path) -> None:
     for item in committed_week(labor_day):
         made.drop(item.path, item.content)
     made.built(week=labor_day)
-    ensure_view_file(tmp_path / "spine.duckdb", made.lake, TABLES)
+    refreshed(tmp_path / "spine.duckdb", made.lake)
     symbol, *_ = reported(tmp_path)["charts"]
     (layer,) = symbol["layer"]
     assert layer["encoding"]["x"]["scale"]["domain"] == ["05 Sep 25*"]
@@ -239,7 +239,7 @@ def test_it_says_in_words_what_the_shares_are_of(report: Any) -> None:
 def test_without_data_it_says_make_demo(tmp_path: Path, *, made: bool) -> None:
     if made:
         empty = House(tmp_path)
-        ensure_view_file(tmp_path / "spine.duckdb", empty.lake, TABLES)
+        refreshed(tmp_path / "spine.duckdb", empty.lake)
     found = reported(tmp_path)
     assert "make demo" in " ".join(found["texts"])
     assert (found["charts"], found["chosen"]) == ([], {})

@@ -12,7 +12,14 @@ import duckdb
 from spine_assets.core.tables import Table
 from spine_assets.lake.base import Lake
 from spine_assets.otc.tables.registry import TABLES
-from spine_assets.warehouse.database import Contents, Refreshed, contents_of, refresh
+from spine_assets.warehouse.core_tables import CORE_TABLES
+from spine_assets.warehouse.database import (
+    Contents,
+    Recorded,
+    Refreshed,
+    contents_of,
+    refresh,
+)
 
 MEMORY_BYTES = 10**9
 
@@ -20,7 +27,7 @@ MEMORY_BYTES = 10**9
 def refreshed(path: Path, lake: Lake, tables: tuple[Table, ...] = TABLES) -> Refreshed:
     """The database of a lake, brought up to date."""
     contents = contents_of(lake) if tables is TABLES else Contents(lake, tables, declared=False)
-    return refresh(path, contents, memory_bytes=MEMORY_BYTES)
+    return refresh(path, contents, memory_bytes=MEMORY_BYTES, recorded=Recorded(CORE_TABLES))
 
 
 @contextmanager

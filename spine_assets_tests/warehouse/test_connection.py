@@ -1,11 +1,7 @@
-"""Views over the lake answer always, and nobody who holds their file disturbs a run."""
+"""Views over the lake answer always, also while files are replaced under them."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -18,10 +14,8 @@ from spine_assets.lake.local import LocalLake
 from spine_assets.otc.tables.registry import TABLES
 from spine_assets.warehouse import connection as warehouse
 from spine_assets.warehouse.connection import answer, connect, is_select
-from spine_assets.warehouse.view_file import ensure_view_file, remove_view_file
 from spine_assets.warehouse.views import declared_names
 from spine_assets_tests.conftest import (
-    ALL,
     PUBLISHED_TIER_1,
     REVISED,
     WEEK,
@@ -133,101 +127,6 @@ def test_the_current_view_knows_a_tier_however_it_is_spelled(house: House) -> No
     with connect(house.lake, TABLES) as connection:
         rows = connection.execute("SELECT symbol, share_volume FROM otc_raw_current").fetchall()
     assert rows == [("AAAA", Decimal(7))]
-
-
-def test_the_view_file_answers_and_is_left_alone_while_it_is_up_to_date(tmp_path: Path) -> None:
-    house = filled(tmp_path)
-    path = tmp_path / "views" / "spine.duckdb"
-    assert ensure_view_file(path, house.lake, TABLES)
-    before = path.stat()
-    assert not ensure_view_file(path, house.lake, TABLES)
-    assert path.stat() == before
-    with duckdb.connect(str(path), read_only=True) as connection:
-        assert {table: count(connection, table) for table in COUNTS} == COUNTS
-        found = connection.execute("SELECT table_type FROM information_schema.tables").fetchall()
-        assert {kind for (kind,) in found} == {"VIEW"}
-    assert not list(path.parent.glob("*.tmp"))
-
-
-def test_the_view_file_is_replaced_when_a_definition_changes(tmp_path: Path) -> None:
-    lake, path = LocalLake(tmp_path / "lake"), tmp_path / "spine.duckdb"
-    assert ensure_view_file(path, lake, TABLES)
-    fewer = (replace(TABLES[0], grain="something else"), *TABLES[1:])
-    assert ensure_view_file(path, lake, fewer)
-    assert not ensure_view_file(path, lake, fewer)
-    with duckdb.connect(str(path), read_only=True) as connection:
-        comments = connection.execute(
-            "SELECT comment FROM duckdb_views() WHERE view_name = 'otc_raw'"
-        ).fetchall()
-    assert comments == [("something else",)]
-
-
-def test_the_view_file_follows_the_lake_and_is_made_again_when_it_is_gone(tmp_path: Path) -> None:
-    here, path = filled(tmp_path / "here"), tmp_path / "spine.duckdb"
-    assert ensure_view_file(path, LocalLake(tmp_path / "elsewhere"), TABLES)
-    assert ensure_view_file(path, here.lake, TABLES)
-    with duckdb.connect(str(path), read_only=True) as connection:
-        assert count(connection, "otc_raw") == COUNTS["otc_raw"]
-    path.unlink()
-    assert ensure_view_file(path, here.lake, TABLES)
-    remove_view_file(path)
-    assert sorted(item.name for item in tmp_path.iterdir()) == [
-        ".spine.duckdb.lock",  # another process may wait for it
-        "elsewhere",
-        "here",
-    ]
-    remove_view_file(path)
-
-
-_HOLD = """
-import sys
-import duckdb
-connection = duckdb.connect(sys.argv[1])
-connection.execute("CREATE TABLE mine AS SELECT 1 AS n")
-print("open", flush=True)
-sys.stdin.readline()
-print(connection.execute("SELECT count(*) FROM otc_raw").fetchone()[0], flush=True)
-connection.execute("INSERT INTO mine VALUES (2)")
-connection.close()
-"""
-
-
-@contextmanager
-def held_open(path: Path) -> Iterator[subprocess.Popen[str]]:
-    """Another process that has the file open for writing, and has written."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", _HOLD, str(path)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "open\n"
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
-
-
-def test_somebody_who_holds_the_view_file_does_not_disturb_a_run(tmp_path: Path) -> None:
-    house, path = House(tmp_path), tmp_path / "spine.duckdb"
-    house.drop("otc.csv", delivered(line()))
-    assert ensure_view_file(path, house.lake, TABLES)
-    with held_open(path) as process:
-        with pytest.raises(duckdb.IOException):
-            duckdb.connect(str(path), read_only=True)
-        assert not ensure_view_file(path, house.lake, TABLES)
-        house.built(ALL)
-        assert ensure_view_file(path, LocalLake(tmp_path / "other"), TABLES)
-        with duckdb.connect(str(path), read_only=True) as connection:
-            assert count(connection, "otc_raw") == 0
-        answer, _ = process.communicate("go\n", timeout=20)
-        assert answer == "1\n"  # the old session goes on with the old file, new rows included
-    with duckdb.connect(str(path), read_only=True) as connection:
-        assert count(connection, "otc_raw") == 0
-        tables = connection.execute("SELECT count(*) FROM duckdb_tables()").fetchone()
-    assert tables == (0,)
 
 
 class _Replaced:

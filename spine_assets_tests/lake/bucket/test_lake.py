@@ -29,8 +29,8 @@ from spine_assets.lake.bucket.objects import ObjectFile
 from spine_assets.lake.bucket.store_errors import Replaced
 from spine_assets.otc.tables.registry import TABLES
 from spine_assets.warehouse.connection import answer, connect
-from spine_assets.warehouse.view_file import ensure_view_file
 from spine_assets_tests.conftest import ALL, RAW, VENUES, WEEK, House, delivered, line, running
+from spine_assets_tests.support.databases import refreshed, rows_of
 from spine_assets_tests.support.s3_front import Front
 
 LEASE_SECONDS = 1.5
@@ -360,7 +360,7 @@ class TestReading:
             house.built()  # within the same second, which is all that S3 tells of times
             assert connection.execute(sql).fetchall() == [(300,)]
 
-    def test_the_file_of_views_and_the_commands_read_it(
+    def test_a_database_and_the_commands_read_it(
         self, lake: ObjectLake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         (tmp_path / "landing").mkdir()
@@ -368,14 +368,10 @@ class TestReading:
         house.drop("otc.csv", delivered(line("AAAA", shares="100.5")))
         house.built()
         file = tmp_path / "spine.duckdb"
-        assert ensure_view_file(file, lake, TABLES)
-        assert not ensure_view_file(file, lake, TABLES)
+        assert refreshed(file, lake).loaded["otc_venue_volume"] == [WEEK]
+        assert refreshed(file, lake).loaded == {}
         sql = "SELECT symbol, sum(share_volume) FROM otc_venue_volume GROUP BY ALL"
-        with (
-            duckdb.connect(str(file), read_only=True) as connection,
-            lake.readable_by(connection),
-        ):
-            assert connection.execute(sql).fetchall() == [("AAAA", Decimal("100.5"))]
+        assert rows_of(file, sql) == [("AAAA", Decimal("100.5"))]
         monkeypatch.setenv("SPINE_DATA_DIR", str(tmp_path))
         monkeypatch.setenv("SPINE_LAKE", lake.place)
         told = CliRunner().invoke(main, ["query", sql, "--json"])

@@ -20,11 +20,10 @@ from spine_assets.otc.tables.registry import TABLES
 from spine_assets.otc.views import weeks_calendar
 from spine_assets.otc.views.registry import VIEWS
 from spine_assets.warehouse.connection import connect
-from spine_assets.warehouse.database_file import build_database
-from spine_assets.warehouse.view_file import ensure_view_file
 from spine_assets.warehouse.views import needs_analysis
 from spine_assets_tests.project.test_docs import ROOT
 from spine_assets_tests.support.analysis_lake import OTC, T1, T2, Row, ask, lake_of
+from spine_assets_tests.support.databases import refreshed
 
 ANALYSIS = [view for view in VIEWS if view.by_week]
 LAST = date(2025, 11, 21)
@@ -170,11 +169,11 @@ def test_comments_tell_the_grain_and_that_weeks_are_complete(
         assert macros[view.macro].startswith(f"{view.grain}; Fridays, both included")
 
 
-def test_the_file_of_views_answers_where_it_is_opened_or_attached(
+def test_the_database_answers_where_it_is_opened_or_attached(
     lake: LocalLake, tmp_path: Path
 ) -> None:
     path = tmp_path / "spine.duckdb"
-    ensure_view_file(path, lake, TABLES)
+    refreshed(path, lake)
     for view in ANALYSIS:
         with duckdb.connect(str(path), read_only=True) as connection:
             opened = connection.execute(f"FROM {view.every_week} ORDER BY ALL").fetchall()
@@ -185,7 +184,7 @@ def test_the_file_of_views_answers_where_it_is_opened_or_attached(
         assert len(opened) >= len(WEEKS)
 
 
-def test_a_file_of_tables_has_the_views_whose_tables_it_has(
+def test_a_database_has_the_views_whose_tables_it_has(
     lake: LocalLake, opened: duckdb.DuckDBPyConnection, tmp_path: Path
 ) -> None:
     path = tmp_path / "otc.duckdb"
@@ -200,7 +199,7 @@ def test_a_file_of_tables_has_the_views_whose_tables_it_has(
         ("otc_symbol_summary",): set(),
     }
     for names, views in expected.items():
-        build_database(path, lake, tuple(by_name[name] for name in names))
+        refreshed(path, lake, tuple(by_name[name] for name in names))
         with duckdb.connect(str(path), read_only=True) as connection:
             rows = connection.execute("SELECT view_name FROM duckdb_views() WHERE NOT internal")
             held = {name for (name,) in rows.fetchall()}
