@@ -1,13 +1,14 @@
-"""How fast four questions over the whole history are, through the views and in one file.
+"""How fast four questions over the whole history are, through views over the lake and in DuckDB.
 
     uv run python benchmarks/queries.py --place PLACE --weeks 653
     uv run python benchmarks/queries.py --data data
 
 Makes a synthetic history in PLACE (`synthetic_lake.py`; minutes and 4 GB, once) or takes the data
-folder of a project, and copies it with `spine db build` (minutes and 5 GB, once). Then each
+folder of a project, and refreshes its database (minutes and 5 GB, once). Then each
 query of `queries.sql`, and `count(*)`, which opens every file of a table and reads no row, is asked
 
-- through the views, as they are and with DuckDB's `parquet_metadata_cache`, and in the built file;
+- of views over the lake, as they are and with DuckDB's `parquet_metadata_cache`, and of the tables
+  of the database;
 - first, then `--times` more over one connection that stays open (the median is *warm*), and each
   time over a connection of its own (*fresh*), as `spine query` does without its process's start;
 - in a process of its own, where `rchar` of /proc/self/io tells the bytes of each read, also of
@@ -25,9 +26,9 @@ import os
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import date
 from functools import partial
@@ -43,25 +44,23 @@ from spine_assets.core.settings import Settings
 from spine_assets.lake.opening import open_lake
 from spine_assets.otc.tables.registry import TABLES
 from spine_assets.warehouse.connection import connect
-from spine_assets.warehouse.database_file import build_database, copy_steps
-from spine_assets.warehouse.view_file import ensure_view_file
+from spine_assets.warehouse.database import contents_of, refresh
 from spine_assets.warehouse.views import needs_analysis
 
 QUERIES = Path(__file__).with_name("queries.sql")
 _MB = 1e6
 _COUNTED = "count(*): every footer, no row"
-_COMPUTED = tuple(table for table in TABLES if table.name not in {"otc_raw", "otc_rejects"})
 _CACHED = "SET parquet_metadata_cache = true;"
 _NO_BAR = "SET enable_progress_bar = false"  # DuckDB takes a spawned process for a terminal
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where a query is asked: a DuckDB file, and what is said before."""
+    """Where a query is asked: views over a lake or a database, and what is set before."""
 
     name: str
-    path: Path
     lake: Path
+    database: Path | None = None
     setting: str = ""
 
 
@@ -92,8 +91,7 @@ def queries(symbol: str, week: date) -> dict[str, str]:
 
 def ask(source: Source, query: str, sql: str, times: int) -> Timing:
     """Ask one query over and over; to be called in a process of its own."""
-    with duckdb.connect(str(source.path), read_only=True) as connection:
-        connection.execute(source.setting + _NO_BAR)
+    with _opened(source, sql) as connection:
         before, started = _bytes_read(), time.perf_counter()
         rows = _fetch(connection, sql)
         first, first_bytes = time.perf_counter() - started, _bytes_read() - before
@@ -116,15 +114,21 @@ def ask(source: Source, query: str, sql: str, times: int) -> Timing:
 
 
 def _ask_afresh(source: Source, sql: str) -> None:
-    """Open, ask, close: the views as `spine query` makes them, a built file as it is."""
+    """Open, ask, close."""
+    with _opened(source, sql) as connection:
+        _fetch(connection, sql)
+
+
+@contextmanager
+def _opened(source: Source, sql: str) -> Iterator[duckdb.DuckDBPyConnection]:
     opened: AbstractContextManager[duckdb.DuckDBPyConnection]
-    if source.name.startswith("views"):
+    if source.database is None:
         opened = connect(open_lake(source.lake), TABLES, analysis=needs_analysis(sql))
     else:
-        opened = duckdb.connect(str(source.path), read_only=True)
+        opened = duckdb.connect(str(source.database), read_only=True)
     with opened as connection:
         connection.execute(source.setting + _NO_BAR)
-        _fetch(connection, sql)
+        yield connection
 
 
 def _fetch(connection: duckdb.DuckDBPyConnection, sql: str) -> int:
@@ -144,13 +148,13 @@ def _bytes_read() -> int:
     return int(Path("/proc/self/io").read_text("ascii").split()[1])
 
 
-def measure(settings: Settings, file: Path, symbol: str, week: date, times: int) -> list[Timing]:
+def measure(settings: Settings, symbol: str, week: date, times: int) -> list[Timing]:
     """Each query of each source, one process after another."""
-    views, lake = settings.warehouse_path, Path(settings.lake_place)
+    lake = Path(settings.lake_place)
     sources = (
-        Source("views", views, lake),
-        Source("views, metadata cache", views, lake, _CACHED),
-        Source("built file", file, lake),
+        Source("views", lake),
+        Source("views, metadata cache", lake, setting=_CACHED),
+        Source("database", lake, settings.warehouse_path),
     )
     found = []
     for query, sql in queries(symbol, week).items():
@@ -179,32 +183,26 @@ def main() -> None:
     place.add_argument("--place", type=Path, help="folder of its own for a synthetic history")
     place.add_argument("--data", type=Path, help="data folder of a project")
     parser.add_argument("--weeks", type=int, default=HISTORY_WEEKS, help="of a synthetic history")
-    parser.add_argument("--file", type=Path, help="default: otc.duckdb in the data folder")
     parser.add_argument("--symbol", default="PMCY", help="asked for; a large one by default")
     parser.add_argument("--times", type=int, default=7, help="asks of each query")
     chosen = parser.parse_args()
     if chosen.data:
         settings = Settings(data_dir=chosen.data.absolute())
-        ensure_view_file(settings.warehouse_path, open_lake(settings.lake_place), TABLES)
     else:
         settings = make(chosen.place, chosen.weeks)
     lake = open_lake(settings.lake_place)
-    file = (chosen.file or settings.data_dir / "otc.duckdb").absolute()
-    built = None
-    if not file.exists():
-        steps = len(copy_steps(lake, _COMPUTED))
-        sys.stderr.write(f"copying {steps} years of tables to {file}\n")
-        built = round(build_database(file, lake, _COMPUTED).seconds, 1)
+    stored = contents_of(lake, settings.database_tables)
+    made = refresh(settings.warehouse_path, stored, memory_bytes=settings.memory_limit)
     before = os.getloadavg()[0]
     week = lake.weeks("otc_venue_share")[-1]
-    found = measure(settings, file, chosen.symbol, week, chosen.times)
+    found = measure(settings, chosen.symbol, week, chosen.times)
     Console(width=160).print(shown(found))
     told = {
         "weeks": len(lake.weeks("otc_venue_volume")),
         "threads": os.cpu_count(),
         "load": [round(before, 2), round(os.getloadavg()[0], 2)],
-        "built_seconds": built,
-        "built_bytes": file.stat().st_size,
+        "refreshed_seconds": round(made.seconds, 1),
+        "database_bytes": made.size,
         "queries": [asdict(row) for row in found],
     }
     sys.stdout.write(json.dumps(told) + "\n")

@@ -5,15 +5,17 @@
 One week is delivered as synthetic files of 190,000 rows and built by the domain. Each week of the
 history has its keys, other figures and other record hashes; the summaries are made by the tables'
 builders and all files are written as the lake writes them. A week that is there is left as it is,
-so that a broken off or shorter history is completed. `otc_raw` and `otc_rejects` stay empty: such
-weeks are to be read, no run would accept them.
+so that a broken off or shorter history is completed. `otc_raw` stays empty without `--raw`, and
+`otc_rejects` always: such weeks are to be read, no run would accept them.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import shutil
 from contextlib import closing
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -32,11 +34,12 @@ from spine_assets.lake.local import LocalLake
 from spine_assets.lake.opening import open_lake
 from spine_assets.otc.build.builders import BUILDERS
 from spine_assets.otc.build.week import build_week
+from spine_assets.otc.captures import storage as captures
+from spine_assets.otc.captures.model import CapturedFrames
 from spine_assets.otc.delivery.scan import scan
 from spine_assets.otc.state.build_context import RunContext
 from spine_assets.otc.tables import symbol_summary, venue_share, venue_volume
 from spine_assets.otc.tables.registry import TABLES
-from spine_assets.warehouse.view_file import ensure_view_file
 
 HISTORY_WEEKS = 653  # 2014-05-16 to 2026-11-13
 _BUILT = date(2025, 11, 21)  # published long ago, so that a build accepts its files
@@ -45,7 +48,14 @@ _SPREAD = 0.25  # deviation of a figure from the built week's, as a logarithm
 _NAMES = (venue_volume.TABLE.name, symbol_summary.TABLE.name, venue_share.TABLE.name)
 
 
-def make(place: Path, weeks: int, rows: int = ROWS_PER_WEEK, *, non_ats: bool = False) -> Settings:
+def make(
+    place: Path,
+    weeks: int,
+    rows: int = ROWS_PER_WEEK,
+    *,
+    non_ats: bool = False,
+    with_raw: bool = False,
+) -> Settings:
     """A data folder whose three computed tables have the newest `weeks` of the history."""
     settings = Settings(data_dir=place.absolute() / "data")
     lake = open_lake(settings.lake_place)
@@ -57,9 +67,11 @@ def make(place: Path, weeks: int, rows: int = ROWS_PER_WEEK, *, non_ats: bool = 
     missing = sorted(set(wanted) - set(lake.weeks(_NAMES[-1])))
     if missing:
         built = _built(place / "built", rows, non_ats)
+        delivered = _captured(place / "built") if with_raw else []
         for week in track(missing, "weeks made", console=Console(stderr=True)):
+            for captured in delivered:
+                captures.commit(lake, _captured_like(captured, week))
             _write(lake, _like(built, week), week)
-    ensure_view_file(settings.warehouse_path, lake, TABLES)
     return settings
 
 
@@ -77,6 +89,30 @@ def _built(place: Path, rows: int, non_ats: bool) -> pl.DataFrame:
     return lake.read(target)
 
 
+def _captured(place: Path) -> list[CapturedFrames]:
+    """The captures of the built week."""
+    lake = LocalLake(place / "lake")
+    found = captures.stored(lake, _BUILT)
+    return [
+        CapturedFrames(item, captures.read_rows(lake, item), captures.read_rejects(lake, item), b"")
+        for item in found
+    ]
+
+
+def _captured_like(captured: CapturedFrames, week: date) -> CapturedFrames:
+    """The captures of another week, with other hashes."""
+    text = f"{captured.capture.sha256}{week}"
+    sha256 = hashlib.sha256(text.encode()).hexdigest()
+    capture = replace(
+        captured.capture,
+        week_ending=week,
+        sha256=sha256,
+        capture_id=f"20260101T000000Z-{sha256[:12]}",
+    )
+    rows = _like(captured.rows, week).with_columns(capture_id=pl.lit(capture.capture_id))
+    return CapturedFrames(capture, rows, captured.rejects.clear(), b"")
+
+
 def _like(built: pl.DataFrame, week: date) -> pl.DataFrame:
     """A built week's rows as another week's: same keys, other figures, hashes and dates."""
     random = np.random.default_rng(week.toordinal())
@@ -90,8 +126,10 @@ def _like(built: pl.DataFrame, week: date) -> pl.DataFrame:
         last_update_date=pl.col("last_update_date") - back,
         capture_id=pl.lit(f"20260101T000000Z-{week.toordinal():012x}"),
     )
+    if "avg_trade_size" in made.columns:
+        average = venue_volume.average_trade_size("share_volume", "trade_count")
+        made = made.with_columns(avg_trade_size=average)
     return made.with_columns(
-        avg_trade_size=venue_volume.average_trade_size("share_volume", "trade_count"),
         record_hash=_hash(pl.concat_str("symbol", "mpid", "share_volume", "trade_count")),
     )
 
@@ -122,8 +160,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--place", type=Path, required=True, help="folder of its own")
     parser.add_argument("--weeks", type=int, default=HISTORY_WEEKS)
+    parser.add_argument("--raw", action="store_true", help="also otc_raw: 8 GB of 653 weeks")
     chosen = parser.parse_args()
-    make(chosen.place, chosen.weeks)
+    make(chosen.place, chosen.weeks, with_raw=chosen.raw)
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ from spine_assets.lake.lock_wait import Wait
 STORAGE_VERSION = "v1.0.0"
 """Of all databases that are written: DuckDB 1.1 and later open them."""
 
-DRAFT_CONFIG = {
+DRAFT_CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "storage_compatibility_version": STORAGE_VERSION,
     "checkpoint_threshold": "1TB",  # none before the one at the end
 }

@@ -31,7 +31,7 @@ from spine_assets.maintenance.doctor import dagster as memory
 from spine_assets.maintenance.doctor import folders as places
 from spine_assets.maintenance.doctor import lake as stored
 from spine_assets.maintenance.doctor.diagnosis import Diagnosis
-from spine_assets.orchestration.database import refresh_database
+from spine_assets.orchestration.database import declared_lake, refresh_database
 from spine_assets.orchestration.history import open_instance
 from spine_assets.orchestration.reconcile import differences, record
 from spine_assets.report.building import Reports
@@ -58,13 +58,14 @@ _DAEMON_SECONDS = 120  # a daemon ticks after some 10; a machine under load some
 
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A sound installation: a week built, views made, a history begun."""
+    """A sound installation: a week built and recorded, the database refreshed."""
     for name in os.environ:
         if name.startswith("SPINE_") or name == "DAGSTER_HOME":
             monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
     storages.lay_out(tmp_path, _DAGSTER_YAML)
     house = House(tmp_path / "data")
+    declared_lake()
     house.drop("otc.csv", delivered(line("AAAA"), line("BBBB")))
     result = house.built()
     Reports(house.workplace()).add(result, house.workplace())
