@@ -60,11 +60,52 @@ class ProjectSettings(BaseSettings):
         return init_settings, env_settings, found
 
 
-class Settings(ProjectSettings):
+class DataFolder(ProjectSettings):
+    """The folder of all that is stored, read alone: another setting may be wrong.
+
+    Attributes:
+        data_dir: Folder of landing, lake, database, exports and Dagster's history
+            (`SPINE_DATA_DIR`).
+    """
+
+    model_config = SettingsConfigDict(env_prefix="SPINE_", extra="ignore")
+
+    data_dir: Path = Path("data")
+
+    @field_validator("data_dir", "lake", "database_path", mode="before", check_fields=False)
+    @classmethod
+    def _usable(cls, value: object, info: ValidationInfo) -> object:
+        """Refuse what would be read as another folder than was meant."""
+        text = str(value)
+        if info.field_name == "lake" and is_bucket_url(text):
+            if problem := bucket_name_problem(text) or prefix_problem(text):
+                raise ValueError(problem)
+            return text.rstrip("/")
+        if "://" in text:
+            buckets = ", ".join(f"{scheme}://" for scheme in SCHEMES)
+            hint = f"; a lake may be in a bucket ({buckets})" if info.field_name == "lake" else ""
+            raise ValueError(f"{text} is a URL, and a local folder is needed{hint}")
+        if "\\" in str(value):
+            raise ValueError(f"{value} holds a backslash, which no DuckDB view can name")
+        if "?" in str(value):
+            raise ValueError(f"{value} holds a question mark, which DuckDB takes for options")
+        return text if info.field_name == "lake" and value is not None else value
+
+    @field_validator("data_dir")
+    @classmethod
+    def _anchored(cls, value: Path) -> Path:
+        return anchored(value)
+
+    @property
+    def history_path(self) -> Path:
+        """Folder of Dagster's runs, events, schedules and logs, where `dagster.yaml` names none."""
+        return self.data_dir / "dagster"
+
+
+class Settings(DataFolder):
     """Where the data is; every setting has a default.
 
     Attributes:
-        data_dir: Folder of landing, lake and database (`SPINE_DATA_DIR`).
         database_path: The DuckDB database (`SPINE_DATABASE_PATH`); None means `spine.duckdb` in the
             data folder.
         database_tables: Tables that are stored in it (`SPINE_DATABASE_TABLES`): `all`, `none`, or
@@ -87,9 +128,6 @@ class Settings(ProjectSettings):
             (`SPINE_FIRST_WEEK`), a Friday.
     """
 
-    model_config = SettingsConfigDict(env_prefix="SPINE_", extra="ignore")
-
-    data_dir: Path = Path("data")
     database_path: Path | None = None
     database_tables: str = "all"
     lake: Path | str | None = None
@@ -109,29 +147,9 @@ class Settings(ProjectSettings):
         except WeekError as error:
             raise ValueError(str(error)) from None
 
-    @field_validator("data_dir", "lake", "database_path", mode="before")
-    @classmethod
-    def _usable(cls, value: object, info: ValidationInfo) -> object:
-        """Refuse what would be read as another folder than was meant."""
-        text = str(value)
-        if info.field_name == "lake" and is_bucket_url(text):
-            if problem := bucket_name_problem(text) or prefix_problem(text):
-                raise ValueError(problem)
-            return text.rstrip("/")
-        if "://" in text:
-            buckets = ", ".join(f"{scheme}://" for scheme in SCHEMES)
-            hint = f"; a lake may be in a bucket ({buckets})" if info.field_name == "lake" else ""
-            raise ValueError(f"{text} is a URL, and a local folder is needed{hint}")
-        if "\\" in str(value):
-            raise ValueError(f"{value} holds a backslash, which no DuckDB view can name")
-        if "?" in str(value):
-            raise ValueError(f"{value} holds a question mark, which DuckDB takes for options")
-        return text if info.field_name == "lake" and value is not None else value
-
     @model_validator(mode="after")
     def _anchor(self) -> Self:
         """Make the paths absolute."""
-        self.data_dir = anchored(self.data_dir)
         self.database_path = self.database_path and anchored(self.database_path)
         if self.lake and not is_bucket_url(str(self.lake)):
             self.lake = anchored(self.lake)
@@ -241,6 +259,15 @@ def using(settings: Settings) -> Iterator[None]:
         yield
     finally:
         _given.reset(token)
+
+
+def history_path() -> Path:
+    """Folder of Dagster's history, of the environment of now; `using` does not change it.
+
+    Raises:
+        WrongSetting: the data folder cannot be used.
+    """
+    return validated(DataFolder).history_path
 
 
 def load_finra_settings() -> FinraSettings:

@@ -147,7 +147,7 @@ MEMBERS = {
     "PostgresEventLogStorage": ("_connect",),
     "SqlRunStorage": ("connect",),  # queries of the table of runs
     # Made from `dagster.yaml`.
-    "DagsterSqliteStorage": ("from_config_value",),
+    "DagsterSqliteStorage": ("config_type", "from_config_value"),
     "DagsterPostgresStorage": ("from_config_value",),
     "CeleryRunLauncher": ("_instance", "check_run_worker_health", "terminate"),
     "AssetStatusCacheValue": (

@@ -47,9 +47,6 @@ def on_celery(project: Project, url: str) -> None:
         "class": "CeleryRunLauncher",
         "config": {"broker": url, "backend": url},
     }
-    for part in ("storage", "compute_logs", "local_artifact_storage"):
-        config = found[part].get("custom", found[part])["config"]
-        config["base_dir"] = str(project.root / config["base_dir"])
     path.write_text(yaml.safe_dump(found), "utf-8")
 
 

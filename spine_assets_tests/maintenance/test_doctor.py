@@ -556,13 +556,16 @@ class TestHistory:
         assert found.outcome is WARN
         assert "0" * 32 in found.found
 
-    def test_a_lake_that_shares_its_history_with_another_is_a_warning(
+    def test_a_history_outside_the_data_folder_is_a_warning(
         self, root: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        assert configuration.histories(root, load_settings()).outcome is OK
         monkeypatch.setenv("SPINE_DATA_DIR", "other")
-        assert configuration.histories(load_settings()).outcome is WARN
-        monkeypatch.setenv("DAGSTER_HOME", str(root))
-        assert configuration.histories(load_settings()).outcome is OK
+        found = configuration.histories(root, load_settings())
+        assert (found.outcome, str(root / "data/dagster") in found.found) == (WARN, True)
+        storages.lay_out(root)
+        assert configuration.histories(root, load_settings()).outcome is OK
+        assert configuration.sqlite_folder(root) == root / "other/dagster"
 
 
 _SENSORS = """

@@ -90,5 +90,5 @@ def _empty_history() -> tempfile.TemporaryDirectory[str]:
 def _storage(folder: Path) -> dict[str, Any]:
     """The storage of the repository's `dagster.yaml`, in another folder."""
     storage = yaml.safe_load(_SOURCE.read_text("utf-8"))["storage"]
-    storage["custom"]["config"]["base_dir"] = str(folder)
+    storage["custom"]["config"] = {"base_dir": str(folder)}
     return {"storage": storage}

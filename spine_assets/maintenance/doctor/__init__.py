@@ -63,7 +63,7 @@ def _data(root: Path) -> Iterator[tuple[str, Diagnosis]]:
         ("derived_tables", lake.derived_tables),
         ("clock", lake.clock),
         ("database", lake.database),
-        ("one_history", configuration.histories),
+        ("one_history", partial(configuration.histories, root)),
     ):
         if settings is None:
             yield name, warn("not examined: the settings cannot be read", "see settings above")

@@ -11,10 +11,11 @@ from dotenv import dotenv_values
 from pydantic import ValidationError
 
 from spine_assets.core.project_root import anchored
-from spine_assets.core.settings import Settings, load_settings, setting_problems
+from spine_assets.core.settings import Settings, history_path, load_settings, setting_problems
 from spine_assets.core.text import nearest
 from spine_assets.maintenance.doctor.diagnosis import Diagnosis, fail, listed, ok, warn
 
+_OURS = "spine_assets."
 _PREFIX = "SPINE_"
 _OTHERS = "SPINE_ALERT_"  # read by the alerts, beside `Settings`
 
@@ -63,18 +64,20 @@ def _unknown(name: str, known: list[str]) -> str:
     return f"{name} ({hint})" if hint.startswith("did") else name
 
 
-def histories(settings: Settings) -> Diagnosis:
-    """Whether this lake shares Dagster's history with another."""
-    if os.environ.get("DAGSTER_HOME"):
-        return ok("DAGSTER_HOME names this lake's own history")
-    usual = anchored("data/lake")
-    if settings.lake_place != usual:
+def histories(root: Path, settings: Settings) -> Diagnosis:
+    """Whether Dagster's history is that of the data folder; in PostgreSQL it always may be."""
+    try:
+        folder = sqlite_folder(root)
+    except (OSError, ValueError, yaml.YAMLError):
+        return warn("not examined: dagster.yaml cannot be read", "see dagster_yaml below")
+    if folder is not None and folder != settings.history_path:
         return warn(
-            f"the lake is {settings.lake_place}, but Dagster's history is that of {usual}: "
-            "the UI shows whichever lake was built last",
-            "set DAGSTER_HOME as well (docs/settings.md), or unset SPINE_DATA_DIR and SPINE_LAKE",
+            f"dagster.yaml keeps Dagster's history in {folder}, and not in the data folder "
+            f"{settings.data_dir}: other data folders would share it",
+            "take base_dir out of dagster.yaml, as in the repository's, and move the history to "
+            f"{settings.history_path} while nothing of Dagster is running",
         )
-    return ok("one lake, one history")
+    return ok("the history is in the data folder" if folder else "the history is in a database")
 
 
 def dagster_yaml(root: Path) -> Diagnosis:
@@ -113,7 +116,7 @@ def _from_working_folder(config: dict[str, Any]) -> list[str]:
     }
     for name, section in sections.items():
         base = (section.get("config") or {}).get("base_dir")
-        is_ours = str(section.get("module", "")).startswith("spine_assets.")
+        is_ours = str(section.get("module", "")).startswith(_OURS)
         if isinstance(base, str) and not is_ours and not Path(base).is_absolute():
             found.append(name)
     return found
@@ -122,13 +125,15 @@ def _from_working_folder(config: dict[str, Any]) -> list[str]:
 def sqlite_folder(root: Path) -> Path | None:
     """Folder of Dagster's SQLite databases, or None where another storage is configured."""
     storage = _config(root).get("storage", {"sqlite": {"base_dir": str(_folder(root))}})
-    for given in (storage.get("sqlite"), (storage.get("custom") or {}).get("config")):
+    custom = storage.get("custom") or {}
+    for given in (storage.get("sqlite"), custom.get("config")):
         base = (given or {}).get("base_dir")
         if isinstance(base, dict):  # {env: NAME}
             base = os.environ.get(str(base.get("env")))
         if base:
             return anchored(base)
-    return None
+    is_ours = str(custom.get("module", "")).startswith(_OURS)
+    return history_path() if is_ours and "Sqlite" in str(custom.get("class")) else None
 
 
 def _folder(root: Path) -> Path:

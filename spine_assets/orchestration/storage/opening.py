@@ -21,8 +21,8 @@ from typing import Any
 import dagster as dg
 from filelock import FileLock
 
-from spine_assets.core.project_root import anchored
 from spine_assets.orchestration import dagster_private as private
+from spine_assets.orchestration.storage.local_files import optional_folder, with_folder
 
 _OURS = {
     "SqliteStorage": ("sqlite", "BatchingSqliteStorage", "SqliteEventLogStorage"),
@@ -52,6 +52,11 @@ def __getattr__(name: str) -> Any:
 def _made(name: str) -> type:
     """A class for `dagster.yaml`, configured as Dagster's own of the same database."""
     stock = getattr(private, _DAGSTERS[name])
+    is_local = "base_dir" in stock.config_type()
+
+    def config_type(_: type) -> Any:
+        configured = stock.config_type()
+        return optional_folder(configured) if is_local else configured
 
     def from_config_value(_: type, inst_data: Any, config_value: Mapping[str, Any]) -> Any:
         try:
@@ -65,12 +70,16 @@ def _made(name: str) -> type:
                 RuntimeWarning,
                 stacklevel=2,
             )
-        if "base_dir" in config_value:
-            config_value = {**config_value, "base_dir": str(anchored(config_value["base_dir"]))}
+        if is_local:
+            config_value = with_folder(config_value)
         with _opening(config_value):
             return stock.from_config_value(inst_data, config_value)
 
-    return type(name, (stock,), {"from_config_value": classmethod(from_config_value)})
+    methods = {
+        "config_type": classmethod(config_type),
+        "from_config_value": classmethod(from_config_value),
+    }
+    return type(name, (stock,), methods)
 
 
 def _ours(name: str, inst_data: Any, config_value: Mapping[str, Any]) -> Any:

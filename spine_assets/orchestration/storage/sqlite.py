@@ -25,7 +25,6 @@ import sqlalchemy as sa
 from filelock import FileLock
 from sqlalchemy.dialects import sqlite
 
-from spine_assets.core.project_root import anchored
 from spine_assets.orchestration.dagster_private import (
     INDEX_SHARD_NAME,
     SQLITE_BUSY_TIMEOUT_SECONDS,
@@ -37,6 +36,7 @@ from spine_assets.orchestration.dagster_private import (
     _event_logs_directory,
 )
 from spine_assets.orchestration.storage.batched_events import Item, WaitingEvents, upsert_of
+from spine_assets.orchestration.storage.local_files import optional_folder, with_folder
 
 _UPSERT = upsert_of(sqlite.insert(AssetCheckExecutionsTable))
 
@@ -44,15 +44,21 @@ _UPSERT = upsert_of(sqlite.insert(AssetCheckExecutionsTable))
 class LockedSqliteStorage(DagsterSqliteStorage):
     """Runs, events and schedules in SQLite files below `base_dir`; each event written at once.
 
-    A relative `base_dir` starts at the project's root (`core.project_root`).
+    Without a `base_dir` they are in the data folder; a relative one starts at the project's root
+    (`local_files`).
     """
+
+    @classmethod
+    def config_type(cls) -> dict[str, Any]:
+        """What may be configured."""
+        return optional_folder(super().config_type())
 
     @classmethod
     def from_config_value(
         cls, inst_data: ConfigurableClassData, config_value: Mapping[str, Any]
     ) -> Self:
         """Open the storage that `dagster.yaml` configures; create it if it is missing."""
-        base = anchored(config_value["base_dir"])
+        base = Path(with_folder(config_value)["base_dir"])
         base.mkdir(parents=True, exist_ok=True)
         with FileLock(base / ".opening.lock"):
             return cls(str(base), inst_data=inst_data)
