@@ -109,7 +109,8 @@ def test_a_screen_shows_file_and_text_figures_and_that_sums_agree(
     site: Site, runs: list[str]
 ) -> None:
     shown = site.spine("trace", "PMCY", str(WEEK), "--mpid", "SGMT").output
-    assert "NMS Tier 1|PMCY|Amber Bay Bancorp Inc. Common Stock|SGMT SIGMA X2|SGMT|913500" in shown
+    named = "Amber Bay Bancorp Inc. Common Stock (synthetic)|SGMT SIGMA X2 (synthetic)"
+    assert f"NMS Tier 1|PMCY|{named}|SGMT|913500" in shown
     for text in ("older: the current", Path(LATER).name, runs[2][:8], "913,500"):
         assert text in shown
     assert "NMS_TIER_1: 29 lines count" in shown

@@ -35,6 +35,7 @@ from spine_assets.dev.finra_sim.dataset import (
 )
 from spine_assets.dev.finra_sim.market import PREFIX, REMOVED
 from spine_assets.dev.sample.draws import hash_of, key_of, uniform
+from spine_assets.otc.delivery.provenance import MARK
 
 _DELAYS = (2, 7, 7, 7, 11, 42, 43, 49, 50, 51, 99, 99, 107, 164)  # days after publication
 _EVERY_ROW_SHARE = 0.2  # of restatements; the others change some rows
@@ -142,7 +143,8 @@ def _changed(rows: pl.DataFrame, mine: pl.Expr, change: Change, plan: Restatemen
     like = rows.filter(mine)
     same_venue = like.filter(pl.col(venue).eq_missing(change.venue))
     row = (like if same_venue.is_empty() else same_venue).head(1)
-    issue = change.issue_name or f"{change.symbol} Synthetic Holdings Inc. Common Stock"
+    issue = change.issue_name or f"{change.symbol} Invented Holdings Inc. Common Stock"
+    issue = issue.removesuffix(MARK) + MARK
     named = {SYMBOL: change.symbol, ISSUE: issue}
     if same_venue.is_empty():
         named |= {venue: change.venue} | ({FIRM: change.venue} if venue == MPID else {})

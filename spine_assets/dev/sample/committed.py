@@ -15,6 +15,7 @@ from spine_assets.core.weeks import Tier, VenueClass, weeks_between
 from spine_assets.dev.sample.control_totals import totals_of
 from spine_assets.dev.sample.files import SampleFile, generate_week
 from spine_assets.lake import atomic_write
+from spine_assets.otc.delivery.provenance import MARK
 
 COMMITTED_WEEKS = tuple(weeks_between(date(2025, 9, 5), date(2025, 11, 21)))
 """The weeks of the committed sample."""
@@ -35,8 +36,11 @@ _README = """\
 
 Weekly files of the shape of FINRA's OTC Transparency data, for the 12 weeks ending
 2025-09-05 to 2025-11-21. Venue names are real, with rough shares; firms, symbols, issues
-and all figures are made up. `spine_assets.dev.sample.write_committed_sample` writes this folder
-again, byte for byte (zipped files: once unzipped); a test holds it to that.
+and all figures are made up. Each name of an issue, venue or firm ends with `(synthetic)`. By the
+issue names the program knows these files wherever they are copied: it does not load them beside
+FINRA's, and `spine sample remove` takes them out of a data folder.
+`spine_assets.dev.sample.write_committed_sample` writes this folder again, byte for byte
+(zipped files: once unzipped); a test holds it to that.
 
 | folder | what is in it |
 |---|---|
@@ -128,7 +132,9 @@ def _spoil_rows(rows: list[list[str]]) -> None:
     comma, blank, negative, twin = _middling(rows, 4)
     comma[_SHARES], blank[_SHARES], negative[_SHARES] = "6,753,871", "", "-5"
     rows.insert(rows.index(twin), list(twin))
-    rows.insert(0, ["OTC", "", "", "OTCX OTC LINK ECN ATS", "OTCX", "1", "1", twin[_UPDATED]])
+    rows.insert(
+        0, ["OTC", "", "", f"OTCX OTC LINK ECN ATS{MARK}", "OTCX", "1", "1", twin[_UPDATED]]
+    )
 
 
 def _empty_a_row(rows: list[list[str]]) -> None:
@@ -150,9 +156,9 @@ def _correct(rows: list[list[str]]) -> None:
         row[_SHARES] = str(int(row[_SHARES]) * 9 // 8 + 100)
         row[_TRADES] = str(int(row[_TRADES]) + 3)
         row[_UPDATED] = str(_CORRECTED_ON)
-    issue = [rows[0][0], "QZRT", "Quartz Harbor Robotics Inc. Common Stock"]
+    issue = [rows[0][0], "QZRT", f"Quartz Harbor Robotics Inc. Common Stock{MARK}"]
     for venue, shares, trades in (("SGMT SIGMA X2", 48_210, 233), ("UBSA UBS ATS", 61_744, 310)):
-        rows.append([*issue, venue, venue[:4], str(shares), str(trades), str(_CORRECTED_ON)])
+        rows.append([*issue, venue + MARK, venue[:4], str(shares), str(trades), str(_CORRECTED_ON)])
     rows.sort(key=lambda row: (row[_SYMBOL], row[_MPID]))
 
 

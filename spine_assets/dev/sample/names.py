@@ -5,7 +5,9 @@ pure functions of a tier and a slot. A slot is a symbol's place in its tier, 0 f
 most traded. Does not belong here: volumes (`market`), weeks and files (`files`).
 
 The venues are those FINRA publishes, with their rough shares; firms, symbols and issues
-are made up. A symbol that spells a real one does so by accident.
+are made up. A symbol that spells a real one does so by accident. Names of issues, venues and firms
+end with `MARK`, so that no row can be taken for FINRA's; the pool of small firms, which is nobody,
+keeps its name.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from spine_assets.core.weeks import Tier, VenueClass
+from spine_assets.otc.delivery.provenance import MARK
 
 
 class Participant(NamedTuple):
@@ -28,7 +31,7 @@ class Participant(NamedTuple):
 _BLOCK = 25.0  # block venues trade thousands of shares at a time where others trade hundreds
 
 _NMS_VENUES = tuple(
-    Participant(mpid, f"{mpid} {name}", share_pct, size)
+    Participant(mpid, f"{mpid} {name}{MARK}", share_pct, size)
     for mpid, name, share_pct, size in (
         ("UBSA", "UBS ATS", 15.0, 1.0),
         ("INCR", "INTELLIGENTCROSS LLC", 14.0, 1.0),
@@ -62,17 +65,20 @@ _NMS_VENUES = tuple(
     )
 )
 
-_OTC_VENUES = (
-    Participant("OTCN", "OTCN OTC LINK NQB IDQS", 82.3),
-    Participant("OTCX", "OTCX OTC LINK ECN ATS", 14.2),
-    Participant("ARCA", "ARCA GLOBAL OTC", 3.2),
-    Participant("SWCL", "SWCL INX SECURITIES, LLC", 0.26),
-    Participant("VIAT", "VIAT VARIABLE INVESTMENT ADVISORS INC ATS", 0.024),
-    Participant("PPEX", "PPEX NORTH CAPITAL PRIVATE SECURITIES ATS", 0.004),
-    Participant("PROS", "PROS TZERO SECURITIES LLC", 0.002),
-    Participant("ALTS", "ALTS LODAS SECURITIES ATS", 0.001),
-    Participant("SMKT", "SMKT SECURITIZE MARKETS ATS", 0.0005),
-    Participant("STEN", "STEN START ENGINE PRIMARY ATS", 0.0004),
+_OTC_VENUES = tuple(
+    Participant(mpid, f"{mpid} {name}{MARK}", share_pct)
+    for mpid, name, share_pct in (
+        ("OTCN", "OTC LINK NQB IDQS", 82.3),
+        ("OTCX", "OTC LINK ECN ATS", 14.2),
+        ("ARCA", "GLOBAL OTC", 3.2),
+        ("SWCL", "INX SECURITIES, LLC", 0.26),
+        ("VIAT", "VARIABLE INVESTMENT ADVISORS INC ATS", 0.024),
+        ("PPEX", "NORTH CAPITAL PRIVATE SECURITIES ATS", 0.004),
+        ("PROS", "TZERO SECURITIES LLC", 0.002),
+        ("ALTS", "LODAS SECURITIES ATS", 0.001),
+        ("SMKT", "SECURITIZE MARKETS ATS", 0.0005),
+        ("STEN", "START ENGINE PRIMARY ATS", 0.0004),
+    )
 )
 
 DE_MINIMIS = Participant("", "De Minimis Firms", 2.0, crd="0")
@@ -80,7 +86,7 @@ DE_MINIMIS = Participant("", "De Minimis Firms", 2.0, crd="0")
 
 # CRD numbers of real firms stay far below 990,000, so none of these is anybody's.
 _FIRMS = tuple(
-    Participant("", name, share_pct, size, f"99{place:02d}17")
+    Participant("", name + MARK, share_pct, size, f"99{place:02d}17")
     for place, (name, share_pct, size) in enumerate(
         (
             ("QUILLON MARKET MAKING LLC", 36.0, 1.0),
@@ -102,9 +108,9 @@ _FIRMS = tuple(
 
 
 POOLED_FIRMS = (
-    Participant("", "WILLOWMERE SECURITIES LLC", 0.0, crd="991317"),
-    Participant("", "PIKE & DUNMORE BROKERAGE INC.", 0.0, crd="991417"),
-    Participant("", "SEDGEFIELD CAPITAL PARTNERS L.P.", 0.0, crd="991517"),
+    Participant("", f"WILLOWMERE SECURITIES LLC{MARK}", 0.0, crd="991317"),
+    Participant("", f"PIKE & DUNMORE BROKERAGE INC.{MARK}", 0.0, crd="991417"),
+    Participant("", f"SEDGEFIELD CAPITAL PARTNERS L.P.{MARK}", 0.0, crd="991517"),
 )
 """Firms so small that rows by symbol never name them; FINRA's totals by firm do."""
 OFTEN_POOLED = _FIRMS[-1]
@@ -159,10 +165,10 @@ _SHAPES: dict[Tier, tuple[tuple[int, str], ...]] = {
 }
 
 _LONGEST = (
-    "Yarrow Hearth Structured Products Corp. Corporate-Backed Trust Securities (CBTS) Certificates "
+    "Yarrow Hearth Structured Products Corp. Corporate-Backed Trust Securities Certificates "
     "(Relating to Larkspur Vale Telephone Company) One Hundred Year 7.125% Debentures due "
-    "December 1, 2095 Ser B"
-)  # 201 characters, the longest seen in a real file
+    "Dec 1, 2095 Ser B"
+)  # with the mark 201 characters, the longest seen in a real file
 
 # Names that break naive readers: quotes that do not close, separators, runs of blanks.
 _CURIOUS: dict[Tier, dict[int, str]] = {
@@ -227,22 +233,22 @@ def symbol_of(tier: Tier, slot: int) -> str:
 
 
 def issue_name_of(tier: Tier, slot: int) -> str:
-    """The issue name in a slot: free text of 3 to 201 characters, never with a `|`."""
+    """The issue name in a slot: free text of up to 201 characters, never with a `|`."""
     symbol = symbol_of(tier, slot)
     if tier is Tier.NMS_TIER_2 and symbol == symbol_of(Tier.NMS_TIER_1, slot):
         return issue_name_of(Tier.NMS_TIER_1, slot)
     if slot in _CURIOUS[tier]:
-        return _CURIOUS[tier][slot]
+        return _CURIOUS[tier][slot] + MARK
     issuer, trade = _issuer(tier, slot)
     if tier is Tier.OTC and _is_private(slot):
-        return f"{issuer.upper()} LLC MEMBERSHIP INT SER - #{symbol}"
-    return f"{issuer} {trade} {_form(symbol, slot)}"
+        return f"{issuer.upper()} LLC MEMBERSHIP INT SER - #{symbol}{MARK}"
+    return f"{issuer} {trade} {_form(symbol, slot)}{MARK}"
 
 
 def reassigned_name_of(tier: Tier, slot: int) -> str:
     """The issue name after the symbol in a slot was given to another issuer."""
     issuer, trade = _issuer(tier, MAX_SLOTS + slot)
-    return f"{issuer} {trade} {_form(symbol_of(tier, slot), slot)}"
+    return f"{issuer} {trade} {_form(symbol_of(tier, slot), slot)}{MARK}"
 
 
 def _issuer(tier: Tier, slot: int) -> tuple[str, str]:
