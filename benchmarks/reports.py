@@ -29,7 +29,7 @@ def landing(place: Path, weeks: int) -> Path:
     """The delivered files, made where they are not there."""
     folder = place / f"landing-{weeks}"
     if not folder.exists():
-        command = ["spine", "sample", "--out", str(folder), "--weeks", str(weeks)]
+        command = ["spine", "sample", "write", "--out", str(folder), "--weeks", str(weeks)]
         run([*command, "--ending", str(LAST), "--rows", str(ROWS)], place)
     return folder
 

@@ -21,9 +21,23 @@ def _():
     import polars as pl
 
     from spine_assets.core.settings import load_settings
+    from spine_assets.lake.opening import open_lake
+    from spine_assets.otc.captures.provenance import NOTICE, is_synthetic
     from spine_assets.warehouse.connection import answer
 
-    return alt, answer, closing, duckdb, load_settings, mo, pl, timedelta
+    return (
+        NOTICE,
+        alt,
+        answer,
+        closing,
+        duckdb,
+        is_synthetic,
+        load_settings,
+        mo,
+        open_lake,
+        pl,
+        timedelta,
+    )
 
 
 @app.cell
@@ -34,6 +48,13 @@ def _(mo):
     Shares here are shares of **volume reported off-exchange**; the feed has no exchange volume,
     so nothing here is a share of all trading. A row that is absent is not zero.
     """)
+    return
+
+
+@app.cell
+def _(NOTICE, is_synthetic, load_settings, mo, open_lake):
+    _lake = open_lake(load_settings().lake_place)
+    mo.callout(mo.md(NOTICE), kind="warn") if is_synthetic(_lake) else None
     return
 
 

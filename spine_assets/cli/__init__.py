@@ -84,7 +84,10 @@ COMMANDS = {
         "Run a PIPELINE in this process, or in the queue of a running daemon.",
     ),
     "runs": ("runs:runs", "List runs, newest first; show, cancel or delete them."),
-    "sample": ("synthetic:sample", "Write synthetic weekly files in FINRA's format."),
+    "sample": (
+        "synthetic:sample",
+        "Write synthetic weekly files, or take synthetic data out of the data folder.",
+    ),
     "shell": ("shell:shell", "Open Python with the lake, DuckDB, settings and Dagster at hand."),
     "status": (
         "status:status",

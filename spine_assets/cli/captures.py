@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from spine_assets.cli import completion_values
-from spine_assets.cli.errors import open_lake, reports_errors, with_json
+from spine_assets.cli.errors import note_synthetic, open_lake, reports_errors, with_json
 from spine_assets.cli.render import captures as render_captures
 from spine_assets.cli.shared import COUNT, DayType, NameChoice, TimeType, WeekType, print_json
 from spine_assets.otc.build import corrections
@@ -190,6 +190,7 @@ def export(
     if moment is not None and day is not None:
         raise click.UsageError("--as-of uses our clock and --published FINRA's; give one of them")
     lake = open_lake()
+    synthetic = note_synthetic(lake)
     if day is not None:
         facts, frames = render_captures.as_published(lake, table, sorted(set(weeks)), day)
         if not as_json:
@@ -208,7 +209,13 @@ def export(
         return
     rows = render_captures.write(frames, kind, out)
     if as_json:
-        done = {"file": str(out), "format": kind, "table": table, "rows": rows}
+        done = {
+            "file": str(out),
+            "format": kind,
+            "table": table,
+            "rows": rows,
+            "synthetic": synthetic,
+        }
         print_json(done | {"weeks": sorted(map(str, set(weeks)))} | facts, None)
         return
     click.echo(f"wrote {rows:,} rows of {table} to {out}", err=True)

@@ -111,6 +111,6 @@ def _chosen(first: date | None, last: date | None, newest: int) -> Sequence[date
     if not found:
         raise click.ClickException(
             f"there is no file {where} to compare with in {settings.landing_path}: deliver some, "
-            "or write synthetic ones with spine sample"
+            "or write synthetic ones with spine sample write"
         )
     return found

@@ -40,7 +40,7 @@ def db_init(as_json: bool) -> None:
     settings = load_settings()
     settings.landing_path.mkdir(parents=True, exist_ok=True)
     made = not settings.warehouse_path.exists()
-    _refresh(settings)
+    refresh_database(settings)
     if as_json:
         places = {"landing": settings.landing_path, "lake": settings.lake_place}
         shown = {name: str(path) for name, path in places.items()}
@@ -58,7 +58,7 @@ def db_refresh(as_json: bool) -> None:
     earlier state until they open it again. A database that another process has open for writing
     stays as it is.
     """
-    _show(_refresh(load_settings()), as_json=as_json)
+    _show(refresh_database(load_settings()), as_json=as_json)
 
 
 @db.command("optimize")
@@ -68,7 +68,7 @@ def db_optimize(as_json: bool) -> None:
 
     A year that is over is sorted by itself.
     """
-    _show(_refresh(load_settings(), sort=True), as_json=as_json)
+    _show(refresh_database(load_settings(), sort=True), as_json=as_json)
 
 
 @db.command("check")
@@ -96,7 +96,8 @@ def db_check(as_json: bool) -> None:
         click.echo(f"{settings.warehouse_path} holds what the lake does")
 
 
-def _refresh(settings: Settings, *, sort: bool = False) -> Refreshed:
+def refresh_database(settings: Settings, *, sort: bool = False) -> Refreshed:
+    """Bring the project's database up to date, with a progress bar."""
     with run_logs.core_pages() as read, progress_of("loading weeks") as advance:
         return refresh(
             settings.warehouse_path,
@@ -147,7 +148,7 @@ def db_reset(yes: bool, as_json: bool) -> None:
     lake.remove()
     _wipe(names)
     if settings.warehouse_path.exists():
-        _refresh(settings)
+        refresh_database(settings)
     if as_json:
         print_json({"deleted": [str(lake.root)], "weeks": weeks}, None)
         return

@@ -21,6 +21,7 @@ from spine_assets.core.weeks import WeekError
 from spine_assets.finra.errors import FinraError
 from spine_assets.lake import opening as lakes
 from spine_assets.lake.base import Lake, LakeError
+from spine_assets.otc.captures.provenance import NOTICE, is_synthetic
 from spine_assets.otc.delivery.reasons import FileRefused
 from spine_assets.otc.past.as_of import NotKnown
 from spine_assets.pipelines.catalog import CannotLaunch
@@ -97,3 +98,11 @@ def no_week_built() -> click.ClickException:
         "no week is built yet: make demo loads the sample; or drop files into "
         f"{visible(str(load_settings().landing_path))} and run spine backfill --missing"
     )
+
+
+def note_synthetic(lake: Lake) -> bool:
+    """Whether the lake's data is synthetic; if so standard error says it, beside any output."""
+    found = is_synthetic(lake)
+    if found:
+        click.echo(NOTICE, err=True)
+    return found

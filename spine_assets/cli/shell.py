@@ -8,7 +8,7 @@ from code import interact
 
 import click
 
-from spine_assets.cli.errors import reports_errors
+from spine_assets.cli.errors import note_synthetic, reports_errors
 from spine_assets.cli.shell_namespace import AT_HAND, Namespace, opened
 
 _CODE = "<spine shell -c>"
@@ -28,6 +28,7 @@ def shell(code: str | None) -> None:
     """
     done = True
     with opened() as namespace:
+        note_synthetic(namespace["lake"])
         if code is not None:
             done = _run(code, namespace)
         else:

@@ -14,7 +14,7 @@ import click
 import duckdb
 
 from spine_assets.cli import run_logs
-from spine_assets.cli.errors import no_week_built, open_lake, with_json
+from spine_assets.cli.errors import no_week_built, note_synthetic, open_lake, with_json
 from spine_assets.cli.render import restated as render_restated
 from spine_assets.cli.render import status as render_status
 from spine_assets.cli.render.console import result
@@ -77,6 +77,7 @@ def status(weeks: int, every: bool, due: bool, exit_code: bool, as_json: bool) -
         render_status.due(missing, now.date(), as_json)
         _exit(exit_code and bool(missing))
         return
+    synthetic = note_synthetic(lake)
     landing = replace(landing, unusable=(*landing.unusable, *doubtful(lake, landing, now)))
     known = board_weeks(lake, landing)
     shown = board(lake, landing, now.date(), known if every else known[-weeks:])
@@ -96,7 +97,8 @@ def status(weeks: int, every: bool, due: bool, exit_code: bool, as_json: bool) -
     if as_json:
         found = render_status.status_json(shown, states, checks, landing)
         # On one line: indenting 650 weeks takes half a second.
-        print_json(found | {"later_weeks_due": render_status.due_json(later)}, None)
+        also = {"later_weeks_due": render_status.due_json(later), "synthetic": synthetic}
+        print_json(found | also, None)
     else:
         render_status.status(shown, states, checks, landing, hidden=len(known) - len(shown))
         render_status.due_line(later)
@@ -144,8 +146,10 @@ def week(week: date | None, top: int, as_json: bool) -> None:
     with connect(lake, TABLES, analysis=False) as warehouse:
         found = render_status.week_figures(warehouse, chosen, top)
         restated = render_restated.restatements(warehouse, chosen)
+    synthetic = note_synthetic(lake)
     if as_json:
-        print_json(render_status.week_json(chosen, found, checks) | {"restatements": restated})
+        shown = render_status.week_json(chosen, found, checks)
+        print_json(shown | {"restatements": restated, "synthetic": synthetic})
         return
     render_status.week(chosen, found, checks)
     render_restated.printed(chosen, restated)
@@ -200,9 +204,11 @@ def query(
         )
     with _warehouse_of(sql, tenant) as warehouse:
         run_logs.add_named(warehouse, sql, newest, tenant)
+        synthetic = note_synthetic(open_lake())
         if parquet:
             written = write_answer(warehouse, sql, parquet)
-            done = json.dumps({"file": str(parquet), "rows": written})
+            facts = {"file": str(parquet), "rows": written, "synthetic": synthetic}
+            done = json.dumps(facts)
             click.echo(done if as_json else f"wrote {written:,} rows to {parquet}", err=not as_json)
             return
         names, rows = answer(warehouse, sql)

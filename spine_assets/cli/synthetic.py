@@ -1,21 +1,35 @@
-"""The command that writes synthetic sample files."""
+"""Commands about synthetic data: writing files of it, and taking it out of a data folder."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import date, timedelta
 from pathlib import Path
 
 import click
 
-from spine_assets.cli.errors import with_json
+from spine_assets.alerts.ongoing import FILES
+from spine_assets.cli.database import refresh_database
+from spine_assets.cli.errors import open_lake, with_json
 from spine_assets.cli.render.console import progress
-from spine_assets.cli.shared import COUNT, DEFAULT_WEEKS, WeekType, print_json
+from spine_assets.cli.shared import COUNT, DEFAULT_WEEKS, WeekType, print_json, visible
 from spine_assets.core.settings import load_settings
+from spine_assets.core.text import counted
 from spine_assets.core.weeks import weeks_between
 from spine_assets.dev.sample import write_sample
+from spine_assets.lake.base import Lake
+from spine_assets.maintenance import remove_sample
+from spine_assets.otc.delivery.scan import scan
+from spine_assets.pipelines.steps.workspace import tenant_lake, tenants_in
+from spine_assets.warehouse.views import declared_names
 
 
-@click.command()
+@click.group()
+def sample() -> None:
+    """Write synthetic weekly files, or take synthetic data out of the data folder."""
+
+
+@sample.command("write")
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Folder to write to; default: landing folder."
 )
@@ -27,7 +41,7 @@ from spine_assets.dev.sample import write_sample
 @click.option("--seed", default=2014, show_default=True, help="Same seed, same bytes.")
 @click.option("--non-ats", is_flag=True, help="Write non-ATS files too.")
 @with_json
-def sample(
+def sample_write(
     out: Path | None,
     weeks: int,
     ending: date,
@@ -39,7 +53,9 @@ def sample(
     r"""Write synthetic weekly files in FINRA's format. They are not FINRA's data.
 
     \b
-    spine sample --weeks 4 --ending 2025-11-21
+    spine sample write --weeks 4 --ending 2025-11-21
+
+    Each name in them ends with (synthetic). A data folder holds either such files or FINRA's.
     """
     folder = out or load_settings().landing_path
     wanted = weeks_between(ending - timedelta(weeks=weeks - 1), ending)
@@ -57,3 +73,58 @@ def sample(
         print_json({"folder": str(folder), "files": len(files), "weeks": weeks_json}, None)
         return
     click.echo(f"wrote {len(files)} synthetic files of {len(wanted)} weeks to {folder}")
+
+
+@sample.command("remove")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@with_json
+def sample_remove(yes: bool, as_json: bool) -> None:
+    """Take synthetic files, and all that was built of them, out of the data folder.
+
+    FINRA's files and what was built of them stay, as do tables without weeks and exports. Dagster
+    lists the weeks no more; the database is refreshed.
+    """
+    if as_json and not yes:
+        raise click.UsageError("--json cannot ask; give --yes to remove the synthetic data")
+    settings, lake = load_settings(), open_lake()
+    landing = scan(settings.landing_path, settings.landing_index_path)
+    found = remove_sample.find(lake, landing, settings.landing_path)
+    place = visible(str(settings.data_dir))
+    named = f"{counted(len(found.files), 'file')} and {counted(len(found.weeks), 'week')}"
+    if found and not yes:
+        click.confirm(f"Remove {named} of synthetic data from {place}?", abort=True)
+    if found:
+        remove_sample.remove_files(found, settings.landing_path)
+        with progress("removing weeks", len(found.weeks)) as advance:
+            remove_sample.remove_weeks(found, lake, advance)
+        _forget(lake, found.weeks)
+        if settings.warehouse_path.exists():
+            refresh_database(settings)
+    if as_json:
+        print_json(
+            {
+                "data_dir": str(settings.data_dir),
+                "files": [str(path) for path in found.files],
+                "weeks": [str(week) for week in found.weeks],
+                "left": [str(path) for path in found.left],
+            }
+        )
+        return
+    for path in found.left:
+        click.echo(f"{visible(str(path))} stays: it also holds what is not synthetic", err=True)
+    click.echo(f"removed {named} of synthetic data" if found else f"no synthetic data in {place}")
+
+
+def _forget(lake: Lake, weeks: list[date]) -> None:
+    """Let Dagster forget what it recorded of weeks; without a storage there is nothing to do."""
+    from spine_assets.orchestration import history, reconcile  # noqa: PLC0415 - imports Dagster
+    from spine_assets.orchestration.history import materializations  # noqa: PLC0415 - imports Dagster
+
+    names = [FILES, *declared_names(lake)]
+    for tenant in tenants_in(lake):
+        names += [f"{tenant}/{name}" for name in declared_names(tenant_lake(lake, tenant))]
+    with suppress(history.NoInstance), history.open_instance() as instance:
+        reconcile.reconcile(instance, lake, weeks)
+        known = {key.to_user_string() for key in instance.all_asset_keys()}
+        for name in known.intersection(names):
+            materializations.wipe_partitions(instance, name, [str(week) for week in weeks])

@@ -236,6 +236,13 @@ class Lake(ABC, Generic[FileT_co]):
         """Delete temporary files that a killed run left beside a file; only under its lock."""
         return 0
 
+    def remove_week(self, week: date, *, last: str = "") -> None:
+        """Delete all files of a week, those of the table `last` after the others; hold its lock."""
+        tables = [name for name in self.entries() if not name.startswith(("_", "."))]
+        for table in sorted(tables, key=lambda name: name == last):
+            for file in self.files(table, week, ""):
+                file.unlink(missing_ok=True)
+
     @abstractmethod
     def remove(self) -> None:
         """Delete all tables, each week when its lock is free; the locks stay."""

@@ -178,6 +178,13 @@ class LocalLake(Lake[Path]):
         """Delete temporary files that a killed run left beside a file; hold its lock."""
         return atomic_write.remove_leftovers(_local(target))
 
+    def remove_week(self, week: date, *, last: str = "") -> None:
+        """Delete all files of a week, and its folders, as far as they are empty; hold its lock."""
+        super().remove_week(week, last=last)
+        for folder in self._root.glob(f"*/week_ending={week}"):
+            with suppress(OSError):  # somebody's own folder is in it
+                folder.rmdir()
+
     def remove(self) -> None:
         """Delete all tables, each week when its lock is free; the locks stay."""
         for folder in sorted(self._root.glob("*/week_ending=2*")):

@@ -52,6 +52,7 @@ class LockName:
     TABLES: ClassVar[LockName]  # the empty files of all tables
     REPORTS: ClassVar[LockName]  # the index of reports
     EXPORTS: ClassVar[LockName]  # files that steps of pipelines write
+    PROVENANCE: ClassVar[LockName]  # what a lake without captures will hold: FINRA's or synthetic
     LANDING: ClassVar[LockName]  # names in the landing folder, for those who download into it
     DOCTOR: ClassVar[LockName]  # nothing: it is taken to see whether a lock can be had
 
@@ -87,6 +88,7 @@ class LockName:
 LockName.TABLES = LockName("tables")
 LockName.REPORTS = LockName("reports")
 LockName.EXPORTS = LockName("exports")
+LockName.PROVENANCE = LockName("provenance")
 LockName.LANDING = LockName("landing")
 LockName.DOCTOR = LockName("doctor")
 

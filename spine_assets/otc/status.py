@@ -7,7 +7,7 @@ whoever knows them (`with_failures`).
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from enum import StrEnum
@@ -18,7 +18,9 @@ from spine_assets.lake.base import Lake
 from spine_assets.otc.captures import intake
 from spine_assets.otc.captures import storage as captures
 from spine_assets.otc.captures.current import CaptureState, WeekCaptures
+from spine_assets.otc.captures.model import CaptureNames
 from spine_assets.otc.captures.pending import is_pending
+from spine_assets.otc.captures.provenance import clash, telling_capture
 from spine_assets.otc.captures.week_evidence import KnownFiles, WeekEvidence
 from spine_assets.otc.delivery.deliveries import Delivery, Landing, Unusable
 from spine_assets.otc.delivery.placement import Grain
@@ -114,9 +116,10 @@ def with_failures(
 
 
 def doubtful(lake: Lake, landing: Landing, now: datetime) -> list[Unusable]:
-    """Deliveries that a run would refuse because their rows are probably of another week.
+    """Deliveries that a run would refuse, though each could be loaded in another week or lake.
 
-    Only what their samples put in doubt is read.
+    Their rows are probably of another week, or are synthetic beside FINRA's, or the reverse. Only
+    what their samples put in doubt is read.
     """
     evidence = WeekEvidence(lake, landing, KnownFiles(), now.astimezone(UTC).date())
     names = captures.names(lake)
@@ -131,7 +134,15 @@ def doubtful(lake: Lake, landing: Landing, now: datetime) -> list[Unusable]:
         known = captures.known_of(lake, week)
         pending = intake.uncaptured(landing.of_week(week), known.captures)
         found += intake.take(pending, known, lake, now, evidence).refused
-    return found
+    return [*found, *_not_to_mix(lake, landing, names)]
+
+
+def _not_to_mix(lake: Lake, landing: Landing, names: CaptureNames) -> Iterator[Unusable]:
+    """Deliveries that the check `not_mixed` of `otc_raw` would not let in."""
+    stored = telling_capture(lake)
+    for item in (*landing.deliveries, *landing.totals):
+        if is_pending(item, names) and (reason := clash(item.provenance, stored)):
+            yield Unusable(item.name, reason, item.placement.week_ending)
 
 
 def _week(week: date, lake: Lake, deliveries: list[Delivery], today: date) -> WeekStatus:

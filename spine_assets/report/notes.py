@@ -22,9 +22,6 @@ from spine_assets.report.source import Source
 
 Row = dict[str, Any]
 
-SYNTHETIC = "synthetic"
-"""Folder in the landing folder with synthetic files, as `make demo` makes it."""
-
 _NO_VENUE = "it has no rank, HHI leaves it out, and HHI high counts it as one firm."
 _BUCKETS = {
     BUCKETS[0]: f"De Minimis Firms is FINRA's pool of small firms, not a venue: {_NO_VENUE}",
@@ -114,7 +111,7 @@ def outcome(result: CheckResult) -> str:
 def caveats(source: Source, is_complete: bool) -> list[str]:
     """What a reader of this week must know, most serious first."""
     found = []
-    if is_synthetic(source):
+    if source.known.is_synthetic:
         found.append(
             "This is synthetic sample data from the project's own generator. The names of ATSs "
             "are real; firms, symbols and all figures are invented."
@@ -161,12 +158,6 @@ def caveats(source: Source, is_complete: bool) -> list[str]:
         "gone.",
         *(text for bucket, text in _BUCKETS.items() if bucket in source.shares["mpid"]),
     ]
-
-
-def is_synthetic(source: Source) -> bool:
-    """Whether a current capture comes from a folder named `synthetic`, as the sample does."""
-    files = (item.source_file for item in source.known.current.values())
-    return any(SYNTHETIC in file.split("/") for file in files)
 
 
 def _times(number: int) -> str:

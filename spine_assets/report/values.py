@@ -40,7 +40,7 @@ def values(place: RunContext, source: Source, results: Sequence[CheckResult]) ->
         "is_complete": is_complete,
         "is_overdue": notes.is_overdue(arrived),
         "caveats": notes.caveats(source, is_complete),
-        "is_synthetic": notes.is_synthetic(source),
+        "is_synthetic": source.known.is_synthetic,
         "limits": source.pair.limits,
         "is_alike": source.pair.is_alike,
         "against": source.pair.before.week if source.pair.before else None,

@@ -86,9 +86,9 @@ def test_the_headline_figures_are_on_the_first_screen(phone: Phone, sample: Path
         "Shares": "396 M",
         "Trades": "1.31 M",
         "ATS part": "33.3%",
-        "Largest venue": "QUILLON MARKET MAKING LLC",
+        "Largest venue": "QUILLON MARKET MAKING LLC (synthetic)",
         "Concentration (HHI)": "0.1098",
-        "Checks passed": "22 of 22",
+        "Checks passed": "23 of 23",
     }.items():
         shown = phone.page.locator(".kpi").filter(has=phone.page.get_by_text(title, exact=True))
         expect(shown.locator("b")).to_have_text(figure)

@@ -96,7 +96,7 @@ def test_status_shows_built_and_landed_weeks_and_unusable_files(spine: Spine) ->
     assert {tier["state"] for tier in landed["tiers"].values()} == {"landed"}
     assert built["tables"]["otc_venue_share"] == {"lake": "fresh", "dagster": "materialized"}
     assert landed["tables"]["otc_venue_share"] == {"lake": "missing", "dagster": None}
-    assert len(built["checks"]) == 22
+    assert len(built["checks"]) == 23
     assert [item["file"] for item in told["unusable"]] == ["broken.csv"]
 
 
@@ -113,7 +113,7 @@ def test_week_prints_top_venues_symbols_and_checks(spine: Spine) -> None:
     assert told["week_ending"] == str(WEEK)
     expected = sum(volume(WEEK, tier) for tier in Tier)
     assert sum(venue["total_volume"] for venue in told["venues"]) == expected
-    assert len(told["checks"]) == 22
+    assert len(told["checks"]) == 23
     for_people = spine("week", str(WEEK)).output
     assert told["venues"][0]["mpid"] in for_people
     assert "Checks: 16 passed" in for_people or "warn" in for_people
@@ -174,7 +174,7 @@ def test_query_only_reads(spine: Spine, project: Path) -> None:
 def test_sample_writes_synthetic_weeks_that_the_scan_can_place(
     spine: Spine, tmp_path: Path
 ) -> None:
-    words = ("sample", "--out", str(tmp_path), "--weeks", "2", "--rows", "2000")
+    words = ("sample", "write", "--out", str(tmp_path), "--weeks", "2", "--rows", "2000")
     assert "wrote 6 synthetic files of 2 weeks" in spine(*words, "--ending", str(WEEK)).output
     assert len(list(tmp_path.rglob("*.csv"))) == 6
 
@@ -220,7 +220,7 @@ def test_commands_that_do_something_tell_programs_what(
     made = {"file": str(data / "spine.duckdb"), "made": True}
     assert told("db", "init") == made | places
     assert told("db", "init")["made"] is False
-    sample = told("sample", "--weeks", "1", "--rows", "200", "--ending", str(WEEK))
+    sample = told("sample", "write", "--weeks", "1", "--rows", "200", "--ending", str(WEEK))
     assert sample == {"folder": str(data / "landing"), "files": 3, "weeks": [str(WEEK)]}
     assert len(list((data / "landing").rglob("*.csv"))) == 3
     refused = root.invoke(main, ["db", "reset", "--json"])

@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 
 import pytest
 
+from spine_assets.otc.delivery.provenance import MARK
 from spine_assets.report import charts, page, stored, trend
 from spine_assets.report.source import Points
 from spine_assets.report.venues import Venues
@@ -203,15 +204,18 @@ def test_restated_week_says_so_first(press: Press) -> None:
     assert "The week was restated once" in press.text().partition("Venues")[0]
 
 
-def test_synthetic_data_is_called_so_on_page_and_index(press: Press) -> None:
-    press.deliver()
-    press.made()
+def test_finras_data_is_not_called_synthetic_whatever_its_folder_is(press: Press) -> None:
+    press.deliver(WEEK, "synthetic/otc.csv")
+    assert not press.made().facts["is_synthetic"]
     assert "ynthetic sample" not in press.page() + press.index()
-    press.deliver(BEFORE, "synthetic/otc.csv")
-    facts = press.made(BEFORE).facts
-    assert facts["is_synthetic"]
-    assert "Synthetic sample data, not FINRA's" in press.page(BEFORE)
-    assert "Some weeks are synthetic sample data" in press.index()
+
+
+def test_synthetic_data_is_called_so_on_page_and_index(press: Press) -> None:
+    press.deliver(WEEK, "otc.csv", line(issue=f"Alpha Corp{MARK}"))
+    assert press.made().facts["is_synthetic"]
+    assert "Synthetic sample data, not FINRA's" in press.page()
+    assert "This is synthetic sample data" in press.text()
+    assert "Synthetic sample data, not FINRA's" in press.index()
 
 
 def test_shares_of_different_things_are_not_drawn_beside_one_another(press: Press) -> None:

@@ -56,6 +56,7 @@ def _data(root: Path) -> Iterator[tuple[str, Diagnosis]]:
         ("lake_folder", folders.lake_folder),
         ("disk_space", folders.disk_space),
         ("tables", lake.tables),
+        ("provenance", lake.provenance),
         ("lake_format", lake.lake_format),
         ("contents", lake.contents),
         ("leftovers", lake.leftovers),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -23,6 +24,7 @@ from spine_assets.lake.opening import open_lake
 from spine_assets.maintenance.doctor.diagnosis import Diagnosis, fail, listed, ok, warn
 from spine_assets.otc.captures import delivered, pins
 from spine_assets.otc.captures import storage as captures
+from spine_assets.otc.delivery.provenance import Provenance
 from spine_assets.otc.tables.registry import TABLES
 from spine_assets.pipelines.weeks_to_build import is_stale
 from spine_assets.report import NAME as REPORT
@@ -133,6 +135,27 @@ def _is_damaged(path: LakeFile, verify: Callable[[], object]) -> bool:
     except LakeError:
         return path.exists()  # otherwise it was replaced since it was listed
     return False
+
+
+def provenance(settings: Settings) -> Diagnosis:
+    """Whether the lake holds FINRA's data or synthetic data, and not both."""
+    lake = open_lake(settings.lake_place)
+    weeks: dict[Provenance, list[str]] = {kind: [] for kind in Provenance}
+    for week in lake.weeks(RAW)[-_COMPARED_WEEKS:]:
+        with suppress(LakeError):  # `derived_tables` names it
+            known = captures.known_of(lake, week)
+            for kind in {kind for item in known.every for kind in item.provenance}:
+                weeks[kind].append(str(week))
+    of_finra, synthetic = weeks[Provenance.FINRA], weeks[Provenance.SYNTHETIC]
+    if of_finra and synthetic:
+        return fail(
+            f"synthetic data ({listed(synthetic)}) and FINRA's ({listed(of_finra)}) are in one "
+            "lake: rankings and trends mix them",
+            "spine sample remove takes the synthetic data out",
+        )
+    if synthetic:
+        return ok(f"{counted(len(synthetic), 'week')} of synthetic data, none of FINRA's")
+    return ok(f"{counted(len(of_finra), 'week')} of FINRA's data, none of synthetic data")
 
 
 def lake_format(settings: Settings) -> Diagnosis:

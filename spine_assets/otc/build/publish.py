@@ -34,17 +34,18 @@ from spine_assets.otc.tables import control_totals, raw, rejects, venue_share, v
 def publish_raw(inputs: WeekInputs, run: RunContext) -> TableResult:
     """Check the captures of this run, and store them."""
     started = time.perf_counter()
-    checked = run_checks(raw.TABLE.checks, CheckContext(run, inputs, raw.TABLE))
-    if checked.error is not None:
-        return checked
-    try:
-        for captured in (*inputs.captured_totals, *inputs.captured):
-            captures.commit(run.lake, captured)
-        run.known_files.forget(inputs.week)
-        run.order.captured(inputs.week)
-        facts = _raw_facts(inputs)
-    except LakeError as error:
-        return replace(checked, error=error)
+    with run.provenance.one_at_a_time(run.lake, inputs.week, run.given_up):
+        checked = run_checks(raw.TABLE.checks, CheckContext(run, inputs, raw.TABLE))
+        if checked.error is not None:
+            return checked
+        try:
+            for captured in (*inputs.captured_totals, *inputs.captured):
+                captures.commit(run.lake, captured)
+            run.known_files.forget(inputs.week)
+            run.order.captured(inputs.week)
+            facts = _raw_facts(inputs)
+        except LakeError as error:
+            return replace(checked, error=error)
     return _built(raw.TABLE, inputs, checked, facts, started, unchanged=not inputs.captured)
 
 

@@ -15,6 +15,7 @@ from functools import cached_property
 from spine_assets.otc.captures import pins
 from spine_assets.otc.captures.model import Capture, TierClass
 from spine_assets.otc.captures.pins import Pin, PinAction
+from spine_assets.otc.delivery.provenance import Provenance
 
 # Of the keys of the fullest capture: what has fewer is a part of a week, not its correction. FINRA
 # adds and removes single rows.
@@ -51,6 +52,17 @@ class WeekCaptures:
     def candidates(self) -> list[Capture]:
         """The captures that are neither waiting nor retracted; pins have no part in it."""
         return candidates(self.captures, self.pins)
+
+    @property
+    def every(self) -> tuple[Capture, ...]:
+        """Its captures of both kinds."""
+        return (*self.captures, *self.totals)
+
+    @property
+    def is_synthetic(self) -> bool:
+        """Whether rows of a current capture, or FINRA's totals, are our generator's."""
+        made_from = (*self.current.values(), *self.totals)
+        return any(Provenance.SYNTHETIC in item.provenance for item in made_from)
 
     def state(self, item: Capture) -> tuple[CaptureState, str]:
         """What one of the captures is, and why, in words."""

@@ -19,6 +19,7 @@ from spine_assets.lake.base import Lake
 from spine_assets.otc.captures import intake, storage
 from spine_assets.otc.captures.current import WeekCaptures
 from spine_assets.otc.captures.model import CapturedFrames
+from spine_assets.otc.captures.provenance import clash, telling_capture
 from spine_assets.otc.captures.week_evidence import KnownFiles, WeekEvidence
 from spine_assets.otc.delivery.archives import packing_of, read_contents
 from spine_assets.otc.delivery.deliveries import Delivery, Landing, full_name
@@ -211,6 +212,8 @@ def _outcome(
     for capture in stored:
         if (capture.key, capture.sha256) == (made.capture.key, item.sha256):
             return Outcome.SAME, f"{capture.capture_id}, from {capture.source_file}"
+    if why := clash(made.capture.provenance, telling_capture(lake)):
+        return Outcome.REFUSED, why
     if place.grain is Grain.TOTALS:
         return Outcome.NEW, "FINRA's control totals"
     today = now.astimezone(UTC).date()

@@ -16,6 +16,7 @@ import polars as pl
 
 from spine_assets.core.weeks import Tier, VenueClass
 from spine_assets.otc.delivery.placement import Grain
+from spine_assets.otc.delivery.provenance import Provenance
 
 TierClass = tuple[Tier, VenueClass]
 """Tier and venue class; of each, one capture of a week is current."""
@@ -37,7 +38,7 @@ class Capture:
     `keys` counts different symbols and participants; `sample` is that of its figures
     (`delivery.figures`). `parser` is the code version of `otc_raw` that read the content;
     `judge_again_on` is the first day on which reading it again gives something else, where a date
-    in it was in the future.
+    in it was in the future. `provenance` is who made its rows, by their issue names.
     """
 
     capture_id: str
@@ -65,6 +66,7 @@ class Capture:
     other_lines: int = 0
     keys: int = 0
     sample: str = ""
+    provenance: tuple[Provenance, ...] = (Provenance.FINRA,)
 
     @property
     def key(self) -> TierClass:

@@ -33,6 +33,7 @@ from spine_assets.otc.captures.model import (
 from spine_assets.otc.delivery.file_format import ParsedFile
 from spine_assets.otc.delivery.line_schema import DATES
 from spine_assets.otc.delivery.placement import Grain, Placement
+from spine_assets.otc.delivery.provenance import Provenance
 from spine_assets.otc.tables import raw, rejects
 
 CONTROL_RAW = "otc_control_raw"
@@ -109,6 +110,7 @@ def _as_read(parsed: ParsedFile, known: dict[str, Any]) -> CapturedFrames:
         "parser": raw.TABLE.code_version,
         "judge_again_on": parsed.judge_again_on,
         "other_lines": parsed.other_lines,
+        "provenance": parsed.provenance,
         **({} if latest is None else {"last_update_date": latest}),
     }
     capture = Capture(**(known | read))
@@ -312,6 +314,8 @@ def _from_facts(facts: dict[str, Any]) -> Capture:
             "venue_class": VenueClass(facts["venue_class"]),
             "grain": Grain(facts.get("grain", Grain.VENUES)),
             "keys": facts.get("keys", facts["rows"]),
+            # What was stored before rows had a mark counts as FINRA's.
+            "provenance": tuple(map(Provenance, facts.get("provenance", [Provenance.FINRA]))),
             "captured_at": datetime.fromisoformat(facts["captured_at"]),
             "last_update_date": date.fromisoformat(facts["last_update_date"]),
             "alternative_week": date.fromisoformat(alternative) if alternative else None,

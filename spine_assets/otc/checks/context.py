@@ -26,6 +26,7 @@ from spine_assets.core.values import metadata_value
 from spine_assets.lake.base import Lake, LakeError, LakeFile
 from spine_assets.otc.captures import storage as captures
 from spine_assets.otc.captures.current import WeekCaptures
+from spine_assets.otc.captures.model import Capture
 from spine_assets.otc.captures.week_evidence import KnownFiles
 from spine_assets.otc.state.build_context import RunContext, WeekInputs
 from spine_assets.otc.state.freshness import part_of
@@ -94,6 +95,11 @@ class CheckContext:
         return OtherWeeks(
             self._run.lake, self._run.venue_totals, self._run.known_files, self._run.order.weeks
         )
+
+    @property
+    def telling_capture(self) -> Capture | None:
+        """A capture of another week, which says for all of them who made their rows."""
+        return self._run.provenance.beside(self._run.lake, self.week)
 
     @property
     def today(self) -> date:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 import polars as pl
@@ -9,9 +10,11 @@ import polars as pl
 from spine_assets.core.tables import EXACT, exact_total
 from spine_assets.core.values import metadata_value
 from spine_assets.otc.captures.model import Capture
+from spine_assets.otc.captures.provenance import KEEP_APART
 from spine_assets.otc.checks import context as checking
 from spine_assets.otc.checks.context import CheckContext, sample
 from spine_assets.otc.delivery.line_schema import NOTIONAL
+from spine_assets.otc.delivery.provenance import Provenance
 from spine_assets.otc.delivery.reasons import ADVICE, LINE_CHECKS, LineSeverity, RejectReason
 from spine_assets.otc.state.results import CheckResult, Severity
 from spine_assets.otc.tables import raw as raw_table
@@ -20,6 +23,7 @@ from spine_assets.otc.tables import rejects as rejects_table
 _HEADER_LINES = 1
 # FINRA's own noise: true to a millionth of a dollar, so it is counted and no warning.
 _FLOATING_POINT = f"{RejectReason.TOO_PRECISE} {NOTIONAL}"
+_NAMED_FILES = 3  # in a summary; the sample has the others
 _MOST_REJECTS_PCT = 1.0  # above it the delivery itself is in doubt
 
 
@@ -73,6 +77,45 @@ def _account(capture: Capture) -> dict[str, Any]:
         "lines_missing": capture.lines_counted - known,
         "shares_missing": metadata_value(lost),
     }
+
+
+def not_mixed(context: CheckContext) -> CheckResult:
+    """No rows of FINRA beside synthetic ones, in the captures of the week and of the lake."""
+    elsewhere = context.telling_capture
+    every = (*context.known.every, *([elsewhere] if elsewhere else ()))
+    files = {
+        kind: [_named(item, context.week) for item in every if kind in item.provenance]
+        for kind in Provenance
+    }
+    facts = {"synthetic": bool(files[Provenance.SYNTHETIC])}
+    if not all(files.values()):
+        summary = "all rows are FINRA's" if any(files.values()) else "no row has an issue name"
+        if facts["synthetic"]:
+            summary = "all rows are synthetic"
+        return context.result("not_mixed", True, summary, facts=facts)
+    return context.result(
+        "not_mixed",
+        False,
+        f"rows of FINRA ({_some(files[Provenance.FINRA])}) and synthetic rows "
+        f"({_some(files[Provenance.SYNTHETIC])}) do not go into one lake: {KEEP_APART}",
+        facts=facts,
+        samples=[
+            {"provenance": str(kind), "file": name}
+            for kind, names in files.items()
+            for name in names
+        ][: checking.SAMPLE_ROWS],
+    )
+
+
+def _named(item: Capture, week: date) -> str:
+    """A file, with its week if that is another one."""
+    of_week = "" if item.week_ending == week else f" of week {item.week_ending}"
+    return f"{item.source_file}{of_week}"
+
+
+def _some(names: list[str]) -> str:
+    more = len(names) - _NAMED_FILES
+    return ", ".join(names[:_NAMED_FILES]) + (f" and {more} more" if more > 0 else "")
 
 
 def rejects(context: CheckContext) -> CheckResult:

@@ -30,6 +30,7 @@ FUNCTIONS: dict[tuple[str, str], Callable[[CheckContext], CheckResult]] = {
     },
     (raw.TABLE.name, "conservation"): raw_checks.conservation,
     (raw.TABLE.name, "schema"): raw_checks.schema,
+    (raw.TABLE.name, "not_mixed"): raw_checks.not_mixed,
     (raw.TABLE.name, "delivery"): delivery.delivery,
     (raw.TABLE.name, "rejects"): raw_checks.rejects,
     (raw.TABLE.name, "notes"): raw_checks.notes,

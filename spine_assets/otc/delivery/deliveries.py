@@ -21,6 +21,7 @@ from spine_assets.otc.delivery.file_format import ParsedFile, parse
 from spine_assets.otc.delivery.line_split import count_lines
 from spine_assets.otc.delivery.parts import part_of, placements
 from spine_assets.otc.delivery.placement import Placement
+from spine_assets.otc.delivery.provenance import Provenance
 from spine_assets.otc.delivery.reasons import FileRefused
 from spine_assets.otc.delivery.week_guess import guess_week_of_content
 
@@ -54,6 +55,8 @@ class Delivery:
     placement: Placement
     sample: str = field(default="", compare=False, repr=False)
     """The sample of its figures (`delivery.figures`), as text."""
+    provenance: tuple[Provenance, ...] = field(default=(Provenance.FINRA,), compare=False)
+    """Who made its rows."""
     parsed: ParsedFile | None = field(default=None, compare=False, repr=False)
     """The parsed content, with all of its parts, where a scan kept it (`Scan.examine`), so that it
     is not read again."""
@@ -213,13 +216,15 @@ def _examine_content(
         return [{"refused": str(refused)}]
     if kept is not None:
         kept[full_name] = parsed
+    parts = [(place, part_of(parsed, place.venue_class, place.grain)) for place in placed]
     return [
         {
             "sha256": parsed.sha256,
             "placement": landing_index.entry_of(placement),
-            "sample": part_of(parsed, placement.venue_class, placement.grain).sample.text(),
+            "sample": part.sample.text(),
+            "provenance": list(part.provenance),
         }
-        for placement in placed
+        for placement, part in parts
     ]
 
 
@@ -246,6 +251,7 @@ def unpack(folder: Path, name: str, entry: Entry) -> Contents:
                 content["sha256"],
                 placement,
                 content["sample"],
+                tuple(map(Provenance, content["provenance"])),
             )
         )
     return deliveries, unusable

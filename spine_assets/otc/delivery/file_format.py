@@ -32,6 +32,7 @@ from spine_assets.otc.delivery.line_cut import cut_header, cut_line, mend
 from spine_assets.otc.delivery.line_schema import (
     API_COLUMNS,
     DELIVERED,
+    ISSUE,
     SHARES,
     SYMBOL,
     canonical_name,
@@ -43,6 +44,7 @@ from spine_assets.otc.delivery.line_split import (
     split_by_line,
     split_fast,
 )
+from spine_assets.otc.delivery.provenance import Provenance, provenance_of
 from spine_assets.otc.delivery.reasons import FileRefused
 
 MAX_HEADER_BYTES = 10_000  # the longest legal header has about 300
@@ -113,6 +115,11 @@ class ParsedFile:
     def sample(self) -> Sample:
         """The sample of its figures."""
         return sample(self.rows)
+
+    @cached_property
+    def provenance(self) -> tuple[Provenance, ...]:
+        """Who made its rows."""
+        return provenance_of(self.rows[ISSUE])
 
 
 @dataclass(frozen=True)

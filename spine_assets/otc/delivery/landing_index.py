@@ -2,8 +2,8 @@
 
 It is a cache and may be deleted at any time: files without a valid entry are examined again, and
 a file whose content is another than its entry says. An entry is plain JSON: size, mtime_ns,
-ctime_ns, examined_on and, for each part of a content, its sha256, placement and sample, or for a
-content of which nothing is used, `refused` with the reason and the `week` that it claims.
+ctime_ns, examined_on and, for each part of a content, its sha256, placement, sample and provenance,
+or for a content of which nothing is used, `refused` with the reason and the `week` that it claims.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from spine_assets.core.weeks import Tier, VenueClass
 from spine_assets.lake import atomic_write
 from spine_assets.otc.delivery.placement import Grain, Placement, WeekSource
 
-_VERSION = 5  # raise it when placement would answer differently for the same file
+_VERSION = 6  # raise it when placement would answer differently for the same file
 _LOG = logging.getLogger(__name__)
 
 

@@ -16,6 +16,7 @@ from spine_assets.lake.base import Lake
 from spine_assets.otc.captures.capture_order import CaptureOrder
 from spine_assets.otc.captures.current import WeekCaptures
 from spine_assets.otc.captures.model import CapturedFrames
+from spine_assets.otc.captures.provenance import LakeProvenance
 from spine_assets.otc.captures.week_evidence import KnownFiles
 from spine_assets.otc.delivery.deliveries import Landing, Unusable
 from spine_assets.otc.state.frames import WeekFrames
@@ -31,6 +32,7 @@ class RunContext:
         venue_totals: Totals of the weeks before, as this run has read or built them.
         known_files: Captured files of other weeks, as this run has read them.
         order: Which weeks of the run are captured.
+        provenance: Whether the lake holds synthetic data, as this run has found it.
         given_up: Called while a week waits for its lock or another week; true ends the wait.
     """
 
@@ -41,6 +43,7 @@ class RunContext:
     venue_totals: VenueTotals = field(default_factory=VenueTotals)
     known_files: KnownFiles = field(default_factory=KnownFiles)
     order: CaptureOrder = field(default_factory=CaptureOrder)
+    provenance: LakeProvenance = field(default_factory=LakeProvenance)
     given_up: Callable[[], bool] | None = None
 
     @property

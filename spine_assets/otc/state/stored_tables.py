@@ -93,4 +93,5 @@ def input_facts(declared: Table, known: WeekCaptures) -> dict[str, Any]:
         "tiers_in": sorted({item.tier.value for item in of_rows or made_from}),
         "files": [item.source_file for item in made_from],
         "capture_ids": [item.capture_id for item in made_from],
+        **({"synthetic": True} if known.is_synthetic else {}),
     }

@@ -85,6 +85,15 @@ TABLE = Table(
         ),
         schema_check(),
         Check(
+            "not_mixed",
+            "All rows of the week and of the other weeks are FINRA's, or all are synthetic: issue "
+            "names that end with `(synthetic)` are of the project's own generator.",
+            remedy="`spine sample remove` takes synthetic files and what was built of them out of "
+            "the data folder, and leaves FINRA's; then `spine backfill WEEK`. To keep both, give "
+            "one of them a folder of its own with SPINE_DATA_DIR. What was published before stays.",
+            blocking=True,
+        ),
+        Check(
             "delivery",
             "Every tier and usual class arrived by its publication day, no file looks cut or "
             "misplaced, none is unusable, and each later capture is current or was decided on.",

@@ -150,7 +150,7 @@ class TestBoard:
         site.runner.range(WEEK, NEXT)
         for row in asked(site, "status")["weeks"]:
             whole = asked(site, "week", row["week_ending"])["checks"]
-            assert len(whole) == 22
+            assert len(whole) == 23
             assert row["checks"] == [
                 check | ({"summary": None} if check["passed"] else {}) for check in whole
             ]
