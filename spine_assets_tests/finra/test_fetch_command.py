@@ -16,6 +16,7 @@ from spine_assets.core.weeks import Tier, VenueClass
 from spine_assets.dev.finra_sim import Change, Fault, Restatement, SimServer
 from spine_assets.dev.finra_sim.faults import FaultKind
 from spine_assets.otc.delivery.file_format import parse
+from spine_assets.otc.delivery.provenance import MARK
 
 WEEK = "2025-11-21"
 
@@ -133,7 +134,7 @@ def test_rows_come_with_the_cookie_that_a_307_sets(here: Path, server: SimServer
 def test_an_issuer_with_a_pipe_in_its_name_is_fetched_and_read_as_one_field(
     here: Path, server: SimServer
 ) -> None:
-    name = 'QUARTZ | HARBOR "A" Common Stock'
+    name = f'QUARTZ | HARBOR "A" Common Stock{MARK}'
     row = Change("QZPIP", "OTCN", 4200, 7, issue_name=name)
     week = date.fromisoformat(WEEK)
     plan = Restatement(week, Tier.OTC, VenueClass.ATS, server.sim.today, (row,))

@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from datetime import date
 
 from spine_assets.lake.base import Lake, LakeError
-from spine_assets.lake.names import LockName
+from spine_assets.lake.names import LockName, week_of
 from spine_assets.otc.captures import storage
 from spine_assets.otc.captures.model import Capture
 from spine_assets.otc.delivery.provenance import Provenance
@@ -36,11 +36,13 @@ def telling_capture(lake: Lake, besides: date | None = None) -> Capture | None:
         lake: Where captures are stored. A damaged one is passed over: its own week reports it.
         besides: A week that is not looked at.
     """
-    for week in lake.weeks(raw.TABLE.name):
-        with suppress(LakeError):
-            for item in storage.stored(lake, week) if week != besides else ():
-                if item.provenance:
-                    return item
+    folders = lake.entries(raw.TABLE.name)  # names alone: no folder is listed but the first
+    for week in map(week_of, folders):
+        if week is not None and week != besides:
+            with suppress(LakeError):
+                for item in storage.each_stored(lake, week):
+                    if item.provenance:
+                        return item
     return None
 
 

@@ -10,6 +10,7 @@ and which one is current (`captures.model`), and when one is read again (`captur
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -174,10 +175,17 @@ def stored(
     lake: Lake, week: date, grain: Grain = Grain.VENUES, key: TierClass | None = None
 ) -> list[Capture]:
     """All committed captures of a week and grain, or of a tier and class, the earliest first."""
+    found = each_stored(lake, week, grain, key)
+    return sorted(found, key=lambda capture: (capture.captured_at, capture.sha256))
+
+
+def each_stored(
+    lake: Lake, week: date, grain: Grain = Grain.VENUES, key: TierClass | None = None
+) -> Iterator[Capture]:
+    """The same in the order of file names, each read when it is asked for."""
     begin = f"{key[0]}.{key[1]}." if key else ""
     files = (path for path in lake.files(FOLDERS[grain], week) if path.name.startswith(begin))
-    found = [_read(lake, path) for path in files]
-    return sorted(found, key=lambda capture: (capture.captured_at, capture.sha256))
+    return (_read(lake, path) for path in files)
 
 
 def name_of(
