@@ -51,6 +51,10 @@ COMMANDS = {
         "database:db",
         "The DuckDB database of tables: refresh, check and sort it, or write another.",
     ),
+    "demo": (
+        "demo:demo",
+        "Load twelve synthetic weeks into a place of their own, data/demo, and show them.",
+    ),
     "diff": ("captures:diff", "Show what each correction of WEEK changed: rows and shares."),
     "doctor": (
         "doctor:doctor",
@@ -67,6 +71,10 @@ COMMANDS = {
     "finra-sim": (
         "finra_sim:finra_sim",
         "Serve synthetic weeks as FINRA's query API does, on this machine only.",
+    ),
+    "init": (
+        "init:init",
+        "Make DIR a project: the configuration of Dagster, example settings and a landing folder.",
     ),
     "lake": (
         "lake:lake",

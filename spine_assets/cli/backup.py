@@ -34,7 +34,7 @@ def backup(folder: Path, as_json: bool) -> None:
     their places and run spine doctor --repair. Exit code 1: a file of the lake is damaged.
     """
     root = project_root()
-    history, lake = sqlite_folder(root), open_lake()
+    lake, history = open_lake(), sqlite_folder(root)
     target = folder.absolute()
     for place in (history, lake.place):
         if isinstance(place, Path) and target.resolve().is_relative_to(place.resolve()):

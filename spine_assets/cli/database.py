@@ -38,9 +38,9 @@ def db() -> None:
 def db_init(as_json: bool) -> None:
     """Make the folders, the lake's empty tables and the database."""
     settings = load_settings()
-    settings.landing_path.mkdir(parents=True, exist_ok=True)
     made = not settings.warehouse_path.exists()
     refresh_database(settings)
+    settings.landing_path.mkdir(parents=True, exist_ok=True)
     if as_json:
         places = {"landing": settings.landing_path, "lake": settings.lake_place}
         shown = {name: str(path) for name, path in places.items()}

@@ -9,13 +9,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from functools import wraps
+from pathlib import Path
 from typing import Any
 
 import click
 import duckdb
 from pydantic import ValidationError
 
-from spine_assets.cli.shared import as_json_option, visible
+from spine_assets.cli.shared import as_json_option, is_place_chosen, visible
+from spine_assets.core.project_root import NO_PROJECT, env_file, has_project
 from spine_assets.core.settings import WrongSetting, load_settings, setting_problems
 from spine_assets.core.weeks import WeekError
 from spine_assets.finra.errors import FinraError
@@ -88,14 +90,21 @@ def _message(error: Exception) -> str | None:
 
 
 def open_lake() -> Lake:
-    """The lake that the settings name."""
-    return lakes.open_lake(load_settings().lake_place)
+    """The lake that the settings name, or that of the project.
+
+    Raises:
+        ClickException: there is neither, so that no lake begins in a folder by accident.
+    """
+    place = load_settings().lake_place
+    if not (has_project() or is_place_chosen() or env_file().exists() or Path(place).exists()):
+        raise click.ClickException(NO_PROJECT)
+    return lakes.open_lake(place)
 
 
 def no_week_built() -> click.ClickException:
     """The error of commands that need a built week, where there is none yet."""
     return click.ClickException(
-        "no week is built yet: make demo loads the sample; or drop files into "
+        "no week is built yet: spine demo loads the sample; or drop files into "
         f"{visible(str(load_settings().landing_path))} and run spine backfill --missing"
     )
 

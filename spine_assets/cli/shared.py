@@ -7,6 +7,7 @@ imports nothing heavy. Does not belong here: errors and opening the lake (`error
 from __future__ import annotations
 
 import json
+import os
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -127,6 +128,11 @@ def require_built(first: date, settings: Settings) -> None:
             f"week {first} is before SPINE_FIRST_WEEK, {settings.first_week}; weeks before it are "
             "not built"
         )
+
+
+def is_place_chosen() -> bool:
+    """Whether the environment says where the data is."""
+    return any(os.environ.get(name) for name in ("SPINE_DATA_DIR", "SPINE_LAKE"))
 
 
 def visible(text: str) -> str:

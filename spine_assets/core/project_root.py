@@ -12,6 +12,11 @@ from pathlib import Path
 
 CONFIG = "dagster.yaml"
 """Dagster's configuration, which marks the folder."""
+NO_PROJECT = (
+    f"there is no {CONFIG} in this folder or above it: spine init makes a project of this folder; "
+    "or run the command in a project, or let DAGSTER_HOME name one"
+)
+"""What a command reports that needs a project and is run outside of any."""
 
 
 def project_root() -> Path:
@@ -23,6 +28,11 @@ def project_root() -> Path:
         return Path(home).expanduser().absolute()
     here = Path.cwd()
     return next((one for one in (here, *here.parents) if (one / CONFIG).is_file()), here)
+
+
+def has_project() -> bool:
+    """Whether `DAGSTER_HOME` is set, or a `dagster.yaml` is in the working folder or above it."""
+    return bool(os.environ.get("DAGSTER_HOME")) or (project_root() / CONFIG).is_file()
 
 
 def anchored(path: Path | str) -> Path:

@@ -139,7 +139,7 @@ def test_an_empty_project_is_told_how_to_begin(
     result = CliRunner().invoke(main, [command])
     assert result.exit_code == 1
     assert result.stderr == (
-        "Error: no week is built yet: make demo loads the sample; or drop files into "
+        "Error: no week is built yet: spine demo loads the sample; or drop files into "
         f"{tmp_path / 'landing'} and run spine backfill --missing\n"
     )
 
@@ -182,6 +182,7 @@ def test_sample_writes_synthetic_weeks_that_the_scan_can_place(
 def test_db_reset_asks_first_and_leaves_delivered_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    storages.lay_out(tmp_path)
     monkeypatch.chdir(tmp_path)
     run = CliRunner()
     assert run.invoke(main, ["db", "init"]).exit_code == 0
@@ -207,6 +208,7 @@ def test_commands_outside_a_project_say_so(tmp_path: Path, monkeypatch: pytest.M
 def test_commands_that_do_something_tell_programs_what(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    storages.lay_out(tmp_path)
     monkeypatch.chdir(tmp_path)
     root = CliRunner()
 

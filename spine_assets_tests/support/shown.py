@@ -34,6 +34,8 @@ NOT_RUN = {
     "pipelines/large_venues": _WHOLE,
     ".venv/bin/dg check yaml": _WHOLE,
     ".venv/bin/dg check defs": _WHOLE,
+    "spine demo": "minutes; project/test_installed.py runs it",
+    "dagster dev": _ENDLESS + "project/test_installed.py starts it",
     "make demo": "installs, and is run on a clean checkout by `.ci/run`",
     "make test": "would run this test again",
     "make ui": _ENDLESS + "defs/test_backfill.py and test_services.py start the same",

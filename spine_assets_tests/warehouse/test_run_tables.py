@@ -482,6 +482,7 @@ class TestCommands:
 
 
 def test_other_queries_do_not_import_dagster(tmp_path: Path) -> None:
+    (tmp_path / "dagster.yaml").touch()
     code = (
         "import sys; from click.testing import CliRunner; from spine_assets.cli import main\n"
         "done = CliRunner().invoke(main, ['query', 'SELECT count(*) FROM otc_raw'])\n"
@@ -496,6 +497,7 @@ def test_other_queries_do_not_import_dagster(tmp_path: Path) -> None:
 def test_without_dagster_a_query_says_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("SPINE_DATA_DIR", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
     done = CliRunner().invoke(main, ["query", "FROM x_meta_step_logs"])

@@ -88,7 +88,7 @@ def dagster_yaml(root: Path) -> Diagnosis:
     if not folder.is_absolute():
         return fail(f"DAGSTER_HOME is {folder}, which is not an absolute path", "make it absolute")
     if not path.is_file():
-        mend = "go to the project's root, or let DAGSTER_HOME name a folder with a dagster.yaml"
+        mend = "spine init makes a project of this folder; or let DAGSTER_HOME name another"
         return fail(f"there is no dagster.yaml in {where} ({folder})", mend)
     try:
         _config(root)

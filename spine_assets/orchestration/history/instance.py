@@ -10,7 +10,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from spine_assets.core.project_root import project_root
+from spine_assets.core.project_root import NO_PROJECT, project_root
 from spine_assets.orchestration import run_locks
 from spine_assets.orchestration.history import storage
 from spine_assets.orchestration.partitions import our_weeks
@@ -46,10 +46,7 @@ def _opened(root: Path) -> Iterator[dg.DagsterInstance]:
             yield instance
         return
     if not (root / "dagster.yaml").exists():
-        raise NoInstance(
-            "there is no dagster.yaml in this folder or above it; run the command in the project "
-            "or set DAGSTER_HOME"
-        )
+        raise NoInstance(NO_PROJECT)
     with dg.DagsterInstance.from_config(str(root)) as instance:
         yield instance
 

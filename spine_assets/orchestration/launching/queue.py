@@ -118,7 +118,7 @@ def code_location(
     root = root or project_root()
     path = root / "workspace.yaml"
     if not path.exists():
-        raise CannotLaunch(f"there is no {path.name} in this folder; go to the project's root")
+        raise CannotLaunch(f"there is no {path}: spine init writes it")
     try:
         names = _names(yaml.safe_load(path.read_text("utf-8")))
     except (UnicodeDecodeError, yaml.YAMLError) as error:

@@ -120,7 +120,7 @@ def test_without_a_daemon_nothing_is_queued(instance: dg.DagsterInstance, tmp_pa
     kind = QUEUE_DAEMON
     instance.add_daemon_heartbeat(DaemonHeartbeat(time.time(), kind, "one", []))
     with (
-        pytest.raises(CannotLaunch, match=r"there is no workspace.yaml in this folder"),
+        pytest.raises(CannotLaunch, match=r"there is no .*workspace.yaml: spine init writes it"),
         queue(instance, defs, tmp_path),
     ):
         pass
