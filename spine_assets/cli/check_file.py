@@ -7,10 +7,11 @@ from pathlib import Path
 
 import click
 
-from spine_assets.cli.errors import open_lake, with_json
+from spine_assets.cli.errors import with_json
 from spine_assets.cli.render import check_file as render
 from spine_assets.cli.shared import print_json
 from spine_assets.core.settings import load_settings
+from spine_assets.lake.opening import open_lake
 from spine_assets.otc.captures.file_check import check_file as checked
 
 
@@ -30,7 +31,8 @@ def check_file(files: tuple[Path, ...], as_json: bool) -> None:
     class, its rows, the lines that would be rejected, and whether its content is captured already.
     Exit code 1: something of it would be refused.
     """
-    landing, lake, now = load_settings().landing_path, open_lake(), datetime.now(UTC)
+    settings, now = load_settings(), datetime.now(UTC)
+    landing, lake = settings.landing_path, open_lake(settings.lake_place)  # also in no project
     found = [checked(file, landing, lake, now) for file in files]
     if as_json:
         print_json([render.as_json(item) for item in found])

@@ -22,7 +22,7 @@ import click
 from spine_assets.cli.errors import with_json
 from spine_assets.cli.shared import is_place_chosen, print_json, visible
 from spine_assets.cli.status import status, week
-from spine_assets.core.project_root import NO_PROJECT, has_project, project_root
+from spine_assets.core.project_root import NO_PROJECT, anchored, has_project, project_root
 from spine_assets.core.settings import Settings, load_settings
 from spine_assets.dev.sample import COMMITTED_WEEKS, write_committed_sample
 from spine_assets.lake.opening import open_lake
@@ -66,7 +66,7 @@ def demo(ctx: click.Context, as_json: bool) -> None:
     """
     if not has_project():
         raise click.ClickException(NO_PROJECT)
-    place = project_root() / PLACE
+    place = anchored(PLACE)
     is_chosen = choose_place()
     landing = place / "landing" / "synthetic"
     report = partial(click.echo, err=as_json)

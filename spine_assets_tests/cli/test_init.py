@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
+from datetime import date
 from pathlib import Path
 
 import dagster as dg
@@ -16,9 +18,17 @@ from spine_assets.cli.init import TEMPLATES
 from spine_assets.core.alert_settings import load_alert_settings
 from spine_assets.core.project_root import has_project
 from spine_assets.core.settings import load_finra_settings, load_settings
+from spine_assets.core.weeks import Tier
 from spine_assets.maintenance.doctor import Health, configuration
 from spine_assets.orchestration.launching.queue import code_location
-from spine_assets_tests.support.projects import SOURCE, Project
+from spine_assets_tests.support.projects import SOURCE, Project, Runner
+
+WEEK, NEXT = date(2025, 11, 14), date(2025, 11, 21)
+FORGETS = "Dagster forgets this run when the command ends"
+MATERIALIZE = (
+    *("dagster", "asset", "materialize", "-m", "spine_assets.definitions"),
+    *("--select", "group:otc", "--partition", str(WEEK)),
+)
 
 
 def spine(*words: str, code: int = 0) -> Result:
@@ -151,3 +161,48 @@ class TestThePlaceOfTheDemo:
         (project.root / ".env").write_text("SPINE_THREADS=1\n")
         assert not choose_place()
         assert (project.root / ".env").read_text() == "SPINE_THREADS=1\n"
+
+
+def warnings(instance: dg.DagsterInstance) -> list[str]:
+    """What the only run warned of."""
+    (run,) = instance.get_runs()
+    return [
+        entry.user_message
+        for entry in instance.all_logs(run.run_id)
+        if entry.level == logging.WARNING and FORGETS in entry.user_message
+    ]
+
+
+class TestALostHistory:
+    def test_a_run_on_an_ephemeral_instance_warns_once(
+        self, project: Project, code_location: dg.Definitions
+    ) -> None:
+        project.deliver(WEEK, Tier.OTC)
+        project.deliver(NEXT, Tier.OTC)
+        with dg.DagsterInstance.ephemeral() as instance:
+            assert Runner(code_location, instance).range(WEEK, NEXT).success
+            (told,) = warnings(instance)
+        assert str(project.lake) in told
+        assert "spine init" in told
+
+    def test_a_run_whose_history_stays_does_not(self, project: Project, runner: Runner) -> None:
+        project.deliver(WEEK, Tier.OTC)
+        assert runner.week(WEEK).success
+        assert warnings(runner.instance) == []
+
+    @pytest.mark.long
+    def test_dagsters_own_command_warns_outside_of_a_project_and_not_in_one(
+        self, project: Project
+    ) -> None:
+        (project.root / "dagster.yaml").unlink()
+        project.deliver(WEEK, *Tier)
+        first = project.run(*MATERIALIZE)
+        assert first.returncode == 0, first.stderr
+        (told,) = (line for line in first.stderr.splitlines() if FORGETS in line)
+        assert " - WARNING - " in told
+        assert project.run("spine", "init").returncode == 0
+        repaired = project.run("spine", "doctor", "--repair", "--yes")
+        assert f"{WEEK}" in repaired.stdout, repaired.stdout
+        second = project.run(*MATERIALIZE)
+        assert second.returncode == 0, second.stderr
+        assert FORGETS not in second.stderr

@@ -22,6 +22,7 @@ from spine_assets.lake.base import Lake, LakeError
 from spine_assets.orchestration import run_locks
 from spine_assets.orchestration.asset_events import Event, check_outputs, events_of
 from spine_assets.orchestration.database import refresh_database
+from spine_assets.orchestration.history import is_temporary
 from spine_assets.orchestration.landing_events import report_delivered, report_usable
 from spine_assets.orchestration.partitions import weeks_of
 from spine_assets.orchestration.progress_events import log_progress
@@ -137,6 +138,7 @@ def otc_week(
 
 def _built(context: dg.AssetExecutionContext, config: WeekBuildConfig) -> Iterator[Event]:
     """The events of the weeks, tables and checks; fails at the end if a week failed."""
+    _warn_of_lost_history(context)
     spine: Spine = our_resource(context, "spine")
     weeks = weeks_of(context)
     assets = {plain_name(key) for key in context.selected_asset_keys}
@@ -171,6 +173,17 @@ def _built(context: dg.AssetExecutionContext, config: WeekBuildConfig) -> Iterat
         if retry_policy.INPUT in context.run.tags:
             _tag_run(context, run.context, weeks, tally)
     tally.require_success(context.retry_number)
+
+
+def _warn_of_lost_history(context: dg.AssetExecutionContext) -> None:
+    """Warn where Dagster forgets the run: Dagster itself logs that as information only."""
+    if is_temporary(context.instance):
+        context.log.warning(
+            "Dagster forgets this run when the command ends: DAGSTER_HOME is not set, and no "
+            "dagster.yaml in the working folder names a storage for its history. The tables stay "
+            f"in {load_settings().lake_place}. Run it where a dagster.yaml is (spine init makes "
+            "one) or set DAGSTER_HOME; spine doctor --repair then records what is in the lake"
+        )
 
 
 def _agree(context: dg.AssetExecutionContext, lake: Lake, weeks: list[date]) -> None:

@@ -17,6 +17,7 @@ from spine_assets.orchestration.history.checks import (
 from spine_assets.orchestration.history.instance import (
     NoInstance,
     NoSuchRun,
+    is_temporary,
     open_instance,
     table_states,
 )
@@ -30,6 +31,7 @@ __all__ = [
     "check_records_of",
     "checked_tables",
     "findings",
+    "is_temporary",
     "open_instance",
     "table_states",
 ]

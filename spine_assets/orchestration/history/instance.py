@@ -16,6 +16,9 @@ from spine_assets.orchestration.history import storage
 from spine_assets.orchestration.partitions import our_weeks
 from spine_assets.otc.tables.registry import TABLES
 
+_TEMPORARY = ".tmp_dagster_home_"
+"""Prefix of the folder that a command of Dagster makes for its history, and removes at its end."""
+
 
 class NoInstance(Exception):
     """There is no Dagster storage here to read."""
@@ -49,6 +52,14 @@ def _opened(root: Path) -> Iterator[dg.DagsterInstance]:
         raise NoInstance(NO_PROJECT)
     with dg.DagsterInstance.from_config(str(root)) as instance:
         yield instance
+
+
+def is_temporary(instance: dg.DagsterInstance) -> bool:
+    """Whether the history is gone when its process, or the command that began it, ends."""
+    if instance.is_ephemeral:
+        return True
+    stored = instance.get_ref().run_storage_data
+    return stored is not None and _TEMPORARY in stored.config_yaml
 
 
 def table_states(
