@@ -233,6 +233,7 @@ def refresh(
         LakeError: the lake cannot be read.
     """
     started, path = time.monotonic(), path.resolve()
+    stored_format(contents.lake)  # it may have been migrated since it was opened
     tables = (*contents.stored, *contents.views)
     declare(contents.lake, tables, raw.TABLE.name)
     with locked(path):

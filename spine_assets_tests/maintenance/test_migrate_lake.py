@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shlex
 import tarfile
 from dataclasses import dataclass
 from datetime import date
@@ -19,8 +20,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from spine_assets.cli import main
+from spine_assets.core.weeks import Tier
 from spine_assets.lake.base import LakeError
-from spine_assets.lake.format import FORMAT, stored_format
+from spine_assets.lake.format import FORMAT, NewerFormat, stored_format
 from spine_assets.lake.local import LocalLake
 from spine_assets.lake.opening import open_lake
 from spine_assets.maintenance.copy_lake import LakeCopy
@@ -28,13 +30,30 @@ from spine_assets.maintenance.migrate_lake import migrate
 from spine_assets.otc.captures import delivered, storage
 from spine_assets.otc.delivery.scan import scan
 from spine_assets.otc.tables import raw
-from spine_assets_tests.support.projects import SOURCE, Project
+from spine_assets.warehouse.database import contents_of, refresh
+from spine_assets_tests.project.test_docs import commands
+from spine_assets_tests.support.projects import SOURCE, Project, Runner
 
 CORRECTED, BEHIND = date(2025, 11, 14), date(2025, 11, 21)
 CAPTURES = {CORRECTED: 2, BEHIND: 3}
 BUILT = ("otc_venue_volume", "otc_symbol_summary", "otc_venue_share", "otc_restatements")
 FILES = sum(CAPTURES.values()) + len(BUILT) * len(CAPTURES)  # of which each lacks columns of today
 ROWS = {"2025-11-14": 6, "2025-11-21": 5}
+NEED_LAKE = (
+    *("anomalies", "backfill", "backfill --missing", "backup copied", "captures"),
+    *("captures use ID", "captures retract ID", "check-file some.csv", "db init", "db refresh"),
+    *("db optimize", "db check", "db reset --yes", "db build made.duckdb", f"diff {BEHIND}"),
+    *("doctor", "doctor --repair --yes", f"export --table otc_raw --week {BEHIND}"),
+    *(f"fetch --week {BEHIND}", "lake migrate", "lake copy data/lake copied"),
+    *("lake copy elsewhere data/lake", "query 'SELECT 1'", "query 'FROM core_manifest'"),
+    *(f"report {BEHIND}", f"run otc.weekly -p week_ending={BEHIND}", "run compute_otc_metrics"),
+    *("shell -c 'print(lake.names())'", "status", f"trace ABCD {BEHIND}", f"week {BEHIND}"),
+)
+NEED_NO_LAKE = {
+    *("completion", "init", "list", "pipelines check", "pipelines schema", "pipelines example"),
+    *("runs", "runs show", "runs cancel", "runs prune"),  # Dagster's history
+    *("compare", "demo", "finra-sim", "sample"),  # a place of their own, or the landing folder
+}
 
 
 @dataclass(frozen=True)
@@ -289,38 +308,50 @@ class TestFormat:
         written = json.loads((project.lake / "_format.json").read_text("utf-8"))
         assert written["format"] == FORMAT == 3
 
-    @pytest.mark.parametrize(
-        "words",
-        [
-            ("status",),
-            ("captures",),
-            ("query", "SELECT 1"),
-            ("trace", "ABCD", str(BEHIND)),
-            ("backfill",),
-            ("backfill", "--missing"),
-            ("run", "otc.weekly", "-p", f"week_ending={BEHIND}"),
-            ("run", "compute_otc_metrics"),
-            ("week", str(BEHIND)),
-            ("diff", str(BEHIND)),
-            ("export", "--table", "otc_raw", "--week", str(BEHIND)),
-            ("db", "init"),
-            ("db", "build", "made.duckdb"),
-            ("lake", "migrate"),
-            ("lake", "copy", "data/lake", "copied"),
-            ("lake", "copy", "elsewhere", "data/lake"),
-            ("report", str(BEHIND)),
-        ],
-        ids=" ".join,
-    )
-    def test_a_newer_one_is_refused_in_one_line(self, old: Old, words: tuple[str, ...]) -> None:
+    @pytest.mark.parametrize("words", NEED_LAKE)
+    def test_a_newer_one_is_refused_in_one_line(
+        self, old: Old, words: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("SPINE_FINRA_URL", "http://127.0.0.1:9")  # nobody listens
+        (old.project.lake / "_format.json").write_text('{"format": 4, "program": "1.4.0"}', "utf-8")
+        database = old.project.root / "data/spine.duckdb"
+        database.write_bytes(b"what was made of it")
+        before = old.files()
+        done = CliRunner().invoke(main, shlex.split(words))
+        assert done.exit_code == 1, done.output
+        lines = {line.strip() for line in done.output.splitlines() if "format 4" in line}
+        assert len(lines) == 1 or words.startswith("doctor"), done.output
+        for line in lines:
+            assert "written by spine-assets 1.4.0; this is spine-assets" in line
+            assert "reads formats up to 3: install spine-assets 1.4.0 or later" in line
+        assert old.files() == before
+        assert database.read_bytes() == b"what was made of it"
+
+    def test_every_command_is_tried_on_a_newer_one_or_needs_none(self) -> None:
+        tree = {command.removeprefix("spine ") for command in commands(main)}
+        tried = {name for name in tree if any(f"{w} ".startswith(f"{name} ") for w in NEED_LAKE)}
+        assert tried | NEED_NO_LAKE == tree
+        assert not tried & NEED_NO_LAKE
+
+    def test_a_refresh_of_a_lake_that_was_opened_before_is_refused(self, old: Old) -> None:
+        lake, path = old.lake, old.project.root / "data/spine.duckdb"
         (old.project.lake / "_format.json").write_text('{"format": 4, "program": "1.4.0"}', "utf-8")
         before = old.files()
-        done = CliRunner().invoke(main, [*words])
-        assert done.exit_code == 1
-        lines = [line for line in done.output.splitlines() if "format 4" in line]
-        assert len(lines) == 1, done.output
-        assert "written by spine-assets 1.4.0; this is spine-assets" in lines[0]
-        assert lines[0].endswith("which reads formats up to 3: install spine-assets 1.4.0 or later")
+        with pytest.raises(NewerFormat, match=r"install spine-assets 1\.4\.0 or later"):
+            refresh(path, contents_of(lake), memory_bytes=10**9, sort=True)
+        assert old.files() == before
+        assert not path.exists()
+
+    def test_a_run_of_dagster_is_refused(self, old: Old, runner: Runner) -> None:
+        (old.project.lake / "_format.json").write_text('{"format": 4, "program": "1.4.0"}', "utf-8")
+        old.project.deliver(BEHIND, *Tier)
+        before = old.files()
+        outcome = runner.week(BEHIND)
+        assert not outcome.success
+        failed = outcome.result.failure_data_for_node("otc_week")
+        assert failed is not None
+        assert failed.error is not None
+        assert "install spine-assets 1.4.0 or later" in failed.error.to_string()
         assert old.files() == before
 
     @pytest.mark.parametrize("text", ["", "{}", '{"format": "two"}', "[]", "nothing"])
