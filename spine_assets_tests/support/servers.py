@@ -71,18 +71,25 @@ def launched(server: Server, week: date) -> str:
 
 
 @contextmanager
-def started(project: Project, name: str, *command: str, home: bool = True) -> Iterator[None]:
+def started(
+    project: Project,
+    name: str,
+    *command: str,
+    home: bool = True,
+    program: str = sys.executable,
+) -> Iterator[None]:
     """A process group of the project's own environment; what it says goes to a file.
 
     Args:
         project: Its folder is the working folder.
         name: Of the file.
         command: What Python is started with.
+        program: The Python.
         home: Whether `DAGSTER_HOME` names the folder; the README sets it nowhere.
     """
     with (project.root / f"{name}.log").open("w") as log:
         process = subprocess.Popen(
-            [sys.executable, *command],
+            [program, *command],
             cwd=project.root,
             env={**os.environ, **({"DAGSTER_HOME": str(project.root)} if home else {})},
             stdout=log,

@@ -25,6 +25,7 @@ _BROWSER = "starts the browser of the machine; defs/test_report.py gives it one 
 _WHOLE = "needs the whole project; declarative/test_tools.py runs it in a copy"
 _CLUSTER = "needs the cluster that `make cluster` starts; tried there by hand"
 _ENGINE = "needs a container engine; local_cluster/test_deployed.py reads the files"
+_INSTALLS = "installs; project/test_installed.py installs the wheel so"
 _ROOT = "changes the machine, as root"
 _BUCKET = "needs a bucket; test_lake_copy.py copies to one and back"
 NOT_RUN = {
@@ -35,6 +36,8 @@ NOT_RUN = {
     ".venv/bin/dg check yaml": _WHOLE,
     ".venv/bin/dg check defs": _WHOLE,
     "spine demo": "minutes; project/test_installed.py runs it",
+    "pip install build/wheel/spine_assets-0.1.0-py3-none-any.whl": _INSTALLS,
+    "uvx --from . spine init otc": _INSTALLS,
     "dagster dev": _ENDLESS + "project/test_installed.py starts it",
     "make demo": "installs, and is run on a clean checkout by `.ci/run`",
     "make test": "would run this test again",

@@ -167,12 +167,12 @@ def daemon(instance: dg.DagsterInstance) -> Diagnosis:
     alive = _alive(instance)
     if not alive:
         return warn(
-            "no daemon is running: files are not picked up automatically", "make ui starts one"
+            "no daemon is running: files are not picked up automatically", "dagster dev (make ui) starts one"
         )
     if silent := sorted({*instance.get_required_daemon_types()} - alive):
         return warn(
             f"these parts of the daemon do not respond: {listed([x.lower() for x in silent])}",
-            "restart it (make ui); its log has the reason",
+            "restart it (dagster dev, make ui); its log has the reason",
         )
     return ok(f"a daemon is running, with {len(alive)} parts")
 
