@@ -8,6 +8,7 @@ DEMO := data/demo
 RUN := $(UV) run --locked --no-sync
 PYTEST = $(RUN) pytest --dist loadfile --junitxml=build/tests/$@.xml \
 	$(if $(STOP_AT),--stop-at=$(STOP_AT)) $(if $(DURATIONS),--durations=$(DURATIONS))
+CODE := spine_assets notebooks benchmarks examples
 DEMO_WEEKS := 2025-09-05...2025-11-21
 # From a folder without .env, which Dagster's commands prefer to the environment.
 MATERIALIZE := $(RUN) sh -c 'cd $(DEMO) && DAGSTER_HOME="$(CURDIR)" exec dagster asset materialize \
@@ -134,6 +135,13 @@ lint: setup ## Lint, check the format and who imports whom
 	@$(RUN) ruff check .
 	@$(RUN) ruff format --check .
 	@$(RUN) lint-imports
+	@$(MAKE) --no-print-directory unread
+
+# A DuckDB connection whose result is not read to its end refuses the next query through a relation.
+.PHONY: unread
+unread:
+	@! grep -rnE --include='*.py' '\.(fetchone|fetchmany|fetch_df_chunk|to_arrow_reader)\(' $(CODE) | grep -v '# to the end' \
+		|| { echo "read a result to its end: fetchall(), or a loop that is marked '# to the end'"; exit 1; }
 
 types: setup ## Check types
 	@$(RUN) mypy

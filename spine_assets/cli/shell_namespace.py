@@ -104,14 +104,15 @@ def _asker(
         """
         if not is_select(text):
             raise ValueError("sql() takes one SELECT; for others there is warehouse.execute()")
-        for tables, read in ((run_tables.LOG_TABLES, read_log), (CORE_TABLES, read_core)):
-            if named := run_tables.named_in(text, tables):
-                log = read(named)
-                run_tables.create(warehouse, named)
-                run_tables.append(warehouse, log)
-        with TemporaryDirectory() as folder:
+        # A connection whose result somebody still reads answers nothing else; a cursor does.
+        with warehouse.cursor() as question, TemporaryDirectory() as folder:
+            for tables, read in ((run_tables.LOG_TABLES, read_log), (CORE_TABLES, read_core)):
+                if named := run_tables.named_in(text, tables):
+                    log = read(named)
+                    run_tables.create(question, named)
+                    run_tables.append(question, log)
             path = Path(folder) / "answer.parquet"
-            write_answer(warehouse, text, path)
+            write_answer(question, text, path)
             return pl.read_parquet(path, glob=False, memory_map=False)
 
     return sql

@@ -101,5 +101,5 @@ def _copy_database(source: Path, staged: Path) -> None:
         closing(sqlite3.connect(staged)) as copy,
     ):
         live.execute("BEGIN")  # one moment for all pages, however long it takes
-        live.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        live.execute("SELECT count(*) FROM sqlite_master").fetchall()
         live.backup(copy, pages=_PAGES)

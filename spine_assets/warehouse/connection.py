@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -21,6 +22,7 @@ from spine_assets.otc.tables import raw
 from spine_assets.warehouse.views import view_statements
 
 _ATTEMPTS = 8  # a file is replaced at most a few times per minute
+_LOOK_SECONDS = 0.1  # between two looks for Ctrl-C
 _PAUSE_SECONDS = 0.05  # before the second attempt; another query may still read the old file
 # DuckDB's messages where footer and rows are of two versions of a file.
 _REPLACED = (
@@ -71,7 +73,29 @@ def answer(
         names = [column[0] for column in cursor.description or ()]
         return names, cursor.fetchall() if names else []
 
-    return retry_replaced(ask)
+    return interruptible(connection, lambda: retry_replaced(ask))
+
+
+def interruptible(connection: duckdb.DuckDBPyConnection, query: Callable[[], Answer]) -> Answer:
+    """Run a query of this connection so that Ctrl-C ends it at once.
+
+    DuckDB (2.0.0) looks for the signal in the thread that asked, between its own tasks, of which
+    one may take minutes. With Polars imported the signal wakes no thread, so this one looks too.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C; the query has ended.
+    """
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(query)
+        try:
+            while not wait([asked], _LOOK_SECONDS).done:
+                pass
+        except KeyboardInterrupt:
+            while not asked.done():
+                connection.interrupt()  # lost if the query has not begun
+                wait([asked], _LOOK_SECONDS)
+            raise
+        return asked.result()
 
 
 def retry_replaced(query: Callable[[], Answer]) -> Answer:

@@ -9,7 +9,7 @@ import duckdb
 
 from spine_assets.core.sql import identifier
 from spine_assets.lake.atomic_write import replacing
-from spine_assets.warehouse.connection import retry_replaced
+from spine_assets.warehouse.connection import interruptible, retry_replaced
 
 _WIDE = ("HUGEINT", "UHUGEINT")  # types of sums of counts
 
@@ -35,14 +35,14 @@ def write_answer(connection: duckdb.DuckDBPyConnection, sql: str, path: Path) ->
                 "cast them to DECIMAL(38,0) in the query"
             )
         answered.project(without_wide(answered)).write_parquet(str(staged), compression="zstd")
-        counted = connection.execute(
+        ((rows,),) = connection.execute(
             "SELECT sum(num_rows)::BIGINT FROM parquet_file_metadata($1)",
             [glob.escape(str(staged))],
-        ).fetchone()
-        return int(counted[0]) if counted else 0
+        ).fetchall()
+        return int(rows)
 
     with replacing(path) as staged:
-        return retry_replaced(lambda: write(staged))
+        return interruptible(connection, lambda: retry_replaced(lambda: write(staged)))
 
 
 def _without_end(sql: str) -> str:

@@ -11,6 +11,7 @@ import importlib
 import inspect
 import operator
 import re
+import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from fnmatch import fnmatch
@@ -286,3 +287,21 @@ def test_classes_of_one_name_are_one_class() -> None:
         if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
     ]
     assert [name for name, count in Counter(names).items() if count > 1] == []
+
+
+@pytest.mark.parametrize("call", ["fetchone()", "fetchmany(2)", "to_arrow_reader()"])
+def test_lint_refuses_a_result_that_stays_open(tmp_path: Path, call: str) -> None:
+    """A DuckDB connection with one refuses the next query through a relation."""
+    module = tmp_path / "module.py"
+    lines = {f"rows = cursor.{call}\n": 2, f"while cursor.{call}:  # to the end\n": 0}
+    for text, code in lines.items():
+        module.write_text(text, "utf-8")
+        done = subprocess.run(
+            ["make", "--no-print-directory", "unread", f"CODE={tmp_path}"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == code, done.stderr
+        assert ("fetchall()" in done.stdout) == bool(code)

@@ -167,7 +167,8 @@ def daemon(instance: dg.DagsterInstance) -> Diagnosis:
     alive = _alive(instance)
     if not alive:
         return warn(
-            "no daemon is running: files are not picked up automatically", "dagster dev (make ui) starts one"
+            "no daemon is running: files are not picked up automatically",
+            "dagster dev (make ui) starts one",
         )
     if silent := sorted({*instance.get_required_daemon_types()} - alive):
         return warn(

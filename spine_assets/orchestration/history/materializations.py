@@ -159,7 +159,7 @@ def _forget(connection: sa.Connection, key: str, partitions: list[str]) -> None:
         .order_by(events.c.id.desc())
         .limit(1)
     )
-    row = connection.execute(latest).fetchone()
+    row = connection.execute(latest).first()
     connection.execute(
         assets.update()
         .where(assets.c.asset_key == key)

@@ -113,7 +113,7 @@ def _require_complete(context: StepContext, reads: Collection[str]) -> None:
     with context.workspace.connect() as connection:
         for view in hiding:
             sql = f"SELECT 1 FROM {view.macro}($week, $week) WHERE NOT is_complete LIMIT 1"  # noqa: S608
-            if connection.execute(sql, week).fetchone():
+            if connection.execute(sql, week).fetchall():
                 raise EngineExecutionError(
                     f"week {context.week_ending} is not complete (spine status shows its tiers), "
                     f"and {view.name} shows only complete weeks: run this again when it is "

@@ -32,7 +32,7 @@ _OTHER_COLUMNS = (
     "again (docs/pipelines.md, Change a table)"
 )
 _MOST_CHARS = 600  # of a message of DuckDB, with the candidates that it lists
-_COUNTED = 10_000  # rows at once, of those that are only counted
+_BATCH = 10_000  # rows at once: those after the first are only counted
 # Types of Parquet, CSV and Polars alike, and lists of them except of 128-bit integers.
 _KINDS = re.compile(
     r"(?:BOOLEAN|U?(?:TINY|SMALL|BIG)INT|U?INTEGER|FLOAT|DOUBLE|DECIMAL\(\d+,\d+\)|VARCHAR|DATE|"
@@ -118,10 +118,11 @@ class StepDatabase:
         def ask() -> Answer:
             cursor = self._connection.execute(sql, dict(values) or None)
             names = [column[0] for column in cursor.description or ()]
-            rows = cursor.fetchmany(most)
-            total = len(rows)
-            while more := cursor.fetchmany(_COUNTED):
-                total += len(more)
+            rows: list[tuple[Any, ...]] = []
+            total = 0
+            while batch := cursor.fetchmany(_BATCH):  # to the end
+                rows += batch[: most - total] if total < most else []
+                total += len(batch)
             return Answer(names, rows, total)
 
         return retry_replaced(ask)

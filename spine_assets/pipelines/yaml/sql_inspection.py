@@ -87,7 +87,7 @@ def without_names(sql: str) -> str:
 
 def _parsed(sql: str) -> dict[str, Any]:
     with duckdb.connect(":memory:") as connection:
-        (text,) = connection.execute(_PARSE, {"sql": without_names(sql)}).fetchone() or ("",)
+        ((text,),) = connection.execute(_PARSE, {"sql": without_names(sql)}).fetchall()
     found: dict[str, Any] = json.loads(text)
     return found
 
