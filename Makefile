@@ -106,7 +106,7 @@ ON_S3 := abuse/test_conservation.py abuse/test_injection.py dev/compare_backends
 	pipelines/steps/test_conformance.py pipelines/steps/test_table_build.py \
 	pipelines/test_assets.py pipelines/test_examples.py pipelines/test_runs.py \
 	pipelines/test_tenants.py report/test_figures.py \
-	warehouse/test_connection.py warehouse/test_database_file.py
+	warehouse/test_connection.py
 
 cluster-test: setup ## Part of test-all: the tests that need PostgreSQL, Redis, an S3 server or chdb
 	@$(UV) sync --locked --group engines --quiet

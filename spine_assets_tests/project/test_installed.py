@@ -54,8 +54,9 @@ def pythons() -> dict[str, Path]:
     """Interpreters of this machine that can run the package, by version."""
     versions = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"), "versions")
     named = (shutil.which(f"python3.{minor}") for minor in range(11, 30))
-    found = {}
-    for path in [sys.executable, *versions.glob("3.*/bin/python3"), *filter(None, named)]:
+    found: dict[str, Path] = {}
+    paths = [sys.executable, *map(str, versions.glob("3.*/bin/python3")), *filter(None, named)]
+    for path in paths:
         asked = subprocess.run(
             [path, "-c", "import sys; print(*sys.version_info[:2])"],
             capture_output=True,
