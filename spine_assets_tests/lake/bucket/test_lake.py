@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import random
 import signal
@@ -15,6 +16,7 @@ from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
+import dagster as dg
 import duckdb
 import polars as pl
 import pytest
@@ -27,6 +29,7 @@ from spine_assets.lake.bucket.lake import ObjectLake
 from spine_assets.lake.bucket.lease import Lease
 from spine_assets.lake.bucket.objects import ObjectFile
 from spine_assets.lake.bucket.store_errors import Replaced
+from spine_assets.orchestration.database import refresh_database
 from spine_assets.otc.tables.registry import TABLES
 from spine_assets.warehouse.connection import answer, connect
 from spine_assets_tests.conftest import ALL, RAW, VENUES, WEEK, House, delivered, line, running
@@ -376,6 +379,13 @@ class TestReading:
         monkeypatch.setenv("SPINE_LAKE", lake.place)
         told = CliRunner().invoke(main, ["query", sql, "--json"])
         assert "100.5" in told.output
+        file.unlink()
+        refresh_database(dg.DagsterInstance.ephemeral(), lake, logging.getLogger(__name__))
+        assert not file.exists()  # by a run: its worker is on another machine
+        for command in (["db", "refresh"], ["db", "check"]):
+            done = CliRunner().invoke(main, command)
+            assert done.exit_code == 0, done.output
+        assert rows_of(file, sql) == [("AAAA", Decimal("100.5"))]
         built = CliRunner().invoke(
             main,
             ["db", "build", str(tmp_path / "otc.duckdb"), "--table", VENUES],
