@@ -73,7 +73,10 @@ def anomalies(
 def _found(table: str | None, week: date | None) -> list[CheckFinding]:
     """Findings on weeks of this lake: captured in it, or landed here and then failed.
 
-    Two lakes may share one Dagster; findings on weeks of the other lake are left out.
+    What earlier versions recorded names no lake; of that, weeks that are not here are left out.
+
+    Raises:
+        OtherLake: Dagster's history is that of another lake.
     """
     from spine_assets.orchestration.history import (  # noqa: PLC0415 - Dagster is slow to import
         checked_tables,
@@ -86,9 +89,10 @@ def _found(table: str | None, week: date | None) -> list[CheckFinding]:
         raise click.BadParameter(
             f"there is no table {table}; {nearest(table, known_tables)}", param_hint="'--table'"
         )
-    with open_instance() as instance:
+    lake = open_lake()
+    with open_instance(of=lake) as instance:
         found = findings(instance, table=table, week=week)
-        known = set(open_lake().weeks(raw.TABLE.name))
+        known = set(lake.weeks(raw.TABLE.name))
         others = sorted({item.week_ending for item in found if item.week_ending} - known)
         if others:
             settings = load_settings()

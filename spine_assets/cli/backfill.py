@@ -75,7 +75,7 @@ def backfill(
 
     most = weeks_per_run or load_settings().weeks_per_run
     config = {"ops": {"otc_week": {"config": {"force": True}}}} if force else {}
-    with start_runs.open_instance() as instance:
+    with start_runs.open_instance(of=open_lake()) as instance:
         chosen, passed_over = _choose(
             weeks,
             missing,

@@ -14,12 +14,20 @@ from spine_assets.cli.errors import open_lake, with_json
 from spine_assets.cli.render.console import progress_of
 from spine_assets.cli.shared import COUNT, NameChoice, WeekType, print_json
 from spine_assets.core.settings import Settings, load_settings
+from spine_assets.lake.format import empty
 from spine_assets.otc.tables import raw, rejects
 from spine_assets.otc.tables.registry import TABLES
 from spine_assets.pipelines.steps.workspace import tenant_lake, tenants_in
 from spine_assets.report import NAME as REPORT
 from spine_assets.warehouse.core_tables import CORE_TABLES, DAGSTER_TABLES
-from spine_assets.warehouse.database import Contents, Recorded, Refreshed, contents_of, refresh
+from spine_assets.warehouse.database import (
+    Contents,
+    Recorded,
+    Refreshed,
+    contents_of,
+    other_lake,
+    refresh,
+)
 from spine_assets.warehouse.database_check import compare
 from spine_assets.warehouse.views import declared_names
 
@@ -84,6 +92,8 @@ def db_check(as_json: bool) -> None:
         raise click.ClickException(
             f"there is no {settings.warehouse_path}; spine db refresh makes it"
         )
+    if problem := other_lake(settings.warehouse_path, contents.lake):
+        raise click.ClickException(problem)
     with progress_of("comparing tables") as advance:
         found = [*compare(settings.warehouse_path, contents, advance)]
     if as_json:
@@ -145,7 +155,7 @@ def db_reset(yes: bool, as_json: bool) -> None:
         of_tenant = tenant_lake(lake, tenant)
         names += [f"{tenant}/{name}" for name in declared_names(of_tenant)]
         of_tenant.remove()
-    lake.remove()
+    empty(lake)
     _wipe(names)
     if settings.warehouse_path.exists():
         refresh_database(settings)

@@ -71,7 +71,11 @@ def _message(error: Exception) -> str | None:
     if not isinstance(error, _EXPLAINED):
         from sqlalchemy.exc import DBAPIError  # noqa: PLC0415 - 0.3 s, and only after an error
 
-        from spine_assets.orchestration.history import NoInstance, NoSuchRun  # noqa: PLC0415 - imports Dagster
+        from spine_assets.orchestration.history import (  # noqa: PLC0415 - imports Dagster
+            NoInstance,
+            NoSuchRun,
+            OtherLake,
+        )
 
         if isinstance(error, DBAPIError):
             if any(mark in str(error.orig) for mark in _DAMAGED):
@@ -84,7 +88,7 @@ def _message(error: Exception) -> str | None:
                 "the folder that dagster.yaml names: wait if it is locked, restore it if it is "
                 "damaged"
             )
-        if not isinstance(error, (NoInstance, NoSuchRun)):
+        if not isinstance(error, (NoInstance, NoSuchRun, OtherLake)):
             return None
     return "\n".join(visible(line) for line in str(error).split("\n"))  # one problem per line
 

@@ -14,6 +14,7 @@ from spine_assets.core.settings import load_settings
 from spine_assets.core.tags import Lane, run_tags
 from spine_assets.core.text import nearest
 from spine_assets.core.weeks import stretches, weeks_between
+from spine_assets.lake.base import Lake
 from spine_assets.pipelines.catalog import ParameterError, RunPlan, read_parameters
 from spine_assets.pipelines.discovery import discover
 
@@ -81,14 +82,14 @@ def run(
         else:
             render_pipelines.plan(pipeline, plan)
         return
-    _require_lake(plan.runs)
+    lake = _lake_of(plan.runs)
     from spine_assets.cli import start_runs  # noqa: PLC0415 - imports Dagster
     from spine_assets.cli.render import runs as render_runs  # noqa: PLC0415 - imports Dagster
 
     wait = wait or not queued
     tags = run_tags(pipeline.name, Lane(lane) if lane else pipeline.lane, "cli", max_runtime)
     with (
-        start_runs.open_instance() as instance,
+        start_runs.open_instance(of=lake) as instance,
         start_runs.launcher(instance, queued, None) as launcher,
     ):
         stories = start_runs.start_all(
@@ -103,12 +104,13 @@ def run(
         raise click.exceptions.Exit(1)
 
 
-def _require_lake(plans: Sequence[RunPlan]) -> None:
-    """Open the lake before runs of weeks start: what is refused is refused here, in one line."""
+def _lake_of(plans: Sequence[RunPlan]) -> Lake | None:
+    """The lake of runs of weeks, opened before they start: what is refused is refused here."""
     weeks = [plan.first for plan in plans if plan.first is not None]
-    if weeks:
-        require_built(min(weeks), load_settings())
-        open_lake()
+    if not weeks:
+        return None
+    require_built(min(weeks), load_settings())
+    return open_lake()
 
 
 def split(plans: Sequence[RunPlan]) -> list[RunPlan]:

@@ -13,6 +13,7 @@ from itertools import chain
 import click
 import duckdb
 
+from spine_assets.cli.errors import open_lake
 from spine_assets.warehouse import run_tables
 from spine_assets.warehouse.core_tables import CORE_TABLES
 
@@ -30,6 +31,7 @@ def add_named(
 
     Raises:
         NoInstance: there is no Dagster storage here.
+        OtherLake: the query names the manifest or the anomalies, and they are of another lake.
     """
     named, core = run_tables.named_in(sql), run_tables.named_in(sql, CORE_TABLES)
     if not named and not core:
@@ -41,7 +43,7 @@ def add_named(
     )
 
     log = run_tables.RunLog({})
-    with open_instance() as instance:
+    with open_instance(of=open_lake() if core else None) as instance:
         if named:
             log = run_log_frames.read(instance, limit=newest, tenant=tenant, tables=named)
         found = core_frames.read(instance, core, tenant=tenant)
@@ -62,10 +64,11 @@ def add_named(
 def all_pages() -> Iterator[Iterator[run_tables.RunLog] | None]:
     """The log of all runs in pages, then manifest and anomalies.
 
-    None, after a message, where there is no Dagster storage.
+    None, after a message, where there is no Dagster storage of this lake.
     """
     from spine_assets.orchestration.history import (  # noqa: PLC0415 - Dagster is slow to import
         NoInstance,
+        OtherLake,
         core_frames,
         open_instance,
         run_log_frames,
@@ -74,26 +77,31 @@ def all_pages() -> Iterator[Iterator[run_tables.RunLog] | None]:
     with ExitStack() as stack:
         pages: Iterator[run_tables.RunLog] | None = None
         try:
-            instance = stack.enter_context(open_instance())
+            instance = stack.enter_context(open_instance(of=open_lake()))
             pages = chain(run_log_frames.pages(instance), map(core_frames.read, [instance]))
-        except NoInstance as error:
+        except (NoInstance, OtherLake) as error:
             click.echo(f"the file is written without the tables of runs: {error}", err=True)
         yield pages
 
 
 @contextmanager
 def core_pages() -> Iterator[Callable[[], list[run_tables.RunLog]] | None]:
-    """What reads manifest and anomalies; None where there is no Dagster storage."""
+    """What reads manifest and anomalies; None where there is no Dagster storage of this lake."""
     from spine_assets.orchestration.history import (  # noqa: PLC0415 - Dagster is slow to import
         NoInstance,
+        OtherLake,
         core_frames,
         open_instance,
     )
 
     with ExitStack() as stack:
         try:
-            instance = stack.enter_context(open_instance())
+            instance = stack.enter_context(open_instance(of=open_lake()))
         except NoInstance:
+            yield None
+            return
+        except OtherLake as error:
+            click.echo(f"manifest and anomalies are left as they are: {error}", err=True)
             yield None
             return
         yield lambda: [core_frames.read(instance)]

@@ -81,10 +81,10 @@ def status(weeks: int, every: bool, due: bool, exit_code: bool, as_json: bool) -
     landing = replace(landing, unusable=(*landing.unusable, *doubtful(lake, landing, now)))
     known = board_weeks(lake, landing)
     shown = board(lake, landing, now.date(), known if every else known[-weeks:])
-    with open_instance() as instance:
+    with open_instance(of=lake) as instance:
         states = table_states(instance, [row.week_ending for row in shown])
         shown = with_failures(shown, states)
-        # Dagster may record another lake too; checks of a week that is not in this one are its.
+        # A week that is not in this lake is one that another lake's earlier version recorded.
         weeks_here = [
             row.week_ending
             for row in shown
@@ -141,7 +141,7 @@ def week(week: date | None, top: int, as_json: bool) -> None:
     chosen = week or built[-1]
     if chosen not in built:
         raise click.ClickException(f"week {chosen} is not built; the newest is {built[-1]}")
-    with open_instance() as instance:
+    with open_instance(of=lake) as instance:
         checks = check_records(instance, chosen)
     with connect(lake, TABLES, analysis=False) as warehouse:
         found = render_status.week_figures(warehouse, chosen, top)

@@ -2,7 +2,7 @@
 
 <root>/<table>/week_ending=YYYY-MM-DD/<file>.parquet
 <root>/<table>/all/data.parquet                        a table without weeks
-<root>/_format.json                                    the number of its format
+<root>/_format.json                                    the number of its format, and its id
 <root>/_locks/<name>.lock
 """
 
@@ -28,7 +28,7 @@ LOCKS = "_locks"
 """Folder of the locks; its first letter marks it as no table."""
 
 FORMAT_FILE = "_format.json"
-"""Name of the file with the number of the format."""
+"""Name of the file with the number of the format and the id of the lake."""
 
 _WEEK_FOLDER = "week_ending=2"  # of a real week; the empty one begins otherwise
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from spine_assets.lake.base import Lake, LakeError, LakeFile
-from spine_assets.lake.format import stored_format, write_format
+from spine_assets.lake.format import copy_format, stored_format
 from spine_assets.lake.names import LockName
 from spine_assets.maintenance.copy_results import CopyPlan, CopyResult
 from spine_assets.maintenance.lake_inventory import LakeName, contents, present, tables
@@ -67,8 +67,8 @@ class LakeCopy:
         places = [_address(lake) for lake in (source, target)]
         if any(one.startswith(other) for one, other in (places, places[::-1])):
             raise LakeError(f"{source.place} and {target.place} overlap; name two separate places")
-        self._format = _common_format(source, target)
-        self._target = target
+        _require_common_format(source, target)
+        self._source, self._target = source, target
         self._groups = _groups(source, target)
         if not self._groups:
             raise LakeError(f"there is no lake at {source.place}: it holds no table")
@@ -90,9 +90,7 @@ class LakeCopy:
         Raises:
             LakeError: a place fails, or a written file reads back differently; copy again.
         """
-        if stored_format(self._target) != self._format:
-            with self._target.lock_of(LockName.TABLES):
-                write_format(self._target, self._format)
+        copy_format(self._source, self._target)
         return self._done(_Work(True, replace), advance)
 
     def compare(self, *, advance: Callable[[], None] | None = None) -> CopyResult:
@@ -132,8 +130,8 @@ class LakeCopy:
         return found
 
 
-def _common_format(source: Lake, target: Lake) -> int:
-    """The format of the source, which a target that is not empty must have too."""
+def _require_common_format(source: Lake, target: Lake) -> None:
+    """A target that is not empty must have the format of the source."""
     one, other = stored_format(source), stored_format(target)
     if one != other and tables(target):
         older = source if one < other else target
@@ -141,7 +139,6 @@ def _common_format(source: Lake, target: Lake) -> int:
             f"{source.place} has format {one} and {target.place} format {other}: let SPINE_LAKE "
             f"name {older.place} and run spine lake migrate, then copy"
         )
-    return one
 
 
 def _group(group: _Group, work: _Work) -> None:

@@ -18,6 +18,7 @@ import dagster as dg
 from spine_assets.lake.bucket.objects import ObjectFile
 from spine_assets.orchestration.check_targets import CheckTarget, target_of
 from spine_assets.orchestration.dagster_private import DATA_VERSION_TAG
+from spine_assets.orchestration.history.lake_identity import LAKE_ID
 from spine_assets.otc.state.results import CheckResult, TableBuilt
 
 Event = dg.AssetMaterialization | dg.AssetCheckEvaluation
@@ -29,6 +30,7 @@ def events_of(
     results: Iterable[TableBuilt | CheckResult],
     week: date | None,
     key_of: Callable[[str], dg.AssetKey] = dg.AssetKey,
+    lake_id: str | None = None,
 ) -> Iterator[Event]:
     """What happened to a week: materializations, then the evaluations of their checks.
 
@@ -40,11 +42,12 @@ def events_of(
         results: In any order.
         week: None of a table without weeks.
         key_of: The asset of a table.
+        lake_id: Of the lake in which it is.
     """
     made = list(results)
     for item in made:
         if isinstance(item, TableBuilt):
-            yield materialization(item, week, key_of(item.table))
+            yield materialization(item, week, key_of(item.table), lake_id)
     for item in made:
         if isinstance(item, CheckResult):
             key = key_of(item.table)
@@ -60,7 +63,7 @@ def check_outputs(context: dg.AssetExecutionContext) -> Iterator[dg.Output[None]
 
 
 def materialization(
-    built: TableBuilt, week: date | None, key: dg.AssetKey
+    built: TableBuilt, week: date | None, key: dg.AssetKey, lake_id: str | None = None
 ) -> dg.AssetMaterialization:
     """A published week of a table; the data version depends on content and code alone.
 
@@ -68,6 +71,7 @@ def materialization(
         built: What was published.
         week: Its week; None of a table without weeks.
         key: Its asset.
+        lake_id: Of the lake in which it is, by which a history of another lake is known.
     """
     facts = dict(built.facts)
     metadata: dict[str, Any] = {
@@ -75,6 +79,7 @@ def materialization(
         **({"shares": facts.pop("shares")} if "shares" in facts else {}),
         "unchanged": built.unchanged,
         **{name: _entry(name, value) for name, value in facts.items() if value is not None},
+        **({LAKE_ID: lake_id} if lake_id else {}),
     }
     return dg.AssetMaterialization(
         asset_key=key,

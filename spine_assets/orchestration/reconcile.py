@@ -20,8 +20,10 @@ from datetime import date
 import dagster as dg
 import polars as pl
 
+from spine_assets.alerts.ongoing import FILES
 from spine_assets.core.settings import load_settings
 from spine_assets.lake.base import Lake, LakeError
+from spine_assets.lake.format import lake_id
 from spine_assets.orchestration.asset_events import materialization
 from spine_assets.orchestration.history import materializations
 from spine_assets.orchestration.history.materializations import Recorded
@@ -103,10 +105,12 @@ def record(
 
     Tables that are stale, or cannot be read, are left to a build of their week.
     """
+    identity = lake_id(lake)
     for week, names in sorted(found.unrecorded.items()):
         built = [item for item in _readable(lake, week) if item.table in names]
         for item in built:
-            instance.report_runless_asset_event(materialization(item, week, our_key(item.table)))
+            made = materialization(item, week, our_key(item.table), identity)
+            instance.report_runless_asset_event(made)
         yield week, [item.table for item in built]
 
 
@@ -115,6 +119,18 @@ def wipe(instance: dg.DagsterInstance, found: Differences) -> None:
     for name in WEEKLY:
         weeks = [str(week) for week, names in sorted(found.lost.items()) if name in names]
         materializations.wipe_partitions(instance, _recorded_as(name), weeks)
+
+
+def forget_tables(instance: dg.DagsterInstance, others: Collection[str] = ()) -> None:
+    """Take all records of the weekly tables and of delivered files out of Dagster's history.
+
+    Args:
+        instance: Dagster's instance.
+        others: Other tables of which the records go too.
+    """
+    names = {_recorded_as(name) for name in (*WEEKLY, FILES)} | {*others}
+    known = instance.all_asset_keys()
+    instance.wipe_assets([key for key in known if key.to_user_string() in names])
 
 
 def reconcile(instance: dg.DagsterInstance, lake: Lake, weeks: Collection[date]) -> Differences:

@@ -38,7 +38,7 @@ from spine_assets.core.sql import identifier, literal, table_ddl
 from spine_assets.core.tables import Column, Table, Type
 from spine_assets.core.text import first_line
 from spine_assets.lake.base import Lake, LakeError, LakeUnavailable
-from spine_assets.lake.format import FORMAT, declare, stored_format
+from spine_assets.lake.format import FORMAT, declare, lake_id, stored_format
 from spine_assets.lake.names import LockName
 from spine_assets.otc.captures import pins
 from spine_assets.otc.state.stored_tables import is_consistent
@@ -86,6 +86,7 @@ _BUILD_COLUMNS = (
     Column("files", Type.TEXT, "Hash of the names and versions of its files in the lake"),
 )
 _ABOUT_COLUMNS = (
+    Column("lake_id", Type.TEXT, "Id of the lake that it is loaded from", nullable=True),
     Column("program_version", Type.TEXT, "Version of spine-assets that refreshed it"),
     Column("refreshed_at", Type.TIMESTAMP, "When the last refresh began", "UTC"),
     Column("definitions", Type.TEXT, "Hash of the statements that made tables, views and macros"),
@@ -228,8 +229,8 @@ def refresh(
 
     Raises:
         OpenElsewhere: another process has it open for writing.
-        CannotRefresh: the file is no database, a table of a person has a name that is needed, or
-            there is no space or memory.
+        CannotRefresh: the file is no database or one of another lake, a table of a person has a
+            name that is needed, or there is no space or memory.
         LakeError: the lake cannot be read.
     """
     started, path = time.monotonic(), path.resolve()
@@ -237,12 +238,14 @@ def refresh(
     tables = (*contents.stored, *contents.views)
     declare(contents.lake, tables, raw.TABLE.name)
     with locked(path):
-        present = _present(path)
+        present, identity = _present(path), lake_id(contents.lake)
+        if problem := _other_lake(path, present, contents.lake):
+            raise CannotRefresh(problem)
         if requested is not None and present.refreshed_at > requested:
             return Refreshed(path, seconds=time.monotonic() - started)
         listed = contents.listed()
         definitions = _definitions(contents, listed, recorded.tables)
-        is_defined = present.has(definitions)
+        is_defined = present.has(definitions) and present.lake_id == identity
         if is_defined and not (present.differs(listed) or recorded.read or sort):
             return _described(path, present.counted, started)
         began = datetime.now(UTC).replace(tzinfo=None)
@@ -256,11 +259,27 @@ def refresh(
                 work.load()
                 work.sort(everything=sort)
             logged = _log(connection, recorded)
-            _write_about(connection, definitions, began)
+            _write_about(connection, definitions, began, identity)
             counted = _counted(connection)
             connection.execute("CHECKPOINT")
     found = _described(path, counted, started)
     return replace(found, loaded=work.loaded, removed=work.removed, left=work.left, logged=logged)
+
+
+def other_lake(path: Path, lake: Lake) -> str | None:
+    """Why a database is not one of a lake; None where it is, or is of an earlier version."""
+    return _other_lake(path, _present(path), lake)
+
+
+def _other_lake(path: Path, present: _Present, lake: Lake) -> str | None:
+    identity = lake_id(lake)
+    if not (present.lake_id and identity) or present.lake_id == identity:
+        return None
+    return (
+        f"{path} has the tables of another lake (id {present.lake_id}) than {lake.place} (id "
+        f"{identity}): let SPINE_DATABASE_PATH name another file, or move this one away, then "
+        "run spine db refresh"
+    )
 
 
 def differing_weeks(path: Path, contents: Contents) -> list[date | None] | None:
@@ -283,6 +302,7 @@ class _Present:
     """What a database holds.
 
     Attributes:
+        lake_id: The lake that it is made from.
         definitions: Hash of the statements that made it.
         refreshed_at: When it was refreshed.
         weeks: Files of each table's weeks.
@@ -290,6 +310,7 @@ class _Present:
         names: Its tables and views.
     """
 
+    lake_id: str | None = None
     definitions: str = ""
     refreshed_at: datetime = datetime.min  # noqa: DTZ901 - as DuckDB returns times
     weeks: Mapping[str, Weeks] = field(default_factory=dict)
@@ -312,15 +333,15 @@ def _present(path: Path) -> _Present:
         return _Present()
     try:
         with duckdb.connect(str(path), read_only=True) as connection:
-            ((definitions, refreshed_at),) = connection.sql(
-                f"SELECT definitions, refreshed_at FROM {ABOUT}"
+            (about,) = connection.sql(
+                f"SELECT lake_id, definitions, refreshed_at FROM {ABOUT}"
             ).fetchall()
             names = connection.sql(
                 "SELECT table_name FROM duckdb_tables() UNION ALL "
                 "SELECT view_name FROM duckdb_views() WHERE NOT internal"
             ).fetchall()
             weeks, counted = _stored_weeks(connection), _counted(connection)
-            return _Present(definitions, refreshed_at, weeks, counted, [name for (name,) in names])
+            return _Present(*about, weeks, counted, [name for (name,) in names])
     except (duckdb.Error, ValueError):
         return _Present()
 
@@ -605,14 +626,17 @@ def _recorded_objects(
 
 
 def _write_about(
-    connection: duckdb.DuckDBPyConnection, wanted: _Definitions, began: datetime
+    connection: duckdb.DuckDBPyConnection,
+    wanted: _Definitions,
+    began: datetime,
+    identity: str | None,
 ) -> None:
     """Record what the database is."""
     objects = {name: _digest(wanted.tables.get(name, ())) for name in wanted.made}
     _execute(connection, table_ddl("main", ABOUT, _ABOUT_COLUMNS, "the database"))
     connection.execute(
-        f"INSERT INTO {ABOUT} VALUES (?, ?, ?, ?)",
-        [metadata.version("spine-assets"), began, wanted.digest, json.dumps(objects)],
+        f"INSERT INTO {ABOUT} VALUES (?, ?, ?, ?, ?)",
+        [identity, metadata.version("spine-assets"), began, wanted.digest, json.dumps(objects)],
     )
 
 

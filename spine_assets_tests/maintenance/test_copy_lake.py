@@ -21,7 +21,7 @@ from spine_assets.cli import main
 from spine_assets.core.weeks import Tier, VenueClass
 from spine_assets.lake.base import Lake, LakeError
 from spine_assets.lake.local import LocalLake
-from spine_assets.lake.names import LockName
+from spine_assets.lake.names import FORMAT_FILE, LockName
 from spine_assets.lake.opening import open_lake
 from spine_assets.maintenance.copy_lake import LakeCopy
 from spine_assets.maintenance.lake_inventory import LakeName, contents
@@ -72,12 +72,12 @@ def front(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fron
 
 
 def files(lake: Lake) -> dict[str, bytes]:
-    """All files of a local lake but locks, by name."""
+    """All files of a local lake but locks and its format, by name."""
     assert isinstance(lake.root, Path)
     return {
         str(path.relative_to(lake.root)): path.read_bytes()
         for path in lake.root.rglob("*")
-        if path.is_file() and "_locks" not in path.parts
+        if path.is_file() and "_locks" not in path.parts and path.name != FORMAT_FILE
     }
 
 

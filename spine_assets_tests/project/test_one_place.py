@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import os
+import shutil
+from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import duckdb
 import pytest
 
 from spine_assets.core.weeks import Tier
+from spine_assets.lake.format import lake_id
+from spine_assets.lake.local import LocalLake
 from spine_assets.orchestration.history import open_instance
-from spine_assets_tests.support.projects import Project
+from spine_assets_tests.support.projects import Project, laid_out
 from spine_assets_tests.support.servers import START_SECONDS, Server, free_port, started, wait_until
 
 WEEK = date(2025, 11, 14)
@@ -144,3 +149,103 @@ def test_real_commands_write_there_and_nowhere_else(
         printed = {path.name for path in (place / "dagster/compute_logs").iterdir()}
         assert {run.run_id for run in runs} <= printed
     assert json.loads(spine("query", "--json", "SELECT count(*) AS n FROM otc_venue_share"))
+
+
+OLD = "Ursprung-7f3a"
+
+
+@pytest.fixture
+def built(tmp_path: Path) -> Iterator[Project]:
+    """A project in whose place the next one will not be, with a week that has been built."""
+    with laid_out(tmp_path / OLD) as made:
+        made.deliver(WEEK, *Tier)
+        done = made.run("spine", "backfill")
+        assert done.returncode == 0, done.stderr
+        assert made.run("spine", "db", "refresh").returncode == 0
+        yield made
+
+
+def copied(old: Path, new: Path) -> None:
+    """As `cp -R` does, which gives each file a new time; then the original is removed."""
+    shutil.copytree(old, new, copy_function=shutil.copy)
+    shutil.rmtree(old)
+
+
+def moved(old: Path, new: Path) -> None:
+    new.parent.mkdir()
+    old.rename(new)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("bring", "name"),
+    [(copied, "copy"), (moved, "Wöchentliche Daten/für OTC (neu)")],
+)
+def test_a_copied_or_moved_project_answers_from_where_it_is(
+    built: Project,
+    tmp_path: Path,
+    bring: Callable[[Path, Path], None],
+    name: str,
+) -> None:
+    before = shares_in(built.root)
+    identity = lake_id(LocalLake(built.lake))
+    os.chdir(tmp_path)  # `laid_out` returns to where it came from
+    bring(built.root, tmp_path / name)
+    here = Project(tmp_path / name)
+    assert shares_in(here.root) == before
+    assert_no_path_of(OLD, here.root / "data")
+
+    def spine(*words: str, code: int = 0) -> Any:
+        done = here.run("spine", *words)
+        assert done.returncode == code, done.stdout + done.stderr
+        return json.loads(done.stdout) if "--json" in words else done.stdout
+
+    (row,) = spine("status", "--json")["weeks"]
+    assert {found["dagster"] for found in row["tables"].values()} == {"materialized"}
+    assert {found["lake"] for found in row["tables"].values()} == {"fresh"}
+    assert spine("query", "--json", QUESTION) == [{"shares": before}]
+    assert "holds what the lake does" in spine("db", "check")
+    here.deliver(NEXT, *Tier)
+    (story,) = spine("run", "otc.weekly", "-p", f"week_ending={NEXT}", "--json")
+    assert story["status"] == "success"
+    assert "holds what the lake does" in spine("db", "check")
+    found = {item["name"]: item for item in spine("doctor", "--json")}
+    assert [item for item in found.values() if item["outcome"] == "fail"] == []
+    assert {
+        found[part]["outcome"] for part in ("one_history", "one_lake", "record", "database")
+    } == {"ok"}
+    assert spine("backfill", "--missing", "--dry-run", "--json")["weeks"] == []
+    assert shares_in(here.root) == 2 * before
+    assert lake_id(LocalLake(here.lake)) == identity
+    assert not built.root.exists()
+
+
+QUESTION = "SELECT sum(total_volume)::BIGINT AS shares FROM otc_venue_share"
+
+
+def shares_in(root: Path) -> int:
+    """The answer of the database to any client, opened for reading."""
+    with duckdb.connect(str(root / "data" / "spine.duckdb"), read_only=True) as database:
+        ((found,),) = database.sql(QUESTION).fetchall()
+    return int(found)
+
+
+def assert_no_path_of(place: str, data: Path) -> None:
+    """Neither the database nor the index of the landing folder holds a path of a place."""
+    path = data / "spine.duckdb"
+    assert place not in (data / "landing-index.json").read_text("utf-8")
+    with duckdb.connect(str(path), read_only=True) as database:
+        made = database.sql(
+            "SELECT sql FROM duckdb_views() UNION ALL SELECT sql FROM duckdb_tables() "
+            "UNION ALL SELECT macro_definition FROM duckdb_functions() WHERE NOT internal"
+        ).fetchall()
+        texts = database.sql(
+            "SELECT table_name, column_name FROM duckdb_columns() JOIN duckdb_tables() "
+            "USING (table_name) WHERE data_type IN ('VARCHAR', 'JSON')"
+        ).fetchall()
+        assert len(texts) > 50
+        assert not [sql for (sql,) in made if place in str(sql)]
+        for table, column in texts:
+            where = f'contains("{column}"::VARCHAR, $place)'
+            found = database.execute(f'FROM "{table}" WHERE {where} LIMIT 1', {"place": place})
+            assert found.fetchall() == [], (table, column)

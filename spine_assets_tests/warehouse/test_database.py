@@ -18,6 +18,7 @@ import pytest
 from spine_assets.core.settings import WrongSetting
 from spine_assets.core.tables import Table
 from spine_assets.core.weeks import Tier, VenueClass
+from spine_assets.lake.format import empty
 from spine_assets.lake.local import LocalLake
 from spine_assets.otc.captures import pins
 from spine_assets.otc.tables.registry import TABLES
@@ -236,7 +237,7 @@ class TestFollowing:
         assert differences(path, full) == []
 
     def test_weeks_that_the_lake_has_no_more_are_removed(self, full: House, path: Path) -> None:
-        full.lake.remove()
+        empty(full.lake)
         found = refreshed(path, full.lake)
         assert {*found.removed[VENUES]} == {WEEK, EARLIER, LAST_YEAR}
         assert found.rows == {}
@@ -343,6 +344,7 @@ sys.stdin.readline()
 _REFRESHER = """
 import sys
 from pathlib import Path
+from spine_assets.lake.format import empty
 from spine_assets.lake.local import LocalLake
 from spine_assets.warehouse.database import contents_of, refresh
 

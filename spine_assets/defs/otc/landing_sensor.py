@@ -26,6 +26,7 @@ from spine_assets.defs.scan_limits import a_tick
 from spine_assets.lake.base import Lake
 from spine_assets.lake.opening import open_lake
 from spine_assets.orchestration import run_locks
+from spine_assets.orchestration.history.lake_identity import require_same_lake
 from spine_assets.orchestration.landing_events import report_delivered, report_usable
 from spine_assets.orchestration.site import our_name, ours
 from spine_assets.otc.captures import storage as captures
@@ -113,6 +114,7 @@ def _tick(context: dg.SensorEvaluationContext) -> dg.SensorResult:
     seen = state(files, held, now.date())
     if cursor.seen == seen:
         return dg.SensorResult(skip_reason=f"nothing new among {files.files:,} files")
+    require_same_lake(context.instance, lake)
     limit = a_tick()
     landing = scan(settings.landing_path, settings.landing_index_path, limit)
     problems = [f"{item.name}: {item.reason}" for item in landing.unusable]

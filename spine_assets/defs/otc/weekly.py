@@ -19,10 +19,12 @@ from spine_assets.defs.otc.specs import check_specs, weekly_specs
 from spine_assets.defs.resources import Spine
 from spine_assets.lake import lock_wait
 from spine_assets.lake.base import Lake, LakeError
+from spine_assets.lake.format import lake_id
 from spine_assets.orchestration import run_locks
 from spine_assets.orchestration.asset_events import Event, check_outputs, events_of
 from spine_assets.orchestration.database import refresh_database
 from spine_assets.orchestration.history import is_temporary
+from spine_assets.orchestration.history.lake_identity import OtherLake, require_same_lake
 from spine_assets.orchestration.landing_events import report_delivered, report_usable
 from spine_assets.orchestration.partitions import weeks_of
 from spine_assets.orchestration.progress_events import log_progress
@@ -150,6 +152,11 @@ def _built(context: dg.AssetExecutionContext, config: WeekBuildConfig) -> Iterat
         (plain_name(key.asset_key), key.name) for key in context.selected_asset_check_keys
     } | {(name, check.name) for name in if_new - assets for check in table(name).checks}
     with spine.opened() as (opened, scan):
+        try:
+            require_same_lake(context.instance, opened.lake)
+        except OtherLake as error:
+            raise dg.Failure(str(error), allow_retries=False) from error
+        identity = lake_id(opened.lake)
         run = ManyWeeks(
             weeks, tables, opened, scan, if_new=if_new, force=config.force, limits=spine.limits()
         )
@@ -160,10 +167,10 @@ def _built(context: dg.AssetExecutionContext, config: WeekBuildConfig) -> Iterat
         for result in run.results() if assets else run.checked(checks):
             if reports:
                 reports.add(result, run.context)
-            yield from _events(context, result, assets | if_new, checks)
+            yield from _events(context, result, assets | if_new, checks, identity)
             _log(context, result, tally.add(result))
         if reports:
-            _later_reports(context, reports)
+            _later_reports(context, reports, identity)
         landing = run.context.landing
         report_delivered(context.instance, landing, run.weeks)
         report_usable(context.instance, landing)
@@ -202,7 +209,9 @@ def _agree(context: dg.AssetExecutionContext, lake: Lake, weeks: list[date]) -> 
             context.log.info(f"{tables} tables of {len(named)} weeks are {what}")
 
 
-def _later_reports(context: dg.AssetExecutionContext, reports: Reports) -> None:
+def _later_reports(
+    context: dg.AssetExecutionContext, reports: Reports, identity: str | None
+) -> None:
     """Reports of weeks outside this run that compare with one of its weeks; then the index.
 
     They are reported to Dagster apart from the run, which a backfill would count as more weeks than
@@ -210,7 +219,7 @@ def _later_reports(context: dg.AssetExecutionContext, reports: Reports) -> None:
     until then `spine doctor` reports it as stale.
     """
     for result in reports.rebuild_stale():
-        for event in _events(context, result, {REPORT}, set()):
+        for event in _events(context, result, {REPORT}, set(), identity):
             context.instance.report_runless_asset_event(event)
         if result.error is not None:
             context.log.warning(f"the report of {result.week} is not updated: {result.error}")
@@ -253,6 +262,7 @@ def _events(
     result: WeekResult,
     tables: set[str],
     checks: set[tuple[str, str]],
+    identity: str | None,
 ) -> Iterator[Event]:
     """The events of what the run selects."""
     chosen = (
@@ -264,7 +274,7 @@ def _events(
             else event.table in tables
         )
     )
-    return events_of(context, chosen, result.week, our_key)
+    return events_of(context, chosen, result.week, our_key, identity)
 
 
 def _outcome(result: WeekResult) -> str:

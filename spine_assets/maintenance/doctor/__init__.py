@@ -94,4 +94,5 @@ def _history(root: Path) -> Iterator[tuple[str, Diagnosis]]:
                 yield name, warn(problem, "see dagster_storage above")
         settings, _ = configuration.read_settings()
         if instance is not None and settings is not None:
+            yield "one_lake", dagster.readable(instance, partial(dagster.one_lake, settings))
             yield "record", dagster.readable(instance, partial(dagster.agreement, settings))

@@ -19,11 +19,13 @@ from spine_assets.core.settings import Settings
 from spine_assets.core.tags import MAX_RUNTIME
 from spine_assets.core.text import first_line
 from spine_assets.lake.base import LakeError
+from spine_assets.lake.format import lake_id
 from spine_assets.lake.opening import open_lake
 from spine_assets.maintenance.doctor.configuration import sqlite_folder
 from spine_assets.maintenance.doctor.diagnosis import Diagnosis, fail, listed, ok, warn
 from spine_assets.orchestration.dagster_private import CheckError
-from spine_assets.orchestration.history import NoInstance, open_instance
+from spine_assets.orchestration.history import NoInstance, OtherLake, open_instance
+from spine_assets.orchestration.history.lake_identity import require_same_lake
 from spine_assets.orchestration.reconcile import differences
 from spine_assets.otc.tables.registry import TABLES
 
@@ -220,12 +222,31 @@ def _last_tick(instance: dg.DagsterInstance, state: Any) -> Any:
     return next((tick for tick in ticks if tick.is_completed), None)
 
 
+def one_lake(settings: Settings, instance: dg.DagsterInstance) -> Diagnosis:
+    """Whether the history is that of this lake."""
+    try:
+        lake = open_lake(settings.lake_place)
+        require_same_lake(instance, lake)
+        identity = lake_id(lake)
+    except OtherLake as error:
+        found, _, mend = str(error).partition(" Let ")
+        return fail(found, f"let {mend}")
+    except LakeError:
+        return warn("not examined: the lake cannot be read", "mend what the lines above name")
+    if identity is None:
+        return ok("the lake has no id yet; its next run gives it one")
+    return ok(f"lake and history are of lake {identity}")
+
+
 def agreement(settings: Settings, instance: dg.DagsterInstance) -> Diagnosis:
     """Whether Dagster has recorded what the lake has, and nothing else."""
     try:
         lake = open_lake(settings.lake_place)
+        require_same_lake(instance, lake)
         newest = lake.weeks(TABLES[0].name)[-_COMPARED_WEEKS:]
         found = differences(instance, lake, versions=newest)
+    except OtherLake:
+        return warn("not examined: the history is that of another lake", "see one_lake above")
     except LakeError:  # other checks say what is wrong with it
         return warn("not examined: the lake cannot be read", "mend what the lines above name")
     parts = [

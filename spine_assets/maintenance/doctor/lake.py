@@ -28,7 +28,7 @@ from spine_assets.otc.delivery.provenance import Provenance
 from spine_assets.otc.tables.registry import TABLES
 from spine_assets.pipelines.weeks_to_build import is_stale
 from spine_assets.report import NAME as REPORT
-from spine_assets.warehouse.database import contents_of, differing_weeks
+from spine_assets.warehouse.database import Contents, contents_of, differing_weeks, other_lake
 
 RAW = TABLES[0].name
 _ANSWERING = (*(table.name for table in TABLES), pins.TABLE.name, "otc_raw_current")
@@ -271,7 +271,15 @@ def database(settings: Settings) -> Diagnosis:
             f"{path} does not answer: {first_line(error)}",
             "spine db refresh; where it cannot, move the file away, and refresh again",
         )
-    differing = differing_weeks(path, contents_of(lake, settings.database_tables))
+    return _as_the_lake(path, contents_of(lake, settings.database_tables))
+
+
+def _as_the_lake(path: Path, contents: Contents) -> Diagnosis:
+    """Whether a database that answers is of this lake, and holds what it does."""
+    if problem := other_lake(path, contents.lake):
+        found, _, mend = problem.partition(": let ")
+        return fail(found, f"let {mend}")
+    differing = differing_weeks(path, contents)
     if differing is None:
         return warn(f"{path} was made by another version or for other settings", "spine db refresh")
     if differing:

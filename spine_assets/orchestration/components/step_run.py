@@ -14,6 +14,8 @@ import dagster as dg
 
 from spine_assets.core.settings import load_settings
 from spine_assets.core.tags import DATE
+from spine_assets.lake.format import lake_id
+from spine_assets.lake.opening import open_lake
 from spine_assets.orchestration.asset_events import Event
 from spine_assets.orchestration.asset_events import events_of as asset_events_of
 from spine_assets.orchestration.components.keys import own_key
@@ -94,7 +96,8 @@ def events_of(
         found = () if built.recorded is None else (built.recorded,)
     else:
         found = built.events
-    yield from asset_events_of(run_context, found, week, partial(own_key, pipeline))
+    identity = lake_id(open_lake(load_settings().lake_place))
+    yield from asset_events_of(run_context, found, week, partial(own_key, pipeline), identity)
     if pipeline.tenant_id is None and isinstance(built, TableStepResult) and not built.failed:
         refresh_database(run_context.instance, declared_lake(), run_context.log)
 

@@ -21,12 +21,14 @@ from spine_assets.orchestration.history.instance import (
     open_instance,
     table_states,
 )
+from spine_assets.orchestration.history.lake_identity import OtherLake
 
 __all__ = [
     "CheckFinding",
     "CheckRecord",
     "NoInstance",
     "NoSuchRun",
+    "OtherLake",
     "check_records",
     "check_records_of",
     "checked_tables",

@@ -11,8 +11,10 @@ from pathlib import Path
 import dagster as dg
 
 from spine_assets.core.project_root import NO_PROJECT, project_root
+from spine_assets.lake.base import Lake
 from spine_assets.orchestration import run_locks
 from spine_assets.orchestration.history import storage
+from spine_assets.orchestration.history.lake_identity import require_same_lake
 from spine_assets.orchestration.partitions import our_weeks
 from spine_assets.otc.tables.registry import TABLES
 
@@ -29,16 +31,25 @@ class NoSuchRun(Exception):
 
 
 @contextmanager
-def open_instance(root: Path | None = None) -> Iterator[dg.DagsterInstance]:
+def open_instance(
+    root: Path | None = None, *, of: Lake | None = None
+) -> Iterator[dg.DagsterInstance]:
     """Dagster's instance: `DAGSTER_HOME` where it is set, else `dagster.yaml` here or above.
 
     Runs whose process was killed are recorded as failed first.
 
+    Args:
+        root: Folder of `dagster.yaml`; default: the project's.
+        of: The lake whose history is wanted.
+
     Raises:
         NoInstance: there is neither.
+        OtherLake: it is the history of another lake.
     """
     with _opened(root or project_root()) as instance:
         run_locks.report_lost(instance)
+        if of is not None:
+            require_same_lake(instance, of)
         yield instance
 
 
