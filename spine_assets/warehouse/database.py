@@ -333,7 +333,7 @@ def _present(path: Path) -> _Present:
         return _Present()
     try:
         with duckdb.connect(str(path), read_only=True) as connection:
-            (about,) = connection.sql(
+            ((of_lake, definitions, refreshed_at),) = connection.sql(
                 f"SELECT lake_id, definitions, refreshed_at FROM {ABOUT}"
             ).fetchall()
             names = connection.sql(
@@ -341,7 +341,9 @@ def _present(path: Path) -> _Present:
                 "SELECT view_name FROM duckdb_views() WHERE NOT internal"
             ).fetchall()
             weeks, counted = _stored_weeks(connection), _counted(connection)
-            return _Present(*about, weeks, counted, [name for (name,) in names])
+            return _Present(
+                of_lake, definitions, refreshed_at, weeks, counted, [name for (name,) in names]
+            )
     except (duckdb.Error, ValueError):
         return _Present()
 
