@@ -4,15 +4,10 @@ SHELL := /bin/bash
 UV := $(or $(shell command -v uv 2>/dev/null),.uv/bin/uv)
 export UV_PYTHON_DOWNLOADS := never
 unexport PYTHONDONTWRITEBYTECODE # compiling the same code in each process takes seconds
-DEMO := data/demo
 RUN := $(UV) run --locked --no-sync
 PYTEST = $(RUN) pytest --dist loadfile --junitxml=build/tests/$@.xml \
 	$(if $(STOP_AT),--stop-at=$(STOP_AT)) $(if $(DURATIONS),--durations=$(DURATIONS))
 CODE := spine_assets notebooks benchmarks examples
-DEMO_WEEKS := 2025-09-05...2025-11-21
-# From a folder without .env, which Dagster's commands prefer to the environment.
-MATERIALIZE := $(RUN) sh -c 'cd $(DEMO) && DAGSTER_HOME="$(CURDIR)" exec dagster asset materialize \
-	-m spine_assets.definitions --select group:otc --partition-range $(DEMO_WEEKS)'
 
 .PHONY: demo test test-all test-oldest test-newest wheel long cluster cluster-test properties test-postgres test-s3 ui notebook docs lint types defs \
 	audit fuzz crash check setup help
@@ -28,39 +23,8 @@ help: ## What can be made
 setup: $(if $(filter .uv/bin/uv,$(UV)),.uv/bin/uv) ## Install everything into .venv
 	@$(UV) sync --locked $(GROUPS_TOO) --compile-bytecode --quiet
 
-# The demo has a place of its own, whatever the environment and .env name.
-demo: export SPINE_DATA_DIR := $(DEMO)
-demo: export SPINE_LAKE := $(DEMO)/lake
-demo: export SPINE_DATABASE_PATH := $(DEMO)/spine.duckdb
-demo: setup ## Load the committed sample weeks into data/demo and show them
-	@mkdir -p $(DEMO)/landing
-	@echo "1/4  landing the sample: 12 weeks as they first arrived"
-	@cp -R data/sample/first/. $(DEMO)/landing/
-	@echo "2/4  dagster asset materialize --select 'group:otc' --partition-range $(DEMO_WEEKS)"
-	@$(call quietly,$(MATERIALIZE))
-	@echo "3/4  a late tier and a corrected file arrive; the same command again"
-	@cp -R data/sample/later/. $(DEMO)/landing/
-	@$(call quietly,$(MATERIALIZE))
-	@echo "4/4  what was made"
-	@$(RUN) spine status
-	@echo "(the sample ends with 2025-11-21: later weeks are due and not here)"
-	@$(RUN) spine week --top 5
-	@[ -e .env ] || echo "SPINE_DATA_DIR=$(DEMO)" > .env
-	@echo
-	@if grep -qsx "SPINE_DATA_DIR=$(DEMO)" .env; then \
-		echo "All of it is in $(DEMO), which .env names, so that each command here shows the demo. Next:"; \
-	else \
-		echo "All of it is in $(DEMO). Your .env is left as it is: these commands show the demo once"; \
-		echo "SPINE_DATA_DIR=$(DEMO) stands there. Next:"; \
-	fi
-	@echo "  make ui       # the Dagster UI on http://127.0.0.1:3000"
-	@echo "  .venv/bin/spine report --open     # the newest complete week as a page; make notebook has charts to play with"
-	@echo "  .venv/bin/spine trace PMCY 2025-10-17 --mpid XSTM   # from a number to its line in the file"
-	@echo "  .venv/bin/spine diff 2025-10-17   # what the corrected file changed"
-	@echo "  .venv/bin/spine query 'SELECT week_ending, rank, mpid, total_volume FROM otc_venue_share ORDER BY ALL LIMIT 9'"
-	@echo "For FINRA's own files a place of its own:"
-	@echo "  echo SPINE_DATA_DIR=data > .env   # then drop them into data/landing: make ui builds them,"
-	@echo "  .venv/bin/spine backfill --missing   # and so does this; spine doctor if in doubt"
+demo: setup ## Load twelve synthetic weeks into data/demo and show them
+	@$(RUN) spine demo
 
 test: setup ## Run the tests that need no server, with few examples for each property (minutes)
 	@$(PYTEST) -n auto
@@ -87,8 +51,8 @@ test-newest: build/newest/pyproject.toml $(if $(filter .uv/bin/uv,$(UV)),.uv/bin
 build/newest/pyproject.toml: pyproject.toml # without upper bounds
 	@mkdir -p $(@D) && sed -E 's/,<[0-9.]+"/"/' $< > $@
 
-wheel: $(if $(filter .uv/bin/uv,$(UV)),.uv/bin/uv) ## Build the wheel, and load the sample with it in an empty environment and folder
-	@UV=$(abspath $(UV)) .ci/wheel
+wheel: setup ## Build the wheel, and try it in empty environments with the oldest and the newest Python
+	@$(PYTEST) -m long spine_assets_tests/project/test_installed.py
 
 cluster: setup ## Start PostgreSQL, Redis, Dagster and two workers on loopback; Ctrl-C stops all
 	@$(RUN) python -m spine_assets.dev.local_cluster
@@ -99,8 +63,8 @@ ON_POSTGRES := cli/test_cli.py alerts/test_sensor.py orchestration/history/test_
 	orchestration/test_reconcile.py warehouse/test_core_tables.py warehouse/test_run_tables.py
 # Tests of whatever works on a lake; here it is in a bucket.
 ON_S3 := abuse/test_conservation.py abuse/test_injection.py dev/compare_backends/test_equality.py \
-	maintenance/test_doctor.py otc/build/test_corrections.py otc/build/test_week.py \
-	otc/build/test_week_range.py otc/captures/test_overdue.py otc/captures/test_pins.py \
+	maintenance/test_doctor.py maintenance/test_remove_sample.py otc/build/test_corrections.py otc/build/test_week.py \
+	otc/build/test_week_range.py otc/checks/test_not_mixed.py otc/captures/test_overdue.py otc/captures/test_pins.py \
 	otc/delivery/test_deliveries.py otc/past/test_as_of.py otc/past/test_as_published.py \
 	otc/tables/test_restatements.py otc/trace/test_trace.py \
 	pipelines/steps/test_conformance.py pipelines/steps/test_table_build.py \
@@ -164,11 +128,6 @@ crash: setup ## Kill 200 runs with -9 and look for damage (about an hour)
 	@$(RUN) python -m spine_assets_tests.abuse.crash --kills $(KILLS)
 
 check: lint types defs docs test ## What a change must pass before it is pushed: all of these in minutes
-
-# Dagster logs every event; keep that in a file and show it only when the command fails.
-define quietly
-$(1) > $(DEMO)/demo.log 2>&1 || { tail -n 40 $(DEMO)/demo.log; echo "failed; the whole log is $(DEMO)/demo.log"; exit 1; }
-endef
 
 # An environment for the target, with the direct dependencies resolved otherwise than in uv.lock.
 define environment

@@ -190,7 +190,7 @@ def export(
     if moment is not None and day is not None:
         raise click.UsageError("--as-of uses our clock and --published FINRA's; give one of them")
     lake = open_lake()
-    synthetic = note_synthetic(lake)
+    synthetic = note_synthetic(lake, quiet=as_json)
     if day is not None:
         facts, frames = render_captures.as_published(lake, table, sorted(set(weeks)), day)
         if not as_json:

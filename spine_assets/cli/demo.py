@@ -30,17 +30,16 @@ from spine_assets.otc.tables import raw
 
 PLACE = Path("data", "demo")
 """Where the sample is loaded, below the project's root."""
+_CHOICE = f"SPINE_DATA_DIR={PLACE}"
 _WEEKS = f"{COMMITTED_WEEKS[0]}...{COMMITTED_WEEKS[-1]}"
 _MATERIALIZE = (
     *("asset", "materialize", "-m", "spine_assets.definitions"),
     *("--select", "group:otc", "--partition-range", _WEEKS),
 )
-_SHOWN = f"dagster asset materialize --select 'group:otc' --partition-range {_WEEKS}"
+_MATERIALIZED = f"dagster asset materialize --select 'group:otc' --partition-range {_WEEKS}"
+_SHOWN = "where each command here looks."
+_NOT_SHOWN = f"and your settings are left as they are: with {_CHOICE} in .env commands show it."
 _LOG_LINES = 40  # the end of a failed command's log, which has the error
-_ENV = """\
-# Written by `spine demo`: commands and Dagster show the demo. Without this line they use data/.
-SPINE_DATA_DIR={place}
-"""
 _NEXT = (
     ("dagster dev", "the Dagster UI on http://127.0.0.1:3000"),
     ("spine report --open", "the newest complete week as a page"),
@@ -68,13 +67,13 @@ def demo(ctx: click.Context, as_json: bool) -> None:
         raise click.ClickException(NO_PROJECT)
     place = anchored(PLACE)
     is_chosen = choose_place()
-    landing = place / "landing" / "synthetic"
+    landing = place / "landing"
     report = partial(click.echo, err=as_json)
     with TemporaryDirectory() as folder, _environment(_place_settings(place)):
         write_committed_sample(Path(folder))
         report(f"1/4  landing the sample in {PLACE}: 12 weeks as they first arrived")
         shutil.copytree(Path(folder, "first"), landing, dirs_exist_ok=True)
-        report(f"2/4  {_SHOWN}")
+        report(f"2/4  {_MATERIALIZED}")
         _materialize(place)
         report("3/4  a late tier and a corrected file arrive; the same command again")
         shutil.copytree(Path(folder, "later"), landing, dirs_exist_ok=True)
@@ -87,7 +86,7 @@ def demo(ctx: click.Context, as_json: bool) -> None:
         ctx.invoke(status)
         report(f"(the sample ends with {COMMITTED_WEEKS[-1]}: later weeks are due and not here)")
         ctx.invoke(week, top=5)
-    _show_next(place, is_chosen=is_chosen)
+    _show_next(place)
 
 
 def choose_place() -> bool:
@@ -97,10 +96,8 @@ def choose_place() -> bool:
         Whether it was written.
     """
     own = load_settings()
-    if (
-        is_place_chosen()
-        or own.data_dir != project_root() / Settings.model_fields["data_dir"].default
-    ):
+    usual = anchored(Settings.model_fields["data_dir"].default)
+    if is_place_chosen() or own.data_dir != usual:
         return False
     if any(path.is_file() for path in own.landing_path.rglob("*")):
         return False
@@ -108,7 +105,7 @@ def choose_place() -> bool:
         return False
     try:
         with (project_root() / ".env").open("x", encoding="utf-8") as file:
-            file.write(_ENV.format(place=PLACE))
+            file.write(f"{_CHOICE}\n")
     except FileExistsError:
         return False
     return True
@@ -156,19 +153,17 @@ def _materialize(place: Path) -> None:
         raise click.ClickException(f"it failed; the whole log is {visible(str(log))}")
 
 
-def _show_next(place: Path, *, is_chosen: bool) -> None:
+def _show_next(place: Path) -> None:
     """Commands to go on with, as they are typed in this folder."""
     own = load_settings()
-    is_shown = (own.data_dir, Path(str(own.lake_place))) == (place, place / "lake")
-    prefix = "" if is_shown else f"SPINE_DATA_DIR={PLACE} "
-    programs = Path(sys.executable).parent
-    inside = programs.is_relative_to(Path.cwd())
-    folder = f"{shlex.quote(str(programs.relative_to(Path.cwd())))}/" if inside else ""
-    click.echo("\nNext:")
+    is_shown = (own.data_dir, Path(own.lake_place)) == (place, place / "lake")
+    programs, here = Path(sys.executable).parent, Path.cwd()
+    inside = programs.is_relative_to(here)  # as in a clone whose environment is not activated
+    folder = f"{shlex.quote(str(programs.relative_to(here)))}/" if inside else ""
+    click.echo(f"\nAll of it is in {PLACE}, {_SHOWN if is_shown else _NOT_SHOWN} Next:")
     for command, what in _NEXT:
-        if is_shown or not command.startswith("dagster"):
-            click.echo(f"  {prefix}{folder}{command}{f'  # {what}' if what else ''}")
-    if is_chosen:
-        click.echo("Your own files: rm .env, and drop them into data/landing.")
-    elif not is_shown:
-        click.echo(f"Dagster's UI shows the demo with SPINE_DATA_DIR={PLACE} in .env.")
+        click.echo(f"  {folder}{command}{f'   # {what}' if what else ''}")
+    if is_shown:
+        click.echo("For FINRA's own files, a place of its own:")
+        click.echo("  echo SPINE_DATA_DIR=data > .env   # drop them into data/landing: dagster dev")
+        click.echo(f"  {folder}spine backfill --missing   # builds them, and so does this")

@@ -113,9 +113,9 @@ def no_week_built() -> click.ClickException:
     )
 
 
-def note_synthetic(lake: Lake) -> bool:
-    """Whether the lake's data is synthetic; if so standard error says it, beside any output."""
+def note_synthetic(lake: Lake, *, quiet: bool = False) -> bool:
+    """Whether the lake's data is synthetic; if so standard error says it, unless it is `quiet`."""
     found = is_synthetic(lake)
-    if found:
+    if found and not quiet:
         click.echo(NOTICE, err=True)
     return found

@@ -77,7 +77,7 @@ def status(weeks: int, every: bool, due: bool, exit_code: bool, as_json: bool) -
         render_status.due(missing, now.date(), as_json)
         _exit(exit_code and bool(missing))
         return
-    synthetic = note_synthetic(lake)
+    synthetic = note_synthetic(lake, quiet=as_json)
     landing = replace(landing, unusable=(*landing.unusable, *doubtful(lake, landing, now)))
     known = board_weeks(lake, landing)
     shown = board(lake, landing, now.date(), known if every else known[-weeks:])
@@ -146,7 +146,7 @@ def week(week: date | None, top: int, as_json: bool) -> None:
     with connect(lake, TABLES, analysis=False) as warehouse:
         found = render_status.week_figures(warehouse, chosen, top)
         restated = render_restated.restatements(warehouse, chosen)
-    synthetic = note_synthetic(lake)
+    synthetic = note_synthetic(lake, quiet=as_json)
     if as_json:
         shown = render_status.week_json(chosen, found, checks)
         print_json(shown | {"restatements": restated, "synthetic": synthetic})

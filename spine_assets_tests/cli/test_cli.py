@@ -147,7 +147,7 @@ def test_an_empty_project_is_told_how_to_begin(
 def test_query_prints_a_table_csv_and_json_with_whole_shares(spine: Spine) -> None:
     sql = "SELECT tier, sum(share_volume) AS shares FROM otc_venue_volume GROUP BY tier ORDER BY 1"
     expected = {tier.value: volume(WEEK, tier) for tier in Tier}
-    told = json.loads(spine("query", sql, "--json").output)
+    told = json.loads(spine("query", sql, "--json").stdout)
     assert {row["tier"]: row["shares"] for row in told} == expected
     rows = list(csv.DictReader(io.StringIO(spine("query", sql, "--csv").output)))
     assert {row["tier"]: int(row["shares"]) for row in rows} == expected

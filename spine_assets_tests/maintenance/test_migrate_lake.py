@@ -47,12 +47,18 @@ NEED_LAKE = (
     *(f"fetch --week {BEHIND}", "lake migrate", "lake copy data/lake copied"),
     *("lake copy elsewhere data/lake", "query 'SELECT 1'", "query 'FROM core_manifest'"),
     *(f"report {BEHIND}", f"run otc.weekly -p week_ending={BEHIND}", "run compute_otc_metrics"),
+    "sample remove --yes",
     *("shell -c 'print(lake.names())'", "status", f"trace ABCD {BEHIND}", f"week {BEHIND}"),
 )
 NEED_NO_LAKE = {
     *("completion", "init", "list", "pipelines check", "pipelines schema", "pipelines example"),
     *("runs", "runs show", "runs cancel", "runs prune"),  # Dagster's history
-    *("compare", "demo", "finra-sim", "sample"),  # a place of their own, or the landing folder
+    *(
+        "compare",
+        "demo",
+        "finra-sim",
+        "sample write",
+    ),  # a place of their own, or the landing folder
 }
 
 

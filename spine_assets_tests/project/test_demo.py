@@ -121,7 +121,7 @@ def test_the_demo_is_in_a_folder_of_its_own_and_each_command_shows_it(
         path.name for path in (project.root / "data" / "demo").iterdir()
     }
     assert (project.root / ".env").read_text() == "SPINE_DATA_DIR=data/demo\n"
-    assert "which .env names, so that each command here shows the demo" in text
+    assert "where each command here looks" in text
     board = asked(project, "status")
     assert board["synthetic"] is True
     assert board["weeks"][-1]["week_ending"] == str(WEEK)
@@ -191,6 +191,6 @@ def test_a_place_that_env_names_already_is_left_alone(tmp_path: Path) -> None:
     (project.root / ".env").write_text(written)
     text = demo(project)
     assert (project.root / ".env").read_text() == written
-    assert "Your .env is left as it is" in text
+    assert "your settings are left as they are" in text
     assert not (project.root / "mine").exists()
     assert sum(shares(project, "data/demo").values()) == SHARES

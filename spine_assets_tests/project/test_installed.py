@@ -53,10 +53,9 @@ LOADED = """{
 def pythons() -> dict[str, Path]:
     """Interpreters of this machine that can run the package, by version."""
     versions = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"), "versions")
-    named = (shutil.which(f"python3.{minor}") for minor in range(11, 30))
+    named = [Path(p) for minor in range(11, 30) if (p := shutil.which(f"python3.{minor}"))]
     found: dict[str, Path] = {}
-    paths = [sys.executable, *map(str, versions.glob("3.*/bin/python3")), *filter(None, named)]
-    for path in paths:
+    for path in [Path(sys.executable), *versions.glob("3.*/bin/python3"), *named]:
         asked = subprocess.run(
             [path, "-c", "import sys; print(*sys.version_info[:2])"],
             capture_output=True,
@@ -66,7 +65,7 @@ def pythons() -> dict[str, Path]:
         if asked.returncode == 0:  # a shim of pyenv knows versions that it does not run
             major, minor = map(int, asked.stdout.split())
             if (major, minor) >= (3, 11):
-                found.setdefault(f"{major}.{minor}", Path(path))
+                found.setdefault(f"{major}.{minor}", path)
     return dict(sorted(found.items(), key=lambda item: int(item[0].partition(".")[2])))
 
 
