@@ -233,6 +233,7 @@ class TestFollowing:
         correct(full, "9", "2026-01-05")
         found = refreshed(path, full.lake)
         assert {week for weeks in found.loaded.values() for week in weeks} == {WEEK}
+        assert {"otc_firm_totals", "otc_control_totals", "otc_pins"} & {*found.loaded} == set()
         assert shares_of(path) == 109
         assert differences(path, full) == []
 
