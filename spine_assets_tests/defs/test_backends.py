@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -183,7 +184,8 @@ def test_steps_have_processes_of_their_own_and_events_are_those_of_one_process(
     found = []
     for backend in ("in_process", "multiprocess"):
         monkeypatch.setenv("SPINE_BACKEND", backend)
-        monkeypatch.setenv("SPINE_LAKE", str(project.root / backend))
+        monkeypatch.setenv("SPINE_DATA_DIR", backend)  # with a lake and a history of its own
+        shutil.copytree(project.landing, project.root / backend / "landing")
         told = built(project.run("spine", "backfill", "--json"))
         assert_all_weeks_are_built_once(told)
         (run_id,) = (item["run_id"] for item in told["runs"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -124,7 +125,9 @@ class TestOneWeek:
         project.deliver(WEEK, *EVERY_TIER)
         here = runner.week(WEEK)
         monkeypatch.setenv("SPINE_LAKE", "another_lake")
-        there = runner.week(WEEK)
+        monkeypatch.setenv("SPINE_DATABASE_PATH", "another.duckdb")
+        with dg.DagsterInstance.ephemeral() as instance:
+            there = replace(runner, instance=instance).week(WEEK)
         assert there.fact("otc_raw", WEEK, "unchanged") is False
         for table in TABLES:
             assert there.version(table, WEEK) == here.version(table, WEEK)

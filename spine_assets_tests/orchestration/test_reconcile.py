@@ -92,7 +92,8 @@ class TestTheHistoryLacks:
     def test_nothing_while_both_agree(self, site: Site) -> None:
         assert record_of(site).outcome is Health.OK
         assert planned(site) == []
-        assert repaired(site) == {"recorded": {}, "removed": {}, "left": {}}
+        nothing = {"recorded": {}, "removed": {}, "left": {}, "removed_other_lake": False}
+        assert repaired(site) == nothing
 
     def test_assets_wiped_in_the_ui_are_missing_until_they_are_recorded(self, site: Site) -> None:
         before = versions(site)

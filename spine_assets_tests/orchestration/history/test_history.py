@@ -98,7 +98,9 @@ class TestAnomalies:
         assert site.runner.week(WEEK).success
         assert kinds(asked(site, "anomalies"))
         monkeypatch.setenv("SPINE_LAKE", "data/another")
-        assert kinds(asked(site, "anomalies")) == []
+        done = site.spine("anomalies")
+        assert (done.exit_code, done.stdout) == (1, "")
+        assert "Dagster's history is that of another lake" in done.stderr
 
     def test_a_check_that_was_planned_but_not_reached_keeps_its_evaluation(
         self, site: Site
