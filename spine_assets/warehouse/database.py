@@ -502,12 +502,11 @@ class _Refresh:
     def _in_order(self, name: str) -> str:
         """The order of a year: what queries of many weeks filter on first, then the week.
 
-        Only where files are sorted by it; any other table keeps its weeks together.
+        Any other table keeps the order of its files, week by week.
         """
         for table in self.contents.stored:
-            if table.name == name:
-                first = (column for column in table.sort[:1] if column in _ACROSS_WEEKS)
-                order = dict.fromkeys((*first, "week_ending", *(table.sort or table.key)))
+            if table.name == name and table.sort[:1] and table.sort[0] in _ACROSS_WEEKS:
+                order = dict.fromkeys((table.sort[0], "week_ending", *table.sort))
                 return f"ORDER BY {', '.join(map(identifier, order))}"
         return ""
 
