@@ -149,7 +149,7 @@ def test_query_prints_a_table_csv_and_json_with_whole_shares(spine: Spine) -> No
     expected = {tier.value: volume(WEEK, tier) for tier in Tier}
     told = json.loads(spine("query", sql, "--json").stdout)
     assert {row["tier"]: row["shares"] for row in told} == expected
-    rows = list(csv.DictReader(io.StringIO(spine("query", sql, "--csv").output)))
+    rows = list(csv.DictReader(io.StringIO(spine("query", sql, "--csv").stdout)))
     assert {row["tier"]: int(row["shares"]) for row in rows} == expected
     assert f"{expected['OTC']:,}" in spine("query", sql).output
 
