@@ -114,7 +114,6 @@ def _tick(context: dg.SensorEvaluationContext) -> dg.SensorResult:
     seen = state(files, held, now.date())
     if cursor.seen == seen:
         return dg.SensorResult(skip_reason=f"nothing new among {files.files:,} files")
-    require_same_lake(context.instance, lake)
     limit = a_tick()
     landing = scan(settings.landing_path, settings.landing_index_path, limit)
     problems = [f"{item.name}: {item.reason}" for item in landing.unusable]
@@ -124,6 +123,7 @@ def _tick(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         known = files.files - len(landing.waiting)
         share = f"{known:,} of {files.files:,} files are known ({100 * known // files.files}%)"
         return cursor.result(None, [], f"{share}; runs are requested once all of them are")
+    require_same_lake(context.instance, lake)
     report_usable(context.instance, landing)
     unreported = report_delivered(context.instance, landing, most=MOST_REPORTED)
     every = _wanted(cursor, landing, held)
