@@ -99,11 +99,11 @@ lint: setup ## Lint, check the format and who imports whom
 	@$(RUN) ruff check .
 	@$(RUN) ruff format --check .
 	@$(RUN) lint-imports
-	@$(MAKE) --no-print-directory unread
+	@$(MAKE) --no-print-directory _unread
 
 # A DuckDB connection whose result is not read to its end refuses the next query through a relation.
-.PHONY: unread
-unread:
+.PHONY: _unread
+_unread:
 	@! grep -rnE --include='*.py' '\.(fetchone|fetchmany|fetch_df_chunk|to_arrow_reader)\(' $(CODE) | grep -v '# to the end' \
 		|| { echo "read a result to its end: fetchall(), or a loop that is marked '# to the end'"; exit 1; }
 

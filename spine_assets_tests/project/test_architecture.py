@@ -297,7 +297,7 @@ def test_lint_refuses_a_result_that_stays_open(tmp_path: Path, call: str) -> Non
     for text, code in lines.items():
         module.write_text(text, "utf-8")
         done = subprocess.run(
-            ["make", "--no-print-directory", "unread", f"CODE={tmp_path}"],
+            ["make", "--no-print-directory", "_unread", f"CODE={tmp_path}"],
             cwd=ROOT,
             capture_output=True,
             text=True,
