@@ -22,7 +22,7 @@ from spine_assets.otc.status import arrivals
 from spine_assets.otc.tables import raw
 from spine_assets.otc.tables.registry import TABLES
 
-_FORMATS = ("csv", "json", "parquet")
+_FORMATS = ("csv", "json", "parquet", "xlsx")
 
 
 @click.group(invoke_without_command=True)
@@ -158,6 +158,7 @@ def diff(week: date, since: datetime | None, limit: int, as_json: bool) -> None:
     type=NameChoice(_FORMATS),
     help="Default: by the suffix of --out, else csv.",
 )
+@click.option("--xlsx", "kind", flag_value="xlsx", help="As --format xlsx: an Excel workbook.")
 @click.option("--json", "as_json", is_flag=True, help="Describe the file that --out wrote as JSON.")
 @reports_errors
 def export(
@@ -177,6 +178,8 @@ def export(
 
     Of otc_raw, the rows of the captures that are (or were) current are written. With --published,
     rows of otc_venue_volume have is_known: false if no capture holds what was public then.
+
+    Excel keeps 15 digits of a number; how many numbers it rounds is printed.
     """
     kind = kind or (out.suffix.removeprefix(".") if out else "csv")
     if kind not in _FORMATS:
@@ -185,8 +188,8 @@ def export(
         raise click.UsageError(
             "--json describes what --out FILE wrote; for rows as JSON give --format json"
         )
-    if kind == "parquet" and out is None:
-        raise click.UsageError("parquet is binary; give a file with --out")
+    if kind in ("parquet", "xlsx") and out is None:
+        raise click.UsageError(f"{kind} is binary; give a file with --out")
     if moment is not None and day is not None:
         raise click.UsageError("--as-of uses our clock and --published FINRA's; give one of them")
     lake = open_lake()
@@ -207,7 +210,9 @@ def export(
         text = render_captures.as_text(frames, kind)
         click.echo(text, nl=False, color=True)  # keeps escape sequences
         return
-    rows = render_captures.write(frames, kind, out)
+    rows, rounded = render_captures.write(frames, kind, table, out)
+    if kind == "xlsx":
+        facts["rounded"] = rounded
     if as_json:
         done = {
             "file": str(out),
@@ -218,4 +223,4 @@ def export(
         }
         print_json(done | {"weeks": sorted(map(str, set(weeks)))} | facts, None)
         return
-    click.echo(f"wrote {rows:,} rows of {table} to {out}", err=True)
+    render_captures.written(rows, table, out, rounded)

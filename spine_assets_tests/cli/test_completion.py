@@ -117,6 +117,6 @@ def test_a_mistyped_table_or_format_names_the_nearest() -> None:
     done = CliRunner().invoke(main, [*words, "otc_venue_shares"])
     assert done.exit_code == 2
     assert "did you mean otc_venue_share?" in done.output
-    done = CliRunner().invoke(main, [*words, "otc_raw", "--format", "xlsx"])
-    assert "known: csv, json, parquet" in done.output
+    done = CliRunner().invoke(main, [*words, "otc_raw", "--format", "docx"])
+    assert "known: csv, json, parquet, xlsx" in done.output
     assert "Did you mean 'status'?" in CliRunner().invoke(main, ["statsu"]).output

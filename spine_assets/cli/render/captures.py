@@ -13,6 +13,7 @@ import click
 import polars as pl
 
 from spine_assets.cli.render.console import CONSOLE, grid, result, safe, text
+from spine_assets.cli.render.workbook import write_workbook
 from spine_assets.core.values import csv_text, plain, records
 from spine_assets.lake import atomic_write
 from spine_assets.lake.base import Lake
@@ -138,9 +139,13 @@ def as_text(frames: list[pl.DataFrame], kind: str) -> str:
     return csv_text(rows.columns, rows.rows())
 
 
-def write(frames: list[pl.DataFrame], kind: str, out: Path) -> int:
-    """Write tables to a file, in one step; the number of rows."""
+def write(
+    frames: list[pl.DataFrame], kind: str, name: str, out: Path
+) -> tuple[int, dict[str, int]]:
+    """Write tables to a file, in one step; the number of rows, and what Excel rounds by column."""
     rows = pl.concat(frames)
+    if kind == "xlsx":
+        return rows.height, write_workbook(rows, name, out)
     if kind == "parquet":
         buffer = io.BytesIO()
         rows.write_parquet(buffer)
@@ -148,7 +153,15 @@ def write(frames: list[pl.DataFrame], kind: str, out: Path) -> int:
     else:
         content = as_text(frames, kind).encode()
     atomic_write.write(out, content)
-    return rows.height
+    return rows.height, {}
+
+
+def written(rows: int, table: str, out: Path, rounded: dict[str, int]) -> None:
+    """Print what was written, on standard error."""
+    click.echo(f"wrote {rows:,} rows of {table} to {out}", err=True)
+    if rounded:
+        listed = ", ".join(f"{count:,} of {name}" for name, count in rounded.items())
+        click.echo(f"Excel rounds numbers of more than 15 digits: {listed}", err=True)
 
 
 def as_published(
