@@ -1,6 +1,6 @@
 """Symbols, venues and weeks to look at: `make notebook`.
 
-A marimo notebook over the file of views, which is opened read-only; runs are never disturbed.
+A marimo notebook over the database, which is opened read-only; runs are never disturbed.
 Belongs here: choosing and drawing. What a figure means stands in `docs/data-dictionary.md`.
 """
 
@@ -64,7 +64,7 @@ def _(answer, closing, duckdb, load_settings, mo, pl):
 
     def asked(sql, schema, **values):
         """Rows of a query as a frame of these columns; the connection is closed at once."""
-        with closing(duckdb.connect(str(place), config={"access_mode": "READ_ONLY"})) as views:
+        with closing(duckdb.connect(str(place), read_only=True)) as views:
             _, rows = answer(views, sql, values)
         return pl.DataFrame(rows, schema=schema, orient="row")
 
