@@ -62,13 +62,13 @@ def test_readers_of_two_hundred_refreshes_see_one_build_of_a_week(tmp_path: Path
     house, stop = House(tmp_path / "data"), tmp_path / "stop"
     house.drop("first.csv", delivered(line("AAAA"), line("BBBB"), line("")))
     house.built()
+    path = house.root / "spine.duckdb"
+    refreshed(path, house.lake)
     shutil.copytree(house.lake.root, tmp_path / "corrected")
     corrected = House(house.root, str(tmp_path / "corrected"))
     changed = line("AAAA", shares="9", updated=REVISED)
     corrected.drop("corrected.csv", delivered(changed, line("BBBB"), line("")))
     corrected.built()
-    path = house.root / "spine.duckdb"
-    refreshed(path, house.lake)
     command = [sys.executable, "-m", "spine_assets_tests.abuse.holder", str(path), str(stop)]
     readers = [
         subprocess.Popen(command, cwd=SOURCE, env=clean_environment(), stdout=subprocess.PIPE)

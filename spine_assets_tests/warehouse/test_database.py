@@ -416,6 +416,7 @@ class TestOthers:
             mixed.write_bytes(before[:_HEADER_BYTES] + path.read_bytes()[_HEADER_BYTES:])
             assert rows_of(mixed, everything) == earlier
             sizes.append(path.stat().st_size)
+        assert sizes == sorted(sizes)  # all earlier blocks are still there
         assert sizes[-1] <= 2 * sizes[0]  # what a refresh makes free is used by the next
 
     def test_what_a_person_made_survives(self, full: House, path: Path) -> None:
