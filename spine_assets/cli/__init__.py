@@ -49,7 +49,7 @@ COMMANDS = {
     ),
     "db": (
         "database:db",
-        "The DuckDB database of tables: refresh, check and sort it, or write another.",
+        "The DuckDB database of tables: refresh, check and sort it, or write another one.",
     ),
     "demo": (
         "demo:demo",

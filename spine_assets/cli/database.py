@@ -22,7 +22,7 @@ from spine_assets.report import NAME as REPORT
 from spine_assets.warehouse.core_tables import CORE_TABLES, DAGSTER_TABLES
 from spine_assets.warehouse.database import (
     Contents,
-    Recorded,
+    DagsterTables,
     Refreshed,
     contents_of,
     other_lake,
@@ -108,12 +108,12 @@ def db_check(as_json: bool) -> None:
 
 def refresh_database(settings: Settings, *, sort: bool = False) -> Refreshed:
     """Bring the project's database up to date, with a progress bar."""
-    with run_logs.core_pages() as read, progress_of("loading weeks") as advance:
+    with run_logs.log_pages() as read, progress_of("loading weeks") as advance:
         return refresh(
             settings.warehouse_path,
             contents_of(open_lake(), settings.database_tables),
             memory_bytes=settings.memory_limit,
-            recorded=Recorded(CORE_TABLES, read),
+            recorded=DagsterTables(CORE_TABLES, read),
             sort=sort,
             advance=advance,
         )
@@ -213,14 +213,14 @@ def db_build(
     wanted = names or [name for name in _TABLE_NAMES if every or name not in _AS_DELIVERED]
     tables = tuple(table for table in TABLES if table.name in wanted)
     with (
-        nullcontext() if names else run_logs.all_pages() as logged,
+        nullcontext() if names else run_logs.log_pages(runs=True) as read,
         progress_of("loading weeks") as advance,
     ):
         found = refresh(
             file,
             Contents(open_lake(), tables, since=since, declared=False),
             memory_bytes=memory * 10**9,
-            recorded=Recorded(DAGSTER_TABLES, lambda: logged) if logged else Recorded(),
+            recorded=DagsterTables(DAGSTER_TABLES, read) if read else DagsterTables(),
             advance=advance,
         )
     _show(found, as_json=as_json, since=since)

@@ -6,7 +6,7 @@ here: its rows (`history.run_log_frames`, `history.core_frames`) and its tables 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import chain
 
@@ -61,8 +61,8 @@ def add_named(
 
 
 @contextmanager
-def all_pages() -> Iterator[Iterator[run_tables.RunLog] | None]:
-    """The log of all runs in pages, then manifest and anomalies.
+def log_pages(*, runs: bool = False) -> Iterator[Callable[[], Iterable[run_tables.RunLog]] | None]:
+    """What reads manifest and anomalies; with `runs` the log of all runs before, in pages.
 
     None, after a message, where there is no Dagster storage of this lake.
     """
@@ -75,33 +75,12 @@ def all_pages() -> Iterator[Iterator[run_tables.RunLog] | None]:
     )
 
     with ExitStack() as stack:
-        pages: Iterator[run_tables.RunLog] | None = None
         try:
             instance = stack.enter_context(open_instance(of=open_lake()))
-            pages = chain(run_log_frames.pages(instance), map(core_frames.read, [instance]))
         except (NoInstance, OtherLake) as error:
-            click.echo(f"the file is written without the tables of runs: {error}", err=True)
-        yield pages
-
-
-@contextmanager
-def core_pages() -> Iterator[Callable[[], list[run_tables.RunLog]] | None]:
-    """What reads manifest and anomalies; None where there is no Dagster storage of this lake."""
-    from spine_assets.orchestration.history import (  # noqa: PLC0415 - Dagster is slow to import
-        NoInstance,
-        OtherLake,
-        core_frames,
-        open_instance,
-    )
-
-    with ExitStack() as stack:
-        try:
-            instance = stack.enter_context(open_instance(of=open_lake()))
-        except NoInstance:
+            if runs or isinstance(error, OtherLake):
+                click.echo(f"what Dagster recorded is left out: {error}", err=True)
             yield None
             return
-        except OtherLake as error:
-            click.echo(f"manifest and anomalies are left as they are: {error}", err=True)
-            yield None
-            return
-        yield lambda: [core_frames.read(instance)]
+        logged = run_log_frames.pages(instance) if runs else ()
+        yield lambda: chain(logged, map(core_frames.read, [instance]))

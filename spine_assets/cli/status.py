@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path
 
 import click
@@ -39,7 +40,7 @@ from spine_assets.otc.tables.registry import TABLES
 from spine_assets.pipelines.steps.workspace import Workspace, tenants_in
 from spine_assets.pipelines.yaml import loader
 from spine_assets.warehouse import run_tables
-from spine_assets.warehouse.connection import answer, connect, is_select
+from spine_assets.warehouse.connection import answer, connect, create, is_select
 from spine_assets.warehouse.query_result_file import write_answer
 from spine_assets.warehouse.views import declared_views, needs_analysis
 
@@ -243,8 +244,7 @@ def _warehouse_of(sql: str, tenant: str | None) -> Iterator[duckdb.DuckDBPyConne
             yield connection
         return
     with connect(lake, TABLES, analysis=needs_analysis(sql)) as connection:
-        for statement in declared_views(lake):
-            connection.execute(statement)
+        create(connection, partial(declared_views, lake))
         yield connection
 
 

@@ -118,13 +118,10 @@ def sample_remove(yes: bool, as_json: bool) -> None:
 def _forget(lake: Lake, weeks: list[date]) -> None:
     """Let Dagster forget what it recorded of weeks; without a storage there is nothing to do."""
     from spine_assets.orchestration import history, reconcile  # noqa: PLC0415 - imports Dagster
-    from spine_assets.orchestration.history import materializations  # noqa: PLC0415 - imports Dagster
 
     names = [FILES, *declared_names(lake)]
     for tenant in tenants_in(lake):
         names += [f"{tenant}/{name}" for name in declared_names(tenant_lake(lake, tenant))]
     with suppress(history.NoInstance), history.open_instance() as instance:
         reconcile.reconcile(instance, lake, weeks)
-        known = {key.to_user_string() for key in instance.all_asset_keys()}
-        for name in known.intersection(names):
-            materializations.wipe_partitions(instance, name, [str(week) for week in weeks])
+        reconcile.forget_weeks(instance, names, weeks)

@@ -26,7 +26,7 @@ from spine_assets.otc.captures import pins
 from spine_assets.otc.tables import raw
 from spine_assets.otc.tables.registry import TABLES
 from spine_assets.warehouse.core_tables import CORE_TABLES
-from spine_assets.warehouse.database import Recorded, Refreshed, contents_of, refresh
+from spine_assets.warehouse.database import DagsterTables, Refreshed, contents_of, refresh
 from spine_assets.warehouse.database_copy import DRAFT_CONFIG, CannotRefresh
 
 _FEW = 3
@@ -53,7 +53,7 @@ def refresh_database(instance: dg.DagsterInstance, lake: Lake, log: logging.Logg
             contents_of(lake, settings.database_tables),
             opened=_opened,
             memory_bytes=settings.memory_limit,
-            recorded=Recorded(CORE_TABLES, lambda: [core_frames.read(instance)]),
+            recorded=DagsterTables(CORE_TABLES, lambda: [core_frames.read(instance)]),
             requested=datetime.now(UTC).replace(tzinfo=None),
         )
     except (CannotRefresh, LakeError, OSError, duckdb.Error) as error:

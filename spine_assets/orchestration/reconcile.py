@@ -133,6 +133,15 @@ def forget_tables(instance: dg.DagsterInstance, others: Collection[str] = ()) ->
     instance.wipe_assets([key for key in known if key.to_user_string() in names])
 
 
+def forget_weeks(
+    instance: dg.DagsterInstance, names: Collection[str], weeks: Collection[date]
+) -> None:
+    """Let Dagster forget weeks of other assets, such as tables that pipelines declare."""
+    known = {key.to_user_string() for key in instance.all_asset_keys()}
+    for name in known.intersection(names):
+        materializations.wipe_partitions(instance, name, [str(week) for week in weeks])
+
+
 def reconcile(instance: dg.DagsterInstance, lake: Lake, weeks: Collection[date]) -> Differences:
     """Bring lake and history to agree on some weeks; what they disagreed on."""
     found = differences(instance, lake, weeks)

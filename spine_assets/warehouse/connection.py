@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, TypeVar
 
 import duckdb
@@ -54,9 +55,23 @@ def connect(
     """
     declare(lake, (*tables, pins.TABLE), raw.TABLE.name)
     with duckdb.connect(":memory:") as connection, lake.readable_by(connection):
-        for statement in view_statements(lake, tables, analysis=analysis):
-            connection.execute(statement)
+        create(connection, partial(view_statements, lake, tables, analysis=analysis))
         yield connection
+
+
+def create(connection: duckdb.DuckDBPyConnection, statements: Callable[..., list[str]]) -> None:
+    """Make views over a lake, also where the first file of a table is damaged or just replaced.
+
+    Args:
+        connection: Where they are made.
+        statements: Their DDL, with or without `unopened` (`views.files_of`).
+    """
+    try:
+        for statement in statements():
+            connection.execute(statement)
+    except duckdb.Error:
+        for statement in statements(unopened=True):
+            connection.execute(statement)
 
 
 def answer(

@@ -23,7 +23,7 @@ import os
 import re
 import time
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
@@ -49,6 +49,7 @@ from spine_assets.warehouse.core_tables import CORE_TABLES
 from spine_assets.warehouse.database_copy import (
     CannotRefresh,
     changed_copy,
+    is_lack,
     locked,
     open_draft,
 )
@@ -170,7 +171,7 @@ def contents_of(lake: Lake, stored: str = "all", since: date | None = None) -> C
 
 
 @dataclass(frozen=True)
-class Recorded:
+class DagsterTables:
     """Tables whose rows are read from Dagster, and what reads them in pages; None: they stay."""
 
     tables: tuple[LogTable, ...] = ()
@@ -210,7 +211,7 @@ def refresh(
     *,
     opened: Open = open_draft,
     memory_bytes: int,
-    recorded: Recorded = Recorded(),
+    recorded: DagsterTables = DagsterTables(),
     requested: datetime | None = None,
     sort: bool = False,
     advance: Callable[[int, int], None] = lambda _done, _all: None,
@@ -430,10 +431,31 @@ class _Refresh:
             year = [*of_year]
             with ExitStack() as locks:
                 ready = [week for week in year if self._is_ready(week, locks)]
-                for name in self.listed:
-                    self._load(name, stored.get(name, {}), ready)
+                self._load_weeks(ready, stored)
             done += len(year)
             self.advance(done, len(by_year))
+
+    def _load_weeks(self, weeks: Sequence[date | None], stored: Mapping[str, Weeks]) -> None:
+        """Load weeks in all tables, in one transaction; or one by one where a file is damaged."""
+        try:
+            with _transaction(self.connection):
+                found = {
+                    name: self._load(name, stored.get(name, {}), weeks) for name in self.listed
+                }
+        except (LakeError, duckdb.Error) as error:
+            if is_lack(error):
+                raise
+            if len(weeks) > 1:
+                for week in weeks:
+                    self._load_weeks([week], stored)
+            elif weeks:
+                self.left[weeks[0]] = _reason(error)
+            return
+        for name, (loaded, removed) in found.items():
+            if loaded:
+                self.loaded[name] += loaded
+            if removed:
+                self.removed[name] += removed
 
     def _is_ready(self, week: date | None, locks: ExitStack) -> bool:
         """Take the lock of a week; False where its tables cannot be loaded as one build now."""
@@ -446,41 +468,35 @@ class _Refresh:
                 self.left[week] = "its tables are not made from its current captures"
         except LakeUnavailable:
             self.left[week] = "a run builds it"
+        except LakeError as error:
+            self.left[week] = first_line(error)
         return week not in self.left
 
     def _unweekly(self) -> list[LockName]:
         return [LockName.table(name) for name, weeks in self.listed.items() if None in weeks]
 
-    def _load(self, name: str, before: Weeks, weeks: Collection[date | None]) -> None:
-        """Replace those of some weeks of a table that differ, in one transaction."""
+    def _load(
+        self, name: str, before: Weeks, weeks: Collection[date | None]
+    ) -> tuple[list[date | None], list[date | None]]:
+        """Replace those of some weeks of a table that differ; which it has now, and no more."""
         now = {week: self.contents.files_of(name, week) for week in weeks}
         changed = [week for week in weeks if _digest(now[week]) != before.get(week, _digest([]))]
         if not changed:
-            return
-        files = [
-            literal(str(self.contents.lake.part(name, week).parent / file))
-            for week in changed
-            for file, _ in now[week]
-        ]
+            return [], []
+        lake = self.contents.lake
+        files = [lake.part(name, week).parent / file for week in changed for file, _ in now[week]]
+        for file in files:
+            lake.verify(file)  # DuckDB would take a changed byte for another figure
         kept = {week for week in before if week not in changed}
         years = {week.year for week in changed if week}
         is_sorted = not any(week.year in years for week in kept if week)
-        connection, table = self.connection, identifier(name)
-        try:
-            with _transaction(connection):
-                if any(week in before for week in changed):
-                    connection.execute(f"DELETE FROM {table} WHERE {_among(changed)}")
-                if files:
-                    self._insert(name, files)
-                hashes = {week: _digest(now[week]) for week in changed}
-                self._record(name, changed, hashes, is_sorted=is_sorted)
-        except duckdb.ConstraintException as error:
-            raise LakeError(
-                f"{self.contents.lake.place} has weeks of an earlier version, which lack a column "
-                f"({first_line(error)}); run spine backfill --missing"
-            ) from error
-        self.removed[name] += [week for week in changed if not now[week]]
-        self.loaded[name] += [week for week in changed if now[week]]
+        if any(week in before for week in changed):
+            self.connection.execute(f"DELETE FROM {identifier(name)} WHERE {_among(changed)}")
+        if files:
+            self._insert(name, [literal(str(file)) for file in files])
+        hashes = {week: _digest(now[week]) for week in changed}
+        self._record(name, changed, hashes, is_sorted=is_sorted)
+        return [week for week in changed if now[week]], [week for week in changed if not now[week]]
 
     def _insert(self, name: str, files: list[str]) -> None:
         """Add the rows of files, in the order of a year."""
@@ -641,7 +657,7 @@ def _write_about(
     )
 
 
-def _log(connection: duckdb.DuckDBPyConnection, recorded: Recorded) -> dict[str, int]:
+def _log(connection: duckdb.DuckDBPyConnection, recorded: DagsterTables) -> dict[str, int]:
     """Replace the rows of the tables that are read from Dagster; rows by table."""
     if recorded.read is None:
         return {}
@@ -672,6 +688,16 @@ def _described(path: Path, counted: Counted, started: float) -> Refreshed:
         size=path.stat().st_size,
         seconds=time.monotonic() - started,
     )
+
+
+def _reason(error: Exception) -> str:
+    """Why a week was not loaded."""
+    if isinstance(error, duckdb.ConstraintException):
+        return (
+            f"its files are of an earlier version and lack a column ({first_line(error)}): run "
+            "spine backfill --missing"
+        )
+    return first_line(error)
 
 
 @contextmanager

@@ -193,6 +193,13 @@ def _copy_bytes(source: int, target: int) -> None:
             shutil.copyfileobj(read, write, 16 * 2**20)
 
 
+def is_lack(error: Exception) -> bool:
+    """Whether DuckDB fails for want of space or memory."""
+    return isinstance(error, duckdb.OutOfMemoryException) or any(
+        mark in str(error) for mark in _NO_ROOM
+    )
+
+
 @contextmanager
 def _explained(path: Path) -> Iterator[None]:
     """Raise a lack of space or memory with what to do."""

@@ -36,8 +36,8 @@ _OF_TABLES = {table.name for table in TABLES} | {
 }
 
 
-def table_views(lake: Lake, tables: tuple[Table, ...]) -> list[str]:
-    """CREATE VIEW statements for tables, over their files."""
+def table_views(lake: Lake, tables: tuple[Table, ...], *, unopened: bool = False) -> list[str]:
+    """CREATE VIEW statements for tables, over their files; `unopened` as for `files_of`."""
     alike, statements = stored_format(lake) == FORMAT, []
     for table in tables:
         # Pins are never written again: those of earlier versions lack a column.
@@ -45,13 +45,15 @@ def table_views(lake: Lake, tables: tuple[Table, ...]) -> list[str]:
         columns = ", ".join(identifier(column.name) for column in table.columns)
         statements.append(
             f"CREATE OR REPLACE VIEW {identifier(table.name)} AS SELECT {columns} "
-            f"{files_of(lake, table.name, alike=of_today)}"
+            f"{files_of(lake, table.name, alike=of_today, unopened=unopened)}"
         )
         statements.append(f"COMMENT ON VIEW {identifier(table.name)} IS {literal(table.grain)}")
     return statements
 
 
-def view_statements(lake: Lake, tables: tuple[Table, ...], *, analysis: bool = True) -> list[str]:
+def view_statements(
+    lake: Lake, tables: tuple[Table, ...], *, analysis: bool = True, unopened: bool = False
+) -> list[str]:
     """CREATE VIEW statements for every table and for the views on them.
 
     A view's text cannot hold bound parameters, so the lake's path is quoted as a literal
@@ -68,21 +70,33 @@ def view_statements(lake: Lake, tables: tuple[Table, ...], *, analysis: bool = T
         for table in tables
     ]
     statements += derived_views({table.name for table in tables}, analysis=analysis)
-    return statements + table_views(lake, tables)
+    return statements + table_views(lake, tables, unopened=unopened)
 
 
-def files_of(lake: Lake, table: str, *, weekly: bool = True, alike: bool = True) -> str:
+def files_of(
+    lake: Lake, table: str, *, weekly: bool = True, alike: bool = True, unopened: bool = False
+) -> str:
     """The FROM that reads all files of a table.
 
-    Where the files are not all alike, columns that one lacks are null. For that DuckDB opens every
-    file before it looks at the week that a query wants.
+    DuckDB opens the first file when a view is made, and takes all others for as long. So the empty
+    file, which is among them, is the last: where it was the first, DuckDB took the table for empty,
+    and read all of it to join it with three rows.
+
+    Args:
+        lake: Where the files are.
+        table: Name of the table.
+        weekly: Whether its folders are named by week.
+        alike: Whether all files have all columns. Else columns that one lacks are null, for which
+            DuckDB opens every file before it looks at the week that a query wants.
+        unopened: Let the empty file be the first after all, so that no other is opened: for a
+            table whose first file is damaged.
     """
     by_folder = "true, hive_types = {'week_ending': DATE}"
     if not weekly or "=" in str(lake.root):
         by_folder = "false"
     pattern = f"{glob.escape(str(lake.root))}/{table}/*/*.parquet"
-    # The empty file is among them, as the last: DuckDB takes a table for as long as its first file.
-    listed = literal(pattern)
+    first = f"{literal(str(lake.empty_part(table)))}, " if unopened else ""
+    listed = first + literal(pattern)
     by_name = "" if alike else ", union_by_name = true"
     return f"FROM read_parquet([{listed}], hive_partitioning = {by_folder}{by_name})"
 
@@ -172,10 +186,11 @@ def declared_names(lake: Lake) -> list[str]:
     return sorted(name for name in found if name not in ours and lake.empty_part(name).exists())
 
 
-def declared_views(lake: Lake) -> list[str]:
+def declared_views(lake: Lake, *, unopened: bool = False) -> list[str]:
     """CREATE VIEW statements for the tables that pipelines declare, from their own files."""
+    found = {name: not lake.is_unpartitioned(name) for name in declared_names(lake)}
     return [
         f"CREATE OR REPLACE VIEW {identifier(name)} "
-        f"AS {files_of(lake, name, weekly=not lake.is_unpartitioned(name))}"
-        for name in declared_names(lake)
+        f"AS {files_of(lake, name, weekly=weekly, unopened=unopened)}"
+        for name, weekly in found.items()
     ]

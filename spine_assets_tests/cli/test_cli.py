@@ -20,9 +20,11 @@ from spine_assets.cli import main
 from spine_assets.core.weeks import Tier, VenueClass
 from spine_assets.definitions import defs
 from spine_assets.dev.sample import SampleFile, committed_week
+from spine_assets.lake.local import LocalLake
 from spine_assets.orchestration.history import open_instance
 from spine_assets_tests.project.test_docs import command_of
 from spine_assets_tests.support import storages
+from spine_assets_tests.support.databases import rows_of
 from spine_assets_tests.support.projects import TABLES
 
 PROJECT = Path(__file__).parents[2]
@@ -191,10 +193,10 @@ def test_db_reset_asks_first_and_leaves_delivered_files(
     assert run.invoke(main, ["db", "reset"], input="n\n").exit_code == 1
     assert (tmp_path / "data/lake").exists()
     assert run.invoke(main, ["db", "reset", "--yes"]).exit_code == 0
-    assert not (tmp_path / "data/lake/otc_raw").exists()
-    assert not (tmp_path / "data/spine.duckdb").exists()
+    assert LocalLake(tmp_path / "data/lake").weeks("otc_raw") == []
+    assert rows_of(tmp_path / "data/spine.duckdb", "FROM otc_raw") == []
     assert kept.read_bytes() == b"x"
-    assert run.invoke(main, ["db", "init"]).output.startswith("created ")
+    assert run.invoke(main, ["db", "init"]).stdout.startswith("up to date: ")
 
 
 def test_commands_outside_a_project_say_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -227,8 +229,7 @@ def test_commands_that_do_something_tell_programs_what(
     assert len(list((data / "landing").rglob("*.csv"))) == 3
     refused = root.invoke(main, ["db", "reset", "--json"])
     assert (refused.exit_code, (data / "lake").exists()) == (2, True)
-    deleted = [str(data / "lake"), str(data / "spine.duckdb")]
-    assert told("db", "reset", "--yes") == {"deleted": deleted, "weeks": 0}
+    assert told("db", "reset", "--yes") == {"deleted": [str(data / "lake")], "weeks": 0}
 
 
 def test_export_and_captures_use_tell_programs_what_was_done(spine: Spine, tmp_path: Path) -> None:

@@ -44,6 +44,7 @@ otc_raw: otc, weekly from 2014-05-16, single run
     kinds duckdb, parquet, polars; owners team:market-structure
     check conservation (blocking)
     check delivery
+    check not_mixed (blocking)
     check notes
     check rejects
     check schema (blocking)
@@ -100,6 +101,7 @@ BLOCKING = {
     ("otc_control_totals", "schema"),
     ("otc_firm_totals", "schema"),
     ("otc_raw", "conservation"),
+    ("otc_raw", "not_mixed"),
     ("otc_raw", "schema"),
     ("otc_venue_volume", "schema"),
     ("otc_venue_volume", "reconciles"),

@@ -15,7 +15,7 @@ from spine_assets.otc.tables.registry import TABLES
 from spine_assets.warehouse.core_tables import CORE_TABLES
 from spine_assets.warehouse.database import (
     Contents,
-    Recorded,
+    DagsterTables,
     Refreshed,
     contents_of,
     refresh,
@@ -27,7 +27,7 @@ MEMORY_BYTES = 10**9
 def refreshed(path: Path, lake: Lake, tables: tuple[Table, ...] = TABLES) -> Refreshed:
     """The database of a lake, brought up to date."""
     contents = contents_of(lake) if tables is TABLES else Contents(lake, tables, declared=False)
-    return refresh(path, contents, memory_bytes=MEMORY_BYTES, recorded=Recorded(CORE_TABLES))
+    return refresh(path, contents, memory_bytes=MEMORY_BYTES, recorded=DagsterTables(CORE_TABLES))
 
 
 @contextmanager

@@ -263,6 +263,21 @@ class TestFollowing:
         assert refreshed(path, full.lake).left == {}
         assert rows_of(path, delivered_shares) == [(209,)]
 
+    def test_a_week_with_a_damaged_file_keeps_its_earlier_state_in_all_tables(
+        self, full: House, path: Path
+    ) -> None:
+        correct(full, "9", "2026-01-05")
+        full.built(week=EARLIER, force=True)
+        part = full.lake.part("otc_venue_share", WEEK)
+        content = bytearray(part.read_bytes())
+        content[100:120] = bytes(20)
+        part.write_bytes(content)
+        found = refreshed(path, full.lake)
+        assert {*found.left} == {WEEK}
+        assert "its bytes are not those that were written" in found.left[WEEK]
+        assert {week for weeks in found.loaded.values() for week in weeks} == {EARLIER}
+        assert shares_of(path) == 107.5
+
     def test_a_week_that_a_run_builds_keeps_its_earlier_state(
         self, full: House, path: Path
     ) -> None:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -83,8 +84,7 @@ class Workspace:
                 [self.shared] if self.own.place == self.shared.place else [self.shared, self.own]
             )
             for lake in lakes:
-                for statement in declared_views(lake):
-                    connection.execute(statement)
+                warehouse.create(connection, partial(declared_views, lake))
             self._confine(connection, staged)
             yield connection
 

@@ -215,7 +215,7 @@ class TestCommands:
             (("--as-of", "yesterday"), "is not a time"),
             (("--as-of", "2026-01-01"), "was captured by 2026-01-01 00:00:00 UTC"),
             (("--format", "parquet"), "--out"),
-            (("--out", "share.xlsx"), "--format"),
+            (("--out", "share.doc"), "--format"),
             (("--week", "2025-11-14"), "is not built; run dagster asset materialize"),
         ],
     )
