@@ -160,7 +160,8 @@ def _show_next(place: Path) -> None:
     programs, here = Path(sys.executable).parent, Path.cwd()
     inside = programs.is_relative_to(here)  # as in a clone whose environment is not activated
     folder = f"{shlex.quote(str(programs.relative_to(here)))}/" if inside else ""
-    click.echo(f"\nAll of it is in {PLACE}, {_SHOWN if is_shown else _NOT_SHOWN} Next:")
+    click.echo(f"\nThe tables are in {PLACE / 'spine.duckdb'}, for any DuckDB client (read-only).")
+    click.echo(f"All of it is in {PLACE}, {_SHOWN if is_shown else _NOT_SHOWN} Next:")
     for command, what in _NEXT:
         click.echo(f"  {folder}{command}{f'   # {what}' if what else ''}")
     if is_shown:
