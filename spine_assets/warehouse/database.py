@@ -383,8 +383,16 @@ def _definitions(
     contents: Contents, listed: Mapping[str, Weeks], of_dagster: Iterable[LogTable]
 ) -> _Definitions:
     lake, main = contents.lake, "main"
+    is_early = stored_format(lake) != FORMAT  # its files lack columns, which are null then
     tables = {
-        item.name: tuple(table_ddl(main, item.name, item.columns, item.grain))
+        item.name: tuple(
+            table_ddl(
+                main,
+                item.name,
+                [replace(column, nullable=column.nullable or is_early) for column in item.columns],
+                item.grain,
+            )
+        )
         for item in contents.stored
     }
     tables |= {

@@ -44,7 +44,11 @@ def test_json_csv_and_parquet_agree(root: Path) -> None:
     told = json.loads(query(sql, "--json").stdout)
     rows = list(csv.DictReader(io.StringIO(query(sql, "--csv").stdout)))
     done = query(sql, "--parquet", "out/answer.parquet", "--json")
-    assert json.loads(done.stdout) == {"file": "out/answer.parquet", "rows": 2}
+    assert json.loads(done.stdout) == {
+        "file": "out/answer.parquet",
+        "rows": 2,
+        "synthetic": False,
+    }
     frame = pl.read_parquet("out/answer.parquet")
     assert frame.schema == {
         "symbol": pl.String(),
