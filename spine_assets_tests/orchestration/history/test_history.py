@@ -228,7 +228,7 @@ class TestRuns:
         assert told["tables"]["otc_venue_volume"]["shares"] == 450
         made = {name: item["built"] for name, item in told["tables"].items()}
         assert made == dict.fromkeys((*TABLES, "otc_weekly_report"), 1)
-        assert len(told["checks"]) == 22
+        assert len(told["checks"]) == 23
         assert told["error"] is None
         assert [item["text"].split()[0] for item in told["logs"]][-1] == "PIPELINE_SUCCESS"
         failed = asked(site, "runs", "show", ranged, "--logs", "2")
