@@ -722,9 +722,14 @@ def _transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
 
 
 def _limit(connection: duckdb.DuckDBPyConnection, memory_bytes: int, spill: str) -> None:
-    """Bound the memory of sorting; what exceeds it goes to the folder `spill`."""
+    """Bound the memory of sorting; what exceeds it goes to the folder `spill`.
+
+    A quarter is left to what DuckDB does not count, and to Python: with all of it 104 full weeks
+    reached 2.3 GB under a limit of 2.
+    """
+    connection.execute("SET enable_progress_bar = false")  # DuckDB writes it into a run's log
     connection.execute(f"SET threads = {min(os.cpu_count() or 1, _THREADS)}")
-    connection.execute(f"SET memory_limit = '{memory_bytes // 2**20}MiB'")
+    connection.execute(f"SET memory_limit = '{memory_bytes * 3 // 4 // 2**20}MiB'")
     connection.execute(f"SET temp_directory = {literal(spill)}")
 
 
