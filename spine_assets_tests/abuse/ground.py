@@ -77,14 +77,15 @@ class Ground:
             os.utime(part, (then, then))
             part.replace(path)
 
-    def build_here(self, weeks: Iterable[date]) -> None:
+    def build_here(self, weeks: Iterable[date], *, refresh: bool = True) -> None:
         """Build weeks in this process, one after the other, and refresh the database."""
         for week in weeks:
             place = RunContext(self.lake, scan(self.landing, self.index), duckdb.connect)
             result = build_week(week, ALL, place).finish()
             if result.error is not None:
                 raise result.error
-        self.refresh()
+        if refresh:
+            self.refresh()
 
     def refresh(self) -> None:
         """Bring the database up to date, as any run does when it ends."""

@@ -30,7 +30,7 @@ import pytest
 from spine_assets.core.weeks import Tier, publication_day
 from spine_assets_tests.abuse.ground import Ground
 from spine_assets_tests.abuse.parcels import SMALL, stages, with_totals
-from spine_assets_tests.abuse.states import differences, look_at_all
+from spine_assets_tests.abuse.states import differences, look_at_all, look_at_database
 from spine_assets_tests.support import other_version
 
 WEEK = date(2025, 10, 3)
@@ -163,7 +163,7 @@ class Trial:
             with pytest.MonkeyPatch.context() as patch:
                 if self.read_again:  # the build that is killed has other rules than this one
                     other_version.upgrade(patch)
-                self.template.build_here([WEEK])
+                self.template.build_here([WEEK], refresh=False)
         if self.read_again:
             shutil.rmtree(self.template.landing)
             self.template.landing.mkdir()
@@ -172,13 +172,13 @@ class Trial:
         shutil.copytree(self.template.root, self.calm.root)
         # Looking makes the files without rows, which a project starts without.
         old = {} if self.from_nothing else look_at_all(self.template.lake)
-        self.calm.build_here([WEEK])
+        self.calm.build_here([WEEK], refresh=False)
         self.states.write_bytes(pickle.dumps((old, look_at_all(self.calm.lake))))
 
     def build_until(self, number: int) -> None:
         """Build, and die on the way unless there are fewer steps."""
         Tripwire(number, self.tell).set()
-        self.killed.build_here([WEEK])
+        self.killed.build_here([WEEK], refresh=False)
 
     def judge(self) -> None:
         """What the killed build left, and what another run makes of it; written as JSON."""
@@ -186,7 +186,7 @@ class Trial:
         now = look_at_all(self.killed.lake)
         halves = [str(x) for x in {*old, *new, *now} if now.get(x) not in (old.get(x), new.get(x))]
         left = sorted(self.killed.temporaries())
-        self.killed.build_here([WEEK])
+        self.killed.build_here([WEEK], refresh=False)
         differing, rows = differences(self.killed.lake, self.calm.lake)
         found = {
             "step": self.tell.read_text("utf-8"),
@@ -223,6 +223,41 @@ class Trial:
         raise SystemExit(f"the build has more than {_MOST_STEPS} steps")
 
 
+class RefreshTrial(Trial):
+    """A refresh of the database after a correction, which is killed at each of its steps."""
+
+    def prepare(self) -> None:
+        """A project whose lake has the correction, and whose database has not."""
+        Ground.make(self.template.root)
+        first, second, _ = stages(WEEK, _SEED, SMALL)
+        self.template.deliver(with_totals(first))
+        self.template.build_here([WEEK])
+        old = look_at_database(self.template.database)
+        self.template.deliver(with_totals(second))
+        self.template.build_here([WEEK], refresh=False)
+        self.states.write_bytes(pickle.dumps((old, look_at_all(self.template.lake))))
+
+    def build_until(self, number: int) -> None:
+        """Refresh, and die on the way unless there are fewer steps."""
+        Tripwire(number, self.tell).set()
+        self.killed.refresh()
+
+    def judge(self) -> None:
+        """What a client sees after the kill, and after the next refresh; written as JSON."""
+        old, new = pickle.loads(self.states.read_bytes())
+        now = look_at_database(self.killed.database)
+        left = sorted(self.killed.temporaries())
+        self.killed.refresh()
+        found = {
+            "step": self.tell.read_text("utf-8"),
+            "seen": "old" if now == old else "new" if now == new else "mixed",
+            "left_by_the_kill": left,
+            "left": sorted(self.killed.temporaries()),
+            "is_new": look_at_database(self.killed.database) == new,
+        }
+        self.answer.write_text(json.dumps(found), "utf-8")
+
+
 def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -230,8 +265,10 @@ def main() -> None:
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--from-nothing", action="store_true")
     how.add_argument("--read-again", action="store_true")
+    how.add_argument("--refresh", action="store_true")
     asked = parser.parse_args()
-    Trial(asked.folder, from_nothing=asked.from_nothing, read_again=asked.read_again).run()
+    trial = RefreshTrial if asked.refresh else Trial
+    trial(asked.folder, from_nothing=asked.from_nothing, read_again=asked.read_again).run()
 
 
 if __name__ == "__main__":

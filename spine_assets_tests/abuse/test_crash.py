@@ -38,10 +38,15 @@ def test_runs_killed_at_any_moment_show_readers_old_or_new_and_a_rerun_mends_all
 )
 def deaths(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
     """What was found at each step at which a build killed itself."""
+    return found_by(tmp_path_factory.mktemp("steps"), *request.param)
+
+
+def found_by(folder: Path, *options: str) -> list[Any]:
+    """What was found at each step of something that killed itself."""
     done = subprocess.run(
         [
             *(sys.executable, "-m", "spine_assets_tests.abuse.steps"),
-            *(str(tmp_path_factory.mktemp("steps")), *request.param),
+            *(str(folder), *options),
         ],
         cwd=SOURCE,
         env=clean_environment(),
@@ -69,3 +74,12 @@ class TestABuildKilledAtEachStep:
 
     def test_leaves_nothing_behind_after_the_next_run(self, deaths: list[Any]) -> None:
         assert [(death["step"], death["left"]) for death in deaths if death["left"]] == []
+
+
+def test_a_refresh_killed_at_each_step_leaves_the_old_database_or_the_new_one(
+    tmp_path: Path,
+) -> None:
+    found = found_by(tmp_path, "--refresh")
+    assert {item["seen"] for item in found} == {"old", "new"}
+    assert any(item["left_by_the_kill"] for item in found)
+    assert [item for item in found if item["left"] or not item["is_new"]] == []
