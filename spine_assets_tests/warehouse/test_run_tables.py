@@ -505,7 +505,7 @@ def test_without_dagster_a_query_says_what_to_do(
     assert "no dagster.yaml" in done.output
     done = CliRunner().invoke(main, ["db", "build", "file.duckdb"])
     assert done.exit_code == 0
-    assert "without the tables of runs: there is no dagster.yaml" in done.output
+    assert "what Dagster recorded is left out: there is no dagster.yaml" in done.output
 
 
 def spine(*words: str) -> tuple[int, str, str]:
