@@ -66,6 +66,7 @@ def locked(path: Path) -> Iterator[None]:
         lock = FileLock(path.with_name(f".{path.name}.lock"))
         lock.acquire(cancel_check=wait.is_over)
     try:
+        remove_leftovers(path)  # of a killed refresh, also where nothing is to be done now
         yield
     finally:
         lock.release()
@@ -82,7 +83,6 @@ def changed_copy(path: Path) -> Iterator[Path]:
         CannotRefresh: the file is no database, or there is no space or memory.
     """
     with _explained(path):
-        remove_leftovers(path)
         try:
             with _held(path) as held, replacing(path) as draft:
                 has_same_blocks = held is not None and _copy(held, draft)
