@@ -5,8 +5,8 @@
 Makes a synthetic history of full weeks with `otc_raw` in PLACE (`synthetic_lake.py`; an hour and
 12 GB, once). Then, each in a process of its own: the database from nothing, with all tables and
 without `otc_raw`; a refresh after one week of the current year was built again, and one without a
-change. Prints seconds, CPU seconds, the memory at its peak and the size of the file as a table and
-as JSON; asserts nothing.
+change. Prints seconds, CPU seconds, peak memory and the size of the file as a table and as JSON;
+asserts nothing.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def main() -> None:
     grid = Grid("refresh", "seconds", "CPU s", "peak MB", "file GB", box=None)
     for column in grid.columns[1:]:
         column.justify = "right"
-    told = []
+    measured = []
     for item in found:
         cost = item.cost
         grid.add_row(
@@ -96,7 +96,7 @@ def main() -> None:
             f"{cost.peak_bytes / _MB:,.0f}",
             f"{item.size / _GB:.2f}",
         )
-        told.append(
+        measured.append(
             {
                 "refresh": item.name,
                 "seconds": round(cost.wall_seconds, 2),
@@ -106,7 +106,7 @@ def main() -> None:
             }
         )
     Console().print(grid)
-    sys.stdout.write(json.dumps({"weeks": chosen.weeks, "refreshes": told}) + "\n")
+    sys.stdout.write(json.dumps({"weeks": chosen.weeks, "refreshes": measured}) + "\n")
 
 
 if __name__ == "__main__":

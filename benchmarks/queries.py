@@ -197,7 +197,7 @@ def main() -> None:
     week = lake.weeks("otc_venue_share")[-1]
     found = measure(settings, chosen.symbol, week, chosen.times)
     Console(width=160).print(shown(found))
-    told = {
+    measured = {
         "weeks": len(lake.weeks("otc_venue_volume")),
         "threads": os.cpu_count(),
         "load": [round(before, 2), round(os.getloadavg()[0], 2)],
@@ -205,7 +205,7 @@ def main() -> None:
         "database_bytes": made.size,
         "queries": [asdict(row) for row in found],
     }
-    sys.stdout.write(json.dumps(told) + "\n")
+    sys.stdout.write(json.dumps(measured) + "\n")
 
 
 if __name__ == "__main__":
