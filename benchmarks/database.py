@@ -30,7 +30,8 @@ _REFRESH = """
 import sys
 from pathlib import Path
 from spine_assets.lake.opening import open_lake
-from spine_assets.warehouse.database import contents_of, refresh
+from spine_assets.warehouse.database import refresh
+from spine_assets.warehouse.database_contents import contents_of
 lake, file, stored, limit = sys.argv[1:]
 refresh(Path(file), contents_of(open_lake(lake), stored), memory_bytes=int(limit))
 """

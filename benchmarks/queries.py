@@ -44,7 +44,8 @@ from spine_assets.core.settings import Settings
 from spine_assets.lake.opening import open_lake
 from spine_assets.otc.tables.registry import TABLES
 from spine_assets.warehouse.connection import connect
-from spine_assets.warehouse.database import contents_of, refresh
+from spine_assets.warehouse.database import refresh
+from spine_assets.warehouse.database_contents import contents_of
 from spine_assets.warehouse.views import needs_analysis
 
 QUERIES = Path(__file__).with_name("queries.sql")

@@ -20,15 +20,9 @@ from spine_assets.otc.tables.registry import TABLES
 from spine_assets.pipelines.steps.workspace import tenant_lake, tenants_in
 from spine_assets.report import NAME as REPORT
 from spine_assets.warehouse.core_tables import CORE_TABLES, DAGSTER_TABLES
-from spine_assets.warehouse.database import (
-    Contents,
-    DagsterTables,
-    Refreshed,
-    contents_of,
-    other_lake,
-    refresh,
-)
+from spine_assets.warehouse.database import Refreshed, other_lake, refresh
 from spine_assets.warehouse.database_check import compare
+from spine_assets.warehouse.database_contents import Contents, DagsterTables, contents_of
 from spine_assets.warehouse.views import declared_names
 
 _TABLE_NAMES = [table.name for table in TABLES]

@@ -26,7 +26,8 @@ from spine_assets.otc.captures import pins
 from spine_assets.otc.tables import raw
 from spine_assets.otc.tables.registry import TABLES
 from spine_assets.warehouse.core_tables import CORE_TABLES
-from spine_assets.warehouse.database import DagsterTables, Refreshed, contents_of, refresh
+from spine_assets.warehouse.database import Refreshed, refresh
+from spine_assets.warehouse.database_contents import DagsterTables, contents_of
 from spine_assets.warehouse.database_copy import DRAFT_CONFIG, CannotRefresh
 
 _FEW = 3

@@ -18,7 +18,7 @@ import duckdb
 from spine_assets.core.sql import identifier, literal
 from spine_assets.core.tables import Table, Type
 from spine_assets.warehouse.connection import connect, retry_replaced
-from spine_assets.warehouse.database import Contents
+from spine_assets.warehouse.database_contents import Contents
 
 _SUMMED = (Type.COUNT, Type.SHARES, Type.SHARES_SUM)
 
@@ -68,7 +68,7 @@ def _figures(
     """Rows, sums, builds and a hash of each week."""
     columns = ", ".join(identifier(column.name) for column in table.columns)
     query = (
-        f"SELECT week_ending, {', '.join(_aggregates(table))} "  # noqa: S608 - declared names
+        f"SELECT week_ending, {', '.join(_aggregates(table))} "
         f"FROM (SELECT {columns} FROM {source}) AS t "
         f"WHERE week_ending >= DATE '{since or date.min}' GROUP BY week_ending"
     )

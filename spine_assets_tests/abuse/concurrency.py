@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
 
-from spine_assets.warehouse.database import contents_of
 from spine_assets.warehouse.database_check import compare
+from spine_assets.warehouse.database_contents import contents_of
 from spine_assets_tests.abuse.ground import Ground
 from spine_assets_tests.abuse.parcels import SMALL, Parcel, stages
 from spine_assets_tests.abuse.states import differences

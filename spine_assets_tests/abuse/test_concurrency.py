@@ -15,8 +15,8 @@ import pytest
 from spine_assets.otc.build.week import build_week
 from spine_assets.otc.delivery.scan import scan
 from spine_assets.otc.state.build_context import RunContext
-from spine_assets.warehouse.database import contents_of
 from spine_assets.warehouse.database_check import compare
+from spine_assets.warehouse.database_contents import contents_of
 from spine_assets_tests.abuse.concurrency import Outcome, everything_at_once, first_runs_at_once
 from spine_assets_tests.abuse.ground import ALL, SOURCE, Ground, clean_environment
 from spine_assets_tests.abuse.holder import MIXED

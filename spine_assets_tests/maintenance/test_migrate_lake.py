@@ -30,7 +30,8 @@ from spine_assets.maintenance.migrate_lake import migrate
 from spine_assets.otc.captures import delivered, storage
 from spine_assets.otc.delivery.scan import scan
 from spine_assets.otc.tables import raw
-from spine_assets.warehouse.database import contents_of, refresh
+from spine_assets.warehouse.database import refresh
+from spine_assets.warehouse.database_contents import contents_of
 from spine_assets_tests.project.test_docs import commands
 from spine_assets_tests.support.projects import SOURCE, Project, Runner
 

@@ -13,13 +13,8 @@ from spine_assets.core.tables import Table
 from spine_assets.lake.base import Lake
 from spine_assets.otc.tables.registry import TABLES
 from spine_assets.warehouse.core_tables import CORE_TABLES
-from spine_assets.warehouse.database import (
-    Contents,
-    DagsterTables,
-    Refreshed,
-    contents_of,
-    refresh,
-)
+from spine_assets.warehouse.database import Refreshed, refresh
+from spine_assets.warehouse.database_contents import Contents, DagsterTables, contents_of
 
 MEMORY_BYTES = 10**9
 

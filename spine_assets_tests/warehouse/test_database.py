@@ -24,8 +24,9 @@ from spine_assets.otc.captures import pins
 from spine_assets.otc.tables.registry import TABLES
 from spine_assets.otc.views.registry import VIEWS
 from spine_assets.warehouse.connection import connect
-from spine_assets.warehouse.database import Contents, contents_of, differing_weeks, refresh
+from spine_assets.warehouse.database import differing_weeks, refresh
 from spine_assets.warehouse.database_check import compare
+from spine_assets.warehouse.database_contents import Contents, contents_of
 from spine_assets.warehouse.database_copy import CannotRefresh, OpenElsewhere
 from spine_assets_tests.conftest import (
     REVISED,
@@ -364,7 +365,8 @@ import sys
 from pathlib import Path
 from spine_assets.lake.format import empty
 from spine_assets.lake.local import LocalLake
-from spine_assets.warehouse.database import contents_of, refresh
+from spine_assets.warehouse.database import refresh
+from spine_assets.warehouse.database_contents import contents_of
 
 def wait(done, of):
     print("a year is loaded", flush=True)

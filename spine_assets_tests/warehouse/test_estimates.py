@@ -20,7 +20,8 @@ from spine_assets.lake.local import LocalLake
 from spine_assets.otc.tables.registry import TABLES
 from spine_assets.otc.tables.venue_volume import TABLE
 from spine_assets.warehouse.connection import connect
-from spine_assets.warehouse.database import contents_of, refresh
+from spine_assets.warehouse.database import refresh
+from spine_assets.warehouse.database_contents import contents_of
 from spine_assets_tests.support.analysis_lake import OTC, Row, lake_of
 from spine_assets_tests.support.databases import MEMORY_BYTES, opened
 

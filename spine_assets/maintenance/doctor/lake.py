@@ -28,7 +28,8 @@ from spine_assets.otc.delivery.provenance import Provenance
 from spine_assets.otc.tables.registry import TABLES
 from spine_assets.pipelines.weeks_to_build import is_stale
 from spine_assets.report import NAME as REPORT
-from spine_assets.warehouse.database import Contents, contents_of, differing_weeks, other_lake
+from spine_assets.warehouse.database import differing_weeks, other_lake
+from spine_assets.warehouse.database_contents import Contents, contents_of
 
 RAW = TABLES[0].name
 _ANSWERING = (*(table.name for table in TABLES), pins.TABLE.name, "otc_raw_current")
