@@ -47,5 +47,6 @@ def _loaded(backend: str, first_week: date) -> dg.Definitions:
         warnings.filterwarnings("ignore", ".*Code[Rr]eference.* in beta", dg.BetaWarning)
         # It also copies each sensor of a component with all arguments, one of which is beta.
         warnings.filterwarnings("ignore", ".*`owners` of .*SensorDefinition.*", dg.BetaWarning)
-        found = tree.build_defs()
-    return dg.Definitions.merge(found, dg.Definitions(executor=executor))
+        found = dg.Definitions.merge(tree.build_defs(), dg.Definitions(executor=executor))
+        found.get_repository_def()  # where the sensors are copied once more; it is kept
+    return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import subprocess
+import sys
 from datetime import timedelta
 from pathlib import Path
 
@@ -184,6 +185,14 @@ def specs(code_location: dg.Definitions) -> dict[str, dg.AssetSpec]:
 
 def test_asset_graph_is_as_reviewed(code_location: dg.Definitions) -> None:
     assert drawn(code_location) == GRAPH
+
+
+def test_a_command_that_runs_a_job_prints_no_warning_of_dagster() -> None:
+    code = "from spine_assets.definitions import defs; defs().resolve_job_def('otc_weekly')"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=SOURCE, capture_output=True, text=True, check=True
+    )
+    assert done.stderr == ""
 
 
 def test_definitions_that_are_shipped_hold_no_example() -> None:
