@@ -1,7 +1,7 @@
 """Connections of DuckDB to the lake, and queries that are repeated where a file was replaced.
 
 Belongs here: a private database with the views. Does not belong here: which views there are
-(`views`) and the file that holds them (`view_file`).
+(`views`), and the database that people open (`database`).
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Views name absolute paths and have their columns also while a table is empty. Tables that pipelines
 declare are described by their own files alone; the lake holds them beside ours. Belongs here: SQL
-statements. Does not belong here: a connection (`connection`) or the file of views (`view_file`).
+statements. Does not belong here: a connection (`connection`) or the database (`database`).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from spine_assets.otc.tables.registry import TABLES
 from spine_assets.otc.views.registry import VIEWS, statements_in
 
 _TEXTS = "otc_text"  # the file of macros that the others use
-_AS_DELIVERED = "views"  # the file of views on `otc_raw` and `otc_pins`
+_AS_DELIVERED = "views"  # the SQL file of views on `otc_raw` and `otc_pins`
 _SHARED = ("otc_venue_id", "hhi", "otc_loaded_in")  # files of macros that the declared views use
 _OF_CAPTURES = "otc_captures_as_of"  # the macro that chooses between captures
 _CURRENT = "otc_raw_current"
