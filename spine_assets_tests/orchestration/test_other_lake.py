@@ -46,7 +46,7 @@ def other(site: Site, monkeypatch: pytest.MonkeyPatch) -> LocalLake:
     lake = LocalLake(site.project.root / "other" / "lake")
     done = site.spine("db", "init")
     assert done.exit_code == 0, done.output
-    assert "manifest and anomalies are left as they are" in done.stderr
+    assert "what Dagster recorded is left out" in done.stderr
     return lake
 
 
@@ -125,7 +125,7 @@ def test_what_is_not_about_tables_is_shown(site: Site, other: LocalLake) -> None
     assert site.spine("query", "FROM otc_venue_share").exit_code == 0
     done = site.spine("db", "refresh")
     assert done.exit_code == 0, done.output
-    assert "manifest and anomalies are left" in done.stderr
+    assert "what Dagster recorded is left out" in done.stderr
 
 
 def test_doctor_says_so_and_a_repair_makes_the_history_that_of_this_lake(
