@@ -30,6 +30,7 @@ from spine_assets.core.settings import Settings
 from spine_assets.core.weeks import FIRST_WEEK, weeks_between
 from spine_assets.dev.sample import ROWS_PER_WEEK, write_sample
 from spine_assets.lake.base import Lake
+from spine_assets.lake.format import declare
 from spine_assets.lake.local import LocalLake
 from spine_assets.lake.opening import open_lake
 from spine_assets.otc.build.builders import BUILDERS
@@ -38,7 +39,7 @@ from spine_assets.otc.captures import storage as captures
 from spine_assets.otc.captures.model import CapturedFrames
 from spine_assets.otc.delivery.scan import scan
 from spine_assets.otc.state.build_context import RunContext
-from spine_assets.otc.tables import symbol_summary, venue_share, venue_volume
+from spine_assets.otc.tables import raw, symbol_summary, venue_share, venue_volume
 from spine_assets.otc.tables.registry import TABLES
 
 HISTORY_WEEKS = 653  # 2014-05-16 to 2026-11-13
@@ -59,7 +60,7 @@ def make(
     """A data folder whose three computed tables have the newest `weeks` of the history."""
     settings = Settings(data_dir=place.absolute() / "data")
     lake = open_lake(settings.lake_place)
-    lake.declare(TABLES)
+    declare(lake, TABLES, raw.TABLE.name)
     for name in ("dagster.yaml", "workspace.yaml"):
         shutil.copy(PROJECT / name, place)
     last = FIRST_WEEK + timedelta(weeks=HISTORY_WEEKS - 1)

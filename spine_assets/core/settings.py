@@ -6,6 +6,7 @@ Nothing is read at import: call `load_settings()`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -36,6 +37,7 @@ from spine_assets.core.project_root import anchored, env_file
 from spine_assets.core.weeks import FIRST_WEEK, WeekError, parse_week
 
 SettingsT = TypeVar("SettingsT", bound=BaseSettings)
+_ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}")
 
 
 class WrongSetting(ValueError):
@@ -94,7 +96,13 @@ class DataFolder(ProjectSettings):
     @field_validator("data_dir")
     @classmethod
     def _anchored(cls, value: Path) -> Path:
-        return anchored(value)
+        """A full path; its upper folders too must be readable as they are."""
+        path = anchored(value)
+        if "?" in str(path):
+            raise ValueError(f"{path} holds a question mark, which DuckDB takes for options")
+        if escape := _ESCAPE.search(str(path)):
+            raise ValueError(f"{path} holds {escape[0]}, which SQLite's driver takes for an escape")
+        return path
 
     @property
     def history_path(self) -> Path:

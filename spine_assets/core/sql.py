@@ -5,7 +5,8 @@ Does not belong here: queries, which stand in `.sql` files.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 from spine_assets.core.tables import Column
 
@@ -20,12 +21,24 @@ def literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def table_ddl(schema: str, name: str, columns: Sequence[Column], grain: str) -> list[str]:
-    """Statements that make an empty table, with grain and meanings of columns as comments."""
+def table_ddl(
+    schema: str,
+    name: str,
+    columns: Sequence[Column],
+    grain: str,
+    compressions: Mapping[str, str] = MappingProxyType({}),
+) -> list[str]:
+    """Statements that make an empty table, with grain and meanings of columns as comments.
+
+    A column without a compression of its own is stored as DuckDB chooses.
+    """
     table = f"{identifier(schema)}.{identifier(name)}"
-    types = ", ".join(
-        f"{identifier(c.name)} {c.type.value}{'' if c.nullable else ' NOT NULL'}" for c in columns
+    declared = (
+        f"{identifier(c.name)} {c.type.value}{'' if c.nullable else ' NOT NULL'}"
+        + (f" USING COMPRESSION {compressions[c.name]}" if c.name in compressions else "")
+        for c in columns
     )
+    types = ", ".join(declared)
     return [
         f"CREATE OR REPLACE TABLE {table} ({types})",
         f"COMMENT ON TABLE {table} IS {literal(grain)}",

@@ -57,6 +57,7 @@ _ABOUT_COLUMNS = (
     Column("definitions", Type.TEXT, "Hash of the statements that made tables, views and macros"),
     Column("objects", Type.JSON, "Kind and name of each table, view and macro of the program"),
 )
+_COMPRESSIONS = {"record_hash": "fsst"}  # no value twice, so no dictionary
 Counted = dict[str, tuple[int, int]]
 """Rows and weeks of tables."""
 
@@ -156,6 +157,7 @@ def definitions_of(
                 item.name,
                 [replace(column, nullable=column.nullable or is_early) for column in item.columns],
                 item.grain,
+                _COMPRESSIONS,
             )
         )
         for item in contents.stored

@@ -83,3 +83,24 @@ def test_a_folder_that_no_view_could_name_is_refused(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("SPINE_LAKE", "wet\\lake")
     with pytest.raises(ValidationError, match="backslash"):
         load_settings()
+
+
+@pytest.mark.parametrize(("folder", "said"), [("a?b", "question mark"), ("a%41", "holds %41")])
+def test_a_folder_that_sqlite_would_take_for_another_is_refused(
+    folder: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SPINE_DATA_DIR", folder)
+    with pytest.raises(ValidationError, match=said):
+        load_settings()
+    monkeypatch.delenv("SPINE_DATA_DIR")
+    root = tmp_path / folder
+    root.mkdir()
+    (root / "dagster.yaml").touch()
+    monkeypatch.chdir(root)
+    with pytest.raises(ValidationError, match=said):
+        load_settings()
+
+
+def test_a_percent_sign_alone_is_part_of_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPINE_DATA_DIR", "50% of all")
+    assert load_settings().data_dir.name == "50% of all"
