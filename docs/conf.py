@@ -36,6 +36,7 @@ suppress_warnings = ["misc.highlighting_failure"]  # DuckDB's SQL is not all kno
 SECTIONS = {
     "Start": ("docs/start", "docs/concepts", "docs/glossary", "docs/commands", "docs/settings"),
     "Query": (
+        "docs/questions",
         "docs/queries",
         "docs/reading",
         "docs/analysis",

@@ -19,22 +19,25 @@ if TYPE_CHECKING:
         trading_weeks,
     )
     from spine_assets.orchestration.table_inputs import SpineTables
+    from spine_assets.questions.otc import open_data as open  # noqa: A004 - as others name it
 
 _PARTITIONS = "spine_assets.orchestration.partitions"
 _HOMES = {
-    "build_definitions": "spine_assets.defs.library",
-    "SpineTables": "spine_assets.orchestration.table_inputs",
-    "monday_weeks": _PARTITIONS,
-    "trading_days": _PARTITIONS,
-    "trading_months": _PARTITIONS,
-    "trading_week_mapping": _PARTITIONS,
-    "trading_weeks": _PARTITIONS,
+    "build_definitions": ("spine_assets.defs.library", "build_definitions"),
+    "SpineTables": ("spine_assets.orchestration.table_inputs", "SpineTables"),
+    "monday_weeks": (_PARTITIONS, "monday_weeks"),
+    "open": ("spine_assets.questions.otc", "open_data"),
+    "trading_days": (_PARTITIONS, "trading_days"),
+    "trading_months": (_PARTITIONS, "trading_months"),
+    "trading_week_mapping": (_PARTITIONS, "trading_week_mapping"),
+    "trading_weeks": (_PARTITIONS, "trading_weeks"),
 }
 
 __all__ = [
     "SpineTables",
     "build_definitions",
     "monday_weeks",
+    "open",
     "trading_days",
     "trading_months",
     "trading_week_mapping",
@@ -46,4 +49,5 @@ def __getattr__(name: str) -> Any:
     """Import a public name."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+    module, attribute = _HOMES[name]
+    return getattr(import_module(module), attribute)

@@ -81,6 +81,14 @@ COMMANDS = {
         "Copy the lake to another place, compare two places, or migrate it to today's format.",
     ),
     "list": ("run:list_pipelines", "List the pipelines of all domains, with their parameters."),
+    "market": (
+        "questions:market",
+        "Show off-exchange trading of all symbols week by week: volume, ATS part, concentration.",
+    ),
+    "movers": (
+        "questions:movers",
+        "Show which symbols changed most since the week before, over all their tiers.",
+    ),
     "pipelines": (
         "pipelines:pipelines",
         "Validate the pipelines that are declared in YAML, and copy examples.",
@@ -101,9 +109,17 @@ COMMANDS = {
         "status:status",
         "Show the arrival board: weeks by tiers and tables, and unusable files.",
     ),
+    "symbol": (
+        "questions:symbol",
+        "Show how much of a SYMBOL traded off exchange, week by week, or who traded it.",
+    ),
     "trace": (
         "trace:trace",
         "Trace the numbers of SYMBOL in WEEK back to delivered lines, and forward.",
+    ),
+    "venue": (
+        "questions:venue",
+        "Show volume, share and rank of a VENUE week by week, or what it traded.",
     ),
     "week": ("status:week", "Summarize a WEEK: top venues, top symbols, restatements, checks."),
 }

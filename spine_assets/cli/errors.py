@@ -29,11 +29,12 @@ from spine_assets.otc.past.as_of import NotKnown
 from spine_assets.pipelines.catalog import CannotLaunch
 from spine_assets.pipelines.steps.registry import EngineNotUsable
 from spine_assets.pipelines.yaml.loader import BadDeclaration
+from spine_assets.questions.declared import NothingFound
 from spine_assets.warehouse.database_copy import CannotRefresh
 
 _EXPLAINED = (
     *(BadDeclaration, CannotLaunch, CannotRefresh, EngineNotUsable, FileRefused, FinraError),
-    *(LakeError, NotKnown, WeekError, WrongSetting, OSError, duckdb.Error),
+    *(LakeError, NothingFound, NotKnown, WeekError, WrongSetting, OSError, duckdb.Error),
 )
 """Exceptions whose message says what to do."""
 _DAMAGED = ("malformed", "not a database")  # SQLite's words

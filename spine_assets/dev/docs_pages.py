@@ -1,8 +1,9 @@
 """Writes the generated pages from the declarations: `python -m spine_assets.dev.docs_pages`.
 
 Belongs here: `docs/data-dictionary.md` (tables, columns) and `docs/checks.md` (checks, and what
-to do when one fails). `docs/pipelines-reference.md` comes from `pipelines.yaml.reference` and
-`docs/images/wings.svg` from `wings_picture`. Every other page is written by hand.
+to do when one fails). `docs/pipelines-reference.md` comes from `pipelines.yaml.reference`,
+`docs/questions.md` from `questions_page`, and `docs/images/wings.svg` from `wings_picture`. Every
+other page is written by hand.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from pathlib import Path
 from spine_assets.alerts.ongoing import ARRIVED, FILES, USABLE
 from spine_assets.core.tables import Check, Column, Table
 from spine_assets.core.views import View
-from spine_assets.dev import wings_picture
+from spine_assets.dev import questions_page, wings_picture
 from spine_assets.otc.captures import overdue
 from spine_assets.otc.delivery.line_schema import OPTIONAL
 from spine_assets.otc.delivery.reasons import LINE_CHECKS
@@ -25,6 +26,7 @@ from spine_assets.pipelines.yaml import reference
 PATH = Path("docs/data-dictionary.md")
 CHECKS_PATH = Path("docs/checks.md")
 PIPELINES_PATH = Path("docs/pipelines-reference.md")
+QUESTIONS_PATH = Path("docs/questions.md")
 
 _HEAD = """# Data dictionary
 
@@ -152,6 +154,7 @@ PAGES: dict[Path, Callable[[], str]] = {
     PATH: text,
     CHECKS_PATH: checks_text,
     PIPELINES_PATH: reference.text,
+    QUESTIONS_PATH: questions_page.text,
     wings_picture.PATH: wings_picture.svg,
 }
 """The generated files, and the function that returns the text of each."""

@@ -67,6 +67,9 @@ otc_symbol_summary: otc, weekly from 2014-05-16, single run
 otc_symbol_trend: analysis, made elsewhere
     <- otc_symbol_summary, otc_venue_volume, otc_weeks_calendar
     kinds duckdb; owners team:market-structure
+otc_symbol_week: analysis, made elsewhere
+    <- otc_venue_share, otc_venue_volume, otc_weeks_calendar
+    kinds duckdb; owners team:market-structure
 otc_tier_venue_share: analysis, made elsewhere
     <- otc_venue_share, otc_venue_volume, otc_weeks_calendar
     kinds duckdb; owners team:market-structure

@@ -264,6 +264,21 @@ def test_a_variable_holds_the_newest_week(opened: duckdb.DuckDBPyConnection) -> 
 # --- analysis
 
 
+@recipe("analysis.md", "FROM otc_symbol_week")
+def _(ask: Ask, sql: str) -> None:
+    assert (
+        ask(sql)
+        == [  # not NO_TIER_2, which is also the week before BY_NAME
+            *((week, 100, None, None if week == S1_TO_S6[0] else 0.0) for week in S1_TO_S6[:-1]),
+            (S6, 130, None, 30.0),
+            (FIRST_BOTH, 500, 24.0, None),
+            (BY_NAME, 500, 22.0, None),
+            (MIXED, 750, 20.0, 50.0),
+            (HOLIDAY, 600, 20.0, -20.0),
+        ]
+    )
+
+
 @recipe("analysis.md", "trend = 'UP'")
 def _(ask: Ask, sql: str) -> None:
     assert ask(sql) == [("PMCY", 130, 30.0, 6, [])]

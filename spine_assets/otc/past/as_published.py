@@ -26,6 +26,7 @@ from spine_assets.otc.past.as_of import NotKnown
 from spine_assets.otc.state.frames import WeekFrames
 from spine_assets.otc.tables import venue_volume
 from spine_assets.otc.tables.registry import table
+from spine_assets.otc.tables.row_rules import ORDER
 
 TABLES = (venue_volume.TABLE.name, *BUILDERS)
 """The tables that are made from accepted rows."""
@@ -147,7 +148,9 @@ def _version(lake: Lake, capture: Capture) -> CaptureContent:
     frames = WeekFrames(lake, capture.week_ending, WeekCaptures((capture,)))
     accepted, _ = frames.split
     rows = venue_volume.build(accepted, capture.capture_id)
-    return CaptureContent(capture, rows.with_columns(accepted[_FIRST]))
+    # Several issues may be one row: it is public since the first of them is.
+    first = accepted.group_by(ORDER).agg(pl.min(_FIRST)).sort(ORDER)
+    return CaptureContent(capture, rows.with_columns(first[_FIRST]))
 
 
 def _has_between(later: CaptureContent, earlier: CaptureContent, day: date) -> bool:

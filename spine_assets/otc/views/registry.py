@@ -31,6 +31,7 @@ CALENDAR = View(
 VIEWS: tuple[View, ...] = (
     CALENDAR,
     venues_view.VENUES,
+    symbol_views.WEEK,
     symbol_views.TREND,
     venue_views.TREND,
     structure_view.STRUCTURE,

@@ -1,4 +1,4 @@
-"""Views of symbols over the weeks: `otc_symbol_trend` and `otc_movers`.
+"""Views of symbols over the weeks: `otc_symbol_week`, `otc_symbol_trend` and `otc_movers`.
 
 Absence is not zero: a symbol without a row in a loaded week has no figure there, and a week that
 is not loaded is a gap. The views show both and fill neither. Weeks are compared if the same classes
@@ -6,6 +6,8 @@ is not loaded is a gap. The views show both and fill neither. Weeks are compared
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 from spine_assets.core.tables import Column, Type
 from spine_assets.core.views import View
@@ -16,6 +18,86 @@ _DEPS = (_VENUES, _SUMMARY, "otc_weeks_calendar")
 _VOLUME = ((_SUMMARY, "total_volume"),)
 _LOADED = ((_VENUES, "week_ending"), (_VENUES, "tier"), (_VENUES, "venue_class"))
 _KEY = {name: ((_SUMMARY, name),) for name in ("week_ending", "tier", "symbol")}
+
+_BY_VENUE = ((_VENUES, "share_volume"), (_VENUES, "mpid"))
+_BY_CLASS = ((_VENUES, "share_volume"), *_LOADED)
+_SHARES_OF = ((_VENUES, "share_volume"),)
+
+WEEK = View(
+    name="otc_symbol_week",
+    description="A symbol's week over all tiers and classes that are loaded, beside the prior "
+    "week. A symbol that stands in two tiers of a week has one row; a firm that files have by CRD "
+    "and by name is one venue. What is not loaded is null, not 0.",
+    grain="week x symbol",
+    key=("week_ending", "symbol"),
+    deps=(_VENUES, "otc_venue_share", "otc_weeks_calendar"),
+    columns=(
+        c.WEEK_ENDING,
+        c.SYMBOL,
+        Column("issue_name", Type.TEXT, "Its latest name in the week"),
+        Column("tiers", Type.TEXT_LIST, "Tiers with a row of the symbol, sorted"),
+        Column("classes", Type.TEXT_LIST, "Classes loaded for each of these tiers, sorted"),
+        c.shares_sum("total_volume", "Shares over all venues, buckets included"),
+        c.trades("total_trades", "Trades over all venues, buckets included"),
+        c.shares_sum(
+            "ats_volume", "Of total_volume on ATSs; null unless loaded for its tiers", nullable=True
+        ),
+        c.shares_sum(
+            "non_ats_volume",
+            "Of total_volume outside ATSs, bucket included; null unless loaded for its tiers",
+            nullable=True,
+        ),
+        c.percentage("ats_share_pct", "Part of ATSs; null unless classes has both"),
+        c.AVG_TRADE_SIZE,
+        c.VENUE_COUNT,
+        c.TOP_MPID,
+        c.TOP_SHARE,
+        c.HHI,
+        c.PRIOR_WEEK,
+        c.shares_sum(
+            "prior_volume",
+            "Shares of the prior week; null if not comparable or without a row then",
+            nullable=True,
+        ),
+        Column(
+            "volume_change",
+            Type.SHARES_SUM,
+            "Change of shares; null without prior_volume",
+            "shares",
+            nullable=True,
+        ),
+        c.change("volume_change_pct", "The same in percent; null of 0"),
+        replace(c.IS_COMPARABLE, description="The prior week has the same tiers and classes"),
+        c.TRADING_DAYS,
+        c.IS_COMPLETE,
+    ),
+    formulas={
+        "total_volume": "sum(share_volume) over tiers, classes and venues",
+        "ats_share_pct": "100 x ats_volume / total_volume",
+        "avg_trade_size": "total_volume / total_trades",
+        "top_share_pct": "100 x v / V of top_mpid",
+        "hhi": "sum((v / V)^2) over identified venues, V = total_volume",
+        "volume_change": "v - w, with w the volume of the prior week",
+        "volume_change_pct": "100 x (v - w) / w",
+        "is_comparable": "both weeks have the same tiers, each with the same classes",
+    },
+    lineage={
+        **{name: ((_VENUES, name),) for name in ("week_ending", "symbol", "issue_name")},
+        "tiers": ((_VENUES, "tier"),),
+        "classes": _LOADED,
+        "total_volume": _SHARES_OF,
+        "total_trades": ((_VENUES, "trade_count"),),
+        **dict.fromkeys(("ats_volume", "non_ats_volume", "ats_share_pct"), _BY_CLASS),
+        "avg_trade_size": (*_SHARES_OF, (_VENUES, "trade_count")),
+        "venue_count": ((_VENUES, "mpid"),),
+        **dict.fromkeys(("top_mpid", "top_share_pct", "hhi"), _BY_VENUE),
+        "prior_week_ending": _LOADED,
+        **dict.fromkeys(("prior_volume", "volume_change", "volume_change_pct"), _SHARES_OF),
+        "is_comparable": _LOADED,
+        "trading_days": (("otc_weeks_calendar", "trading_days"),),
+        "is_complete": _LOADED,
+    },
+)
 
 TREND = View(
     name="otc_symbol_trend",

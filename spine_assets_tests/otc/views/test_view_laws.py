@@ -167,6 +167,52 @@ def test_changes_add_up_to_the_difference_of_the_weeks(views: Views, rows: Rows)
         assert change == totals[week, tier] - totals[prior, tier]
 
 
+@generated
+@given(rows=weeks_of_rows)
+def test_a_symbols_week_has_the_sums_over_its_tiers(views: Views, rows: Rows) -> None:
+    views.fill(rows)
+    classes = classes_of(rows)
+    scopes: dict[date, dict[str, set[str]]] = defaultdict(dict)
+    for (week, tier), found in classes.items():
+        scopes[week][tier] = found
+    answer = views.ask("FROM otc_symbol_week_all")
+    by_key = {(row["week_ending"], row["symbol"]): row for row in answer}
+    assert by_key.keys() == {(row.week, row.symbol) for row in rows}
+    assert len(by_key) == len(answer)
+    for (week, symbol), told in by_key.items():
+        own = [row for row in rows if (row.week, row.symbol) == (week, symbol)]
+        venues: dict[str, Fraction] = defaultdict(Fraction)
+        for row in own:
+            venues[row.mpid] += Fraction(row.shares)
+        total, identified = sum(venues.values()), {*venues} - {BUCKET}
+        assert Fraction(told["total_volume"]) == total
+        assert told["total_trades"] == sum(row.trades for row in own)
+        assert (told["tiers"], told["venue_count"]) == (
+            sorted({row.tier for row in own}),
+            len(identified),
+        )
+        loaded = set.intersection(*(classes[week, row.tier] for row in own))
+        assert told["classes"] == sorted(loaded)
+        for name, of_class in (("ats_volume", "ATS"), ("non_ats_volume", "NON_ATS")):
+            part = sum(Fraction(row.shares) for row in own if row.venue_class == of_class)
+            assert told[name] == (part if of_class in loaded else None)
+        largest = max((venues[venue] for venue in identified), default=None)
+        assert told["top_mpid"] == min(
+            (venue for venue in identified if venues[venue] == largest), default=None
+        )
+        if total:
+            squares = sum((venues[venue] / total) ** 2 for venue in identified)
+            assert told["hhi"] == pytest.approx(float(squares))
+        earlier = [week - timedelta(weeks=n) for n in range(1, 5)]
+        prior = next((day for day in earlier if day in scopes), None)
+        alike = prior is not None and scopes[prior] == scopes[week]
+        assert (told["prior_week_ending"], told["is_comparable"]) == (prior, alike)
+        before = by_key.get((prior, symbol)) if alike else None
+        assert told["prior_volume"] == (before and before["total_volume"])
+        step = before and told["total_volume"] - before["total_volume"]
+        assert told["volume_change"] == step
+
+
 def prior_of(here: tuple[date, str], classes: dict[tuple[date, str], set[str]]) -> date | None:
     """The nearest earlier loaded week of the tier, within four."""
     week, tier = here

@@ -29,6 +29,7 @@ ANALYSIS = [view for view in VIEWS if view.by_week]
 LAST = date(2025, 11, 21)
 WEEKS = [LAST - timedelta(weeks=n) for n in range(20)]
 BACK = {  # weeks that a view looks back, and how often each is opened
+    "otc_symbol_week": 4,
     "otc_symbol_trend": 5,
     "otc_venue_trend": 5,
     "otc_market_structure": 0,
@@ -193,7 +194,11 @@ def test_a_database_has_the_views_whose_tables_it_has(
         ("otc_venue_volume", "otc_symbol_summary", "otc_venue_share"): {
             view.name for view in ANALYSIS
         },
-        ("otc_venue_volume", "otc_venue_share"): {"otc_venue_trend", "otc_tier_venue_share"},
+        ("otc_venue_volume", "otc_venue_share"): {
+            "otc_symbol_week",
+            "otc_venue_trend",
+            "otc_tier_venue_share",
+        },
         ("otc_venue_volume", "otc_symbol_summary"): {"otc_symbol_trend", "otc_movers"},
         ("otc_venue_share",): set(),
         ("otc_symbol_summary",): set(),

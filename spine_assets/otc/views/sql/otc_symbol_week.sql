@@ -1,0 +1,120 @@
+-- The weeks that may be the earlier one: 28 days back.
+WITH loaded AS (
+    FROM otc_loaded_in(first_week::DATE - 28, last_week)
+),
+
+scopes AS (
+    -- What a week is of: weeks of one scope have the same tiers and classes.
+    SELECT
+        week_ending,
+        list({'tier': tier, 'classes': classes} ORDER BY tier)::VARCHAR AS scope,
+        otc_is_complete(classes) AS is_complete
+    FROM loaded
+    GROUP BY week_ending
+),
+
+pairs AS (
+    SELECT
+        week_ending,
+        is_complete,
+        CASE WHEN lag(week_ending) OVER by_week >= week_ending - 28
+            THEN lag(week_ending) OVER by_week
+        END AS prior_week_ending,
+        prior_week_ending IS NOT NULL AND lag(scope) OVER by_week = scope AS is_comparable
+    FROM scopes
+    WINDOW by_week AS (ORDER BY week_ending)
+),
+
+venues AS (
+    -- A firm by its name in one file and by its CRD in another is one venue.
+    SELECT
+        v.week_ending,
+        v.symbol,
+        coalesce(ids.venue_id, v.mpid) AS venue_id,
+        sum(v.share_volume) AS volume,
+        sum(v.trade_count) AS trades,
+        sum(v.share_volume) FILTER (v.venue_class = 'ATS') AS ats_volume,
+        sum(v.share_volume) FILTER (v.venue_class = 'NON_ATS') AS non_ats_volume,
+        list(DISTINCT v.tier) AS tiers,
+        list(DISTINCT loaded.classes) AS classes,
+        max((v.last_update_date, v.issue_name)) AS latest
+    FROM otc_venue_volume AS v
+    INNER JOIN loaded USING (week_ending, tier)
+    LEFT JOIN otc_venue_ids_in(first_week::DATE - 28, last_week) AS ids USING (venue_class, mpid)
+    WHERE v.week_ending BETWEEN first_week::DATE - 28 AND last_week::DATE
+    GROUP BY v.week_ending, v.symbol, coalesce(ids.venue_id, v.mpid)
+),
+
+figures AS (
+    SELECT
+        week_ending,
+        symbol,
+        max(latest) AS latest,
+        list_sort(list_distinct(flatten(list(tiers)))) AS tiers,
+        -- Classes that each of its tiers has.
+        list_sort(
+            list_reduce(
+                flatten(list(classes)), lambda these, those: list_intersect(these, those)
+            )
+        ) AS classes,
+        sum(volume) AS total_volume,
+        sum(trades) AS total_trades,
+        sum(ats_volume) AS ats_volume,
+        sum(non_ats_volume) AS non_ats_volume,
+        count(*) FILTER (NOT otc_is_bucket(venue_id)) AS venue_count,
+        min_by(venue_id, (-volume, venue_id)) FILTER (NOT otc_is_bucket(venue_id)) AS top_mpid,
+        max(volume) FILTER (NOT otc_is_bucket(venue_id)) AS top_volume,
+        otc_hhi(volume, venue_id) AS hhi
+    FROM venues
+    GROUP BY week_ending, symbol
+),
+
+changes AS (
+    SELECT
+        *,
+        CASE WHEN is_comparable AND lag(week_ending) OVER by_week = prior_week_ending
+            THEN lag(total_volume) OVER by_week
+        END AS prior_volume
+    FROM figures
+    INNER JOIN pairs USING (week_ending)
+    WINDOW by_week AS (PARTITION BY symbol ORDER BY week_ending)
+)
+
+SELECT
+    c.week_ending,
+    c.symbol,
+    c.latest[2] AS issue_name,
+    c.tiers,
+    c.classes,
+    c.total_volume::DECIMAL(38, 6) AS total_volume,
+    c.total_trades::BIGINT AS total_trades,
+    CASE WHEN list_contains(c.classes, 'ATS')
+        THEN coalesce(c.ats_volume, 0)::DECIMAL(38, 6)
+    END AS ats_volume,
+    CASE WHEN list_contains(c.classes, 'NON_ATS')
+        THEN coalesce(c.non_ats_volume, 0)::DECIMAL(38, 6)
+    END AS non_ats_volume,
+    CASE WHEN len(c.classes) = 2 AND c.total_volume > 0
+        THEN 100 * coalesce(c.ats_volume, 0)::DOUBLE / c.total_volume::DOUBLE
+    END AS ats_share_pct,
+    CASE WHEN c.total_trades > 0
+        THEN c.total_volume::DOUBLE / c.total_trades::DOUBLE
+    END AS avg_trade_size,
+    c.venue_count,
+    c.top_mpid,
+    CASE WHEN c.total_volume > 0
+        THEN 100 * c.top_volume::DOUBLE / c.total_volume::DOUBLE
+    END AS top_share_pct,
+    c.hhi,
+    c.prior_week_ending,
+    c.prior_volume::DECIMAL(38, 6) AS prior_volume,
+    (c.total_volume - c.prior_volume)::DECIMAL(38, 6) AS volume_change,
+    CASE WHEN c.prior_volume > 0
+        THEN 100 * (c.total_volume - c.prior_volume)::DOUBLE / c.prior_volume::DOUBLE
+    END AS volume_change_pct,
+    c.is_comparable,
+    day.trading_days,
+    c.is_complete
+FROM changes AS c
+INNER JOIN otc_weeks_calendar AS day USING (week_ending)
+WHERE c.week_ending BETWEEN first_week::DATE AND last_week::DATE

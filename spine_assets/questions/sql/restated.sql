@@ -1,0 +1,3 @@
+FROM otc_restatements
+WHERE week_ending = $week
+ORDER BY tier, venue_class, step
