@@ -19,7 +19,7 @@ from dagster_duckdb import DuckDBResource
 from spine_assets.core.settings import load_settings
 from spine_assets.core.text import counted
 from spine_assets.lake.base import Lake, LakeError, LakeUnavailable
-from spine_assets.lake.format import declare
+from spine_assets.lake.format import declare, stored_format
 from spine_assets.lake.opening import open_lake
 from spine_assets.orchestration.history import core_frames
 from spine_assets.otc.captures import pins
@@ -36,16 +36,21 @@ _FEW = 3
 def declared_lake() -> Lake:
     """The lake of the settings, with its empty files.
 
-    Where it cannot be reached, each week says so, and is tried again.
+    Where it cannot be reached or written, each week says so, and is tried again.
 
     Raises:
         LakeError: it is of a later format, or its format cannot be read.
     """
     lake = open_lake(load_settings().lake_place)
     try:
-        declare(lake, (*TABLES, pins.TABLE), raw.TABLE.name)
+        stored_format(lake)
     except (LakeUnavailable, OSError) as error:
         dg.get_dagster_logger().warning(f"{lake.place} cannot be reached: {error}")
+        return lake
+    try:
+        declare(lake, (*TABLES, pins.TABLE), raw.TABLE.name)
+    except (LakeError, OSError) as error:
+        dg.get_dagster_logger().warning(f"{lake.place} cannot be written: {error}")
     return lake
 
 
