@@ -18,112 +18,100 @@ import click
 
 from spine_assets.cli.lazy_group import LazyGroup
 
-COMMANDS = {
-    "anomalies": (
-        "anomalies:anomalies",
-        "List what checks found: the latest failure or warning of each check and week.",
-    ),
-    "backfill": (
-        "backfill:backfill",
-        "Build the weeks FROM..TO that have input; without them, all weeks.",
-    ),
-    "backup": (
-        "backup:backup",
-        "Copy Dagster's history and the lake to DIR, while daemon and runs go on.",
-    ),
-    "captures": (
-        "captures:captures",
-        "List what arrived when, and what each is: current, older, waiting, pinned or retracted.",
-    ),
-    "check-file": (
-        "check_file:check_file",
-        "Say what each FILE is and what the next run would do with it; nothing is loaded.",
-    ),
-    "compare": (
-        "compare:compare",
-        "Build the same weeks on each backend and compare times and tables.",
-    ),
-    "completion": (
-        "completion:completion",
-        "Print the script with which SHELL completes spine's command lines.",
-    ),
-    "db": (
-        "database:db",
-        "The DuckDB database of tables: refresh, check and sort it, or write another one.",
-    ),
-    "demo": (
-        "demo:demo",
-        "Load twelve synthetic weeks into a place of their own, data/demo, and show them.",
-    ),
-    "diff": ("captures:diff", "Show what each correction of WEEK changed: rows and shares."),
-    "doctor": (
-        "doctor:doctor",
-        "Examine this installation and list its problems with their remedies.",
-    ),
-    "export": (
-        "captures:export",
-        "Write weeks of a table, as they are now or as they were at an earlier time.",
-    ),
-    "fetch": (
-        "fetch:fetch",
-        "Fetch missing and changed weeks from FINRA into the landing folder.",
-    ),
-    "finra-sim": (
-        "finra_sim:finra_sim",
-        "Serve synthetic weeks as FINRA's query API does, on this machine only.",
-    ),
-    "init": (
-        "init:init",
-        "Make DIR a project: the configuration of Dagster, example settings and a landing folder.",
-    ),
-    "lake": (
-        "lake:lake",
-        "Copy the lake to another place, compare two places, or migrate it to today's format.",
-    ),
-    "list": ("run:list_pipelines", "List the pipelines of all domains, with their parameters."),
-    "market": (
-        "questions:market",
-        "Show off-exchange trading of all symbols week by week: volume, ATS part, concentration.",
-    ),
-    "movers": (
-        "questions:movers",
-        "Show which symbols changed most since the week before, over all their tiers.",
-    ),
-    "pipelines": (
-        "pipelines:pipelines",
-        "Validate the pipelines that are declared in YAML, and copy examples.",
-    ),
-    "query": ("status:query", "Run one SELECT over the tables, without locks or changes."),
-    "report": ("report:report", "Show the report of a WEEK, an HTML page with charts and checks."),
-    "run": (
-        "run:run",
-        "Run a PIPELINE in this process, or in the queue of a running daemon.",
-    ),
-    "runs": ("runs:runs", "List runs, newest first; show, cancel or delete them."),
-    "sample": (
-        "synthetic:sample",
-        "Write synthetic weekly files, or take synthetic data out of the data folder.",
-    ),
-    "shell": ("shell:shell", "Open Python with the lake, DuckDB, settings and Dagster at hand."),
-    "status": (
-        "status:status",
-        "Show the arrival board: weeks by tiers and tables, and unusable files.",
-    ),
-    "symbol": (
-        "questions:symbol",
-        "Show how much of a SYMBOL traded off exchange, week by week, or who traded it.",
-    ),
-    "trace": (
-        "trace:trace",
-        "Trace the numbers of SYMBOL in WEEK back to delivered lines, and forward.",
-    ),
-    "venue": (
-        "questions:venue",
-        "Show volume, share and rank of a VENUE week by week, or what it traded.",
-    ),
-    "week": ("status:week", "Summarize a WEEK: top venues, top symbols, restatements, checks."),
+GROUPS = {
+    "Ask": {
+        "symbol": (
+            "questions:symbol",
+            "Show how much of a SYMBOL traded by week, or who traded it.",
+        ),
+        "venue": ("questions:venue", "Show volume, share and rank of a VENUE, or what it traded."),
+        "market": ("questions:market", "Show volume, ATS part and concentration by week."),
+        "movers": ("questions:movers", "Show which symbols changed most since the week before."),
+        "week": ("status:week", "Summarize a WEEK: top venues and symbols, restatements, checks."),
+        "query": ("status:query", "Run one SELECT over the tables, without locks or changes."),
+        "report": (
+            "report:report",
+            "Show the report of a WEEK, an HTML page with charts and checks.",
+        ),
+        "trace": ("trace:trace", "Trace the numbers of SYMBOL in WEEK to lines of files."),
+        "diff": ("captures:diff", "Show what each correction of WEEK changed: rows and shares."),
+        "export": ("captures:export", "Write weeks of a table, as of now or of an earlier time."),
+        "anomalies": ("anomalies:anomalies", "List what checks found, newest week first."),
+        "shell": (
+            "shell:shell",
+            "Open Python with the lake, DuckDB, settings and Dagster at hand.",
+        ),
+    },
+    "Load": {
+        "init": ("init:init", "Make DIR a project: configuration, settings, landing folder."),
+        "demo": ("demo:demo", "Load twelve synthetic weeks into data/demo, and show them."),
+        "fetch": ("fetch:fetch", "Fetch missing and changed weeks into the landing folder."),
+        "check-file": (
+            "check_file:check_file",
+            "Say what each FILE is and what a run would do with it.",
+        ),
+        "captures": (
+            "captures:captures",
+            "List what arrived when, and which captures are current.",
+        ),
+        "sample": ("synthetic:sample", "Write synthetic weekly files, or remove synthetic data."),
+        "finra-sim": ("finra_sim:finra_sim", "Serve synthetic weeks as FINRA's query API does."),
+    },
+    "Run": {
+        "status": ("status:status", "Show which weeks are loaded, missing or failed."),
+        "run": ("run:run", "Run a PIPELINE here, or in the queue of a running daemon."),
+        "backfill": (
+            "backfill:backfill",
+            "Build the weeks FROM..TO that have input, or all weeks.",
+        ),
+        "runs": ("runs:runs", "List runs, newest first; show, cancel or delete them."),
+        "list": ("run:list_pipelines", "List the pipelines of all domains, with their parameters."),
+        "pipelines": (
+            "pipelines:pipelines",
+            "Validate pipelines that are declared in YAML; copy examples.",
+        ),
+    },
+    "Look after": {
+        "doctor": ("doctor:doctor", "Examine this installation; list problems and their remedies."),
+        "db": ("database:db", "Refresh, check or sort the DuckDB database, or write another."),
+        "lake": ("lake:lake", "Copy the lake, compare two lakes, or migrate to today's format."),
+        "compare": ("compare:compare", "Build the same weeks on each backend and compare them."),
+        "backup": ("backup:backup", "Copy history and lake to DIR, while daemon and runs go on."),
+        "completion": (
+            "completion:completion",
+            "Print the script by which SHELL completes command lines.",
+        ),
+    },
 }
-"""By name: where the command is, and the first sentence of its help."""
+"""By group of `spine --help` and by name: where the command is, and the first line of its help."""
+
+COMMANDS = {name: found for listed in GROUPS.values() for name, found in listed.items()}
+ALIASES = {
+    **dict.fromkeys(("ticker", "symbols", "tickers"), "symbol"),
+    "venues": "venue",
+    "mover": "movers",
+    "sql": "query",
+    "weeks": "status",
+    "download": "fetch",
+    "build": "backfill",
+}
+"""What people type for a command; not listed."""
+_LOAD = (
+    "put files into the landing folder and run spine backfill --missing; "
+    "spine fetch downloads them, and spine demo loads a sample"
+)
+_TABLES = (
+    "spine query 'SHOW TABLES' lists the tables, and 'DESCRIBE otc_venue_share' columns of one"
+)
+HINTS = {
+    **dict.fromkeys(("load", "import", "ingest"), _LOAD),
+    **dict.fromkeys(("tables", "columns", "schema", "describe"), _TABLES),
+    "ls": f"spine status lists the weeks, spine list the pipelines; {_TABLES}",
+    "ui": "dagster dev starts the UI on http://127.0.0.1:3000",
+    "help": "spine --help lists the commands, spine COMMAND --help explains one",
+    "version": "spine --version prints it",
+}
+"""What people type that no command does, and what does it."""
 
 
 @click.group(
@@ -135,5 +123,8 @@ def main() -> None:
     """Build, inspect, query and export FINRA's weekly OTC Transparency data."""
 
 
-for _name, (_path, _short_help) in COMMANDS.items():
-    main.add_lazy(_name, f"{__name__}.{_path}", _short_help)
+for _group, _listed in GROUPS.items():
+    for _name, (_path, _short_help) in _listed.items():
+        main.add_lazy(_name, f"{__name__}.{_path}", _short_help, _group)
+main.aliases |= ALIASES
+main.hints |= HINTS

@@ -51,11 +51,11 @@ def anomalies(
     samples: bool,
     as_json: bool,
 ) -> None:
-    """List what checks found: the latest failure or warning of each check and week.
+    """List what checks found, newest week first.
 
-    What the code of a YAML pipeline recorded is the check `anomalies` of its table. Newest week
-    first. The exit code is 0 whether anything is found or not, unless --fail-on is given: `warn`
-    fails on any finding that is chosen, `error` on errors.
+    The latest failure or warning of each check and week is listed. What the code of a YAML pipeline
+    recorded is the check `anomalies` of its table. The exit code is 0 whether anything is found or
+    not, unless --fail-on is given: `warn` fails on any finding that is chosen, `error` on errors.
     """
     found = _found(table, week)
     if severity:

@@ -60,7 +60,7 @@ def backfill(
     verbose: bool,
     as_json: bool,
 ) -> None:
-    r"""Build the weeks FROM..TO that have input; without them, all weeks.
+    r"""Build the weeks FROM..TO that have input, or all weeks.
 
     \b
     spine backfill 2024-01-05..2024-12-27

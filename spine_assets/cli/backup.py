@@ -22,7 +22,7 @@ from spine_assets.maintenance.doctor.configuration import sqlite_folder
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
 @with_json
 def backup(folder: Path, as_json: bool) -> None:
-    r"""Copy Dagster's history and the lake to DIR, while daemon and runs go on.
+    r"""Copy history and lake to DIR, while daemon and runs go on.
 
     \b
     spine backup /backups/spine

@@ -30,7 +30,10 @@ _FORMATS = ("csv", "json", "parquet", "xlsx")
 @with_json
 @click.pass_context
 def captures(context: click.Context, week: date | None, as_json: bool) -> None:
-    """List what arrived when, and what each is: current, older, waiting, pinned or retracted."""
+    """List what arrived when, and which captures are current.
+
+    A capture is current, older, waiting, pinned or retracted.
+    """
     if context.invoked_subcommand is not None:
         return
     lake = open_lake()
@@ -49,10 +52,12 @@ def captures(context: click.Context, week: date | None, as_json: bool) -> None:
 )
 @with_json
 def captures_use(capture_id: str, release: bool, as_json: bool) -> None:
-    r"""Pin CAPTURE_ID: it stays current for its week, tier and class, whatever arrives later.
+    r"""Pin CAPTURE_ID: it stays current, whatever arrives later.
 
     \b
     spine captures use 20260120T120000Z-0123456789ab
+
+    It is pinned for its week, tier and class.
     """
     action = PinAction.RELEASE if release else PinAction.PIN
     _decide(capture_id, action, "released" if release else "pinned", as_json)
@@ -62,7 +67,7 @@ def captures_use(capture_id: str, release: bool, as_json: bool) -> None:
 @click.argument("capture_id", shell_complete=completion_values.capture_ids)
 @with_json
 def captures_retract(capture_id: str, as_json: bool) -> None:
-    r"""Take CAPTURE_ID out: it is never current again, unless it is pinned later.
+    r"""Take CAPTURE_ID out: never current again, unless pinned later.
 
     Nothing is deleted: its rows stay in the lake and in every answer as of an earlier time.
 
@@ -170,7 +175,7 @@ def export(
     kind: str | None,
     as_json: bool,
 ) -> None:
-    r"""Write weeks of a table, as they are now or as they were at an earlier time.
+    r"""Write weeks of a table, as of now or of an earlier time.
 
     \b
     spine export --table otc_venue_share --week 2025-11-21 --as-of 2026-01-20T12:00Z

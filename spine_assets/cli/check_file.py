@@ -21,15 +21,15 @@ from spine_assets.otc.captures.file_check import check_file as checked
 )
 @with_json
 def check_file(files: tuple[Path, ...], as_json: bool) -> None:
-    r"""Say what each FILE is and what the next run would do with it; nothing is loaded.
+    r"""Say what each FILE is and what a run would do with it.
 
     \b
     spine check-file ~/Downloads/finra_otc_weekly_otc_20251222.csv
     spine check-file week_ending=2025-11-21/otc.csv
 
-    FILE is any file, or its path below the landing folder. Shown are its form, week, tier and
-    class, its rows, the lines that would be rejected, and whether its content is captured already.
-    Exit code 1: something of it would be refused.
+    Nothing is loaded. FILE is any file, or its path below the landing folder. Shown are its form,
+    week, tier and class, its rows, the lines that would be rejected, and whether its content is
+    captured already. Exit code 1: something of it would be refused.
     """
     settings, now = load_settings(), datetime.now(UTC)
     landing, lake = settings.landing_path, open_lake(settings.lake_place)  # also in no project

@@ -60,7 +60,7 @@ def compare(
     workers: int,
     as_json: bool,
 ) -> None:
-    r"""Build the same weeks on each backend and compare times and tables.
+    r"""Build the same weeks on each backend and compare them.
 
     \b
     spine compare --weeks 4

@@ -12,7 +12,7 @@ _SHELLS = {"bash": BashComplete, "zsh": ZshComplete, "fish": FishComplete}
 @click.argument("shell", type=click.Choice(_SHELLS))
 @click.pass_context
 def completion(context: click.Context, shell: str) -> None:
-    r"""Print the script with which SHELL completes spine's command lines.
+    r"""Print the script by which SHELL completes command lines.
 
     \b
     bash   echo 'eval "$(spine completion bash)"' >> ~/.bashrc

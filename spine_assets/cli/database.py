@@ -32,7 +32,7 @@ _MB = 1_000_000
 
 @click.group()
 def db() -> None:
-    """The DuckDB database of tables: refresh, check and sort it, or write another one."""
+    """Refresh, check or sort the DuckDB database, or write another."""
 
 
 @db.command("init")
@@ -54,11 +54,11 @@ def db_init(as_json: bool) -> None:
 @db.command("refresh")
 @with_json
 def db_refresh(as_json: bool) -> None:
-    """Bring the database up to date with the lake and with Dagster's record, as each run does.
+    """Bring the database up to date with the lake, as each run does.
 
-    Weeks whose files in the lake changed are loaded again. Whoever has the database open keeps the
-    earlier state until they open it again. A database that another process has open for writing
-    stays as it is.
+    Weeks whose files in the lake changed are loaded again, and Dagster's record too. Whoever has
+    the database open keeps the earlier state until they open it again. A database that another
+    process has open for writing stays as it is.
     """
     _show(refresh_database(load_settings()), as_json=as_json)
 
@@ -66,9 +66,9 @@ def db_refresh(as_json: bool) -> None:
 @db.command("optimize")
 @with_json
 def db_optimize(as_json: bool) -> None:
-    """Refresh the database, and sort each year that had weeks appended, so that queries are quick.
+    """Refresh the database, and sort it so that queries are quick.
 
-    A year that is over is sorted by itself.
+    Each year that had weeks appended is sorted. A year that is over is sorted by itself.
     """
     _show(refresh_database(load_settings(), sort=True), as_json=as_json)
 
@@ -76,9 +76,10 @@ def db_optimize(as_json: bool) -> None:
 @db.command("check")
 @with_json
 def db_check(as_json: bool) -> None:
-    """Compare each week of each table in the database with the lake: rows, sums, builds, a hash.
+    """Compare each week of each table with the lake.
 
-    Exit code 1: a week differs. `spine db refresh` loads it.
+    Compared are rows, sums, builds and a hash of the rows. Exit code 1: a week differs. `spine db
+    refresh` loads it.
     """
     settings = load_settings()
     contents = contents_of(open_lake(), settings.database_tables)
@@ -133,10 +134,10 @@ def _show(found: Refreshed, *, as_json: bool, since: date | None = None) -> None
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @with_json
 def db_reset(yes: bool, as_json: bool) -> None:
-    """Delete the lake and the tables of the database; keep delivered files and Dagster's runs.
+    """Delete the lake and the tables of the database.
 
-    Captures of files that are no longer in the landing folder are lost. Dagster lists the tables'
-    weeks no more.
+    Delivered files and Dagster's runs are kept. Captures of files that are no longer in the landing
+    folder are lost. Dagster lists the tables' weeks no more.
     """
     if as_json and not yes:
         raise click.UsageError("--json cannot ask; give --yes to delete the lake")
@@ -191,7 +192,7 @@ def _wipe(names: list[str]) -> None:
 def db_build(
     file: Path, names: tuple[str, ...], every: bool, since: date | None, memory: int, as_json: bool
 ) -> None:
-    r"""Write another DuckDB database FILE of the lake's tables, sorted for quick queries.
+    r"""Write another DuckDB database FILE, sorted for quick queries.
 
     \b
     spine db build data/otc.duckdb --since 2024-01-05

@@ -57,7 +57,7 @@ _NEXT = (
 @click.pass_context
 @with_json
 def demo(ctx: click.Context, as_json: bool) -> None:
-    """Load twelve synthetic weeks into a place of their own, data/demo, and show them.
+    """Load twelve synthetic weeks into data/demo, and show them.
 
     The sample is made by our own generator; it is not FINRA's. Your own data is not touched. Where
     the project has no .env file and no data yet, .env is written, so that commands and Dagster show

@@ -19,7 +19,7 @@ _COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 @click.option("--yes", is_flag=True, help="With --repair: do not ask.")
 @as_json_option
 def doctor(repair: bool, yes: bool, as_json: bool) -> None:
-    r"""Examine this installation and list its problems with their remedies.
+    r"""Examine this installation; list problems and their remedies.
 
     \b
     spine doctor

@@ -55,7 +55,7 @@ def fetch(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    r"""Fetch missing and changed weeks from FINRA into the landing folder.
+    r"""Fetch missing and changed weeks into the landing folder.
 
     FINRA is always asked about a week that --week names.
 

@@ -64,7 +64,7 @@ def finra_sim(
     log: bool,
     as_json: bool,
 ) -> None:
-    r"""Serve synthetic weeks as FINRA's query API does, on this machine only.
+    r"""Serve synthetic weeks as FINRA's query API does.
 
     \b
     spine finra-sim --today 2025-12-29

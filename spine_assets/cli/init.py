@@ -34,7 +34,7 @@ _NEXT = (
 )
 @with_json
 def init(folder: Path, as_json: bool) -> None:
-    r"""Make DIR a project: the configuration of Dagster, example settings and a landing folder.
+    r"""Make DIR a project: configuration, settings, landing folder.
 
     \b
     spine init otc

@@ -25,14 +25,14 @@ _SHOWN = 20  # names per kind; --json has all
 
 @click.group()
 def lake() -> None:
-    """Copy the lake to another place, compare two places, or migrate it to today's format."""
+    """Copy the lake, compare two lakes, or migrate to today's format."""
 
 
 @lake.command("migrate")
 @click.option("--dry-run", is_flag=True, help="Print what there is to do; change nothing.")
 @with_json
 def lake_migrate(dry_run: bool, as_json: bool) -> None:
-    r"""Bring the lake that the settings name up to the format of this program.
+    r"""Bring the lake up to the format of this program.
 
     \b
     spine lake migrate --dry-run
@@ -98,16 +98,16 @@ def _print_migration(found: MigrationResult, *, dry_run: bool) -> None:
 def lake_copy(
     source: str, target: str, replace: bool, dry_run: bool, verify_only: bool, as_json: bool
 ) -> None:
-    r"""Copy a lake FROM a folder or bucket TO another: all tables, captures, pins and reports.
+    r"""Copy a lake FROM a folder or bucket TO another.
 
     \b
     spine lake copy data/lake s3://bucket/lake
     spine lake copy data/lake s3://bucket/lake --verify-only
 
-    Each file is read back and compared by SHA-256. Each week is copied under its lock, so runs may
-    continue; copy again for what they changed. Files of TO with equal content are skipped, so an
-    interrupted copy resumes. Nothing is deleted, and a delivered content or pin of TO is never
-    replaced.
+    Copied are all tables, captures, pins and reports. Each file is read back and compared by
+    SHA-256. Each week is copied under its lock, so runs may continue; copy again for what they
+    changed. Files of TO with equal content are skipped, so an interrupted copy resumes. Nothing is
+    deleted, and a delivered content or pin of TO is never replaced.
     Exit code 1: TO does not hold every file of FROM, byte by byte.
     """
     if sum((replace, dry_run, verify_only)) > 1:

@@ -15,7 +15,7 @@ from spine_assets.pipelines.yaml.model import Declaration
 
 @click.group()
 def pipelines() -> None:
-    """Validate the pipelines that are declared in YAML, and copy examples."""
+    """Validate pipelines that are declared in YAML; copy examples."""
 
 
 @pipelines.command("check")
@@ -24,7 +24,7 @@ def pipelines() -> None:
 )
 @with_json
 def pipelines_check(paths: tuple[Path, ...], as_json: bool) -> None:
-    """Validate every declaration and list all problems, with file and line.
+    """Validate every declaration; list problems with file and line.
 
     PATH is a file or a folder; default: the whole project. Exit code 1: there are problems.
     """
@@ -50,7 +50,10 @@ def pipelines_check(paths: tuple[Path, ...], as_json: bool) -> None:
 @pipelines.command("schema")
 @with_json
 def pipelines_schema(as_json: bool) -> None:
-    """Print the JSON schema of a pipeline's attributes, for editors; --json: on one line."""
+    """Print the JSON schema of a pipeline's attributes, for editors.
+
+    With --json it is on one line.
+    """
     print_json(Declaration.model_json_schema(), indent=None if as_json else 1)
 
 
@@ -58,7 +61,7 @@ def pipelines_schema(as_json: bool) -> None:
 @click.argument("name", required=False)
 @with_json
 def pipelines_example(name: str | None, as_json: bool) -> None:
-    """Copy the example NAME into the definitions; without NAME, list the examples."""
+    """Copy the example NAME into the definitions, or list examples."""
     known = examples()
     if name is None:
         if as_json:

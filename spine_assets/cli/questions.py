@@ -66,15 +66,15 @@ def _with(*options: Callable[[Command], Command]) -> Callable[[Command], Command
 @_with(*_RANGE, _WEEK, *_MOMENTS, *_OUTPUTS)
 @with_json
 def symbol(symbols: tuple[str, ...], by_venue: bool, **given: Any) -> None:
-    r"""Show how much of a SYMBOL traded off exchange, week by week, or who traded it.
+    r"""Show how much of a SYMBOL traded by week, or who traded it.
 
     \b
     spine symbol PMCY
     spine symbol PMCY PQ --since 2025-10-03 --chart two.svg
     spine symbol PMCY --venues --week 2025-11-21
 
-    Figures are over all tiers and classes that are loaded. A change is shown if both weeks have
-    the same of them.
+    Figures are of off-exchange trading, over all tiers and classes that are loaded. A change is
+    shown if both weeks have the same of them.
     """
     otc = _opened(given)
     if not by_venue:
@@ -92,7 +92,7 @@ def symbol(symbols: tuple[str, ...], by_venue: bool, **given: Any) -> None:
 @_with(*_RANGE, _WEEK, *_MOMENTS, *_OUTPUTS)
 @with_json
 def venue(venues: tuple[str, ...], by_symbol: bool, **given: Any) -> None:
-    r"""Show volume, share and rank of a VENUE week by week, or what it traded.
+    r"""Show volume, share and rank of a VENUE, or what it traded.
 
     \b
     spine venue UBSA
@@ -115,7 +115,7 @@ def venue(venues: tuple[str, ...], by_symbol: bool, **given: Any) -> None:
 @_with(*_RANGE, *_MOMENTS, *_OUTPUTS)
 @with_json
 def market(**given: Any) -> None:
-    r"""Show off-exchange trading of all symbols week by week: volume, ATS part, concentration.
+    r"""Show volume, ATS part and concentration by week.
 
     \b
     spine market
@@ -132,13 +132,14 @@ def market(**given: Any) -> None:
 @_with(*_MOMENTS, *_OUTPUTS)
 @with_json
 def movers(top: int | None, **given: Any) -> None:
-    r"""Show which symbols changed most since the week before, over all their tiers.
+    r"""Show which symbols changed most since the week before.
 
     \b
     spine movers
     spine movers --week 2025-11-21 --top 50 --csv
 
-    New symbols (no row in the prior week) and those that are gone have no rank and come last.
+    A symbol is compared over all its tiers. New symbols (no row in the prior week) and those that
+    are gone have no rank and come last.
     """
     if top is None and not answers.is_written(given):
         top = answers.ROWS

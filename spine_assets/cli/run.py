@@ -51,7 +51,7 @@ def run(
     max_runtime: int | None,
     as_json: bool,
 ) -> None:
-    r"""Run a PIPELINE in this process, or in the queue of a running daemon.
+    r"""Run a PIPELINE here, or in the queue of a running daemon.
 
     \b
     spine run otc.weekly -p week_ending=2025-11-21 -p file_path=otc.csv

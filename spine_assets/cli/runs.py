@@ -90,7 +90,7 @@ def runs(
 )
 @with_json
 def runs_show(run_id: str, logs: int, as_json: bool) -> None:
-    """Show one run: parameters, times, rows and shares, checks, error, last log lines.
+    """Show one run: parameters, times, rows, checks, error, log lines.
 
     The beginning of an ID is enough if no other run has it.
     """
@@ -137,7 +137,7 @@ def runs_cancel(run_id: str, force: bool, wait: float, as_json: bool) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @with_json
 def runs_prune(older_than: int, dry_run: bool, yes: bool, as_json: bool) -> None:
-    """Delete runs that ended more than DAYS ago and that nothing shown depends on.
+    """Delete runs of more than DAYS ago that nothing depends on.
 
     A run is kept if it holds the latest materialization of a table's week or the latest
     evaluation of a check, or is the last failure of a week that was not built since. So boards,

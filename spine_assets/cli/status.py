@@ -54,11 +54,12 @@ from spine_assets.warehouse.views import declared_views, needs_analysis
 @click.option("--exit-code", is_flag=True, help="Exit code 1 if something shown is not done.")
 @with_json
 def status(weeks: int, every: bool, due: bool, exit_code: bool, as_json: bool) -> None:
-    """Show the arrival board: weeks by tiers and tables, and unusable files.
+    """Show which weeks are loaded, missing or failed.
 
-    A tier is not due, overdue, landed (a file is there), failed (and its run failed), loaded or
-    corrected. It is proven where FINRA's own totals of it agree with its rows, and differs where
-    they do not. With --json a check that passed has no summary; `spine week --json` has them.
+    This is the arrival board: weeks by tiers and tables, and unusable files. A tier is not due,
+    overdue, landed (a file is there), failed (and its run failed), loaded or corrected. It is
+    proven where FINRA's own totals of it agree with its rows, and differs where they do not. With
+    --json a check that passed has no summary; `spine week --json` has them.
 
     Not done, for --exit-code, is a tier that is overdue, landed or failed, a table that is missing
     or stale in the lake or not materialized in Dagster, and a file that cannot be used; with --due,
@@ -129,7 +130,7 @@ def all_done(shown: Sequence[WeekStatus], states: Mapping[tuple[str, date], str 
 @click.option("--top", type=COUNT, default=5, show_default=True, help="Venues and symbols listed.")
 @with_json
 def week(week: date | None, top: int, as_json: bool) -> None:
-    """Summarize a WEEK: top venues, top symbols, restatements, checks.
+    """Summarize a WEEK: top venues and symbols, restatements, checks.
 
     Default: the newest week that is built.
     """

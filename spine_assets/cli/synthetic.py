@@ -26,7 +26,7 @@ from spine_assets.warehouse.views import declared_names
 
 @click.group()
 def sample() -> None:
-    """Write synthetic weekly files, or take synthetic data out of the data folder."""
+    """Write synthetic weekly files, or remove synthetic data."""
 
 
 @sample.command("write")
@@ -79,7 +79,7 @@ def sample_write(
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @with_json
 def sample_remove(yes: bool, as_json: bool) -> None:
-    """Take synthetic files, and all that was built of them, out of the data folder.
+    """Remove synthetic files and all that was built of them.
 
     FINRA's files and what was built of them stay, as do tables without weeks and exports. Dagster
     lists the weeks no more; the database is refreshed.

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 def trace(
     symbol: str, week: date, mpid: str | None, tier: str | None, limit: int, as_json: bool
 ) -> None:
-    r"""Trace the numbers of SYMBOL in WEEK back to delivered lines, and forward.
+    r"""Trace the numbers of SYMBOL in WEEK to lines of files.
 
     \b
     spine trace PMCY 2025-11-21
