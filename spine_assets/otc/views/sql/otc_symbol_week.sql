@@ -31,42 +31,65 @@ venues AS (
         v.week_ending,
         v.symbol,
         coalesce(ids.venue_id, v.mpid) AS venue_id,
-        sum(v.share_volume) AS volume,
-        sum(v.trade_count) AS trades,
-        sum(v.share_volume) FILTER (v.venue_class = 'ATS') AS ats_volume,
-        sum(v.share_volume) FILTER (v.venue_class = 'NON_ATS') AS non_ats_volume,
-        list(DISTINCT v.tier) AS tiers,
-        list(DISTINCT loaded.classes) AS classes,
-        max((v.last_update_date, v.issue_name)) AS latest
+        sum(v.share_volume) AS volume
     FROM otc_venue_volume AS v
-    INNER JOIN loaded USING (week_ending, tier)
     LEFT JOIN otc_venue_ids_in(first_week::DATE - 28, last_week) AS ids USING (venue_class, mpid)
     WHERE v.week_ending BETWEEN first_week::DATE - 28 AND last_week::DATE
     GROUP BY v.week_ending, v.symbol, coalesce(ids.venue_id, v.mpid)
 ),
 
-figures AS (
+concentrations AS (
     SELECT
         week_ending,
         symbol,
-        max(latest) AS latest,
-        list_sort(list_distinct(flatten(list(tiers)))) AS tiers,
-        -- Classes that each of its tiers has.
-        list_sort(
-            list_reduce(
-                flatten(list(classes)), lambda these, those: list_intersect(these, those)
-            )
-        ) AS classes,
-        sum(volume) AS total_volume,
-        sum(trades) AS total_trades,
-        sum(ats_volume) AS ats_volume,
-        sum(non_ats_volume) AS non_ats_volume,
         count(*) FILTER (NOT otc_is_bucket(venue_id)) AS venue_count,
         min_by(venue_id, (-volume, venue_id)) FILTER (NOT otc_is_bucket(venue_id)) AS top_mpid,
         max(volume) FILTER (NOT otc_is_bucket(venue_id)) AS top_volume,
         otc_hhi(volume, venue_id) AS hhi
     FROM venues
     GROUP BY week_ending, symbol
+),
+
+by_tier AS (
+    SELECT
+        week_ending,
+        symbol,
+        tier,
+        sum(share_volume) AS volume,
+        sum(trade_count) AS trades,
+        sum(share_volume) FILTER (venue_class = 'ATS') AS ats_volume,
+        sum(share_volume) FILTER (venue_class = 'NON_ATS') AS non_ats_volume,
+        max((last_update_date, issue_name)) AS latest
+    FROM otc_venue_volume
+    WHERE week_ending BETWEEN first_week::DATE - 28 AND last_week::DATE
+    GROUP BY week_ending, symbol, tier
+),
+
+sums AS (
+    SELECT
+        t.week_ending,
+        t.symbol,
+        max(t.latest) AS latest,
+        list(t.tier ORDER BY t.tier) AS tiers,
+        -- Classes that each of its tiers has.
+        list_filter(
+            ['ATS', 'NON_ATS'],
+            lambda class: CASE class
+                WHEN 'ATS' THEN bool_and(list_contains(loaded.classes, 'ATS'))
+                ELSE bool_and(list_contains(loaded.classes, 'NON_ATS'))
+            END
+        ) AS classes,
+        sum(t.volume) AS total_volume,
+        sum(t.trades) AS total_trades,
+        sum(t.ats_volume) AS ats_volume,
+        sum(t.non_ats_volume) AS non_ats_volume
+    FROM by_tier AS t
+    INNER JOIN loaded USING (week_ending, tier)
+    GROUP BY t.week_ending, t.symbol
+),
+
+figures AS (
+    SELECT * FROM sums INNER JOIN concentrations USING (week_ending, symbol)
 ),
 
 changes AS (
