@@ -7,6 +7,7 @@ here: rows of the lake's tables (`database_weeks`).
 
 from __future__ import annotations
 
+import glob
 import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -168,7 +169,7 @@ def definitions_of(
     }
     for name in listed:
         if name not in tables:  # of a pipeline in YAML: its own file has the columns
-            source = literal(str(lake.empty_part(name)))
+            source = literal(glob.escape(str(lake.empty_part(name))))
             tables[name] = (
                 f"CREATE OR REPLACE TABLE {identifier(name)} AS FROM read_parquet({source}, "
                 f"hive_partitioning = false) LIMIT 0 -- {lake.schema(lake.empty_part(name))}",

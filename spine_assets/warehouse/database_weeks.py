@@ -13,6 +13,7 @@ Belongs here: rows. Does not belong here: the objects that hold them (`database_
 
 from __future__ import annotations
 
+import glob
 import os
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -26,7 +27,7 @@ import duckdb
 
 from spine_assets.core.sql import identifier, literal
 from spine_assets.core.text import first_line
-from spine_assets.lake.base import Lake, LakeError, LakeUnavailable
+from spine_assets.lake.base import Lake, LakeError, LakeFile, LakeUnavailable
 from spine_assets.lake.format import FORMAT, stored_format
 from spine_assets.lake.names import LockName
 from spine_assets.otc.captures import pins
@@ -128,7 +129,7 @@ class WeekLoader:
         if any(week in before for week in changed):
             self.connection.execute(f"DELETE FROM {identifier(name)} WHERE {_among(changed)}")
         if files:
-            self._insert(name, [literal(str(file)) for file in files])
+            self._insert(name, [_path(file) for file in files])
         hashes = {week: digest(now[week]) for week in changed}
         self._record(name, changed, hashes, is_sorted=is_sorted)
         return [week for week in changed if now[week]], [week for week in changed if not now[week]]
@@ -138,7 +139,7 @@ class WeekLoader:
         columns = self._columns(name)
         by_name = stored_format(self.contents.lake) != FORMAT or name == pins.TABLE.name
         # What an early file lacks is null: the empty file, the last one, has all columns.
-        early = [literal(str(self.contents.lake.empty_part(name)))] if by_name else []
+        early = [_path(self.contents.lake.empty_part(name))] if by_name else []
         self.connection.execute(
             f"INSERT INTO {identifier(name)} SELECT {', '.join(map(identifier, columns))} "
             f"FROM read_parquet([{', '.join([*files, *early])}], hive_partitioning = false, "
@@ -211,6 +212,11 @@ class WeekLoader:
                     "DROP TABLE a_year",
                 ),
             )
+
+
+def _path(file: LakeFile) -> str:
+    """A file's path in SQL; DuckDB would take a folder named `*` for a pattern."""
+    return literal(glob.escape(str(file)))
 
 
 def _reason(error: Exception) -> str:

@@ -95,7 +95,7 @@ def files_of(
     if not weekly or "=" in str(lake.root):
         by_folder = "false"
     pattern = f"{glob.escape(str(lake.root))}/{table}/*/*.parquet"
-    first = f"{literal(str(lake.empty_part(table)))}, " if unopened else ""
+    first = f"{literal(glob.escape(str(lake.empty_part(table))))}, " if unopened else ""
     listed = first + literal(pattern)
     by_name = "" if alike else ", union_by_name = true"
     return f"FROM read_parquet([{listed}], hive_partitioning = {by_folder}{by_name})"
