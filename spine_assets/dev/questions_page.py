@@ -6,6 +6,7 @@ Belongs here: the text of that page. Does not belong here: other generated pages
 from __future__ import annotations
 
 import inspect
+import re
 
 from spine_assets.core.tables import Column, Type
 from spine_assets.questions.declared import QUESTIONS, STATE, AnalystQuestion
@@ -28,14 +29,14 @@ spine movers
 ```python
 import spine_assets
 
-otc = spine_assets.open("data/demo")
+otc = spine_assets.open()
 otc.symbol("PMCY")  # a Polars frame; .to_pandas() makes it a pandas one
 otc.compare("PMCY", "PQ", measure="avg_trade_size")
 ```
 
-`spine_assets.open()` without a folder opens the project here. A command prints a table of the
-columns that fit; `--json`, `--csv`, `--parquet FILE` and `--xlsx FILE` have all of them, `--chart
-FILE` draws a `.svg`, `.png` or `.html` that needs no network.
+`spine_assets.open()` opens the project here, `spine_assets.open("FOLDER")` another data folder. A
+command prints a table of the columns that fit; `--json`, `--csv`, `--parquet FILE` and `--xlsx
+FILE` have all of them, `--chart FILE` draws a `.svg`, `.png` or `.html` that needs no network.
 
 - **A figure is null where it is not known.** Each week of a range has a row, also one that is not
   loaded; `state` says why a figure is missing. Volume of a class (ATS, NON_ATS) that is not loaded
@@ -87,8 +88,8 @@ def _about(name: str, asks: str) -> str:
     method = getattr(Otc, name)
     signature = inspect.signature(method)
     shown = ", ".join(str(item) for key, item in signature.parameters.items() if key != "self")
-    call = f"otc.{name}({shown})".replace("'", "")
-    return f"## `{name}`\n\n{asks}\n\n```python\n{call}\n```\n"
+    call = re.sub(r": '([^']*)'", r": \1", f"otc.{name}({shown})")  # annotations are texts
+    return f"## `{name}`\n\n{asks}\n\n```text\n{call}\n```\n"
 
 
 def _column(column: Column) -> str:

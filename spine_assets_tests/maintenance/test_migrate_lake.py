@@ -48,6 +48,7 @@ NEED_LAKE = (
     *(f"fetch --week {BEHIND}", "lake migrate", "lake copy data/lake copied"),
     *("lake copy elsewhere data/lake", "query 'SELECT 1'", "query 'FROM core_manifest'"),
     *(f"report {BEHIND}", f"run otc.weekly -p week_ending={BEHIND}", "run compute_otc_metrics"),
+    *("symbol ABCD", "venue OTCX", "market", "movers"),
     "sample remove --yes",
     *("shell -c 'print(lake.names())'", "status", f"trace ABCD {BEHIND}", f"week {BEHIND}"),
 )

@@ -1,4 +1,4 @@
--- A symbol that moved to another tier is compared over both.
+-- A symbol that moved to another tier is compared over per_symbol.
 WITH weeks AS (
     FROM otc_symbol_week_in($week::DATE - 28, $week)
 ),
@@ -13,27 +13,36 @@ scope AS (
     WHERE week_ending = $week
 ),
 
+per_symbol AS (
+    -- One row per symbol. As a join of the two weeks DuckDB 2.0.0 ends some queries in an
+    -- internal error (dict-surviving join).
+    SELECT
+        w.symbol,
+        max_by(w.issue_name, w.week_ending) AS issue_name,
+        max(w.total_volume) FILTER (w.week_ending = $week) AS total_volume,
+        max(w.total_volume) FILTER (w.week_ending < $week) AS earlier_volume
+    FROM weeks AS w
+    CROSS JOIN scope
+    WHERE
+        w.week_ending = $week
+        OR (scope.is_comparable AND w.week_ending = scope.prior_week_ending)
+    GROUP BY w.symbol
+),
+
 pairs AS (
     SELECT
-        symbol,
-        coalesce(now.issue_name, before.issue_name) AS issue_name,
-        now.total_volume,
-        CASE WHEN scope.is_comparable THEN before.total_volume END AS earlier_volume,
-        now.total_volume - earlier_volume AS change,
+        per_symbol.*,
+        per_symbol.total_volume - per_symbol.earlier_volume AS change,
         CASE
             WHEN NOT scope.is_comparable THEN NULL
-            WHEN before.symbol IS NULL THEN 'NEW'
-            WHEN now.symbol IS NULL THEN 'GONE'
+            WHEN per_symbol.earlier_volume IS NULL THEN 'NEW'
+            WHEN per_symbol.total_volume IS NULL THEN 'GONE'
             WHEN change > 0 THEN 'UP'
             WHEN change < 0 THEN 'DOWN'
             ELSE 'SAME'
         END AS kind
-    FROM (FROM weeks WHERE week_ending = $week) AS now
-    FULL JOIN (
-        FROM weeks WHERE week_ending = (SELECT prior_week_ending FROM scope)
-    ) AS before USING (symbol)
+    FROM per_symbol
     CROSS JOIN scope
-    WHERE now.symbol IS NOT NULL OR scope.is_comparable
 )
 
 SELECT

@@ -38,18 +38,6 @@ venues AS (
     GROUP BY v.week_ending, v.symbol, coalesce(ids.venue_id, v.mpid)
 ),
 
-concentrations AS (
-    SELECT
-        week_ending,
-        symbol,
-        count(*) FILTER (NOT otc_is_bucket(venue_id)) AS venue_count,
-        min_by(venue_id, (-volume, venue_id)) FILTER (NOT otc_is_bucket(venue_id)) AS top_mpid,
-        max(volume) FILTER (NOT otc_is_bucket(venue_id)) AS top_volume,
-        otc_hhi(volume, venue_id) AS hhi
-    FROM venues
-    GROUP BY week_ending, symbol
-),
-
 by_tier AS (
     SELECT
         week_ending,
@@ -65,31 +53,41 @@ by_tier AS (
     GROUP BY week_ending, symbol, tier
 ),
 
-sums AS (
+parts AS (
+    -- Not joined: DuckDB 2.0.0 ends some joins of them in an internal error (dict-surviving join).
     SELECT
-        t.week_ending,
-        t.symbol,
-        max(t.latest) AS latest,
-        list(t.tier ORDER BY t.tier) AS tiers,
-        -- Classes that each of its tiers has.
-        list_filter(
-            ['ATS', 'NON_ATS'],
-            lambda class: CASE class
-                WHEN 'ATS' THEN bool_and(list_contains(loaded.classes, 'ATS'))
-                ELSE bool_and(list_contains(loaded.classes, 'NON_ATS'))
-            END
-        ) AS classes,
-        sum(t.volume) AS total_volume,
-        sum(t.trades) AS total_trades,
-        sum(t.ats_volume) AS ats_volume,
-        sum(t.non_ats_volume) AS non_ats_volume
+        t.*,
+        list_contains(loaded.classes, 'ATS') AS has_ats,
+        list_contains(loaded.classes, 'NON_ATS') AS has_non_ats,
+        NULL::VARCHAR AS venue_id,
+        NULL AS venue_volume
     FROM by_tier AS t
     INNER JOIN loaded USING (week_ending, tier)
-    GROUP BY t.week_ending, t.symbol
+    UNION ALL BY NAME
+    SELECT week_ending, symbol, venue_id, volume AS venue_volume
+    FROM venues
 ),
 
 figures AS (
-    SELECT * FROM sums INNER JOIN concentrations USING (week_ending, symbol)
+    SELECT
+        week_ending,
+        symbol,
+        max(latest) AS latest,
+        list(tier ORDER BY tier) FILTER (tier IS NOT NULL) AS tiers,
+        -- Classes that each of its tiers has.
+        CASE WHEN bool_and(has_ats) THEN ['ATS'] ELSE [] END
+        || CASE WHEN bool_and(has_non_ats) THEN ['NON_ATS'] ELSE [] END AS classes,
+        sum(volume) AS total_volume,
+        sum(trades) AS total_trades,
+        sum(ats_volume) AS ats_volume,
+        sum(non_ats_volume) AS non_ats_volume,
+        count(*) FILTER (NOT otc_is_bucket(venue_id)) AS venue_count,
+        min_by(venue_id, (-venue_volume, venue_id)) FILTER (NOT otc_is_bucket(venue_id))
+            AS top_mpid,
+        max(venue_volume) FILTER (NOT otc_is_bucket(venue_id)) AS top_volume,
+        otc_hhi(venue_volume, venue_id) AS hhi
+    FROM parts
+    GROUP BY week_ending, symbol
 ),
 
 changes AS (
