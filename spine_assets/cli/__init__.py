@@ -14,6 +14,9 @@ ended or did not stop.
 
 from __future__ import annotations
 
+import io
+import sys
+
 import click
 
 from spine_assets.cli.lazy_group import LazyGroup
@@ -28,7 +31,7 @@ GROUPS = {
         "market": ("questions:market", "Show volume, ATS part and concentration by week."),
         "movers": ("questions:movers", "Show which symbols changed most since the week before."),
         "week": ("status:week", "Summarize a WEEK: top venues and symbols, restatements, checks."),
-        "query": ("status:query", "Run one SELECT over the tables, without locks or changes."),
+        "query": ("query:query", "Run one SELECT over the tables, without locks or changes."),
         "report": (
             "report:report",
             "Show the report of a WEEK, an HTML page with charts and checks.",
@@ -121,6 +124,10 @@ HINTS = {
 @click.version_option(package_name="spine-assets")
 def main() -> None:
     """Build, inspect, query and export FINRA's weekly OTC Transparency data."""
+    out = sys.stdout
+    # Whatever an encoding lacks is escaped; UTF-8 lacks nothing but parts of file names.
+    if isinstance(out, io.TextIOWrapper) and (out.errors == "strict" or out.encoding != "utf-8"):
+        out.reconfigure(errors="backslashreplace")
 
 
 for _group, _listed in GROUPS.items():

@@ -10,7 +10,16 @@ import click
 from spine_assets.cli import completion_values
 from spine_assets.cli.errors import note_synthetic, open_lake, reports_errors, with_json
 from spine_assets.cli.render import captures as render_captures
-from spine_assets.cli.shared import COUNT, DayType, NameChoice, TimeType, WeekType, print_json
+from spine_assets.cli.render.console import row_limit
+from spine_assets.cli.shared import (
+    COUNT,
+    DayType,
+    NameChoice,
+    TimeType,
+    WeekType,
+    print_json,
+    print_rows,
+)
 from spine_assets.otc.build import corrections
 from spine_assets.otc.captures import pins
 from spine_assets.otc.captures import storage as stored
@@ -27,9 +36,10 @@ _FORMATS = ("csv", "json", "parquet", "xlsx")
 
 @click.group(invoke_without_command=True)
 @click.option("--week", type=WeekType(), help="Only this week.")
+@click.option("--all", "every", is_flag=True, help="List all, also on a terminal; default: 40.")
 @with_json
 @click.pass_context
-def captures(context: click.Context, week: date | None, as_json: bool) -> None:
+def captures(context: click.Context, week: date | None, every: bool, as_json: bool) -> None:
     """List what arrived when, and which captures are current.
 
     A capture is current, older, waiting, pinned or retracted.
@@ -42,7 +52,7 @@ def captures(context: click.Context, week: date | None, as_json: bool) -> None:
     if as_json:
         print_json(found)
     else:
-        render_captures.captures(found)
+        render_captures.captures(found, row_limit(every))
 
 
 @captures.command("use")
@@ -212,8 +222,7 @@ def export(
             for week in sorted(set(weeks))
         ]
     if out is None:
-        text = render_captures.as_text(frames, kind)
-        click.echo(text, nl=False, color=True)  # keeps escape sequences
+        print_rows(render_captures.as_text(frames, kind))
         return
     rows, rounded = render_captures.write(frames, kind, table, out)
     if kind == "xlsx":

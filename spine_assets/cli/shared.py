@@ -6,8 +6,10 @@ imports nothing heavy. Does not belong here: errors and opening the lake (`error
 
 from __future__ import annotations
 
+import codecs
 import json
 import os
+import sys
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -141,6 +143,22 @@ def visible(text: str) -> str:
         char if char.isprintable() or char == "\n" else char.encode("unicode_escape").decode()
         for char in text
     )
+
+
+def print_rows(text: str) -> None:
+    """Print rows for programs; what the encoding lacks is escaped, and a message says so."""
+    click.echo(text, nl=False, color=True)  # keeps escape sequences
+    encoding = codecs.lookup(sys.stdout.encoding or "utf-8").name
+    if encoding == "ascii":
+        return  # click takes it for a mistake and writes UTF-8
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        click.echo(
+            f"{encoding} lacks some characters of these rows, which are escaped: set "
+            "PYTHONIOENCODING=utf-8, or write a file",
+            err=True,
+        )
 
 
 def print_json(value: object, indent: int | None = 1) -> None:

@@ -5,13 +5,23 @@ from __future__ import annotations
 import sys
 import traceback
 from code import interact
+from typing import Any
 
 import click
+import polars as pl
 
 from spine_assets.cli.errors import note_synthetic, reports_errors
 from spine_assets.cli.shell_namespace import AT_HAND, Namespace, opened
 
 _CODE = "<spine shell -c>"
+# Frames are printed with all columns, floats as they are, and no number cut or wrapped.
+_FRAMES: dict[str, Any] = {
+    "tbl_cols": -1,
+    "tbl_rows": 40,
+    "tbl_width_chars": -1,
+    "fmt_str_lengths": 100,
+    "fmt_float": "full",
+}
 
 
 @click.command()
@@ -27,7 +37,7 @@ def shell(code: str | None) -> None:
     IPython is used if it is installed. Exit code 1: the code of -c raised an exception.
     """
     done = True
-    with opened() as namespace:
+    with opened() as namespace, pl.Config(**_FRAMES):
         note_synthetic(namespace["lake"])
         if code is not None:
             done = _run(code, namespace)

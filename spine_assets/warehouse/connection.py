@@ -24,6 +24,7 @@ from spine_assets.warehouse.views import view_statements
 
 _ATTEMPTS = 8  # a file is replaced at most a few times per minute
 _LOOK_SECONDS = 0.1  # between two looks for Ctrl-C
+_COUNTED = 50_000  # rows at once that are counted alone: some megabytes
 _PAUSE_SECONDS = 0.05  # before the second attempt; another query may still read the old file
 # DuckDB's messages where footer and rows are of two versions of a file.
 _REPLACED = (
@@ -77,16 +78,41 @@ def create(connection: duckdb.DuckDBPyConnection, statements: Callable[..., list
 def answer(
     connection: duckdb.DuckDBPyConnection, sql: str, parameters: dict[str, Any] | None = None
 ) -> tuple[list[str], list[tuple[Any, ...]]]:
-    """Column names and rows of a query, which is repeated where a file was replaced under it.
+    """Column names and rows of a query; raises as `beginning`."""
+    names, rows, _ = beginning(connection, sql, None, parameters)
+    return names, rows
 
-    DuckDB (2.0.0 and 1.5.5) opens a Parquet file once for its footer and once for its rows. A
-    week that is published in between makes the query fail; it gives no wrong answer.
+
+def beginning(
+    connection: duckdb.DuckDBPyConnection,
+    sql: str,
+    most: int | None,
+    parameters: dict[str, Any] | None = None,
+) -> tuple[list[str], list[tuple[Any, ...]], int]:
+    """Column names and the first rows of a query, and how many rows it has.
+
+    It is repeated where a file was replaced under it: DuckDB (2.0.0 and 1.5.5) opens a Parquet file
+    once for its footer and once for its rows. A week that is published in between makes the query
+    fail; it gives no wrong answer.
+
+    Args:
+        connection: Where it is asked.
+        sql: One statement.
+        most: How many rows are returned; None for all. The others are counted and not kept.
+        parameters: What the statement names with `$`.
     """
 
-    def ask() -> tuple[list[str], list[tuple[Any, ...]]]:
+    def ask() -> tuple[list[str], list[tuple[Any, ...]], int]:
         cursor = connection.execute(sql, parameters)
         names = [column[0] for column in cursor.description or ()]
-        return names, cursor.fetchall() if names else []
+        if not names or most is None:
+            rows = cursor.fetchall() if names else []
+            return names, rows, len(rows)
+        rows = cursor.fetchmany(most)
+        total = len(rows)
+        while more := len(cursor.fetchmany(_COUNTED)):
+            total += more
+        return names, rows, total
 
     return interruptible(connection, lambda: retry_replaced(ask))
 

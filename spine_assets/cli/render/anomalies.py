@@ -39,7 +39,6 @@ def listed(found: list[CheckFinding], more: int, *, samples: bool) -> None:
             _one(item)
     else:
         table = grid("week ending", "severity", "check", "what it found", "run")
-        table.columns[0].no_wrap = True
         for item in found:
             table.add_row(
                 _week(item),

@@ -15,7 +15,7 @@ import polars as pl
 from spine_assets.cli.render import answer_charts
 from spine_assets.cli.render.console import CONSOLE, grid, safe
 from spine_assets.cli.render.workbook import write_workbook
-from spine_assets.cli.shared import print_json
+from spine_assets.cli.shared import print_json, print_rows
 from spine_assets.core.tables import Type
 from spine_assets.core.values import csv_text, records
 from spine_assets.lake.atomic_write import replacing
@@ -122,7 +122,7 @@ def show(question: AnalystQuestion, frame: pl.DataFrame, given: Mapping[str, Any
     if given["as_json"]:
         print_json(records(names, rows))
     elif given["as_csv"]:
-        click.echo(csv_text(names, rows), nl=False, color=True)
+        print_rows(csv_text(names, rows))
     elif not any(given[name] for name in _FILES):
         _print(question, frame)
 
@@ -188,7 +188,6 @@ def _table(question: AnalystQuestion, frame: pl.DataFrame) -> None:
     for column, name in zip(table.columns, shown.values(), strict=False):
         is_text = frame[name].dtype in (pl.String, pl.Date)
         column.justify = "left" if is_text else "right"
-        column.no_wrap = name not in _NAMES
     types = {column.name: column.type for column in question.columns}
     for row in frame.iter_rows(named=True):
         cells = [_cell(row[name], types[name], name) for name in shown.values()]

@@ -30,15 +30,15 @@ _STYLES = {
 }
 
 
-def captures(found: list[dict[str, Any]]) -> None:
-    """Print what arrived when, and which captures are current."""
+def captures(found: list[dict[str, Any]], most: int | None) -> None:
+    """Print what arrived when, and which captures are current; of the newest weeks, at `most`."""
     if not found:
         CONSOLE.print("No file is captured yet.")
         return
-    table = grid("week ending", "tier and class", "capture", "rows", "updated", "state and file")
-    for column in table.columns[:3]:
-        column.no_wrap = True
-    for row in found:
+    table = grid("week ending", "tier and class", "capture", "rows", "updated", "state", "file")
+    table.columns[3].justify = "right"
+    shown = found[-most:] if most else found
+    for row in shown:
         style = _STYLES.get(row["state"], "dim")
         table.add_row(
             row["week_ending"],
@@ -46,9 +46,16 @@ def captures(found: list[dict[str, Any]]) -> None:
             row["capture_id"],
             text(row["rows"]),
             row["last_update_date"],
-            f"[{style}]{row['state']}[/]: {safe(row['why'])}\n[dim]{safe(row['source_file'])}[/]",
+            f"[{style}]{row['state']}[/]: {safe(row['why'])}",
+            f"[dim]{safe(row['source_file'])}[/]",
         )
     CONSOLE.print(table)
+    if len(shown) < len(found):
+        CONSOLE.print(
+            f"{len(shown)} of {len(found):,} captures, those of the newest weeks: --all lists all, "
+            "--week those of one week",
+            highlight=False,
+        )
 
 
 def pin_json(item: Capture, done: str, build: str) -> dict[str, str]:

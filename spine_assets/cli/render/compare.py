@@ -6,10 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
-from rich import box
-from rich.table import Table as Grid
-
-from spine_assets.cli.render.console import CONSOLE, safe
+from spine_assets.cli.render.console import CONSOLE, grid, safe
 from spine_assets.dev.compare_backends.sides import Side
 
 _SHOWN = 10  # differences per backend; --json has all
@@ -18,17 +15,15 @@ _SHOWN = 10  # differences per backend; --json has all
 def show(weeks: Sequence[date], sides: Sequence[Side], absent: Mapping[str, str]) -> None:
     """Print one line per backend, then what failed and what differs."""
     CONSOLE.print(f"{len(weeks)} weeks, {weeks[0]}..{weeks[-1]}", highlight=False)
-    grid = Grid(box=box.SIMPLE)
-    grid.add_column("backend")
-    grid.add_column("status")
-    for head in ("runs", "wall s", "building s", "overhead s", "rows", "rows/s"):
-        grid.add_column(head, justify="right")
-    grid.add_column("tables")
+    figures = ("runs", "wall s", "building s", "overhead s", "rows", "rows/s")
+    table = grid("backend", "status", *figures, "tables")
+    for column in table.columns[2:-1]:
+        column.justify = "right"
     for side in sides:
-        grid.add_row(*_cells(side))
+        table.add_row(*_cells(side))
     for name in absent:
-        grid.add_row(name, "not available", *[""] * 7)
-    CONSOLE.print(grid)
+        table.add_row(name, "not available", *[""] * 7)
+    CONSOLE.print(table)
     for name, why in absent.items():
         CONSOLE.print(f"{name} is not available: {why}", highlight=False, soft_wrap=True)
     for side in sides:

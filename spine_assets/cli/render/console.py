@@ -1,29 +1,33 @@
 """What all commands print with: the console, tables, values as cells, a progress bar.
 
-Whole shares are printed as whole numbers.
+Whole shares are printed as whole numbers. Without a terminal nothing is wrapped.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any
 
-from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table as Grid
 
+from spine_assets.cli.render.grid import Grid
 from spine_assets.cli.shared import visible
 from spine_assets.core.values import plain
 
-_PIPED_WIDTH = 120  # a log or a pipe has no width of its own
 _STYLES = {"success": "green"} | dict.fromkeys(("failure", "failed", "error"), "red")
 _STYLES |= dict.fromkeys(("canceled", "canceling", "skipped", "warn"), "yellow")
-CONSOLE = Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH)
+_SCREEN = 40  # rows that a terminal shows: about a screen
+CONSOLE = Console(emoji=False, soft_wrap=not sys.stdout.isatty())
+
+
+def row_limit(every: bool) -> int | None:
+    """How many rows are printed: all of them, None, unless a terminal shows a part."""
+    return None if every or not sys.stdout.isatty() else _SCREEN
 
 
 def text(value: Any) -> str:
@@ -37,7 +41,7 @@ def text(value: Any) -> str:
         return f"{shown:,}"
     if isinstance(shown, float):
         return f"{shown:,.4f}"
-    return safe(", ".join(shown) if isinstance(shown, list) else str(shown))
+    return safe(", ".join(map(str, shown)) if isinstance(shown, list) else str(shown))
 
 
 def styled(state: str, shown: str | None = None) -> str:
@@ -47,23 +51,39 @@ def styled(state: str, shown: str | None = None) -> str:
 
 def safe(delivered: str) -> str:
     """A delivered text with its markup and control characters escaped."""
-    return escape(visible(delivered).replace("\n", "\\n"))
+    return escape(in_one_line(delivered))
 
 
-def result(names: list[str], rows: list[tuple[Any, ...]], title: str | None = None) -> None:
+def in_one_line(delivered: str) -> str:
+    """A delivered text with control characters, ends of lines and what the output lacks escaped."""
+    shown = visible(delivered).replace("\n", "\\n")
+    encoding = sys.stdout.encoding or "utf-8"
+    return shown if shown.isascii() else shown.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def result(
+    names: Sequence[str],
+    rows: Sequence[tuple[Any, ...]],
+    title: str | None = None,
+) -> None:
     """Print rows as a table."""
-    table = grid(*map(safe, names), title=title)
-    for number, column in enumerate(table.columns):
-        if any(isinstance(row[number], (int, float, Decimal)) for row in rows):
-            column.justify = "right"
+    table = grid(*names, title=title)
+    align_numbers(table, rows)
     for row in rows:
-        table.add_row(*(text(value) for value in row))
+        table.add_row(*map(text, row))
     CONSOLE.print(table)
 
 
-def grid(*headers: str, title: str | None = None) -> Grid:
-    """An empty table in the style that all commands use."""
-    return Grid(*headers, title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+def align_numbers(table: Grid, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Align the columns that hold numbers on the right."""
+    for number, column in enumerate(table.columns):
+        if any(isinstance(row[number], (int, float, Decimal)) for row in rows):
+            column.justify = "right"
+
+
+def grid(*headers: str, title: str | None = None, lineage: Sequence[str] = ()) -> Grid:
+    """An empty table in the style that all commands use; headings are shown as they are."""
+    return Grid(*map(in_one_line, headers), title=title, lineage=lineage)
 
 
 @contextmanager

@@ -11,10 +11,9 @@ from spine_assets.pipelines.catalog import Parameter, Pipeline, PipelinePlan
 def pipelines(found: list[Pipeline]) -> None:
     """All pipelines as a table."""
     table = grid("pipeline", "parameters", "what it does")
-    table.columns[0].no_wrap = True
     for item in found:
         names = ", ".join(_short(parameter) for parameter in item.parameters)
-        table.add_row(item.name, names, item.description)
+        table.add_row(item.name, names, safe(item.description))
     CONSOLE.print(table)
     CONSOLE.print("* required; spine run PIPELINE --help-params explains them.")
 
@@ -25,7 +24,7 @@ def _short(parameter: Parameter) -> str:
 
 def parameters(pipeline: Pipeline) -> None:
     """The parameters of one pipeline."""
-    CONSOLE.print(f"[bold]{pipeline.name}[/bold]: {pipeline.description}")
+    CONSOLE.print(f"[bold]{pipeline.name}[/bold]: {safe(pipeline.description)}")
     if not pipeline.parameters:
         CONSOLE.print("It takes no parameters.")
         return
@@ -33,7 +32,11 @@ def parameters(pipeline: Pipeline) -> None:
     for item in pipeline.parameters:
         default = "" if item.default is None else str(item.default)
         table.add_row(
-            item.name, item.kind.value, "yes" if item.required else "", default, item.description
+            item.name,
+            item.kind.value,
+            "yes" if item.required else "",
+            safe(default),
+            safe(item.description),
         )
     CONSOLE.print(table)
 

@@ -26,10 +26,9 @@ def lines(found: list[RunLine]) -> None:
         CONSOLE.print("No such run.")
         return
     table = grid("run", "of", "weeks", "lane", "trigger", "status", "started", "seconds", "did")
-    table.columns[0].no_wrap = True
     table.columns[7].justify = "right"
     for item in found:
-        did = item.did if len(item.did) <= _DID_CHARS else f"{item.did[:_DID_CHARS]}…"
+        did = item.did if len(item.did) <= _DID_CHARS else f"{item.did[:_DID_CHARS]}..."
         table.add_row(
             item.run_id[:SHORT_ID],
             safe(item.name),
@@ -158,7 +157,7 @@ def _weeks(item: RunLine) -> str:
     if item.weeks is None:
         return ""
     first, last = item.weeks
-    return safe(first if first == last else f"{first} … {last}")
+    return safe(first if first == last else f"{first} ... {last}")
 
 
 def _iso(moment: datetime | None) -> str | None:

@@ -68,7 +68,6 @@ def status(
     else:
         tiers = [tier.description for tier in Tier]
         table = grid("week ending", *tiers, "tables", "checks", title="Weeks by tiers and tables")
-        table.columns[0].no_wrap = True
         for row in reversed(rows):
             cells = [_tier_cell(row, tier) for tier in Tier]
             table.add_row(
@@ -173,7 +172,7 @@ def due_line(later: list[Overdue]) -> None:
     if len(weeks) == 1:
         found = f"1 later week is due and nothing of it has arrived: {weeks[0]}"
     else:
-        found = f"{len(weeks)} later weeks are due and nothing of them has arrived: {weeks[0]} …"
+        found = f"{len(weeks)} later weeks are due and nothing of them has arrived: {weeks[0]} ..."
     CONSOLE.print(
         f"[red]{found}[/red]; spine status --due lists {'it' if len(weeks) == 1 else 'them'}"
     )

@@ -6,9 +6,8 @@ from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from typing import Any
 
-from rich.table import Table
-
 from spine_assets.cli.render.console import CONSOLE, grid, safe, styled
+from spine_assets.cli.render.grid import Grid
 from spine_assets.core.tags import SHORT_ID
 from spine_assets.orchestration.history.run_rows import RunRows
 
@@ -23,7 +22,6 @@ def runs(found: Sequence[RunRows]) -> None:
         CONSOLE.print("No such run.")
         return
     table = _grid("run", "pipeline", "tenant", "step")
-    table.columns[0].no_wrap = True
     for run in found:
         total = run.row["total_steps"]
         table.add_section()
@@ -69,7 +67,7 @@ def _plain(value: Any) -> Any:
     return str(value) if isinstance(value, date) else value
 
 
-def _grid(*first: str) -> Table:
+def _grid(*first: str) -> Grid:
     table = grid(*first, "status", "rows", "seconds", "error")
     for column in table.columns[len(first) + 1 : len(first) + 3]:
         column.justify = "right"
@@ -86,7 +84,7 @@ def _cells(
     status: str, rows: int | None, seconds: float | None, message: str | None
 ) -> tuple[str, ...]:
     text = " ".join((message or "").split())
-    text = text if len(text) <= _ERROR_CHARS else f"{text[:_ERROR_CHARS]}…"
+    text = text if len(text) <= _ERROR_CHARS else f"{text[:_ERROR_CHARS]}..."
     return (
         styled(status),
         "" if rows is None else f"{rows:,}",

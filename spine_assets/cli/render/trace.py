@@ -115,8 +115,6 @@ def _files(found: Trace, captured: Captured) -> None:
             safe(item.source_file),
             f"[{style}]{item.file_is}[/]",
         )
-    table.columns[0].no_wrap = True
-    table.columns[2].overflow = "fold"
     CONSOLE.print(table)
 
 
