@@ -9,10 +9,12 @@ import click
 
 from spine_assets.cli import completion_values
 from spine_assets.cli.errors import open_lake, with_json
+from spine_assets.cli.nothing_found import nothing_captured
 from spine_assets.cli.render import anomalies as render_anomalies
 from spine_assets.cli.shared import COUNT, WeekType, print_json
 from spine_assets.core.settings import load_settings
 from spine_assets.core.text import nearest
+from spine_assets.lake.base import Lake
 from spine_assets.otc.delivery.scan import scan
 from spine_assets.otc.tables import raw
 
@@ -64,10 +66,18 @@ def anomalies(
     if as_json:
         listed = [render_anomalies.as_json(item) for item in shown]
         print_json({"anomalies": listed, "more": more})
-    else:
+    elif found or _is_loaded(lake := open_lake(), week):
         render_anomalies.listed(shown, more, samples=samples or week is not None)
+    else:
+        click.echo(nothing_captured(lake, week), err=True)
     if fail_on and any(fail_on == "warn" or item.severity == "ERROR" for item in found):
         raise click.exceptions.Exit(1)
+
+
+def _is_loaded(lake: Lake, week: date | None) -> bool:
+    """Whether a week is captured, or any."""
+    weeks = lake.weeks(raw.TABLE.name)
+    return week in weeks if week else bool(weeks)
 
 
 def _found(table: str | None, week: date | None) -> list[CheckFinding]:

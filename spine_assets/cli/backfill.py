@@ -75,7 +75,7 @@ def backfill(
 
     most = weeks_per_run or load_settings().weeks_per_run
     config = {"ops": {"otc_week": {"config": {"force": True}}}} if force else {}
-    with start_runs.open_instance(of=open_lake()) as instance:
+    with start_runs.open_instance(of=open_lake(may_begin=True)) as instance:
         chosen, passed_over = _choose(
             weeks,
             missing,
@@ -119,7 +119,7 @@ def _choose(
     differences: Callable[..., Differences],
 ) -> tuple[list[date], int]:
     """Weeks to build, and how many weeks with input the options exclude."""
-    settings, lake = load_settings(), open_lake()
+    settings, lake = load_settings(), open_lake(may_begin=True)
     first, last = weeks or (settings.first_week, datetime.now(UTC).date())
     require_built(first, settings)
     landing = scan(settings.landing_path, settings.landing_index_path)

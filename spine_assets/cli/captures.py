@@ -9,6 +9,7 @@ import click
 
 from spine_assets.cli import completion_values
 from spine_assets.cli.errors import note_synthetic, open_lake, reports_errors, with_json
+from spine_assets.cli.nothing_found import nothing_captured
 from spine_assets.cli.render import captures as render_captures
 from spine_assets.cli.render.console import row_limit
 from spine_assets.cli.shared import (
@@ -51,8 +52,10 @@ def captures(context: click.Context, week: date | None, every: bool, as_json: bo
     found = [row for one in weeks for row in arrivals(lake, one)]
     if as_json:
         print_json(found)
-    else:
+    elif found:
         render_captures.captures(found, row_limit(every))
+    if not found:
+        click.echo(nothing_captured(lake, week), err=True)
 
 
 @captures.command("use")
@@ -127,9 +130,7 @@ def diff(week: date, since: datetime | None, limit: int, as_json: bool) -> None:
     lake = open_lake()
     known = stored.stored(lake, week)
     if not known:
-        raise click.ClickException(
-            f"nothing of week {week} is captured; `spine captures` lists the weeks that are"
-        )
+        raise click.ClickException(nothing_captured(lake, week))
     if since is None:
         steps = steps_of(known, pins.stored(lake, week))
     else:

@@ -106,7 +106,7 @@ def refresh_database(settings: Settings, *, sort: bool = False) -> Refreshed:
     with run_logs.log_pages() as read, progress_of("loading weeks") as advance:
         return refresh(
             settings.warehouse_path,
-            contents_of(open_lake(), settings.database_tables),
+            contents_of(open_lake(may_begin=True), settings.database_tables),
             memory_bytes=settings.memory_limit,
             recorded=DagsterTables(CORE_TABLES, read),
             sort=sort,
@@ -205,6 +205,7 @@ def db_build(
         raise click.UsageError("give --table or --all, not both")
     if file.resolve() == load_settings().warehouse_path.resolve():
         raise click.ClickException(f"{file} is the database of the project: spine db refresh")
+    lake = open_lake()
     wanted = names or [name for name in _TABLE_NAMES if every or name not in _AS_DELIVERED]
     tables = tuple(table for table in TABLES if table.name in wanted)
     with (
@@ -213,7 +214,7 @@ def db_build(
     ):
         found = refresh(
             file,
-            Contents(open_lake(), tables, since=since, declared=False),
+            Contents(lake, tables, since=since, declared=False),
             memory_bytes=memory * 10**9,
             recorded=DagsterTables(DAGSTER_TABLES, read) if read else DagsterTables(),
             advance=advance,

@@ -7,7 +7,9 @@ Belongs here: which exceptions these are, and opening what most commands open. A
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable
+from difflib import get_close_matches
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,7 @@ from pydantic import ValidationError
 
 from spine_assets.cli.shared import as_json_option, is_place_chosen, visible
 from spine_assets.core.project_root import NO_PROJECT, env_file, has_project
-from spine_assets.core.settings import WrongSetting, load_settings, setting_problems
+from spine_assets.core.settings import Settings, WrongSetting, load_settings, setting_problems
 from spine_assets.core.weeks import WeekError
 from spine_assets.finra.errors import FinraError
 from spine_assets.lake import opening as lakes
@@ -94,24 +96,77 @@ def _message(error: Exception) -> str | None:
     return "\n".join(visible(line) for line in str(error).split("\n"))  # one problem per line
 
 
-def open_lake() -> Lake:
+def open_lake(*, may_begin: bool = False) -> Lake:
     """The lake that the settings name, or that of the project.
 
+    Args:
+        may_begin: Whether the command may be the first that writes data.
+
     Raises:
-        ClickException: there is neither, so that no lake begins in a folder by accident.
+        ClickException: there is neither, so that no lake begins in a folder by accident; or the
+            data folder does not exist, and the command only reads.
     """
-    place = load_settings().lake_place
-    if not (has_project() or is_place_chosen() or env_file().exists() or Path(place).exists()):
+    settings = load_settings()
+    if may_begin:
+        _require_project(settings)
+    else:
+        require_data(settings)
+    return lakes.open_lake(settings.lake_place)
+
+
+def _require_project(settings: Settings) -> None:
+    place = Path(settings.lake_place)
+    if not (has_project() or is_place_chosen() or env_file().exists() or place.exists()):
         raise click.ClickException(NO_PROJECT)
-    return lakes.open_lake(place)
+
+
+def require_data(settings: Settings) -> None:
+    """Refuse to read where there is no project or no data folder, which is then not made.
+
+    Raises:
+        ClickException: the folder of the lake or of all data does not exist.
+    """
+    _require_project(settings)
+    place = settings.lake_place
+    if not isinstance(place, Path) or place.exists():
+        return
+    name, folder = ("SPINE_LAKE", place) if settings.lake else ("SPINE_DATA_DIR", settings.data_dir)
+    if folder.is_dir():
+        return
+    shown = visible(str(folder))
+    if name.removeprefix("SPINE_").lower() not in settings.model_fields_set:
+        raise click.ClickException(
+            f"there is no data folder {shown} yet, so no week is loaded: {how_to_load()}"
+        )
+    where = "" if os.environ.get(name) else f" in {visible(str(env_file()))}"
+    landing = visible(str(settings.landing_path))
+    begin = f"correct it, or drop files into {landing} and run spine backfill --missing"
+    raise click.ClickException(
+        f"{name}{where} names {shown}, which does not exist: {_like(folder) or begin}"
+    )
+
+
+def _like(folder: Path) -> str:
+    """A folder beside a missing one with almost its name, as a question."""
+    try:
+        names = [entry.name for entry in folder.parent.iterdir() if entry.is_dir()]
+    except OSError:
+        return ""
+    close = get_close_matches(folder.name, names, n=1)
+    return f"did you mean {visible(str(folder.parent / close[0]))}?" if close else ""
+
+
+def how_to_load() -> str:
+    """What to do where no week is loaded."""
+    return (
+        "spine demo loads the sample; or drop files into "
+        f"{visible(str(load_settings().landing_path))} and run spine backfill --missing"
+    )
 
 
 def no_week_built() -> click.ClickException:
     """The error of commands that need a built week, where there is none yet."""
-    return click.ClickException(
-        "no week is built yet: spine demo loads the sample; or drop files into "
-        f"{visible(str(load_settings().landing_path))} and run spine backfill --missing"
-    )
+    return click.ClickException(f"no week is built yet: {how_to_load()}")
 
 
 def note_synthetic(lake: Lake, *, quiet: bool = False) -> bool:

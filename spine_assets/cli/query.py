@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 import duckdb
 
-from spine_assets.cli import run_logs
+from spine_assets.cli import nothing_found, run_logs
 from spine_assets.cli.errors import note_synthetic, open_lake, with_json
 from spine_assets.cli.render import query as render_query
 from spine_assets.cli.render.console import row_limit
@@ -21,8 +21,6 @@ from spine_assets.cli.shared import COUNT, print_json, print_rows
 from spine_assets.core.settings import load_settings
 from spine_assets.core.text import nearest
 from spine_assets.core.values import csv_text, records
-from spine_assets.core.weeks import Tier
-from spine_assets.otc.tables import raw
 from spine_assets.otc.tables.registry import TABLES
 from spine_assets.pipelines.steps.workspace import Workspace, tenants_in
 from spine_assets.pipelines.yaml import loader
@@ -97,29 +95,17 @@ def query(
             facts = {"file": str(parquet), "rows": written, "synthetic": synthetic}
             done = json.dumps(facts)
             click.echo(done if as_json else f"wrote {written:,} rows to {parquet}", err=not as_json)
-            return
-        most = None if as_json or as_csv else row_limit(every)
-        names, rows, total = beginning(warehouse, sql, most)
-    if as_json:
-        print_json(records(names, rows))
-    elif as_csv:
-        print_rows(csv_text(names, rows))
-    else:
-        render_query.printed(names, rows, total, every=every, sql=sql)
-    if not rows and (hint := _empty_hint(sql)):
-        click.echo(hint, err=True)
-
-
-def _empty_hint(sql: str) -> str | None:
-    """Why a question to `otc_raw` may have no answer: its `tier` is the delivered text."""
-    words = {*re.findall(r"\w+", sql)}
-    asked = sorted(words & {tier.value for tier in Tier if tier.value != tier.description})
-    if not asked or raw.TABLE.name not in " ".join(words):
-        return None
-    return (
-        f"no rows; in {raw.TABLE.name} the column tier has FINRA's text, such as "
-        f"'{Tier(asked[0]).description}': write tier_name = '{asked[0]}'"
-    )
+            rows: list[tuple[Any, ...]] = [(written,)] if written else []
+        else:
+            most = None if as_json or as_csv else row_limit(every)
+            names, rows, total = beginning(warehouse, sql, most)
+            if as_json:
+                print_json(records(names, rows))
+            elif as_csv:
+                print_rows(csv_text(names, rows))
+            else:
+                render_query.printed(names, rows, total, every=every, sql=sql)
+        nothing_found.explain(warehouse, open_lake(), sql, rows)
 
 
 @contextmanager

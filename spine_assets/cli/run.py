@@ -110,7 +110,7 @@ def _lake_of(plans: Sequence[RunPlan]) -> Lake | None:
     if not weeks:
         return None
     require_built(min(weeks), load_settings())
-    return open_lake()
+    return open_lake(may_begin=True)
 
 
 def split(plans: Sequence[RunPlan]) -> list[RunPlan]:

@@ -76,7 +76,7 @@ def log_pages(*, runs: bool = False) -> Iterator[Callable[[], Iterable[run_table
 
     with ExitStack() as stack:
         try:
-            instance = stack.enter_context(open_instance(of=open_lake()))
+            instance = stack.enter_context(open_instance(of=open_lake(may_begin=True)))
         except (NoInstance, OtherLake) as error:
             if runs or isinstance(error, OtherLake):
                 click.echo(f"what Dagster recorded is left out: {error}", err=True)

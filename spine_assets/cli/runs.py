@@ -8,11 +8,12 @@ from datetime import UTC, date, datetime, timedelta
 import click
 import dagster as dg
 
-from spine_assets.cli.errors import with_json
+from spine_assets.cli.errors import how_to_load, require_data, with_json
 from spine_assets.cli.render import runs as render_runs
 from spine_assets.cli.render import steps as render_steps
 from spine_assets.cli.render.console import progress
 from spine_assets.cli.shared import COUNT, WeekType, print_json
+from spine_assets.core.settings import load_settings
 from spine_assets.core.text import nearest
 from spine_assets.orchestration.history import open_instance
 from spine_assets.orchestration.history.cancel import cancel
@@ -60,10 +61,12 @@ def runs(
     With --steps and --json, runs have all columns of x_meta_pipeline_runs, and their steps all
     columns of x_meta_step_logs.
     """
+    require_data(load_settings())
     if context.invoked_subcommand is not None:
         return
+    asked = RunQuery(status, pipeline, week, tenant)
     with open_instance() as instance:
-        found = newest(instance, RunQuery(status, pipeline, week, tenant), limit)
+        found = newest(instance, asked, limit)
         if pipeline and not found and pipeline not in (names := pipeline_names(instance)):
             raise click.ClickException(
                 f"there is no run of a pipeline or job {pipeline!r}; {nearest(pipeline, names)}"
@@ -72,6 +75,12 @@ def runs(
             rows = list(read_runs(instance, found))
         else:
             lines = described(instance, found)
+    if not found:
+        any_run = asked == RunQuery()
+        hint = how_to_load() if any_run else "spine runs lists the newest of all"
+        click.echo(f"{'no run is recorded yet' if any_run else 'no such run'}: {hint}", err=True)
+        if not as_json:
+            return
     if steps and as_json:
         shown = [render_steps.run_json(run) for run in rows]
         click.echo(json.dumps(shown, indent=1, default=str))

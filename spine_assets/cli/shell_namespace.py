@@ -13,10 +13,10 @@ from typing import Any
 import duckdb
 import polars as pl
 
+from spine_assets.cli.errors import open_lake
 from spine_assets.core.settings import load_settings
 from spine_assets.core.weeks import parse_week
 from spine_assets.lake.base import Lake
-from spine_assets.lake.opening import open_lake
 from spine_assets.otc.delivery.scan import scan
 from spine_assets.otc.past.as_of import table_now
 from spine_assets.otc.tables.registry import TABLES
@@ -60,7 +60,7 @@ def opened() -> Iterator[Namespace]:
     )
 
     settings = load_settings()
-    lake = open_lake(settings.lake_place)
+    lake = open_lake()
     with ExitStack() as stack:
         warehouse = stack.enter_context(connect(lake, TABLES))
         values = {

@@ -27,7 +27,7 @@ def write_answer(connection: duckdb.DuckDBPyConnection, sql: str, path: Path) ->
     """
 
     def write(staged: Path) -> int:
-        answered = connection.sql(_without_end(sql))
+        answered = connection.sql(without_end(sql))
         types = zip(answered.columns, answered.types, strict=True)
         if nested := [name for name, kind in types if _is_nested_wide(str(kind))]:
             raise duckdb.ConversionException(
@@ -45,7 +45,7 @@ def write_answer(connection: duckdb.DuckDBPyConnection, sql: str, path: Path) ->
         return interruptible(connection, lambda: retry_replaced(lambda: write(staged)))
 
 
-def _without_end(sql: str) -> str:
+def without_end(sql: str) -> str:
     """A statement without semicolons and comments at its end: it becomes a part of another."""
     text = sql.encode()
     places = [at for at, kind in duckdb.tokenize(sql) if kind != duckdb.token_type.comment]

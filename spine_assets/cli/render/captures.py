@@ -32,9 +32,6 @@ _STYLES = {
 
 def captures(found: list[dict[str, Any]], most: int | None) -> None:
     """Print what arrived when, and which captures are current; of the newest weeks, at `most`."""
-    if not found:
-        CONSOLE.print("No file is captured yet.")
-        return
     table = grid("week ending", "tier and class", "capture", "rows", "updated", "state", "file")
     table.columns[3].justify = "right"
     shown = found[-most:] if most else found

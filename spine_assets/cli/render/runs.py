@@ -22,9 +22,6 @@ _DID_CHARS = 160  # about three lines of its column
 
 def lines(found: list[RunLine]) -> None:
     """Runs as a table."""
-    if not found:
-        CONSOLE.print("No such run.")
-        return
     table = grid("run", "of", "weeks", "lane", "trigger", "status", "started", "seconds", "did")
     table.columns[7].justify = "right"
     for item in found:

@@ -18,9 +18,6 @@ _ERROR_CHARS = 100  # about two lines of its column; `spine runs show` has the r
 
 def runs(found: Sequence[RunRows]) -> None:
     """Print runs, each followed by one line per step."""
-    if not found:
-        CONSOLE.print("No such run.")
-        return
     table = _grid("run", "pipeline", "tenant", "step")
     for run in found:
         total = run.row["total_steps"]

@@ -32,7 +32,7 @@ def asked(site: Site, *words: str) -> Any:
     """What a command prints with --json."""
     done = site.spine(*words, "--json")
     assert done.exit_code == 0, done.output
-    return json.loads(done.output)
+    return json.loads(done.stdout)
 
 
 def kinds(told: dict[str, Any]) -> list[tuple[str, str, str, str]]:
@@ -97,6 +97,7 @@ class TestAnomalies:
         site.project.deliver(WEEK, Tier.OTC)
         assert site.runner.week(WEEK).success
         assert kinds(asked(site, "anomalies"))
+        (site.project.root / "data" / "another").mkdir()
         monkeypatch.setenv("SPINE_LAKE", "data/another")
         done = site.spine("anomalies")
         assert (done.exit_code, done.stdout) == (1, "")
