@@ -1,4 +1,4 @@
--- The questions that docs/queries.md answers; the page shows the same text.
+-- The questions that docs/cookbook.md answers; the page shows the same text.
 
 -- one symbol, all weeks
 SELECT week_ending, tier, venue_class, venue_name, mpid, share_volume, trade_count

@@ -34,43 +34,48 @@ myst_heading_anchors = 4  # by GitHub's rule; as deep as our pages go
 suppress_warnings = ["misc.highlighting_failure"]  # DuckDB's SQL is not all known to Pygments
 
 SECTIONS = {
-    "Start": ("docs/start", "docs/concepts", "docs/glossary", "docs/commands", "docs/settings"),
-    "Query": (
+    "Analyst": (
+        "docs/start",
         "docs/questions",
+        "docs/cookbook",
+        "docs/data-dictionary",
+        "docs/caveats",
+        "docs/glossary",
         "docs/queries",
         "docs/reading",
-        "docs/analysis",
         "docs/trace",
-        "docs/notebook",
         "docs/report",
-        "docs/nothing-lost",
-    ),
-    "Reference": (
-        "docs/data-dictionary",
-        "docs/checks",
-        "docs/pipelines-reference",
+        "docs/notebook",
         "docs/finra-facts",
+        "data/sample/README",
     ),
-    "Operate": (
+    "Operator": (
         "docs/operations",
-        "docs/cluster",
-        "docs/scale",
-        "docs/pipelines",
+        "docs/commands",
+        "docs/settings",
+        "docs/alerts",
+        "docs/checks",
+        "docs/nothing-lost",
         "docs/runs",
         "docs/runs-log",
         "docs/finra",
-        "docs/alerts",
         "docs/from-outside",
-        "docs/library",
         "docs/security",
-    ),
-    "Understand": (
-        "docs/architecture",
+        "docs/scale",
+        "docs/cluster",
         "docs/performance",
+    ),
+    "Developer": (
+        "docs/architecture",
+        "CONTRIBUTING",
+        "docs/library",
+        "docs/pipelines",
+        "docs/pipelines-reference",
         "docs/decisions/README",
         "docs/from-market-spine",
+        "benchmarks/README",
+        "CHANGELOG",
     ),
-    "Project": ("CONTRIBUTING", "CHANGELOG", "data/sample/README", "benchmarks/README"),
 }
 """The navigation. Pages that are not there yet are left out."""
 TITLES = {"data/sample/README": "Sample data"}

@@ -56,9 +56,10 @@ _CHECKS_TAIL = """More on [findings of `delivery`](nothing-lost.md#what-the-chec
 
 _VIEWS = """## Views
 
-Views are computed from the tables at each query; [analysis](analysis.md) explains their uses and
-pitfalls. A view `NAME` with the column `is_complete` has the weeks whose three tiers are loaded,
-`NAME_all` has every week, and `NAME_in(first_week, last_week)` those from one Friday to another.
+Views are computed from the tables at each query; the [cookbook](cookbook.md) shows their uses,
+the [caveats](caveats.md) their pitfalls. A view `NAME` with the column `is_complete` has the weeks
+whose three tiers are loaded, `NAME_all` has every week, and `NAME_in(first_week, last_week)` those
+from one Friday to another. If you know the weeks, use the last form: it reads their files only.
 """
 
 

@@ -1,13 +1,16 @@
 """Each query that a page prints gives the right figures, also where a careless one would not.
 
 The weeks are those of `support/recipe_world.py`; expected figures are computed by hand. A query
-that a page shows for the first time is entered here, or in `NO_FIGURES` with the reason.
+that a page shows for the first time is entered here, or in `NO_FIGURES` with the reason. A table
+below a query is its answer on the sample, and compared with that too.
 """
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections.abc import Callable, Iterator
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -16,6 +19,7 @@ import pytest
 
 from spine_assets.otc.tables.registry import TABLES
 from spine_assets.warehouse.connection import connect
+from spine_assets_tests.conftest import House
 from spine_assets_tests.project.test_docs import ROOT
 from spine_assets_tests.support.analysis_lake import ATS, BUCKET, NON_ATS, OTC, T1, T2, lake_of
 from spine_assets_tests.support.recipe_world import (
@@ -45,6 +49,7 @@ NO_FIGURES = {
     "FROM otc_restatements": "stored rows; test_restatements.py",
     "FROM watch_list": "a table that a pipeline declares; pipelines/test_tools.py",
     "FROM otc_venue_volume": "the table itself, to a file",
+    "FROM otc_venue_share WHERE": "the same",
 }
 Rows = list[tuple[Any, ...]]
 Ask = Callable[[str], Rows]
@@ -145,7 +150,7 @@ def _(ask: Ask, sql: str) -> None:
     ]
 
 
-@recipe("start.md", "venue_count > 5")
+@recipe("cookbook.md", "venue_count > 5")
 def _(ask: Ask, sql: str) -> None:
     assert ask(sql) == []
     assert ask(sql.replace("> 5", "> 1")) == [
@@ -162,15 +167,10 @@ GAINED = [
 ]
 
 
-@recipe("start.md", "otc_venue_trend_in")
-def _(ask: Ask, sql: str) -> None:
-    assert ask(sql) == GAINED
+# --- the cookbook
 
 
-# --- queries
-
-
-@recipe("queries.md", "venue_name, mpid, share_volume, trade_count")
+@recipe("cookbook.md", "venue_name, mpid, share_volume, trade_count")
 def _(ask: Ask, sql: str) -> None:
     rows = ask(sql)
     of_symbol = [row for row in ROWS if row.symbol == "PMCY"]
@@ -182,7 +182,7 @@ def _(ask: Ask, sql: str) -> None:
     ]
 
 
-@recipe("queries.md", "FROM otc_venue_trend_in")
+@recipe("cookbook.md", "SELECT rank, venue_name, mpid, total_volume")
 def _(ask: Ask, sql: str) -> None:
     assert ask(sql) == SHARES_MIXED
     assert ask(at(sql, HOLIDAY)) == [row[1:] for row in NEWEST]
@@ -192,13 +192,13 @@ def _(ask: Ask, sql: str) -> None:
     ]
 
 
-@recipe("queries.md", "FROM otc_firm_totals AS f")
+@recipe("cookbook.md", "FROM otc_firm_totals AS f")
 def _(ask: Ask, sql: str) -> None:
     """These weeks have no totals of FINRA, so no firm has one; `test_control` has the figures."""
     assert ask(sql) == []
 
 
-@recipe("queries.md", "avg_6w_volume")
+@recipe("cookbook.md", "avg_6w_volume")
 def _(ask: Ask, sql: str) -> None:
     both = [ATS, NON_ATS]
     assert ask(sql) == [
@@ -212,7 +212,7 @@ def _(ask: Ask, sql: str) -> None:
     ]
 
 
-@recipe("queries.md", "FROM otc_movers_in")
+@recipe("cookbook.md", "ORDER BY abs(volume_change)")
 def _(ask: Ask, sql: str) -> None:
     assert ask(sql) == [
         ("PMCY", "PMCY Inc.", T1, 750, 500, 250, BY_NAME),
@@ -225,12 +225,12 @@ def _(ask: Ask, sql: str) -> None:
     assert ask(at(sql, HOLIDAY))[0] == ("PMCY", "PMCY Inc.", T1, 600, 750, -150, MIXED)
 
 
-@recipe("queries.md", "AS newest")
+@recipe("cookbook.md", "AS newest")
 def _(ask: Ask, sql: str) -> None:
     assert ask(sql) == [(HOLIDAY,)]
 
 
-@recipe("queries.md", "WITH tops AS")
+@recipe("cookbook.md", "WITH tops AS")
 def _(ask: Ask, sql: str) -> None:
     assert ask(sql) == [
         ("PMCY", MIXED, T1, 150, 600, 20.0, 80.0, "UBS ATS", BETA),
@@ -245,7 +245,7 @@ def _(ask: Ask, sql: str) -> None:
 
 def test_the_page_shows_the_queries_that_are_measured() -> None:
     measured = (ROOT / "benchmarks/queries.sql").read_text("utf-8").split("\n-- ")[1:]
-    page = (ROOT / "docs/queries.md").read_text("utf-8")
+    page = (ROOT / "docs/cookbook.md").read_text("utf-8")
     assert len(measured) == 4
     for query in measured:
         _, sql = query.split("\n", 1)
@@ -261,40 +261,37 @@ def test_a_variable_holds_the_newest_week(opened: duckdb.DuckDBPyConnection) -> 
     assert sorted(row[2] for row in rows) == ["NEWS", "PMCY", "PNK", "TWO"]
 
 
-# --- analysis
-
-
-@recipe("analysis.md", "FROM otc_symbol_week")
+@recipe("cookbook.md", "FROM otc_symbol_week")
 def _(ask: Ask, sql: str) -> None:
-    assert (
-        ask(sql)
-        == [  # not NO_TIER_2, which is also the week before BY_NAME
-            *((week, 100, None, None if week == S1_TO_S6[0] else 0.0) for week in S1_TO_S6[:-1]),
-            (S6, 130, None, 30.0),
-            (FIRST_BOTH, 500, 24.0, None),
-            (BY_NAME, 500, 22.0, None),
-            (MIXED, 750, 20.0, 50.0),
-            (HOLIDAY, 600, 20.0, -20.0),
-        ]
-    )
+    rows = ask(sql.replace("RIR", "PMCY"))
+    assert {tuple(row[1]) for row in rows} == {(T1,)}
+    # Not NO_TIER_2, which is also the week before BY_NAME.
+    assert [(week, *figures) for week, _, *figures in reversed(rows)] == [
+        *((week, 100, None, None if week == S1_TO_S6[0] else 0.0) for week in S1_TO_S6[:-1]),
+        (S6, 130, None, 30.0),
+        (FIRST_BOTH, 500, 24.0, None),
+        (BY_NAME, 500, 22.0, None),
+        (MIXED, 750, 20.0, 50.0),
+        (HOLIDAY, 600, 20.0, -20.0),
+    ]
 
 
-@recipe("analysis.md", "trend = 'UP'")
+@recipe("cookbook.md", "trend = 'UP'")
 def _(ask: Ask, sql: str) -> None:
     assert ask(sql) == [("PMCY", 130, 30.0, 6, [])]
     assert ask(at(sql, FIRST_BOTH)) == []
 
 
-@recipe("analysis.md", "FROM otc_venue_trend_in")
+@recipe("cookbook.md", "class_share_change_points DESC")
 def _(ask: Ask, sql: str) -> None:
     assert ask(sql) == GAINED
 
 
-@recipe("analysis.md", "FROM otc_market_structure_in")
+@recipe("cookbook.md", "FROM otc_market_structure_in")
 def _(ask: Ask, sql: str) -> None:
     rows = {(row[1], row[0]): row[2:] for row in ask(sql)}
     weeks = [*S1_TO_S6[2:], FIRST_BOTH, BY_NAME, MIXED]  # not NO_TIER_2
-    assert list(rows) == [(tier, week) for tier in ("ALL", T1, T2, OTC) for week in weeks]
+    assert list(rows) == [(tier, week) for tier in ("ALL", T1, T2, OTC) for week in reversed(weeks)]
     classes, ats, hhi, effective, top, top_share = rows["ALL", MIXED]
     assert (classes, ats) == ([ATS, NON_ATS], near(25000 / 935))
     squares = 335**2 + 300**2 + 230**2 + 20**2
@@ -304,7 +301,7 @@ def _(ask: Ask, sql: str) -> None:
     assert rows[T1, MIXED][4] == BETA
 
 
-@recipe("analysis.md", "WHERE mover_rank <= 5")
+@recipe("cookbook.md", "WHERE mover_rank <= 5")
 def _(ask: Ask, sql: str) -> None:
     assert ask(sql) == [
         (T1, 1, "PMCY", "PMCY Inc.", "UP", 250, 50.0),
@@ -314,26 +311,15 @@ def _(ask: Ask, sql: str) -> None:
     assert {row[-1] for row in ask(at(sql, HOLIDAY))} == {0.0}  # four fifths in four days
 
 
-@recipe("analysis.md", "kind IN ('NEW', 'GONE')")
+@recipe("cookbook.md", "kind IN ('NEW', 'GONE')")
 def _(ask: Ask, sql: str) -> None:
-    assert ask(sql) == [
+    assert ask(sql.replace("2025-10-17", str(MIXED))) == [
         ("GONE", T1, "WENT", "WENT Inc.", None, 40),
         ("NEW", T1, "NEWS", "NEWS Inc.", 70, None),
     ]
 
 
-@recipe("analysis.md", "FROM otc_movers WHERE kind = 'UP'")
-def _(ask: Ask, sql: str) -> None:
-    assert ask(sql) == [
-        (MIXED, T1, "PMCY", "PMCY Inc.", 250, 50.0, 1),
-        (MIXED, T2, "TWO", "TWO Inc.", 50, 250.0, 1),
-        (MIXED, OTC, "PNK", "PNK Inc.", 5, 12.5, 1),
-        (BY_NAME, OTC, "PNK", "PNK Inc.", 20, 100.0, 1),
-        (S6, T1, "PMCY", "PMCY Inc.", 30, 30.0, 1),
-    ]
-
-
-@recipe("analysis.md", "AS gained")
+@recipe("cookbook.md", "AS gained")
 def _(ask: Ask, sql: str) -> None:
     assert ask(sql) == []  # UBS ATS alone in both weeks
     outside = at(sql, HOLIDAY).replace("'ATS'", "'NON_ATS'")
@@ -343,7 +329,7 @@ def _(ask: Ask, sql: str) -> None:
     ]
 
 
-@recipe("analysis.md", "rank <= 3")
+@recipe("cookbook.md", "rank <= 3")
 def _(ask: Ask, sql: str) -> None:
     assert ask(sql) == [
         (T1, ATS, 1, "UBS ATS", "UBSA", 100.0, 2),
@@ -356,20 +342,52 @@ def _(ask: Ask, sql: str) -> None:
     ]
 
 
-@recipe("analysis.md", "FROM otc_venues")
+@recipe("cookbook.md", "FROM otc_venues")
 def _(ask: Ask, sql: str) -> None:
-    assert ask(sql) == [(BETA, "CRD8", "8", NON_ATS, MIXED, MIXED, [BETA])]
-    assert ask(sql.replace("> '2025-10-31'", "= '2025-10-31'")) == [
+    later = sql.replace("= '2025-10-31'", "> '2025-10-31'")
+    assert ask(later) == [(BETA, "CRD8", "8", NON_ATS, MIXED, MIXED, [BETA])]
+    assert ask(sql) == [
         (ACME, "CRD7", "7", NON_ATS, FIRST_BOTH, HOLIDAY, [ACME, BY_ITS_NAME]),
         ("De Minimis Firms", BUCKET, None, NON_ATS, FIRST_BOTH, HOLIDAY, ["De Minimis Firms"]),
     ]
 
 
-@recipe("analysis.md", "FROM otc_weeks_calendar")
+@recipe("cookbook.md", "FROM otc_weeks_calendar")
 def _(ask: Ask, sql: str) -> None:
     rows = ask(sql)
     assert (HOLIDAY, 4, "Thanksgiving Day") in rows
     assert len(rows) == 11  # ten holidays of 2025 and a day of mourning
+
+
+@recipe("cookbook.md", "AS symbol_pct")
+def _(ask: Ask, sql: str) -> None:
+    assert ask(sql) == [
+        (BETA, "CRD8", 300, 1, 40.0),
+        (ACME, "CRD7", 250, 1, near(25000 / 750)),
+        ("UBS ATS", "UBSA", 150, 1, 20.0),
+        ("De Minimis Firms", BUCKET, 50, 1, near(5000 / 750)),
+    ]
+
+
+@recipe("cookbook.md", "AS venue_pct")
+def _(ask: Ask, sql: str) -> None:
+    assert ask(sql) == [
+        ("PMCY", 150, near(15000 / 230)),
+        ("NEWS", 70, near(7000 / 230)),
+        ("TWO", 10, near(1000 / 230)),
+    ]
+
+
+@recipe("cookbook.md", "AS avg_trade_size")
+def _(ask: Ask, sql: str) -> None:
+    assert ask(sql) == [
+        (BETA, "CRD8", 1, 300.0),
+        (ACME, "CRD7", 1, 250.0),
+        ("UBS ATS", "UBSA", 3, near(230 / 3)),
+        ("De Minimis Firms", BUCKET, 1, 50.0),
+        (BY_ITS_NAME, "FIRM:Acme, L.L.C", 2, 42.5),
+        ("OTC LINK", "OTCX", 1, 20.0),
+    ]
 
 
 # --- the printed queries
@@ -389,3 +407,78 @@ def test_every_check_is_of_one_printed_query() -> None:
 def test_a_printed_query_is_right(ask: Ask, page: str, text: str) -> None:
     (sql,) = (item.sql for item in PRINTED if item.page == page and text in item.sql)
     RECIPES[page, text](ask, sql)
+
+
+# --- the answers that pages show, on the sample
+
+_ANSWERED = re.compile(r"^```(sql|bash)\n((?:(?!```).*\n)+)```\n\n((?:\|.*\n)+)", re.M)
+_SAMPLE = ROOT / "data" / "sample"
+_SAMPLE_WEEKS = [date(2025, 9, 5) + timedelta(weeks=n) for n in range(12)]
+_PAGES = ("README.md", "docs/start.md", "docs/cookbook.md")
+
+
+def answered() -> list[tuple[str, str, list[list[str]]]]:
+    """Page, query and the table below it, row by row with its heading."""
+    found = []
+    for page in _PAGES:
+        for language, text, table in _ANSWERED.findall((ROOT / page).read_text("utf-8")):
+            if language == "bash" and "spine query" not in text:
+                continue
+            sql = text if language == "sql" else shlex.split(text)[2]
+            rows = [
+                [cell.strip() for cell in row.strip("|\n").split("|")]
+                for row in table.splitlines()
+                if not re.fullmatch(r"[|:-]+", row)
+            ]
+            found.append((page, sql, rows))
+    return found
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The sample as `make demo` loads it: first its files, then the late and the corrected one."""
+    house = House(tmp_path_factory.mktemp("sample"))
+    for part in ("first", "later"):
+        for path in (path for path in (_SAMPLE / part).rglob("*") if path.is_file()):
+            house.drop(str(path.relative_to(_SAMPLE / part)), path.read_bytes())
+        for week in _SAMPLE_WEEKS:
+            house.built(week=week)
+    with connect(house.lake, TABLES) as connection:
+        yield connection
+
+
+def is_shown(shown: str, value: Any) -> bool:
+    """Whether a cell shows the value, to as many places as it has."""
+    if value is None or isinstance(value, list):
+        return shown == ", ".join(value or [])
+    if isinstance(value, int | float | Decimal):
+        places = len(shown.partition(".")[2])
+        return bool(abs(float(shown.replace(",", "")) - float(value)) <= 0.5000001 / 10**places)
+    return shown == str(value)
+
+
+@pytest.mark.parametrize(
+    ("page", "sql", "table"), answered(), ids=[f"{a[0]}-{a[1][:40]}" for a in answered()]
+)
+def test_an_answer_shown_is_that_of_the_sample(
+    sample: duckdb.DuckDBPyConnection, page: str, sql: str, table: list[list[str]]
+) -> None:
+    found = sample.execute(sql)
+    assert table[0] == [column[0] for column in found.description]
+    rows, shown = found.fetchall(), table[1:]
+    is_cut = shown[-1][0] == "…"
+    if is_cut:
+        shown = shown[:-1]
+    assert shown
+    assert len(rows) > len(shown) if is_cut else len(rows) == len(shown)
+    for row, cells in zip(rows, shown, strict=False):
+        assert [is_shown(*both) for both in zip(cells, row, strict=True)] == [True] * len(row), row
+
+
+def test_every_query_of_the_cookbook_has_its_answer() -> None:
+    with_answer = {sql.strip().rstrip(";") for page, sql, _ in answered() if "cookbook" in page}
+    of_sql = {
+        item.text.strip().rstrip(";") for item in blocks("sql") if item.page.name == "cookbook.md"
+    }
+    assert len(of_sql) >= 20
+    assert of_sql == with_answer

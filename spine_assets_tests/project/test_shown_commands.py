@@ -43,7 +43,7 @@ A_FILE = SAMPLE / "first" / "finra_otc_weekly_otc_20251222.csv"  # of the week 2
 LAST_WEEK = date(2025, 11, 21)
 EXIT_CODES = {"spine runs cancel 0348750": 1}  # nothing reaches such a run: docs/runs.md
 """All others end with 0."""
-FIRST = ("README.md", "CONTRIBUTING.md", "docs/start.md", "docs/pipelines.md", "docs/queries.md")
+FIRST = ("README.md", "CONTRIBUTING.md", "docs/start.md", "docs/pipelines.md", "docs/cookbook.md")
 BEFORE = {
     "cp -R backups/today/dagster backups/today/lake data/": "spine backup backups/today",
     "dagster asset materialize -m spine_assets.definitions --select group:acme_watch_list "
