@@ -123,30 +123,7 @@ def checks_text() -> str:
             ),
             _section(arrived, overdue.HOLDS + " About all weeks at once.", overdue.REMEDY),
             _section(f"`{FILES}`: `{USABLE}`", USABLE_HOLDS + " As of now.", USABLE_REMEDY),
-            _line_checks(),
             _CHECKS_TAIL,
-        ]
-    )
-
-
-def _line_checks() -> str:
-    """What each delivered line must be."""
-    return "\n".join(
-        [
-            "## What a delivered line must be",
-            "",
-            "Each is a check of a Pandera schema under the name of the reason that its failure",
-            f"cases have in `otc_rejects`. {_BY_HAND}",
-            "`rejects` reports them by week; the",
-            "[data dictionary](data-dictionary.md#reasons-of-rejects) says what to do about each.",
-            "",
-            "| check | severity | holds |",
-            "|---|---|---|",
-            *(
-                f"| `{reason}` | {check.severity} | {check.holds} |"
-                for reason, check in LINE_CHECKS.items()
-            ),
-            "",
         ]
     )
 
@@ -181,8 +158,8 @@ def _table(table: Table) -> str:
         *(_column(column) for column in table.columns),
     ]
     if table.checks:
-        lines += ["", "| check | when it fails | holds |", "|---|---|---|"]
-        lines += [f"| `{c.name}` | {_consequence(c)} | {c.description} |" for c in table.checks]
+        lines += ["", "| [check](checks.md) | when it fails |", "|---|---|"]
+        lines += [f"| `{c.name}` | {_consequence(c)} |" for c in table.checks]
     return "\n".join([*lines, ""])
 
 
