@@ -108,9 +108,9 @@ def beginning(
         if not names or most is None:
             rows = cursor.fetchall() if names else []
             return names, rows, len(rows)
-        rows = cursor.fetchmany(most)
+        rows = cursor.fetchmany(most)  # to the end: the loop below
         total = len(rows)
-        while more := len(cursor.fetchmany(_COUNTED)):
+        while more := len(cursor.fetchmany(_COUNTED)):  # to the end
             total += more
         return names, rows, total
 
