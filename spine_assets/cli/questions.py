@@ -76,38 +76,46 @@ def symbol(symbols: tuple[str, ...], by_venue: bool, **given: Any) -> None:
     Figures are of off-exchange trading, over all tiers and classes that are loaded. A change is
     shown if both weeks have the same of them.
     """
+    if given["week"] is not None and not by_venue:
+        raise click.UsageError("--week goes with --venues; weeks are --since and --until")
     otc = _opened(given)
     if not by_venue:
         answers.show(declared.SYMBOL, otc.symbol(*symbols, **_range(given)), given)
     elif len(symbols) > 1:
         raise click.UsageError("--venues is of one SYMBOL")
     else:
-        frame = otc.symbol_venues(symbols[0], given["week"])
+        frame = otc.symbol_venues(*symbols, week=given["week"])
         answers.show(declared.SYMBOL_VENUES, frame, given)
 
 
 @click.command()
-@click.argument("venues", nargs=-1, required=True, metavar="VENUE...")
+@click.argument("venues", nargs=-1, metavar="[VENUE]...")
 @click.option("--symbols", "by_symbol", is_flag=True, help="What it traded in one week (--week).")
 @_with(*_RANGE, _WEEK, *_MOMENTS, *_OUTPUTS)
 @with_json
 def venue(venues: tuple[str, ...], by_symbol: bool, **given: Any) -> None:
-    r"""Show volume, share and rank of a VENUE, or what it traded.
+    r"""Show volume, share and rank of a VENUE, what it traded, or all venues of a week.
 
     \b
+    spine venue
     spine venue UBSA
     spine venue "ubs ats" --symbols --week 2025-11-21
 
-    A VENUE is an MPID, a CRD number, or a part of a name that only one venue has. Shares are of
-    reported off-exchange volume, not of all trading.
+    A VENUE is an MPID, a CRD number, or a part of a name that only one venue has; without one, all
+    venues of one week (--week) are shown. Shares are of reported off-exchange volume, not of all
+    trading.
     """
+    if given["week"] is not None and venues and not by_symbol:
+        raise click.UsageError("--week goes with --symbols; weeks are --since and --until")
     otc = _opened(given)
-    if not by_symbol:
+    if not venues:
+        answers.show(declared.VENUES, otc.venues(given["week"]), given)
+    elif not by_symbol:
         answers.show(declared.VENUE, otc.venue(*venues, **_range(given)), given)
     elif len(venues) > 1:
         raise click.UsageError("--symbols is of one VENUE")
     else:
-        frame = otc.venue_symbols(venues[0], given["week"])
+        frame = otc.venue_symbols(*venues, week=given["week"])
         answers.show(declared.VENUE_SYMBOLS, frame, given)
 
 

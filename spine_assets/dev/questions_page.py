@@ -21,6 +21,7 @@ A question is one command, or one line of Python. Both give the same figures:
 ```bash
 spine symbol PMCY
 spine symbol PMCY --venues
+spine venue
 spine venue UBSA
 spine market
 spine movers

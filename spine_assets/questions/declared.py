@@ -145,6 +145,21 @@ VENUE = AnalystQuestion(
     ),
     every_week=True,
 )
+VENUES = AnalystQuestion(
+    "venues",
+    "Which venues trade most in a week?",
+    "venue",
+    (
+        c.WEEK_ENDING,
+        _VENUE_ID,
+        *_of(
+            _TREND,
+            *("rank", "venue_name", "venue_class", "total_volume", "market_share_pct"),
+            *("class_share_pct", "class_rank", "prior_week_ending", "share_change_points"),
+            *("class_share_change_points", "rank_change", "is_new", "is_comparable"),
+        ),
+    ),
+)
 VENUE_SYMBOLS = AnalystQuestion(
     "venue_symbols",
     "What does a venue trade?",
@@ -238,5 +253,8 @@ PROVENANCE = AnalystQuestion(
     ),
 )
 
-QUESTIONS = (*(SYMBOL, SYMBOL_VENUES, VENUE, VENUE_SYMBOLS, MARKET, MOVERS, RESTATED, PROVENANCE),)
+QUESTIONS = (
+    *(SYMBOL, SYMBOL_VENUES, VENUE, VENUES, VENUE_SYMBOLS),
+    *(MARKET, MOVERS, RESTATED, PROVENANCE),
+)
 """All questions, in the order of the documentation."""

@@ -87,28 +87,24 @@ class Otc:
             A row per symbol and week of the range, loaded or not.
         """
         first, last = self._range(weeks, since, until)
-        frames = []
-        for symbol in _some(symbols, "symbol"):
-            frame = self._frame(declared.SYMBOL, symbol=symbol, first_week=first, last_week=last)
-            if frame["total_volume"].null_count() == frame.height:
-                self._require_symbol(symbol, first, last)
-            frames.append(frame)
-        return pl.concat(frames)
+        asked = _some(symbols, "symbol")
+        frame = self._frame(declared.SYMBOL, symbols=asked, first_week=first, last_week=last)
+        self._require_symbols(asked, frame.drop_nulls("total_volume"), first, last)
+        return frame
 
-    def symbol_venues(self, symbol: str, week: Week | None = None) -> pl.DataFrame:
+    def symbol_venues(self, *symbols: str, week: Week | None = None) -> pl.DataFrame:
         """Who traded a symbol in a week, beside the prior week.
 
         Args:
-            symbol: As FINRA writes it.
+            symbols: One or more, as FINRA writes them.
             week: None is the newest complete one.
 
         Returns:
-            A row per venue, largest first; buckets have no rank.
+            A row per symbol and venue, largest first; buckets have no rank.
         """
-        chosen = self._week(week)
-        frame = self._frame(declared.SYMBOL_VENUES, symbol=symbol, week=chosen)
-        if frame.is_empty():
-            self._require_symbol(symbol, chosen, chosen)
+        asked, chosen = _some(symbols, "symbol"), self._week(week)
+        frame = self._frame(declared.SYMBOL_VENUES, symbols=asked, week=chosen)
+        self._require_symbols(asked, frame, chosen, chosen)
         return frame
 
     def venue(
@@ -126,30 +122,36 @@ class Otc:
             A row per venue and week of the range, loaded or not.
         """
         first, last = self._range(weeks, since, until)
-        return pl.concat(
-            self._frame(
-                declared.VENUE,
-                venue_id=self._venue_id(venue, first, last),
-                first_week=first,
-                last_week=last,
-            )
-            for venue in _some(venues, "venue")
-        )
+        ids = self._venue_ids(_some(venues, "venue"), first, last)
+        return self._frame(declared.VENUE, venue_ids=ids, first_week=first, last_week=last)
 
-    def venue_symbols(self, venue: str, week: Week | None = None) -> pl.DataFrame:
-        """What a venue traded in a week.
+    def venues(self, week: Week | None = None) -> pl.DataFrame:
+        """Which venues traded most in a week.
 
         Args:
-            venue: As for `venue`.
             week: None is the newest complete one.
 
         Returns:
-            A row per symbol, largest first.
+            A row per venue, largest first; buckets have no rank and come last.
+        """
+        return self._frame(declared.VENUES, week=self._week(week))
+
+    def venue_symbols(
+        self, *venues: str, week: Week | None = None, top: int | None = None
+    ) -> pl.DataFrame:
+        """What a venue traded in a week.
+
+        Args:
+            venues: As for `venue`.
+            week: None is the newest complete one.
+            top: Only so many symbols of each; None returns all.
+
+        Returns:
+            A row per venue and symbol, largest first.
         """
         chosen = self._week(week)
-        return self._frame(
-            declared.VENUE_SYMBOLS, venue_id=self._venue_id(venue, chosen, chosen), week=chosen
-        )
+        ids = self._venue_ids(_some(venues, "venue"), chosen, chosen)
+        return self._frame(declared.VENUE_SYMBOLS, venue_ids=ids, week=chosen, top=top)
 
     def market(
         self, weeks: int = WEEKS, since: Week | None = None, until: Week | None = None
@@ -237,8 +239,7 @@ class Otc:
         """
         chosen = self._week(week)
         frame = self._frame(declared.PROVENANCE, symbol=symbol, week=chosen, venue_id=venue)
-        if frame.is_empty():
-            self._require_symbol(symbol, chosen, chosen)
+        self._require_symbols([symbol], frame, chosen, chosen)
         return frame
 
     def _frame(self, question: AnalystQuestion, **parameters: Any) -> pl.DataFrame:
@@ -288,8 +289,16 @@ class Otc:
             raise WeekError(f"the range begins with {first}, after its end {last}")
         return first, last
 
+    def _require_symbols(
+        self, symbols: Sequence[str], frame: pl.DataFrame, first: date, last: date
+    ) -> None:
+        """Refuse a symbol without a figure that no week of the range has, and suggest others."""
+        answered = {*frame["symbol"]}
+        for symbol in symbols:
+            if symbol not in answered:
+                self._require_symbol(symbol, first, last)
+
     def _require_symbol(self, symbol: str, first: date, last: date) -> None:
-        """Refuse a symbol that no week of the range has, and suggest others."""
         _, rows = self._ask(
             "SELECT symbol, max(week_ending) AS week_ending FROM otc_symbol_summary "
             "WHERE week_ending BETWEEN $first_week AND $last_week GROUP BY symbol",
@@ -307,30 +316,14 @@ class Otc:
         meant = f"; did you mean {_list(close, 'or')}?" if close else ""
         raise NothingFound(f"FINRA reports nothing of {symbol} {span}{meant}")
 
-    def _venue_id(self, venue: str, first: date, last: date) -> str:
-        """The one venue that is meant."""
+    def _venue_ids(self, venues: Sequence[str], first: date, last: date) -> list[str]:
+        """The venues that are meant."""
         _, rows = self._ask(
             "SELECT venue_id, venue_name, names, crd FROM otc_venues "
             "WHERE $first_week <= last_week AND first_week <= $last_week",
             {"first_week": first, "last_week": last},
         )
-        wanted = venue.strip().casefold()
-        ids = [row[0] for row in rows if wanted in (row[0].casefold(), str(row[3]).casefold())]
-        named = [row for row in rows if any(wanted in name.casefold() for name in row[2])]
-        exact = [row[0] for row in named if wanted in (name.casefold() for name in row[2])]
-        for found in (ids, exact, [row[0] for row in named]):
-            if len(found) == 1:
-                return str(found[0])
-        if named:
-            several = [f"{row[0]} ({row[1]})" for row in sorted(named)[:_NAMED]]
-            raise NothingFound(f"{len(named)} venues have {venue} in their names: {_list(several)}")
-        known = {row[0].casefold(): row for row in rows}
-        close = [known[name] for name in difflib.get_close_matches(wanted, known, _NAMED)]
-        meant = [f"{row[0]} ({row[1]})" for row in close]
-        raise NothingFound(
-            f"there is no venue {venue} from {first} to {last}"
-            + (f"; did you mean {_list(meant, 'or')}?" if meant else "")
-        )
+        return [_venue_id(venue, rows, f"from {first} to {last}") for venue in venues]
 
 
 def open_data(
@@ -366,11 +359,32 @@ def open_data(
     return Otc(AnswerSource(settings, as_of or published))
 
 
-def _some(names: Sequence[str], what: str) -> Sequence[str]:
+def _some(names: Sequence[str], what: str) -> list[str]:
     if not names:
         raise NothingFound(f"name a {what}")
-    return names
+    return list(dict.fromkeys(names))
 
 
 def _list(names: Sequence[str], word: str = "and") -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {word} {names[-1]}"
+
+
+def _venue_id(venue: str, rows: Sequence[tuple[Any, ...]], span: str) -> str:
+    """The one venue that is meant, of rows with id, name, all names and CRD."""
+    wanted = venue.strip().casefold()
+    ids = [row[0] for row in rows if wanted in (row[0].casefold(), str(row[3]).casefold())]
+    named = [row for row in rows if any(wanted in name.casefold() for name in row[2])]
+    exact = [row[0] for row in named if wanted in (name.casefold() for name in row[2])]
+    for found in (ids, exact, [row[0] for row in named]):
+        if len(found) == 1:
+            return str(found[0])
+    if named:
+        several = [f"{row[0]} ({row[1]})" for row in sorted(named)[:_NAMED]]
+        raise NothingFound(f"{len(named)} venues have {venue} in their names: {_list(several)}")
+    known = {row[0].casefold(): row for row in rows}
+    close = [known[name] for name in difflib.get_close_matches(wanted, known, _NAMED)]
+    meant = [f"{row[0]} ({row[1]})" for row in close]
+    raise NothingFound(
+        f"there is no venue {venue} {span}"
+        + (f"; did you mean {_list(meant, 'or')}?" if meant else "")
+    )

@@ -42,6 +42,7 @@ COMMANDS = (
     ("venue", "OTCX", "--symbols"),
     ("market",),
     ("movers",),
+    ("venue",),
 )
 
 
@@ -54,6 +55,7 @@ def frame_of(command: tuple[str, ...], site: Site) -> pl.DataFrame:
         COMMANDS[3]: lambda: otc.venue_symbols("OTCX"),
         COMMANDS[4]: otc.market,
         COMMANDS[5]: otc.movers,
+        COMMANDS[6]: otc.venues,
     }
     return answers[command]()
 
@@ -144,6 +146,8 @@ def test_wrong_names_are_explained(site: Site) -> None:
         (("movers", "--week", "2024-01-05"), "week 2024-01-05 is not loaded"),
         (("symbol", "ABCD", "BBBB", "--venues"), "of one SYMBOL"),
         (("venue", "OTCX", "XXXX", "--symbols"), "of one VENUE"),
+        (("symbol", "ABCD", "--week", str(W1)), "--week goes with --venues"),
+        (("venue", "OTCX", "--week", str(W1)), "--week goes with --symbols"),
     ):
         told = site.spine(*command)
         assert (told.exit_code > 0, told.stdout) == (True, "")

@@ -146,15 +146,44 @@ def test_a_holiday_week_is_compared_by_trading_day(tmp_path: Path) -> None:
 
 
 def test_who_trades_a_symbol_and_what_a_venue_trades(history: Settings) -> None:
-    found = asked(history).symbol_venues("A", W2)
+    found = asked(history).symbol_venues("A", week=W2)
     assert rows(found, "rank", "venue_id", "share_volume", "share_pct", "prior_volume") == [
         (1, "UBSA", 150.0, 75.0, 60.0),
         (2, "INCR", 50.0, 25.0, 40.5),
     ]
     assert found["share_change_points"][0] == pytest.approx(75 - 100 * 60 / 100.5)
-    traded = asked(history).venue_symbols("ubsa", W2)
+    traded = asked(history).venue_symbols("ubsa", week=W2)
     assert rows(traded, "rank", "symbol", "share_volume", "share_pct")[0] == (1, "A", 150.0, 75.0)
     assert traded["venue_share_pct"].sum() == pytest.approx(100)
+
+
+def test_several_are_answered_as_each_alone(history: Settings) -> None:
+    otc = asked(history)
+    assert otc.symbol("F2", "A").equals(pl.concat([otc.symbol("F2"), otc.symbol("A")]))
+    assert otc.symbol_venues("F2", "A", week=W2).equals(
+        pl.concat([otc.symbol_venues("F2", week=W2), otc.symbol_venues("A", week=W2)])
+    )
+    assert otc.venue("UBSA", "INCR", "UBSA").equals(
+        pl.concat([otc.venue("UBSA"), otc.venue("INCR")])
+    )
+    each = [otc.venue_symbols(venue, week=W2) for venue in ("UBSA", "INCR")]
+    assert otc.venue_symbols("UBSA", "INCR", week=W2).equals(pl.concat(each))
+    first = otc.venue_symbols("UBSA", "INCR", week=W2, top=1)
+    assert first.equals(pl.concat(frame.head(1) for frame in each))
+
+
+def test_the_venues_of_a_week_are_those_of_each_alone(history: Settings) -> None:
+    otc = asked(history)
+    found = otc.venues(W2)
+    assert rows(found, "rank", "venue_id", "total_volume", "is_comparable") == [
+        (1, "UBSA", 180.0, True),
+        (2, "INCR", 57.0, True),
+    ]
+    for row in found.iter_rows(named=True):
+        alone = otc.venue(row["venue_id"], since=W2, until=W2).row(0, named=True)
+        assert {
+            name: value for name, value in row.items() if name in alone
+        }.items() <= alone.items()
 
 
 def test_a_bucket_counts_in_totals_and_has_no_rank(tmp_path: Path) -> None:
@@ -162,7 +191,7 @@ def test_a_bucket_counts_in_totals_and_has_no_rank(tmp_path: Path) -> None:
         tmp_path,
         *full(W1, Row(W1, T1, "A", BUCKET, "90"), Row(W1, T1, "A", "CRD7", "10", name="Seven")),
     )
-    assert rows(asked(settings).symbol_venues("A", W1), "venue_id", "rank", "share_pct") == [
+    assert rows(asked(settings).symbol_venues("A", week=W1), "venue_id", "rank", "share_pct") == [
         (BUCKET, None, 90.0),
         ("CRD7", 1, 10.0),
     ]
@@ -244,6 +273,7 @@ def test_each_answer_has_its_declared_columns_also_without_rows(history: Setting
         "symbol": otc.symbol("A"),
         "symbol_venues": otc.symbol_venues("A"),
         "venue": otc.venue("UBSA"),
+        "venues": otc.venues(),
         "venue_symbols": otc.venue_symbols("UBSA"),
         "market": otc.market(),
         "movers": otc.movers(),

@@ -26,6 +26,7 @@ _SERIES = {"symbol": "symbol", "venue": "venue_id"}
 _BARRED = {
     "symbol_venues": ("venue_id", "share_volume"),
     "venue_symbols": ("symbol", "share_volume"),
+    "venues": ("venue_id", "total_volume"),
     "movers": ("symbol", "volume_change"),
 }
 _TITLES = {"total_volume": "shares per week", "volume_change": "change of shares"}
@@ -80,6 +81,8 @@ def _title(question: AnalystQuestion, frame: pl.DataFrame) -> str:
     row = frame.row(0, named=True)
     if question.name == "movers":
         return f"Largest changes of shares, week {row['week_ending']}"
+    if question.name == "venues":
+        return f"Venues: reported off-exchange shares, week {row['week_ending']}"
     of = row["symbol"] if question.name == "symbol_venues" else row["venue_id"]
     return f"{of}: reported off-exchange shares, week {row['week_ending']}"
 

@@ -59,6 +59,17 @@ _SHOWN: Mapping[str, Mapping[str, str]] = {
         "class rank": "class_rank",
         "six weeks %": "avg_6w_class_share_pct",
     },
+    "venues": {
+        "rank": "rank",
+        "venue": "venue_name",
+        "id": "venue_id",
+        "class": "venue_class",
+        "shares": "total_volume",
+        "market %": "market_share_pct",
+        "points": "share_change_points",
+        "class %": "class_share_pct",
+        "class rank": "class_rank",
+    },
     "venue_symbols": {
         "rank": "rank",
         "symbol": "symbol",

@@ -5,7 +5,7 @@ WITH loaded AS (
 )
 
 SELECT
-    $symbol::VARCHAR AS symbol,
+    asked.symbol,
     day.week_ending,
     CASE
         WHEN loaded.is_complete IS NULL THEN 'not loaded'
@@ -16,10 +16,11 @@ SELECT
     END AS state,
     w.* EXCLUDE (week_ending, symbol, trading_days),
     day.trading_days
-FROM otc_weeks_calendar AS day
-LEFT JOIN loaded USING (week_ending)
+FROM (SELECT unnest($symbols::VARCHAR[]) AS symbol) AS asked
+CROSS JOIN otc_weeks_calendar AS day
+LEFT JOIN loaded ON loaded.week_ending = day.week_ending
 LEFT JOIN (
-    FROM otc_symbol_week_in($first_week, $last_week) WHERE symbol = $symbol
-) AS w USING (week_ending)
+    FROM otc_symbol_week_in($first_week, $last_week) WHERE list_contains($symbols, symbol)
+) AS w ON w.symbol = asked.symbol AND w.week_ending = day.week_ending
 WHERE day.week_ending BETWEEN $first_week AND $last_week
-ORDER BY day.week_ending
+ORDER BY list_position($symbols, asked.symbol), day.week_ending

@@ -5,7 +5,7 @@ WITH loaded AS (
 )
 
 SELECT
-    $venue_id::VARCHAR AS venue_id,
+    asked.venue_id,
     day.week_ending,
     CASE
         WHEN loaded.is_complete IS NULL THEN 'not loaded'
@@ -16,10 +16,11 @@ SELECT
     END AS state,
     v.* EXCLUDE (week_ending, trading_days),
     day.trading_days
-FROM otc_weeks_calendar AS day
-LEFT JOIN loaded USING (week_ending)
+FROM (SELECT unnest($venue_ids::VARCHAR[]) AS venue_id) AS asked
+CROSS JOIN otc_weeks_calendar AS day
+LEFT JOIN loaded ON loaded.week_ending = day.week_ending
 LEFT JOIN (
-    FROM otc_venue_trend_in($first_week, $last_week) WHERE mpid = $venue_id
-) AS v USING (week_ending)
+    FROM otc_venue_trend_in($first_week, $last_week) WHERE list_contains($venue_ids, mpid)
+) AS v ON v.mpid = asked.venue_id AND v.week_ending = day.week_ending
 WHERE day.week_ending BETWEEN $first_week AND $last_week
-ORDER BY day.week_ending
+ORDER BY list_position($venue_ids, asked.venue_id), day.week_ending
