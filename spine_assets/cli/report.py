@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import webbrowser
 from datetime import date
 from pathlib import Path
@@ -19,27 +20,46 @@ from spine_assets.otc.state.freshness import Freshness
 from spine_assets.otc.status import newest_complete
 from spine_assets.otc.tables import venue_share
 from spine_assets.pipelines.catalog import RunPlan
+from spine_assets.questions.otc import open_data
 from spine_assets.report import NAME as REPORT
-from spine_assets.report import stored
+from spine_assets.report import browse, stored
+from spine_assets.report import index as index_page
 
 
 @click.command()
 @click.argument("week", type=WeekType(), required=False)
 @click.option("--open", "opened", is_flag=True, help="Open it in the browser.")
-@click.option("--index", is_flag=True, help="The index of all weeks instead of a week.")
+@click.option("--index", is_flag=True, help="The index of all weeks, with a search, instead.")
+@click.option("--symbol", help="The page of a symbol instead.")
+@click.option("--venue", help="The page of a venue instead: its MPID, or CRD and number.")
 @with_json
-def report(week: date | None, opened: bool, index: bool, as_json: bool) -> None:
+def report(
+    week: date | None,
+    opened: bool,
+    index: bool,
+    symbol: str | None,
+    venue: str | None,
+    as_json: bool,
+) -> None:
     r"""Show the report of a WEEK, an HTML page with charts and checks.
 
     \b
     spine report --open
     spine report 2025-10-17 --json
+    spine report --symbol PMCY --open
 
     Default: the newest complete week, or the newest if none is complete. A report that is missing
     or stale is built first, by a Dagster run; `spine backfill --missing` builds all of them.
     Exit code 1: the report could not be built.
     """
     lake = open_lake()
+    if symbol is not None or venue is not None:
+        if week is not None or index or (symbol is not None and venue is not None):
+            raise click.UsageError("give one of WEEK, --index, --symbol and --venue")
+        place = _browse(lake, symbol, venue)
+        print_json({"page": str(place)}) if as_json else click.echo(place)
+        _open(place, opened)
+        return
     chosen = week or _newest(lake)
     _make_fresh(lake, chosen)
     page = stored.page_path(lake, chosen)
@@ -54,9 +74,31 @@ def report(week: date | None, opened: bool, index: bool, as_json: bool) -> None:
         click.echo(shown)
     else:
         _print(shown, stamp.facts)
-    where = shown.resolve().as_uri()
+    _open(shown, opened)
+
+
+def _open(page: Path, opened: bool) -> None:
+    where = page.resolve().as_uri()
     if opened and not webbrowser.open(where):
         click.echo(f"no browser could be started; open {where}", err=True)
+
+
+def _browse(lake: Lake, symbol: str | None, venue: str | None) -> Path:
+    """Write the pages of symbols and venues, this symbol's too, and return the one asked for."""
+    folder = lake.root / REPORT if isinstance(lake.root, Path) else _copies()
+    asked = browse.symbol_path(folder, symbol) if symbol else browse.venue_path(folder, str(venue))
+    if asked.exists() and browse.is_fresh(lake, folder):
+        return asked
+    found = browse.write(lake, folder, open_data(), more=[symbol] if symbol else [])
+    if isinstance(lake.root, Path):
+        index_page.write(lake)
+    if symbol is None and venue not in found.venues:
+        near = difflib.get_close_matches(str(venue).upper(), found.venues, 3)
+        raise click.ClickException(
+            f"{venue} has no row in the newest complete week"
+            + (f"; did you mean {' or '.join(near)}?" if near else "; spine venue lists its venues")
+        )
+    return asked
 
 
 def _print(place: Path, facts: dict[str, Any]) -> None:
@@ -95,11 +137,15 @@ def _viewable(lake: Lake, page: LakeFile) -> Path:
     """A page as a local file; from a bucket, a copy in the data folder."""
     if isinstance(page, Path):
         return page
-    copies = load_settings().data_dir / "reports"
-    copy = copies / str(page).removeprefix(f"{lake.root / REPORT}/")
+    copy = _copies() / str(page).removeprefix(f"{lake.root / REPORT}/")
     copy.parent.mkdir(parents=True, exist_ok=True)
     copy.write_bytes(page.read_bytes())
     return copy
+
+
+def _copies() -> Path:
+    """Where pages of a lake in a bucket are kept."""
+    return load_settings().data_dir / "reports"
 
 
 def _newest(lake: Lake) -> date:

@@ -52,6 +52,7 @@ class AnswerSource:
     moment: Moment | None = None
     advance: Callable[[int, int], None] = lambda _done, _all: None
     _past: dict[date, list[pl.DataFrame]] = field(default_factory=dict)
+    _kept: duckdb.DuckDBPyConnection | None = None
 
     @property
     def lake(self) -> Lake:
@@ -72,11 +73,32 @@ class AnswerSource:
     @contextmanager
     def opened(self, first: date, last: date) -> Iterator[duckdb.DuckDBPyConnection]:
         """Tables, views and macros, for a question about weeks from `first` to `last`."""
-        if self.moment is not None:
+        if self._kept is not None:
+            yield self._kept
+        elif self.moment is not None:
             with closing(duckdb.connect(":memory:")) as connection:
                 self._fill(connection, weeks_between(first - WINDOW, last))
                 yield connection
-        elif self._is_current():
+        else:
+            with self._now() as connection:
+                yield connection
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Ask all questions of this block through one connection, unless they are of the past."""
+        if self.moment is not None or self._kept is not None:
+            yield
+            return
+        with self._now() as connection:
+            self._kept = connection
+            try:
+                yield
+            finally:
+                self._kept = None
+
+    @contextmanager
+    def _now(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        if self._is_current():
             path = str(self.settings.warehouse_path)
             with duckdb.connect(path, read_only=True) as connection:
                 yield connection

@@ -1,9 +1,10 @@
-"""The weekly report: one HTML page per week that needs no network, and an index of all weeks.
+"""HTML pages that need no network: a report per week, a page per symbol and venue, an index.
 
-Belongs here: what the page shows of a week (`source`, `market`, `symbols`, `trend`, `notes`,
-`values`), how it is drawn and written (`charts`, `page`, `index`), and when a stored page is stale
-(`stored`, `building`). Knows no Dagster. Does not belong here: the definition of a figure, other
-than comparisons of two weeks; the tables of `otc` have the figures.
+Belongs here: what the report shows of a week (`source`, `market`, `symbols`, `trend`, `notes`,
+`values`), how it is drawn and written (`charts`, `headings`, `page`, `index`), when a stored one is
+stale (`stored`, `building`), and the pages of symbols and venues (`browse`). Knows no Dagster. Does
+not belong here: the definition of a figure, other than comparisons of two weeks; the tables of
+`otc` have the figures, `questions` the answers.
 """
 
 from __future__ import annotations

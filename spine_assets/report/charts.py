@@ -94,7 +94,8 @@ def venues(rows: Sequence[Row], *, marked: bool) -> Spec:
     ]
     order = [row["venue"] for row in values]
     y = {"field": "venue", "type": "nominal", "sort": order, "axis": {"title": None, "grid": False}}
-    x = {"type": "quantitative", "axis": {"title": "share of reported off-exchange volume, %"}}
+    title = "share of reported off-exchange volume, %"
+    x = {"type": "quantitative", "axis": {"title": title, "tickCount": 6, "labelFlush": False}}
     layers: list[Spec] = [
         {
             "mark": {"type": "bar", "height": {"band": 0.72}},
@@ -134,7 +135,7 @@ def _volumes(points: Sequence[WeekPoint]) -> Spec:
         for point in points
         for name, shares in point.shares.items()
     ]
-    highest = _above(float(sum(point.shares.values())) / _BILLION for point in points)
+    highest = above(float(sum(point.shares.values())) / _BILLION for point in points)
     scale = {"scale": {"domainMax": highest}}
     y = {"axis": {"title": "shares, billion", "tickCount": 4}} | scale
     bars = {
@@ -168,7 +169,7 @@ def _concentration(points: Sequence[WeekPoint]) -> Spec:
         "type": "quantitative",
         "scale": {
             "domainMin": 0,
-            "domainMax": _above(point.hhi.get(name) for point in points for name in scopes),
+            "domainMax": above(point.hhi.get(name) for point in points for name in scopes),
         },
         "axis": {"title": "HHI of the class", "tickCount": 4},
     }
@@ -187,7 +188,7 @@ def _concentration(points: Sequence[WeekPoint]) -> Spec:
     return {"data": {"values": values}, "width": 430, "height": 150, **body}
 
 
-def _above(values: Iterable[float | None]) -> float:
+def above(values: Iterable[float | None]) -> float:
     """The next round number above some values, so that the last gridline is above them."""
     highest = max((value for value in values if value is not None), default=0.0)
     if not highest:

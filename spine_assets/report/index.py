@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from pathlib import Path
 from typing import Any
 
 from spine_assets.core.weeks import weeks_between
 from spine_assets.lake.base import Lake
 from spine_assets.lake.names import LockName
 from spine_assets.lake.replace import replace_file
-from spine_assets.report import page, stored
+from spine_assets.report import NAME, browse, page, stored
 
 
 def write(lake: Lake) -> None:
@@ -31,8 +33,16 @@ def html(lake: Lake) -> str:
     newest = next((row for row in rows if row["facts"]["is_complete"]), None)
     present = {row["week"] for row in rows}
     between = weeks_between(min(present), max(present)) if present else []
+    names = browse.names(lake.root / NAME) if isinstance(lake.root, Path) else []
+    script = page.source("index.js")
     return page.render(
         "index.html.j2",
+        names=names,
+        counts=Counter(name[0] for name in names),
+        weeks=sorted(str(row["week"]) for row in rows),
+        csv_rows=[{n: v for n, v in row["facts"].items() if n != "movers"} for row in rows],
+        script=script,
+        script_hash=page.script_hash(script),
         rows=rows,
         newest=newest,
         missing=[week for week in between if week not in present],

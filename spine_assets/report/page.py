@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from functools import cache, partial
+from importlib import resources
 from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from spine_assets.core.values import csv_text
+from spine_assets.report.headings import explained
 
 if TYPE_CHECKING:
     import jinja2
@@ -37,6 +47,10 @@ def _templates() -> jinja2.Environment:
         "signed": signed,
         "ratio": partial(percent, places=4),
         "minute": minute,
+        "whole_or_one": partial(_at_most, 1),
+        "explained": explained,
+        "csv_link": csv_link,
+        "script_json": script_json,
     }
     return environment
 
@@ -79,3 +93,33 @@ def minute(value: datetime | date | None) -> str:
     if value is None:
         return _NONE
     return f"{value:%Y-%m-%d %H:%M}" if isinstance(value, datetime) else str(value)
+
+
+def csv_link(rows: pl.DataFrame | Sequence[Mapping[str, Any]]) -> str:
+    """Rows as a link that holds them as CSV, so that a page stays one file."""
+    if isinstance(rows, pl.DataFrame):
+        names, values = rows.columns, list(rows.iter_rows())
+    else:
+        names = list(dict.fromkeys(name for row in rows for name in row))
+        values = [tuple(row.get(name) for name in names) for row in rows]
+    written = base64.b64encode(csv_text(names, values).encode()).decode()
+    return f"data:text/csv;charset=utf-8;base64,{written}"
+
+
+def source(name: str) -> str:
+    """The text of a file beside the templates."""
+    return resources.files(__package__).joinpath("templates", name).read_text("utf-8")
+
+
+def script_hash(script: str) -> str:
+    """What a page's policy names, so that its browser runs this script and no other."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
+
+
+def script_json(value: Any) -> str:
+    """A value as JSON within a script element, which no text of it can end; safe as it is."""
+    return json.dumps(value, separators=(",", ":"), default=str).replace("<", "\\u003c")
+
+
+def _at_most(places: int, value: float | None) -> str:
+    return _NONE if value is None else f"{value:,.{places}f}"

@@ -21,7 +21,7 @@ from spine_assets.otc.tables.registry import TABLES
 from spine_assets.report import NAME
 from spine_assets.report.trend import WEEKS, weeks_until
 
-VERSION = "6"
+VERSION = "7"
 """Raise it when the same inputs would give a different page."""
 
 PAGE = "report.html"

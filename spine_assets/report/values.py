@@ -32,6 +32,7 @@ def values(place: RunContext, source: Source, results: Sequence[CheckResult]) ->
     listed = [row["symbol"] for tier in by_tier for row in (*tier.top, *tier.movers)]
     reasons, lines = notes.rejects(source)
     is_complete = not source.pair.now.missing
+    concentrations, checks = market.concentrations(totals), notes.checks(results)
     arrived = notes.arrivals(place, source, now.date())
     return {
         "week": source.week,
@@ -52,7 +53,11 @@ def values(place: RunContext, source: Source, results: Sequence[CheckResult]) ->
         "has_finras_ranks": source.shares["reported_rank"].count() > 0,
         "most_venues": _MOST_VENUES,
         "gone": market.gone(source.pair),
-        "concentrations": market.concentrations(totals),
+        "concentrations": concentrations,
+        "concentration_rows": [
+            {"of": scope, **vars(row), "effective_venues": row.effective_venues}
+            for scope, row in concentrations
+        ],
         "split": market.class_split(totals),
         "tiers": by_tier,
         "venue_names": source.venues.names,
@@ -61,7 +66,8 @@ def values(place: RunContext, source: Source, results: Sequence[CheckResult]) ->
         "points": source.points,
         "reasons": reasons,
         "lines": lines,
-        "checks": notes.checks(results),
+        "checks": checks,
+        "check_rows": [{n: v for n, v in row.items() if n != "samples"} for row in checks],
         "restated": source.restated.sort("displaced_at", "tier", "venue_class", "step").to_dicts(),
         "captures": list(source.known.current.values()),
         "builds": _builds(place, source.week),

@@ -73,9 +73,24 @@ def phone(chromium: Browser, tmp_path: Path) -> Iterator[Phone]:
         yield made
 
 
+PAGES = (
+    "index.html",
+    f"week_ending={NEWEST}/report.html",
+    "symbols/PMCY.html",
+    "symbols/GYC_70D.html",
+    "venues/UBSA.html",
+    "venues/CRD990117.html",
+)
+
+
+def folder(data: Path) -> Path:
+    """Where the pages of a data folder are."""
+    return data / "lake" / "otc_weekly_report"
+
+
 def report(data: Path, week: date) -> Path:
     """The page of a week in a data folder."""
-    return data / "lake" / "otc_weekly_report" / f"week_ending={week}" / "report.html"
+    return folder(data) / f"week_ending={week}" / "report.html"
 
 
 def test_the_headline_figures_are_on_the_first_screen(phone: Phone, sample: Path) -> None:
@@ -98,7 +113,7 @@ def test_the_headline_figures_are_on_the_first_screen(phone: Phone, sample: Path
 
 def test_no_page_scrolls_sideways_or_asks_for_anything(phone: Phone, sample: Path) -> None:
     pages = [report(sample, week) for week in WEEKS]
-    pages.append(sample / "lake" / "otc_weekly_report" / "index.html")
+    pages += [folder(sample) / name for name in PAGES if not name.startswith("week_ending")]
     opened = 0
     for path in pages:
         phone.show(path)
@@ -112,24 +127,74 @@ def test_no_page_scrolls_sideways_or_asks_for_anything(phone: Phone, sample: Pat
     assert phone.complaints == []
 
 
-def test_wide_tables_scroll_by_themselves(phone: Phone, sample: Path) -> None:
+@pytest.mark.parametrize("width", [390, 800, 1400])
+def test_no_table_is_cut(chromium: Browser, sample: Path, width: int) -> None:
+    with chromium.new_context(viewport={"width": width, "height": 900}, offline=True) as context:
+        page = context.new_page()
+        for name in PAGES:
+            page.goto((folder(sample) / name).as_uri())
+            cut = page.evaluate(
+                "[...document.querySelectorAll('.wide, .columns > div')]"
+                ".filter((part) => part.scrollWidth > part.clientWidth)"
+                ".map((part) => part.innerText.slice(0, 80))"
+            )
+            assert (name, cut) == (name, [])
+
+
+def test_the_search_finds_a_symbol_and_its_page_has_a_table_for_spreadsheets(
+    phone: Phone, sample: Path
+) -> None:
+    phone.show(folder(sample) / "index.html")
+    phone.page.get_by_label("Symbol or venue").fill("amber bay")
+    expect(phone.page.locator("#found li")).to_have_text(
+        "PMCY Amber Bay Bancorp Inc. Common Stock (synthetic) · 52,379,559 shares"
+    )
+    phone.page.get_by_role("link", name="PMCY").tap()
+    expect(phone.page.get_by_role("heading", level=1)).to_contain_text("Amber Bay Bancorp Inc.")
+    newest = phone.page.get_by_role("row").filter(has_text=str(NEWEST))
+    expect(newest).to_contain_text("52,379,559")
+    expect(phone.page.get_by_role("columnheader", name="points")).not_to_be_visible()
+    with phone.page.expect_download() as download:
+        phone.page.get_by_role("link", name="CSV").last.tap()
+    assert download.value.suggested_filename == "PMCY-weeks.csv"
+    rows = download.value.path().read_text().splitlines()
+    assert rows[0].startswith("symbol,week_ending,state,issue_name,total_volume")
+    assert len(rows) == 1 + len(WEEKS)
+    phone.page.get_by_role("link", name="TARNBROOK").first.tap()
+    expect(phone.page.get_by_role("heading", level=1)).to_contain_text("CRD990217")
+    phone.page.get_by_role("row").filter(has_text="PMCY").get_by_role("link").tap()
+    expect(phone.page.get_by_role("heading", level=1)).to_contain_text("PMCY")
+    assert phone.complaints == []
+
+
+def test_weeks_lead_to_the_next_and_the_one_before(phone: Phone, sample: Path) -> None:
     phone.show(report(sample, NEWEST))
-    last = phone.page.get_by_role("columnheader", name="share of class, %")
-    expect(last).not_to_be_in_viewport()
-    last.scroll_into_view_if_needed()
-    expect(last).to_be_in_viewport(ratio=0.9)
-    assert phone.page.evaluate("scrollX") == 0
-    for table in phone.page.locator("table:visible").all():
-        table.locator("th").last.scroll_into_view_if_needed()
-        expect(table.locator("th").last).to_be_in_viewport(ratio=0.9)
-        assert phone.page.evaluate("scrollX") == 0
+    phone.page.get_by_role("link", name="Week before").tap()
+    expect(phone.page.get_by_role("heading", level=1)).to_contain_text(str(WEEKS[1]))
+    phone.page.get_by_role("link", name="Week after").tap()
+    expect(phone.page.get_by_role("heading", level=1)).to_contain_text(str(NEWEST))
+    phone.page.get_by_role("link", name="Week after").tap()
+    expect(phone.page.locator("#said")).to_have_text(f"No week after {NEWEST} has a report.")
+    phone.show(report(sample, NEWEST))
+    phone.page.get_by_role("link", name="SJH").first.tap()
+    expect(phone.page.get_by_role("heading", level=1)).to_contain_text("SJH")
+    assert phone.complaints == []
+
+
+def test_a_symbol_without_a_page_names_the_command_that_makes_it(
+    phone: Phone, sample: Path
+) -> None:
+    phone.page.goto(f"{(folder(sample) / 'index.html').as_uri()}#CJIEF")
+    expect(phone.page.locator("#found li").first).to_contain_text(
+        "no page yet: spine report --symbol CJIEF"
+    )
 
 
 def test_the_index_leads_to_a_week_and_back(phone: Phone, sample: Path) -> None:
-    phone.show(sample / "lake" / "otc_weekly_report" / "index.html")
+    phone.show(folder(sample) / "index.html")
     phone.page.locator("td").get_by_role("link", name="2025-10-17").tap()
     expect(phone.page.get_by_role("heading", level=1)).to_contain_text("Week ending 2025-10-17")
-    phone.page.get_by_role("link", name="All weeks").tap()
+    phone.page.get_by_role("link", name="All weeks, search").tap()
     expect(phone.page.get_by_role("heading", level=1)).to_contain_text("by week")
 
 

@@ -8,11 +8,14 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date
+from pathlib import Path
 
 import dagster as dg
+import duckdb
 
 from spine_assets.core.progress import Progress
 from spine_assets.core.settings import load_settings
+from spine_assets.core.text import counted
 from spine_assets.defs.otc import retry_policy
 from spine_assets.defs.otc.retry_policy import FailureCause
 from spine_assets.defs.otc.specs import check_specs, weekly_specs
@@ -37,7 +40,10 @@ from spine_assets.otc.state.build_context import RunContext
 from spine_assets.otc.state.results import CheckResult, NoInput, TableBuilt, WeekResult
 from spine_assets.otc.tables import raw
 from spine_assets.otc.tables.registry import TABLES, table, with_rejects, with_upstream
+from spine_assets.questions.declared import NothingFound
+from spine_assets.questions.otc import open_data
 from spine_assets.report import NAME as REPORT
+from spine_assets.report import browse, index
 from spine_assets.report.building import Reports
 
 # A full disk or a lost mount may recover within seconds; after that the sensor decides.
@@ -177,9 +183,34 @@ def _built(context: dg.AssetExecutionContext, config: WeekBuildConfig) -> Iterat
         if assets:
             _agree(context, opened.lake, weeks)
             refresh_database(context.instance, opened.lake, context.log)
+        if reports:
+            _write_pages(context, opened.lake)
         if retry_policy.INPUT in context.run.tags:
             _tag_run(context, run.context, weeks, tally)
     tally.require_success(context.retry_number)
+
+
+def _write_pages(context: dg.AssetExecutionContext, lake: Lake) -> None:
+    """Write the pages per symbol and venue beside the reports; a failure to do so is a warning.
+
+    Not into a bucket: `spine report --symbol` writes them into a folder.
+    """
+    if not isinstance(lake.root, Path):
+        return
+    begun = time.perf_counter()
+    try:
+        if browse.is_fresh(lake, lake.root / REPORT):
+            return
+        found = browse.write(lake, lake.root / REPORT, open_data())
+        index.write(lake)
+    except (NothingFound, LakeError, OSError, duckdb.Error) as error:
+        context.log.warning(f"the pages of symbols and venues are not written: {error}")
+        return
+    context.log.info(
+        f"{counted(len(found.symbols), 'page')} of symbols and {len(found.venues)} of venues: "
+        f"{found.written} changed in {time.perf_counter() - begun:.1f} s "
+        f"({found.bytes / 1_000_000:,.1f} MB)"
+    )
 
 
 def _warn_of_lost_history(context: dg.AssetExecutionContext) -> None:
