@@ -45,7 +45,9 @@ _RANGE = (
     click.option("--since", type=WeekType(), help="First week, in place of --weeks."),
     click.option("--until", type=WeekType(), help="Last week; default: the newest loaded."),
 )
-_WEEK = click.option("--week", type=WeekType(), help="Default: the newest complete week.")
+_WEEK = click.option(
+    "--week", type=WeekType(), help="Default: the newest complete week, else the newest."
+)
 Command = Callable[..., None]
 
 
@@ -84,7 +86,7 @@ def symbol(symbols: tuple[str, ...], by_venue: bool, **given: Any) -> None:
     elif len(symbols) > 1:
         raise click.UsageError("--venues is of one SYMBOL")
     else:
-        frame = otc.symbol_venues(*symbols, week=given["week"])
+        frame = otc.symbol_venues(*symbols, week=_week(otc, given))
         answers.show(declared.SYMBOL_VENUES, frame, given)
 
 
@@ -109,13 +111,13 @@ def venue(venues: tuple[str, ...], by_symbol: bool, **given: Any) -> None:
         raise click.UsageError("--week goes with --symbols; weeks are --since and --until")
     otc = _opened(given)
     if not venues:
-        answers.show(declared.VENUES, otc.venues(given["week"]), given)
+        answers.show(declared.VENUES, otc.venues(_week(otc, given)), given)
     elif not by_symbol:
         answers.show(declared.VENUE, otc.venue(*venues, **_range(given)), given)
     elif len(venues) > 1:
         raise click.UsageError("--symbols is of one VENUE")
     else:
-        frame = otc.venue_symbols(*venues, week=given["week"])
+        frame = otc.venue_symbols(*venues, week=_week(otc, given))
         answers.show(declared.VENUE_SYMBOLS, frame, given)
 
 
@@ -151,7 +153,8 @@ def movers(top: int | None, **given: Any) -> None:
     """
     if top is None and not answers.is_written(given):
         top = answers.ROWS
-    answers.show(declared.MOVERS, _opened(given).movers(given["week"], top), given)
+    otc = _opened(given)
+    answers.show(declared.MOVERS, otc.movers(_week(otc, given), top), given)
 
 
 def _opened(given: dict[str, Any]) -> Otc:
@@ -166,6 +169,18 @@ def _opened(given: dict[str, Any]) -> Otc:
         bar = click.get_current_context().with_resource(progress_of("building weeks"))
         otc.on_progress(bar)
     return otc
+
+
+def _week(otc: Otc, given: dict[str, Any]) -> date:
+    """The week of the question; one that lacks a tier is noted."""
+    week: date = given["week"] or otc.usual_week()
+    if week in otc.weeks() and not otc.is_complete(week):
+        click.echo(
+            f"Week {week} is not complete: figures cover the tiers that are loaded; "
+            "spine status shows which are not.",
+            err=True,
+        )
+    return week
 
 
 def _range(given: dict[str, Any]) -> dict[str, Any]:

@@ -64,16 +64,30 @@ class Otc:
         weeks = self._loaded()
         while weeks:
             searched, weeks = weeks[-_SEARCHED:], weeks[:-_SEARCHED]
-            rows = self._ask(
-                "SELECT max(week_ending) FROM (SELECT week_ending "
-                "FROM otc_loaded_in($first_week, $last_week) GROUP BY week_ending "
-                "HAVING otc_is_complete(classes))",
-                {"first_week": searched[0], "last_week": searched[-1]},
-            )
-            if rows[1][0][0] is not None:
-                found: date = rows[1][0][0]
-                return found
+            if complete := self._complete(searched[0], searched[-1]):
+                return complete[-1]
         raise NothingFound("no week is complete yet: each lacks a tier; `spine status` shows which")
+
+    def usual_week(self) -> date:
+        """The week of a question that names none: the newest complete one, else the newest."""
+        try:
+            return self.newest()
+        except NothingFound:
+            return self._loaded()[-1]
+
+    def is_complete(self, week: Week) -> bool:
+        """Whether all tiers of each class that is loaded in a week are there."""
+        chosen = parse_week(str(week))
+        return self._complete(chosen, chosen) != []
+
+    def _complete(self, first: date, last: date) -> list[date]:
+        """The complete weeks of a range, oldest first."""
+        _, rows = self._ask(
+            "SELECT week_ending FROM otc_loaded_in($first_week, $last_week) "
+            "GROUP BY week_ending HAVING otc_is_complete(classes) ORDER BY week_ending",
+            {"first_week": first, "last_week": last},
+        )
+        return [row[0] for row in rows]
 
     def symbol(
         self,
@@ -104,7 +118,7 @@ class Otc:
 
         Args:
             symbols: One or more, as FINRA writes them.
-            week: None is the newest complete one.
+            week: None is the newest complete one, or the newest where none is complete.
 
         Returns:
             A row per symbol and venue, largest first; buckets have no rank.
@@ -136,7 +150,7 @@ class Otc:
         """Which venues traded most in a week.
 
         Args:
-            week: None is the newest complete one.
+            week: None is the newest complete one, or the newest where none is complete.
 
         Returns:
             A row per venue, largest first; buckets have no rank and come last.
@@ -150,7 +164,7 @@ class Otc:
 
         Args:
             venues: As for `venue`.
-            week: None is the newest complete one.
+            week: None is the newest complete one, or the newest where none is complete.
             top: Only so many symbols of each; None returns all.
 
         Returns:
@@ -180,7 +194,7 @@ class Otc:
         """Which symbols changed most since the week before, which are new or gone.
 
         Args:
-            week: None is the newest complete one.
+            week: None is the newest complete one, or the newest where none is complete.
             top: Only the largest changes; None returns all symbols.
 
         Returns:
@@ -224,7 +238,7 @@ class Otc:
         """What FINRA corrected in a week, as far as both versions were captured.
 
         Args:
-            week: None is the newest complete one.
+            week: None is the newest complete one, or the newest where none is complete.
 
         Returns:
             A row per step by which another capture became current; none if it was never restated.
@@ -238,7 +252,7 @@ class Otc:
 
         Args:
             symbol: As FINRA writes it.
-            week: None is the newest complete one.
+            week: None is the newest complete one, or the newest where none is complete.
             venue: Only lines of this `mpid`, as in `otc_venue_volume`.
 
         Returns:
@@ -275,7 +289,7 @@ class Otc:
 
     def _week(self, week: Week | None) -> date:
         if week is None:
-            return self.newest()
+            return self.usual_week()
         chosen, loaded = parse_week(str(week)), self._loaded()
         if chosen not in loaded:
             raise NothingFound(
@@ -321,7 +335,15 @@ class Otc:
             )
         close = difflib.get_close_matches(symbol.upper(), sorted(known), _NAMED)
         meant = f"; did you mean {_list(close, 'or')}?" if close else ""
-        raise NothingFound(f"FINRA reports nothing of {symbol} {span}{meant}")
+        loaded = [week for week in self.weeks() if first <= week <= last]
+        lacking = len(loaded) - len(self._complete(first, last))
+        perhaps = (
+            f"; {lacking} of the loaded weeks lack{'s' if lacking == 1 else ''} a tier in which it "
+            "may be"
+            if lacking
+            else ""
+        )
+        raise NothingFound(f"no row of {symbol} {span}{perhaps}{meant}")
 
     def _venue_ids(self, venues: Sequence[str], first: date, last: date) -> list[str]:
         """The venues that are meant."""

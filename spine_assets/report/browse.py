@@ -143,13 +143,7 @@ class _Shown:
 
     def __init__(self, folder: Path, otc: Otc, more: list[str]) -> None:
         self._folder = folder
-        last = otc.weeks()[-1] if otc.weeks() else None
-        try:
-            self.week = otc.newest()
-        except NothingFound:
-            if last is None:
-                raise
-            self.week = last
+        self.week = otc.usual_week()
         self._movers = otc.movers(self.week)
         ranked = self._movers.drop_nulls("total_volume").sort(
             "total_volume", "symbol", descending=[True, False]

@@ -204,3 +204,14 @@ def test_a_command_that_writes_makes_the_data_folder(
     monkeypatch.setenv("SPINE_DATA_DIR", "other")
     assert spine(*command.split()).exit_code == 0
     assert (project / "other").is_dir()
+
+
+def test_a_first_file_of_one_tier_is_answered_with_a_note(house: House) -> None:
+    note = f"Week {WEEK} is not complete: figures cover the tiers that are loaded"
+    for words in (("venue",), ("movers",), ("symbol", "AAAA", "--venues")):
+        done = spine(*words)
+        assert (done.exit_code, f"week {WEEK}" in done.stdout) == (0, True), done.output
+        assert note in done.stderr
+    missing = spine("symbol", "CCCC")
+    assert missing.exit_code == 1
+    assert f"no row of CCCC in {WEEK}; 1 of the loaded weeks lacks a tier" in missing.stderr

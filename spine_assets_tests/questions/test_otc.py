@@ -254,7 +254,7 @@ def test_nothing_found_says_what_is_there(history: Settings, tmp_path: Path) -> 
     otc = asked(history)
     with pytest.raises(NothingFound, match="no symbol a; symbols are upper case: A"):
         otc.symbol("a")
-    with pytest.raises(NothingFound, match=r"nothing of GONF .*did you mean GONE\?"):
+    with pytest.raises(NothingFound, match=r"no row of GONF .*did you mean GONE\?"):
         otc.symbol("GONF")
     empty = Settings(data_dir=tmp_path / "empty", lake=None, database_path=None)
     with pytest.raises(NothingFound, match="no week is loaded"):
@@ -307,3 +307,16 @@ def test_a_week_that_the_database_lacks_is_in_the_answer(history: Settings) -> N
     lake_of(history.data_dir / "lake", full(W4, Row(W4, T1, "A", "UBSA", "77")))
     found = asked(history).symbol("A")
     assert found.filter(pl.col("week_ending") == W4)["total_volume"].to_list() == [77.0]
+
+
+def test_a_first_file_of_one_tier_is_answered_and_said_to_be_incomplete(tmp_path: Path) -> None:
+    otc = asked(place(tmp_path, Row(W1, OTC, "A", "UBSA", "60"), Row(W1, OTC, "B", "INCR", "40")))
+    assert (otc.usual_week(), otc.is_complete(W1)) == (W1, False)
+    assert rows(otc.venues(), "venue_id", "market_share_pct") == [("UBSA", 60.0), ("INCR", 40.0)]
+    assert rows(otc.movers(), "symbol", "total_volume") == [("A", 60.0), ("B", 40.0)]
+    assert otc.symbol("A")["state"].to_list() == ["incomplete week"]
+    # It is not known that nothing is reported of it: two tiers are not loaded.
+    with pytest.raises(
+        NothingFound, match=r"no row of C in .*; 1 of the loaded weeks lacks a tier"
+    ):
+        otc.symbol("C")
