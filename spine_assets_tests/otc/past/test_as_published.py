@@ -324,6 +324,42 @@ class TestExport:
         assert said in done.output
 
 
+class TestSeveralIssuesOfOneRow:
+    """Two issues of a symbol at one venue are one row, public since the first of them is."""
+
+    @pytest.fixture(autouse=True)
+    def here(self, house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+        issues = [
+            f"{line('AAAA', shares='100')}|{PUBLISHED}",
+            f"{line('AAAA', shares='60', issue='Beta Corp', updated=REVISED)}|{REVISED}",
+        ]
+        others = [f"{line('BBBB', updated=REVISED)}|{REVISED}", f"{line('CCCC')}|{PUBLISHED}"]
+        header = f"{HEADER}|initialPublishedDate"
+        house.drop("otc.csv", delivered(*issues, *others, header=header))
+        house.built()
+        monkeypatch.setenv("SPINE_DATA_DIR", str(house.root))
+
+    def exported(self, day: str) -> dict[str, tuple[int | None, int, bool]]:
+        """Shares, issues and whether they are known, by symbol."""
+        words = ["export", "--table", VENUES, "--week", str(WEEK), "--published", day]
+        done = CliRunner().invoke(main, [*words, "--format", "json"])
+        assert done.exit_code == 0, done.output
+        return {
+            row["symbol"]: (row["share_volume"], row["issue_count"], row["is_known"])
+            for row in json.loads(done.stdout)
+        }
+
+    def test_the_day_of_the_latest_issue_has_their_sum(self) -> None:
+        assert self.exported(REVISED) == {
+            "AAAA": (160, 2, True),
+            "BBBB": (100, 1, True),
+            "CCCC": (100, 1, True),
+        }
+
+    def test_an_earlier_day_has_the_row_without_figures_as_one_issue_was_public(self) -> None:
+        assert self.exported("2025-12-23") == {"AAAA": (None, 2, False), "CCCC": (100, 1, True)}
+
+
 class TestTheExampleOfThePage:
     """What docs/nothing-lost.md says of the committed sample."""
 
