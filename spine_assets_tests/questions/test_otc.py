@@ -12,6 +12,7 @@ import spine_assets
 from spine_assets.core.settings import Settings
 from spine_assets.core.weeks import WeekError
 from spine_assets.questions.declared import QUESTIONS, NothingFound
+from spine_assets.questions.lines import line_number
 from spine_assets.questions.otc import Otc
 from spine_assets.questions.sources import AnswerSource
 from spine_assets.warehouse.core_tables import CORE_TABLES
@@ -265,6 +266,20 @@ def test_nothing_found_says_what_is_there(history: Settings, tmp_path: Path) -> 
         spine_assets.open(tmp_path, as_of=datetime(2026, 1, 1))  # noqa: DTZ001 - what is refused
     with pytest.raises(ValueError, match="one of them"):
         spine_assets.open(tmp_path, as_of=datetime.now(UTC), published=W1)
+
+
+def test_a_line_joins_weeks_that_are_alike_and_next_to_each_other(history: Settings) -> None:
+    found = asked(history).symbol("A", "GONE")
+    lines = found.select("symbol", "week_ending", number=line_number("symbol"))
+    assert rows(lines.filter(symbol="A"), "week_ending", "number") == [
+        (W1, 1),
+        (W2, 1),
+        (W3, 2),
+        (W4, 3),
+        (W5, 4),
+    ]
+    market = asked(history).market().select(number=line_number())
+    assert market["number"].to_list() == [1, 1, 2, 3, 4]
 
 
 def test_each_answer_has_its_declared_columns_also_without_rows(history: Settings) -> None:

@@ -15,6 +15,7 @@ import vl_convert
 
 from spine_assets.lake.atomic_write import replacing
 from spine_assets.questions.declared import AnalystQuestion
+from spine_assets.questions.lines import line_number
 
 _SUFFIXES = (".svg", ".png", ".html")
 _BARS = 25  # that can be read in one picture
@@ -99,9 +100,6 @@ def _lines(question: AnalystQuestion, frame: pl.DataFrame) -> dict[str, Any]:
     """A line over the weeks for each symbol or venue."""
     series = _SERIES.get(question.name)
     by = [series] if series else []
-    # Where other tiers or classes are loaded than before, the line begins again.
-    begins = ~pl.col("is_comparable").fill_null(False)
-    parts = begins.cum_sum().over(series) if series else begins.cum_sum()
     weeks = frame["week_ending"].unique().sort().to_list()
     fridays = [{"year": w.year, "month": w.month, "date": w.day} for w in weeks]
     encoding: dict[str, Any] = {
@@ -121,10 +119,11 @@ def _lines(question: AnalystQuestion, frame: pl.DataFrame) -> dict[str, Any]:
     }
     if series and frame[series].n_unique() > 1:
         encoding["color"] = {"field": series, "type": "nominal", "title": None}
+    drawn = frame.select("week_ending", "total_volume", *by, part=line_number(series))
     return {
         "width": _WIDTH,
         "height": _HEIGHT,
-        "data": {"values": _values(frame.select("week_ending", "total_volume", *by, part=parts))},
+        "data": {"values": _values(drawn)},
         "mark": {"type": "line", "point": True, "invalid": "break-paths-show-domains"},
         "encoding": encoding,
     }
