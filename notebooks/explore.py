@@ -1,7 +1,7 @@
-"""Symbols, venues and weeks to look at: `make notebook`.
+"""Symbols and venues side by side, week by week: `make notebook`.
 
-A marimo notebook over the database, which is opened read-only; runs are never disturbed.
-Belongs here: choosing and drawing. What a figure means stands in `docs/data-dictionary.md`.
+A marimo notebook over the questions of `spine_assets.open()`, so its figures are those of the
+commands. Belongs here: choosing and drawing. What a figure means stands in `docs/questions.md`.
 """
 
 import marimo
@@ -12,31 +12,33 @@ app = marimo.App(width="medium", app_title="FINRA OTC weekly: explore")
 
 @app.cell
 def _():
-    from contextlib import closing
-    from datetime import timedelta
-
     import altair as alt
     import duckdb
     import marimo as mo
     import polars as pl
 
+    import spine_assets
     from spine_assets.core.settings import load_settings
+    from spine_assets.lake.base import LakeError
     from spine_assets.lake.opening import open_lake
     from spine_assets.otc.captures.provenance import NOTICE, is_synthetic
-    from spine_assets.warehouse.connection import answer
+    from spine_assets.questions.declared import NothingFound, WeekState
+    from spine_assets.questions.lines import line_number
 
     return (
+        LakeError,
         NOTICE,
+        NothingFound,
+        WeekState,
         alt,
-        answer,
-        closing,
         duckdb,
         is_synthetic,
+        line_number,
         load_settings,
         mo,
         open_lake,
         pl,
-        timedelta,
+        spine_assets,
     )
 
 
@@ -59,487 +61,380 @@ def _(NOTICE, is_synthetic, load_settings, mo, open_lake):
 
 
 @app.cell
-def _(answer, closing, duckdb, load_settings, mo, pl):
-    place = load_settings().warehouse_path
+def _(LakeError, NothingFound, duckdb, mo, spine_assets):
+    otc = spine_assets.open()
 
-    def asked(sql, schema, **values):
-        """Rows of a query as a frame of these columns; the connection is closed at once."""
-        with closing(duckdb.connect(str(place), read_only=True)) as views:
-            _, rows = answer(views, sql, values)
-        return pl.DataFrame(rows, schema=schema, orient="row")
-
-    def weeks_held():
-        """Weeks of `otc_venue_share`, or why they cannot be had."""
-        if not place.exists():
-            return None, f"There is no database at `{place}` yet."
+    def first_look():
+        """The loaded weeks, the one to begin with, and why there is none."""
         try:
-            found = asked(
-                """
-                SELECT
-                    week_ending,
-                    bool_and(is_complete) AS is_complete,
-                    bool_or(venue_class = 'NON_ATS') AS has_non_ats,
-                    any_value(tiers) AS tiers,
-                    sum(total_volume)::DOUBLE AS shares
-                FROM otc_venue_share
-                GROUP BY week_ending
-                ORDER BY week_ending
-                """,
-                {
-                    "week_ending": pl.Date,
-                    "is_complete": pl.Boolean,
-                    "has_non_ats": pl.Boolean,
-                    "tiers": pl.List(pl.String),
-                    "shares": pl.Float64,
-                },
-            )
-        except duckdb.Error as error:
-            return None, f"The database at `{place}` cannot be read: {str(error).splitlines()[0]}"
-        if found.is_empty():
-            return None, f"The database at `{place}` holds no week yet."
-        return found, ""
+            return otc.weeks(), otc.usual_week(), ""
+        except NothingFound as error:
+            return [], None, f"{error}"
+        except (LakeError, duckdb.Error) as error:
+            return [], None, f"the data cannot be read: {error}"
 
-    weeks, trouble = weeks_held()
+    weeks, newest, problem = first_look()
     mo.stop(
-        weeks is None,
+        newest is None,
         mo.callout(
             mo.md(
-                f"{trouble} Run `make demo` to load twelve weeks of synthetic data, or build your "
-                "own files with `spine backfill --missing`; then load this page again."
+                f"Nothing to show yet: {problem}. To look at twelve weeks of synthetic data first, "
+                "run `make demo`. Then load this page again."
             ),
-            kind="warn",
+            kind="info",
         ),
     )
-    return asked, weeks
+
+    def ask(question, *names, **options):
+        """An answer; where there is none, the cell shows the reason instead."""
+        try:
+            return question(*names, **options)
+        except NothingFound as error:
+            return mo.stop(True, mo.plain_text(f"{error}."))
+
+    return ask, newest, otc, weeks
 
 
 @app.cell
-def _(asked, pl, timedelta, weeks):
-    # A quarter: enough to offer what trades now, and few files of a long history are opened.
-    _since = weeks["week_ending"].max() - timedelta(weeks=12)
-    symbols = asked(
-        """
-        SELECT symbol, sum(total_volume)::DOUBLE AS shares
-        FROM otc_symbol_summary
-        WHERE week_ending > $since
-        GROUP BY symbol
-        ORDER BY shares DESC, symbol
-        """,
-        {"symbol": pl.String, "shares": pl.Float64},
-        since=_since,
-    )
-    venues = asked(
-        """
-        SELECT mpid, venue_class, max_by(venue_name, week_ending) AS venue_name,
-            sum(total_volume)::DOUBLE AS shares
-        FROM otc_venue_trend_in($since::DATE + 7, $last)
-        GROUP BY mpid, venue_class
-        ORDER BY otc_is_bucket(mpid), shares DESC, mpid
-        """,
-        {
-            "mpid": pl.String,
-            "venue_class": pl.String,
-            "venue_name": pl.String,
-            "shares": pl.Float64,
-        },
-        since=_since,
-        last=weeks["week_ending"].max(),
-    )
-    return symbols, venues
-
-
-@app.cell
-def _(asked, mo, pl, symbols, venues, weeks):
-    complete = weeks.filter("is_complete")["week_ending"]
-    newest = complete.max() if complete.len() else weeks["week_ending"].max()
-    week_names = {
-        f"{week}" if is_complete else f"{week} (incomplete)": week
-        for week, is_complete in weeks.select("week_ending", "is_complete").rows()[::-1]
+def _(mo, newest, otc, weeks):
+    SYMBOL_MEASURES = {
+        "shares": "total_volume",
+        "trades": "total_trades",
+        "shares per trade": "avg_trade_size",
+        "shares on ATSs": "ats_volume",
+        "shares outside ATSs": "non_ats_volume",
+        "part of ATSs, %": "ats_share_pct",
+        "part of the largest venue, %": "top_share_pct",
+        "venues": "venue_count",
     }
-    _largest = asked(
-        """
-        SELECT symbol FROM otc_symbol_summary WHERE week_ending = $week
-        GROUP BY symbol ORDER BY sum(total_volume) DESC, symbol LIMIT 1
-        """,
-        {"symbol": pl.String},
-        week=newest,
-    )["symbol"][0]
-    _venue_names = {
-        f"{name or mpid} · {mpid}": (mpid, venue_class, name or mpid)
-        for mpid, venue_class, name in venues.select("mpid", "venue_class", "venue_name").rows()
+    VENUE_MEASURES = {
+        "part of the volume of its class, %": "class_share_pct",
+        "part of all reported volume, %": "market_share_pct",
+        "shares": "total_volume",
     }
+    _symbols = otc.movers(newest).sort("total_volume", descending=True, nulls_last=True)
+    _venues = otc.venues(newest)
+    venue_names = {
+        venue: f"{name or venue} · {venue}"
+        for venue, name in _venues.select("venue_id", "venue_name").rows()
+    }
+    _named = {name: venue for venue, name in venue_names.items()}
+    symbol_choice = mo.ui.multiselect(
+        _symbols["symbol"].to_list(), value=_symbols["symbol"].to_list()[:2], label="Symbols"
+    )
+    venue_choice = mo.ui.multiselect(_named, value=list(_named)[:3], label="Venues")
     week_choice = mo.ui.dropdown(
-        week_names,
-        value=next(name for name, week in week_names.items() if week == newest),
+        {f"{week}": week for week in reversed(weeks)},
+        value=f"{newest}",
         label="Week ending",
         searchable=True,
         allow_select_none=False,
     )
-    symbol_choice = mo.ui.dropdown(
-        symbols["symbol"].to_list(),
-        value=_largest,
-        label="Symbol",
-        searchable=True,
-        allow_select_none=False,
+    _span = (weeks[-1] - weeks[0]).days // 7 + 1
+    range_choice = mo.ui.number(1, _span, value=min(26, _span), label="Weeks in charts")
+    symbol_measure = mo.ui.dropdown(
+        SYMBOL_MEASURES, value="shares", label="Figure", allow_select_none=False
     )
-    venue_choice = mo.ui.dropdown(
-        _venue_names,
-        value=next(iter(_venue_names)),
-        label="Venue",
-        searchable=True,
-        allow_select_none=False,
+    venue_measure = mo.ui.dropdown(
+        VENUE_MEASURES, value=next(iter(VENUE_MEASURES)), label="Figure", allow_select_none=False
     )
-    complete_only = mo.ui.switch(value=True, label="Complete weeks only")
     mo.hstack(
-        [symbol_choice, venue_choice, week_choice, complete_only],
+        [symbol_choice, venue_choice, week_choice, range_choice],
         justify="start",
         gap=1.5,
         wrap=True,
     )
-    return complete_only, symbol_choice, venue_choice, week_choice
-
-
-@app.cell
-def _(complete_only, mo, pl, weeks):
-    _incomplete = weeks.filter(~pl.col("is_complete"))["week_ending"].to_list()
-    _named = ", ".join(map(str, _incomplete[-4:])) + (" and earlier" if _incomplete[4:] else "")
-    if not _incomplete:
-        _said = f"All {weeks.height} loaded weeks are complete: all three tiers are in."
-    elif complete_only.value:
-        _said = f"Not drawn, as a tier is missing: {_named}."
-    else:
-        _said = f"Drawn pale, as a tier is missing: {_named}. Such weeks compare with no other."
-    if weeks["has_non_ats"].any() and not weeks["has_non_ats"].all():
-        _since = weeks.filter("has_non_ats")["week_ending"].min()
-        _said += (
-            f" Non-ATS files are in from {_since} on, not in every week: across those, compare "
-            "shares within a class."
-        )
-    mo.md(f"<small>{_said}</small>")
-    return
-
-
-@app.cell
-def _(alt, asked, complete_only, pl, timedelta, weeks):
-    COLORS = alt.Scale(domain=["ATS", "NON_ATS"], range=["#2f6f9f", "#e08a3c"])
-    BANDS = {"not loaded": "#d4d4d8", "incomplete: a tier is missing": "#fde68a"}
-
-    _first, _last = weeks["week_ending"].min(), weeks["week_ending"].max()
-    _short = set(
-        asked(
-            """
-            SELECT week_ending FROM otc_weeks_calendar
-            WHERE trading_days < 5 AND week_ending BETWEEN $first AND $last
-            """,
-            {"week_ending": pl.Date},
-            first=_first,
-            last=_last,
-        )["week_ending"]
+    return (
+        range_choice,
+        symbol_choice,
+        symbol_measure,
+        venue_choice,
+        venue_measure,
+        venue_names,
+        week_choice,
     )
-    # Fridays from the first loaded week to the last, also of weeks that are not loaded.
-    _fridays = [_first + timedelta(weeks=n) for n in range((_last - _first).days // 7 + 1)]
-    labels = {week: f"{week:%d %b %y}{'*' * (week in _short)}" for week in _fridays}
 
-    def drawn(frame):
-        """Rows of the weeks that are drawn, each with the label of its week."""
-        wanted = weeks.filter("is_complete") if complete_only.value else weeks
-        joined = frame.join(wanted.select("week_ending", "is_complete"), on="week_ending")
-        return joined.with_columns(
-            label=pl.col("week_ending").replace_strict(labels, return_dtype=pl.String),
-            friday=pl.col("week_ending").cast(pl.String),
-            state=pl.when("is_complete").then(pl.lit("complete")).otherwise(pl.lit("incomplete")),
+
+@app.cell
+def _(WeekState, mo, otc, pl, range_choice):
+    market = otc.market(weeks=range_choice.value)
+
+    def notes():
+        """Which tiers and classes the figures are of."""
+        loaded = market.filter(pl.col("state") != WeekState.NOT_LOADED)
+        if market.height > 1:
+            found = [
+                f"{market.height} weeks are shown, and {loaded.height} of them are loaded.",
+                "A line begins again where other tiers or classes are loaded.",
+            ]
+        else:
+            found = ["One week is shown."]
+        partial = loaded.filter(state=WeekState.INCOMPLETE)["week_ending"].to_list()
+        if partial:
+            named = ", ".join(map(str, partial[-4:])) + (" and earlier" if partial[4:] else "")
+            found.append(
+                f"Tiers are missing in {named}: figures are of the tiers that are loaded, and "
+                "`spine status` shows which."
+            )
+        for name, other in (("ATS", "NON_ATS"), ("NON_ATS", "ATS")):
+            without = loaded.filter(~pl.col("classes").list.contains(name))["week_ending"]
+            if without.len() == loaded.height:
+                found.append(f"Only {other} files are loaded: all shares are of {other} volume.")
+            elif without.len():
+                found.append(
+                    f"{name} files are not loaded in {without.len()} weeks, up to {without.max()}."
+                )
+        return " ".join(found)
+
+    mo.md(f"<small>{notes()}</small>")
+    return (market,)
+
+
+@app.cell
+def _(WeekState, alt, line_number, pl):
+    COLORS = ["#4a90d9", "#e08a3c", "#3fa777", "#a57bd8", "#d9626f", "#8d97a5"]
+    GREY = "#8b8f98"  # can be read on white and on black
+    BANDS = {"not loaded": GREY, "a tier is missing": "#e5a50a"}
+
+    def plain(chart, title, subtitle):
+        """A chart whose colours fit a light and a dark page."""
+        return (
+            chart.properties(
+                width="container", title=alt.Title(title, subtitle=subtitle, anchor="start")
+            )
+            .configure(background="transparent")
+            .configure_view(stroke=None)
+            .configure_axis(gridColor=GREY, gridOpacity=0.25, labelLimit=0)
+            .configure_legend(labelLimit=0)
         )
 
-    def bands():
-        """Weeks between the first and the last that are not loaded, or not complete."""
-        held = dict(weeks.select("week_ending", "is_complete").rows())
-        names = list(BANDS)
-        rows = [
-            (label, str(week), names[week in held])
-            for week, label in labels.items()
-            if not held.get(week, False)
-        ]
-        schema = {"label": pl.String, "friday": pl.String, "why": pl.String}
-        return pl.DataFrame(rows, schema=schema, orient="row")
+    def bands_of(answer):
+        """Weeks that are not loaded, and those that lack a tier where others are complete."""
+        is_partial = pl.col("state").is_in([WeekState.INCOMPLETE, WeekState.NOT_KNOWN])
+        any_complete = answer["state"].is_in([WeekState.COMPLETE, WeekState.NO_ROW]).any()
+        return (
+            answer.filter(
+                (pl.col("state") == WeekState.NOT_LOADED) | (is_partial & pl.lit(any_complete))
+            )
+            .select(
+                "label",
+                "friday",
+                why=pl.when(is_partial)
+                .then(pl.lit("a tier is missing"))
+                .otherwise(pl.lit("not loaded")),
+            )
+            .unique(maintain_order=True)
+        )
 
-    def by_week():
-        """The axis of weeks, a band each; it has all loaded weeks, so that charts compare."""
-        return alt.X(
+    def by_week(answer, series, figure, note, names=None):
+        """A chart of one figure: lines over the weeks, or bars where there is one week."""
+        measure, title = figure.value, figure.selected_key
+        heading = title[0].upper() + title[1:]
+        days = pl.when(pl.col("trading_days") < 5).then(pl.lit("*")).otherwise(pl.lit(""))
+        drawn = answer.with_columns(
+            line=line_number(series),
+            friday=pl.col("week_ending").cast(pl.String),
+            label=pl.concat_str(pl.col("week_ending").dt.strftime("%d %b %y"), days),
+            name=pl.col(series).replace(names or {}),
+            figure=pl.col(measure).cast(pl.Float64),
+        ).select("label", "friday", "state", "name", "line", "figure")
+        order = drawn["name"].unique(maintain_order=True).to_list()
+        figure_format = ".1f" if measure.endswith("_pct") else ",.6~f"
+        axis = alt.Axis(format=",.6~f" if measure.endswith("_pct") else "~s", tickCount=6)
+        tooltip = [
+            alt.Tooltip("name", title="Of"),
+            alt.Tooltip("friday", title="Week ending"),
+            alt.Tooltip("figure", title=title, format=figure_format),
+            alt.Tooltip("state", title="Week"),
+        ]
+        color = alt.Color(
+            "name:N",
+            scale=alt.Scale(domain=order, range=COLORS),
+            legend=alt.Legend(title=None, orient="top", columns=2, symbolOpacity=1),
+        )
+        labels = drawn["label"].unique(maintain_order=True).to_list()
+        if len(labels) == 1:
+            bars = alt.Chart(drawn.drop_nulls("figure")).encode(
+                y=alt.Y("name:N", sort=order, title=None),
+                x=alt.X("figure:Q", title=title, axis=axis),
+                tooltip=tooltip,
+            )
+            text = bars.mark_text(align="left", dx=4, color=GREY)
+            both = alt.layer(
+                bars.mark_bar(color=COLORS[0]),
+                text.encode(text=alt.Text("figure:Q", format=figure_format)),
+            )
+            heading += f", week ending {answer['week_ending'][0]}"
+            return plain(both.properties(height=alt.Step(26)), heading, note)
+        x = alt.X(
             "label:O",
-            title="Week ending (* fewer than five trading days)",
-            scale=alt.Scale(type="band", domain=list(labels.values())),
+            title="week ending (* fewer than five trading days)",
+            scale=alt.Scale(type="band", domain=labels),
             axis=alt.Axis(labelAngle=0, labelOverlap=True, grid=False),
         )
-
-    def over_time(chart, title, subtitle):
-        """A chart over the weeks, upon bands where there is nothing to draw."""
-        found = bands()
         ground = (
-            alt.Chart(found)
-            .mark_rect(opacity=0.6)
+            alt.Chart(bands_of(drawn))
+            .mark_rect(opacity=0.25)
             .encode(
-                x=by_week(),
+                x=x,
                 color=alt.Color(
                     "why:N",
                     scale=alt.Scale(domain=list(BANDS), range=list(BANDS.values())),
-                    legend=alt.Legend(title="Week is"),
+                    legend=alt.Legend(title="Week", orient="bottom"),
                 ),
                 tooltip=[alt.Tooltip("friday", title="Week ending"), alt.Tooltip("why", title="")],
             )
         )
-        layers = [ground, chart] if found.height else [chart]
-        return (
-            alt.layer(*layers)
-            .resolve_scale(color="independent")
-            .properties(
-                width="container",
-                height=260,
-                title=alt.Title(title, subtitle=subtitle, anchor="start"),
+        lines = (
+            alt.Chart(drawn)
+            .mark_line(point=alt.OverlayMarkDef(size=45), invalid="break-paths-show-domains")
+            .encode(
+                x=x,
+                y=alt.Y("figure:Q", title=title, axis=axis),
+                color=color,
+                detail="line:N",
+                tooltip=tooltip,
             )
         )
+        layers = [ground, lines] if bands_of(drawn).height else [lines]
+        chart = alt.layer(*layers).resolve_scale(color="independent").properties(height=260)
+        return plain(chart, f"{heading}, by week", note)
 
-    return COLORS, bands, by_week, drawn, labels, over_time
-
-
-@app.cell
-def _(asked, pl, symbol_choice):
-    symbol = symbol_choice.value
-    symbol_rows = asked(
-        """
-        SELECT week_ending, tier, venue_class, venue_name, mpid,
-            share_volume::DOUBLE AS shares, trade_count AS trades
-        FROM otc_venue_volume
-        WHERE symbol = $symbol
-        ORDER BY week_ending DESC, share_volume DESC, mpid
-        """,
-        {
-            "week_ending": pl.Date,
-            "tier": pl.String,
-            "venue_class": pl.String,
-            "venue_name": pl.String,
-            "mpid": pl.String,
-            "shares": pl.Float64,
-            "trades": pl.Int64,
-        },
-        symbol=symbol,
-    )
-    symbol_volume = (
-        symbol_rows.group_by("week_ending", "venue_class")
-        .agg(pl.col("shares").sum(), pl.col("trades").sum(), venues=pl.len())
-        .sort("week_ending", "venue_class")
-        .with_columns(top=pl.col("shares").cum_sum().over("week_ending"))
-        .with_columns(bottom=pl.col("top") - pl.col("shares"))
-    )
-    return symbol, symbol_rows, symbol_volume
+    return GREY, by_week, plain
 
 
 @app.cell
-def _(COLORS, alt, by_week, drawn, over_time, symbol, symbol_volume):
-    _NOTE = "By class of venue; a class without a bar was not reported, or its files are not loaded"
-    _bars = (
-        alt.Chart(drawn(symbol_volume))
-        .mark_bar(width=alt.RelativeBandSize(band=0.8))
-        .encode(
-            x=by_week(),
-            y=alt.Y("bottom:Q", title="Shares", axis=alt.Axis(format="~s")),
-            y2="top:Q",
-            color=alt.Color("venue_class:N", scale=COLORS, legend=alt.Legend(title="Class")),
-            opacity=alt.condition("datum.is_complete", alt.value(1), alt.value(0.45)),
-            tooltip=[
-                alt.Tooltip("friday", title="Week ending"),
-                alt.Tooltip("venue_class", title="Class"),
-                alt.Tooltip("shares", title="Shares", format=","),
-                alt.Tooltip("trades", title="Trades", format=","),
-                alt.Tooltip("venues", title="Venues"),
-                alt.Tooltip("state", title="Week"),
-            ],
-        )
-    )
-    over_time(_bars, f"{symbol}: shares reported off-exchange, by week", _NOTE)
-    return
+def _(ask, by_week, mo, otc, range_choice, symbol_choice, symbol_measure):
+    mo.stop(not symbol_choice.value, mo.md("Choose a symbol."))
+    symbol_weeks = ask(otc.symbol, *symbol_choice.value, weeks=range_choice.value)
+    _note = "Over all tiers and classes that are loaded"
+    if symbol_weeks[symbol_measure.value].is_null().all():
+        symbol_chart = mo.md("*Not known in any of these weeks, as its files are not loaded.*")
+    else:
+        symbol_chart = by_week(symbol_weeks, "symbol", symbol_measure, _note)
+    mo.vstack([symbol_measure, symbol_chart])
+    return symbol_chart, symbol_weeks
 
 
 @app.cell
-def _(asked, pl, week_choice):
-    MOST_BARS = 15  # as many as are read without scrolling; the others are one bar
+def _(ask, by_week, mo, otc, range_choice, venue_choice, venue_measure, venue_names):
+    mo.stop(not venue_choice.value, mo.md("Choose a venue."))
+    venue_weeks = ask(otc.venue, *venue_choice.value, weeks=range_choice.value)
+    _note = "Parts are of reported off-exchange volume, not of all trading"
+    venue_chart = by_week(venue_weeks, "venue_id", venue_measure, _note, venue_names)
+    mo.vstack([venue_measure, venue_chart])
+    return venue_chart, venue_weeks
+
+
+@app.cell
+def _(GREY, alt, ask, otc, pl, plain, week_choice):
+    MOST_BARS = 20  # as many as are read without scrolling
+    CLASSES = {"ATS": "#4a90d9", "NON_ATS": "#e08a3c"}
     week = week_choice.value
-    week_shares = asked(
-        """
-        SELECT rank, mpid, venue_name, venue_class, total_volume::DOUBLE AS shares,
-            market_share_pct, class_share_pct
-        FROM otc_venue_trend_in($week, $week)
-        ORDER BY rank NULLS LAST, mpid
-        """,
-        {
-            "rank": pl.Int64,
-            "mpid": pl.String,
-            "venue_name": pl.String,
-            "venue_class": pl.String,
-            "shares": pl.Float64,
-            "market_share_pct": pl.Float64,
-            "class_share_pct": pl.Float64,
-        },
-        week=week,
-    )
-    _named = week_shares.filter(pl.col("rank").is_not_null())
-    _rest = (
-        _named[MOST_BARS:]
-        .group_by("venue_class")
-        .agg(
-            pl.len().alias("n"),
-            pl.col("shares", "market_share_pct", "class_share_pct").sum(),
-        )
-        .sort("venue_class")
-        .with_columns(label=pl.format("{} other {} venues", "n", "venue_class"))
-    )
-    _name = pl.when(pl.col("venue_name") == "").then("mpid").otherwise("venue_name")
-    _columns = ["label", "venue_class", "shares", "market_share_pct", "class_share_pct"]
-    share_bars = pl.concat(
-        [
-            _named[:MOST_BARS]
-            .with_columns(label=pl.format("{}  {}", _name, "mpid"))
-            .select(_columns),
-            _rest.select(_columns),
-            week_shares.filter(pl.col("rank").is_null())
-            .with_columns(label=pl.format("{} (a bucket, no venue)", _name))
-            .select(_columns),
-        ]
-    )
-    return share_bars, week, week_shares
-
-
-@app.cell
-def _(COLORS, alt, share_bars, week, weeks):
-    _is_complete = weeks.filter(week_ending=week)["is_complete"].all()
-    _state = "" if _is_complete else " · INCOMPLETE: a tier is missing, compare it with no other"
-    _order = share_bars["label"].to_list()
-    _bars = (
-        alt.Chart(share_bars)
-        .mark_bar()
-        .encode(
-            y=alt.Y("label:N", sort=_order, title=None, axis=alt.Axis(labelLimit=320)),
-            x=alt.X(
-                "market_share_pct:Q",
-                title="Share of reported off-exchange volume, %",
-                axis=alt.Axis(tickCount=8),
-            ),
-            color=alt.Color("venue_class:N", scale=COLORS, legend=alt.Legend(title="Class")),
-            tooltip=[
-                alt.Tooltip("label", title="Venue"),
-                alt.Tooltip("shares", title="Shares", format=","),
-                alt.Tooltip(
-                    "market_share_pct",
-                    title="Share of reported off-exchange volume, %",
-                    format=".2f",
-                ),
-                alt.Tooltip("class_share_pct", title="Share of its class, %", format=".2f"),
-            ],
-        )
-    )
-    _labels = _bars.mark_text(align="left", dx=4).encode(
-        text=alt.Text("market_share_pct:Q", format=".1f"), color=alt.value("#555")
-    )
-    (_bars + _labels).properties(
-        width="container",
-        height=alt.Step(20),
-        title=alt.Title(
-            f"Venues of the week ending {week}",
-            subtitle=f"Share of reported off-exchange volume, not of all trading{_state}",
-            anchor="start",
-        ),
-    )
-    return
-
-
-@app.cell
-def _(asked, pl, timedelta, venue_choice):
-    mpid, venue_class, _name = venue_choice.value
-    venue_title = f"{_name} ({mpid})"
-    venue_rows = asked(
-        """
-        SELECT week_ending, market_share_pct, class_share_pct, rank, total_volume::DOUBLE AS shares
-        FROM otc_venue_trend_all
-        WHERE mpid = $mpid AND venue_class = $venue_class
-        ORDER BY week_ending
-        """,
-        {
-            "week_ending": pl.Date,
-            "market_share_pct": pl.Float64,
-            "class_share_pct": pl.Float64,
-            "rank": pl.Int64,
-            "shares": pl.Float64,
-        },
-        mpid=mpid,
-        venue_class=venue_class,
-    )
-    MEASURES = {
-        "class_share_pct": f"of {venue_class} volume",
-        "market_share_pct": "of reported off-exchange volume",
-    }
-
-    def by_measure(frame):
-        """A row a week and measure; `stretch` numbers weeks that follow one another."""
-        gap = pl.col("week_ending").diff() > timedelta(weeks=1)
-        return (
-            frame.with_columns(stretch=gap.fill_null(False).cum_sum())
-            .unpivot(list(MEASURES), index=pl.exclude(*MEASURES), variable_name="measure")
-            .with_columns(measure=pl.col("measure").replace_strict(MEASURES))
-        )
-
-    return MEASURES, by_measure, mpid, venue_rows, venue_title
-
-
-@app.cell
-def _(MEASURES, alt, by_measure, by_week, drawn, over_time, venue_rows, venue_title):
-    _shades = alt.Scale(domain=list(MEASURES.values()), range=["#2f6f9f", "#9ca3af"])
-    _line = (
-        alt.Chart(by_measure(drawn(venue_rows)))
-        .mark_line(point=True)
-        .encode(
-            x=by_week(),
-            y=alt.Y("value:Q", title="Percent"),
-            color=alt.Color("measure:N", scale=_shades, legend=alt.Legend(title="Share")),
-            detail="stretch:N",
-            tooltip=[
-                alt.Tooltip("friday", title="Week ending"),
-                alt.Tooltip("measure", title="Share"),
-                alt.Tooltip("value", title="%", format=".2f"),
-                alt.Tooltip("rank", title="Rank"),
-                alt.Tooltip("shares", title="Shares", format=","),
-                alt.Tooltip("state", title="Week"),
-            ],
-        )
-    )
-    over_time(
-        _line,
-        f"{venue_title}: its share over time",
-        "Where classes came or went between weeks, only the share of its class compares",
-    )
-    return
-
-
-@app.cell
-def _(mo, pl, symbol, symbol_rows, week):
-    week_rows = symbol_rows.filter(week_ending=week).drop("week_ending")
-    mo.vstack(
-        [
-            mo.md(
-                f"**{symbol} in the week ending {week}**, row by row of `otc_venue_volume`. "
-                f"`spine trace {symbol} {week}` leads from here to the delivered lines."
-            ),
-            mo.ui.table(
-                week_rows.with_columns(pl.col("shares").cast(pl.Int64, strict=False))
-                if (week_rows["shares"] % 1 == 0).all()
-                else week_rows,
-                selection=None,
-                page_size=10,
-                show_column_summaries=False,
+    week_venues = ask(otc.venues, week)
+    _drawn = (
+        week_venues.drop_nulls("market_share_pct")
+        .with_columns(
+            name=pl.format(
+                "{} · {}",
+                pl.when(pl.col("venue_name") == "").then("venue_id").otherwise("venue_name"),
+                "venue_id",
             )
-            if week_rows.height
-            else mo.callout(mo.md("No row: nothing was reported, which is not zero."), "info"),
-        ]
+        )
+        .head(MOST_BARS)
     )
-    return (week_rows,)
+    _classes = _drawn["venue_class"].unique().sort().to_list()
+    _bars = alt.Chart(
+        _drawn.select("name", "venue_class", "total_volume", "market_share_pct", "rank")
+    ).encode(
+        y=alt.Y("name:N", sort=_drawn["name"].to_list(), title=None),
+        x=alt.X(
+            "market_share_pct:Q",
+            title="part of all reported volume, %",
+            axis=alt.Axis(tickCount=8),
+        ),
+        tooltip=[
+            alt.Tooltip("name", title="Venue"),
+            alt.Tooltip("rank", title="Rank"),
+            alt.Tooltip("total_volume", title="Shares", format=",.6~f"),
+            alt.Tooltip("market_share_pct", title="Part of all reported volume, %", format=".2f"),
+        ],
+    )
+    _colored = _bars.mark_bar().encode(
+        color=alt.Color(
+            "venue_class:N",
+            scale=alt.Scale(domain=_classes, range=[CLASSES[name] for name in _classes]),
+            legend=alt.Legend(title="Class", orient="top"),
+        )
+    )
+    _text = _bars.mark_text(align="left", dx=4, color=GREY).encode(
+        text=alt.Text("market_share_pct:Q", format=".1f")
+    )
+    week_chart = plain(
+        alt.layer(_colored, _text).properties(height=alt.Step(20)),
+        f"Venues of the week ending {week}",
+        f"The largest {_drawn.height} of {week_venues.height}: parts of the reported off-exchange "
+        "volume that is loaded",
+    )
+    week_chart  # noqa: B018 - what the cell shows
+    return week, week_chart, week_venues
+
+
+@app.cell
+def _(NothingFound, mo, otc, pl, symbol_choice, week):
+    def traded():
+        """Who traded the chosen symbols, and why there is nothing of others."""
+        frames, reasons = [], []
+        for symbol in symbol_choice.value:
+            try:
+                frames.append(otc.symbol_venues(symbol, week=week))
+            except NothingFound as error:
+                reasons.append(f"{error}.")
+        return pl.concat(frames) if frames else None, reasons
+
+    def exact(value):
+        """All digits of a number of shares."""
+        return f"{value:,.6f}".rstrip("0").rstrip(".")
+
+    symbol_venues, _reasons = traded()
+    _parts = [
+        mo.md(
+            f"**Who traded them in the week ending {week}.** `spine trace SYMBOL {week}` leads "
+            "from here to the delivered lines."
+        )
+    ]
+    if symbol_venues is not None:
+        _shown = symbol_venues.select(
+            *("symbol", "rank"),
+            pl.col("venue_name").alias("venue"),
+            pl.col("venue_id").alias("id"),
+            pl.col("venue_class").alias("class"),
+            pl.col("share_volume").alias("shares"),
+            pl.col("share_pct").alias("%"),
+            pl.col("share_change_points").alias("points"),
+            pl.col("trade_count").alias("trades"),
+        )
+        if _shown["points"].is_null().all():
+            _shown = _shown.drop("points")  # no prior week to compare with
+        _formats = {
+            "shares": exact,
+            "%": "{:.2f}".format,
+            "points": "{:+.2f}".format,
+            "trades": "{:,}".format,
+        }
+        _parts.append(
+            mo.ui.table(
+                _shown,
+                format_mapping=_formats,
+                selection=None,
+                page_size=12,
+                show_column_summaries=False,
+                show_data_types=False,
+                wrapped_columns=["venue"],
+            )
+        )
+    mo.vstack([*_parts, *map(mo.plain_text, _reasons)])
+    return (symbol_venues,)
 
 
 if __name__ == "__main__":

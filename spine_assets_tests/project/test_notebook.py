@@ -1,65 +1,27 @@
-"""The notebook runs in a process of its own, and its figures are those of SQL."""
+"""The notebook runs in a process of its own, and its figures are those of the questions."""
 
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-from datetime import date
+from collections.abc import Iterator
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import spine_assets
 from spine_assets.core.weeks import Tier, VenueClass
 from spine_assets.dev.sample import committed_week
-from spine_assets.otc.tables.registry import TABLES
-from spine_assets.warehouse.connection import connect
 from spine_assets_tests.conftest import House
 from spine_assets_tests.support.analysis_lake import lake_of
 from spine_assets_tests.support.databases import refreshed
-from spine_assets_tests.support.recipe_world import (
-    ACME,
-    BY_NAME,
-    FIRST_BOTH,
-    HOLIDAY,
-    MIXED,
-    NO_TIER_2,
-    ROWS,
-)
+from spine_assets_tests.support.notebook import NOTEBOOK, reported, run
+from spine_assets_tests.support.recipe_world import ACME, HOLIDAY, NO_TIER_2, ROWS, S6
 
 pytestmark = pytest.mark.long
 
-NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "explore.py"
-FIRST, ABSENT, WHOLE, PARTIAL = (
-    date(2025, 10, 31),
-    date(2025, 11, 7),
-    date(2025, 11, 14),
-    date(2025, 11, 21),
-)
-_REPORT = """
-import importlib.util, json, sys
-
-spec = importlib.util.spec_from_file_location("explore", sys.argv[1])
-module = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(module)
-outputs, defs = module.app.run()
-
-
-def rows(name):
-    return json.loads(defs[name].write_json()) if name in defs else None
-
-
-print(json.dumps({
-    "chosen": {n: str(defs[n]) for n in ("symbol", "week", "mpid") if n in defs},
-    "rows": {n: rows(n) for n in ("symbol_volume", "week_shares", "venue_rows", "week_rows")},
-    "bands": json.loads(defs["bands"]().write_json()) if "bands" in defs else None,
-    "charts": [item.to_dict() for item in outputs if hasattr(item, "to_dict")],
-    "texts": [item.text for item in outputs if hasattr(item, "text")],
-}))
-"""
-_SECONDS = 120  # it takes about five; a machine under load some times that
+FIRST, ABSENT, WHOLE, PARTIAL = (date(2025, 10, 31) + timedelta(weeks=n) for n in range(4))
 
 
 @pytest.fixture(scope="module")
@@ -76,173 +38,120 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> House:
     return made
 
 
-def run(folder: Path, *words: str) -> str:
-    """Run Python in a project folder; what it printed."""
-    env = {name: value for name, value in os.environ.items() if not name.startswith("SPINE_")}
-    done = subprocess.run(
-        [sys.executable, *words],
-        cwd=folder,
-        env=env | {"SPINE_DATA_DIR": str(folder)},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=_SECONDS,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-def reported(folder: Path) -> Any:
-    """What the notebook holds and shows after a run."""
-    return json.loads(run(folder, "-c", _REPORT, str(NOTEBOOK)).splitlines()[-1])
-
-
 @pytest.fixture(scope="module")
 def report(house: House) -> Any:
     return reported(house.root)
 
 
-def asked(house: House, sql: str, *values: object) -> list[tuple[Any, ...]]:
-    with connect(house.lake, TABLES) as views:
-        return views.execute(sql, list(values)).fetchall()
+def layers(chart: Any) -> Iterator[tuple[Any, list[dict[str, Any]]]]:
+    """The layers of a chart, each with its rows."""
+    for layer in chart["layer"]:
+        data = layer.get("data") or chart["data"]
+        yield layer, chart["datasets"][data["name"]]
 
 
-def test_it_begins_with_the_newest_complete_week_and_its_largest_symbol(
-    house: House, report: Any
-) -> None:
-    ((largest,),) = asked(
-        house,
-        "SELECT symbol FROM otc_symbol_summary WHERE week_ending = ? "
-        "GROUP BY symbol ORDER BY sum(total_volume) DESC LIMIT 1",
-        WHOLE,
-    )
-    assert (report["chosen"]["week"], report["chosen"]["symbol"]) == (str(WHOLE), largest)
+def lines(chart: Any) -> dict[tuple[str, int], list[str]]:
+    """Weeks with a figure, by what a line is of and its number."""
+    found: dict[tuple[str, int], list[str]] = {}
+    *_, (layer, rows) = layers(chart)
+    assert layer["encoding"]["detail"]["field"] == "line"
+    for row in rows:
+        if row["figure"] is not None:
+            found.setdefault((row["name"], row["line"]), []).append(row["friday"])
+    return found
 
 
-def test_its_figures_are_those_of_the_tables(house: House, report: Any) -> None:
-    symbol, mpid = report["chosen"]["symbol"], report["chosen"]["mpid"]
-    volume = asked(
-        house,
-        "SELECT week_ending::VARCHAR, sum(ats_volume)::DOUBLE, sum(non_ats_volume)::DOUBLE "
-        "FROM otc_symbol_summary WHERE symbol = ? GROUP BY ALL",
-        symbol,
-    )
-    told: dict[tuple[str, str], float] = {
-        (row["week_ending"], row["venue_class"]): row["shares"]
-        for row in report["rows"]["symbol_volume"]
-    }
-    assert len(volume) == 3
-    for week, ats, non_ats in volume:
-        assert (told[week, "ATS"], told.get((week, "NON_ATS"))) == (ats, non_ats)
-    assert ((str(WHOLE), "NON_ATS") in told, (str(FIRST), "NON_ATS") in told) == (True, False)
-    shares = asked(
-        house,
-        "SELECT mpid, market_share_pct FROM otc_venue_share WHERE week_ending = ? ORDER BY ALL",
-        WHOLE,
-    )
-    found = report["rows"]["week_shares"]
-    in_week = sorted((row["mpid"], row["market_share_pct"]) for row in found)
-    assert in_week == [(name, pytest.approx(share)) for name, share in shares]
-    over_time = asked(
-        house,
-        "SELECT week_ending::VARCHAR, class_share_pct FROM otc_venue_share "
-        "WHERE mpid = ? ORDER BY week_ending",
-        mpid,
-    )
-    in_notebook = [
-        (row["week_ending"], row["class_share_pct"]) for row in report["rows"]["venue_rows"]
-    ]
-    assert in_notebook == [(week, pytest.approx(share)) for week, share in over_time]
-    rows = asked(
-        house,
-        "SELECT count(*) FROM otc_venue_volume WHERE symbol = ? AND week_ending = ?",
-        symbol,
-        WHOLE,
-    )
-    assert [(len(report["rows"]["week_rows"]),)] == rows
+def test_it_compares_the_largest_of_the_newest_complete_week(house: House, report: Any) -> None:
+    otc = spine_assets.open(house.root)
+    assert report["week"] == str(otc.newest()) == str(WHOLE)
+    largest = otc.movers(WHOLE).sort("total_volume", descending=True, nulls_last=True)["symbol"]
+    assert {row["symbol"] for row in report["rows"]["symbol_weeks"]} == {*largest[:2]}
+    venues = otc.venues(WHOLE)["venue_id"]
+    assert {row["venue_id"] for row in report["rows"]["venue_weeks"]} == {*venues[:3]}
+    assert report["rows"]["week_venues"] == json.loads(otc.venues(WHOLE).write_json())
 
 
-def test_a_week_that_is_not_loaded_is_a_gap_and_one_without_a_tier_is_marked(report: Any) -> None:
-    assert {row["friday"]: row["why"] for row in report["bands"]} == {
-        str(ABSENT): "not loaded",
-        str(PARTIAL): "incomplete: a tier is missing",
-    }
-    symbol, _, venue = report["charts"]
-    for chart in (symbol, venue):
-        (drawn,) = (
-            data
-            for name, data in chart["datasets"].items()
-            if name == chart["layer"][-1]["data"]["name"]
-        )
-        assert {row["friday"] for row in drawn} <= {str(FIRST), str(WHOLE)}
-        assert str(WHOLE) in {row["friday"] for row in drawn}
+def test_weeks_without_data_or_a_tier_are_bands_and_no_line_crosses_them(report: Any) -> None:
+    for name in ("symbol_chart", "venue_chart"):
+        (_, bands), _ = layers(report["charts"][name])
+        assert {row["friday"]: row["why"] for row in bands} == {
+            str(ABSENT): "not loaded",
+            str(PARTIAL): "a tier is missing",
+        }
+        assert all(len(weeks) == 1 for weeks in lines(report["charts"][name]).values())
 
 
 def test_every_week_has_a_place_of_its_own_on_the_axis(report: Any) -> None:
     axis = ["31 Oct 25", "07 Nov 25", "14 Nov 25", "21 Nov 25"]
-    symbol, _, venue = report["charts"]
-    for chart in (symbol, venue):
-        for layer in chart["layer"]:
+    for name in ("symbol_chart", "venue_chart"):
+        for layer, rows in layers(report["charts"][name]):
             assert layer["encoding"]["x"]["scale"] == {"type": "band", "domain": axis}
-            assert {row["label"] for row in chart["datasets"][layer["data"]["name"]]} <= {*axis}
-    assert {row["friday"]: row["label"] for row in report["bands"]}[str(ABSENT)] == "07 Nov 25"
+            assert {row["label"] for row in rows} <= {*axis}
 
 
-def test_a_firm_is_one_line_whether_files_have_its_crd_or_its_name(tmp_path: Path) -> None:
-    lake = lake_of(tmp_path / "lake", ROWS)
-    refreshed(tmp_path / "spine.duckdb", lake)
-    found = reported(tmp_path)
-    assert (found["chosen"]["week"], found["chosen"]["mpid"]) == (str(HOLIDAY), "CRD7")
-    assert [(row["week_ending"], row["shares"]) for row in found["rows"]["venue_rows"]] == [
-        (str(FIRST_BOTH), 300),
-        (str(NO_TIER_2), 310),
-        (str(BY_NAME), 340),
-        (str(MIXED), 335),
-        (str(HOLIDAY), 268),
-    ]
-    ranked = [
-        (row["rank"], row["venue_name"], row["shares"]) for row in found["rows"]["week_shares"]
-    ]
-    assert ranked == [
-        (1, ACME, 268),
-        (2, "UBS ATS", 184),
-        (3, "OTC LINK", 16),
-        (None, "De Minimis Firms", 280),
-    ]
-    titles = json.dumps([chart["title"] for chart in found["charts"]])
-    assert f"{ACME} (CRD7): its share over time" in titles
-    assert "Share of reported off-exchange volume" in titles
-
-
-def test_a_week_with_a_holiday_has_a_star(tmp_path: Path) -> None:
-    made = House(tmp_path)
-    labor_day = date(2025, 9, 5)
-    for item in committed_week(labor_day):
-        made.drop(item.path, item.content)
-    made.built(week=labor_day)
-    refreshed(tmp_path / "spine.duckdb", made.lake)
-    symbol, *_ = reported(tmp_path)["charts"]
-    (layer,) = symbol["layer"]
-    assert layer["encoding"]["x"]["scale"]["domain"] == ["05 Sep 25*"]
-
-
-def test_it_says_in_words_what_the_shares_are_of(report: Any) -> None:
+def test_it_says_in_words_what_the_figures_are_of(report: Any) -> None:
     said = " ".join(report["texts"])
     assert "volume reported off-exchange" in said
-    assert f"Not drawn, as a tier is missing: {PARTIAL}" in said
-    assert f"Non-ATS files are in from {WHOLE} on" in said
-    titles = json.dumps([chart["title"] for chart in report["charts"]])
-    assert "not of all trading" in titles
+    assert "4 weeks are shown, and 3 of them are loaded" in said
+    assert f"Tiers are missing in {PARTIAL}" in said
+    assert f"NON_ATS files are not loaded in 2 weeks, up to {PARTIAL}" in said
+    assert "not of all trading" in json.dumps(report["charts"]["venue_chart"]["title"])
+
+
+def test_a_line_joins_weeks_that_are_alike_and_a_firm_is_one_line(tmp_path: Path) -> None:
+    refreshed(tmp_path / "spine.duckdb", lake_of(tmp_path / "lake", ROWS))
+    found = reported(tmp_path)
+    joined = lines(found["charts"]["symbol_chart"])
+    parts = [weeks for (name, _), weeks in joined.items() if name == "PMCY"]
+    assert parts == [
+        [str(S6 - timedelta(weeks=n)) for n in range(5, -1, -1)],
+        [str(S6 + timedelta(weeks=1))],
+        [str(NO_TIER_2)],
+        [str(NO_TIER_2 + timedelta(weeks=n)) for n in (1, 2, 3)],
+    ]
+    of_firm = lines(found["charts"]["venue_chart"]).items()
+    assert [weeks for (name, _), weeks in of_firm if name == f"{ACME} · CRD7"] == parts[1:]
+    *_, (layer, _) = layers(found["charts"]["symbol_chart"])
+    assert layer["encoding"]["x"]["scale"]["domain"][-1] == f"{HOLIDAY:%d %b %y}*"
+
+
+def test_ones_own_first_file_gives_bars_without_bands_or_unknown_figures(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    for item in committed_week(PARTIAL):
+        if (item.tier, item.venue_class) == (Tier.OTC, VenueClass.ATS):
+            house.drop(item.path, item.content)
+    house.built(week=PARTIAL)
+    refreshed(tmp_path / "spine.duckdb", house.lake)
+    found = reported(tmp_path)
+    assert found["week"] == str(PARTIAL)
+    for name in ("symbol_chart", "venue_chart"):
+        drawn = [*layers(found["charts"][name])]
+        assert [layer["mark"]["type"] for layer, _ in drawn] == ["bar", "text"]
+        assert all(row["figure"] is not None for _, rows in drawn for row in rows)
+    said = " ".join(found["texts"])
+    assert "One week is shown" in said
+    assert f"Tiers are missing in {PARTIAL}" in said
+    assert "Only ATS files are loaded" in said
+    assert "NaN" not in json.dumps(found["charts"])
+
+
+def test_charts_leave_background_and_text_to_the_theme_of_the_page(report: Any) -> None:
+    for chart in report["charts"].values():
+        assert chart["config"]["background"] == "transparent"
+        assert not {"labelColor", "titleColor"} & chart["config"]["axis"].keys()
 
 
 @pytest.mark.parametrize("made", [False, True], ids=["missing", "empty"])
-def test_without_data_it_says_make_demo(tmp_path: Path, *, made: bool) -> None:
+def test_without_data_it_says_what_to_do(tmp_path: Path, *, made: bool) -> None:
     if made:
         empty = House(tmp_path)
         refreshed(tmp_path / "spine.duckdb", empty.lake)
     found = reported(tmp_path)
-    assert "make demo" in " ".join(found["texts"])
-    assert (found["charts"], found["chosen"]) == ([], {})
+    said = " ".join(found["texts"])
+    assert "no week is loaded" in said
+    assert "spine backfill --missing" in said
+    assert "make demo" in said
+    assert (found["charts"], found["rows"]) == ({}, {})
 
 
 def test_it_runs_as_a_script(house: House) -> None:
