@@ -250,7 +250,7 @@ def _(WeekState, alt, line_number, pl):
         color = alt.Color(
             "name:N",
             scale=alt.Scale(domain=order, range=COLORS),
-            legend=alt.Legend(title=None, orient="top", columns=2, symbolOpacity=1),
+            legend=alt.Legend(title=None, orient="top", columns=2 if names else len(COLORS)),
         )
         labels = drawn["label"].unique(maintain_order=True).to_list()
         if len(labels) == 1:
