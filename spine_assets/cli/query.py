@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -21,6 +22,7 @@ from spine_assets.cli.shared import COUNT, print_json, print_rows
 from spine_assets.core.settings import load_settings
 from spine_assets.core.text import nearest
 from spine_assets.core.values import csv_text, records
+from spine_assets.otc.state.consolidated import changed_since
 from spine_assets.otc.tables.registry import TABLES
 from spine_assets.pipelines.steps.workspace import Workspace, tenants_in
 from spine_assets.pipelines.yaml import loader
@@ -28,6 +30,8 @@ from spine_assets.warehouse import run_tables
 from spine_assets.warehouse.connection import beginning, connect, create, is_select
 from spine_assets.warehouse.query_result_file import write_answer
 from spine_assets.warehouse.views import declared_views, needs_analysis
+
+_OF_GIVEN = re.compile("otc_(off_exchange_share|consolidated_volume)")
 
 
 @click.command()
@@ -106,6 +110,8 @@ def query(
             else:
                 render_query.printed(names, rows, total, every=every, sql=sql)
         nothing_found.explain(warehouse, open_lake(), sql, rows)
+    if _OF_GIVEN.search(sql) and (changed := changed_since(open_lake(), load_settings())):
+        click.echo(f"note: {changed}", err=True)
 
 
 @contextmanager

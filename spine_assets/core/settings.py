@@ -74,7 +74,9 @@ class DataFolder(ProjectSettings):
 
     data_dir: Path = Path("data")
 
-    @field_validator("data_dir", "lake", "database_path", mode="before", check_fields=False)
+    @field_validator(
+        "data_dir", "lake", "database_path", "consolidated", mode="before", check_fields=False
+    )
     @classmethod
     def _usable(cls, value: object, info: ValidationInfo) -> object:
         """Refuse what would be read as another folder than was meant."""
@@ -132,6 +134,8 @@ class Settings(DataFolder):
             at a time is always built.
         weeks_per_run: Most weeks of a run (`SPINE_WEEKS_PER_RUN`), so that several workers share
             a backfill; None means all adjacent weeks.
+        consolidated: Your files of consolidated volume, a folder or one file
+            (`SPINE_CONSOLIDATED`); None means `consolidated` in the data folder.
         first_week: The first week that Dagster has a partition of and that is built
             (`SPINE_FIRST_WEEK`), a Friday.
     """
@@ -146,6 +150,7 @@ class Settings(DataFolder):
     weeks_per_run: PositiveInt | None = None
     memory_limit: ByteSize = ByteSize(2_000_000_000)
     first_week: date = FIRST_WEEK
+    consolidated: Path | None = None
 
     @field_validator("first_week", mode="before")
     @classmethod
@@ -159,6 +164,7 @@ class Settings(DataFolder):
     def _anchor(self) -> Self:
         """Make the paths absolute."""
         self.database_path = self.database_path and anchored(self.database_path)
+        self.consolidated = self.consolidated and anchored(self.consolidated)
         if self.lake and not is_bucket_url(str(self.lake)):
             self.lake = anchored(self.lake)
         return self
@@ -176,6 +182,11 @@ class Settings(DataFolder):
     def landing_index_path(self) -> Path:
         """Cache of what each delivered file is; may be deleted at any time."""
         return self.data_dir / "landing-index.json"
+
+    @property
+    def consolidated_path(self) -> Path:
+        """Folder or file of consolidated volume."""
+        return self.consolidated or self.data_dir / "consolidated"
 
     @property
     def lake_place(self) -> Path | str:

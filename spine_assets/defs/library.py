@@ -21,7 +21,7 @@ from spine_assets.defs.finra.offered_sensor import INTERVAL_SECONDS, offered_sen
 from spine_assets.defs.finra.resource import Finra
 from spine_assets.defs.finra.schedules import restatements_schedule
 from spine_assets.defs.logs import console
-from spine_assets.defs.otc import sources, weekly
+from spine_assets.defs.otc import consolidated, sources, weekly
 from spine_assets.defs.otc.freshness import freshness
 from spine_assets.defs.otc.jobs import otc_jobs
 from spine_assets.defs.otc.landing_sensor import landing_sensor
@@ -62,6 +62,7 @@ def build_definitions(
         return dg.Definitions.merge(
             sources.sources(),
             weekly.weekly_assets(),
+            consolidated.consolidated_definitions(),
             freshness(),
             dg.Definitions(
                 jobs=[*otc_jobs(), files.fetch_job()],

@@ -19,6 +19,7 @@ from spine_assets.otc.captures import overdue
 from spine_assets.otc.delivery.line_schema import OPTIONAL
 from spine_assets.otc.delivery.reasons import LINE_CHECKS
 from spine_assets.otc.delivery.week_contents import USABLE_HOLDS, USABLE_REMEDY
+from spine_assets.otc.tables import consolidated
 from spine_assets.otc.tables.registry import TABLES
 from spine_assets.otc.views.registry import VIEWS
 from spine_assets.pipelines.yaml import reference
@@ -32,8 +33,8 @@ _HEAD = """# Data dictionary
 
 Written from the table declarations by `python -m spine_assets.dev.docs_pages`; do not edit.
 Times are UTC. Shares are exact to six places. Every "share" is a share of reported
-off-exchange volume, never of all trading. The [glossary](glossary.md) explains the terms, and
-[checks](checks.md) what to do about a failed check.
+off-exchange volume, never of all trading, but for those of `otc_off_exchange_share`. The
+[glossary](glossary.md) explains the terms, and [checks](checks.md) what to do about a failed check.
 """
 
 _CHECKS_HEAD = """# Checks, and what to do about each
@@ -86,13 +87,15 @@ with more than six decimal places, as floating point makes them, is rounded to s
 check `notes` counts all notes, and warns of all but the rounding.
 """
 
+_SHOWN = (*TABLES, consolidated.TABLE)
+
 
 def text() -> str:
     """The text of the data dictionary."""
     return "\n".join(
         [
             _HEAD,
-            *(_table(table) for table in TABLES),
+            *(_table(table) for table in _SHOWN),
             _VIEWS,
             *(_view(view) for view in VIEWS),
             _reasons(),
@@ -102,9 +105,9 @@ def text() -> str:
 
 def checks_text() -> str:
     """The text of the page of checks."""
-    checked = [(table.name, check) for table in TABLES for check in table.checks]
+    checked = [(table.name, check) for table in _SHOWN for check in table.checks]
     overview = [
-        f"| [`{check.name}`](#{_anchor(name, check)}) of `{name}` | {_consequence(check)} |"
+        f"| [`{check.name}`](#{_anchor(name, check)}) of `{name}` | {_consequence(check, name)} |"
         for name, check in checked
     ]
     arrived = f"`{FILES}`: `{ARRIVED}`"
@@ -146,8 +149,9 @@ def _section(title: str, holds: str, remedy: str) -> str:
     return f"## {title}\n\n**Holds:** {holds}\n\n**When it fails:** {remedy}\n"
 
 
-def _consequence(check: Check) -> str:
-    return "the week is not published" if check.blocking else "it is reported"
+def _consequence(check: Check, table: str) -> str:
+    kept = "what was loaded before stays" if table == consolidated.TABLE.name else ""
+    return (kept or "the week is not published") if check.blocking else "it is reported"
 
 
 def _table(table: Table) -> str:
@@ -159,7 +163,7 @@ def _table(table: Table) -> str:
     ]
     if table.checks:
         lines += ["", "| [check](checks.md) | when it fails |", "|---|---|"]
-        lines += [f"| `{c.name}` | {_consequence(c)} |" for c in table.checks]
+        lines += [f"| `{c.name}` | {_consequence(c, table.name)} |" for c in table.checks]
     return "\n".join([*lines, ""])
 
 

@@ -47,7 +47,8 @@ FILE` have all of them, `--chart FILE` draws a `.svg`, `.png` or `.html` that ne
   begins again where the weeks are not alike.
 - **A symbol is one row a week**, over its tiers and classes. In SQL this is the view
   `otc_symbol_week`.
-- **A share is one of reported off-exchange volume**, never of all trading.
+- **A share is one of reported off-exchange volume**, never of all trading, but for
+  `off_exchange_share`.
 - **A venue** is named by its MPID, its CRD number, or a part of a name that only one venue has.
 - **Shares are Float64** in frames: whole shares are exact, fractions to 15 digits.
   [SQL](queries.md) has exact decimals.

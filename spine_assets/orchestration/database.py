@@ -22,7 +22,7 @@ from spine_assets.lake.base import Lake, LakeError, LakeUnavailable
 from spine_assets.lake.format import declare, stored_format
 from spine_assets.lake.opening import open_lake
 from spine_assets.orchestration.history import core_frames
-from spine_assets.otc.captures import pins
+from spine_assets.otc.state.stored_tables import GIVEN
 from spine_assets.otc.tables import raw
 from spine_assets.otc.tables.registry import TABLES
 from spine_assets.warehouse.core_tables import CORE_TABLES
@@ -48,7 +48,7 @@ def declared_lake() -> Lake:
         dg.get_dagster_logger().warning(f"{lake.place} cannot be reached: {error}")
         return lake
     try:
-        declare(lake, (*TABLES, pins.TABLE), raw.TABLE.name)
+        declare(lake, (*TABLES, *GIVEN), raw.TABLE.name)
     except (LakeError, OSError) as error:
         dg.get_dagster_logger().warning(f"{lake.place} cannot be written: {error}")
     return lake

@@ -16,7 +16,12 @@ from spine_assets.core.table_schema import polars_type
 from spine_assets.core.tables import Column, Type
 from spine_assets.otc.tables import columns as c
 from spine_assets.otc.tables import restatements
-from spine_assets.otc.views import structure_view, symbol_views, venue_views
+from spine_assets.otc.views import (
+    off_exchange_view,
+    structure_view,
+    symbol_views,
+    venue_views,
+)
 
 _EXACT = (Type.SHARES, Type.SHARES_SUM)
 
@@ -198,6 +203,25 @@ MARKET = AnalystQuestion(
     ),
     every_week=True,
 )
+_SHARE = off_exchange_view.SHARE.columns
+OFF_EXCHANGE_SHARE = AnalystQuestion(
+    "off_exchange_share",
+    "Which part of all trading is off exchange? Needs your own "
+    "[consolidated volume](cookbook.md#off-exchange-share-of-all-trading).",
+    "symbol x week, each week of the range",
+    (
+        *_of(_SHARE, "symbol", nullable=False),
+        c.WEEK_ENDING,
+        off_exchange_view.STATE,
+        *_of(
+            _SHARE,
+            *("off_exchange_shares", "ats_shares", "consolidated_shares"),
+            *("off_exchange_share", "ats_share"),
+        ),
+        c.TRADING_DAYS,
+    ),
+    every_week=True,
+)
 MOVERS = AnalystQuestion(
     "movers",
     "Which symbols changed most since the week before, which are new or gone?",
@@ -255,6 +279,6 @@ PROVENANCE = AnalystQuestion(
 
 QUESTIONS = (
     *(SYMBOL, SYMBOL_VENUES, VENUE, VENUES, VENUE_SYMBOLS),
-    *(MARKET, MOVERS, RESTATED, PROVENANCE),
+    *(MARKET, OFF_EXCHANGE_SHARE, MOVERS, RESTATED, PROVENANCE),
 )
 """All questions, in the order of the documentation."""

@@ -8,6 +8,7 @@ asking. Does not belong here: columns of answers (`declared`), where they come f
 from __future__ import annotations
 
 import difflib
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta
@@ -18,6 +19,8 @@ import polars as pl
 
 from spine_assets.core.settings import Settings, load_settings, validated
 from spine_assets.core.weeks import WeekError, parse_week
+from spine_assets.otc.state.consolidated import changed_since
+from spine_assets.otc.tables import consolidated
 from spine_assets.questions import declared
 from spine_assets.questions.declared import AnalystQuestion, NothingFound
 from spine_assets.questions.sources import AnswerSource
@@ -189,6 +192,37 @@ class Otc:
         """
         first, last = self._range(weeks, since, until)
         return self._frame(declared.MARKET, first_week=first, last_week=last)
+
+    def off_exchange_share(
+        self,
+        *symbols: str,
+        weeks: int = WEEKS,
+        since: Week | None = None,
+        until: Week | None = None,
+    ) -> pl.DataFrame:
+        """Which part of all trading was off exchange, and on ATSs.
+
+        All trading is your own consolidated volume, as it is loaded now. A warning says so if its
+        files changed since.
+
+        Args:
+            symbols: As FINRA writes them; none is `*`, all NMS stocks together.
+            weeks: So many weeks up to `until`, unless `since` is given.
+            since: First week.
+            until: Last week; None is the newest loaded one.
+
+        Returns:
+            A row per symbol and week of the range; a share is null where `state` says why.
+        """
+        if changed := changed_since(self._source.lake, self._source.settings):
+            warnings.warn(changed, stacklevel=2)
+        first, last = self._range(weeks, since, until)
+        return pl.concat(
+            self._frame(
+                declared.OFF_EXCHANGE_SHARE, symbol=symbol, first_week=first, last_week=last
+            )
+            for symbol in symbols or (consolidated.MARKET,)
+        )
 
     def movers(self, week: Week | None = None, top: int | None = None) -> pl.DataFrame:
         """Which symbols changed most since the week before, which are new or gone.

@@ -24,7 +24,7 @@ from spine_assets.lake.opening import open_lake
 from spine_assets.otc.captures import storage as captures
 from spine_assets.otc.past.as_of import NotKnown, table_as_of
 from spine_assets.otc.past.as_published import table_as_published
-from spine_assets.otc.tables import raw, symbol_summary, venue_share, venue_volume
+from spine_assets.otc.tables import consolidated, raw, symbol_summary, venue_share, venue_volume
 from spine_assets.otc.tables.registry import TABLES
 from spine_assets.warehouse.connection import connect
 from spine_assets.warehouse.database import differing_weeks
@@ -131,7 +131,14 @@ class AnswerSource:
                 if rows := self._past.get(week):
                     ordered = rows[number].select(column.name for column in table.columns)
                     connection.from_arrow(ordered.to_arrow()).insert_into(table.name)
-        for statement in derived_views({table.name for table in _PAST}):
+        # What is given for all trading has one state, that of now.
+        given = consolidated.TABLE
+        for statement in table_ddl("main", given.name, given.columns, given.grain):
+            connection.execute(statement)
+        part = self.lake.part(given.name, None)
+        if part.exists():
+            connection.from_arrow(self.lake.read(part).to_arrow()).insert_into(given.name)
+        for statement in derived_views({table.name for table in (*_PAST, given)}):
             connection.execute(statement)
 
     def _week(self, week: date) -> list[pl.DataFrame]:

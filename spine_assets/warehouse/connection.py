@@ -18,7 +18,7 @@ import duckdb
 from spine_assets.core.tables import Table
 from spine_assets.lake.base import REPLACED, Lake
 from spine_assets.lake.format import declare
-from spine_assets.otc.captures import pins
+from spine_assets.otc.state.stored_tables import GIVEN
 from spine_assets.otc.tables import raw
 from spine_assets.warehouse.views import view_statements
 
@@ -54,7 +54,7 @@ def connect(
     Raises:
         LakeError: the lake cannot be read, also within the block.
     """
-    declare(lake, (*tables, pins.TABLE), raw.TABLE.name)
+    declare(lake, (*tables, *GIVEN), raw.TABLE.name)
     with duckdb.connect(":memory:") as connection, lake.readable_by(connection):
         create(connection, partial(view_statements, lake, tables, analysis=analysis))
         yield connection

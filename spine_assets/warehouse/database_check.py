@@ -77,12 +77,18 @@ def _figures(
 
 def _aggregates(table: Table) -> list[str]:
     sums = [f"sum({identifier(c.name)})" for c in table.columns if c.type in _SUMMED]
-    return ["count(*)", *sums, "min(capture_id)", "max(capture_id)", "bit_xor(hash(t))"]
+    builds = ["min(capture_id)", "max(capture_id)"] if _has_builds(table) else []
+    return ["count(*)", *sums, *builds, "bit_xor(hash(t))"]
 
 
 def _labels(table: Table) -> list[str]:
     sums = [f"sum of {c.name}" for c in table.columns if c.type in _SUMMED]
-    return ["rows", *sums, "first build", "last build", "hash of all rows"]
+    builds = ["first build", "last build"] if _has_builds(table) else []
+    return ["rows", *sums, *builds, "hash of all rows"]
+
+
+def _has_builds(table: Table) -> bool:
+    return any(column.name == "capture_id" for column in table.columns)
 
 
 def _reason(

@@ -14,7 +14,7 @@ from datetime import date
 from spine_assets.core.settings import WrongSetting
 from spine_assets.core.tables import Table
 from spine_assets.lake.base import Lake
-from spine_assets.otc.captures import pins
+from spine_assets.otc.state.stored_tables import GIVEN
 from spine_assets.otc.tables.registry import TABLES
 from spine_assets.warehouse.run_tables import LogTable, RunLog
 from spine_assets.warehouse.views import declared_names
@@ -50,8 +50,8 @@ class Contents:
 
     @property
     def stored(self) -> tuple[Table, ...]:
-        """The tables of the domain that are stored, and the pins."""
-        return (*self.tables, pins.TABLE)
+        """The tables of the domain that are stored, and those that people gave."""
+        return (*self.tables, *GIVEN)
 
     def files_of(self, name: str, week: date | None) -> list[tuple[str, str]]:
         """Names and versions of the files of one week in the lake."""

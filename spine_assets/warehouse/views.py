@@ -17,7 +17,8 @@ from spine_assets.core.views import View
 from spine_assets.lake.base import Lake
 from spine_assets.lake.format import FORMAT, stored_format
 from spine_assets.otc.captures import pins
-from spine_assets.otc.tables import raw
+from spine_assets.otc.state.stored_tables import GIVEN
+from spine_assets.otc.tables import consolidated, raw
 from spine_assets.otc.tables.registry import TABLES
 from spine_assets.otc.views.registry import VIEWS, statements_in
 
@@ -31,9 +32,8 @@ _TRACED = "trace"  # the file of the macros that lead from a number to its lines
 _EVER = "DATE '0001-01-01', DATE '9999-12-31'"
 _SQL_COMMENT = re.compile(r"--.*")
 _NAMES = re.compile(r"otc_\w*")
-_OF_TABLES = {table.name for table in TABLES} | {
-    *(pins.TABLE.name, "otc_raw_current", "otc_raw_as_of")
-}
+_OURS = {table.name for table in (*TABLES, *GIVEN)}
+_OF_TABLES = _OURS | {"otc_raw_current", "otc_raw_as_of"}
 
 
 def table_views(lake: Lake, tables: tuple[Table, ...], *, unopened: bool = False) -> list[str]:
@@ -42,10 +42,11 @@ def table_views(lake: Lake, tables: tuple[Table, ...], *, unopened: bool = False
     for table in tables:
         # Pins are never written again: those of earlier versions lack a column.
         of_today = alike and table is not pins.TABLE
+        weekly = table is not consolidated.TABLE
         columns = ", ".join(identifier(column.name) for column in table.columns)
         statements.append(
             f"CREATE OR REPLACE VIEW {identifier(table.name)} AS SELECT {columns} "
-            f"{files_of(lake, table.name, alike=of_today, unopened=unopened)}"
+            f"{files_of(lake, table.name, weekly=weekly, alike=of_today, unopened=unopened)}"
         )
         statements.append(f"COMMENT ON VIEW {identifier(table.name)} IS {literal(table.grain)}")
     return statements
@@ -64,7 +65,7 @@ def view_statements(
     DuckDB looks a view's sources up when the view is made, and lists a table's folders for it.
     So the views on the tables are made over empty ones, which are then replaced.
     """
-    tables = (*tables, pins.TABLE)  # the views on the tables need them
+    tables = (*tables, *GIVEN)  # the views on the tables need them
     statements = [
         f"CREATE OR REPLACE VIEW {identifier(table.name)} AS {without_rows(table.columns)}"
         for table in tables
@@ -176,14 +177,13 @@ def _comment(kind: str, name: str, text: str) -> str:
 def _tables_in(statement: str) -> set[str]:
     """The tables that a statement names."""
     names = {*_NAMES.findall(_SQL_COMMENT.sub("", statement))}
-    return names & {*(table.name for table in TABLES), pins.TABLE.name}
+    return names & _OURS
 
 
 def declared_names(lake: Lake) -> list[str]:
     """Tables in a lake that pipelines declare: all with an empty file that are not ours."""
-    ours = {*(table.name for table in TABLES), pins.TABLE.name}
     found = (name for name in lake.entries() if not name.startswith(("_", ".")))
-    return sorted(name for name in found if name not in ours and lake.empty_part(name).exists())
+    return sorted(name for name in found if name not in _OURS and lake.empty_part(name).exists())
 
 
 def declared_views(lake: Lake, *, unopened: bool = False) -> list[str]:

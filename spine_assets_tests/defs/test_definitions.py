@@ -19,6 +19,7 @@ from spine_assets.otc.views.registry import VIEWS as DECLARED_VIEWS
 from spine_assets.pipelines.examples import examples
 from spine_assets_tests.support.projects import CHECKS, SOURCE, TABLES
 
+CONSOLIDATED = "otc_consolidated_volume"
 VIEWS = tuple(view.name for view in DECLARED_VIEWS)
 
 GRAPH = """\
@@ -26,6 +27,9 @@ finra_otc_files: landing, weekly from 2014-05-16, made elsewhere
     kinds file; owners team:market-structure
     check tiers_arrived
     check usable
+otc_consolidated_volume: landing, none
+    kinds duckdb, parquet, polars; owners team:market-structure
+    check schema (blocking)
 otc_control_totals: otc, weekly from 2014-05-16, single run
     <- finra_otc_files
     kinds duckdb, parquet, polars; owners team:market-structure
@@ -39,6 +43,9 @@ otc_market_structure: analysis, made elsewhere
     kinds duckdb; owners team:market-structure
 otc_movers: analysis, made elsewhere
     <- otc_symbol_summary, otc_venue_volume, otc_weeks_calendar
+    kinds duckdb; owners team:market-structure
+otc_off_exchange_share: analysis, made elsewhere
+    <- otc_consolidated_volume, otc_symbol_week, otc_venue_volume
     kinds duckdb; owners team:market-structure
 otc_raw: otc, weekly from 2014-05-16, single run
     <- finra_otc_files
@@ -102,6 +109,7 @@ otc_weeks_calendar: analysis, made elsewhere
     kinds duckdb; owners team:market-structure
 """
 BLOCKING = {
+    ("otc_consolidated_volume", "schema"),
     ("otc_control_totals", "schema"),
     ("otc_firm_totals", "schema"),
     ("otc_raw", "conservation"),
@@ -183,7 +191,7 @@ def test_the_groups_that_exist_are_those_that_a_pipeline_must_not_take(
 def specs(code_location: dg.Definitions) -> dict[str, dg.AssetSpec]:
     """Asset specs of the tables and views, by name."""
     every = {spec.key.to_user_string(): spec for spec in code_location.resolve_all_asset_specs()}
-    return {name: every[name] for name in (*TABLES, *VIEWS)}
+    return {name: every[name] for name in (*TABLES, *VIEWS, CONSOLIDATED)}
 
 
 def test_asset_graph_is_as_reviewed(code_location: dg.Definitions) -> None:

@@ -20,6 +20,7 @@ from spine_assets.core.tables import Table
 from spine_assets.dev import docs_pages
 from spine_assets.otc.captures import overdue
 from spine_assets.otc.delivery.week_contents import USABLE_REMEDY
+from spine_assets.otc.tables import consolidated
 from spine_assets.otc.tables.registry import TABLES
 from spine_assets.pipelines.yaml import loader
 from spine_assets_tests.support.pages import commands_in_words, documents
@@ -51,8 +52,9 @@ NOT_IN_THE_PROJECT = {
     "_daemon/monitoring/run_monitoring.py",
 }
 """Files and modules that pages name and that do not exist here."""
+_CHECKED = (*TABLES, consolidated.TABLE)
 REMEDIES = {
-    **{f"{table.name}-{check.name}": check.remedy for table in TABLES for check in table.checks},
+    **{f"{table.name}-{check.name}": check.remedy for table in _CHECKED for check in table.checks},
     "tiers_arrived": overdue.REMEDY,
     "usable": USABLE_REMEDY,
 }

@@ -7,6 +7,7 @@ from typing import Any
 
 from spine_assets.core.settings import load_settings
 from spine_assets.core.weeks import stretches
+from spine_assets.defs.otc.consolidated import JOB as CONSOLIDATED
 from spine_assets.defs.otc.jobs import METRICS, NORMALIZED, SUMMARIZED
 from spine_assets.lake.opening import open_lake
 from spine_assets.otc.delivery.submit import Asserted, submit
@@ -52,6 +53,13 @@ def _of_stale(tables: Collection[str]) -> Any:
         return PipelinePlan([RunPlan(*part, _config(values)) for part in stretches(weeks)], notes)
 
     return plan
+
+
+def _of_files(values: Mapping[str, Any], dry_run: bool) -> PipelinePlan:
+    """One run over all files of consolidated volume."""
+    place = load_settings().consolidated_path
+    notes = [] if place.exists() else [f"there is no {place}: the table will be empty"]
+    return PipelinePlan([RunPlan()], notes)
 
 
 def _copied_in(values: Mapping[str, Any], dry_run: bool) -> tuple[list[Any], list[str]]:
@@ -116,5 +124,11 @@ PIPELINES = (
         "otc_report",
         _of_stale((REPORT,)),
         (_WEEK_OR_STALE, _FORCE),
+    ),
+    Pipeline(
+        "otc.consolidated",
+        "Load your own files of consolidated volume, of which off-exchange shares are parts.",
+        CONSOLIDATED,
+        _of_files,
     ),
 )

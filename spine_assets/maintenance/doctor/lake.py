@@ -25,6 +25,7 @@ from spine_assets.maintenance.doctor.diagnosis import Diagnosis, fail, listed, o
 from spine_assets.otc.captures import delivered, pins
 from spine_assets.otc.captures import storage as captures
 from spine_assets.otc.delivery.provenance import Provenance
+from spine_assets.otc.state.stored_tables import GIVEN
 from spine_assets.otc.tables.registry import TABLES
 from spine_assets.pipelines.weeks_to_build import is_stale
 from spine_assets.report import NAME as REPORT
@@ -32,7 +33,7 @@ from spine_assets.warehouse.database import differing_weeks, other_lake
 from spine_assets.warehouse.database_contents import Contents, contents_of
 
 RAW = TABLES[0].name
-_ANSWERING = (*(table.name for table in TABLES), pins.TABLE.name, "otc_raw_current")
+_ANSWERING = (*(table.name for table in (*TABLES, *GIVEN)), "otc_raw_current")
 _CHECKED_WEEKS = 4  # some 200 MB of full-size weeks, which are hashed in a second
 _COMPARED_WEEKS = 52  # each opens some footers; all history would take most of a minute
 # Longer than a run may take (`max_runtime_seconds`): a younger one may belong to a live run.
@@ -43,7 +44,7 @@ _BUILD = "spine backfill --missing builds what is stale"
 def tables(settings: Settings) -> Diagnosis:
     """Whether the lake is a folder with a folder for each table."""
     lake = open_lake(settings.lake_place)
-    names = [table.name for table in (*TABLES, pins.TABLE)]
+    names = [table.name for table in (*TABLES, *GIVEN)]
     root = lake.root
     if isinstance(root, Path) and root.exists() and not root.is_dir():
         return fail(

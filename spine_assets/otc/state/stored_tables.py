@@ -13,6 +13,7 @@ from typing import Any
 from spine_assets.core.tables import Table, exact_total
 from spine_assets.core.values import number
 from spine_assets.lake.base import Lake
+from spine_assets.otc.captures import pins
 from spine_assets.otc.captures import storage as captures
 from spine_assets.otc.captures.current import WeekCaptures
 from spine_assets.otc.delivery.placement import Grain
@@ -25,8 +26,11 @@ from spine_assets.otc.state.freshness import (
     part_of,
 )
 from spine_assets.otc.state.results import TableBuilt
-from spine_assets.otc.tables import raw
+from spine_assets.otc.tables import consolidated, raw
 from spine_assets.otc.tables.registry import TABLES
+
+GIVEN = (pins.TABLE, consolidated.TABLE)
+"""Tables of the lake that no build of a week makes: what people decided, and what they gave."""
 
 
 def stored_tables(lake: Lake, week: date) -> list[TableBuilt]:

@@ -11,7 +11,13 @@ from importlib import resources
 from spine_assets.core.tables import Column, Type
 from spine_assets.core.views import View
 from spine_assets.otc.tables import columns as c
-from spine_assets.otc.views import structure_view, symbol_views, venue_views, venues_view
+from spine_assets.otc.views import (
+    off_exchange_view,
+    structure_view,
+    symbol_views,
+    venue_views,
+    venues_view,
+)
 
 CALENDAR = View(
     name="otc_weeks_calendar",
@@ -32,6 +38,7 @@ VIEWS: tuple[View, ...] = (
     CALENDAR,
     venues_view.VENUES,
     symbol_views.WEEK,
+    off_exchange_view.SHARE,
     symbol_views.TREND,
     venue_views.TREND,
     structure_view.STRUCTURE,

@@ -9,10 +9,10 @@ from collections.abc import Collection
 from datetime import date
 
 from spine_assets.lake.base import Lake
-from spine_assets.otc.captures import pins
 from spine_assets.otc.captures import storage as captures
 from spine_assets.otc.state.freshness import Freshness, build_facts, freshness, part_of
-from spine_assets.otc.tables import raw
+from spine_assets.otc.state.stored_tables import GIVEN
+from spine_assets.otc.tables import consolidated, raw
 from spine_assets.otc.tables.registry import TABLES
 from spine_assets.otc.views.registry import VIEWS
 from spine_assets.pipelines.steps.engine import EngineExecutionError, StepContext
@@ -21,7 +21,7 @@ from spine_assets.warehouse.views import declared_names
 _VIEWS = {view.name: view for view in VIEWS}
 _TABLES = {table.name for table in TABLES}
 # They are made of all captures, or of the calendar, so that no week of them can be missing.
-_ALWAYS_THERE = {pins.TABLE.name, "otc_raw_current", "otc_weeks_calendar"}
+_ALWAYS_THERE = {*(table.name for table in GIVEN), "otc_raw_current", "otc_weeks_calendar"}
 
 
 def require_inputs(context: StepContext, reads: Collection[str]) -> None:
@@ -80,6 +80,8 @@ def _version_of(context: StepContext, name: str) -> str:
     week, shared = context.week_ending, context.workspace.shared
     if week is None:
         return ""
+    if name == consolidated.TABLE.name:
+        return str(build_facts(shared, shared.part(name, None)).get("data_version", ""))
     if name in _ALWAYS_THERE | {raw.TABLE.name}:
         current = captures.known_of(shared, week).current.values()
         return ",".join(sorted(item.capture_id for item in current))

@@ -19,7 +19,7 @@ import duckdb
 from spine_assets.core.settings import Settings
 from spine_assets.lake.base import Lake
 from spine_assets.lake.opening import open_lake
-from spine_assets.otc.captures import pins
+from spine_assets.otc.state.stored_tables import GIVEN
 from spine_assets.otc.tables.registry import TABLES
 from spine_assets.warehouse import connection as warehouse
 from spine_assets.warehouse.views import declared_names, declared_views
@@ -90,7 +90,7 @@ class Workspace:
 
     def _confine(self, connection: duckdb.DuckDBPyConnection, staged: Path | None) -> None:
         """Let no statement open anything but the folders of these tables."""
-        shared = {table.name for table in TABLES} | {pins.TABLE.name, *declared_names(self.shared)}
+        shared = {table.name for table in (*TABLES, *GIVEN)} | {*declared_names(self.shared)}
         folders = [f"{self.shared.root / name}/" for name in sorted(shared)]
         if self.tenant_id is not None:
             folders.append(f"{self.own.root}/")

@@ -16,6 +16,7 @@ import pytest
 
 from spine_assets.core.views import View
 from spine_assets.lake.local import LocalLake
+from spine_assets.otc.state.stored_tables import GIVEN
 from spine_assets.otc.tables.registry import TABLES
 from spine_assets.otc.views import weeks_calendar
 from spine_assets.otc.views.registry import VIEWS
@@ -30,6 +31,7 @@ LAST = date(2025, 11, 21)
 WEEKS = [LAST - timedelta(weeks=n) for n in range(20)]
 BACK = {  # weeks that a view looks back, and how often each is opened
     "otc_symbol_week": 4,
+    "otc_off_exchange_share": 4,
     "otc_symbol_trend": 5,
     "otc_venue_trend": 5,
     "otc_market_structure": 0,
@@ -98,7 +100,8 @@ def test_rows_are_as_declared(opened: duckdb.DuckDBPyConnection, view: View) -> 
 @pytest.mark.parametrize("view", VIEWS, ids=[view.name for view in VIEWS])
 def test_declarations_name_columns_that_exist(view: View) -> None:
     names = {column.name for column in view.columns}
-    columns = {table.name: {column.name for column in table.columns} for table in TABLES}
+    tables = (*TABLES, *GIVEN)
+    columns = {table.name: {column.name for column in table.columns} for table in tables}
     columns |= {item.name: {column.name for column in item.columns} for item in VIEWS}
     assert {*view.key, *view.formulas, *view.lineage} <= names
     for sources in view.lineage.values():
@@ -143,7 +146,7 @@ def test_a_range_opens_the_files_of_its_weeks_alone(
     far = [scan for scan in read if scan[0] > BACK[view.name] + 1]
     assert len(far) < len(read)
     # Names are looked up in the smallest table, in all weeks until it is clear that none is needed.
-    assert len(far) <= (1 if "otc_venue_share" in view.deps else 0)
+    assert len(far) <= (1 if {"otc_venue_share", "otc_symbol_week"} & {*view.deps} else 0)
     assert all("/otc_venue_share/" in name for _, name in far)
 
 
@@ -196,6 +199,7 @@ def test_a_database_has_the_views_whose_tables_it_has(
         },
         ("otc_venue_volume", "otc_venue_share"): {
             "otc_symbol_week",
+            "otc_off_exchange_share",
             "otc_venue_trend",
             "otc_tier_venue_share",
         },
@@ -238,7 +242,7 @@ def test_views_are_made_for_a_query_that_may_ask_them(sql: str, needed: bool) ->
 def test_tables_alone_are_there_without_the_views(lake: LocalLake) -> None:
     with connect(lake, TABLES, analysis=False) as connection:
         names = {name for (name,) in connection.execute("SHOW TABLES").fetchall()}
-    assert names == {*(table.name for table in TABLES), "otc_pins", "otc_raw_current"}
+    assert names == {*(table.name for table in (*TABLES, *GIVEN)), "otc_raw_current"}
 
 
 # --- otc_weeks_calendar
