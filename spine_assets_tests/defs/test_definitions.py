@@ -44,6 +44,9 @@ otc_market_structure: analysis, made elsewhere
 otc_movers: analysis, made elsewhere
     <- otc_symbol_summary, otc_venue_volume, otc_weeks_calendar
     kinds duckdb; owners team:market-structure
+otc_notional: analysis, made elsewhere
+    <- otc_raw, otc_rejects, otc_venue_volume
+    kinds duckdb; owners team:market-structure
 otc_off_exchange_share: analysis, made elsewhere
     <- otc_consolidated_volume, otc_symbol_week, otc_venue_volume
     kinds duckdb; owners team:market-structure

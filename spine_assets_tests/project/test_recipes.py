@@ -51,6 +51,7 @@ NO_FIGURES = {
     "otc_raw_as_of": "rows of captures; test_as_of.py",
     "FROM otc_restatements": "stored rows; test_restatements.py",
     "FROM watch_list": "a table that a pipeline declares; pipelines/test_tools.py",
+    "FROM otc_notional_in": "lines with dollars; otc/views/test_notional.py",
     "FROM otc_off_exchange_share": "needs files of one's own; otc/views/test_off_exchange.py",
     "FROM otc_venue_volume": "the table itself, to a file",
     "FROM otc_venue_share WHERE": "the same",

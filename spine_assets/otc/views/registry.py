@@ -12,6 +12,7 @@ from spine_assets.core.tables import Column, Type
 from spine_assets.core.views import View
 from spine_assets.otc.tables import columns as c
 from spine_assets.otc.views import (
+    notional_view,
     off_exchange_view,
     structure_view,
     symbol_views,
@@ -44,6 +45,7 @@ VIEWS: tuple[View, ...] = (
     structure_view.STRUCTURE,
     symbol_views.MOVERS,
     venue_views.TIER_SHARE,
+    notional_view.NOTIONAL,
 )
 
 
