@@ -15,11 +15,14 @@ from hypothesis import strategies as st
 
 import spine_assets
 from spine_assets.core.settings import Settings
+from spine_assets.lake.format import declare
 from spine_assets.lake.local import LocalLake
+from spine_assets.lake.opening import open_lake
 from spine_assets.otc.build.consolidated import load
-from spine_assets.otc.state.results import CheckResult
+from spine_assets.otc.state.results import CheckResult, TableBuilt
 from spine_assets.otc.tables.consolidated import TABLE
 from spine_assets.otc.tables.registry import TABLES
+from spine_assets.pipelines.steps.workspace import Workspace
 from spine_assets.warehouse.connection import connect
 from spine_assets.warehouse.database import refresh
 from spine_assets.warehouse.database_contents import contents_of
@@ -301,3 +304,23 @@ def test_files_that_are_removed_leave_an_empty_table(place: Settings) -> None:
     (place.consolidated_path / "weeks.csv").unlink()
     answer = shares(lake, place.consolidated_path)
     assert {row["state"] for row in answer} == {"no consolidated volume"}
+
+
+def test_a_tenant_may_read_it(place: Settings) -> None:
+    with Workspace.of(place, "acme").connect() as connection:
+        sql = "SELECT off_exchange_share FROM otc_off_exchange_share WHERE state = 'complete'"
+        assert connection.execute(sql).fetchall() == [(0.25,)]
+
+
+def test_a_lake_in_a_bucket_has_it_too(bucket: str, tmp_path: Path) -> None:
+    lake = open_lake(f"{bucket}/lake")
+    declare(lake, (*TABLES, TABLE), "otc_raw")
+    weekly(tmp_path, f"{W1},A,120")
+    for unchanged in (False, True):
+        built, check = load(lake, tmp_path)
+        assert isinstance(built, TableBuilt)
+        assert isinstance(check, CheckResult)
+        assert (built.unchanged, check.passed) == (unchanged, True)
+    with connect(lake, TABLES) as connection:
+        (row,) = ask(connection, SHARE)
+    assert (row["symbol"], row["consolidated_shares"], row["state"]) == ("A", 120, "not loaded")
