@@ -217,11 +217,9 @@ class Otc:
         if changed := changed_since(self._source.lake, self._source.settings):
             warnings.warn(changed, stacklevel=2)
         first, last = self._range(weeks, since, until)
-        return pl.concat(
-            self._frame(
-                declared.OFF_EXCHANGE_SHARE, symbol=symbol, first_week=first, last_week=last
-            )
-            for symbol in symbols or (consolidated.MARKET,)
+        asked = _some(symbols or (consolidated.MARKET,), "symbol")
+        return self._frame(
+            declared.OFF_EXCHANGE_SHARE, symbols=asked, first_week=first, last_week=last
         )
 
     def movers(self, week: Week | None = None, top: int | None = None) -> pl.DataFrame:

@@ -4,7 +4,7 @@ WITH loaded AS (
 )
 
 SELECT
-    $symbol::VARCHAR AS symbol,
+    asked.symbol,
     day.week_ending,
     coalesce(
         s.state,
@@ -12,10 +12,11 @@ SELECT
     ) AS state,
     s.* EXCLUDE (week_ending, symbol, state),
     day.trading_days
-FROM otc_weeks_calendar AS day
-LEFT JOIN loaded USING (week_ending)
+FROM (SELECT unnest($symbols::VARCHAR[]) AS symbol) AS asked
+CROSS JOIN otc_weeks_calendar AS day
+LEFT JOIN loaded ON loaded.week_ending = day.week_ending
 LEFT JOIN (
-    FROM otc_off_exchange_share_in($first_week, $last_week) WHERE symbol = $symbol
-) AS s USING (week_ending)
+    FROM otc_off_exchange_share_in($first_week, $last_week) WHERE list_contains($symbols, symbol)
+) AS s ON s.symbol = asked.symbol AND s.week_ending = day.week_ending
 WHERE day.week_ending BETWEEN $first_week AND $last_week
-ORDER BY day.week_ending
+ORDER BY list_position($symbols, asked.symbol), day.week_ending
