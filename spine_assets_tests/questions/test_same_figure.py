@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 import spine_assets
+from spine_assets.report import browse
 from spine_assets_tests.support.databases import rows_of
 from spine_assets_tests.support.notebook import reported
 from spine_assets_tests.support.projects import Project
@@ -29,6 +30,7 @@ Figures = dict[tuple[date, str, str], float]  # of a week, a symbol or venue, an
 SYMBOLS = ("PMCY", "MOFB", "RIR")  # RIR stands in two tiers
 VENUES = ("UBSA", "OTCN", "CRD990117", "DE_MINIMIS")
 _BUCKETS = ("DE_MINIMIS", "UNATTRIBUTED")
+_NONE = "–"  # noqa: RUF001 - what pages show where there is no figure
 _OF_SYMBOL = ("total_volume", "total_trades")
 _OF_VENUE = ("total_volume", "market_share_pct", "class_share_pct", "rank")
 
@@ -124,6 +126,33 @@ def weekly_reports(project: Project) -> Figures:
     return found
 
 
+def pages(project: Project) -> Figures:
+    """Figures of the pages of symbols and venues; parts have two digits."""
+    folder = project.lake / "otc_weekly_report"
+    shown = {
+        "shares": "total_volume",
+        "trades": "total_trades",
+        "share %": "market_share_pct",
+        "class %": "class_share_pct",
+        "rank": "rank",
+    }
+    found: Figures = {}
+    for name, path in (
+        *((name, browse.symbol_path(folder, name)) for name in SYMBOLS),
+        *((name, browse.venue_path(folder, name)) for name in VENUES),
+    ):
+        for row in table_rows(path.read_text("utf-8")):
+            if "week ending" in row:
+                week = date.fromisoformat(row["week ending"])
+                figures = {
+                    of: row[head].replace(",", "") for head, of in shown.items() if head in row
+                }
+                found |= {
+                    (week, name, of): float(text) for of, text in figures.items() if text != _NONE
+                }
+    return found
+
+
 class _Tables(HTMLParser):
     """The rows of all tables of a page, by the headings of their columns."""
 
@@ -166,6 +195,7 @@ PLACES: dict[str, tuple[Callable[[Project], Figures], int | None]] = {
     "commands": (commands, None),
     "notebook": (notebook, None),
     "weekly reports": (weekly_reports, 3),
+    "pages": (pages, 2),
 }
 """Where figures are read, each with the decimals of its parts in percent; None is all of them."""
 
