@@ -27,7 +27,10 @@ GROUPS = {
             "questions:symbol",
             "Show how much of a SYMBOL traded by week, or who traded it.",
         ),
-        "venue": ("questions:venue", "Show volume, share and rank of a VENUE, or what it traded."),
+        "venue": (
+            "questions:venue",
+            "Show volume, share and rank of a VENUE or of all, or what one traded.",
+        ),
         "market": ("questions:market", "Show volume, ATS part and concentration by week."),
         "movers": ("questions:movers", "Show which symbols changed most since the week before."),
         "week": ("status:week", "Summarize a WEEK: top venues and symbols, restatements, checks."),

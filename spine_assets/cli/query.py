@@ -27,8 +27,9 @@ from spine_assets.otc.tables.registry import TABLES
 from spine_assets.pipelines.steps.workspace import Workspace, tenants_in
 from spine_assets.pipelines.yaml import loader
 from spine_assets.warehouse import run_tables
-from spine_assets.warehouse.connection import beginning, connect, create, is_select
+from spine_assets.warehouse.connection import beginning, connect, create
 from spine_assets.warehouse.query_result_file import write_answer
+from spine_assets.warehouse.reading import problem_of
 from spine_assets.warehouse.views import declared_views, needs_analysis
 
 _OF_GIVEN = re.compile("otc_(off_exchange_share|consolidated_volume)")
@@ -86,11 +87,8 @@ def query(
     if parquet and tenant:
         raise click.UsageError("--tenant cannot write a file; print --csv, or use spine export")
     sql = os.fsencode(sql).decode(errors="replace")  # an argument is UTF-8, also in the C locale
-    if not is_select(sql):
-        raise click.ClickException(
-            "give one statement that only reads, such as SELECT or FROM; to write, open the "
-            "database with DuckDB itself"
-        )
+    if problem := problem_of(sql):
+        raise click.ClickException(f"{problem}; to write, open the database with DuckDB itself")
     with _warehouse_of(sql, tenant) as warehouse:
         run_logs.add_named(warehouse, sql, newest, tenant)
         synthetic = note_synthetic(open_lake())

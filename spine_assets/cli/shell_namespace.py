@@ -21,9 +21,10 @@ from spine_assets.otc.delivery.scan import scan
 from spine_assets.otc.past.as_of import table_now
 from spine_assets.otc.tables.registry import TABLES
 from spine_assets.warehouse import run_tables
-from spine_assets.warehouse.connection import connect, is_select
+from spine_assets.warehouse.connection import connect
 from spine_assets.warehouse.core_tables import CORE_TABLES
 from spine_assets.warehouse.query_result_file import write_answer
+from spine_assets.warehouse.reading import problem_of
 
 AT_HAND = {
     "settings": "the SPINE_* settings",
@@ -102,8 +103,8 @@ def _asker(
         It goes through a Parquet file: after DuckDB 2.0.0 has handed rows to Polars directly,
         it ends every process with a page of warnings about leaks.
         """
-        if not is_select(text):
-            raise ValueError("sql() takes one SELECT; for others there is warehouse.execute()")
+        if problem := problem_of(text):
+            raise ValueError(f"sql() only reads: {problem}; for others: warehouse.execute()")
         # A connection whose result somebody still reads answers nothing else; a cursor does.
         with warehouse.cursor() as question, TemporaryDirectory() as folder:
             for tables, read in ((run_tables.LOG_TABLES, read_log), (CORE_TABLES, read_core)):

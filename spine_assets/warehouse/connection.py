@@ -22,6 +22,11 @@ from spine_assets.otc.state.stored_tables import GIVEN
 from spine_assets.otc.tables import raw
 from spine_assets.warehouse.views import view_statements
 
+# A query fetches no extension, and so opens no address of a network.
+_CONFIG: dict[str, Any] = {
+    "autoinstall_known_extensions": False,
+    "autoload_known_extensions": False,
+}
 _ATTEMPTS = 8  # a file is replaced at most a few times per minute
 _LOOK_SECONDS = 0.1  # between two looks for Ctrl-C
 _COUNTED = 50_000  # rows at once that are counted alone: some megabytes
@@ -34,7 +39,6 @@ _REPLACED = (
     "No magic bytes",
     REPLACED,
 )
-_READING = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
 
 
 Answer = TypeVar("Answer")
@@ -55,7 +59,7 @@ def connect(
         LakeError: the lake cannot be read, also within the block.
     """
     declare(lake, (*tables, *GIVEN), raw.TABLE.name)
-    with duckdb.connect(":memory:") as connection, lake.readable_by(connection):
+    with duckdb.connect(":memory:", config=_CONFIG) as connection, lake.readable_by(connection):
         create(connection, partial(view_statements, lake, tables, analysis=analysis))
         yield connection
 
@@ -150,13 +154,3 @@ def retry_replaced(query: Callable[[], Answer]) -> Answer:
                 raise
             time.sleep(_PAUSE_SECONDS * 2**attempt)
     raise AssertionError  # the last attempt returns or raises
-
-
-def is_select(sql: str) -> bool:
-    """Whether a text is exactly one statement that reads.
-
-    Raises:
-        duckdb.Error: it is not SQL.
-    """
-    statements = duckdb.extract_statements(sql)
-    return len(statements) == 1 and statements[0].type in _READING

@@ -17,7 +17,7 @@ _WIDE = ("HUGEINT", "UHUGEINT")  # types of sums of counts
 def write_answer(connection: duckdb.DuckDBPyConnection, sql: str, path: Path) -> int:
     """Write the rows of a query to a Parquet file and return their number.
 
-    The query must be one statement that reads (`connection.is_select`).
+    The query must be one statement that reads (`reading.problem_of`).
     Rows are streamed, so a result may be larger than memory. Types are kept: whole numbers
     wider than 64 bits, which Parquet does not know, are written as DECIMAL(38,0).
 

@@ -13,7 +13,7 @@ import pytest
 from spine_assets.lake.local import LocalLake
 from spine_assets.otc.tables.registry import TABLES
 from spine_assets.warehouse import connection as warehouse
-from spine_assets.warehouse.connection import answer, connect, is_select
+from spine_assets.warehouse.connection import answer, connect
 from spine_assets.warehouse.views import declared_names
 from spine_assets_tests.conftest import (
     PUBLISHED_TIER_1,
@@ -154,20 +154,6 @@ def test_a_query_is_asked_again_where_a_file_was_replaced_under_it(
         else:
             with pytest.raises(duckdb.InvalidInputException):
                 answer(replaced, "SELECT 1 AS one")
-
-
-@pytest.mark.parametrize(
-    ("sql", "reads"),
-    [
-        ("FROM otc_raw", True),
-        ("EXPLAIN SELECT 1", True),
-        ("SELECT 1;", True),
-        ("SELECT 1; SELECT 2", False),
-        ("CREATE TABLE mine AS SELECT 1", False),
-    ],
-)
-def test_one_statement_that_reads_is_a_query(sql: str, reads: bool) -> None:
-    assert is_select(sql) is reads
 
 
 def test_a_table_that_was_put_aside_is_no_view(tmp_path: Path) -> None:

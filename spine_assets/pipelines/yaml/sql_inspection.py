@@ -10,6 +10,7 @@ from typing import Any
 import duckdb
 
 from spine_assets.pipelines.yaml.templates import TemplateError, names_in_sql, require_known
+from spine_assets.warehouse.reading import called, nodes, problem_of
 
 _PARSE = "SELECT json_serialize_sql($sql)"
 _MACRO = "_in"
@@ -25,15 +26,15 @@ def sql_problems(sql: str, known: Collection[str]) -> list[str]:
     try:
         require_known(names_in_sql(sql), known)
         statements = duckdb.extract_statements(without_names(sql))
+        problem = problem_of(without_names(sql))
     except (TemplateError, duckdb.Error) as error:
         return [str(error)]
     if len(statements) != 1 or statements[0].type is not duckdb.StatementType.SELECT:
         return ["it must be one SELECT, and nothing else"]
-    tree = _parsed(sql)
-    if tree["error"]:
-        return [f"it must be one SELECT that DuckDB can parse: {tree['error_message']}"]
-    hiding = sorted({name for node in _nodes(tree) if (name := _function(node)) in _HIDING})
-    return [f"{name}() hides what is read; name the table itself after FROM" for name in hiding]
+    hiding = sorted({name for node in nodes(_parsed(sql)) if (name := called(node)) in _HIDING})
+    if hiding:
+        return [f"{name}() hides what is read; name the table itself after FROM" for name in hiding]
+    return [] if problem is None else [problem]
 
 
 def tables_read(sql: str) -> set[str]:
@@ -59,19 +60,12 @@ def _tables(tree: Any, within: frozenset[str]) -> Iterator[str]:
         within |= {_folded(item["key"])}
     if tree.get("type") == "BASE_TABLE" and _folded(tree["table_name"]) not in within:
         yield _folded(tree["table_name"])
-    function = _function(tree)
+    function = called(tree)
     if function.startswith("otc_") and function.endswith(_MACRO):
         yield f"{function.removesuffix(_MACRO)}_all"  # as a macro, it has incomplete weeks too
     for name, value in tree.items():
         if name != "cte_map":
             yield from _tables(value, within)
-
-
-def _function(node: dict[str, Any]) -> str:
-    """The table function that a node calls; empty where it calls none."""
-    if node.get("type") != "TABLE_FUNCTION":
-        return ""
-    return str(node["function"].get("function_name", "")).casefold()
 
 
 def _folded(name: str) -> str:
@@ -90,13 +84,3 @@ def _parsed(sql: str) -> dict[str, Any]:
         ((text,),) = connection.execute(_PARSE, {"sql": without_names(sql)}).fetchall()
     found: dict[str, Any] = json.loads(text)
     return found
-
-
-def _nodes(tree: Any) -> Iterator[dict[str, Any]]:
-    if isinstance(tree, dict):
-        yield tree
-        for value in tree.values():
-            yield from _nodes(value)
-    elif isinstance(tree, list):
-        for item in tree:
-            yield from _nodes(item)
