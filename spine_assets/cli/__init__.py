@@ -29,7 +29,7 @@ GROUPS = {
         ),
         "venue": (
             "questions:venue",
-            "Show volume, share and rank of a VENUE or of all, or what one traded.",
+            "Show volume, share and rank of VENUEs, or what one traded.",
         ),
         "market": ("questions:market", "Show volume, ATS part and concentration by week."),
         "movers": ("questions:movers", "Show which symbols changed most since the week before."),

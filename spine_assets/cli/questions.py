@@ -96,7 +96,7 @@ def symbol(symbols: tuple[str, ...], by_venue: bool, **given: Any) -> None:
 @_with(*_RANGE, _WEEK, *_MOMENTS, *_OUTPUTS)
 @with_json
 def venue(venues: tuple[str, ...], by_symbol: bool, **given: Any) -> None:
-    r"""Show volume, share and rank of a VENUE or of all, or what one traded.
+    r"""Show volume, share and rank of VENUEs, or what one traded.
 
     \b
     spine venue
