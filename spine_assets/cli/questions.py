@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from spine_assets.cli.errors import note_synthetic, open_lake, with_json
 from spine_assets.cli.render import answers
@@ -45,6 +46,9 @@ _RANGE = (
     click.option("--since", type=WeekType(), help="First week, in place of --weeks."),
     click.option("--until", type=WeekType(), help="Last week; default: the newest loaded."),
 )
+_TOP = click.option(
+    "--top", type=click.IntRange(min=1), help="So many rows; default: 20 in a table, else all."
+)
 _WEEK = click.option(
     "--week", type=WeekType(), help="Default: the newest complete week, else the newest."
 )
@@ -65,23 +69,31 @@ def _with(*options: Callable[[Command], Command]) -> Callable[[Command], Command
 @click.command()
 @click.argument("symbols", nargs=-1, required=True, metavar="SYMBOL...")
 @click.option("--venues", "by_venue", is_flag=True, help="Who traded it in one week (--week).")
-@_with(*_RANGE, _WEEK, *_MOMENTS, *_OUTPUTS)
+@click.option("--measure", metavar="COLUMN", help="One figure of the symbols side by side.")
+@_with(*_RANGE, _WEEK, _TOP, *_MOMENTS, *_OUTPUTS)
 @with_json
-def symbol(symbols: tuple[str, ...], by_venue: bool, **given: Any) -> None:
+def symbol(symbols: tuple[str, ...], by_venue: bool, measure: str | None, **given: Any) -> None:
     r"""Show how much of a SYMBOL traded by week, or who traded it.
 
     \b
     spine symbol PMCY
     spine symbol PMCY PQ --since 2025-10-03 --chart two.svg
     spine symbol PMCY --venues --week 2025-11-21
+    spine symbol PMCY PQ --measure avg_trade_size
 
     Figures are of off-exchange trading, over all tiers and classes that are loaded. A change is
     shown if both weeks have the same of them.
     """
-    if given["week"] is not None and not by_venue:
-        raise click.UsageError("--week goes with --venues; weeks are --since and --until")
+    _require_goes_together(of_week=by_venue, option="--venues")
+    if by_venue and measure:
+        raise click.UsageError("--measure is of several weeks; leave out --venues")
     otc = _opened(given)
-    if not by_venue:
+    if measure:
+        frame = otc.compare(*symbols, measure=measure, **_range(given))
+        if given["chart"]:
+            answers.draw(declared.SYMBOL, otc.symbol(*symbols, **_range(given)), given, measure)
+        answers.show_side_by_side(frame, measure, given)
+    elif not by_venue:
         answers.show(declared.SYMBOL, otc.symbol(*symbols, **_range(given)), given)
     elif len(symbols) > 1:
         raise click.UsageError("--venues is of one SYMBOL")
@@ -93,7 +105,7 @@ def symbol(symbols: tuple[str, ...], by_venue: bool, **given: Any) -> None:
 @click.command()
 @click.argument("venues", nargs=-1, metavar="[VENUE]...")
 @click.option("--symbols", "by_symbol", is_flag=True, help="What it traded in one week (--week).")
-@_with(*_RANGE, _WEEK, *_MOMENTS, *_OUTPUTS)
+@_with(*_RANGE, _WEEK, _TOP, *_MOMENTS, *_OUTPUTS)
 @with_json
 def venue(venues: tuple[str, ...], by_symbol: bool, **given: Any) -> None:
     r"""Show volume, share and rank of VENUEs, or what one traded.
@@ -107,8 +119,7 @@ def venue(venues: tuple[str, ...], by_symbol: bool, **given: Any) -> None:
     venues of one week (--week) are shown. Shares are of reported off-exchange volume, not of all
     trading.
     """
-    if given["week"] is not None and venues and not by_symbol:
-        raise click.UsageError("--week goes with --symbols; weeks are --since and --until")
+    _require_goes_together(of_week=by_symbol or not venues, option="--symbols")
     otc = _opened(given)
     if not venues:
         answers.show(declared.VENUES, otc.venues(_week(otc, given)), given)
@@ -135,13 +146,9 @@ def market(**given: Any) -> None:
 
 
 @click.command()
-@_WEEK
-@click.option(
-    "--top", type=click.IntRange(min=1), help="So many; default: 20 in a table, else all."
-)
-@_with(*_MOMENTS, *_OUTPUTS)
+@_with(_WEEK, _TOP, *_MOMENTS, *_OUTPUTS)
 @with_json
-def movers(top: int | None, **given: Any) -> None:
+def movers(**given: Any) -> None:
     r"""Show which symbols changed most since the week before.
 
     \b
@@ -149,12 +156,22 @@ def movers(top: int | None, **given: Any) -> None:
     spine movers --week 2025-11-21 --top 50 --csv
 
     A symbol is compared over all its tiers. New symbols (no row in the prior week) and those that
-    are gone have no rank and come last.
+    are gone have no rank; they come last, and a line below the table names the largest.
     """
-    if top is None and not answers.is_written(given):
-        top = answers.ROWS
     otc = _opened(given)
-    answers.show(declared.MOVERS, otc.movers(_week(otc, given), top), given)
+    answers.show(declared.MOVERS, otc.movers(_week(otc, given)), given)
+
+
+def _require_goes_together(*, of_week: bool, option: str) -> None:
+    """Refuse an option that would be ignored: those of one week, or those of a range."""
+    typed = click.get_current_context()
+    for name in ("weeks", "since", "until") if of_week else ("week", "top"):
+        if typed.get_parameter_source(name) is not ParameterSource.DEFAULT:
+            raise click.UsageError(
+                f"--{name} is for a range of weeks, and this is one: --week"
+                if of_week
+                else f"--{name} goes with {option}; weeks are --since and --until"
+            )
 
 
 def _opened(given: dict[str, Any]) -> Otc:

@@ -21,6 +21,7 @@ A question is one command, or one line of Python. Both give the same figures:
 ```bash
 spine symbol PMCY
 spine symbol PMCY --venues
+spine symbol PMCY PQ --measure avg_trade_size
 spine venue
 spine venue UBSA
 spine market
@@ -82,7 +83,10 @@ def _section(question: AnalystQuestion) -> str:
 
 def _compare() -> str:
     asks = "How do symbols compare, side by side?"
-    grain = "week, each week of the range; a column per symbol, and `is_comparable`"
+    grain = (
+        "week, each week of the range; a column per symbol, and `is_alike`: in this week each has "
+        "a figure, over the same classes"
+    )
     return f"{_about('compare', asks)}One row: {grain}."
 
 

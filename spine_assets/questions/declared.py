@@ -88,6 +88,13 @@ def _of(columns: tuple[Column, ...], *names: str, nullable: bool = True) -> tupl
 
 
 _WEEK, _TREND = symbol_views.WEEK.columns, venue_views.TREND.columns
+_STATE_OF_WEEK = replace(
+    STATE, description="Of the week: `complete`, or `incomplete week`: a tier is missing"
+)
+_CLASSES = Column(
+    "classes", Type.TEXT_LIST, "Classes (ATS, NON_ATS) that are loaded in the week", nullable=True
+)
+_OF_WEEK = (_STATE_OF_WEEK, _CLASSES)
 _VENUE_ID = Column("venue_id", Type.TEXT, "The venue, as in `otc_venues`")
 _PART = c.percentage("share_pct", "Part of the shares that are reported for the symbol")
 
@@ -129,6 +136,7 @@ SYMBOL_VENUES = AnalystQuestion(
         c.shares("prior_volume", "Shares of the prior week, if comparable", nullable=True),
         c.change("share_change_points", "Change of share_pct", "percentage points"),
         c.IS_COMPARABLE,
+        *_OF_WEEK,
     ),
 )
 VENUE = AnalystQuestion(
@@ -147,6 +155,7 @@ VENUE = AnalystQuestion(
             *("avg_6w_class_share_pct", "is_comparable"),
         ),
         c.TRADING_DAYS,
+        _CLASSES,
     ),
     every_week=True,
 )
@@ -163,6 +172,7 @@ VENUES = AnalystQuestion(
             *("class_share_pct", "class_rank", "prior_week_ending", "share_change_points"),
             *("class_share_change_points", "rank_change", "is_new", "is_comparable"),
         ),
+        *_OF_WEEK,
     ),
 )
 VENUE_SYMBOLS = AnalystQuestion(
@@ -180,6 +190,7 @@ VENUE_SYMBOLS = AnalystQuestion(
         c.percentage("venue_share_pct", "Part of the venue's shares"),
         replace(_PART, description="The venue's part of the shares reported for the symbol"),
         c.AVG_TRADE_SIZE,
+        *_OF_WEEK,
     ),
 )
 MARKET = AnalystQuestion(
@@ -247,6 +258,7 @@ MOVERS = AnalystQuestion(
         c.TRADING_DAYS,
         c.PRIOR_TRADING_DAYS,
         c.IS_COMPARABLE,
+        *_OF_WEEK,
     ),
 )
 RESTATED = AnalystQuestion(

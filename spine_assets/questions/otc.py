@@ -22,7 +22,7 @@ from spine_assets.core.weeks import WeekError, parse_week
 from spine_assets.otc.state.consolidated import changed_since
 from spine_assets.otc.tables import consolidated
 from spine_assets.questions import declared
-from spine_assets.questions.declared import AnalystQuestion, NothingFound
+from spine_assets.questions.declared import AnalystQuestion, NothingFound, WeekState
 from spine_assets.questions.sources import AnswerSource
 from spine_assets.warehouse.connection import answer
 
@@ -127,7 +127,7 @@ class Otc:
             A row per symbol and venue, largest first; buckets have no rank.
         """
         asked, chosen = _some(symbols, "symbol"), self._week(week)
-        frame = self._frame(declared.SYMBOL_VENUES, symbols=asked, week=chosen)
+        frame = self._of_week(declared.SYMBOL_VENUES, chosen, symbols=asked)
         self._require_symbols(asked, frame, chosen, chosen)
         return frame
 
@@ -158,7 +158,7 @@ class Otc:
         Returns:
             A row per venue, largest first; buckets have no rank and come last.
         """
-        return self._frame(declared.VENUES, week=self._week(week))
+        return self._of_week(declared.VENUES, self._week(week))
 
     def venue_symbols(
         self, *venues: str, week: Week | None = None, top: int | None = None
@@ -175,7 +175,7 @@ class Otc:
         """
         chosen = self._week(week)
         ids = self._venue_ids(_some(venues, "venue"), chosen, chosen)
-        return self._frame(declared.VENUE_SYMBOLS, venue_ids=ids, week=chosen, top=top)
+        return self._of_week(declared.VENUE_SYMBOLS, chosen, venue_ids=ids, top=top)
 
     def market(
         self, weeks: int = WEEKS, since: Week | None = None, until: Week | None = None
@@ -232,7 +232,7 @@ class Otc:
         Returns:
             A row per symbol over all its tiers, largest change first, new and gone ones last.
         """
-        frame = self._frame(declared.MOVERS, week=self._week(week))
+        frame = self._of_week(declared.MOVERS, self._week(week))
         return frame if top is None else frame.head(top)
 
     def compare(
@@ -253,15 +253,16 @@ class Otc:
             until: Last week; None is the newest loaded one.
 
         Returns:
-            A row per week of the range: `week_ending`, a column per symbol, and `is_comparable`:
-            each has a figure, and their tiers are loaded with the same classes.
+            A row per week of the range: `week_ending`, a column per symbol, and `is_alike`: in
+            this week each has a figure, and their tiers are loaded with the same classes. Weeks of
+            other classes than the one before are not told here; `symbol` has `is_comparable`.
         """
         found = self.symbol(*symbols, weeks=weeks, since=since, until=until)
         if measure not in found.columns or not found[measure].dtype.is_numeric():
             known = [name for name in found.columns if found[name].dtype.is_numeric()]
             raise NothingFound(f"{measure} is not a figure of a symbol; there are {_list(known)}")
         by_week = found.group_by("week_ending").agg(
-            is_comparable=pl.col(measure).is_not_null().all() & (pl.col("classes").n_unique() == 1)
+            is_alike=pl.col(measure).is_not_null().all() & (pl.col("classes").n_unique() == 1)
         )
         wide = found.pivot("symbol", index="week_ending", values=measure)
         return wide.join(by_week, on="week_ending").sort("week_ending")
@@ -295,9 +296,24 @@ class Otc:
         self._require_symbols([symbol], frame, chosen, chosen)
         return frame
 
-    def _frame(self, question: AnalystQuestion, **parameters: Any) -> pl.DataFrame:
-        """The answer to a question with its declared columns."""
+    def _of_week(self, question: AnalystQuestion, week: date, **parameters: Any) -> pl.DataFrame:
+        """The answer to a question about one week, with what is loaded in it."""
+        _, rows = self._ask(
+            "SELECT otc_is_complete(classes), list_sort(list_distinct(flatten(list(classes)))) "
+            "FROM otc_loaded_in($week, $week)",
+            {"week": week},
+        )
+        is_complete, classes = rows[0]
+        state = WeekState.COMPLETE if is_complete else WeekState.INCOMPLETE
+        return self._frame(question, {"state": state, "classes": classes}, week=week, **parameters)
+
+    def _frame(
+        self, question: AnalystQuestion, same: Mapping[str, Any] | None = None, **parameters: Any
+    ) -> pl.DataFrame:
+        """The answer to a question with its declared columns; some are the same in all rows."""
         names, rows = self._ask(question.sql, parameters)
+        if same:
+            names, rows = [*names, *same], [(*row, *same.values()) for row in rows]
         places = [names.index(column.name) for column in question.columns]
         return pl.DataFrame(
             [[row[place] for place in places] for row in rows], question.schema, orient="row"
@@ -314,6 +330,13 @@ class Otc:
     def _loaded(self) -> list[date]:
         if weeks := self.weeks():
             return weeks
+        moment = self._source.moment
+        if isinstance(moment, datetime):
+            raise NothingFound(
+                f"nothing was captured by {moment}; `published` answers by FINRA's own dates"
+            )
+        if moment is not None:
+            raise NothingFound(f"of the loaded weeks FINRA had published none by {moment}")
         raise NothingFound(
             f"no week is loaded in {self._source.settings.lake_place}: drop FINRA's files into "
             f"{self._source.settings.landing_path} and run `spine backfill --missing`"
@@ -375,7 +398,9 @@ class Otc:
             if lacking
             else ""
         )
-        raise NothingFound(f"no row of {symbol} {span}{perhaps}{meant}")
+        moment = self._source.moment
+        then = f", as it was known by {moment}" if moment is not None else ""
+        raise NothingFound(f"no row of {symbol} {span}{then}{perhaps}{meant}")
 
     def _venue_ids(self, venues: Sequence[str], first: date, last: date) -> list[str]:
         """The venues that are meant."""
@@ -416,6 +441,8 @@ def open_data(
         folder = Path(data).expanduser().absolute()
         if not folder.is_dir():
             raise FileNotFoundError(f"there is no folder {folder}")
+        if (folder / "dagster.yaml").exists():
+            raise FileNotFoundError(f"{folder} is a project; open its data folder, {folder}/data")
         settings = validated(lambda: Settings(data_dir=folder, lake=None, database_path=None))
     return Otc(AnswerSource(settings, as_of or published))
 
@@ -441,7 +468,9 @@ def _venue_id(venue: str, rows: Sequence[tuple[Any, ...]], span: str) -> str:
             return str(found[0])
     if named:
         several = [f"{row[0]} ({row[1]})" for row in sorted(named)[:_NAMED]]
-        raise NothingFound(f"{len(named)} venues have {venue} in their names: {_list(several)}")
+        raise NothingFound(
+            f"{len(named)} venues have {venue} in their names: {_list(several)}; name them by id"
+        )
     known = {row[0].casefold(): row for row in rows}
     close = [known[name] for name in difflib.get_close_matches(wanted, known, _NAMED)]
     meant = [f"{row[0]} ({row[1]})" for row in close]

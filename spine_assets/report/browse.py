@@ -100,7 +100,12 @@ def write(lake: Lake, folder: Path, otc: Otc, *, more: Iterable[str] = ()) -> Br
         for path in [*(folder / "symbols").glob("*.html"), *(folder / "venues").glob("*.html")]:
             if path not in current:
                 path.unlink(missing_ok=True)
-        kept = {"made_from": made_from, "asked": shown.asked, "names": shown.names(found)}
+        kept = {
+            "made_from": made_from,
+            "week": str(shown.week),
+            "asked": shown.asked,
+            "names": shown.names(found),
+        }
         _replace(folder / NAMES, json.dumps(kept, separators=(",", ":")), found)
     return found
 
@@ -114,6 +119,11 @@ def names(folder: Path) -> list[list[Any]]:
     """What the index searches: kind, id, name, shares of the newest complete week, page or null."""
     found: list[list[Any]] = _read(folder).get("names", [])
     return found
+
+
+def names_of(folder: Path) -> str:
+    """The week whose symbols and venues the index searches."""
+    return str(_read(folder).get("week", ""))
 
 
 def _read(folder: Path) -> dict[str, Any]:
@@ -241,7 +251,11 @@ def bars(rows: list[Row]) -> Row:
         rows: Weeks of a symbol or a venue, oldest first.
     """
     top = charts.above(row["total_volume"] for row in rows)
-    return {"top": top, "weeks": [_bar(row, top) for row in rows]}
+    weeks = [_bar(row, top) for row in rows]
+    first = next((bar for bar in weeks if bar["month"]), None)
+    if first is not None:
+        first["year"] = f"{first['week']:%Y}"
+    return {"top": top, "weeks": weeks}
 
 
 def _bar(row: Row, top: float) -> Row:

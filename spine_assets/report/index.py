@@ -33,11 +33,13 @@ def html(lake: Lake) -> str:
     newest = next((row for row in rows if row["facts"]["is_complete"]), None)
     present = {row["week"] for row in rows}
     between = weeks_between(min(present), max(present)) if present else []
-    names = browse.names(lake.root / NAME) if isinstance(lake.root, Path) else []
+    folder = lake.root / NAME
+    names = browse.names(folder) if isinstance(folder, Path) else []
     script = page.source("index.js")
     return page.render(
         "index.html.j2",
         names=names,
+        names_of=browse.names_of(folder) if isinstance(folder, Path) else "",
         counts=Counter(name[0] for name in names),
         weeks=sorted(str(row["week"]) for row in rows),
         csv_rows=[{n: v for n, v in row["facts"].items() if n != "movers"} for row in rows],

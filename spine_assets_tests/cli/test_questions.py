@@ -131,7 +131,7 @@ def test_an_earlier_moment_is_answered_from_captures(site: Site) -> None:
     now = site.spine("symbol", "ABCD", "--json").stdout
     then = site.spine("symbol", "ABCD", "--json", "--as-of", datetime.now(UTC).isoformat())
     assert (then.exit_code, then.stdout) == (0, now)
-    assert "no week is loaded" in site.spine("market", "--as-of", "2020-01-01").stderr
+    assert "nothing was captured by" in site.spine("market", "--as-of", "2020-01-01").stderr
     published = site.spine("market", "--json", "--published", "2025-12-05")
     (first,) = json.loads(published.stdout)
     assert (first["week_ending"], first["state"]) == (str(W1), "incomplete week")
@@ -148,7 +148,26 @@ def test_wrong_names_are_explained(site: Site) -> None:
         (("venue", "OTCX", "XXXX", "--symbols"), "of one VENUE"),
         (("symbol", "ABCD", "--week", str(W1)), "--week goes with --venues"),
         (("venue", "OTCX", "--week", str(W1)), "--week goes with --symbols"),
+        (("venue", "--until", str(W1)), "--until is for a range of weeks, and this is one: --week"),
+        (("symbol", "ABCD", "--venues", "--weeks", "3"), "--weeks is for a range of weeks"),
+        (("venue", "OTCX", "--top", "3"), "--top goes with --symbols"),
     ):
         told = site.spine(*command)
         assert (told.exit_code > 0, told.stdout) == (True, "")
         assert said in told.stderr
+
+
+def test_a_figure_of_symbols_side_by_side(site: Site, tmp_path: Path) -> None:
+    otc = spine_assets.open(site.project.root / "data")
+    other = next(name for name in otc.movers(W2)["symbol"] if name != "ABCD")
+    frame = otc.compare("ABCD", other, measure="avg_trade_size")
+    words = ("symbol", "ABCD", other, "--measure", "avg_trade_size")
+    expected = [{k: plain(v) for k, v in row.items()} for row in frame.to_dicts()]
+    assert json.loads(site.spine(*words, "--json").stdout) == expected
+    shown = site.spine(*words).stdout
+    assert all(f"{size:,.1f}" in shown for size in frame["ABCD"].drop_nulls())
+    drawn = site.spine(*words, "--chart", str(tmp_path / "a.svg"))
+    assert (drawn.exit_code, drawn.stdout) == (0, ""), drawn.output
+    assert f"ABCD, {other}: avg_trade_size" in (tmp_path / "a.svg").read_text("utf-8")
+    refused = site.spine("symbol", "ABCD", other, "--measure", "issue_name")
+    assert (refused.exit_code, "is not a figure of a symbol" in refused.stderr) == (1, True)

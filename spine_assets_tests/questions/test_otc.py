@@ -228,12 +228,12 @@ def test_the_market_is_of_all_symbols_and_compares_like_with_like(history: Setti
 
 def test_symbols_are_compared_side_by_side(history: Settings) -> None:
     found = asked(history).compare("A", "F1", since=W1, until=W2)
-    assert rows(found, "week_ending", "A", "F1", "is_comparable") == [
+    assert rows(found, "week_ending", "A", "F1", "is_alike") == [
         (W1, 100.5, 10.0, True),
         (W2, 200.0, 10.0, True),
     ]
     gaps = asked(history).compare("A", "NEW", measure="total_trades")
-    assert gaps["is_comparable"].to_list() == [False, True, False, False, False]
+    assert gaps["is_alike"].to_list() == [False, True, False, False, False]
     with pytest.raises(NothingFound, match="state is not a figure"):
         asked(history).compare("A", "F1", measure="state")
 
@@ -335,3 +335,36 @@ def test_a_first_file_of_one_tier_is_answered_and_said_to_be_incomplete(tmp_path
         NothingFound, match=r"no row of C in .*; 1 of the loaded weeks lacks a tier"
     ):
         otc.symbol("C")
+
+
+def test_a_firm_is_not_loaded_in_a_week_without_its_class(history: Settings) -> None:
+    found = asked(history).venue("CRD1")
+    assert rows(found, "week_ending", "state", "classes") == [
+        (W1, "not loaded", ["ATS"]),
+        (W2, "not loaded", ["ATS"]),
+        (W3, "not loaded", ["ATS"]),
+        (W4, "not loaded", None),
+        (W5, "complete", ["ATS", "NON_ATS"]),
+    ]
+    assert asked(history).venue("INCR")["state"].to_list() == [
+        *("complete", "complete", "not known", "not loaded", "no row"),
+    ]
+
+
+def test_an_answer_about_a_week_says_what_is_loaded_in_it(history: Settings) -> None:
+    otc = asked(history)
+    for week, state, classes in ((W2, "complete", ["ATS"]), (W3, "incomplete week", ["ATS"])):
+        for frame in (
+            otc.venues(week),
+            otc.movers(week),
+            otc.symbol_venues("A", week=week),
+            otc.venue_symbols("UBSA", week=week),
+        ):
+            assert {*rows(frame.explode("classes"), "state", "classes")} == {(state, classes[0])}
+            assert frame["classes"].to_list() == [classes] * frame.height
+
+
+def test_a_project_is_told_from_its_data_folder(history: Settings) -> None:
+    (history.data_dir.parent / "dagster.yaml").write_text("")
+    with pytest.raises(FileNotFoundError, match=r"is a project; open its data folder, .*/data"):
+        spine_assets.open(history.data_dir.parent)

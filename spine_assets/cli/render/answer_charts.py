@@ -14,7 +14,7 @@ import polars as pl
 import vl_convert
 
 from spine_assets.lake.atomic_write import replacing
-from spine_assets.questions.declared import AnalystQuestion
+from spine_assets.questions.declared import AnalystQuestion, WeekState
 from spine_assets.questions.lines import line_number
 
 _SUFFIXES = (".svg", ".png", ".html")
@@ -23,6 +23,7 @@ _WIDTH, _HEIGHT, _BAR = 720, 320, 18
 _LABELS = 12  # that fit below the axis
 _SCALE = 2  # of a PNG, for screens of high density
 _COLORS = ("#2f6db5", "#d08322", "#3a8f5c", "#8a5bb0", "#b5423d", "#5b6675")
+_SHORT = {"labelExpr": "replace(format(datum.value, '~s'), 'G', ' bn')"}
 _SERIES = {"symbol": "symbol", "venue": "venue_id"}
 _BARRED = {
     "symbol_venues": ("venue_id", "share_volume"),
@@ -30,10 +31,20 @@ _BARRED = {
     "venues": ("venue_id", "total_volume"),
     "movers": ("symbol", "volume_change"),
 }
-_TITLES = {"total_volume": "shares per week", "volume_change": "change of shares"}
+_TITLES = {
+    "total_volume": "reported off-exchange shares per week",
+    "volume_change": "change of shares",
+}
 
 
-def write(question: AnalystQuestion, frame: pl.DataFrame, path: Path, *, synthetic: bool) -> None:
+def write(
+    question: AnalystQuestion,
+    frame: pl.DataFrame,
+    path: Path,
+    *,
+    synthetic: bool,
+    figure: str = "total_volume",
+) -> None:
     """Draw an answer into a file, in one step.
 
     Args:
@@ -41,20 +52,23 @@ def write(question: AnalystQuestion, frame: pl.DataFrame, path: Path, *, synthet
         frame: The answer.
         path: Its suffix says the format.
         synthetic: The data is not FINRA's, which the picture says.
+        figure: What a line over weeks shows.
 
     Raises:
         UsageError: the file's suffix is not of a format.
     """
     if path.suffix.lower() not in _SUFFIXES:
         raise click.UsageError(f"{path}: a chart is {', '.join(_SUFFIXES)}")
-    spec = _bars(question, frame) if question.name in _BARRED else _lines(question, frame)
+    if question.name in _BARRED and not frame[_BARRED[question.name][1]].count():
+        raise click.ClickException("nothing to draw: no two weeks can be compared")
+    spec = _bars(question, frame) if question.name in _BARRED else _lines(question, frame, figure)
     spec |= {
         "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
         "background": "white",
         "title": {
-            "text": _title(question, frame),
+            "text": _title(question, frame, _TITLES.get(figure, figure)),
             "subtitle": [
-                *_notes(question),
+                *_notes(question, frame),
                 *(["Synthetic data, not FINRA's."] if synthetic else []),
             ],
             "anchor": "start",
@@ -71,12 +85,12 @@ def write(question: AnalystQuestion, frame: pl.DataFrame, path: Path, *, synthet
             staged.write_text(vl_convert.vegalite_to_html(spec, bundle=True), "utf-8")
 
 
-def _title(question: AnalystQuestion, frame: pl.DataFrame) -> str:
+def _title(question: AnalystQuestion, frame: pl.DataFrame, figure: str) -> str:
     """What the picture is of."""
     series = _SERIES.get(question.name)
     if series:
         of = ", ".join(frame[series].unique(maintain_order=True))
-        return f"{of}: reported off-exchange shares per week"
+        return f"{of}: {figure}"
     if question.name not in _BARRED or frame.is_empty():
         return "All symbols: reported off-exchange shares per week"
     row = frame.row(0, named=True)
@@ -88,15 +102,21 @@ def _title(question: AnalystQuestion, frame: pl.DataFrame) -> str:
     return f"{of}: reported off-exchange shares, week {row['week_ending']}"
 
 
-def _notes(question: AnalystQuestion) -> list[str]:
-    if question.name == "movers":
-        return ["Since the prior week with the same tiers and classes."]
+def _notes(question: AnalystQuestion, frame: pl.DataFrame) -> list[str]:
     if question.name in _BARRED:
-        return []
+        row = frame.row(0, named=True)
+        return [
+            *(
+                ["Since the prior week with the same tiers and classes."]
+                * (question.name == "movers")
+            ),
+            *(["Incomplete week: a tier is not loaded."] * (row["state"] != WeekState.COMPLETE)),
+            *([f"{row['classes'][0]} only."] * (len(row["classes"] or ()) == 1)),
+        ]
     return ["A line begins again where other tiers or classes are loaded than the week before."]
 
 
-def _lines(question: AnalystQuestion, frame: pl.DataFrame) -> dict[str, Any]:
+def _lines(question: AnalystQuestion, frame: pl.DataFrame, figure: str) -> dict[str, Any]:
     """A line over the weeks for each symbol or venue."""
     series = _SERIES.get(question.name)
     by = [series] if series else []
@@ -107,19 +127,19 @@ def _lines(question: AnalystQuestion, frame: pl.DataFrame) -> dict[str, Any]:
             "field": "week_ending",
             "type": "temporal",
             "title": "week ending",
-            "axis": {"values": fridays, "format": "%d %b"} if len(fridays) <= _LABELS else {},
+            "axis": {"values": fridays, "format": "%d %b %y"} if len(fridays) <= _LABELS else {},
         },
         "detail": {"field": "part", "type": "nominal"},
         "y": {
-            "field": "total_volume",
+            "field": figure,
             "type": "quantitative",
-            "title": _TITLES["total_volume"],
-            "axis": {"format": "~s"},
+            "title": _TITLES.get(figure, figure),
+            "axis": _SHORT,
         },
     }
     if series and frame[series].n_unique() > 1:
         encoding["color"] = {"field": series, "type": "nominal", "title": None}
-    drawn = frame.select("week_ending", "total_volume", *by, part=line_number(series))
+    drawn = frame.select("week_ending", figure, *by, part=line_number(series))
     return {
         "width": _WIDTH,
         "height": _HEIGHT,
@@ -132,19 +152,29 @@ def _lines(question: AnalystQuestion, frame: pl.DataFrame) -> dict[str, Any]:
 def _bars(question: AnalystQuestion, frame: pl.DataFrame) -> dict[str, Any]:
     """The largest as bars."""
     of, figure = _BARRED[question.name]
-    largest = frame.drop_nulls(figure).head(_BARS).select(of, figure)
+    largest = frame.drop_nulls(figure).head(_BARS)
+    if of == "venue_id":
+        names = pl.col("venue_name").fill_null("") + " · " + pl.col(of)
+        largest = largest.with_columns(names.str.strip_prefix(" · ").alias(of))
+    largest = largest.select(of, figure)
     return {
         "width": _WIDTH,
         "height": {"step": _BAR},
         "data": {"values": _values(largest)},
         "mark": "bar",
         "encoding": {
-            "y": {"field": of, "type": "nominal", "sort": None, "title": None},
+            "y": {
+                "field": of,
+                "type": "nominal",
+                "sort": None,
+                "title": None,
+                "axis": {"labelLimit": 360},
+            },
             "x": {
                 "field": figure,
                 "type": "quantitative",
                 "title": _TITLES.get(figure, "shares"),
-                "axis": {"format": "~s"},
+                "axis": _SHORT,
             },
         },
     }

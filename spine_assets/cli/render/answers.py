@@ -6,7 +6,7 @@ is printed and written. Does not belong here: charts in files (`answer_charts`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -17,12 +17,14 @@ from spine_assets.cli.render.console import CONSOLE, grid, safe
 from spine_assets.cli.render.workbook import write_workbook
 from spine_assets.cli.shared import print_json, print_rows
 from spine_assets.core.tables import Type
+from spine_assets.core.text import counted
 from spine_assets.core.values import csv_text, records
 from spine_assets.lake.atomic_write import replacing
-from spine_assets.questions.declared import STATE, AnalystQuestion, WeekState
+from spine_assets.questions.declared import SYMBOL, AnalystQuestion, WeekState
 
 ROWS = 20
 """Rows of a table that shows one week, unless more are asked for."""
+_NAMED = 5  # of the new and the gone symbols
 _BARS = "▁▂▃▄▅▆▇█"
 _GAP = " "
 # Of each question: heading and column, in the order of the table.
@@ -102,13 +104,18 @@ _SHOWN: Mapping[str, Mapping[str, str]] = {
         "% per day": "volume_change_per_day_pct",
     },
 }
+# What a narrow terminal leaves out.
+_LEFT_OUT = {
+    "symbol": ("size", "venues", "top venue", "top %"),
+    "symbol_venues": ("class", "trades", "size"),
+    "venue": ("class rank", "six weeks %"),
+    "venues": ("class", "class %", "class rank"),
+    "venue_symbols": ("size",),
+    "market": ("symbols", "venues", "top venue", "top %"),
+    "movers": ("% per day",),
+}
 _NAMES = ("issue_name", "venue_name")
 _FILES = ("parquet", "xlsx", "chart")
-
-
-def is_written(given: Mapping[str, Any]) -> bool:
-    """Whether the answer goes into a file or to a program, with all rows."""
-    return bool(given["as_json"] or given["as_csv"] or any(given[name] for name in _FILES))
 
 
 def show(question: AnalystQuestion, frame: pl.DataFrame, given: Mapping[str, Any]) -> None:
@@ -117,25 +124,70 @@ def show(question: AnalystQuestion, frame: pl.DataFrame, given: Mapping[str, Any
     Args:
         question: What was asked.
         frame: The answer.
-        given: `as_json`, `as_csv`, `parquet`, `xlsx` and `chart` of the command, and `synthetic`.
+        given: `as_json`, `as_csv`, `parquet`, `xlsx`, `chart` and `top` of the command, and
+            `synthetic`.
     """
+    whole, top = frame, given.get("top")
+    if top is not None:
+        frame = frame.head(top)
     if given["chart"]:
-        answer_charts.write(question, frame, given["chart"], synthetic=given["synthetic"])
+        draw(question, frame, given)
+    if not _written(question.name, frame, _exact(question, frame), given):
+        _print(question, whole, top or ROWS)
+
+
+def show_side_by_side(frame: pl.DataFrame, measure: str, given: Mapping[str, Any]) -> None:
+    """Print or write the answer of `compare` as the options ask; its chart is drawn already.
+
+    Args:
+        frame: The answer: `week_ending`, a column per symbol, `is_alike`.
+        measure: The figure.
+        given: As for `show`.
+    """
+    if _written("compare", frame, frame.rows(), given) or given["chart"]:
+        return
+    symbols = frame.columns[1:-1]
+    table = grid("week", *symbols, "")
+    for column in table.columns[1:-1]:
+        column.justify = "right"
+    types = {column.name: column.type for column in SYMBOL.columns}
+    for week, *figures, is_alike in frame.iter_rows():
+        cells = [_cell(figure, types[measure], measure) for figure in figures]
+        table.add_row(str(week), *cells, "" if is_alike else "[yellow]not alike[/]")
+    CONSOLE.print(f"[bold]{safe(measure)}[/], by week", highlight=False)
+    CONSOLE.print(table)
+
+
+def draw(
+    question: AnalystQuestion,
+    frame: pl.DataFrame,
+    given: Mapping[str, Any],
+    figure: str = "total_volume",
+) -> None:
+    """Draw an answer into the file of `--chart`."""
+    answer_charts.write(
+        question, frame, given["chart"], synthetic=given["synthetic"], figure=figure
+    )
+    click.echo(f"wrote {given['chart']}", err=True)
+
+
+def _written(
+    name: str, frame: pl.DataFrame, rows: list[tuple[Any, ...]], given: Mapping[str, Any]
+) -> bool:
+    """Write an answer to its files or for a program; whether that is all that is asked for."""
     if given["parquet"]:
         with replacing(given["parquet"]) as staged:
             frame.write_parquet(staged)
     if given["xlsx"]:
-        write_workbook(frame, question.name, given["xlsx"])
-    for name in _FILES:
-        if given[name]:
-            click.echo(f"wrote {given[name]}: {frame.height:,} rows", err=True)
-    names, rows = frame.columns, _exact(question, frame)
+        write_workbook(frame, name, given["xlsx"])
+    for file in ("parquet", "xlsx"):
+        if given[file]:
+            click.echo(f"wrote {given[file]}: {counted(frame.height, 'row')}", err=True)
     if given["as_json"]:
-        print_json(records(names, rows))
+        print_json(records(frame.columns, rows))
     elif given["as_csv"]:
-        print_rows(csv_text(names, rows))
-    elif not any(given[name] for name in _FILES):
-        _print(question, frame)
+        print_rows(csv_text(frame.columns, rows))
+    return bool(given["as_json"] or given["as_csv"] or any(given[file] for file in _FILES))
 
 
 def _exact(question: AnalystQuestion, frame: pl.DataFrame) -> list[tuple[Any, ...]]:
@@ -151,8 +203,17 @@ def _exact(question: AnalystQuestion, frame: pl.DataFrame) -> list[tuple[Any, ..
     ]
 
 
-def _print(question: AnalystQuestion, frame: pl.DataFrame) -> None:
-    """Print one table for each symbol or venue, or one for all rows."""
+def _print(question: AnalystQuestion, frame: pl.DataFrame, most: int) -> None:
+    """Print one table for each symbol or venue, or the first rows of a week."""
+    if not question.every_week:
+        CONSOLE.print(safe(_of_week(frame)), highlight=False)
+        _table(question, frame.head(most))
+        if frame.height > most:
+            left = frame.height - most
+            CONSOLE.print(f"{left:,} more: --top {frame.height}, or --csv", highlight=False)
+        if question.name == "movers":
+            _print_new_and_gone(frame)
+        return
     of = frame.columns[0]
     is_one = of == "week_ending" or not question.every_week
     parts = [frame] if is_one else frame.partition_by(of, maintain_order=True)
@@ -163,13 +224,11 @@ def _print(question: AnalystQuestion, frame: pl.DataFrame) -> None:
 
 def _heading(question: AnalystQuestion, frame: pl.DataFrame) -> str:
     """What the table is of, with its volumes as bars."""
-    if not question.every_week:
-        return safe(_of_week(frame))
     last = frame.drop_nulls("total_volume").tail(1)
     row = (last if last.height else frame).row(-1, named=True)
     names = [row[name] or "" for name in ("symbol", "venue_id", *_NAMES) if name in row]
     found = "  ".join([*names, *(row.get("tiers") or [])]) or "All symbols"
-    return f"[bold]{safe(found)}[/]  {_sparkline(frame['total_volume'].to_list())}"
+    return f"[bold]{safe(found)}[/]  {_sparkline(frame)}"
 
 
 def _of_week(frame: pl.DataFrame) -> str:
@@ -177,25 +236,57 @@ def _of_week(frame: pl.DataFrame) -> str:
     if frame.is_empty():
         return "no rows"
     row = frame.row(0, named=True)
-    beside = f", beside {row['prior_week_ending']}" if row.get("is_comparable") else ""
-    return f"week {row['week_ending']}{beside}"
+    beside, prior = "", row.get("prior_week_ending")
+    if row.get("is_comparable"):
+        beside = f", beside {prior}"
+    elif prior is not None:
+        beside = f", compared with none: {prior} has other tiers or classes"
+    elif "is_comparable" in row:
+        beside = ", compared with none: no earlier week within four is loaded"
+    return f"week {row['week_ending']}{beside}{_scope(row)}"
 
 
-def _sparkline(values: Sequence[float | None]) -> str:
-    """Values from 0 as bars, one character each; a gap where there is none."""
+def _scope(row: Mapping[str, Any]) -> str:
+    """What is not loaded of a week."""
+    found = [] if row["state"] == WeekState.COMPLETE else [row["state"]]
+    if len(row["classes"] or ()) == 1:
+        found.append(f"{row['classes'][0]} only")
+    return f" ({', '.join(found)})" if found else ""
+
+
+def _print_new_and_gone(frame: pl.DataFrame) -> None:
+    """Name the largest symbols that have no row in one of the two weeks."""
+    for kind, volume in (("NEW", "total_volume"), ("GONE", "prior_volume")):
+        found = frame.filter(kind=kind)
+        if found.height:
+            named = [
+                f"{name} {int(shares):,}"
+                for name, shares in found.select("symbol", volume).head(_NAMED).iter_rows()
+            ]
+            more = ", ..." if found.height > _NAMED else ""
+            line = f"{kind.lower()}: {found.height:,} ({', '.join(named)}{more})"
+            CONSOLE.print(safe(line), highlight=False)
+
+
+def _sparkline(frame: pl.DataFrame) -> str:
+    """Volumes from 0 as bars, one character each; a gap where there is none or weeks differ."""
+    values = frame["total_volume"].to_list()
     top = max((value for value in values if value is not None), default=0) or 1
     if not str(CONSOLE.encoding).lower().startswith("utf"):
         return ""
-    return "".join(
-        _GAP if value is None else _BARS[min(int(value / top * len(_BARS)), len(_BARS) - 1)]
-        for value in values
-    )
+    drawn = ""
+    for value, is_joined in zip(values, frame["is_comparable"], strict=True):
+        if value is not None and not is_joined and not drawn.endswith(_GAP):
+            drawn += _GAP if drawn else ""
+        drawn += _GAP if value is None else _BARS[min(int(value / top * 8), 7)]
+    return drawn
 
 
 def _table(question: AnalystQuestion, frame: pl.DataFrame) -> None:
     shown = _SHOWN[question.name]
-    has_state = STATE.name in frame.columns
-    table = grid(*shown, *([""] if has_state else []))
+    has_state = question.every_week
+    left_out = _LEFT_OUT.get(question.name, ())
+    table = grid(*shown, *([""] if has_state else []), lineage=left_out)
     for column, name in zip(table.columns, shown.values(), strict=False):
         is_text = frame[name].dtype in (pl.String, pl.Date)
         column.justify = "left" if is_text else "right"
@@ -215,7 +306,8 @@ def _cell(value: Any, type_: Type, name: str) -> str:
     if name == "hhi":
         return f"{value:.4f}"
     if type_ is Type.RATIO:
-        return f"{value:+,.1f}" if "change" in name else f"{value:,.1f}"
+        value = round(value, 1) or 0.0  # no -0.0
+        return f"{value:+,.1f}" if "change" in name and value else f"{value:,.1f}"
     if type_ is Type.COUNT:
         return f"{value:,}"
     return safe(str(value))

@@ -24,6 +24,7 @@ from spine_assets.cli.render.runs import story_json
 from spine_assets.cli.start_runs import Show
 from spine_assets.core.progress import Progress as Reached
 from spine_assets.core.tags import SHORT_ID
+from spine_assets.core.text import counted
 from spine_assets.orchestration.history.run_details import RunStory
 from spine_assets.otc.tables import raw
 from spine_assets.pipelines.catalog import RunPlan
@@ -143,7 +144,7 @@ def _total(stories: list[RunStory]) -> None:
     ended = [item.line.ended for item in stories if item.line.ended]
     seconds = (max(ended) - min(began)).total_seconds() if began and ended else 0.0
     CONSOLE.print(
-        f"{text(built)} weeks captured, {text(unchanged)} unchanged, "
+        f"{counted(built, 'week')} captured, {text(unchanged)} unchanged, "
         f"{text(failed)} failed; {text(sum(one.rows for one in raw))} rows in {seconds:,.1f} s",
         highlight=False,
     )

@@ -23,6 +23,7 @@ _ROWS = 1_048_576  # of a sheet, with the header
 _CHARS = 32_767  # of a cell
 _DIGITS = 15  # of a number
 # Delivered text stays text, also where it begins as a formula or an address does.
+_WIDTHS: dict[pl.DataType, int] = {pl.String(): 24, pl.Date(): 12, pl.Boolean(): 10}
 _OPTIONS = {
     "constant_memory": True,
     "strings_to_formulas": False,
@@ -61,7 +62,11 @@ def write_workbook(rows: pl.DataFrame, name: str, out: Path) -> dict[str, int]:
             date: book.add_format({"num_format": "yyyy-mm-dd"}),
             datetime: book.add_format({"num_format": "yyyy-mm-dd hh:mm:ss"}),
         }
+        whole = book.add_format({"num_format": "#,##0"})
         sheet.freeze_panes(1, 0)
+        for place, values in enumerate(rows.iter_columns()):
+            width = max(len(values.name) + 3, _WIDTHS.get(values.dtype, 14))
+            sheet.set_column(place, place, width)
         sheet.write_row(0, 0, rows.columns, book.add_format({"bold": True}))
         for at, row in enumerate(rows.iter_rows(), 1):
             for column, value in enumerate(row):
@@ -70,7 +75,9 @@ def write_workbook(rows: pl.DataFrame, name: str, out: Path) -> dict[str, int]:
                 cell = _cell(value, rows.columns[column])
                 if _is_rounded(value):
                     rounded[rows.columns[column]] = rounded.get(rows.columns[column], 0) + 1
-                sheet.write(at, column, cell, formats.get(type(value)))
+                sheet.write(
+                    at, column, cell, whole if _is_whole(cell) else formats.get(type(value))
+                )
         sheet.autofilter(0, 0, max(rows.height, 1), rows.width - 1)
     return rounded
 
@@ -87,6 +94,11 @@ def _cell(value: Any, column: str) -> Any:
             f"{_CHARS:,}; give --format parquet or csv"
         )
     return value
+
+
+def _is_whole(value: Any) -> bool:
+    """Whether a number is shown with separators between its thousands."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and value == int(value)
 
 
 def _is_rounded(value: Any) -> bool:
