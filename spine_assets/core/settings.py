@@ -62,6 +62,9 @@ class ProjectSettings(BaseSettings):
         return init_settings, env_settings, found
 
 
+_LEAST_MEMORY = 100_000_000  # an interpreter with Polars and DuckDB takes more
+
+
 class DataFolder(ProjectSettings):
     """The folder of all that is stored, read alone: another setting may be wrong.
 
@@ -81,6 +84,10 @@ class DataFolder(ProjectSettings):
     def _usable(cls, value: object, info: ValidationInfo) -> object:
         """Refuse what would be read as another folder than was meant."""
         text = str(value)
+        if not text.strip():
+            raise ValueError("is empty; give a folder, or leave the setting out")
+        if text.startswith("~"):
+            raise ValueError(f"{text}: ~ stands for no folder here; give the whole path")
         if info.field_name == "lake" and is_bucket_url(text):
             if problem := bucket_name_problem(text) or prefix_problem(text):
                 raise ValueError(problem)
@@ -160,13 +167,28 @@ class Settings(DataFolder):
         except WeekError as error:
             raise ValueError(str(error)) from None
 
+    @field_validator("memory_limit")
+    @classmethod
+    def _enough(cls, value: ByteSize) -> ByteSize:
+        if value < _LEAST_MEMORY:
+            raise ValueError(f"must be {_LEAST_MEMORY // 1_000_000}MB or more")
+        return value
+
     @model_validator(mode="after")
     def _anchor(self) -> Self:
-        """Make the paths absolute."""
+        """Make the paths absolute; the database is a file of its own."""
         self.database_path = self.database_path and anchored(self.database_path)
         self.consolidated = self.consolidated and anchored(self.consolidated)
         if self.lake and not is_bucket_url(str(self.lake)):
             self.lake = anchored(self.lake)
+        database = self.warehouse_path
+        if database.exists() and not database.is_file():
+            raise ValueError(f"SPINE_DATABASE_PATH: {database} is no file")
+        if isinstance(self.lake_place, Path) and database.is_relative_to(self.lake_place):
+            raise ValueError(
+                f"SPINE_DATABASE_PATH: {database} is in the lake, whose files are tables; give a "
+                "path outside it"
+            )
         return self
 
     def built_weeks(self, weeks: Iterable[date]) -> list[date]:
@@ -313,6 +335,7 @@ def setting_problems(error: ValidationError, prefix: str = "SPINE_") -> list[str
     No value is repeated: it may be a secret.
     """
     return [
-        f"{prefix}{str(item['loc'][0]).upper()}: {item['msg'].removeprefix('Value error, ')}"
+        (f"{prefix}{str(item['loc'][0]).upper()}: " if item["loc"] else "")  # else it is named
+        + item["msg"].removeprefix("Value error, ")
         for item in error.errors(include_input=False)
     ]

@@ -22,6 +22,10 @@ from spine_assets.lake.file_errors import not_a_folder
 TEMPORARY = ".tmp"
 
 
+class NotAFile(OSError):
+    """A folder, a device or a pipe stands where a file is to be written: it stays as it is."""
+
+
 @contextmanager
 def temporary_beside(target: Path) -> Iterator[Path]:
     """A hidden path in the target's folder, which no scan looks at; removed at the end."""
@@ -117,6 +121,10 @@ def remove_all(leftovers: Iterable[Path]) -> int:
 
 
 def _temporary(target: Path) -> Path:
+    """A hidden path beside a file, or beside the place where one will be."""
+    if target.exists() and not target.is_file():
+        kind = "a folder" if target.is_dir() else "a device or a pipe"
+        raise NotAFile(f"{target} is {kind}, and no file to replace")
     return target.with_name(f".{target.name}.{uuid.uuid4().hex}{TEMPORARY}")
 
 

@@ -104,3 +104,29 @@ def test_a_folder_that_sqlite_would_take_for_another_is_refused(
 def test_a_percent_sign_alone_is_part_of_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SPINE_DATA_DIR", "50% of all")
     assert load_settings().data_dir.name == "50% of all"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("SPINE_DATA_DIR", "", "is empty; give a folder, or leave the setting out"),
+        ("SPINE_DATA_DIR", "  ", "is empty"),
+        ("SPINE_LAKE", "", "is empty"),
+        ("SPINE_DATA_DIR", "~/x", "~ stands for no folder here; give the whole path"),
+        ("SPINE_DATABASE_PATH", "~root/spine.duckdb", "~ stands for no folder"),
+        ("SPINE_DATABASE_PATH", "/dev/null", "/dev/null is no file"),
+        ("SPINE_DATABASE_PATH", ".", "is no file"),
+        ("SPINE_DATABASE_PATH", "data/lake/otc_raw/spine.duckdb", "is in the lake"),
+        ("SPINE_MEMORY_LIMIT", "0", "must be 100MB or more"),
+        ("SPINE_MEMORY_LIMIT", "1kB", "must be 100MB or more"),
+    ],
+)
+def test_a_setting_that_would_do_harm_is_refused(
+    elsewhere: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str, said: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    told = CliRunner().invoke(main, ["status"])
+    assert (told.exit_code, told.stdout) == (1, "")
+    assert f"{name}: " in told.stderr
+    assert said in told.stderr
+    assert [*elsewhere.iterdir()] == []
