@@ -11,8 +11,6 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
-from spine_assets.core.http_logs import keep_urls_out_of_logs
-
 if TYPE_CHECKING:
     from pydantic import SecretStr
 
@@ -47,11 +45,11 @@ class Heartbeat:
 
 def _request(url: SecretStr) -> str | None:
     """Why the address does not answer with success, or None."""
-    import httpx  # slow to import, and most installations set no address
+    # httpx is slow to import, and most installations set no address.
+    from spine_assets.outbound.client import NoReply, send_once
 
-    keep_urls_out_of_logs()
     try:
-        status = httpx.get(url.get_secret_value(), timeout=_TIMEOUT_SECONDS).status_code
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
-        return type(error).__name__  # its text may hold the address
-    return None if httpx.codes.is_success(status) else f"HTTP {status}"
+        reply = send_once("GET", url, _TIMEOUT_SECONDS)
+    except NoReply as error:
+        return str(error)
+    return None if reply.is_success else f"HTTP {reply.status}"

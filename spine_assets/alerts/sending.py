@@ -17,11 +17,9 @@ from contextlib import suppress
 from email.message import EmailMessage
 from typing import TYPE_CHECKING, Any
 
-from spine_assets.core.http_logs import keep_urls_out_of_logs
 from spine_assets.core.smtp_url import Encryption, SmtpServer
 
 if TYPE_CHECKING:
-    import httpx
     from pydantic import SecretStr
 
 # A message is small and a server that needs longer has a problem; two slow channels must
@@ -32,8 +30,6 @@ _TOO_MANY = 429
 _TIMED_OUT = 408
 # Slack answers with a word such as `no_service`; any other answer might repeat the URL.
 _PLAIN_ANSWER = re.compile(r"[a-z_]{1,40}")
-_ANSWER_BYTES = 200  # more than enough for such a word
-_BAD_CERTIFICATE = "CERTIFICATE_VERIFY_FAILED"
 
 _logger = logging.getLogger(__name__)
 
@@ -58,25 +54,18 @@ def post(url: SecretStr, payload: Mapping[str, Any]) -> None:
     Raises:
         ChannelError: it was not accepted.
     """
-    import httpx  # slow to import, and most ticks of the sensor send nothing
+    # httpx is slow to import, and most ticks of the sensor send nothing.
+    from spine_assets.outbound.client import NoReply, send_once
 
-    keep_urls_out_of_logs()
     try:
-        with (
-            httpx.Client(timeout=_TIMEOUT_SECONDS) as client,
-            client.stream("POST", url.get_secret_value(), json=payload) as response,
-        ):
-            if response.is_success:
-                return
-            status, answer = response.status_code, _word(response)
-    except httpx.TransportError as error:
-        transient = _BAD_CERTIFICATE not in str(error)
-        raise ChannelError(type(error).__name__, down=True, transient=transient) from None
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
-        # ValueError: a proxy of the environment that is no URL.
-        raise ChannelError(type(error).__name__, down=True, transient=False) from None
+        reply = send_once("POST", url, _TIMEOUT_SECONDS, payload)
+    except NoReply as error:
+        raise ChannelError(str(error), down=True, transient=error.transient) from None
+    if reply.is_success:
+        return
+    status, word = reply.status, _word(reply.start)
     down = status >= _SERVER_ERRORS or status == _TOO_MANY
-    raise ChannelError(f"HTTP {status}{answer}", down=down, transient=down or status == _TIMED_OUT)
+    raise ChannelError(f"HTTP {status}{word}", down=down, transient=down or status == _TIMED_OUT)
 
 
 def hand_over(
@@ -146,12 +135,7 @@ def _connected(server: SmtpServer) -> smtplib.SMTP:
     return client
 
 
-def _word(response: httpx.Response) -> str:
+def _word(start: bytes) -> str:
     """The server's answer in parentheses, where it is one plain word; else empty."""
-    import httpx  # as in `post`
-
-    try:
-        answer = next(response.iter_bytes(_ANSWER_BYTES), b"").decode("ascii", "replace").strip()
-    except httpx.HTTPError:
-        return ""
+    answer = start.decode("ascii", "replace").strip()
     return f" ({answer})" if _PLAIN_ANSWER.fullmatch(answer) else ""

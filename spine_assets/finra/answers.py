@@ -14,6 +14,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from spine_assets.finra.errors import FinraContradicts, FinraRefused, FinraUnavailable
+from spine_assets.outbound.shown import shown
 
 if TYPE_CHECKING:
     import httpx
@@ -107,7 +108,7 @@ def _retry_after(text: str) -> float | None:
 
 
 def _where(response: httpx.Response) -> str:
-    return f"{response.request.method} {response.request.url}"
+    return f"{response.request.method} {shown(response.request.url)}"
 
 
 def _quoted(response: httpx.Response) -> str:

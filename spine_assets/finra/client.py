@@ -38,6 +38,9 @@ from spine_assets.finra.errors import (
     FinraRefused,
     FinraUnavailable,
 )
+from spine_assets.outbound.client import AddressRefused, after, client
+from spine_assets.outbound.shown import shown, shown_server
+from spine_assets.outbound.urls import is_same_server
 
 T = TypeVar("T")
 _LOG = logging.getLogger(__name__)
@@ -79,9 +82,9 @@ class FinraClient:
             secret = settings.client_secret.get_secret_value()
             auth = ClientCredentials(settings.token_url, settings.client_id, secret)
         self._answered: deque[float] = deque(maxlen=settings.requests_per_second)
-        self._http = httpx.Client(
+        self._http = client(
+            settings.timeout_seconds,
             base_url=settings.url,
-            timeout=settings.timeout_seconds,
             headers={
                 "Accept": "application/json",
                 "User-Agent": f"spine-assets/{version('spine-assets')} ({_ABOUT})",
@@ -179,14 +182,18 @@ class FinraClient:
             FinraUnavailable: FINRA cannot be reached.
             FinraRefused: the redirect leaves FINRA's address, or there are too many.
         """
-        url: httpx.URL | str = path
+        request = self._http.build_request(method, path, json=json)
         for _ in range(_MOST_REDIRECTS + 1):
-            response = self._send_once(self._http.build_request(method, url, json=json))
+            try:
+                response = self._send_once(request)
+            except AddressRefused as error:  # only after a response that redirects
+                raise FinraRefused(f"{method} {error}", response.status_code) from None
             if response.status_code not in _FOLLOWED:
                 return response
-            url = _redirected(response)
+            url, extensions = _redirected(response), after(response)
+            request = self._http.build_request(method, url, json=json, extensions=extensions)
         raise FinraRefused(
-            f"{method} {url}: redirected more than {_MOST_REDIRECTS} times; try again later",
+            f"{method} {shown(url)}: redirected more than {_MOST_REDIRECTS} times; try again later",
             response.status_code,
         )
 
@@ -198,7 +205,7 @@ class FinraClient:
             return self._http.send(request)
         except httpx.RequestError as error:
             raise FinraUnavailable(
-                f"{request.method} {request.url}: {type(error).__name__}: {error}; is "
+                f"{request.method} {shown(request.url)}: {type(error).__name__}: {error}; is "
                 "the network up, and the address (SPINE_FINRA_URL) right?"
             ) from error
         finally:
@@ -255,20 +262,17 @@ def _redirected(response: httpx.Response) -> httpx.URL:
         FinraRefused: it names no address, another host or port, or http instead of https.
     """
     asked = response.request.url
-    before = f"{response.request.method} {asked}: {response.status_code}"
+    before = f"{response.request.method} {shown(asked)}: {response.status_code}"
     try:
         url = asked.join(response.headers["location"])
     except (KeyError, httpx.InvalidURL):
         message = f"{before} without the address to go to; try again later"
         raise FinraRefused(message, response.status_code) from None
-    is_same = (url.scheme, url.host, url.port) == (asked.scheme, asked.host, asked.port)
-    becomes_safe = (asked.scheme, url.scheme, asked.host) == ("http", "https", url.host)
-    if is_same or (becomes_safe and url.port is None):
+    if is_same_server(asked, url):
         return url
-    where = f"{url.scheme}://{url.netloc.decode()}"
     raise FinraRefused(
-        f"{before} redirects to {where}, which is not followed: requests go to "
-        f"{asked.scheme}://{asked.netloc.decode()} alone. If FINRA has moved, set SPINE_FINRA_URL; "
+        f"{before} redirects to {shown_server(url)}, which is not followed: requests go to "
+        f"{shown_server(asked)} alone. If FINRA has moved, set SPINE_FINRA_URL; "
         "if your network wants you to sign in first, do so in a browser",
         response.status_code,
     )

@@ -30,6 +30,7 @@ class Watch:
 
     port: int
     status: int = 200
+    length: int = 0
     paths: list[str] = field(default_factory=list)
 
     @property
@@ -45,7 +46,7 @@ def watching(port: int = 0) -> Iterator[Watch]:
         def do_GET(self) -> None:
             watch.paths.append(self.path)
             self.send_response(watch.status)
-            self.send_header("content-length", "0")
+            self.send_header("content-length", str(watch.length))
             self.end_headers()
 
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
@@ -108,6 +109,14 @@ def test_an_answer_that_takes_too_long_is_a_failure(
     with silent:
         Heartbeat().beat(SecretStr(f"http://127.0.0.1:{silent.server_address[1]}/"), logger)
     assert "ReadTimeout" in caplog.text
+
+
+def test_the_body_of_an_answer_is_not_waited_for(caplog: pytest.LogCaptureFixture) -> None:
+    with watching() as watch:
+        watch.length = 10**9  # of which none is sent
+        Heartbeat().beat(SecretStr(watch.url), logger)
+    assert watch.paths == [f"/ping/{TOKEN}"]
+    assert caplog.text == ""
 
 
 @pytest.mark.usefixtures("at_every_tick")

@@ -307,3 +307,34 @@ def test_lint_refuses_a_result_that_stays_open(tmp_path: Path, call: str) -> Non
         )
         assert done.returncode == code, done.stderr
         assert ("fetchall()" in done.stdout) == bool(code)
+
+
+CONNECTS = ("aiohttp", "ftplib", "http.client", "requests", "smtplib", "urllib.request", "urllib3")
+CONNECTS_BY_CALL = ("asyncio.open_connection", "socket.create_connection", "socket.socket")
+SENDS_NOTHING = {"httpx.BasicAuth", "httpx.Request", "httpx.URL"}  # the only calls that others make
+MAY_CONNECT = {
+    "alerts/sending.py": {"smtplib"},
+    "outbound/client.py": {
+        *("httpx.Client", "httpx.ConnectError", "httpx.HTTPTransport", "httpx.codes.is_success"),
+        *("httpx.create_ssl_context", "urllib.request"),  # the latter: which proxy is set
+    },
+}
+
+
+def test_only_one_module_sends_http_requests() -> None:
+    """Servers that `dev` starts on this machine are waited for by it."""
+    found: dict[str, set[str]] = {}
+    for path in MODULES:
+        called = {
+            ast.unparse(node.func)
+            for node in ast.walk(ast.parse(path.read_text("utf-8")))
+            if isinstance(node, ast.Call)
+        }
+        connects = {name for name in _imported(path) if name in CONNECTS}
+        connects |= {name for name in called if name in CONNECTS_BY_CALL}
+        connects |= {name for name in called if name.startswith("httpx.")} - SENDS_NOTHING
+        place = path.relative_to(PACKAGE).as_posix()
+        if connects and not place.startswith("dev/"):
+            found[place] = connects
+    assert found == MAY_CONNECT
+    assert not [path for path in MODULES if "from httpx import" in path.read_text("utf-8")]

@@ -12,9 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
-
 from spine_assets.dev.local_cluster.processes import HOST, Children, free_port, listens, wait_for
+from spine_assets.outbound.client import client
 
 BUCKET = "spine"
 _START_SECONDS = 60.0  # it imports for about two
@@ -62,5 +61,6 @@ def running(log: Path) -> Iterator[ObjectStore]:
         command = [sys.executable, "-m", "moto.server", "-H", HOST, "-p", str(server.port)]
         child = children.start("s3", command, log=log)
         wait_for(child, lambda: listens(server.port), seconds=_START_SECONDS)
-        httpx.put(f"{server.url}/{BUCKET}").raise_for_status()
+        with client(_START_SECONDS) as session:
+            session.put(f"{server.url}/{BUCKET}").raise_for_status()
         yield server

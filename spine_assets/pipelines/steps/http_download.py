@@ -1,7 +1,8 @@
 """Downloads one file by HTTP. The file is streamed, limited in size, and complete or refused.
 
-Redirects, the meaning of a response and writing its body belong here. What is asked for is in
-`http_request`, and the name and folder of the file are in `engines.http_fetch`.
+The meaning of a response and writing its body belong here. What is asked for is in
+`http_request`, the connection and the rules of addresses in `outbound`, and the name and folder of
+the file in `engines.http_fetch`.
 """
 
 from __future__ import annotations
@@ -9,15 +10,18 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import httpx
 
-from spine_assets.core.http_logs import keep_urls_out_of_logs
 from spine_assets.core.text import cut, one_line
+from spine_assets.outbound.client import AddressRefused, after, client
+from spine_assets.outbound.shown import shown, shown_server
+from spine_assets.outbound.urls import is_named, is_same_server, server_problem, url_problem
 from spine_assets.pipelines.steps.engine import EngineExecutionError, TransientError
 from spine_assets.pipelines.steps.http_request import Downloaded, Request
 
@@ -34,28 +38,14 @@ _START_BYTES = 1_024  # enough for the first line of a page and a comment before
 _MOST_SHOWN = 200  # characters of what a server sent
 
 
-def shown(url: str) -> str:
-    """A URL without its query, user and password."""
-    try:
-        parsed = httpx.URL(url)
-        host = f"[{parsed.host}]" if ":" in parsed.host else parsed.host
-    except httpx.InvalidURL:
-        return "the URL"
-    port = f":{parsed.port}" if parsed.port else ""
-    return cut(one_line(f"{parsed.scheme}://{host}{port}{parsed.path}"), _MOST_SHOWN)
-
-
-def url_problem(url: str) -> str | None:
-    """Why a URL cannot be fetched, or None; the text repeats no part of it."""
-    try:
-        parsed = httpx.URL(url)
-    except (httpx.InvalidURL, TypeError):
-        return "is not a URL"
-    if parsed.scheme not in {"http", "https"} or not parsed.host:
-        return "does not begin with http:// or https:// and a host"
-    if parsed.userinfo:
-        return "contains a user or password; name a variable with the header in source.header_env"
-    return None
+def address_problems(url: str | None, redirect_hosts: Iterable[str]) -> list[str]:
+    """What is wrong with the addresses of a step; the texts repeat no part of them."""
+    problem = None if url is None else url_problem(url)
+    found = [f"source.url: {problem}"] if problem else []
+    for number, text in enumerate(redirect_hosts, 1):
+        if problem := server_problem(text):
+            found.append(f"source.redirect_hosts: item {number} {problem}")
+    return found
 
 
 def download(request: Request, path: Path) -> Downloaded:
@@ -66,18 +56,17 @@ def download(request: Request, path: Path) -> Downloaded:
         TransientError: the server or the network fails now, or the body was cut short.
         OSError: the file cannot be written.
     """
-    keep_urls_out_of_logs()
-    source = shown(request.url)
+    source = shown(httpx.URL(request.url))
     with (
         _explained(source),
-        httpx.Client(timeout=request.timeout_seconds, follow_redirects=False) as client,
-        _response(client, request) as response,
+        client(request.timeout_seconds) as session,
+        _response(session, request) as response,
     ):
         _require_wanted(response, request, source)
         size, sha256 = _write(response, request, path, source)
         sent = response.headers
         return Downloaded(
-            shown(str(response.url)),
+            shown(response.url),
             one_line(sent.get("content-type", "")),
             size,
             sha256,
@@ -86,26 +75,28 @@ def download(request: Request, path: Path) -> Downloaded:
 
 
 @contextmanager
-def _response(client: httpx.Client, request: Request) -> Iterator[httpx.Response]:
+def _response(session: httpx.Client, request: Request) -> Iterator[httpx.Response]:
     """The response after redirects; its body is not read yet."""
     url = httpx.URL(request.url)
     first = _origin(url)
     given = {name.lower(): value.get_secret_value() for name, value in request.headers.items()}
+    extensions: dict[str, Any] = {}
     for _ in range(_MOST_REDIRECTS + 1):
         own = _default_headers() | (given if _origin(url) == first else {})
-        with client.stream("GET", url, headers=own) as response:
+        with session.stream("GET", url, headers=own, extensions=extensions) as response:
             if response.status_code not in _REDIRECTS:
                 yield response
                 return
-            url = _next(response)
+            url, extensions = _next(response, request), after(response)
     raise EngineExecutionError(
-        f"{shown(request.url)}: redirects more than {_MOST_REDIRECTS} times; give the final address"
+        f"{shown(httpx.URL(request.url))}: redirects more than {_MOST_REDIRECTS} times; "
+        "give the final address"
     )
 
 
-def _next(response: httpx.Response) -> httpx.URL:
-    """Where a response redirects to."""
-    problem = f"{shown(str(response.url))}: HTTP {response.status_code} redirects"
+def _next(response: httpx.Response, request: Request) -> httpx.URL:
+    """Where a response redirects to: the server of the step's URL, or one that the step names."""
+    problem = f"{shown(response.url)}: HTTP {response.status_code} redirects"
     try:
         url = response.url.join(response.headers["location"])
     except (KeyError, httpx.InvalidURL):
@@ -114,6 +105,11 @@ def _next(response: httpx.Response) -> httpx.URL:
         raise EngineExecutionError(f"{problem} to an address that is neither http nor https")
     if response.url.scheme == "https" and url.scheme != "https":
         raise EngineExecutionError(f"{problem} from https to http, where the file could be altered")
+    if not (is_same_server(httpx.URL(request.url), url) or is_named(url, request.redirect_hosts)):
+        raise EngineExecutionError(
+            f"{problem} to {shown_server(url)}, which is not followed: if the file is there, give "
+            "its final address, or name the host in source.redirect_hosts"
+        )
     return url
 
 
@@ -203,6 +199,8 @@ def _explained(source: str) -> Iterator[None]:
     except (httpx.UnsupportedProtocol, httpx.LocalProtocolError, httpx.InvalidURL, ValueError):
         # Their texts repeat headers. ValueError: a proxy in the environment is not a URL.
         raise EngineExecutionError(f"{source}: the request cannot be sent; check source") from None
+    except AddressRefused as error:
+        raise EngineExecutionError(f"{source}: {error}") from None
     except httpx.ConnectError as error:
         reason = cut(one_line(str(error)), _MOST_SHOWN)
         kind = EngineExecutionError if "CERTIFICATE_VERIFY_FAILED" in reason else TransientError

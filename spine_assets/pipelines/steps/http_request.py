@@ -29,6 +29,7 @@ class Request:
         headers: Sent to the host of `url` alone, never to a host that it redirects to.
         timeout_seconds: Longest wait for the connection and for each piece of the body.
         most_bytes: Largest body, as it is sent.
+        redirect_hosts: Servers that it may redirect to, besides its own: `host` or `host:port`.
         packed: The body may be gzip, as the file's name says. Nothing is unpacked.
         content_types: Accepted types, such as `text/csv` or `text/*`; empty accepts any data.
     """
@@ -38,6 +39,7 @@ class Request:
     timeout_seconds: float
     most_bytes: int
     content_types: tuple[str, ...] = ()
+    redirect_hosts: tuple[str, ...] = ()
     packed: bool = False
 
 

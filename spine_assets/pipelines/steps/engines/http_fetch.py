@@ -42,6 +42,11 @@ class HttpFetchSource(StepPart):
         description="Headers that hold a secret: name of the header, and name of the environment "
         "variable (or of .env) that has its value, such as Authorization: FEED_TOKEN.",
     )
+    redirect_hosts: list[str] = Field(
+        default=[],
+        description="Other hosts that the address may redirect to, as host or host:port; default: "
+        "none. A public address is never left for one of this machine or its networks.",
+    )
 
 
 class HttpFetchDestination(StepPart):
@@ -111,12 +116,13 @@ class HttpFetch(ActionEngine[HttpFetchSource, HttpFetchDestination, HttpFetchCon
 
     def problems(self, parts: _Parts, known: Collection[str]) -> list[str]:
         """Addresses that are not HTTP, headers that cannot be sent, names outside the folder."""
-        from spine_assets.pipelines.steps.http_download import url_problem  # httpx: 0.2 s to import
+        # httpx: 0.2 s to import
+        from spine_assets.pipelines.steps.http_download import address_problems
 
         found = header_problems(parts.source.headers, parts.source.header_env)
         sample = None if parts.source.url.startswith("{") else as_sample(parts.source.url)
-        if sample is not None and (problem := url_problem(sample)):
-            found.append(f"source.url: {problem}")
+        hosts = ["h" if "{" in text else text for text in parts.source.redirect_hosts]
+        found += address_problems(sample, hosts)
         found += template_problems("destination.folder", parts.destination.folder, is_folder=True)
         found += template_problems("destination.name", parts.destination.name)
         if parts.destination.name.startswith(_UNFINISHED):
@@ -133,8 +139,8 @@ class HttpFetch(ActionEngine[HttpFetchSource, HttpFetchDestination, HttpFetchCon
             raise EngineExecutionError(
                 f"destination.name: {to.name!r} begins like unfinished files"
             )
-        if problem := http_download.url_problem(source.url):
-            raise EngineExecutionError(f"source.url: {problem}; check the values of its {{names}}")
+        if problems := http_download.address_problems(source.url, source.redirect_hosts):
+            raise EngineExecutionError(f"{problems[0]}; check the values of its {{names}}")
         target = path_below(workspace.landing, to.folder, to.name)
         request = Request(
             source.url,
@@ -142,6 +148,7 @@ class HttpFetch(ActionEngine[HttpFetchSource, HttpFetchDestination, HttpFetchCon
             config.timeout_seconds,
             config.max_bytes,
             tuple(config.content_types),
+            tuple(source.redirect_hosts),
             packed=to.name.lower().endswith(".gz"),
         )
         with temporary_beside(target) as staged:

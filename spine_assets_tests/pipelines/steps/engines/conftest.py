@@ -10,6 +10,7 @@ import pytest
 
 from spine_assets.pipelines.steps.workspace import Workspace
 from spine_assets_tests.alerts import conftest as alerts
+from spine_assets_tests.outbound import conftest as outbound
 from spine_assets_tests.support.analysis_lake import ATS, Row, lake_of
 from spine_assets_tests.support.s3 import S3Server
 
@@ -23,7 +24,8 @@ ROWS = [
 ]
 assert {row.venue_class for row in ROWS} == {ATS}
 
-certificate = alerts.certificate  # fixtures
+addresses = outbound.addresses  # fixtures
+certificate = alerts.certificate
 mailbox = alerts.mailbox
 no_settings = alerts.no_settings
 serving_tls = alerts.serving_tls

@@ -23,6 +23,7 @@ from spine_assets.pipelines import EngineExecutionError, StepResult, TransientEr
 from spine_assets.pipelines.steps.engines.http_fetch import ENGINE
 from spine_assets_tests.alerts.conftest import free_port
 from spine_assets_tests.conftest import files_limited_to
+from spine_assets_tests.outbound.conftest import OWN, PUBLIC, Addresses
 from spine_assets_tests.pipelines.steps.engines.steps import act, context_of, problems
 from spine_assets_tests.pipelines.steps.engines.web import Page, Site, serving
 
@@ -200,8 +201,12 @@ def test_secrets_come_from_the_environment_and_reach_only_the_first_host(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     monkeypatch.setenv("DESK_TOKEN", f"Bearer {SECRET}\n")
-    source = {"header_env": {"Authorization": "DESK_TOKEN"}, "headers": {"X-Desk": "one"}}
+    source: dict[str, Any] = {
+        "header_env": {"Authorization": "DESK_TOKEN"},
+        "headers": {"X-Desk": "one"},
+    }
     with serving() as other:
+        source["redirect_hosts"] = [other.server]
         other.pages["/far.csv"] = Page(CSV)
         site.pages["/near"] = Page(status=307, headers={"location": f"{other.url}/far.csv"})
         url = f"{site.url}/near?key={SECRET}"
@@ -256,8 +261,66 @@ def test_no_redirect_leaves_encryption(
         assert site.asked == []
         safe.pages["/watch.csv"] = Page(CSV)
         site.pages["/up"] = Page(status=301, headers={"location": f"{safe.url}/watch.csv"})
-        act(ENGINE, step(f"{site.url}/up"), context_of(tmp_path))
+        source = {"redirect_hosts": [safe.server]}
+        act(ENGINE, step(f"{site.url}/up", source=source), context_of(tmp_path))
     assert landed(tmp_path) == {WATCH: CSV}
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "localhost", "2130706433", "0x7f.1", "017700000001", "[::ffff:127.0.0.1]"]
+)
+def test_a_redirect_to_another_server_of_this_machine_is_refused(
+    site: Site, tmp_path: Path, host: str
+) -> None:
+    """Such as Dagster's, which would start a run for a GET."""
+    with serving() as other:
+        other.pages["/graphql"] = Page(CSV)
+        other_url = f"http://{host}:{other.server.rpartition(':')[2]}/graphql?key={SECRET}"
+        with pytest.raises(EngineExecutionError, match=r"not followed.*redirect_hosts") as told:
+            fetched(site, tmp_path, Page(status=302, headers={"location": other_url}))
+        assert other.asked == []
+    assert SECRET not in str(told.value)
+    assert landed(tmp_path) == {}
+
+
+def test_a_redirect_is_followed_to_a_server_that_the_step_names(site: Site, tmp_path: Path) -> None:
+    with serving() as other:
+        other.pages["/far.csv"] = Page(CSV)
+        page = Page(status=302, headers={"location": f"{other.url}/far.csv"})
+        with pytest.raises(EngineExecutionError, match="not followed"):
+            fetched(site, tmp_path, page, source={"redirect_hosts": ["127.0.0.1", "h:1"]})
+        fetched(site, tmp_path, page, source={"redirect_hosts": [other.server]})
+    assert landed(tmp_path) == {WATCH: CSV}
+
+
+@pytest.mark.parametrize("name", ["127.0.0.1", "local.test", "2130706433"])
+def test_a_public_server_cannot_lead_to_this_machine_even_where_it_is_named(
+    tmp_path: Path, addresses: Addresses, name: str
+) -> None:
+    addresses.of["local.test"] = [OWN]
+    with serving(host=PUBLIC) as site, serving() as other:
+        other.pages["/far.csv"] = Page(CSV)
+        server = f"{name}:{other.server.rpartition(':')[2]}"
+        page = Page(status=302, headers={"location": f"http://{server}/far.csv"})
+        with pytest.raises(EngineExecutionError, match=r"this machine or its networks \(127"):
+            fetched(site, tmp_path, page, source={"redirect_hosts": [server]})
+        assert other.asked == []
+    assert landed(tmp_path) == {}
+
+
+def test_a_name_that_changes_its_address_cannot_lead_to_this_machine(
+    tmp_path: Path, addresses: Addresses
+) -> None:
+    """DNS rebinding: the second lookup gives the loopback address."""
+    addresses.of["evil.test"] = [PUBLIC, OWN]
+    port = free_port()
+    with serving(host=PUBLIC, port=port) as site, serving(port=port) as other:
+        site.pages["/x"] = Page(status=302, headers={"location": "/y"})
+        other.pages["/y"] = Page(CSV)
+        with pytest.raises(EngineExecutionError, match=r"this machine or its networks \(127"):
+            act(ENGINE, step(f"http://evil.test:{port}/x"), context_of(tmp_path))
+        assert [path for path, _ in site.asked] == ["/x"]
+        assert other.asked == []
 
 
 @pytest.mark.parametrize("value", ["../x", "/etc", "a\\b", ".hidden", "a//b", "..", "_x/../.."])
@@ -333,6 +396,8 @@ def test_a_process_that_is_killed_leaves_nothing_that_is_read(site: Site, tmp_pa
             {"url": "http://h/x", "headers": {"X-A": "c"}, "header_env": {"x-a": "D"}},
             "given twice",
         ),
+        ("source", {"url": "http://h/x", "redirect_hosts": ["http://h/"]}, "is not a host"),
+        ("source", {"url": "http://h/x", "redirect_hosts": [f"u:{SECRET}@h"]}, "is not a host"),
         ("destination", {"name": "../x.csv"}, "destination.name"),
         ("destination", {"name": "_x.csv"}, "destination.name"),
         ("destination", {"name": "x.csv", "folder": "a/../{week_ending}"}, "destination.folder"),

@@ -41,10 +41,17 @@ class Site:
     pages: dict[str, Page] = field(default_factory=dict)
     asked: list[tuple[str, dict[str, str]]] = field(default_factory=list)
 
+    @property
+    def server(self) -> str:
+        """Host and port."""
+        return self.url.partition("://")[2]
+
 
 @contextmanager
-def serving(tls: ssl.SSLContext | None = None) -> Iterator[Site]:
-    """A server on a free port of loopback."""
+def serving(
+    tls: ssl.SSLContext | None = None, host: str = "127.0.0.1", port: int = 0
+) -> Iterator[Site]:
+    """A server on loopback, by default on a free port."""
     site = Site()
 
     class Handler(BaseHTTPRequestHandler):
@@ -58,11 +65,11 @@ def serving(tls: ssl.SSLContext | None = None) -> Iterator[Site]:
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
             """Say nothing on standard error."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer((host, port), Handler)
     server.daemon_threads = True
     if tls is not None:
         server.socket = tls.wrap_socket(server.socket, server_side=True)
-    site.url = f"http{'s' if tls else ''}://127.0.0.1:{server.server_address[1]}"
+    site.url = f"http{'s' if tls else ''}://{host}:{server.server_address[1]}"
     looks = {"poll_interval": 0.01}  # seconds until it is told to end; default: half of one
     thread = threading.Thread(target=server.serve_forever, kwargs=looks, daemon=True)
     thread.start()

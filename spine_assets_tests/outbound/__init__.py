@@ -1,0 +1,1 @@
+"""Tests of requests to other servers, over real sockets of loopback."""

@@ -1,0 +1,105 @@
+"""A request goes to the address that was judged, with its certificate, or through the proxy."""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+
+import httpx
+import pytest
+
+from spine_assets.outbound.client import AddressRefused, after, client
+from spine_assets_tests.outbound.conftest import OWN, PUBLIC, Addresses
+from spine_assets_tests.pipelines.steps.engines.web import Page, serving
+from spine_assets_tests.support.servers import free_port
+
+
+def test_the_address_of_one_lookup_is_connected_to(addresses: Addresses) -> None:
+    addresses.of["files.test"] = [OWN, PUBLIC]
+    with serving() as site, client(5) as session:
+        site.pages["/x"] = Page(b"one")
+        url = f"http://files.test:{site.server.rpartition(':')[2]}/x"
+        assert session.get(url).text == "one"
+    assert addresses.asked == ["files.test"]
+    assert site.asked[0][1]["host"] == url.split("/")[2]
+
+
+def test_the_next_address_is_tried_where_nobody_answers(addresses: Addresses) -> None:
+    addresses.of["files.test"] = [f"{PUBLIC} {OWN}"]
+    with serving() as site, client(5) as session:
+        site.pages["/x"] = Page(b"one")
+        url = f"http://files.test:{site.server.rpartition(':')[2]}/x"
+        assert session.post(url.replace("/x", "/y"), content=b"body").status_code == 501
+        assert session.get(url).text == "one"
+    with client(5) as session, pytest.raises(httpx.ConnectError, match="refused"):
+        session.get(url)
+
+
+def test_one_address_of_this_machine_among_public_ones_is_refused(addresses: Addresses) -> None:
+    addresses.of["mixed.test"] = [f"{PUBLIC} {OWN}"]
+    with serving(host=PUBLIC) as site, client(5) as session:
+        moved = session.get(f"{site.url}/x")
+        url = f"http://mixed.test:{site.server.rpartition(':')[2]}/x"
+        assert session.get(url).status_code == 404
+        with pytest.raises(AddressRefused, match="of this machine"):
+            session.get(url, extensions=after(moved))
+
+
+def test_the_certificate_is_compared_with_the_name_and_not_with_the_address(
+    addresses: Addresses,
+    serving_tls: ssl.SSLContext,
+    certificate: tuple[Path, Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is valid for `localhost` and for the address that both names have."""
+    addresses.of["other.test"] = [OWN]
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))
+    with serving(serving_tls) as site, client(5) as session:
+        site.pages["/x"] = Page(b"one")
+        port = site.server.rpartition(":")[2]
+        assert session.get(f"https://localhost:{port}/x").text == "one"
+        with pytest.raises(httpx.ConnectError, match="Hostname mismatch"):
+            session.get(f"https://other.test:{port}/x")
+
+
+def test_a_name_without_an_address_is_a_connection_that_fails() -> None:
+    with client(5) as session, pytest.raises(httpx.ConnectError, match="Errno"):
+        session.get("http://no.such.name.invalid/")
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "2130706433", "localhost", "a.localhost", "169.254.169.254", "[::1]"]
+)
+def test_through_a_proxy_numbers_are_judged_and_names_are_its_own(
+    monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
+    with serving() as proxy, serving() as inside, client(5) as session:
+        monkeypatch.setenv("http_proxy", proxy.server)
+        proxy.pages["http://files.test/x"] = Page(status=302, headers={"location": "/y"})
+        proxy.pages["http://other.test/y"] = Page(b"two")
+        moved = session.get("http://files.test/x")
+        assert session.get("http://other.test/y", extensions=after(moved)).text == "two"
+        with pytest.raises(AddressRefused, match="of this machine or its networks"):
+            session.get(f"http://{host}/", extensions=after(moved))
+        assert [path for path, _ in proxy.asked] == ["http://files.test/x", "http://other.test/y"]
+        inside.pages["/z"] = Page(b"three")
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+        assert session.get(f"{inside.url}/z").text == "three"
+
+
+def test_a_server_of_a_private_address_may_redirect_to_another(addresses: Addresses) -> None:
+    addresses.of["intranet.test"] = [OWN]
+    with serving() as site, client(5) as session:
+        site.pages["/x"] = Page(b"one")
+        url = f"http://intranet.test:{site.server.rpartition(':')[2]}/x"
+        moved = session.get(url)
+        assert session.get(f"{site.url}/x", extensions=after(moved)).text == "one"
+
+
+def test_a_refused_address_is_not_connected_to(addresses: Addresses) -> None:
+    """Nobody listens there, which would be another error."""
+    addresses.of["evil.test"] = [OWN]
+    with serving(host=PUBLIC) as site, client(5) as session:
+        moved = session.get(f"{site.url}/x")
+        with pytest.raises(AddressRefused, match=r"\(127\.0\.0\.1\)"):
+            session.get(f"http://evil.test:{free_port()}/", extensions=after(moved))
