@@ -10,7 +10,7 @@ import re
 from pydantic import SecretStr, ValidationInfo, field_validator
 from pydantic_settings import SettingsConfigDict
 
-from spine_assets.core.settings import ProjectSettings, http_url, validated
+from spine_assets.core.settings import ProjectSettings, http_url, shown_http_url, validated
 from spine_assets.core.smtp_url import SmtpServer, parse_smtp
 
 # Good enough to catch a mistake; the mail server knows which addresses exist.
@@ -53,7 +53,7 @@ class AlertSettings(ProjectSettings):
     @field_validator("ui_url")
     @classmethod
     def _is_link(cls, value: str) -> str:
-        return http_url(value)
+        return shown_http_url(value, "leave it out; people log in by themselves")
 
     @field_validator("alert_webhook", "heartbeat_url")
     @classmethod

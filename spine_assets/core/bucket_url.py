@@ -26,6 +26,8 @@ def bucket_name_problem(url: str) -> str | None:
     bucket = rest.partition("/")[0]
     if not mark or scheme not in SCHEMES:
         return f"{one_line(url)!r} begins with none of {', '.join(f'{s}://' for s in SCHEMES)}"
+    if "@" in bucket:
+        return "contains credentials, which come from the environment or the machine's identity"
     if not _BUCKET.fullmatch(bucket):
         return f"{one_line(bucket)!r} is not a valid bucket name"
     return None
@@ -35,7 +37,8 @@ def prefix_problem(url: str, odd: str = _ODD) -> str | None:
     """Why the part after a bucket's name is not a valid prefix, or None; `odd` is refused in it."""
     prefix = url.partition("://")[2].partition("/")[2].rstrip("/")
     if found := sorted({char for char in odd if char in prefix}):
-        return f"{one_line(prefix)!r} holds {' '.join(found)}, which URLs or SQL may misread"
+        shown = one_line(prefix.partition("?")[0])  # after it may be a token
+        return f"{shown!r} holds {' '.join(found)}, which URLs or SQL may misread"
     if any(part in {"", ".", ".."} for part in prefix.split("/")) and prefix:
         return f"{one_line(prefix)!r} has an empty folder, or one of dots"
     return None

@@ -34,10 +34,12 @@ from pydantic_settings import (
 
 from spine_assets.core.bucket_url import SCHEMES, bucket_name_problem, is_bucket_url, prefix_problem
 from spine_assets.core.project_root import anchored, env_file
+from spine_assets.core.text import one_line
 from spine_assets.core.weeks import FIRST_WEEK, WeekError, parse_week
 
 SettingsT = TypeVar("SettingsT", bound=BaseSettings)
 _ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}")
+_SECRETS = re.compile(r"(?<=://)[^/]*@|[?#].*", re.S)  # user, password and query of a URL
 
 
 class WrongSetting(ValueError):
@@ -73,7 +75,9 @@ class DataFolder(ProjectSettings):
             (`SPINE_DATA_DIR`).
     """
 
-    model_config = SettingsConfigDict(env_prefix="SPINE_", extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="SPINE_", extra="ignore", hide_input_in_errors=True
+    )
 
     data_dir: Path = Path("data")
 
@@ -95,7 +99,8 @@ class DataFolder(ProjectSettings):
         if "://" in text:
             buckets = ", ".join(f"{scheme}://" for scheme in SCHEMES)
             hint = f"; a lake may be in a bucket ({buckets})" if info.field_name == "lake" else ""
-            raise ValueError(f"{text} is a URL, and a local folder is needed{hint}")
+            shown = one_line(_SECRETS.sub("", text))
+            raise ValueError(f"{shown} is a URL, and a local folder is needed{hint}")
         if "\\" in str(value):
             raise ValueError(f"{value} holds a backslash, which no DuckDB view can name")
         if "?" in str(value):
@@ -257,7 +262,8 @@ class FinraSettings(ProjectSettings):
     @field_validator("url", "token_url")
     @classmethod
     def _is_address(cls, value: str) -> str:
-        return http_url(value)
+        instead = "credentials go into SPINE_FINRA_CLIENT_ID and SPINE_FINRA_CLIENT_SECRET"
+        return shown_http_url(value, instead)
 
     @field_validator("client_secret")
     @classmethod
@@ -282,6 +288,24 @@ def http_url(text: str) -> str:
     if not valid or " " in text.strip():
         raise ValueError("is not a URL that begins with http:// or https://")
     return text.strip()
+
+
+def shown_http_url(text: str, instead: str) -> str:
+    """The text if it is an HTTP URL without a secret, since messages, logs and events show it.
+
+    Args:
+        text: What is set.
+        instead: What to do with a user, password or query.
+
+    Raises:
+        ValueError: as `http_url`, or it contains one of these.
+    """
+    url = http_url(text)
+    parts = urlsplit(url)
+    if "@" in parts.netloc or parts.query:
+        found = "a user or password" if "@" in parts.netloc else "a query"
+        raise ValueError(f"contains {found}, which messages and logs would show; {instead}")
+    return url
 
 
 _given: ContextVar[Settings | None] = ContextVar("settings", default=None)

@@ -9,7 +9,16 @@ from click.testing import CliRunner
 from pydantic import ValidationError
 
 from spine_assets.cli import main
-from spine_assets.core.settings import load_settings
+from spine_assets.core.alert_settings import load_alert_settings
+from spine_assets.core.settings import (
+    Settings,
+    WrongSetting,
+    load_finra_settings,
+    load_settings,
+    validated,
+)
+
+SECRET = "s3cr3t"
 
 
 @pytest.fixture(autouse=True)
@@ -69,6 +78,35 @@ def test_a_url_that_cannot_serve_is_refused_and_no_folder_of_that_name_is_made(
     assert name in result.output
     assert said in result.output
     assert list(elsewhere.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "url", "said"),
+    [
+        ("SPINE_FINRA_URL", f"https://u:{SECRET}@h.org", "SPINE_FINRA_CLIENT_SECRET"),
+        ("SPINE_FINRA_URL", f"https://{SECRET}@h.org/x", "SPINE_FINRA_CLIENT_SECRET"),
+        ("SPINE_FINRA_URL", f"https://h.org/x?key={SECRET}", "contains a query"),
+        ("SPINE_FINRA_TOKEN_URL", f"https://u:{SECRET}@h.org", "contains a user or password"),
+        ("SPINE_UI_URL", f"https://u:{SECRET}@h.org", "leave it out"),
+        ("SPINE_LAKE", f"s3://key:{SECRET}@bucket/lake", "contains credentials"),
+        ("SPINE_LAKE", f"az://bucket/lake?sig={SECRET}", "holds ?"),
+        ("SPINE_LAKE", f"https://u:{SECRET}@h.org/lake", "https://h.org/lake is a URL"),
+        ("SPINE_DATA_DIR", f"s3://b/data?sig={SECRET}", "s3://b/data is a URL"),
+        ("SPINE_DATABASE_PATH", f"postgresql://u:{SECRET}@h/d", "postgresql://h/d is a URL"),
+    ],
+)
+def test_a_url_with_a_secret_is_refused_without_showing_it(
+    name: str, url: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, url)
+    with pytest.raises(WrongSetting, match=name) as wrong:
+        _ = validated(Settings), load_finra_settings(), load_alert_settings()
+    assert said in str(wrong.value)
+    assert SECRET not in str(wrong.value)
+    if name in {"SPINE_LAKE", "SPINE_DATA_DIR", "SPINE_DATABASE_PATH"}:
+        with pytest.raises(ValidationError) as raw:
+            load_settings()
+        assert SECRET not in str(raw.value)
 
 
 @pytest.mark.parametrize("url", ["s3://bucket/lake/", "gs://bucket", "az://container/a/b c"])

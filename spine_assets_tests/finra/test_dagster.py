@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -353,6 +354,23 @@ def test_an_older_week_is_fetched_from_the_historic_dataset(
         assert "weeklySummaryHistoric" in str(server.sim.traffic.summary()["endpoints"])
         assert differences(project.lake, server.sim, [WEEK]) == []
         assert LocalLake(project.lake).weeks("otc_venue_share") == [WEEK]
+
+
+def test_a_password_in_the_address_is_refused_and_stands_in_no_log_or_event(
+    server: SimServer,
+    runner: Runner,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    caplog.set_level(logging.INFO)
+    monkeypatch.setenv("SPINE_FINRA_URL", server.url.replace("://", "://olga:s3cr3t@"))
+    fetch = fetched(runner, WEEK)
+    assert not fetch.success
+    stored = str(runner.instance.all_logs(fetch.run_id)) + caplog.text + str(capfd.readouterr())
+    assert "SPINE_FINRA_URL: contains a user or password" in stored
+    assert "s3cr3t" not in stored
+    assert server.sim.traffic.summary()["requests"] == 0
 
 
 def _failure(fetch: dg.ExecuteInProcessResult) -> str:
