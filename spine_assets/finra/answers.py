@@ -23,6 +23,7 @@ TOTAL = "Record-Total"
 _NO_CONTENT, _OK = 204, 200
 # Too many requests, and what servers and proxies answer when they are busy: worth a retry.
 TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
+MOST_BYTES = 64_000_000  # of a body, unpacked: twenty times the largest page, of 5,000 rows
 _QUOTED_CHARS = 300  # of a body, in messages
 
 Row = dict[str, Any]

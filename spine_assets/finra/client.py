@@ -21,7 +21,7 @@ import tenacity
 
 from spine_assets.core.settings import FinraSettings
 from spine_assets.core.weeks import FIRST_WEEK, monday_of, tier_of, week_ending_of
-from spine_assets.finra.answers import Page, page_of, read_json, require_answered
+from spine_assets.finra.answers import MOST_BYTES, Page, page_of, read_json, require_answered
 from spine_assets.finra.api import (
     GROUP,
     MARKET_TIERS,
@@ -38,7 +38,7 @@ from spine_assets.finra.errors import (
     FinraRefused,
     FinraUnavailable,
 )
-from spine_assets.outbound.client import AddressRefused, after, client
+from spine_assets.outbound.client import AddressRefused, TooLarge, after, client, read
 from spine_assets.outbound.shown import shown, shown_server
 from spine_assets.outbound.urls import is_same_server
 
@@ -202,7 +202,9 @@ class FinraClient:
         self._wait_for_turn()
         self.requests += 1
         try:
-            return self._http.send(request)
+            return read(self._http.send(request, stream=True), MOST_BYTES)
+        except TooLarge as error:
+            raise FinraContradicts(f"{request.method} {shown(request.url)}: {error}") from None
         except httpx.RequestError as error:
             raise FinraUnavailable(
                 f"{request.method} {shown(request.url)}: {type(error).__name__}: {error}; is "

@@ -21,8 +21,6 @@ _UNAUTHORIZED = 401
 class ClientCredentials(httpx.Auth):
     """A bearer token on each request, renewed before it expires."""
 
-    requires_response_body = True
-
     def __init__(self, token_url: str, client_id: str, client_secret: str) -> None:
         self._url = token_url
         self._basic = httpx.BasicAuth(client_id, client_secret)
@@ -43,6 +41,7 @@ class ClientCredentials(httpx.Auth):
     def _renew(self) -> Generator[httpx.Request, httpx.Response, None]:
         request = httpx.Request("POST", self._url, params={"grant_type": "client_credentials"})
         response = yield next(self._basic.auth_flow(request))
+        response.read()  # here, since other bodies are read by the client, within its limit
         require_answered(response)
         answer = read_json(response)
         try:

@@ -24,11 +24,16 @@ from spine_assets.outbound.urls import is_public
 # Keys of a request's and of a response's `extensions`.
 _PUBLIC_ONLY, _IS_PUBLIC = "spine_public_only", "spine_is_public"
 _START_BYTES = 200  # of a body; more than enough for a word
+_OF_TRANSFER = ("content-encoding", "content-length", "transfer-encoding")
 _BAD_CERTIFICATE = "CERTIFICATE_VERIFY_FAILED"
 
 
 class AddressRefused(Exception):
     """A redirect leads from a public address to one of this machine or its networks."""
+
+
+class TooLarge(Exception):
+    """A body is larger than may be read."""
 
 
 class NoReply(Exception):
@@ -103,6 +108,33 @@ def send_once(
         # ValueError: a proxy of the environment that is no URL.
         transient, name = False, type(error).__name__
     raise NoReply(name, transient=transient)  # outside, so that no URL is in the traceback
+
+
+def read(response: httpx.Response, most_bytes: int) -> httpx.Response:
+    """A response whose body is read and unpacked; it was requested with `stream=True`.
+
+    Raises:
+        TooLarge: its body is larger, unpacked.
+        httpx.RequestError: it broke off.
+    """
+    body = bytearray()
+    try:
+        for piece in response.iter_bytes():
+            body += piece
+            if len(body) > most_bytes:
+                raise TooLarge(f"more than {most_bytes:,} bytes")
+    finally:
+        response.close()
+    headers = response.headers.copy()
+    for name in _OF_TRANSFER:
+        headers.pop(name, None)
+    return httpx.Response(
+        response.status_code,
+        headers=headers,
+        content=bytes(body),
+        request=response.request,
+        extensions=response.extensions,
+    )
 
 
 def after(response: httpx.Response) -> dict[str, Any]:

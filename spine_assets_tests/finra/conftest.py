@@ -15,7 +15,9 @@ from spine_assets.finra.batch import FetchReport, fetch_all, open_holdings, open
 from spine_assets.finra.client import FinraClient, Patience
 from spine_assets.finra.fetching import OnPage, Wanted, offered, plan
 from spine_assets.finra.restatements import Changes, Restatements
+from spine_assets_tests.outbound import conftest as outbound
 
+addresses = outbound.addresses  # a fixture
 IMPATIENT = Patience(attempts=4, first_seconds=0.01, most_seconds=2.0)
 AFTERNOON = time(20)  # UTC
 TODAY = date(2025, 12, 29)

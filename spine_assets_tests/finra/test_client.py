@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import logging
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
@@ -33,6 +35,10 @@ from spine_assets.finra.errors import (
 )
 from spine_assets.finra.fetching import offered
 from spine_assets_tests.finra.conftest import IMPATIENT, SMALL, TODAY, client_of
+from spine_assets_tests.outbound.conftest import OWN, PUBLIC, Addresses
+from spine_assets_tests.pipelines.steps.engines.web import Page, Site
+from spine_assets_tests.pipelines.steps.engines.web import serving as serving_site
+from spine_assets_tests.support.servers import free_port
 
 WEEK = date(2025, 11, 21)
 ATS = Question(WEEK, Tier.NMS_TIER_1, Dataset.CURRENT, VenueClass.ATS, limit=7)
@@ -285,8 +291,58 @@ class TestRefusals:
         ):
             rows_of(client, ATS)
 
+    @pytest.mark.parametrize("packed", [False, True])
+    def test_a_page_that_never_ends_is_refused(
+        self, monkeypatch: pytest.MonkeyPatch, *, packed: bool
+    ) -> None:
+        monkeypatch.setattr(client_module, "MOST_BYTES", 100_000)
+        with (
+            serving_pages(finra_page(200_000, packed=packed)) as site,
+            client_of(site.url) as client,
+        ):
+            with pytest.raises(FinraContradicts, match="more than 100,000 bytes"):
+                client.offers(Dataset.CURRENT)
+            assert client.requests == 1
+            site.pages.update(finra_page(90_000, packed=packed))
+            assert client.offers(Dataset.CURRENT) == []
+
+
+def finra_page(size: int, *, packed: bool) -> dict[str, Page]:
+    """An answer without partitions, of some bytes as they are read."""
+    body = json.dumps({"availablePartitions": []}).ljust(size).encode()
+    headers = {"content-type": "application/json"}
+    if packed:
+        body, headers["content-encoding"] = gzip.compress(body), "gzip"
+    return {f"/partitions/group/otcMarket/name/{Dataset.CURRENT}": Page(body, headers=headers)}
+
+
+@contextmanager
+def serving_pages(pages: dict[str, Page], host: str = "127.0.0.1", port: int = 0) -> Iterator[Site]:
+    """A server of pages."""
+    with serving_site(host=host, port=port) as site:
+        site.pages.update(pages)
+        yield site
+
 
 class TestRedirects:
+    def test_a_name_that_changes_its_address_cannot_lead_to_this_machine(
+        self, addresses: Addresses
+    ) -> None:
+        """Even on FINRA's own host."""
+        addresses.of["finra.test"] = [PUBLIC, OWN]
+        port = free_port()
+        path = f"/partitions/group/otcMarket/name/{Dataset.CURRENT}"
+        moved = {path: Page(status=307, headers={"location": "/moved?token=s3cr3t"})}
+        with serving_pages(moved, PUBLIC, port), serving_pages({}, OWN, port) as inside:
+            with (
+                client_of(f"http://finra.test:{port}") as client,
+                pytest.raises(FinraRefused, match="this machine or its networks") as caught,
+            ):
+                client.offers(Dataset.CURRENT)
+            assert inside.asked == []
+        assert "s3cr3t" not in str(caught.value)
+        assert client.requests == 2
+
     def test_the_rows_come_with_the_cookie_that_a_redirect_sets(self, server: SimServer) -> None:
         """One redirect for all: the client keeps the cookie."""
         server.sim.faults.add(Fault(FaultKind.COOKIE, on="any"))

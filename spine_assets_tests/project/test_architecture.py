@@ -315,8 +315,9 @@ SENDS_NOTHING = {"httpx.BasicAuth", "httpx.Request", "httpx.URL"}  # the only ca
 MAY_CONNECT = {
     "alerts/sending.py": {"smtplib"},
     "outbound/client.py": {
-        *("httpx.Client", "httpx.ConnectError", "httpx.HTTPTransport", "httpx.codes.is_success"),
-        *("httpx.create_ssl_context", "urllib.request"),  # the latter: which proxy is set
+        *("httpx.Client", "httpx.ConnectError", "httpx.HTTPTransport", "httpx.Response"),
+        *("httpx.codes.is_success", "httpx.create_ssl_context"),
+        "urllib.request",  # which proxy is set
     },
 }
 
