@@ -212,13 +212,27 @@ class TestEnvironment:
     def test_a_name_that_is_no_setting_is_told_with_the_nearest(
         self, root: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        (root / ".env").write_text("SPINE_LOGLEVEL=INFO\nSPINE_ALERT_FILE=a\nOTHER=1\n")
+        (root / ".env").write_text("SPINE_LOGLEVEL=INFO\nSPINE_ALERT_TO=a@b.org\nOTHER=1\n")
         monkeypatch.setenv("SPINE_DATADIR", "elsewhere")
         found = configuration.dotenv(root)
         assert found.outcome is WARN
         assert "SPINE_LOGLEVEL (did you mean SPINE_LOG_LEVEL?)" in found.found
         assert "SPINE_DATADIR (did you mean SPINE_DATA_DIR?)" in found.found
         assert "ALERT" not in found.found
+
+    @pytest.mark.parametrize("name", ["SPINE_FINRA_URL", "SPINE_UI_URL", "SPINE_HEARTBEAT_URL"])
+    def test_settings_of_finra_and_alerts_are_known_and_told_without_secrets(
+        self, root: Path, monkeypatch: pytest.MonkeyPatch, name: str
+    ) -> None:
+        monkeypatch.setenv(name, "https://h.example.org/s3cr3t")
+        assert "no such setting" not in configuration.dotenv(root).found
+        assert configuration.read_settings()[1].outcome is OK
+        monkeypatch.setenv(name, "https://olga:s3cr3t@h.example.org:port")
+        settings, found = configuration.read_settings()
+        assert settings is not None
+        assert found.outcome is FAIL
+        assert found.found.startswith(name)
+        assert "s3cr3t" not in str(found)
 
     def test_a_dotenv_that_is_no_text_is_told(self, root: Path) -> None:
         (root / ".env").write_bytes(b"\xff\xfe\x00SPINE")

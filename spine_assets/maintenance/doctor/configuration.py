@@ -10,18 +10,26 @@ import yaml
 from dotenv import dotenv_values
 from pydantic import ValidationError
 
+from spine_assets.core.alert_settings import AlertSettings, load_alert_settings
 from spine_assets.core.project_root import anchored
-from spine_assets.core.settings import Settings, history_path, load_settings, setting_problems
+from spine_assets.core.settings import (
+    FinraSettings,
+    Settings,
+    WrongSetting,
+    history_path,
+    load_finra_settings,
+    load_settings,
+    setting_problems,
+)
 from spine_assets.core.text import nearest
 from spine_assets.maintenance.doctor.diagnosis import Diagnosis, fail, listed, ok, warn
 
 _OURS = "spine_assets."
 _PREFIX = "SPINE_"
-_OTHERS = "SPINE_ALERT_"  # read by the alerts, beside `Settings`
 
 
 def read_settings() -> tuple[Settings | None, Diagnosis]:
-    """The settings, and whether they can be read."""
+    """The settings, and whether they and those of FINRA and of alerts can be read."""
     mend = "correct it in the environment or in .env; docs/settings.md lists all settings"
     try:
         settings = load_settings()
@@ -29,13 +37,25 @@ def read_settings() -> tuple[Settings | None, Diagnosis]:
         return None, fail("; ".join(setting_problems(error)), mend)
     except (OSError, ValueError) as error:  # a `.env` that is not text
         return None, fail(f".env cannot be read: {error}", mend)
+    problems = []
+    for read in (load_finra_settings, load_alert_settings):
+        try:
+            read()
+        except WrongSetting as error:
+            problems.append(str(error))
+    if problems:
+        return settings, fail("; ".join(problems), mend)
     return settings, ok(f"data in {settings.data_dir}, lake in {settings.lake_place}")
 
 
 def dotenv(root: Path) -> Diagnosis:
     """Whether there is a `.env` file, and whether all `SPINE_` names are settings."""
     path = root / ".env"
-    known = [_PREFIX + name.upper() for name in Settings.model_fields]
+    known = [
+        str(kind.model_config["env_prefix"]) + name.upper()
+        for kind in (Settings, FinraSettings, AlertSettings)
+        for name in kind.model_fields
+    ]
     try:
         written = list(dotenv_values(path)) if path.is_file() else []
     except (OSError, ValueError) as error:
@@ -44,7 +64,6 @@ def dotenv(root: Path) -> Diagnosis:
         _unknown(name, known)
         for name in dict.fromkeys([*written, *os.environ])
         if name.upper().startswith(_PREFIX)
-        and not name.upper().startswith(_OTHERS)
         and name.upper() not in known
         and not name.startswith("_")
     ]
