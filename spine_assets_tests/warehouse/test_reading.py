@@ -56,6 +56,7 @@ WRITE = (
     "FROM query('SELECT 1')",
     "FROM query_table('otc_raw')",
     "FROM json_execute_serialized_sql(json_serialize_sql('SELECT 1'))",
+    "SELECT 1; SELECT 2",
     "SELECT 1; COPY (SELECT 1) TO '{out}'",
     "ATTACH '{out}'",
     "ATTACH '{out}' AS other; CREATE TABLE other.a AS SELECT 1",
