@@ -119,8 +119,9 @@ def derived_views(tables: Collection[str], *, analysis: bool = True) -> list[str
     macros = [macro for name in _SHARED for macro in statements_in(name)]
     statements += [macro for macro in macros if _tables_in(macro) <= known]
     for declared in VIEWS:
-        if known >= {*declared.deps}:
-            statements += _declared(declared, *statements_in(declared.name))
+        (select,) = statements_in(declared.name)
+        if known >= {*declared.deps} and (has_captures or _OF_CAPTURES not in select):
+            statements += _declared(declared, select)
             known.add(declared.name)
     traced = (
         macro for macro in statements_in(_TRACED) if has_captures or _OF_CAPTURES not in macro
