@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from datetime import date
 
-from spine_assets.core.text import counted, cut, one_line
+from spine_assets.core.text import counted, named, one_line
 from spine_assets.core.weeks import stretches
 
 _SHOWN_RANGES = 6  # nobody reads a longer list
@@ -46,5 +46,4 @@ def weeks_text(weeks: Iterable[date]) -> str:
 
 def names_text(names: list[str], most: int = 5) -> str:
     """Names, a bounded number of them (5 fit a line or two), each bounded itself."""
-    shown = ", ".join(cut(one_line(name), 120) for name in names[:most])  # a path of some folders
-    return shown + (f" and {len(names) - most:,} more" if len(names) > most else "")
+    return named(names, most=most, chars=120)  # a path of some folders

@@ -18,7 +18,7 @@ from click.shell_completion import CompletionItem
 
 from spine_assets.core.settings import Settings, load_settings
 from spine_assets.core.tags import Lane
-from spine_assets.core.text import nearest
+from spine_assets.core.text import escaped, nearest
 from spine_assets.core.weeks import WeekError, parse_week, week_ending_of
 
 DEFAULT_WEEKS = 12  # about a quarter, which fits a screen
@@ -139,10 +139,7 @@ def is_place_chosen() -> bool:
 
 def visible(text: str) -> str:
     """Escape control characters, so that a terminal prints them instead of obeying them."""
-    return "".join(
-        char if char.isprintable() or char == "\n" else char.encode("unicode_escape").decode()
-        for char in text
-    )
+    return "".join(char if char == "\n" else escaped(char) for char in text)
 
 
 def print_rows(text: str) -> None:

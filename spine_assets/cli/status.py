@@ -13,6 +13,7 @@ from spine_assets.cli.render import restated as render_restated
 from spine_assets.cli.render import status as render_status
 from spine_assets.cli.shared import COUNT, DEFAULT_WEEKS, WeekType, print_json
 from spine_assets.core.settings import load_settings
+from spine_assets.core.text import MOST_NAMED
 from spine_assets.otc.captures.overdue import overdue
 from spine_assets.otc.delivery.scan import scan
 from spine_assets.otc.state.freshness import Freshness
@@ -33,7 +34,7 @@ from spine_assets.warehouse.connection import connect
 @click.option(
     "--weeks", type=COUNT, default=DEFAULT_WEEKS, show_default=True, help="Newest weeks shown."
 )
-@click.option("--all", "every", is_flag=True, help="Show all weeks.")
+@click.option("--all", "every", is_flag=True, help="Show all weeks and unusable files.")
 @click.option("--due", is_flag=True, help="List only the weeks with a tier that is overdue.")
 @click.option("--exit-code", is_flag=True, help="Exit code 1 if something shown is not done.")
 @with_json
@@ -86,7 +87,9 @@ def status(weeks: int, every: bool, due: bool, exit_code: bool, as_json: bool) -
         also = {"later_weeks_due": render_status.due_json(later), "synthetic": synthetic}
         print_json(found | also, None)
     else:
-        render_status.status(shown, states, checks, landing, hidden=len(known) - len(shown))
+        most = None if every else MOST_NAMED
+        hidden = len(known) - len(shown)
+        render_status.status(shown, states, checks, landing, hidden, most)
         render_status.due_line(later)
     _exit(exit_code and bool(later or landing.unusable or not all_done(shown, states)))
 

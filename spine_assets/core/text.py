@@ -8,18 +8,65 @@ the wording of messages, and how a channel escapes its own markup (`alerts.rende
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from itertools import islice
+from typing import Self
 
 CUT = "..."
+MOST_CHARS = 1_000  # of one text; the longest reason of a real file has some 800
+MOST_NAMED = 20  # things that one text names
+
+
+class Shown(str):
+    """A text with parts that others wrote, as it may be shown: one printable line, bounded.
+
+    It is what stands in reasons, messages, metadata and logs. A `Shown` stays what it is when it is
+    made again.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, text: object, most: int = MOST_CHARS) -> Self:
+        """Escape a text, of which at most `most` characters are left."""
+        if isinstance(text, cls) and len(text) <= most:
+            return text
+        whole = str(text).strip()
+        line = " ".join(whole[:most].split())
+        if len(whole) > most:
+            line += CUT
+        return super().__new__(cls, escaped(cut(line, most, escaped)))
+
+
+def named(
+    texts: Collection[object],
+    between: str = ", ",
+    most: int = MOST_NAMED,
+    chars: int = MOST_CHARS,
+) -> str:
+    """The first of some texts, each as `Shown`, and how many others there are.
+
+    Args:
+        texts: Texts with parts that others wrote.
+        between: What separates them.
+        most: So many are named.
+        chars: Of each.
+    """
+    shown = between.join(Shown(text, chars) for text in islice(texts, most))
+    return f"{shown}{between}and {len(texts) - most:,} more" if len(texts) > most else shown
 
 
 def one_line(text: str) -> str:
     """A text without line ends; characters that a terminal would interpret are escaped."""
-    return "".join(_visible(char) for char in " ".join(text.split()))
+    return escaped(" ".join(text.split()))
 
 
-def _visible(char: str) -> str:
-    return char if char.isprintable() else char.encode("unicode_escape").decode()
+def escaped(text: str) -> str:
+    """A text in which what a terminal would interpret, or not show, is written out."""
+    if text.isprintable():
+        return text
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
+    )
 
 
 def cut(text: str, limit: int, written: Callable[[str], str] = str) -> str:

@@ -12,6 +12,8 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 
+from spine_assets.core.text import Shown
+
 _SHOWN_CHARS = 500  # no real line is longer
 
 
@@ -48,15 +50,18 @@ def csv_text(names: Sequence[str], rows: Iterable[tuple[Any, ...]], line_end: st
 def metadata_value(value: Any) -> str | int | float | bool | None:
     """A value that tables of metadata can hold; decimals as exact text without trailing zeros.
 
-    A line may be as long as a file allows; metadata shows its beginning.
+    A line may be as long as a file allows; metadata shows its beginning. A text that is `Shown`
+    already stays as it is.
     """
-    if isinstance(value, str) and len(value) > _SHOWN_CHARS:
-        return f"{value[:_SHOWN_CHARS]}... ({len(value):,} characters)"
-    if value is None or isinstance(value, (bool, int, float, str)):
+    if value is None or isinstance(value, (bool, int, float, Shown)):
         return value
+    if isinstance(value, str):
+        shown = Shown(value, _SHOWN_CHARS)
+        is_cut = len(value) > _SHOWN_CHARS
+        return Shown(f"{shown} ({len(value):,} characters)") if is_cut else shown
     if isinstance(value, Decimal):
         return f"{value.normalize():f}"
-    return str(value)
+    return Shown(value)
 
 
 def _cell(value: Any) -> Any:

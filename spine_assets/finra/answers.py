@@ -13,6 +13,7 @@ from decimal import Decimal
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
+from spine_assets.core.text import Shown
 from spine_assets.finra.errors import FinraContradicts, FinraRefused, FinraUnavailable
 from spine_assets.outbound.shown import shown
 
@@ -25,6 +26,7 @@ _NO_CONTENT, _OK = 204, 200
 TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
 MOST_BYTES = 64_000_000  # of a body, unpacked: twenty times the largest page, of 5,000 rows
 _QUOTED_CHARS = 300  # of a body, in messages
+_HEADER_CHARS = 100  # of a header
 
 Row = dict[str, Any]
 """A row as delivered: numbers with a point or an exponent are Decimal, so none is rounded."""
@@ -55,8 +57,8 @@ def page_of(response: httpx.Response) -> Page:
     total = response.headers.get(TOTAL, "")
     if not (total.isascii() and total.isdigit()):
         raise FinraContradicts(
-            f"{_where(response)}: no valid {TOTAL} header ({total!r}), so that nobody can know "
-            "whether the rows are complete"
+            f"{_where(response)}: no valid {TOTAL} header ('{Shown(total, _HEADER_CHARS)}'), "
+            "so that nobody can know whether the rows are complete"
         )
     return Page(rows, int(total))
 
@@ -67,7 +69,7 @@ def read_json(response: httpx.Response) -> Any:
     Raises:
         FinraContradicts: the body is not JSON.
     """
-    kind = response.headers.get("content-type", "")
+    kind = Shown(response.headers.get("content-type", ""), _HEADER_CHARS)
     if "json" not in kind.lower():
         raise FinraContradicts(
             f"{_where(response)}: {kind or 'no content type'} instead of JSON; is the address "
@@ -85,7 +87,8 @@ def require_answered(response: httpx.Response) -> None:
     status = response.status_code
     if status in {_OK, _NO_CONTENT}:
         return
-    message = f"{_where(response)}: {status} {response.reason_phrase}: {_quoted(response)}"
+    phrase = Shown(response.reason_phrase, _HEADER_CHARS)
+    message = f"{_where(response)}: {status} {phrase}: {_quoted(response)}"
     if status in TRANSIENT:
         raise FinraUnavailable(message, _retry_after(response.headers.get("retry-after", "")))
     refused = FinraRefused(message, status)
@@ -114,5 +117,4 @@ def _where(response: httpx.Response) -> str:
 
 def _quoted(response: httpx.Response) -> str:
     """The beginning of a body, on one line."""
-    text = " ".join(response.text.split())
-    return text[:_QUOTED_CHARS] + ("..." if len(text) > _QUOTED_CHARS else "") or "(empty)"
+    return Shown(response.text, _QUOTED_CHARS) or "(empty)"

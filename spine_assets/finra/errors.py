@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
+from spine_assets.core.text import Shown
+
 
 class FinraError(Exception):
     """FINRA's answer cannot be used; the message says why and what to do.
@@ -13,6 +15,9 @@ class FinraError(Exception):
     """
 
     is_transient = False
+
+    def __init__(self, message: str) -> None:
+        super().__init__(Shown(message))
 
 
 class FinraUnavailable(FinraError):

@@ -19,7 +19,7 @@ import dagster as dg
 
 from spine_assets.alerts.ongoing import FILES, USABLE
 from spine_assets.core.settings import load_settings
-from spine_assets.core.text import counted
+from spine_assets.core.text import Shown, counted, named
 from spine_assets.orchestration.dagster_private import DATA_VERSION_TAG
 from spine_assets.orchestration.history.storage import data_versions
 from spine_assets.orchestration.site import our_key
@@ -28,6 +28,7 @@ from spine_assets.otc.delivery.week_contents import content_hash, contents_by_we
 
 _STATE = "state"
 _SAMPLE_ROWS = 20
+_MOST_FILES = 100  # of a week in its event; FINRA's are six, and their control totals
 _NAMED = 3  # in the description; the sample has the others
 _SHORT_HASH = 12
 
@@ -115,15 +116,15 @@ def usable(landing: Landing) -> dg.AssetCheckResult:
 def _text(refused: list[Unusable]) -> str:
     if not refused:
         return "something is loaded from every file"
-    named = "; ".join(f"{item.name}: {item.reason}" for item in refused[:_NAMED])
-    more = f"; and {len(refused) - _NAMED} more" if refused[_NAMED:] else ""
-    return f"nothing is loaded from {counted(len(refused), 'file')}: {named}{more}"
+    texts = named([item.text for item in refused], "; ", _NAMED)
+    return f"nothing is loaded from {counted(len(refused), 'file')}: {texts}"
 
 
 def _metadata(items: Iterable[Delivery]) -> dict[str, Any]:
     rows = [_of_delivery(item) for item in sorted(items, key=lambda item: item.name)]
     return {
-        "files": _table(rows),
+        "files": _table(rows[:_MOST_FILES]),
+        "file_count": len(rows),
         "tiers_in": ", ".join(sorted({row["tier"] for row in rows})),
         "bytes": sum(row["bytes"] for row in rows),
     }
@@ -135,7 +136,7 @@ def _of_delivery(item: Delivery) -> dict[str, Any]:
         size = item.path.stat().st_size
     place = item.placement
     return {
-        "file": item.name,
+        "file": Shown(item.name),
         "bytes": size,
         "sha256": item.sha256[:_SHORT_HASH],
         "tier": place.tier.value,
@@ -146,7 +147,7 @@ def _of_delivery(item: Delivery) -> dict[str, Any]:
 
 def _of_refused(item: Unusable) -> dict[str, Any]:
     week = str(item.week_ending) if item.week_ending else ""
-    return {"file": item.name, "week_ending": week, "reason": item.reason}
+    return {"file": Shown(item.name), "week_ending": week, "reason": item.reason}
 
 
 def _table(rows: list[dict[str, Any]]) -> dg.MetadataValue:

@@ -13,6 +13,7 @@ from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import Any
 
+from spine_assets.core.text import Shown
 from spine_assets.core.weeks import Tier, VenueClass, publication_day, weeks_between
 from spine_assets.lake.base import Lake
 from spine_assets.otc.captures import intake
@@ -142,7 +143,7 @@ def _not_to_mix(lake: Lake, landing: Landing, names: CaptureNames) -> Iterator[U
     stored = telling_capture(lake)
     for item in (*landing.deliveries, *landing.totals):
         if is_pending(item, names) and (reason := clash(item.provenance, stored)):
-            yield Unusable(item.name, reason, item.placement.week_ending)
+            yield Unusable(item.name, Shown(reason), item.placement.week_ending)
 
 
 def _week(week: date, lake: Lake, deliveries: list[Delivery], today: date) -> WeekStatus:

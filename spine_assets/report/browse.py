@@ -18,6 +18,7 @@ from typing import Any
 
 import polars as pl
 
+from spine_assets.core.text import Shown
 from spine_assets.lake import atomic_write
 from spine_assets.lake.base import Lake
 from spine_assets.lake.names import LockName
@@ -165,7 +166,8 @@ class _Shown:
         self.symbols = list(dict.fromkeys([*self.asked, *ranked["symbol"][:SYMBOLS]]))
         venues = otc.venues(self.week)
         self.venues = venues["venue_id"].to_list()
-        self._names = dict(venues.select("venue_id", "venue_name").iter_rows())
+        named = venues.select("venue_id", "venue_name").iter_rows()
+        self._names = {venue: name and Shown(name) for venue, name in named}
         of_symbols = otc.symbol(*self.symbols, weeks=WEEKS)
         self._weeks_of_symbol = _by(of_symbols, "symbol")
         self._weeks_of_venue = _by(otc.venue(*self.venues, weeks=WEEKS), "venue_id")

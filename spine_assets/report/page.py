@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from spine_assets.core.text import Shown
 from spine_assets.core.values import csv_text
 from spine_assets.report.headings import explained
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     import jinja2
 
 _UNITS = ((1e12, "T"), (1e9, "bn"), (1e6, "M"), (1e3, "k"))
+_TEXT_CHARS = 2_000  # of one text; the longest of ours is a paragraph
 _NONE = "–"  # noqa: RUF001 - a dash, not a minus
 
 
@@ -33,9 +35,15 @@ def render(template: str, **values: Any) -> str:
 def _templates() -> jinja2.Environment:
     import jinja2  # a tenth of a second, and most processes render no page
 
+    def shown(value: Any) -> Any:
+        """A value as a page has it: text that is no markup of ours is bounded and escaped."""
+        is_text = isinstance(value, str) and not hasattr(value, "__html__")
+        return Shown(value, _TEXT_CHARS) if is_text else value
+
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("spine_assets.report"),
         autoescape=True,
+        finalize=shown,
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,

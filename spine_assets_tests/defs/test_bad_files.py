@@ -16,6 +16,7 @@ from typing import NamedTuple
 import dagster as dg
 import pytest
 
+from spine_assets.core.text import MOST_NAMED
 from spine_assets.core.weeks import Tier, publication_day
 from spine_assets.orchestration import landing_events
 from spine_assets.otc.delivery import archives
@@ -164,9 +165,12 @@ def test_a_week_without_a_usable_file_fails_and_lists_those_that_may_be_its(batc
     assert batch.empty.failed_weeks == [str(EMPTY_WEEK)]
     assert batch.empty.materialized() == []
     assert f"{EMPTY_WEEK}: no usable file" in batch.empty.failure
-    for item in batch.site.scan().refused():
-        listed = f"{item.name}: {item.reason}" in batch.empty.failure
-        assert listed is (item.week_ending in {None, EMPTY_WEEK}), item
+    refused = batch.site.scan().refused()
+    listed = [item for item in refused if item.text in batch.empty.failure]
+    of_none = [item for item in refused if item.week_ending is None]
+    assert {item.week_ending for item in listed} == {None, EMPTY_WEEK}
+    assert [item for item in listed if item.week_ending is None] == of_none[:MOST_NAMED]
+    assert f"\n  and {len(of_none) - MOST_NAMED} more" in batch.empty.failure
     assert batch.site.rows("SELECT count(*) FROM otc_raw WHERE week_ending = $w", w=EMPTY_WEEK) == [
         (0,)
     ]
@@ -190,10 +194,11 @@ def test_status_lists_every_refused_file(batch: Batch) -> None:
     assert told.exit_code == 0, told.output
     listed = {item["file"]: item["reason"] for item in json.loads(told.stdout)["unusable"]}
     assert listed == batch.site.refusals()
-    shown = batch.site.spine("status")
+    shown = batch.site.spine("status", "--all")
     assert shown.exit_code == 0, shown.output
     for name in ("empty.csv", "two-tiers.csv", "bomb.zip", "link.csv"):
         assert name in shown.stdout
+    assert f"and {len(listed) - MOST_NAMED} more unusable" in batch.site.spine("status").stdout
 
 
 @pytest.mark.parametrize("name", PASSED_OVER)

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from spine_assets.cli.render.console import CONSOLE, grid, safe, text
-from spine_assets.core.text import counted
+from spine_assets.core.text import MOST_NAMED, Shown, counted
 from spine_assets.otc.captures.file_check import ContentCheck, FileCheck, Outcome, PartCheck
 
 _SOURCES = {
@@ -22,13 +22,18 @@ def printed(found: FileCheck) -> None:
     """Print all that is known of a file."""
     packing = f" ({_PACKING[found.packing]})" if found.packing else ""
     CONSOLE.print(f"[bold]{safe(str(found.path))}[/bold]{packing}", soft_wrap=True)
+    refused = [content for content in found.contents if content.refused]
+    hidden = {id(content) for content in refused[MOST_NAMED:]}
     for content in found.contents:
-        _content(content)
+        if id(content) not in hidden:
+            _content(content)
+    if hidden:
+        CONSOLE.print(f"  and {counted(len(hidden), 'more refused content')}; --json shows them.")
 
 
 def _content(found: ContentCheck) -> None:
     about = [found.form, found.encoding, counted(found.lines, "line") if found.lines else None]
-    CONSOLE.print(f"  {safe(found.name)}", soft_wrap=True)
+    CONSOLE.print(f"  {safe(Shown(found.name))}", soft_wrap=True)
     if found.form:
         CONSOLE.print(f"  {', '.join(item for item in about if item)}")
     if found.refused:

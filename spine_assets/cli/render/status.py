@@ -9,6 +9,7 @@ import duckdb
 
 from spine_assets.cli.render.console import CONSOLE, grid, result, safe, styled
 from spine_assets.cli.shared import print_json
+from spine_assets.core.text import MOST_NAMED, Shown, counted
 from spine_assets.core.values import plain
 from spine_assets.core.weeks import Tier
 from spine_assets.otc.captures.overdue import Overdue
@@ -61,8 +62,9 @@ def status(
     checks: dict[date, list[CheckRecord]],
     landing: Landing,
     hidden: int,
+    most_files: int | None = MOST_NAMED,
 ) -> None:
-    """Print the arrival board and the unusable files."""
+    """Print the arrival board and the unusable files, of which at most `most_files` are named."""
     if not rows:
         CONSOLE.print("No week has a file or a capture yet: drop files into the landing folder.")
     else:
@@ -81,9 +83,12 @@ def status(
             CONSOLE.print(f"{hidden} earlier weeks are hidden; --all shows them.")
     if landing.unusable:
         table = grid("unusable file", "why nothing of it is loaded")
-        for item in landing.unusable:
-            table.add_row(safe(item.name), safe(item.reason))
+        listed = landing.unusable[:most_files]
+        for item in listed:
+            table.add_row(safe(Shown(item.name)), safe(item.reason))
         CONSOLE.print(table)
+        if more := len(landing.unusable) - len(listed):
+            CONSOLE.print(f"and {counted(more, 'more unusable file')}; --all shows them.")
 
 
 def status_json(

@@ -18,6 +18,7 @@ import dagster as dg
 
 from spine_assets.core.settings import load_settings
 from spine_assets.core.tags import Lane
+from spine_assets.core.text import named
 from spine_assets.core.weeks import stretches
 from spine_assets.defs.otc import retry_policy
 from spine_assets.defs.otc.jobs import our_job
@@ -75,11 +76,15 @@ class LandingCursor:
         return json.dumps(vars(self))
 
     def warn_once(self, log: Logger, warnings: dict[str, str]) -> None:
-        """Log each warning that is new, of all that apply now (text to log, by problem)."""
+        """Log the warnings that are new, of all that apply now (text to log, by problem).
+
+        Of many, the first are named and the others counted.
+        """
         hashed = {_digest(problem): text for problem, text in warnings.items()}
-        for key, text in hashed.items():
-            if key not in self.told:
-                log.warning(text)
+        told = {*self.told}
+        new = [text for key, text in hashed.items() if key not in told]
+        for text in named(new, between="\n").splitlines():
+            log.warning(text)
         self.told = sorted(hashed)
 
     def result(
@@ -116,7 +121,7 @@ def _tick(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         return dg.SensorResult(skip_reason=f"nothing new among {files.files:,} files")
     limit = a_tick()
     landing = scan(settings.landing_path, settings.landing_index_path, limit)
-    problems = [f"{item.name}: {item.reason}" for item in landing.unusable]
+    problems: list[str] = [item.text for item in landing.unusable]
     warnings = {problem: f"cannot be used: {problem}" for problem in problems}
     if limit.reached:
         cursor.warn_once(context.log, warnings)

@@ -15,7 +15,7 @@ import duckdb
 
 from spine_assets.core.progress import Progress
 from spine_assets.core.settings import load_settings
-from spine_assets.core.text import counted
+from spine_assets.core.text import MOST_NAMED, Shown, counted
 from spine_assets.defs.otc import retry_policy
 from spine_assets.defs.otc.retry_policy import FailureCause
 from spine_assets.defs.otc.specs import check_specs, weekly_specs
@@ -100,13 +100,16 @@ class _Tally:
 
     def failure(self) -> dg.Failure:
         """All bad weeks with their errors, as text and as metadata."""
+        named_texts = [*self.failures.values()][:MOST_NAMED]
+        if more := len(self.failures) - len(named_texts):
+            named_texts.append(f"and {more:,} more")
         return dg.Failure(
             description="\n".join(
-                [f"{len(self.failures)} of {self.total} weeks failed:", *self.failures.values()]
+                [f"{len(self.failures)} of {self.total} weeks failed:", *named_texts]
             ),
             metadata={
                 "failed_weeks": [str(week) for week in self.failures],
-                "failures": {str(week): error for week, error in self.failures.items()},
+                "failures": {str(week): Shown(error) for week, error in self.failures.items()},
             },
             allow_retries=False,
         )

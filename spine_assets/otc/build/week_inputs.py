@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
+from spine_assets.core.text import MOST_NAMED, named
 from spine_assets.lake.base import Lake
 from spine_assets.lake.format import declare
 from spine_assets.otc.build.require_upstream import build_command
@@ -57,25 +58,25 @@ def choose_captures(
         totals = _Captures(before.totals)
     if (rows.captured or totals.captured) and not capture:
         made = (*rows.captured, *totals.captured)
-        names = ", ".join(item.capture.source_file for item in made)
+        names = named([item.capture.source_file for item in made])
         raise BuildFailed(
             f"{week}: otc_raw is older than its files ({names}) or its rules; "
             f"run {build_command(week, {raw.TABLE.name, *wanted})}"
         )
     known = replace(before, captures=rows.known, totals=totals.known)
-    named = (*run.landing.refused_of_week(week), *rows.refused, *totals.refused)
+    refused = (*run.landing.refused_of_week(week), *rows.refused, *totals.refused)
     # A week of which every capture is retracted has tables without rows.
     if not known.captures:
         lines = [f"{week}: no usable file for this week in the landing folder"]
         if waiting := run.landing.totals_of_week(week):
-            names = ", ".join(item.name for item in waiting)
+            names = named([item.name for item in waiting])
             lines.append(f"  control totals wait for the rows that they are of: {names}")
-        lines += [f"  unusable: {item.name}: {item.reason}" for item in named]
+        lines += _listed(refused)
         of_none = [item for item in run.landing.refused() if item.week_ending is None]
         if of_none:
             lines.append("  files that claim no week, and may be of this one:")
-        lines += [f"  unusable: {item.name}: {item.reason}" for item in of_none]
-        raise NoInput("\n".join(lines), named)
+        lines += _listed(of_none)
+        raise NoInput("\n".join(lines), refused)
     if not known.current:
         declare(run.lake, TABLES, raw.TABLE.name)  # its file without rows stands for the captures
     return WeekInputs(
@@ -83,11 +84,18 @@ def choose_captures(
         known,
         WeekFrames(run.lake, week, known, (*rows.captured, *totals.captured)),
         rows.captured,
-        named,
+        refused,
         intake.same_content(delivered, [*rows.known]),
         run.landing.in_other_weeks(week),
         totals.captured,
     )
+
+
+def _listed(refused: Sequence[Unusable]) -> list[str]:
+    """A line for each of the first files that are not used, and one for the others."""
+    lines = [f"  unusable: {item.text}" for item in refused[:MOST_NAMED]]
+    more = len(refused) - len(lines)
+    return [*lines, f"  and {more:,} more"] if more else lines
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import polars as pl
 
+from spine_assets.core.text import Shown
 from spine_assets.core.weeks import Tier, VenueClass
 from spine_assets.lake.base import Lake
 from spine_assets.otc.captures import intake, storage
@@ -65,7 +66,7 @@ class PartCheck:
     rejects: tuple[Rejects, ...]
     notes: dict[str, int]
     outcome: Outcome
-    why: str
+    why: Shown
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ class ContentCheck:
     """
 
     name: str
-    refused: str | None = None
+    refused: Shown | None = None
     form: str | None = None
     encoding: str | None = None
     lines: int = 0
@@ -124,7 +125,7 @@ def check_file(file: Path, landing: Path, lake: Lake, now: datetime) -> FileChec
     name = real.relative_to(root).as_posix() if real.is_relative_to(root) else path.name
     packing = packing_of(path)
     if not is_listed_name(path.name):
-        reason = (
+        reason = Shown(
             "a file of this name is passed over in the landing folder; give it an ending such as "
             ".csv, and no dot, ~ or _ first"
         )
@@ -135,7 +136,7 @@ def check_file(file: Path, landing: Path, lake: Lake, now: datetime) -> FileChec
             full = full_name(name, member)
             found.append(_content(full, path, member, content, lake, now))
     except FileRefused as refused:
-        found = [ContentCheck(full_name(name, None), str(refused))]
+        found = [ContentCheck(full_name(name, None), Shown(refused))]
     return FileCheck(path, packing, tuple(found))
 
 
@@ -148,16 +149,16 @@ def _content(
     now: datetime,
 ) -> ContentCheck:
     if isinstance(content, FileRefused):
-        return ContentCheck(name, str(content))
+        return ContentCheck(name, Shown(content))
     try:
         parsed = parse(content, now.astimezone(UTC).date())
     except FileRefused as refused:
-        return ContentCheck(name, str(refused))
+        return ContentCheck(name, Shown(refused))
     form, encoding, lines = parsed.form.value, parsed.encoding.value, parsed.lines
     try:
         placed = placements(parsed, name)
     except FileRefused as refused:
-        return ContentCheck(name, str(refused), form, encoding, lines)
+        return ContentCheck(name, Shown(refused), form, encoding, lines)
     week, source = placed[0].week_ending, placed[0].week_source
     known = storage.known_of(lake, week)
     parts = (
@@ -192,7 +193,7 @@ def _part(
         tuple(rejects),
         dict(notes.group_by("notes").len().sort("notes").iter_rows()),
         outcome,
-        why,
+        Shown(why),
     )
 
 

@@ -9,6 +9,7 @@ from itertools import combinations
 
 import polars as pl
 
+from spine_assets.core.text import Shown
 from spine_assets.lake.base import Lake
 from spine_assets.otc.captures import pins
 from spine_assets.otc.captures import storage as captures
@@ -109,7 +110,7 @@ def take(
                 raise FileRefused(why)
             captured.append((made, item))
         except (FileRefused, OSError) as error:  # OSError: removed since the scan
-            refused.append(Unusable(item.name, str(error), item.placement.week_ending))
+            refused.append(Unusable(item.name, Shown(error), item.placement.week_ending))
     refused += _contradicted(captured, week, lake)
     captured = _without(captured, refused)
     refused += _split_deliveries(captured, week, lake)
@@ -135,7 +136,7 @@ def take_totals(deliveries: list[Delivery], now: datetime) -> Intake:
             parsed = read_parsed(item, now.astimezone(UTC).date())
         except (FileRefused, OSError) as error:  # OSError: removed since the scan
             week = item.placement.week_ending
-            found.refused.append(Unusable(item.name, str(error), week))
+            found.refused.append(Unusable(item.name, Shown(error), week))
         else:
             found.captured.append(captures.make(parsed, item.placement, item.name, now))
     return found
@@ -223,7 +224,7 @@ def _contradicted(
             if other is not made and other.capture.key == made.capture.key
         ]
         if contradicted := contradicting(made, own):
-            reason = contradicts(item, *contradicted)
+            reason = Shown(contradicts(item, *contradicted))
             found.append(Unusable(item.name, reason, item.placement.week_ending))
     return found
 
@@ -265,8 +266,10 @@ def _split_deliveries(
     return [
         Unusable(
             made.capture.source_file,
-            f"holds other rows than {other} of the same tier and class: they look like one "
-            "delivery in two parts; join them into one file",
+            Shown(
+                f"holds other rows than {other} of the same tier and class: they look like one "
+                "delivery in two parts; join them into one file"
+            ),
             made.capture.week_ending,
         )
         for made, other in apart.values()

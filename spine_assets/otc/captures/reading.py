@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import date
 
+from spine_assets.core.text import Shown
 from spine_assets.lake.base import Lake
 from spine_assets.otc.captures import delivered, storage
 from spine_assets.otc.captures.model import Capture, CapturedFrames
@@ -85,7 +86,7 @@ def read_again(
             else:
                 continue
         except (FileRefused, OSError) as error:  # OSError: removed since the scan
-            reason = f"what was read of it before stays ({item.capture_id}): {error}"
+            reason = Shown(f"what was read of it before stays ({item.capture_id}): {error}")
             found.refused.append(Unusable(item.source_file, reason, week))
         else:
             found.captured.append(storage.again(item, parsed))

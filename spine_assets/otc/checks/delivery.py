@@ -9,6 +9,7 @@ from typing import Any
 
 import polars as pl
 
+from spine_assets.core.text import Shown, named
 from spine_assets.core.weeks import Tier, publication_day
 from spine_assets.lake.base import LakeError
 from spine_assets.otc.captures import storage as captures
@@ -54,10 +55,8 @@ def delivery(context: CheckContext) -> CheckResult:
     }
     summary = f"all due tiers are in: {tiers}"
     if findings:
-        named = findings[:_NAMED_FINDINGS]
-        summary = "; ".join(f"{row['finding']} {row['what']}: {row['detail']}" for row in named)
-    if len(findings) > _NAMED_FINDINGS:
-        summary += f"; and {len(findings) - _NAMED_FINDINGS} more"
+        texts = [f"{row['finding']} {row['what']}: {row['detail']}" for row in findings]
+        summary = named(texts, "; ", _NAMED_FINDINGS)
     return context.result(
         "delivery",
         not findings,
@@ -71,20 +70,19 @@ def delivery(context: CheckContext) -> CheckResult:
 def nothing_usable(week: date, refused: Sequence[Unusable]) -> CheckResult:
     """The check of a week of which nothing can be built: it shows the reason on that week."""
     findings = [_finding("unusable_file", item.name, item.reason) for item in refused]
-    named = "; ".join(f"{row['what']}: {row['detail']}" for row in findings[:_NAMED_FINDINGS])
-    more = f"; and {len(findings) - _NAMED_FINDINGS} more" if findings[_NAMED_FINDINGS:] else ""
+    why = named([item.text for item in refused], "; ", _NAMED_FINDINGS)
     return CheckResult(
         raw.TABLE.name,
         "delivery",
         passed=False,
-        summary=f"no usable file of {week}: {named or 'none is in the landing folder'}{more}",
+        summary=f"no usable file of {week}: {why or 'none is in the landing folder'}",
         facts={"findings": len(findings)},
         samples=findings[: checking.SAMPLE_ROWS],
     )
 
 
 def _finding(kind: str, what: str, detail: str) -> Finding:
-    return {"finding": kind, "what": what, "detail": detail}
+    return {"finding": kind, "what": Shown(what), "detail": Shown(detail)}
 
 
 def _overdue(context: CheckContext) -> Iterator[Finding]:

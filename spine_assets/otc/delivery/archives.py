@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO
 
+from spine_assets.core.text import Shown
 from spine_assets.otc.delivery.content_kind import (
     EMPTY_ZIP,
     GZIP,
@@ -43,6 +44,8 @@ is read from most of them."""
 MAX_CONTENT_BYTES = 64_000_000
 # All members of an archive together: each is read in turn, so this bounds time, not memory.
 MAX_ARCHIVE_BYTES = 1_000_000_000
+MAX_NAME_CHARS = 500  # of a member; a path of some folders has about 100
+_QUOTED_CHARS = 120  # of a name or an error of `zipfile`, which quotes names, in a reason
 MAX_MEMBERS = 1_000  # more than a year of files of every tier and class
 # The list of members is read in one piece; 1,000 members with long names need a quarter of this.
 MAX_DIRECTORY_BYTES = 1_000_000
@@ -170,12 +173,20 @@ def _read_zip(
             if not members:
                 raise FileRefused("the zip archive has hidden files alone; deliver it again")
             for info in members:
-                name = info.filename if len(members) > 1 else None
+                name = _name(info) if len(members) > 1 else None
                 if only is None or name == only:
                     yield name, _read_member(archive, info)
     # A damaged list of members may also name an unknown version, or hold bytes that are no text.
     except (zipfile.BadZipFile, NotImplementedError, UnicodeDecodeError) as error:
-        raise FileRefused(f"the zip archive is damaged ({error}); deliver it again") from error
+        raise FileRefused(
+            f"the zip archive is damaged ({Shown(error, _QUOTED_CHARS)}); deliver it again"
+        ) from error
+
+
+def _name(info: zipfile.ZipInfo) -> str:
+    """The name of a member; of one that is too long, and is refused for that, the beginning."""
+    name = info.filename
+    return name if len(name) <= MAX_NAME_CHARS else Shown(name, MAX_NAME_CHARS)
 
 
 def _is_litter(name: str) -> bool:
@@ -214,7 +225,7 @@ def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes | Fil
     # `zipfile` raises `NotImplementedError` for compression methods that it does not know.
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError) as error:
         return FileRefused(
-            f"the zip member {info.filename!r} is damaged ({error}); deliver it again"
+            f"{_quoted(info)} is damaged ({Shown(error, _QUOTED_CHARS)}); deliver it again"
         )
     except FileRefused as error:
         return error
@@ -222,20 +233,25 @@ def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes | Fil
 
 def _bad_member(info: zipfile.ZipInfo) -> FileRefused | None:
     """Why a member is not unpacked, judged by its entry in the list of members."""
+    if len(info.filename) > MAX_NAME_CHARS:
+        return FileRefused(
+            f"{_quoted(info)} has a name of {len(info.filename):,} characters, more than "
+            f"{MAX_NAME_CHARS}; pack it under a shorter one"
+        )
     parts = PurePosixPath(info.filename.replace("\\", "/"))
     if parts.is_absolute() or ".." in parts.parts:
-        return FileRefused(
-            f"the zip member {info.filename!r} points outside the archive; pack it again"
-        )
+        return FileRefused(f"{_quoted(info)} points outside the archive; pack it again")
     if info.flag_bits & 0x1:  # bit 0 of the zip header: encrypted
-        return FileRefused(
-            f"the zip member {info.filename!r} is encrypted; pack it without a password"
-        )
+        return FileRefused(f"{_quoted(info)} is encrypted; pack it without a password")
     if info.compress_type not in _METHODS:
         return FileRefused(
-            f"the zip member {info.filename!r} is packed by method {info.compress_type}; "
+            f"{_quoted(info)} is packed by method {info.compress_type}; "
             "only stored and deflated members are read: pack it with a common zip program"
         )
     if info.file_size > MAX_CONTENT_BYTES:
         return _too_large(MAX_CONTENT_BYTES, info.file_size)
     return None
+
+
+def _quoted(info: zipfile.ZipInfo) -> str:
+    return f"the zip member '{Shown(info.filename, _QUOTED_CHARS)}'"

@@ -15,6 +15,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from spine_assets.core.text import Shown
 from spine_assets.otc.delivery import landing_index
 from spine_assets.otc.delivery.archives import MEMBER_MARK, read_contents
 from spine_assets.otc.delivery.file_format import ParsedFile, parse
@@ -26,10 +27,11 @@ from spine_assets.otc.delivery.reasons import FileRefused
 from spine_assets.otc.delivery.week_guess import guess_week_of_content
 
 # Larger contents are parsed one at a time, so that a scan needs no more memory than one of them.
+_NAME_CHARS = 200  # before a reason
 _LARGE_BYTES = 16_000_000
 _LARGE_LINES = 200_000
 _ONE_LARGE = threading.Lock()
-STILL_WRITTEN = "still being written; left alone until it settles"
+STILL_WRITTEN = Shown("still being written; left alone until it settles")
 """The only reason for being unusable that passes without anybody's help."""
 UNSETTLED: dict[str, Any] = {
     "size": -1,
@@ -70,8 +72,13 @@ class Unusable:
     """
 
     name: str
-    reason: str
+    reason: Shown
     week_ending: date | None = None
+
+    @property
+    def text(self) -> Shown:
+        """Its name and why, as one line."""
+        return Shown(f"{Shown(self.name, _NAME_CHARS)}: {self.reason}")
 
 
 @dataclass(frozen=True)
@@ -196,7 +203,7 @@ def examine(name: str, path: Path, today: date, kept: Parsed | None) -> Entry:
                     part["week"] = _claimed_week(full, content)
                 contents.append({"member": member, **part})
     except (FileRefused, OSError) as error:
-        contents[:] = [{"member": None, "refused": str(error)}]
+        contents[:] = [{"member": None, "refused": Shown(error)}]
         return entry
     return entry if is_same_file(entry, path) else UNSETTLED
 
@@ -260,7 +267,8 @@ def unpack(folder: Path, name: str, entry: Entry) -> Contents:
 def refusal(full_name: str, content: dict[str, Any]) -> Unusable:
     """A refused content from its entry in the index; one that was never read has a path alone."""
     week = content["week"] if "week" in content else _claimed_week(full_name, b"")
-    return Unusable(full_name, content["refused"], date.fromisoformat(week) if week else None)
+    day = date.fromisoformat(week) if week else None
+    return Unusable(full_name, Shown(content["refused"]), day)
 
 
 def _claimed_week(full_name: str, content: bytes | FileRefused) -> str | None:

@@ -13,6 +13,7 @@ be in any case; columns that are not known are kept.
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -23,6 +24,7 @@ from functools import cached_property
 import polars as pl
 
 from spine_assets.core.tables import exact_sum, exact_total
+from spine_assets.core.text import Shown
 from spine_assets.core.weeks import tier_of
 from spine_assets.otc.delivery import field_types, json_rows
 from spine_assets.otc.delivery.content_kind import Encoding, decoded, shown
@@ -381,7 +383,7 @@ def _check_header(names: tuple[str, ...], line: bytes = b"", number: int = 0) ->
     """Refuse a header without FINRA's columns; the message says how it differs."""
     missing = [name for name in DELIVERED if name not in names]
     others = [name for name in names if missing and name not in (*DELIVERED, *API_COLUMNS)]
-    twice = sorted({name for name in names if names.count(name) > 1})
+    twice = sorted(name for name, count in Counter(names).items() if count > 1)
     if not missing and not twice:
         return
     if any(byte < ord(" ") and byte not in b"\t\x01" for byte in line[:_NAME_CHARS]):
@@ -405,4 +407,4 @@ def _check_header(names: tuple[str, ...], line: bytes = b"", number: int = 0) ->
 
 def _shortened(text: str) -> str:
     """A text of the file for a message."""
-    return repr(text if len(text) <= _NAME_CHARS else f"{text[:_NAME_CHARS]}...")
+    return f"'{Shown(text, _NAME_CHARS)}'"

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from spine_assets.core.text import Shown
 from spine_assets.otc.delivery import field_types
 from spine_assets.otc.delivery.line_schema import (
     API_COLUMNS,
@@ -295,7 +296,7 @@ def _damaged(text: str, at: int, number: int) -> FileRefused:
 
 def _example(text: str) -> str:
     """The begin of a text for a message, on one line."""
-    return repr(" ".join(text[:_SHOWN].encode("utf-8", "replace").decode().split()))
+    return f"'{Shown(text, _SHOWN)}'"
 
 
 def _count_rows(content: bytes) -> int:

@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from spine_assets.core.text import Shown, named
+
 _NAMED = 5  # how many offending values or lines a message names
 _CHARS = 100  # of each; a value may be as long as a line
 
@@ -17,12 +19,14 @@ _CHARS = 100  # of each; a value may be as long as a line
 class FileRefused(Exception):
     """A file cannot be used as a whole; the message says what is wrong and what to do."""
 
+    def __init__(self, message: str) -> None:
+        super().__init__(Shown(message))
+
 
 def listed(values: Iterable[object]) -> str:
     """The first few of some offending values, sorted as text, for a message."""
-    texts = sorted(str(value)[:_CHARS] if value != "" else "''" for value in values)
-    more = f" and {len(texts) - _NAMED} more" if len(texts) > _NAMED else ""
-    return ", ".join(texts[:_NAMED]) + more
+    texts = sorted("''" if value == "" else str(value)[:_CHARS] for value in values)
+    return named(texts, most=_NAMED, chars=_CHARS)
 
 
 class Stage(StrEnum):

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
+from spine_assets.core.text import Shown
 from spine_assets.core.weeks import VenueClass
 from spine_assets.otc.delivery import landing_index
 from spine_assets.otc.delivery.deliveries import (
@@ -245,6 +246,6 @@ def _split_contradictory(deliveries: list[Delivery]) -> tuple[list[Delivery], li
             continue
         names = {kind: name for name, kinds in reversed(claimed.items()) for kind in kinds}
         both = " and ".join(f"{kind} ({name})" for kind, name in sorted(names.items()))
-        reason = f"the same content is placed as {both}; leave it only where it belongs"
+        reason = Shown(f"the same content is placed as {both}; leave it only where it belongs")
         contradictory.append(Unusable(item.name, reason, item.placement.week_ending))
     return sound, contradictory

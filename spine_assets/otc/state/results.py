@@ -12,8 +12,12 @@ from datetime import date
 from enum import StrEnum
 from typing import Any
 
+from spine_assets.core.text import Shown
+from spine_assets.core.values import metadata_value
 from spine_assets.lake.base import LakeError, LakeUnavailable
 from spine_assets.otc.delivery.deliveries import Unusable
+
+_SUMMARY_CHARS = 4_000  # three findings, each with the reason of a file
 
 
 class BuildFailed(Exception):
@@ -54,6 +58,12 @@ class CheckResult:
     facts: dict[str, Any] = field(default_factory=dict)
     samples: list[dict[str, Any]] = field(default_factory=list)
     blocking: bool = False
+
+    def __post_init__(self) -> None:
+        """Samples and summary may quote what was delivered: both are bounded and escaped."""
+        object.__setattr__(self, "summary", Shown(self.summary, _SUMMARY_CHARS))
+        samples = [{name: metadata_value(it) for name, it in row.items()} for row in self.samples]
+        object.__setattr__(self, "samples", samples)
 
     @property
     def is_blocking_failure(self) -> bool:
