@@ -7,6 +7,7 @@ their `otc_venue_volume` rows, and how many lines each left in the rejects.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import date
 
 import polars as pl
@@ -15,7 +16,7 @@ from spine_assets.core.table_schema import polars_type
 from spine_assets.core.tables import Type, exact_sum
 from spine_assets.lake.base import Lake
 from spine_assets.otc.captures.current import WeekCaptures
-from spine_assets.otc.captures.model import Capture
+from spine_assets.otc.captures.model import Capture, TierClass
 from spine_assets.otc.captures.steps import CaptureStep, Correction, RowChange, steps
 from spine_assets.otc.delivery.venue_id import known_by_crd
 from spine_assets.otc.state.frames import WeekFrames
@@ -26,15 +27,30 @@ _FIGURES = ("share_volume", "trade_count")
 _OTHERS = ("issue_name", "venue_name", "last_update_date")
 
 
+@dataclass(frozen=True)
+class _Side:
+    """One side of a correction: a capture, its venue rows, and the number of its rejects."""
+
+    capture: Capture | None
+    rows: pl.DataFrame
+    rejects: int
+
+
 def of_week(lake: Lake, week: date, known: WeekCaptures) -> Iterator[Correction]:
     """Every correction of a week, the earliest first.
 
     Raises:
         LakeError: a capture cannot be read.
     """
-    if known.pins or len(known.captures) > len(known.current):
-        for step in steps(known.captures, known.pins):
-            yield correction(lake, week, step)
+    if not known.pins and len(known.captures) <= len(known.current):
+        return
+    last: dict[TierClass, _Side] = {}  # what a step leads to, the next one mostly leads from
+    for step in steps(known.captures, known.pins):
+        side = last.get(step.key)
+        is_next = side is not None and side.capture == step.before
+        old = side if side is not None and is_next else _side(lake, week, step.before)
+        new = last[step.key] = _side(lake, week, step.after)
+        yield _correction(step, old, new)
 
 
 def correction(lake: Lake, week: date, step: CaptureStep) -> Correction:
@@ -43,25 +59,27 @@ def correction(lake: Lake, week: date, step: CaptureStep) -> Correction:
     Raises:
         LakeError: a capture cannot be read.
     """
-    old, rejects_before = _venue_rows(lake, week, step.before)
-    new, rejects_after = _venue_rows(lake, week, step.after)
-    compared = _compare(old, new)
+    return _correction(step, _side(lake, week, step.before), _side(lake, week, step.after))
+
+
+def _correction(step: CaptureStep, old: _Side, new: _Side) -> Correction:
+    compared = _compare(old.rows, new.rows)
     counts = dict(compared.group_by("kind").len().iter_rows())
     return Correction(
         step,
         compared,
         {kind: counts.get(kind.value, 0) for kind in RowChange},
-        old.height,
-        new.height,
-        exact_sum(old["share_volume"]),
-        exact_sum(new["share_volume"]),
-        rejects_before,
-        rejects_after,
+        old.rows.height,
+        new.rows.height,
+        exact_sum(old.rows["share_volume"]),
+        exact_sum(new.rows["share_volume"]),
+        old.rejects,
+        new.rejects,
     )
 
 
-def _venue_rows(lake: Lake, week: date, capture: Capture | None) -> tuple[pl.DataFrame, int]:
-    """What one capture gives: its venue rows, and the number of its rejects.
+def _side(lake: Lake, week: date, capture: Capture | None) -> _Side:
+    """What one capture gives.
 
     Row rules look at one tier and class at a time, so a capture alone gives what it gives
     within its week.
@@ -69,11 +87,12 @@ def _venue_rows(lake: Lake, week: date, capture: Capture | None) -> tuple[pl.Dat
     if capture is None:
         empty = {"symbol": pl.String(), "mpid": pl.String(), "trade_count": pl.Int64()}
         empty |= dict.fromkeys(_OTHERS, pl.String())
-        return pl.DataFrame(schema={**empty, "share_volume": polars_type(Type.SHARES)}), 0
+        schema = {**empty, "share_volume": polars_type(Type.SHARES)}
+        return _Side(None, pl.DataFrame(schema=schema), 0)
     frames = WeekFrames(lake, week, WeekCaptures((capture,)))
     accepted, broken = frames.split
     rows = venue_volume.build(accepted, capture.capture_id)
-    return rows, frames.parse_rejects().height + broken.height
+    return _Side(capture, rows, frames.parse_rejects().height + broken.height)
 
 
 def _compare(old: pl.DataFrame, new: pl.DataFrame) -> pl.DataFrame:

@@ -7,10 +7,13 @@ it once more in SQL.
 
 from __future__ import annotations
 
+from bisect import insort
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
+from itertools import chain
 
 from spine_assets.otc.captures import pins
 from spine_assets.otc.captures.model import Capture, TierClass
@@ -133,9 +136,70 @@ def candidates(captures: Iterable[Capture], decided: Iterable[Pin]) -> list[Capt
     return [
         item
         for item in known
-        if (item.key, item.capture_id) not in retracted
-        and 10 * item.keys >= _LEAST_TENTHS * fullest[item.key]
+        if (item.key, item.capture_id) not in retracted and _is_full(item, fullest)
     ]
+
+
+class Arriving:
+    """The current captures of a week whose captures and pins come one after the other.
+
+    The rule is that of `current_captures`; a capture costs the same however many came before it.
+    """
+
+    def __init__(self) -> None:
+        self._ranked: dict[TierClass, list[Capture]] = defaultdict(list)
+        self._decided: list[Pin] = []
+        self._fullest: dict[TierClass, int] = {}
+        self._retracted: set[tuple[TierClass, str]] = set()
+        self._pinned: dict[TierClass, str] = {}
+        self._current: dict[TierClass, Capture] = {}
+
+    @property
+    def current(self) -> dict[TierClass, Capture]:
+        """The current capture of each tier and class."""
+        return dict(sorted(self._current.items()))
+
+    def in_order(self, fresh: Iterable[Capture]) -> list[Capture]:
+        """Captures of one moment: those that can be current first, each group by rank."""
+        fresh = list(fresh)
+        fullest = self._fullest | {
+            key: max(most, self._fullest.get(key, 0))
+            for key, most in _fullest(fresh, self._decided).items()
+        }
+        return sorted(fresh, key=lambda item: (not self._is_able(item, fullest), item.rank))
+
+    def add(self, item: Capture) -> None:
+        """A capture comes."""
+        insort(self._ranked[item.key], item, key=lambda other: other.rank)
+        if (item.key, item.capture_id) not in self._retracted:
+            self._fullest[item.key] = max(item.keys, self._fullest.get(item.key, 0))
+        self._choose(item.key)
+
+    def decide(self, pin: Pin) -> None:
+        """A decision comes."""
+        self._decided.append(pin)
+        self._retracted, self._pinned = pins.retracted(self._decided), pins.chosen(self._decided)
+        self._fullest = _fullest(chain(*self._ranked.values()), self._decided)
+        for key in [*self._ranked]:
+            self._choose(key)
+
+    def _is_able(self, item: Capture, fullest: Mapping[TierClass, int]) -> bool:
+        is_retracted = (item.key, item.capture_id) in self._retracted
+        return not is_retracted and _is_full(item, fullest)
+
+    def _choose(self, key: TierClass) -> None:
+        wanted, ranked = self._pinned.get(key), self._ranked[key]
+        pinned = (item for item in ranked if wanted and item.capture_id == wanted)
+        able = (item for item in reversed(ranked) if self._is_able(item, self._fullest))
+        chosen = next(pinned, None) or next(able, None)
+        self._current.pop(key, None)
+        if chosen is not None:
+            self._current[key] = chosen
+
+
+def _is_full(item: Capture, fullest: Mapping[TierClass, int]) -> bool:
+    """Whether it has nearly as many keys as the fullest of its tier and class."""
+    return 10 * item.keys >= _LEAST_TENTHS * fullest[item.key]
 
 
 def _fullest(captures: Iterable[Capture], decided: Iterable[Pin]) -> dict[TierClass, int]:

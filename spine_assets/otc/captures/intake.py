@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
-from itertools import combinations
+from itertools import chain
 
 import polars as pl
 
@@ -13,8 +14,9 @@ from spine_assets.core.text import Shown
 from spine_assets.lake.base import Lake
 from spine_assets.otc.captures import pins
 from spine_assets.otc.captures import storage as captures
-from spine_assets.otc.captures.current import WeekCaptures, candidates
-from spine_assets.otc.captures.model import Capture, CapturedFrames
+from spine_assets.otc.captures.current import WeekCaptures
+from spine_assets.otc.captures.model import Capture, CapturedFrames, TierClass
+from spine_assets.otc.captures.two_parts import two_parts
 from spine_assets.otc.captures.week_evidence import (
     KnownFile,
     WeekEvidence,
@@ -29,12 +31,7 @@ from spine_assets.otc.delivery.file_format import ParsedFile
 from spine_assets.otc.delivery.parts import named_parts
 from spine_assets.otc.delivery.placement import WeekSource
 from spine_assets.otc.delivery.reasons import FileRefused
-from spine_assets.otc.delivery.venue_id import with_participants
 from spine_assets.otc.tables import row_rules
-
-_IDENTITY = ("symbol", "mpid", "firm_crd", "venue_name")
-# As for the current capture: beside a file of this part of all keys, another one waits.
-_NEARLY_ALL_TENTHS = 9
 
 
 @dataclass(frozen=True)
@@ -90,6 +87,7 @@ def take(
     """
     by_content = {item.sha256: item for item in week.captures}
     stored = _standing(week)
+    rows_of = _read_once(lake)
     captured: list[tuple[CapturedFrames, Delivery]] = []
     refused: list[Unusable] = []
     for item in sorted(
@@ -100,8 +98,7 @@ def take(
             _require_one_class(parsed, item, by_content.get(item.sha256))
             made = captures.make(parsed, item.placement, item.name, now)
             _require_one_version(made)
-            others = [one for one, _ in captured]
-            made = _with_certain_week(made, item, others, stored, lake)
+            made = _with_certain_week(made, item, captured, stored, rows_of)
             if (
                 evidence is not None
                 and is_proposed(item)
@@ -113,7 +110,7 @@ def take(
             refused.append(Unusable(item.name, Shown(error), item.placement.week_ending))
     refused += _contradicted(captured, week, lake)
     captured = _without(captured, refused)
-    refused += _split_deliveries(captured, week, lake)
+    refused += two_parts([made for made, _ in captured], week, lake)
     return Intake([made for made, _ in _without(captured, refused)], refused)
 
 
@@ -172,9 +169,9 @@ def _require_one_version(made: CapturedFrames) -> None:
 def _with_certain_week(
     made: CapturedFrames,
     item: Delivery,
-    captured: list[CapturedFrames],
+    captured: list[tuple[CapturedFrames, Delivery]],
     stored: list[Capture],
-    lake: Lake,
+    rows_of: Callable[[Capture], pl.DataFrame],
 ) -> CapturedFrames:
     """A capture whose week is certain, or doubtful, which the check `delivery` reports.
 
@@ -188,12 +185,16 @@ def _with_certain_week(
     if other is None:
         return made
     key = made.capture.key
-    frames = [one.rows for one in captured if one.capture.key == key]
-    frames += [captures.read_rows(lake, one, [*COLUMNS]) for one in stored if one.key == key]
-    found = [compare(made.rows, frame) for frame in frames]
-    if any(one.shared and 2 * one.same >= one.shared for one in found):
-        return made
-    if any(one.is_enough for one in found) or item.placement.week_source is WeekSource.PUBLICATION:
+    is_enough = False
+    for frame in chain(
+        (one.rows for one, _ in captured if one.capture.key == key),
+        (rows_of(one) for one in stored if one.key == key),
+    ):
+        found = compare(made.rows, frame)
+        if found.shared and 2 * found.same >= found.shared:
+            return made
+        is_enough = is_enough or found.is_enough
+    if is_enough or item.placement.week_source is WeekSource.PUBLICATION:
         raise FileRefused(_misplaced(item, other))
     return replace(made, capture=replace(made.capture, alternative_week=other))
 
@@ -213,17 +214,21 @@ def _contradicted(
     captured: list[tuple[CapturedFrames, Delivery]], week: WeekCaptures, lake: Lake
 ) -> list[Unusable]:
     """Files whose week is only proposed, and whose figures are not those of its other files."""
-    found = []
+    found: list[Unusable] = []
+    if not any(is_proposed(item) for _, item in captured):
+        return found
+    own: dict[TierClass, list[KnownFile]] = defaultdict(list)
+    for one in _standing(week):
+        own[one.key].append(known_file(lake, one))
+    new = {id(made): _new_file(made) for made, _ in captured}
+    for made, _ in captured:
+        own[made.capture.key].append(new[id(made)])
     for made, item in captured:
         if not is_proposed(item):
             continue
-        own = [known_file(lake, one) for one in _standing(week) if one.key == made.capture.key]
-        own += [
-            _new_file(other)
-            for other, _ in captured
-            if other is not made and other.capture.key == made.capture.key
-        ]
-        if contradicted := contradicting(made, own):
+        mine = new[id(made)]
+        others = (file for file in own[made.capture.key] if file is not mine)
+        if contradicted := contradicting(mine, others):
             reason = Shown(contradicts(item, *contradicted))
             found.append(Unusable(item.name, reason, item.placement.week_ending))
     return found
@@ -241,53 +246,14 @@ def _new_file(made: CapturedFrames) -> KnownFile:
     return KnownFile(capture.source_file, capture.week_ending, known, lambda: made.rows)
 
 
-def _split_deliveries(
-    captured: list[tuple[CapturedFrames, Delivery]], week: WeekCaptures, lake: Lake
-) -> list[Unusable]:
-    """Files that share no key with another one of their tier and class.
+def _read_once(lake: Lake) -> Callable[[Capture], pl.DataFrame]:
+    """The figures of stored captures, each read at most once."""
+    found: dict[tuple[TierClass, str], pl.DataFrame] = {}
 
-    A file that has too few rows to be current is no part of a delivery: it waits.
-    """
-    files = [made for made, _ in captured]
-    together = (*week.captures, *(made.capture for made in files))
-    able = {(item.key, item.capture_id) for item in candidates(together, week.pins)}
-    stored = [item for item in week.captures if (item.key, item.capture_id) in able]
-    whole = [made for made in files if (made.capture.key, made.capture.capture_id) in able]
-    apart: dict[str, tuple[CapturedFrames, str]] = {}
-    for one, other in combinations(files, 2):
-        if _are_two_parts(one, other):
-            apart.setdefault(one.capture.source_file, (one, other.capture.source_file))
-            apart.setdefault(other.capture.source_file, (other, one.capture.source_file))
-    for made in whole:
-        for item in stored:
-            same_key = item.key == made.capture.key
-            if same_key and _disjoint(made.rows, captures.read_rows(lake, item, [*_IDENTITY])):
-                apart.setdefault(made.capture.source_file, (made, item.source_file))
-    return [
-        Unusable(
-            made.capture.source_file,
-            Shown(
-                f"holds other rows than {other} of the same tier and class: they look like one "
-                "delivery in two parts; join them into one file"
-            ),
-            made.capture.week_ending,
-        )
-        for made, other in apart.values()
-        if any(made is one for one in whole) or not any(_shares_keys(made, one) for one in whole)
-    ]
+    def rows_of(item: Capture) -> pl.DataFrame:
+        key = item.key, item.capture_id
+        if key not in found:
+            found[key] = captures.read_rows(lake, item, [*COLUMNS])
+        return found[key]
 
-
-def _are_two_parts(one: CapturedFrames, other: CapturedFrames) -> bool:
-    """Whether files of one tier and class share no key, and neither has nearly all of both."""
-    most, both = max(one.capture.keys, other.capture.keys), one.capture.keys + other.capture.keys
-    same_key = one.capture.key == other.capture.key
-    return same_key and 10 * most < _NEARLY_ALL_TENTHS * both and _disjoint(one.rows, other.rows)
-
-
-def _shares_keys(made: CapturedFrames, other: CapturedFrames) -> bool:
-    return made.capture.key == other.capture.key and not _disjoint(made.rows, other.rows)
-
-
-def _disjoint(one: pl.DataFrame, other: pl.DataFrame) -> bool:
-    rows, others = with_participants(one, other)
-    return rows.join(others, on=["symbol", "participant"], how="semi").is_empty()
+    return rows_of

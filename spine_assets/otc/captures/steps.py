@@ -7,6 +7,7 @@ two captures of a step (`build.corrections`).
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,7 +17,7 @@ from enum import StrEnum
 import polars as pl
 
 from spine_assets.otc.captures import pins
-from spine_assets.otc.captures.current import candidates, current_captures
+from spine_assets.otc.captures.current import Arriving
 from spine_assets.otc.captures.model import Capture, TierClass
 from spine_assets.otc.captures.pins import Pin
 
@@ -102,19 +103,20 @@ def _history(
     their rank, so that a correction which is delivered together with what it corrects is a step
     too, and a part of it is none.
     """
-    arrived: list[Capture] = []
-    decided: list[Pin] = []
-    captures = sorted(known, key=lambda item: item.captured_at)
-    decisions = pins.in_order(pinned)
-    for at in sorted({i.captured_at for i in captures} | {pin.pinned_at for pin in decisions}):
-        fresh = [item for item in captures if item.captured_at == at]
-        able = candidates([*arrived, *fresh], decided) if fresh else []
-        for item in sorted(fresh, key=lambda one: (one not in able, one.rank)):
-            arrived.append(item)
-            yield at, current_captures(arrived, decided)
-        for pin in (pin for pin in decisions if pin.pinned_at == at):
-            decided.append(pin)
-            yield at, current_captures(arrived, decided)
+    arriving = Arriving()
+    arrived: dict[datetime, list[Capture]] = defaultdict(list)
+    decided: dict[datetime, list[Pin]] = defaultdict(list)
+    for item in known:
+        arrived[item.captured_at].append(item)
+    for pin in pins.in_order(pinned):
+        decided[pin.pinned_at].append(pin)
+    for at in sorted({*arrived, *decided}):
+        for item in arriving.in_order(arrived[at]):
+            arriving.add(item)
+            yield at, arriving.current
+        for pin in decided[at]:
+            arriving.decide(pin)
+            yield at, arriving.current
 
 
 def between(

@@ -179,21 +179,20 @@ def repeated_elsewhere(
     return None
 
 
-def contradicting(
-    made: CapturedFrames, own: Iterable[KnownFile]
-) -> tuple[KnownFile, Likeness] | None:
+def contradicting(mine: KnownFile, own: Iterable[KnownFile]) -> tuple[KnownFile, Likeness] | None:
     """A file of the same week, tier and class whose figures are of another week, if no file agrees.
 
     Args:
-        made: A file whose week was proposed by its date.
+        mine: A file whose week was proposed by its date.
         own: The other files of its week, tier and class.
     """
-    mine = Sample.of_text(made.capture.sample)
     first: tuple[KnownFile, Likeness] | None = None
     for file in own:
-        if mine is not None and mine.agrees(file.sample):
+        if not mine.sample.may_share_enough(file.sample):
+            continue
+        if mine.sample.agrees(file.sample):
             return None
-        found = compare(made.rows, file.rows())
+        found = compare(mine.rows(), file.rows())
         if found.agrees:
             return None
         if found.contradicts and first is None:

@@ -82,6 +82,10 @@ class Sample:
         found = self.likeness(other)
         return found is None or 4 * found.same >= found.keys
 
+    def may_share_enough(self, other: Sample) -> bool:
+        """Whether both have so many keys that equal figures would be no chance."""
+        return min(self.keys, other.keys) >= _ENOUGH_SHARED
+
     def agrees(self, other: Sample) -> bool:
         """Whether so many figures are the same that the rows need no comparison: one week's files.
 

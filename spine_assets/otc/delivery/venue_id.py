@@ -94,11 +94,48 @@ def with_participants(one: pl.DataFrame, other: pl.DataFrame) -> tuple[pl.DataFr
     such, else the name: a download has no CRD numbers, and the same firm is the same participant in
     an answer of the API.
     """
-    by_crd = all(frame["firm_crd"].null_count() < frame.height for frame in (one, other))
+    by_crd = _has_numbers(one) and _has_numbers(other)
+    participant = _participant(by_crd=by_crd)
+    return one.with_columns(participant=participant), other.with_columns(participant=participant)
+
+
+def _has_numbers(rows: pl.DataFrame) -> bool:
+    return rows["firm_crd"].null_count() < rows.height
+
+
+def _participant(*, by_crd: bool) -> pl.Expr:
     name = name_key(pl.col("venue_name"))
     crd, named = pl.col("firm_crd"), pl.when(name != "").then(name)
-    participant = pl.coalesce("mpid", *((crd, named) if by_crd else (named, crd)), pl.lit(""))
-    return one.with_columns(participant=participant), other.with_columns(participant=participant)
+    return pl.coalesce("mpid", *((crd, named) if by_crd else (named, crd)), pl.lit(""))
+
+
+class Keys:
+    """The symbols and participants of a file, found once however many others it is compared with.
+
+    Two files are compared by the same participants as in `with_participants`. Keys are kept as
+    hashes of 64 bits.
+    """
+
+    COLUMNS = ("symbol", "mpid", "firm_crd", "venue_name")
+    """Of the rows that it is made of."""
+
+    def __init__(self, rows: pl.DataFrame) -> None:
+        self._rows = rows.select(self.COLUMNS)
+        self._has_numbers = _has_numbers(rows)
+        self._found: dict[bool, frozenset[int]] = {}
+
+    def is_disjoint(self, other: Keys) -> bool:
+        """Whether two files have no key in common."""
+        by_crd = self._has_numbers and other._has_numbers
+        return self._hashes(by_crd=by_crd).isdisjoint(other._hashes(by_crd=by_crd))
+
+    def _hashes(self, *, by_crd: bool) -> frozenset[int]:
+        found = self._found.get(by_crd)
+        if found is None:
+            key = pl.struct("symbol", participant=_participant(by_crd=by_crd))
+            hashes = self._rows.select(key.hash()).to_series().unique()
+            found = self._found[by_crd] = frozenset(hashes.to_list())
+        return found
 
 
 def known_by_crd(rows: pl.DataFrame, others: pl.DataFrame) -> pl.DataFrame:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from itertools import permutations
 from random import Random
 
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from spine_assets.core.weeks import Tier, VenueClass
 from spine_assets.otc.captures import pins
-from spine_assets.otc.captures.current import WeekCaptures, current_captures
+from spine_assets.otc.captures.current import Arriving, WeekCaptures, current_captures
 from spine_assets.otc.captures.model import Capture
 from spine_assets.otc.captures.pins import Pin, PinAction
 from spine_assets.otc.captures.steps import steps
@@ -149,6 +149,26 @@ def test_which_capture_is_current_depends_on_no_order_and_a_part_never_is_unless
     elif pins.chosen(decided).get(KEY) != current.capture_id:
         assert current in standing
         assert 10 * current.keys >= 9 * max(item.keys for item in standing)
+
+
+@given(events)
+def test_captures_and_decisions_one_by_one_give_what_all_of_them_give(
+    made: list[tuple[str, int, int, int]],
+) -> None:
+    known, decided = replayed(made)
+    arriving = Arriving()
+    every: list[Capture | Pin] = [*known, *decided]
+    for item in sorted(every, key=_moment):
+        arriving.decide(item) if isinstance(item, Pin) else arriving.add(item)
+        until = _moment(item)
+        assert arriving.current == current_captures(
+            [one for one in known if _moment(one) <= until],
+            [one for one in decided if _moment(one) <= until],
+        )
+
+
+def _moment(item: Capture | Pin) -> datetime:
+    return item.pinned_at if isinstance(item, Pin) else item.captured_at
 
 
 def test_rejected_lines_of_all_reasons_are_counted() -> None:
