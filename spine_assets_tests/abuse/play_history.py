@@ -207,7 +207,7 @@ class Player:
 
     def _reason(self, content: Content, place: Proposal, landing: Landing) -> str | None:
         """Why nothing of a file is loaded, as people are told."""
-        found = {item.name: item.reason for item in landing.unusable}
+        found: dict[str, str] = {item.name: item.reason for item in landing.unusable}
         if place.slot is not None:
             found |= self.refused.get(place.slot.week, {})
         same = [f.name for f in self.oracle.landing.values() if f.sha256 == content.sha256]

@@ -12,6 +12,7 @@ from spine_assets.alerts.alert import Alert, AlertKind
 from spine_assets.alerts.problem import MOST_MESSAGES, Problem, alerts_of
 from spine_assets.alerts.run_report import FailedCheck, RunReport
 from spine_assets.alerts.sensor_state import Reported, SensorState, WaitingAlert
+from spine_assets.core.text import Shown
 from spine_assets.otc.delivery.deliveries import STILL_WRITTEN, Unusable
 
 WEEK = date(2025, 11, 21)
@@ -107,7 +108,7 @@ def test_one_thing_is_new_once_however_often_it_is_found() -> None:
 def test_the_state_is_read_as_it_was_written_and_is_small() -> None:
     state = SensorState(7, folders="x")
     state.runs.add([failed(week) for week in HISTORY])
-    state.ongoing.add(ongoing.unusable_files([Unusable("a.csv", "is empty")]))
+    state.ongoing.add(ongoing.unusable_files([Unusable("a.csv", Shown("is empty"))]))
     alert = Alert(
         AlertKind.RUN_FAILED, "x", "spine status", (WEEK,), numbers={"n": 1.5}, run_id="r"
     )
@@ -122,7 +123,7 @@ def test_the_state_is_bounded_whatever_happens() -> None:
     for n in range(1_000):
         text = "".join(chr(97 + int(digit)) for digit in str(n))
         state.runs.add([failed(WEEK, text)])
-    names = [Unusable(f"{n}.csv", "is empty") for n in range(5_000)]
+    names = [Unusable(f"{n}.csv", Shown("is empty")) for n in range(5_000)]
     state.ongoing.add(ongoing.unusable_files(names))
     assert len(state.as_json()) < 20_000
 
@@ -138,7 +139,7 @@ def test_a_state_of_another_version_is_none() -> None:
 
 
 def test_a_file_that_is_still_being_written_is_no_problem() -> None:
-    items = [Unusable("a.csv", STILL_WRITTEN), Unusable("b.csv", "is empty")]
+    items = [Unusable("a.csv", STILL_WRITTEN), Unusable("b.csv", Shown("is empty"))]
     assert [item.thing for item in ongoing.unusable_files(items)] == ["b.csv"]
 
 

@@ -57,6 +57,7 @@ def stored_in(root: Path, storage: str) -> Iterator[Made]:
         for name in ("DAGSTER_HOME", "SPINE_DATA_DIR", "SPINE_LAKE", "SPINE_DATABASE_PATH"):
             patch.delenv(name, raising=False)
         (root / "dagster.yaml").write_text(storage)
+        (root / "data").mkdir()
         with open_instance(root) as instance:
             yield logged_runs.make(instance)
 

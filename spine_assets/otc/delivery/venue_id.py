@@ -25,6 +25,7 @@ _DE_MINIMIS_KEYS = ("de minimis", "de minimis firm", "de minimis firms")
 _NO_LETTER_OR_DIGIT = r"[^\p{L}\p{N}]+"
 _CRD = r"^0*([0-9]+?)(?:\.0*)?$"
 _OTHER_IDENTITY = r"^(DE_MINIMIS$|CRD[0-9]+$|FIRM:)"  # of a firm outside an ATS; no MPID is one
+_CHANCE = 8  # so many equal hashes of different keys there are never
 _POOL_CRD = "0"  # the API's number for the pool
 
 
@@ -113,7 +114,7 @@ class Keys:
     """The symbols and participants of a file, found once however many others it is compared with.
 
     Two files are compared by the same participants as in `with_participants`. Keys are kept as
-    hashes of 64 bits.
+    hashes of 64 bits; where only a few are equal, the keys themselves are compared.
     """
 
     COLUMNS = ("symbol", "mpid", "firm_crd", "venue_name")
@@ -127,7 +128,11 @@ class Keys:
     def is_disjoint(self, other: Keys) -> bool:
         """Whether two files have no key in common."""
         by_crd = self._has_numbers and other._has_numbers
-        return self._hashes(by_crd=by_crd).isdisjoint(other._hashes(by_crd=by_crd))
+        equal = self._hashes(by_crd=by_crd) & other._hashes(by_crd=by_crd)
+        if not equal or len(equal) > _CHANCE:
+            return not equal
+        rows, others = with_participants(self._rows, other._rows)
+        return rows.join(others, on=["symbol", "participant"], how="semi").is_empty()
 
     def _hashes(self, *, by_crd: bool) -> frozenset[int]:
         found = self._found.get(by_crd)
