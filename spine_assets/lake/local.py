@@ -19,7 +19,7 @@ from spine_assets.lake.base import Lake, LakeError, LakeFile, LakeUnavailable
 from spine_assets.lake.checksum import read_metadata, verify
 from spine_assets.lake.file_errors import not_a_folder, reading
 from spine_assets.lake.lock_wait import Wait, this_process
-from spine_assets.lake.names import LOCKS, LockName, is_complete, week_of
+from spine_assets.lake.names import LOCKS, LockName, is_published, week_of
 
 
 class LocalLake(Lake[Path]):
@@ -58,7 +58,8 @@ class LocalLake(Lake[Path]):
 
     def files(self, table: str, week: date, suffix: str = ".parquet") -> list[Path]:
         """All published files of one table's week, by name."""
-        return sorted(self.folder(table, week).glob(f"*{suffix}"))
+        folder = self.folder(table, week)
+        return sorted(path for path in folder.glob("*") if is_published(table, path.name, suffix))
 
     def stored_bytes(self, table: str, week: date) -> int:
         """Size of all files of a table's week together."""
@@ -70,8 +71,8 @@ class LocalLake(Lake[Path]):
         for folder in self.entries(table):
             if (week := week_of(folder)) is not None:
                 files = self.entries(table, folder)
-                if complete := [name for name in files if is_complete(name, suffix)]:
-                    found[week] = complete
+                if published := [name for name in files if is_published(table, name, suffix)]:
+                    found[week] = published
         return found
 
     def stamps(self, table: str) -> dict[date | None, dict[str, str]]:
@@ -85,7 +86,7 @@ class LocalLake(Lake[Path]):
         folder = self.part(table, week).parent
         try:
             with os.scandir(folder) as entries:
-                files = [item for item in entries if is_complete(item.name, ".parquet")]
+                files = [item for item in entries if is_published(table, item.name)]
                 return {item.name: _stamp(item.stat()) for item in files}
         except (FileNotFoundError, NotADirectoryError):
             return {}

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from fnmatch import fnmatchcase
 from typing import ClassVar, Self
 
 PART = "data.parquet"
@@ -31,6 +32,16 @@ FORMAT_FILE = "_format.json"
 """Name of the file with the number of the format and the id of the lake."""
 
 _WEEK_FOLDER = "week_ending=2"  # of a real week; the empty one begins otherwise
+_DAY, _CLOCK = "[0-9]" * 8, "[0-9]" * 6
+_CAPTURE = f"[NO]*ATS.{_DAY}T{_CLOCK}Z-{'[0-9a-f]' * 12}.parquet"
+# As patterns that Python and DuckDB read alike, by table; a derived table's week has one file.
+_PUBLISHED = {
+    "otc_raw": (_CAPTURE,),
+    "otc_control_raw": (_CAPTURE,),
+    "otc_rejects": ("rule.parquet", f"parse.{_CAPTURE}"),
+    "otc_pins": (f"{_DAY}T{_CLOCK * 2}Z.[NO]*ATS.parquet",),
+    "otc_delivered": (f"{'[0-9a-f]' * 64}.zst",),
+}
 
 
 def week_of(folder: str) -> date | None:
@@ -38,9 +49,26 @@ def week_of(folder: str) -> date | None:
     return _week(folder.partition("=")[2]) if folder.startswith(_WEEK_FOLDER) else None
 
 
-def is_complete(name: str, suffix: str) -> bool:
-    """Whether a name is that of a published file of a table, no temporary one."""
-    return bool(name) and name.endswith(suffix) and not name.startswith(".")
+def is_published(table: str, name: str, suffix: str = ".parquet") -> bool:
+    """Whether a name is that of a published file of a table: no temporary one, no stranger.
+
+    Pages of reports and other files that hold no rows may have any name.
+    """
+    if not name or not name.endswith(suffix) or name.startswith("."):
+        return False
+    if table not in _PUBLISHED and not name.endswith(".parquet"):
+        return True
+    return any(fnmatchcase(name, pattern) for pattern in patterns(table))
+
+
+def is_stranger(table: str, name: str) -> bool:
+    """Whether a file was not published by us, such as the copy that a sync program made."""
+    return not name.startswith(".") and not is_published(table, name, "")
+
+
+def patterns(table: str) -> tuple[str, ...]:
+    """The names that published files of a table have in the folder of a week."""
+    return _PUBLISHED.get(table, (PART,))
 
 
 @dataclass(frozen=True)

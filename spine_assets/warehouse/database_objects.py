@@ -175,7 +175,7 @@ def definitions_of(
                 f"hive_partitioning = false) LIMIT 0 -- {lake.schema(lake.empty_part(name))}",
             )
     known = {table.name for table in (*contents.stored, *contents.views)}
-    others = table_views(lake, contents.views)
+    others = table_views(lake, contents.views, kept=True)
     found = Definitions(tables, (*others, *derived_views(known)))
     return replace(found, others=(*found.others, *view_comments(found.made)))
 

@@ -10,12 +10,14 @@ from __future__ import annotations
 import glob
 import re
 from collections.abc import Collection
+from fnmatch import fnmatchcase
 
 from spine_assets.core.sql import column_comments, identifier, literal, without_rows
 from spine_assets.core.tables import Table
 from spine_assets.core.views import View
 from spine_assets.lake.base import Lake
 from spine_assets.lake.format import FORMAT, stored_format
+from spine_assets.lake.names import UNPARTITIONED, patterns
 from spine_assets.otc.captures import pins
 from spine_assets.otc.state.stored_tables import GIVEN
 from spine_assets.otc.tables import consolidated, raw
@@ -36,8 +38,10 @@ _OURS = {table.name for table in (*TABLES, *GIVEN)}
 _OF_TABLES = _OURS | {"otc_raw_current", "otc_raw_as_of"}
 
 
-def table_views(lake: Lake, tables: tuple[Table, ...], *, unopened: bool = False) -> list[str]:
-    """CREATE VIEW statements for tables, over their files; `unopened` as for `files_of`."""
+def table_views(
+    lake: Lake, tables: tuple[Table, ...], *, unopened: bool = False, kept: bool = False
+) -> list[str]:
+    """CREATE VIEW statements for tables over their files; `unopened`, `kept` as for `files_of`."""
     alike, statements = stored_format(lake) == FORMAT, []
     for table in tables:
         # Pins are never written again: those of earlier versions lack a column.
@@ -46,7 +50,9 @@ def table_views(lake: Lake, tables: tuple[Table, ...], *, unopened: bool = False
         columns = ", ".join(identifier(column.name) for column in table.columns)
         statements.append(
             f"CREATE OR REPLACE VIEW {identifier(table.name)} AS SELECT {columns} "
-            f"{files_of(lake, table.name, weekly=weekly, alike=of_today, unopened=unopened)}"
+            + files_of(
+                lake, table.name, weekly=weekly, alike=of_today, unopened=unopened, kept=kept
+            )
         )
         statements.append(f"COMMENT ON VIEW {identifier(table.name)} IS {literal(table.grain)}")
     return statements
@@ -75,12 +81,20 @@ def view_statements(
 
 
 def files_of(
-    lake: Lake, table: str, *, weekly: bool = True, alike: bool = True, unopened: bool = False
+    lake: Lake,
+    table: str,
+    *,
+    weekly: bool = True,
+    alike: bool = True,
+    unopened: bool = False,
+    kept: bool = False,
 ) -> str:
     """The FROM that reads all files of a table.
 
+    Files that nobody published, such as the copy that a sync program made, are not read.
+
     DuckDB opens the first file when a view is made, and takes all others for as long. So the empty
-    file, which is among them, is the last: where it was the first, DuckDB took the table for empty,
+    file is the last: where it was the first, DuckDB took the table for empty,
     and read all of it to join it with three rows.
 
     Args:
@@ -91,15 +105,27 @@ def files_of(
             DuckDB opens every file before it looks at the week that a query wants.
         unopened: Let the empty file be the first after all, so that no other is opened: for a
             table whose first file is damaged.
+        kept: For a view in a file, which any DuckDB may read: those before 2.0 have no
+            `allow_empty`, so it names the kinds of files that there are now.
     """
     by_folder = "true, hive_types = {'week_ending': DATE}"
     if not weekly or "=" in str(lake.root):
         by_folder = "false"
-    pattern = f"{glob.escape(str(lake.root))}/{table}/*/*.parquet"
-    first = f"{literal(glob.escape(str(lake.empty_part(table))))}, " if unopened else ""
-    listed = first + literal(pattern)
-    by_name = "" if alike else ", union_by_name = true"
-    return f"FROM read_parquet([{listed}], hive_partitioning = {by_folder}{by_name})"
+    folder = f"{glob.escape(str(lake.root))}/{table}"
+    each = "week_ending=????-??-??" if weekly else UNPARTITIONED
+    kinds = [name for name in patterns(table) if not kept or _has(lake, table, name, weekly)]
+    files = [literal(f"{folder}/{each}/{name}") for name in kinds]
+    files.insert(0 if unopened else len(files), literal(glob.escape(str(lake.empty_part(table)))))
+    more = "" if alike else ", union_by_name = true"
+    more += "" if kept else ", allow_empty = true"
+    return f"FROM read_parquet([{', '.join(files)}], hive_partitioning = {by_folder}{more})"
+
+
+def _has(lake: Lake, table: str, pattern: str, weekly: bool) -> bool:
+    """Whether a table has files of a kind."""
+    if not weekly:
+        return lake.part(table, None).exists()
+    return any(fnmatchcase(name, pattern) for names in lake.names(table).values() for name in names)
 
 
 def needs_analysis(sql: str) -> bool:

@@ -32,7 +32,7 @@ def add_capture(lake: LocalLake, number: int) -> None:
     }
     lines = pl.DataFrame({name: [told.get(name)] * _LINES for name in schema})
     frame = lines.select(pl.col(name).cast(type_) for name, type_ in schema.items())
-    target = lake.folder(raw.TABLE.name, WEEK) / f"OTC.ATS.{number:06}.parquet"
+    target = lake.folder(raw.TABLE.name, WEEK) / f"OTC.ATS.20260101T000000Z-{number:012}.parquet"
     lake.publish(lake.stage(frame, target, {}), target)
 
 

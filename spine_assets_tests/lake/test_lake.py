@@ -217,15 +217,18 @@ def test_a_published_file_has_a_stamp_of_its_own(lake: Lake) -> None:
 
 def test_a_file_that_is_never_replaced_is_listed_with_the_others(lake: Lake) -> None:
     folder = lake.folder("otc_raw", WEEK)
+    one, other = (
+        f"OTC.{kind}.20260101T000000Z-0123456789ab.parquet" for kind in ("ATS", "NON_ATS")
+    )
     with lake.lock(WEEK):
-        for name in ("b.parquet", "a.parquet"):
+        for name in (other, one):
             lake.append(lake.stage(OLD, folder / name, {}), folder / name)
-        assert [file.name for file in lake.files("otc_raw", WEEK)] == ["a.parquet", "b.parquet"]
-    assert lake.names("otc_raw") == {WEEK: ["a.parquet", "b.parquet"]}
-    assert [file.name for file in lake.files("otc_raw", WEEK)] == ["a.parquet", "b.parquet"]
-    (folder / "a.parquet").unlink()
-    assert [file.name for file in lake.files("otc_raw", WEEK)] == ["b.parquet"]
-    assert lake.stored_bytes("otc_raw", WEEK) == len((folder / "b.parquet").read_bytes())
+        assert [file.name for file in lake.files("otc_raw", WEEK)] == [one, other]
+    assert lake.names("otc_raw") == {WEEK: [one, other]}
+    assert [file.name for file in lake.files("otc_raw", WEEK)] == [one, other]
+    (folder / one).unlink()
+    assert [file.name for file in lake.files("otc_raw", WEEK)] == [other]
+    assert lake.stored_bytes("otc_raw", WEEK) == len((folder / other).read_bytes())
 
 
 def test_a_lake_within_a_lake_is_apart_from_it(lake: Lake) -> None:

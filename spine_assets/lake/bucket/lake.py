@@ -37,7 +37,7 @@ from spine_assets.lake.names import (
     PART,
     UNPARTITIONED,
     LockName,
-    is_complete,
+    is_published,
     week_of,
 )
 
@@ -93,7 +93,7 @@ class ObjectLake(Lake[ObjectFile]):
         does not show them yet.
         """
         folder, lock = self.folder(table, week), LockName.week(week)
-        listed = {name for name in folder.sizes_within() if is_complete(name, suffix)}
+        listed = {name for name in folder.sizes_within() if is_published(table, name, suffix)}
         lease = self._leases.get(lock)
         if lease is not None:
             lease.require()  # the list may be used to delete, so it must date from under the lock
@@ -101,14 +101,14 @@ class ObjectLake(Lake[ObjectFile]):
         unlisted = {
             name
             for name in names
-            if name not in listed and is_complete(name, suffix) and (folder / name).exists()
+            if name not in listed and is_published(table, name, suffix) and (folder / name).exists()
         }
         return [folder / name for name in sorted(listed | unlisted)]
 
     def stored_bytes(self, table: str, week: date) -> int:
         """Size of the listed objects of a table's week together."""
         sizes = self.folder(table, week).sizes_within()
-        return sum(size for name, size in sizes.items() if is_complete(name, ".parquet"))
+        return sum(size for name, size in sizes.items() if is_published(table, name))
 
     def names(self, table: str, suffix: str = ".parquet") -> dict[date, list[str]]:
         """Names of all published files of a table by week, oldest first, by one list."""
@@ -116,7 +116,7 @@ class ObjectLake(Lake[ObjectFile]):
         for key in (self._root / table).below():
             folder, _, name = key.removeprefix(f"{table}/").partition("/")
             week = week_of(folder)
-            if week is not None and "/" not in name and is_complete(name, suffix):
+            if week is not None and "/" not in name and is_published(table, name, suffix):
                 found[week].append(name)
         return dict(sorted(found.items()))
 
@@ -126,7 +126,7 @@ class ObjectLake(Lake[ObjectFile]):
         for key, version in (self._root / table).versions_below().items():
             folder, _, name = key.removeprefix(f"{table}/").partition("/")
             week = week_of(folder)
-            is_file = "/" not in name and is_complete(name, ".parquet")
+            is_file = "/" not in name and is_published(table, name)
             if is_file and (week is not None or folder == UNPARTITIONED):
                 found[week][name] = version
         return dict(found)
@@ -143,7 +143,7 @@ class ObjectLake(Lake[ObjectFile]):
                 for file in self.files(table, week)
                 if file.name not in listed
             }
-        return {name: stamp for name, stamp in listed.items() if is_complete(name, ".parquet")}
+        return {name: stamp for name, stamp in listed.items() if is_published(table, name)}
 
     # --- writing
 

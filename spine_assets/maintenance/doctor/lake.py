@@ -19,7 +19,7 @@ from spine_assets.core.settings import Settings
 from spine_assets.core.text import counted, first_line
 from spine_assets.lake.base import Lake, LakeError, LakeFile
 from spine_assets.lake.format import FORMAT, stored_format
-from spine_assets.lake.names import EMPTY_WEEK, week_of
+from spine_assets.lake.names import EMPTY_WEEK, is_stranger, week_of
 from spine_assets.lake.opening import open_lake
 from spine_assets.maintenance.doctor.diagnosis import Diagnosis, fail, listed, ok, warn
 from spine_assets.otc.captures import delivered, pins
@@ -62,20 +62,41 @@ def tables(settings: Settings) -> Diagnosis:
         return warn(
             f"no view can answer for {listed(missing)}: its empty file is missing", "spine db init"
         )
-    if odd := [f"{name}/{entry}" for name in names for entry in _not_weeks(lake, name)]:
-        return fail(
-            f"in {lake.root} these are named like weeks, and are not: {listed(odd)}; queries of "
-            "their tables may fail",
-            "move them away",
-        )
+    if found := _misplaced(lake, [*names, captures.CONTROL_RAW, delivered.FOLDER]):
+        return found
     weeks = lake.weeks(RAW)
     span = f"{weeks[0]} to {weeks[-1]}" if weeks else "none yet"
     return ok(f"{len(names)} tables in {lake.root}; weeks captured: {len(weeks)} ({span})")
 
 
-def _not_weeks(lake: Lake, table: str) -> list[str]:
-    named = [entry for entry in lake.entries(table) if entry.startswith("week_ending=")]
-    return [entry for entry in named if entry != EMPTY_WEEK and week_of(entry) is None]
+def _misplaced(lake: Lake, names: list[str]) -> Diagnosis | None:
+    """Folders and files among the tables that we did not make."""
+    folders = [(name, entry) for name in names for entry in lake.entries(name)]
+    odd = [
+        f"{name}/{entry}"
+        for name, entry in folders
+        if entry.startswith("week_ending=") and entry != EMPTY_WEEK and week_of(entry) is None
+    ]
+    if odd:
+        return fail(
+            f"in {lake.root} these are named like weeks, and are not: {listed(odd)}; they are "
+            "not read",
+            "move them away",
+        )
+    strange = [
+        f"{name}/{entry}/{file}"
+        for name, entry in folders
+        if week_of(entry) is not None
+        for file in lake.entries(name, entry)
+        if is_stranger(name, file)
+    ]
+    if strange:
+        return warn(
+            f"in {lake.root} these files are not published ones, and are not read: "
+            f"{listed(strange)}",
+            "move them away or delete them; a program that syncs folders makes such copies",
+        )
+    return None
 
 
 def leftovers(settings: Settings) -> Diagnosis:

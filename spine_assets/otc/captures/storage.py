@@ -43,7 +43,6 @@ FOLDERS = {Grain.VENUES: raw.TABLE.name, Grain.TOTALS: CONTROL_RAW}
 """Where the rows of captures are, by grain."""
 
 _HASH_DIGITS = 12
-_NAME_PARTS = 3  # tier, class and id
 _STORED_ALTERNATIVE = "or_week"  # the name of `alternative_week` in metadata of files
 _STAMP = ("capture_id", "week_ending", "source_file", "captured_at")
 _OF_DELIVERY = (*_STAMP, "tier", "venue_class", "sha256", "week_source", "grain")
@@ -205,34 +204,21 @@ def names(lake: Lake) -> CaptureNames:
     found: dict[date, set[CaptureName]] = {}
     for grain, folder in FOLDERS.items():
         for week, files in lake.names(folder).items():
-            known = found.setdefault(week, set())
-            known |= {_name_in(lake, week, grain, file_name) for file_name in files}
+            found.setdefault(week, set()).update(_parsed_name(name, grain) for name in files)
     return found
 
 
 def names_of_week(lake: Lake, week: date) -> set[CaptureName]:
-    """What is captured of a week, from file names alone; others are passed over."""
-    found = (
+    """The same of one week."""
+    return {
         _parsed_name(path.name, grain)
         for grain, folder in FOLDERS.items()
         for path in lake.files(folder, week)
-    )
-    return {name for name in found if name is not None}
+    }
 
 
-def _name_in(lake: Lake, week: date, grain: Grain, file_name: str) -> CaptureName:
-    name = _parsed_name(file_name, grain)
-    if name is None:
-        path = lake.folder(FOLDERS[grain], week) / file_name
-        raise LakeError(f"{path} is not named like a capture; move it away")
-    return name
-
-
-def _parsed_name(file_name: str, grain: Grain) -> CaptureName | None:
-    parts = file_name.removesuffix(".parquet").split(".")
-    if len(parts) != _NAME_PARTS:
-        return None
-    tier, venue_class, _ = parts
+def _parsed_name(file_name: str, grain: Grain) -> CaptureName:
+    tier, venue_class, _ = file_name.split(".", 2)
     return tier, venue_class, grain.value, _content_in(file_name)
 
 

@@ -21,6 +21,7 @@ from spine_assets_tests.conftest import (
 
 T1, T2, OTC = Tier
 EMPTY = Landing((), ())
+ID = "20260101T000000Z-0123456789ab"
 
 
 def hold(root: Path, week: date, *tiers: Tier) -> None:
@@ -28,7 +29,7 @@ def hold(root: Path, week: date, *tiers: Tier) -> None:
     folder = root / "lake" / "otc_raw" / f"week_ending={week}"
     folder.mkdir(parents=True, exist_ok=True)
     for tier in tiers:
-        (folder / f"{tier}.ATS.0123456789ab.parquet").touch()
+        (folder / f"{tier}.ATS.{ID}.parquet").touch()
 
 
 def missing(root: Path, today: date) -> list[tuple[date, Tier, date]]:
@@ -115,7 +116,9 @@ def test_the_whole_history_is_told_from_names(tmp_path: Path) -> None:
     for n in range(653):
         hold(tmp_path, first + timedelta(weeks=n), *Tier)
     gone = first + timedelta(weeks=300)
-    (tmp_path / f"lake/otc_raw/week_ending={gone}/OTC.ATS.0123456789ab.parquet").unlink()
+    (
+        tmp_path / f"lake/otc_raw/week_ending={gone}/OTC.ATS.20260101T000000Z-0123456789ab.parquet"
+    ).unlink()
     found = missing(tmp_path, first + timedelta(weeks=653))
     assert [(week, tier) for week, tier, _ in found] == [(gone, OTC)]
 
