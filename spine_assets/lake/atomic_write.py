@@ -68,9 +68,12 @@ def stage(target: Path, content: bytes | bytearray) -> Path:
 
     Raises:
         LakeUnavailable: the disk is full or the folder is not writable.
-        LakeError: a file is where a folder is expected.
+        LakeError: a file is where a folder is expected, or anything else where the file is.
     """
-    staged = _temporary(target)
+    try:
+        staged = _temporary(target)
+    except NotAFile as error:
+        raise LakeError(f"{error}; move it away, then run the week again") from error
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         staged.write_bytes(content)

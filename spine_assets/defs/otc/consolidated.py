@@ -78,7 +78,10 @@ def load_consolidated(context: dg.AssetExecutionContext) -> Iterator[Event | dg.
 def consolidated_definitions() -> dg.Definitions:
     """The asset with its check, and its job."""
     made = dg.multi_asset(
-        name=our_name("otc_consolidated_files"), specs=[_spec()], check_specs=_checks()
+        name=our_name("otc_consolidated_files"),
+        specs=[_spec()],
+        check_specs=_checks(),
+        backfill_policy=dg.BackfillPolicy.single_run(),  # a range of weeks may be asked with it
     )
     job = dg.define_asset_job(
         our_name(JOB),
