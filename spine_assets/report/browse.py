@@ -86,6 +86,8 @@ def write(lake: Lake, folder: Path, otc: Otc, *, more: Iterable[str] = ()) -> Br
         OSError: the folder cannot be written.
     """
     with lake.lock_of(LockName.REPORTS):
+        for place in (folder, folder / "symbols", folder / "venues"):
+            atomic_write.remove_all(place.glob(f".*{atomic_write.TEMPORARY}"))  # of killed runs
         made_from = _made_from(lake)
         with otc.together():
             shown = _Shown(folder, otc, [*more])

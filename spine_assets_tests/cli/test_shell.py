@@ -131,7 +131,7 @@ print(date(2025, 11, 21), duckdb.__name__)
         ("x =", "SyntaxError: invalid syntax"),
         ("table('otc_venue_shares')", "did you mean otc_venue_share?"),
         ("table('otc_raw', '2025-12-25')", "weeks end on Fridays: 2025-12-26"),
-        ("sql('DROP VIEW otc_raw')", "sql() takes one SELECT"),
+        ("sql('DROP VIEW otc_raw')", "sql() only reads"),
     ],
 )
 def test_code_that_raises_ends_with_1_and_its_own_traceback(

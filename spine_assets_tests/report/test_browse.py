@@ -111,6 +111,15 @@ def test_pages_that_would_be_the_same_are_not_written_again(desk: Desk) -> None:
     assert not venue_path(desk.folder, "INCR").exists()
 
 
+def test_what_a_killed_run_left_is_removed(desk: Desk) -> None:
+    left = [desk.folder / place / ".A.html.0123.tmp" for place in (".", "symbols", "venues")]
+    for path in left:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    desk.write()
+    assert [path for path in left if path.exists()] == []
+
+
 def test_a_symbol_that_was_asked_for_stays(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(browse, "SYMBOLS", 2)
     assert {*desk.write().symbols} == {"A", "F1"}
