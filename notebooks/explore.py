@@ -209,13 +209,12 @@ def _(WeekState, alt, line_number, pl):
         )
 
     def bands_of(answer):
-        """Weeks that are not loaded, and those that lack a tier where others are complete."""
+        """Weeks of which nothing is loaded, and those that lack a tier where others do not."""
         is_partial = pl.col("state").is_in([WeekState.INCOMPLETE, WeekState.NOT_KNOWN])
+        is_absent = (pl.col("state") == WeekState.NOT_LOADED).all().over("friday")
         any_complete = answer["state"].is_in([WeekState.COMPLETE, WeekState.NO_ROW]).any()
         return (
-            answer.filter(
-                (pl.col("state") == WeekState.NOT_LOADED) | (is_partial & pl.lit(any_complete))
-            )
+            answer.filter(is_absent | (is_partial & pl.lit(any_complete)))
             .select(
                 "label",
                 "friday",

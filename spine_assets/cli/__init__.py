@@ -64,6 +64,7 @@ GROUPS = {
         "finra-sim": ("finra_sim:finra_sim", "Serve synthetic weeks as FINRA's query API does."),
     },
     "Run": {
+        "ui": ("ui:ui", "Serve Dagster's UI with its daemon, behind a guard."),
         "status": ("status:status", "Show which weeks are loaded, missing or failed."),
         "run": ("run:run", "Run a PIPELINE here, or in the queue of a running daemon."),
         "backfill": (

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dagster._check import CheckError
+    from dagster._cli import dev
     from dagster._core.definitions.asset_checks.asset_check_evaluation import (
         AssetCheckEvaluationTargetMaterializationData,
     )
@@ -64,6 +65,9 @@ FIRST_TRIED, NOT_TRIED = (1, 13, 27), (1, 14)
 _NAMES = {
     # Raised where the history cannot be opened.
     "dagster._check": ("CheckError",),
+    # `dagster dev`, whose web server `spine ui` replaces by one behind a guard; Dagster has no
+    # option for it.
+    "dagster._cli": ("dev",),
     # Which materialization an evaluation of a check is about; `dg.AssetCheckEvaluation` takes one.
     "dagster._core.definitions.asset_checks.asset_check_evaluation": (
         "AssetCheckEvaluationTargetMaterializationData",
@@ -126,6 +130,7 @@ _NAMES = {
 }
 
 MEMBERS = {
+    "dev": ("dev_command", "open_ipc_subprocess"),
     # An event as a row, and what Dagster derives from it: written for a batch of events at once.
     "SqlEventLogStorage": (
         "_event_to_row",

@@ -1,0 +1,109 @@
+"""What a request must be before Dagster's web server sees it.
+
+Dagster has no login, and executes a query, even one that starts a run, in the address of a GET: a
+picture on any page could start one with the browser of whoever has the UI open. Belongs here: the
+rules, as ASGI middleware. Does not belong here: starting servers (`web.serve`).
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from http import HTTPStatus
+from urllib.parse import urlencode, urlsplit
+
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import HTTPConnection
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
+"""Names of this machine in the header Host."""
+COOKIE = "spine_ui"
+PARAMETER = "token"
+_LOOKS = ("GET", "HEAD", "OPTIONS")
+_JSON = "application/json"
+
+
+def guarded(hosts: Sequence[str], token: str | None) -> list[Middleware]:
+    """The middleware of a web server.
+
+    Args:
+        hosts: Names by which the server may be asked, beside those of this machine. Another name
+            may be a page's own that was made to lead here (DNS rebinding).
+        token: What a browser must have as a cookie, and a program as `Authorization: Bearer`;
+            None where whoever reaches the server may use it.
+    """
+    names = [*LOOPBACK, *hosts]
+    found = [
+        Middleware(TrustedHostMiddleware, allowed_hosts=names, www_redirect=False),
+        Middleware(_OwnPages),
+    ]
+    return [*found, Middleware(_Token, token=token)] if token else found
+
+
+class _OwnPages:
+    """Requests of pages of other sites, and changes that come otherwise than the UI sends them."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        answer: ASGIApp = self._app
+        if scope["type"] in ("http", "websocket"):
+            answer = _refusal(HTTPConnection(scope)) or self._app
+        await answer(scope, receive, send)
+
+
+def _refusal(asked: HTTPConnection) -> Response | None:
+    """Why a request is not passed on, as its answer."""
+    origin = asked.headers.get("origin")
+    if origin is not None and urlsplit(origin).netloc.lower() != asked.headers["host"].lower():
+        return _refused(HTTPStatus.FORBIDDEN, "asked by a page of another site")
+    method = asked.scope.get("method", "GET")  # of a websocket there is none
+    is_page = method == "GET" and asked.headers.get("sec-fetch-mode") == "navigate"
+    if asked.headers.get("sec-fetch-site") in ("cross-site", "same-site") and not is_page:
+        return _refused(HTTPStatus.FORBIDDEN, "asked by a page of another site")
+    if method not in _LOOKS:
+        kind = asked.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind != _JSON:
+            return _refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"send it as {_JSON}")
+    elif "query" in asked.query_params and "graphql" in asked.url.path.lower():
+        return _refused(HTTPStatus.METHOD_NOT_ALLOWED, "send a query by POST, as JSON")
+    return None
+
+
+class _Token:
+    """Whoever has not the token of this installation."""
+
+    def __init__(self, app: ASGIApp, token: str) -> None:
+        self._app, self._token = app, token
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        answer: ASGIApp = self._app
+        if scope["type"] in ("http", "websocket"):
+            answer = self._answer(HTTPConnection(scope)) or self._app
+        await answer(scope, receive, send)
+
+    def _answer(self, asked: HTTPConnection) -> Response | None:
+        bearer = asked.headers.get("authorization", "").removeprefix("Bearer ")
+        if self._is_it(bearer) or self._is_it(asked.cookies.get(COOKIE, "")):
+            return None
+        if self._is_it(asked.query_params.get(PARAMETER, "")) and asked.scope["type"] == "http":
+            others = [item for item in asked.query_params.multi_items() if item[0] != PARAMETER]
+            place = asked.url.path + (f"?{urlencode(others)}" if others else "")
+            onward = RedirectResponse(f"/{place.lstrip('/')}", HTTPStatus.SEE_OTHER)
+            # Not for other sites' pages, and not for scripts; until the browser is closed.
+            onward.set_cookie(COOKIE, self._token, httponly=True, samesite="strict")
+            return onward
+        refused = _refused(HTTPStatus.UNAUTHORIZED, "open the address that spine ui printed")
+        refused.headers["www-authenticate"] = "Bearer"
+        return refused
+
+    def _is_it(self, given: str) -> bool:
+        return secrets.compare_digest(given.encode(), self._token.encode())
+
+
+def _refused(status: HTTPStatus, why: str) -> PlainTextResponse:
+    return PlainTextResponse(f"{status.value} {status.phrase}: {why}\n", status)
