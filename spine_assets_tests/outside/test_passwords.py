@@ -67,6 +67,16 @@ def test_the_read_only_ui_starts_nothing(site: Site) -> None:
     assert site.runs(REFUSED) == 0
 
 
+@pytest.mark.parametrize("protocol", ["websocket", "h2c", "x", "websocket, h2c"])
+def test_no_query_in_an_address_passes_with_another_protocol(protocol: str, site: Site) -> None:
+    upgraded = [f"Upgrade: {protocol}", "Connection: Upgrade, close"]
+    for headers in (upgraded, upgraded[:1], [*WEBSOCKET[2:], *upgraded]):
+        asked = [password("olga"), *headers]
+        answer = site.proxy.ask("GET", f"/graphql?query={IN_ADDRESS}", asked, port="ui")
+        assert answer.status == 405
+    assert site.runs(REFUSED) == 0
+
+
 @pytest.mark.parametrize("place", ["/graphql", "/%67raphql", "/x/../graphql", "/graphql%0a"])
 def test_a_picture_of_another_page_starts_nothing_with_the_readers_password(
     place: str, site: Site
