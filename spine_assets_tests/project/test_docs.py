@@ -48,8 +48,6 @@ NOT_IN_THE_PROJECT = {
     "notebooks/mine.py",  # a reader of docs/notebook.md copies it
     "spine_assets/blocks/",  # a feed that docs/finra.md describes and nobody has built
     "spine_assets.engines",  # an entry point, no module
-    "launcher.py",  # Dagster's, as is the next
-    "_daemon/monitoring/run_monitoring.py",
 }
 """Files and modules that pages name and that do not exist here."""
 _CHECKED = (*TABLES, consolidated.TABLE)
