@@ -38,7 +38,6 @@ from spine_assets_tests.support.shown import (
 )
 
 SAMPLE = SOURCE / "data" / "sample"
-EXAMPLE = "examples/pipelines/hello"
 A_FILE = SAMPLE / "first" / "finra_otc_weekly_otc_20251222.csv"  # of the week 2025-11-21
 LAST_WEEK = date(2025, 11, 21)
 EXIT_CODES = {"spine runs cancel 0348750": 1}  # nothing reaches such a run: docs/runs.md
@@ -252,14 +251,6 @@ def test_python_and_sql_that_are_shown_work(place: Place, block: Block) -> None:
     else:
         done = CliRunner().invoke(main, ["query", block.text.rstrip().rstrip(";")])
         assert done.exit_code == 0, done.output
-
-
-def test_the_example_that_contributing_shows_is_the_one_in_its_folder() -> None:
-    files = {path.name: path.read_text() for path in (SOURCE / EXAMPLE).glob("*.py")}
-    shown = [block for block in blocks("python") if block.page.name == "CONTRIBUTING.md"]
-    found = [block for block in shown if any(block.text.strip() in t for t in files.values())]
-    assert len(found) == 2
-    assert len(shown) == 3  # the third is the table that test_added_table.py adds
 
 
 def test_the_sample_is_loaded_as_the_pages_take_for_granted(loaded: Path) -> None:

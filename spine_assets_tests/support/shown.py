@@ -61,17 +61,12 @@ NOT_RUN = {
     "SPINE_ALERT_TO=b@example.org make ui": _ENDLESS + "alerts/test_sensor.py sends the mail",
     "DAGSTER_HOME=$PWD .venv/bin/dagster-webserver --read-only -h 127.0.0.1 -p 3001": _ENDLESS
     + "abuse/test_web.py starts it",
-    "mkdir -p -m 700 proxy && cp deploy/nginx.conf proxy/ && cd proxy": _PROXY,
-    "openssl req -x509 -newkey rsa:2048 -nodes -days 90 -subj /CN=localhost "
-    "-addext subjectAltName=DNS:localhost,IP:127.0.0.1 -keyout tls.key -out tls.crt": _PROXY,
-    "htpasswd -cB operators.htpasswd olga": _PROXY,
-    "htpasswd -cB readers.htpasswd rita": _PROXY,
-    'nginx -t -p "$PWD" -c "$PWD/nginx.conf"': _PROXY,
-    'nginx -p "$PWD" -c "$PWD/nginx.conf"': _PROXY,
-    "curl -s -o /dev/null -w '%{http_code}\\n' --cacert tls.crt https://127.0.0.1:8443/": _PROXY,
-    "curl -s -o /dev/null -w '%{http_code}\\n' --cacert tls.crt -u olga https://127.0.0.1:8443/": (
-        _PROXY
-    ),
+    "htpasswd -B proxy/operators.htpasswd olga": _PROXY,
+    "htpasswd -B proxy/readers.htpasswd rita": _PROXY,
+    "curl -s -o /dev/null -w '%{http_code}\\n' --cacert proxy/tls.crt "
+    "https://127.0.0.1:8443/": _PROXY,
+    "curl -s -o /dev/null -w '%{http_code}\\n' --cacert proxy/tls.crt "
+    "-u olga https://127.0.0.1:8443/": _PROXY,
     "sudo cp deploy/spine-daemon.service deploy/spine-webserver.service /etc/systemd/system/": (
         _ROOT + "; test_services.py reads the files and runs what they start"
     ),
