@@ -8,7 +8,8 @@ other page is written by hand.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Container
 from pathlib import Path
 
 from spine_assets.alerts.ongoing import ARRIVED, FILES, USABLE
@@ -35,6 +36,11 @@ Written from the table declarations by `python -m spine_assets.dev.docs_pages`; 
 Times are UTC. Shares are exact to six places. Every "share" is a share of reported
 off-exchange volume, never of all trading, but for those of `otc_off_exchange_share`. The
 [glossary](glossary.md) explains the terms, and [checks](checks.md) what to do about a failed check.
+A *blocking* check that fails keeps the week from being published.
+
+## Columns of many tables
+
+Each table names those that it has, and describes its others. A formula is in parentheses.
 """
 
 _CHECKS_HEAD = """# Checks, and what to do about each
@@ -63,41 +69,43 @@ whose three tiers are loaded, `NAME_all` has every week, and `NAME_in(first_week
 from one Friday to another. If you know the weeks, use the last form: it reads their files only.
 """
 
+_REASONS_HEAD = """## Reasons of rejects
 
-_BY_HAND = (
-    "Four are asked without Pandera, which sees columns of single rows: `FIELD_COUNT` and "
-    "`BAD_ENCODING` before there are columns, `DUPLICATE_ROW` and `CONFLICTING_KEY` because they "
-    "depend on other lines."
-)
-
-_REASONS_HEAD = f"""## Reasons of rejects
-
-What a delivered line must be is declared as a Pandera schema, and each check has the name of a
-reason. A line that breaks one is a reject: its failure cases are the rows of `otc_rejects` and the
-samples of the check `rejects`, which is a warning, or an error for a reason of that severity.
-{_BY_HAND}
+A delivered line that breaks one of these is a row of `otc_rejects`, and a sample of the check
+`rejects`, which is a warning, or an error for a reason so marked.
 """
 
 _NOTES = f"""## Notes
 
 A value of {", ".join(f"`{name}`" for name in OPTIONAL)} that breaks a check costs its line nothing.
 The value is null, and the line has a note in `otc_raw.notes`: the reason and the column. An amount
-with more than six decimal places, as floating point makes them, is rounded to six and noted as
-`TOO_PRECISE`. Odd characters around a symbol or MPID are trimmed and noted as `ODD_CHARACTER`. The
-check `notes` counts all notes, and warns of all but the rounding.
+with more than six decimal places is rounded to six and noted as `TOO_PRECISE`. Odd characters
+around a symbol or MPID are trimmed and noted as `ODD_CHARACTER`. The check `notes` counts all
+notes, and warns of all but the rounding.
 """
 
 _SHOWN = (*TABLES, consolidated.TABLE)
+_COLUMNS = "| column | type | meaning |\n|---|---|---|"
+
+
+_MANY = 3
+"""A column that so many tables and views describe alike is described once, for all of them."""
 
 
 def text() -> str:
     """The text of the data dictionary."""
+    items: list[Table | View] = [*_SHOWN, *VIEWS]
+    rows = Counter(row for item in items for row in _rows(item).values())
+    common = sorted(row for row, count in rows.items() if count >= _MANY)
     return "\n".join(
         [
             _HEAD,
-            *(_table(table) for table in _SHOWN),
+            _COLUMNS,
+            *common,
+            "",
+            *(_section_of(item, common) for item in _SHOWN),
             _VIEWS,
-            *(_view(view) for view in VIEWS),
+            *(_section_of(item, common) for item in VIEWS),
             _reasons(),
         ]
     )
@@ -154,52 +162,47 @@ def _consequence(check: Check, table: str) -> str:
     return (kept or "the week is not published") if check.blocking else "it is reported"
 
 
-def _table(table: Table) -> str:
-    lines = [
-        _about(table),
-        "| column | type | unit | null | meaning |",
-        "|---|---|---|---|---|",
-        *(_column(column) for column in table.columns),
-    ]
-    if table.checks:
-        lines += ["", "| [check](checks.md) | when it fails |", "|---|---|"]
-        lines += [f"| `{c.name}` | {_consequence(c, table.name)} |" for c in table.checks]
-    return "\n".join([*lines, ""])
+def _section_of(item: Table | View, common: Container[str]) -> str:
+    """A table or view: what a row is, the columns of its own, names of the common ones, checks."""
+    rows = _rows(item)
+    own = [row for row in rows.values() if row not in common]
+    shared = ", ".join(f"`{name}`" for name, row in rows.items() if row in common)
+    key = f" Unique key: {', '.join(f'`{name}`' for name in item.key)}." if item.key else ""
+    lines = [f"## `{item.name}`\n\n{item.description}\n\nOne row: {item.grain}.{key}\n"]
+    if own:
+        lines += [_COLUMNS, *own, ""]
+    if shared:
+        lines += [f"[Of many tables](#columns-of-many-tables): {shared}.", ""]
+    if isinstance(item, Table) and item.checks:
+        checks = (f"`{c.name}`{' (blocking)' if c.blocking else ''}" for c in item.checks)
+        lines += [f"[Checks](checks.md): {', '.join(checks)}.", ""]
+    return "\n".join(lines)
 
 
-def _view(view: View) -> str:
-    lines = [
-        _about(view),
-        "| column | type | unit | null | meaning | formula |",
-        "|---|---|---|---|---|---|",
-        *(f"{_column(c)} {view.formulas.get(c.name, '')} |" for c in view.columns),
-    ]
-    return "\n".join([*lines, ""])
+def _rows(item: Table | View) -> dict[str, str]:
+    """The line of each column, by its name."""
+    formulas = item.formulas if isinstance(item, View) else {}
+    return {c.name: _column(c, formulas.get(c.name, "")) for c in item.columns}
 
 
-def _about(item: Table | View) -> str:
-    key = f"\n\nUnique key: {', '.join(f'`{name}`' for name in item.key)}." if item.key else ""
-    return f"## `{item.name}`\n\n{item.description}\n\nOne row: {item.grain}.{key}\n"
-
-
-def _column(c: Column) -> str:
-    return (
-        f"| `{c.name}` | {c.type} | {c.unit or ''} | {'yes' if c.nullable else ''} "
-        f"| {c.description.replace('|', chr(92) + '|')} |"
-    )
+def _column(c: Column, formula: str) -> str:
+    kind = ", ".join(part for part in (c.type, c.unit) if part) + (" or null" * c.nullable)
+    meaning = f"{c.description} ({formula})" if formula else c.description
+    return f"| `{c.name}` | {kind} | {meaning.replace('|', chr(92) + '|')} |"
 
 
 def _reasons() -> str:
-    lines = [
-        _REASONS_HEAD,
-        "| reason | stage | severity | what holds | what to do |",
-        "|---|---|---|---|---|",
-    ]
-    lines += [
-        f"| `{reason}` | {check.stage} | {check.severity} | {check.holds} | {check.advice} |"
-        for reason, check in LINE_CHECKS.items()
-    ]
-    return "\n".join([*lines, "", _NOTES])
+    lines = [_REASONS_HEAD]
+    for stage in dict.fromkeys(check.stage for check in LINE_CHECKS.values()):
+        lines += [f"Stage `{stage}`:", "", "| reason | what holds | what to do |", "|---|---|---|"]
+        lines += [
+            f"| `{reason}`{' (error)' if check.severity == 'error' else ''} "
+            f"| {check.holds} | {check.advice} |"
+            for reason, check in LINE_CHECKS.items()
+            if check.stage == stage
+        ]
+        lines.append("")
+    return "\n".join([*lines, _NOTES])
 
 
 if __name__ == "__main__":

@@ -22,8 +22,11 @@ from spine_assets.otc.captures import overdue
 from spine_assets.otc.delivery.week_contents import USABLE_REMEDY
 from spine_assets.otc.tables import consolidated
 from spine_assets.otc.tables.registry import TABLES
+from spine_assets.pipelines.steps.engine import PARTS
+from spine_assets.pipelines.steps.registry import engines
 from spine_assets.pipelines.yaml import loader
-from spine_assets_tests.support.pages import commands_in_words, documents
+from spine_assets.pipelines.yaml.table_model import TableDestination
+from spine_assets_tests.support.pages import commands_in_words, described, documents
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -95,9 +98,28 @@ def test_generated_pages_follow_from_the_declarations(path: Path) -> None:
 def test_readme_names_every_table_and_the_dictionary_every_column_and_check(table: Table) -> None:
     page = (ROOT / docs_pages.PATH).read_text("utf-8")
     assert f"`{table.name}`" in README
-    section = page.split(f"## `{table.name}`")[1].split("\n## ")[0]
-    for name in [*(c.name for c in table.columns), *(c.name for c in table.checks)]:
-        assert f"| `{name}` |" in section
+    for column in table.columns:
+        line = described(page, table.name, column.name)
+        assert column.description.replace("|", "\\|") in line
+        assert f"{column.unit or ''}{' or null' * column.nullable} |" in line
+    section = page.split(f"\n## `{table.name}`\n")[1].split("\n## ")[0]
+    (checks,) = re.findall(r"^\[Checks\].*$", section, re.M) or [""]
+    for check in table.checks:
+        assert f"`{check.name}`{' (blocking)' * check.blocking}" in checks
+
+
+@pytest.mark.parametrize("ps_type", engines())
+def test_the_reference_has_every_key_of_an_engine_and_what_it_means(ps_type: str) -> None:
+    page = (ROOT / docs_pages.PIPELINES_PATH).read_text("utf-8")
+    section = page.split(f"### `{ps_type}`\n")[1].split("\n### ")[0]
+    for part in PARTS:
+        shape = getattr(engines()[ps_type], part)
+        if shape is TableDestination:
+            assert f"`{part}`: [a table](#a-table)." in section
+            continue
+        for name, info in shape.model_fields.items():
+            assert f"`{name}`" in section
+            assert " ".join((info.description or "").split()).replace("|", "\\|") in page
 
 
 def test_the_page_of_checks_has_each_check_that_dagster_shows_and_what_to_do(

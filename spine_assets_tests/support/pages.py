@@ -77,6 +77,24 @@ def anchors(text: str) -> set[str]:
     return found
 
 
+def described(dictionary: str, table: str, column: str) -> str:
+    """The one line of the data dictionary that describes a column of a table or view.
+
+    It is in the section of the table, or, where that names the column as one of many tables, in
+    the section of these.
+    """
+
+    def section(title: str) -> str:
+        return dictionary.split(f"\n## {title}\n")[1].split("\n## ", maxsplit=1)[0]
+
+    own = section(f"`{table}`")
+    (named,) = re.findall(r"^\[Of many tables\].*$", own, re.M) or [""]
+    of_many = f"`{column}`" in named
+    text = section("Columns of many tables") if of_many else own
+    (line,) = re.findall(rf"^\| `{column}` \|.*$", text, re.M)
+    return str(line)
+
+
 def commands_in_words(page: Path) -> Iterator[str]:
     """What a page calls `spine ...` or `.venv/bin/spine ...` in the middle of a sentence."""
     text = _FENCED.sub("", page.read_text("utf-8"))

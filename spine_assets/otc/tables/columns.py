@@ -104,7 +104,10 @@ TRADING_DAYS = Column(
     le=SESSIONS,
 )
 PRIOR_TRADING_DAYS = replace(
-    TRADING_DAYS, name="prior_trading_days", description="The same of the prior week", nullable=True
+    TRADING_DAYS,
+    name="prior_trading_days",
+    description="Trading days of the prior week",
+    nullable=True,
 )
 AVG_TRADE_SIZE = Column(
     "avg_trade_size",

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from spine_assets.pipelines.steps.engine import PARTS, ActionEngine, Engine
+from spine_assets.pipelines.steps.engine import PARTS, Engine
 from spine_assets.pipelines.steps.registry import GROUP, engines
 from spine_assets.pipelines.yaml.model import Declaration, Retry, Step, When
 from spine_assets.pipelines.yaml.table_model import CheckPart, ColumnPart, TableDestination
@@ -22,6 +22,7 @@ schema as JSON.
 
 A `defs.yaml` has `type: spine_assets.orchestration.components.DeclarativePipeline`, and below
 `attributes` the keys of this page. Unknown keys are refused."""
+_KEYS = "| key | type, default | meaning |\n|---|---|---|"
 _SCHEMA_CHECK = (
     "Each table also has the check `schema`: exact columns and types, ranges, no empty values "
     "unless nullable, unique key."
@@ -52,9 +53,10 @@ def text() -> str:
     found += ["## A table", inspect.getdoc(TableDestination) or "", _fields(TableDestination)]
     found += ["### A column", _fields(ColumnPart), "### A check", _fields(CheckPart), _SCHEMA_CHECK]
     found += ["## Engines", _ENGINES]
+    shown: dict[tuple[str, str], str] = {}
     for ps_type, engine in engines().items():
         if type(engine).__module__.startswith("spine_assets."):
-            found += [f"### `{ps_type}`", *_engine(engine)]
+            found += [f"### `{ps_type}`", *_engine(engine, shown)]
     return "\n\n".join(found)
 
 
@@ -76,32 +78,42 @@ def _names() -> Iterator[str]:
     )
 
 
-def _engine(engine: Engine[Any, Any, Any]) -> Iterator[str]:
+def _engine(engine: Engine[Any, Any, Any], shown: dict[tuple[str, str], str]) -> Iterator[str]:
+    """An engine's section; `shown` has the keys of engines before, which it names and no more."""
     yield (inspect.getdoc(engine) or "").split("```yaml", maxsplit=1)[0].strip()
-    yield "Its steps are ops." if isinstance(engine, ActionEngine) else "Its steps make a table."
     for part in PARTS:
         shape = getattr(engine, part)
         if shape is TableDestination:
             yield f"`{part}`: [a table](#a-table)."
-        elif shape.model_fields:
-            yield from (f"`{part}`:", _fields(shape))
+            continue
+        rows = {(part, row): name for name, row in _rows(shape).items()}
+        for other in dict.fromkeys(shown[row] for row in rows if row in shown):
+            names = ", ".join(f"`{rows[row]}`" for row in rows if shown.get(row) == other)
+            yield f"`{part}`: {names} as of [`{other}`](#{other.replace('.', '')})."
+        if own := [row for row in rows if row not in shown]:
+            yield from (f"`{part}`:", "\n".join([_KEYS, *(row for _, row in own)]))
+        shown.update(dict.fromkeys(own, engine.ps_type))
     if example := example_of(engine):
         yield f"```yaml\n{example.rstrip()}\n```"
 
 
 def _fields(model: type[BaseModel], leave_out: tuple[str, ...] = ()) -> str:
     """The table of a model's keys."""
+    rows = (row for name, row in _rows(model).items() if name not in leave_out)
+    return "\n".join([_KEYS, *rows])
+
+
+def _rows(model: type[BaseModel]) -> dict[str, str]:
+    """The line of each key."""
     schema = model.model_json_schema()
-    rows = ["| key | type | default | meaning |", "|---|---|---|---|"]
+    rows = {}
     for name, info in model.model_fields.items():
-        if name in leave_out:
-            continue
         default = "**required**" if info.is_required() else _plain(info.get_default(
             call_default_factory=True, validated_data={}))  # fmt: skip
         meaning = " ".join((info.description or "").split()).replace("|", "\\|")
         kind = _type(schema["properties"][name], schema.get("$defs", {}))
-        rows.append(f"| `{name}` | {kind} | {default} | {meaning} |")
-    return "\n".join(rows)
+        rows[name] = f"| `{name}` | {kind}{default and f'; {default}'} | {meaning} |"
+    return rows
 
 
 def _plain(value: Any) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -25,6 +24,7 @@ from spine_assets.warehouse.views import needs_analysis
 from spine_assets_tests.project.test_docs import ROOT
 from spine_assets_tests.support.analysis_lake import OTC, T1, T2, Row, ask, lake_of
 from spine_assets_tests.support.databases import refreshed
+from spine_assets_tests.support.pages import described
 
 ANALYSIS = [view for view in VIEWS if view.by_week]
 LAST = date(2025, 11, 21)
@@ -288,7 +288,7 @@ def test_a_query_needs_no_package_of_holidays(tmp_path: Path) -> None:
 @named
 def test_the_dictionary_has_every_column_with_its_formula(view: View) -> None:
     page = (ROOT / "docs/data-dictionary.md").read_text("utf-8")
-    section = page.split(f"## `{view.name}`")[1].split("\n## ")[0]
     for column in view.columns:
-        (line,) = re.findall(rf"^\| `{column.name}` \|.*$", section, re.M)
+        line = described(page, view.name, column.name)
+        assert column.description in line
         assert view.formulas.get(column.name, "") in line

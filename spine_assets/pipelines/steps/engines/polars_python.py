@@ -22,7 +22,7 @@ class FunctionSource(StepPart):
     """The tables that the function gets."""
 
     tables: list[Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]] = Field(
-        min_length=1, description="FunctionSource and views; the function gets a LazyFrame of each."
+        min_length=1, description="Tables and views; the function gets a LazyFrame of each."
     )
     weeks_back: int = Field(
         default=0,
