@@ -8,6 +8,7 @@ other page is written by hand.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Container
 from pathlib import Path
@@ -48,13 +49,12 @@ _CHECKS_HEAD = """# Checks, and what to do about each
 Written from the declarations by `python -m spine_assets.dev.docs_pages`; do not edit.
 
 The checks of a table run for each week when it is built. If a *blocking* check fails, the week is
-not published: the earlier version stays, the run fails, and an alert is sent. If any other check
-fails, it is reported, usually as a warning, and the week is published.
+not published: the earlier version stays, the run fails, and an alert is sent. If another fails, it
+is reported, usually as a warning, and the week is published.
 
-In the commands, WEEK is the week's Friday, such as 2025-11-21, CAPTURE_ID a capture of
-`spine captures`, and MPID a venue. `spine anomalies` lists failed checks and warnings with figures;
-`spine anomalies --week WEEK` also shows rows. After a repair, the sensor or `spine backfill WEEK`
-builds the week again.
+In the commands, WEEK is the week's Friday, CAPTURE_ID a capture of `spine captures`, and MPID a
+venue. `spine anomalies` lists failed checks and warnings; with `--week WEEK` it also shows rows.
+After a repair, the sensor or `spine backfill WEEK` builds the week again.
 """
 
 _CHECKS_TAIL = """More on [findings of `delivery`](nothing-lost.md#what-the-check-delivery-reports),
@@ -112,31 +112,37 @@ def text() -> str:
 
 
 def checks_text() -> str:
-    """The text of the page of checks."""
-    checked = [(table.name, check) for table in _SHOWN for check in table.checks]
-    overview = [
-        f"| [`{check.name}`](#{_anchor(name, check)}) of `{name}` | {_consequence(check, name)} |"
-        for name, check in checked
-    ]
-    arrived = f"`{FILES}`: `{ARRIVED}`"
+    """The text of the page of checks: those of one name and remedy are one section."""
+    checked: dict[tuple[str, str], list[tuple[str, Check]]] = {}
+    for table in _SHOWN:
+        for check in table.checks:
+            checked.setdefault((check.name, check.remedy), []).append((table.name, check))
     return "\n".join(
         [
             _CHECKS_HEAD,
-            "| check | when it fails |",
-            "|---|---|",
-            *overview,
-            f"| [`{ARRIVED}`](#{FILES}-{ARRIVED}) of `{FILES}` | it is reported, as an error |",
-            f"| [`{USABLE}`](#{FILES}-{USABLE}) of `{FILES}` | it is reported |",
-            "",
-            *(
-                _section(f"`{name}`: `{check.name}`", check.description, check.remedy)
-                for name, check in checked
+            *(_section(name, *_of_tables(of), remedy) for (name, remedy), of in checked.items()),
+            _section(
+                ARRIVED, f"`{FILES}`", f"{overdue.HOLDS} About all weeks at once.", overdue.REMEDY
             ),
-            _section(arrived, overdue.HOLDS + " About all weeks at once.", overdue.REMEDY),
-            _section(f"`{FILES}`: `{USABLE}`", USABLE_HOLDS + " As of now.", USABLE_REMEDY),
+            _section(USABLE, f"`{FILES}`", f"{USABLE_HOLDS} As of now.", USABLE_REMEDY),
             _CHECKS_TAIL,
         ]
     )
+
+
+def _of_tables(checks: list[tuple[str, Check]]) -> tuple[str, str]:
+    """Tables of checks of one name, and what holds of them: of each what the others lack."""
+    names = ", ".join(f"`{table}`" for table, _ in checks)
+    if checks[0][1].blocking:
+        names += "; blocking"
+    holds = {table: re.split(r"(?<=\.) ", check.description) for table, check in checks}
+    shared = [text for text in holds[checks[0][0]] if all(text in of for of in holds.values())]
+    others = (
+        f"`{table}`: {' '.join(text for text in of if text not in shared)}"
+        for table, of in holds.items()
+        if of != shared
+    )
+    return names, " ".join([*shared, *others])
 
 
 PAGES: dict[Path, Callable[[], str]] = {
@@ -149,12 +155,8 @@ PAGES: dict[Path, Callable[[], str]] = {
 """The generated files, and the function that returns the text of each."""
 
 
-def _anchor(table: str, check: Check) -> str:
-    return f"{table}-{check.name}"
-
-
-def _section(title: str, holds: str, remedy: str) -> str:
-    return f"## {title}\n\n**Holds:** {holds}\n\n**When it fails:** {remedy}\n"
+def _section(check: str, of: str, holds: str, remedy: str) -> str:
+    return f"## `{check}`\n\nOf {of}.\n\n**Holds:** {holds}\n\n**When it fails:** {remedy}\n"
 
 
 def _consequence(check: Check, table: str) -> str:

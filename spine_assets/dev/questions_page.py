@@ -6,10 +6,15 @@ Belongs here: the text of that page. Does not belong here: other generated pages
 from __future__ import annotations
 
 import inspect
-import re
+from collections.abc import Iterator
 
-from spine_assets.core.tables import Column, Type
-from spine_assets.questions.declared import QUESTIONS, STATE, AnalystQuestion
+from spine_assets.core.tables import Column
+from spine_assets.questions.declared import (
+    PROVENANCE,
+    QUESTIONS,
+    RESTATED,
+    AnalystQuestion,
+)
 from spine_assets.questions.otc import Otc
 
 _HEAD = """# Ask: from a question to a number in one step
@@ -36,49 +41,46 @@ otc.symbol("PMCY")  # a Polars frame; .to_pandas() makes it a pandas one
 otc.compare("PMCY", "PQ", measure="avg_trade_size")
 ```
 
-`spine_assets.open()` opens the project here, `spine_assets.open("FOLDER")` another data folder. A
-command prints a table of the columns that fit; `--json`, `--csv`, `--parquet FILE` and `--xlsx
-FILE` have all of them, `--chart FILE` draws a `.svg`, `.png` or `.html` that needs no network.
+`spine_assets.open("FOLDER")` opens another data folder. Weeks are Fridays, as dates or text. A
+range is the `weeks` up to `until`, or from `since` on; a question about one week takes the newest
+complete one. A command prints the columns that fit; `--json`, `--csv`, `--parquet FILE` and `--xlsx
+FILE` have all. `--chart FILE` draws a `.svg`, `.png` or `.html`.
 
-- **A figure is null where it is not known.** Each week of a range has a row, also one that is not
-  loaded; `state` says why a figure is missing. Volume of a class (ATS, NON_ATS) that is not loaded
-  is null, not 0.
+- **Null means not known.** Each week of a range has a row; `state` says why a figure is missing.
+  Volume of a class (ATS, NON_ATS) that is not loaded is null, not 0.
 - **Changes are like for like**: null unless both weeks have the same tiers and classes
-  (`is_comparable`). The prior week is the nearest earlier loaded one within four; a chart's line
-  begins again where the weeks are not alike.
-- **A symbol is one row a week**, over its tiers and classes. In SQL this is the view
-  `otc_symbol_week`.
+  (`is_comparable`). A chart's line begins again where they differ.
+- **A symbol is one row per week**, over its tiers and classes; in SQL `otc_symbol_week`.
 - **A share is one of reported off-exchange volume**, never of all trading, but for
   `off_exchange_share`.
 - **A venue** is named by its MPID, its CRD number, or a part of a name that only one venue has.
-- **Shares are Float64** in frames: whole shares are exact, fractions to 15 digits.
-  [SQL](queries.md) has exact decimals.
-- **Earlier states**: `--as-of TIME` and `spine_assets.open(as_of=...)` answer as it was known at a
-  time, by when files were captured; `--published DAY` and `published=` as FINRA had published it,
-  by FINRA's dates. The weeks of the question are then built from captures, which takes about a
-  second for each full week.
+- **Shares are Float64** in frames, exact to 15 digits. [SQL](queries.md) has exact decimals.
+- **Earlier states**: `--as-of TIME` and `open(as_of=...)` answer as it was known at a time, by when
+  files were captured; `--published DAY` and `open(published=...)` as FINRA had published it. This
+  takes about a second for each full week.
 
-Answers come from the [database](queries.md#the-database); where it lacks what the lake has, from
-the lake, so no answer is older than the tables.
+Answers come from the [database](queries.md#the-database), and from the lake where that is newer.
 """
+
+_COLUMNS = """## Columns
+
+With units in parentheses. A line that names questions is about those alone. The others of
+`provenance` are columns of [`otc_raw`](data-dictionary.md#otc_raw).
+"""
+_OF_TABLES = {RESTATED: (), PROVENANCE: ("counts", "reason")}
+"""Questions whose columns are described with a table, but for these."""
 
 
 def text() -> str:
     """The text of the page."""
-    return "\n".join([_HEAD, *map(_section, QUESTIONS), _compare()])
+    return "\n".join([_HEAD, *map(_section, QUESTIONS), _compare(), _COLUMNS, *_meanings()])
 
 
 def _section(question: AnalystQuestion) -> str:
-    lines = [
-        _about(question.name, question.asks),
-        f"One row: {question.grain}.",
-        "",
-        "| column | type | unit | null | meaning |",
-        "|---|---|---|---|---|",
-        *(_column(column) for column in question.columns),
-        "",
-    ]
-    return "\n".join(lines)
+    names = ", ".join(f"`{column.name}`" for column in question.columns)
+    if question is RESTATED:
+        names = "those of [`otc_restatements`](data-dictionary.md#otc_restatements)"
+    return f"{_about(question.name, question.asks, question.grain)} Columns: {names}.\n"
 
 
 def _compare() -> str:
@@ -87,21 +89,41 @@ def _compare() -> str:
         "week, each week of the range; a column per symbol, and `is_alike`: in this week each has "
         "a figure, over the same classes"
     )
-    return f"{_about('compare', asks)}One row: {grain}."
+    return f"{_about('compare', asks, grain)}\n"
 
 
-def _about(name: str, asks: str) -> str:
-    method = getattr(Otc, name)
-    signature = inspect.signature(method)
-    shown = ", ".join(str(item) for key, item in signature.parameters.items() if key != "self")
-    call = re.sub(r": '([^']*)'", r": \1", f"otc.{name}({shown})")  # annotations are texts
-    return f"## `{name}`\n\n{asks}\n\n```text\n{call}\n```\n"
+def _about(name: str, asks: str, grain: str) -> str:
+    parameters = list(inspect.signature(getattr(Otc, name)).parameters.values())[1:]
+    call = ", ".join(str(item.replace(annotation=item.empty)) for item in parameters)
+    return f"## `{name}`\n\n{asks}\n\n```text\notc.{name}({call})\n```\n\nOne row: {grain}."
 
 
-def _column(column: Column) -> str:
-    """A row of the table; shares are doubles in frames."""
-    exact = (Type.SHARES, Type.SHARES_SUM)
-    shown = Type.RATIO if column.type in exact else column.type
-    null = "" if not column.nullable or column is STATE else "yes"
-    meaning = column.description.replace("|", r"\|")
-    return f"| `{column.name}` | {shown} | {column.unit or ''} | {null} | {meaning} |"
+def _meanings() -> list[str]:
+    """Each meaning of a column once; the commonest of a name is about the rest."""
+    found: dict[str, dict[str, list[str]]] = {}
+    for question in QUESTIONS:
+        here = _OF_TABLES.get(question)
+        for column in question.columns:
+            if here is None or column.name in here:
+                of_name = found.setdefault(column.name, {})
+                of_name.setdefault(_meaning(column), []).append(question.name)
+    return [
+        f"- `{name}`{of}{meaning}."
+        for name, meanings in sorted(found.items())
+        for of, meaning in _told_apart(meanings)
+    ]
+
+
+def _told_apart(meanings: dict[str, list[str]]) -> Iterator[tuple[str, str]]:
+    """Meanings of one name, each with its questions unless it is the commonest."""
+    counts = [len(questions) for questions in meanings.values()]
+    rest = max(counts) if counts.count(max(counts)) == 1 else None
+    for meaning, questions in sorted(meanings.items(), key=lambda item: len(item[1]) != rest):
+        names = ", ".join(f"`{question}`" for question in questions)
+        yield ("" if len(questions) == rest else f" of {names}"), meaning
+
+
+def _meaning(column: Column) -> str:
+    """Unit and meaning."""
+    unit = f" ({column.unit})" if column.unit else ""
+    return f"{unit}: {column.description.rstrip('.')}"

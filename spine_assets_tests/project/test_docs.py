@@ -129,11 +129,16 @@ def test_the_page_of_checks_has_each_check_that_dagster_shows_and_what_to_do(
     graph = code_location.resolve_asset_graph()
     own = [key for key in graph.asset_check_keys if "yaml" not in graph.get(key.asset_key).kinds]
     assert len(own) == len(REMEDIES)
+    sections = page.split("\n## ")[1:]
     for key in own:
-        title = f"## `{key.asset_key.to_user_string()}`: `{key.name}`\n"
-        section = page.split(title)[1].split("\n## ")[0]
+        table, start = f"`{key.asset_key.to_user_string()}`", f"`{key.name}`\n\nOf "
+        (section,) = (
+            section
+            for section in sections
+            if section.startswith(start) and table in section.removeprefix(start).partition("\n")[0]
+        )
         holds, remedy = (graph.get(key).description or "").split("\n\n**When it fails:** ")
-        assert holds in section
+        assert all(sentence in section for sentence in re.split(r"(?<=\.) ", holds))
         assert f"**When it fails:** {remedy}\n" in section
 
 

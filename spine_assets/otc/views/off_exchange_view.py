@@ -67,7 +67,7 @@ SHARE = View(
         ),
         c.shares_sum(
             "ats_shares",
-            "Of these on ATSs; null without a row, or if none is loaded",
+            "Of off_exchange_shares on ATSs; null without a row, or if none is loaded",
             nullable=True,
         ),
         c.shares_sum(

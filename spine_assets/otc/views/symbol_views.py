@@ -66,7 +66,7 @@ WEEK = View(
             "shares",
             nullable=True,
         ),
-        c.change("volume_change_pct", "The same in percent; null of 0"),
+        c.change("volume_change_pct", "volume_change in percent; null of 0"),
         replace(c.IS_COMPARABLE, description="The prior week has the same tiers and classes"),
         c.TRADING_DAYS,
         c.IS_COMPLETE,
@@ -205,7 +205,7 @@ MOVERS = View(
             "shares",
             nullable=True,
         ),
-        c.change("volume_change_pct", "The same in percent; null of 0"),
+        c.change("volume_change_pct", "volume_change in percent; null of 0"),
         Column(
             "kind",
             Type.TEXT,
