@@ -54,8 +54,6 @@ NOT_RUN = {
     "spine report --open": _BROWSER,
     ".venv/bin/spine report --open": _BROWSER,
     "spine report --index --open": _BROWSER,
-    "make fuzz": "half an hour; its short version is in abuse/",
-    "make crash": "an hour; its short version is in abuse/",
     ".venv/bin/python -m aiosmtpd -n -l 127.0.0.1:8025": _ENDLESS + "alerts/ has this server",
     "SPINE_ALERT_SMTP=smtp://127.0.0.1:8025 SPINE_ALERT_FROM=a@example.org "
     "SPINE_ALERT_TO=b@example.org make ui": _ENDLESS + "alerts/test_sensor.py sends the mail",
