@@ -22,8 +22,8 @@ def shown() -> list[str]:
 
 
 @pytest.mark.parametrize("command", commands(main))
-def test_every_command_has_a_line_and_prints_json(command: str) -> None:
-    assert re.search(rf"^\| `{command}` \| \S", PAGE, re.M)
+def test_every_command_is_named_and_prints_json(command: str) -> None:
+    assert f"`{command}`" in PAGE
     found = resolved(command)
     assert found is not None
     options = {text for item in found[0].params for text in item.opts}

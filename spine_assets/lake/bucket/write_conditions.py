@@ -31,7 +31,7 @@ def require_conditions(folder: ObjectFile) -> None:
                 raise LakeError(
                     f"{folder.parent}: the store overwrites objects against the condition of the "
                     "PUT, so two writers could not be kept apart; it must support If-Match and "
-                    "If-None-Match of PUT (docs/cluster.md)"
+                    "If-None-Match of PUT (docs/settings.md)"
                 )
         if second == first:
             raise LakeError(f"{folder.parent}: the store gives two objects the same version")

@@ -88,7 +88,7 @@ def lake_folder(settings: Settings) -> Diagnosis:
         with lake.lock_of(LockName.DOCTOR):
             pass
     except LakeError as error:
-        return fail(str(error), "docs/cluster.md lists what a bucket needs")
+        return fail(str(error), "docs/settings.md lists what a bucket needs")
     return ok(f"{place} can be written, and refuses a second writer")
 
 
