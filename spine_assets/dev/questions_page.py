@@ -9,12 +9,10 @@ import inspect
 from collections.abc import Iterator
 
 from spine_assets.core.tables import Column
-from spine_assets.questions.declared import (
-    PROVENANCE,
-    QUESTIONS,
-    RESTATED,
-    AnalystQuestion,
-)
+from spine_assets.otc.tables.registry import TABLES
+from spine_assets.otc.views.registry import VIEWS
+from spine_assets.questions import declared
+from spine_assets.questions.declared import QUESTIONS, AnalystQuestion
 from spine_assets.questions.otc import Otc
 
 _HEAD = """# Ask: from a question to a number in one step
@@ -64,11 +62,22 @@ Answers come from the [database](queries.md#the-database), and from the lake whe
 
 _COLUMNS = """## Columns
 
-With units in parentheses. A line that names questions is about those alone. The others of
-`provenance` are columns of [`otc_raw`](data-dictionary.md#otc_raw).
+A column means what the tables linked above say of its name, but for these (units in parentheses):
 """
-_OF_TABLES = {RESTATED: (), PROVENANCE: ("counts", "reason")}
-"""Questions whose columns are described with a table, but for these."""
+_DESCRIBED = {
+    declared.SYMBOL: "otc_symbol_week",
+    declared.VENUE: "otc_venue_trend",
+    declared.VENUES: "otc_venue_trend",
+    declared.MARKET: "otc_market_structure",
+    declared.OFF_EXCHANGE_SHARE: "otc_off_exchange_share",
+    declared.RESTATED: "otc_restatements",
+    declared.PROVENANCE: "otc_raw",
+}
+"""The table or view of the dictionary that describes columns of a question."""
+_DICTIONARY = {
+    **{table.name: table.columns for table in TABLES},
+    **{view.name: view.columns for view in VIEWS},
+}
 
 
 def text() -> str:
@@ -78,8 +87,8 @@ def text() -> str:
 
 def _section(question: AnalystQuestion) -> str:
     names = ", ".join(f"`{column.name}`" for column in question.columns)
-    if question is RESTATED:
-        names = "those of [`otc_restatements`](data-dictionary.md#otc_restatements)"
+    if name := _DESCRIBED.get(question):
+        names += f"; see [`{name}`](data-dictionary.md#{name})"
     return f"{_about(question.name, question.asks, question.grain)} Columns: {names}.\n"
 
 
@@ -99,28 +108,28 @@ def _about(name: str, asks: str, grain: str) -> str:
 
 
 def _meanings() -> list[str]:
-    """Each meaning of a column once; the commonest of a name is about the rest."""
+    """Each meaning of a column once, unless a linked table has it."""
     found: dict[str, dict[str, list[str]]] = {}
+    linked: set[tuple[str, str]] = set()
     for question in QUESTIONS:
-        here = _OF_TABLES.get(question)
+        of_table = _DICTIONARY.get(_DESCRIBED.get(question, ""), ())
+        linked |= {(column.name, _meaning(column)) for column in of_table}
         for column in question.columns:
-            if here is None or column.name in here:
-                of_name = found.setdefault(column.name, {})
-                of_name.setdefault(_meaning(column), []).append(question.name)
+            of_name = found.setdefault(column.name, {})
+            of_name.setdefault(_meaning(column), []).append(question.name)
     return [
         f"- `{name}`{of}{meaning}."
         for name, meanings in sorted(found.items())
         for of, meaning in _told_apart(meanings)
+        if (name, meaning) not in linked
     ]
 
 
 def _told_apart(meanings: dict[str, list[str]]) -> Iterator[tuple[str, str]]:
-    """Meanings of one name, each with its questions unless it is the commonest."""
-    counts = [len(questions) for questions in meanings.values()]
-    rest = max(counts) if counts.count(max(counts)) == 1 else None
-    for meaning, questions in sorted(meanings.items(), key=lambda item: len(item[1]) != rest):
+    """Meanings of one name, with the questions where there are several."""
+    for meaning, questions in meanings.items():
         names = ", ".join(f"`{question}`" for question in questions)
-        yield ("" if len(questions) == rest else f" of {names}"), meaning
+        yield (f" of {names}" if len(meanings) > 1 else ""), meaning
 
 
 def _meaning(column: Column) -> str:
