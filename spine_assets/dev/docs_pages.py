@@ -50,11 +50,11 @@ Written from the declarations by `python -m spine_assets.dev.docs_pages`; do not
 
 The checks of a table run for each week when it is built. If a *blocking* check fails, the week is
 not published: the earlier version stays, the run fails, and an alert is sent. If another fails, it
-is reported, usually as a warning, and the week is published.
+is reported, and the week is published.
 
-In the commands, WEEK is the week's Friday, CAPTURE_ID a capture of `spine captures`, and MPID a
-venue. `spine anomalies` lists failed checks and warnings; with `--week WEEK` it also shows rows.
-After a repair, the sensor or `spine backfill WEEK` builds the week again.
+WEEK is the week's Friday, CAPTURE_ID a capture of `spine captures`, and MPID a venue.
+`spine anomalies` lists failed checks; with `--week WEEK` it also shows rows. After a repair, the
+sensor or `spine backfill WEEK` builds the week again.
 """
 
 _CHECKS_TAIL = """More on [findings of `delivery`](nothing-lost.md#what-the-check-delivery-reports),

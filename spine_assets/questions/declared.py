@@ -276,7 +276,7 @@ PROVENANCE = AnalystQuestion(
         c.TIER,
         c.SYMBOL,
         c.VENUE_CLASS,
-        replace(c.MPID, nullable=True),
+        replace(c.MPID, nullable=True, description="Venue, as in otc_venue_volume"),
         c.shares("share_volume", "Shares as delivered"),
         c.trades("trade_count", "Trades as delivered"),
         Column("counts", Type.FLAG, "The line is in the tables now"),
