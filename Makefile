@@ -83,7 +83,7 @@ test-s3: setup ## Part of test-all: tests of the lake again, with the lake in a 
 	@$(PYTEST) -n 2 --lake=s3 $(addprefix spine_assets_tests/,$(ON_S3))
 
 ui: setup ## Start the Dagster UI on loopback
-	@$(RUN) dagster dev -h 127.0.0.1 -p 3000
+	@$(RUN) spine ui -h 127.0.0.1 -p 3000
 
 notebook: setup ## Open the notebook of charts on loopback
 	@$(RUN) marimo run --host 127.0.0.1 notebooks/explore.py

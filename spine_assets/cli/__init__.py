@@ -101,6 +101,7 @@ ALIASES = {
     "weeks": "status",
     "download": "fetch",
     "build": "backfill",
+    **dict.fromkeys(("dev", "dagster"), "ui"),
 }
 """What people type for a command; not listed."""
 _LOAD = (
@@ -114,7 +115,6 @@ HINTS = {
     **dict.fromkeys(("load", "import", "ingest"), _LOAD),
     **dict.fromkeys(("tables", "columns", "schema", "describe"), _TABLES),
     "ls": f"spine status lists the weeks, spine list the pipelines; {_TABLES}",
-    "ui": "dagster dev starts the UI on http://127.0.0.1:3000",
     "help": "spine --help lists the commands, spine COMMAND --help explains one",
     "version": "spine --version prints it",
 }

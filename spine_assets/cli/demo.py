@@ -41,7 +41,7 @@ _SHOWN = "where each command here looks."
 _NOT_SHOWN = f"and your settings are left as they are: with {_CHOICE} in .env commands show it."
 _LOG_LINES = 40  # the end of a failed command's log, which has the error
 _NEXT = (
-    ("dagster dev", "the Dagster UI on http://127.0.0.1:3000"),
+    ("spine ui", "the Dagster UI on http://127.0.0.1:3000"),
     ("spine report --open", "the newest complete week as a page"),
     ("spine trace PMCY 2025-10-17 --mpid XSTM", "from a number to its line in the file"),
     ("spine diff 2025-10-17", "what the corrected file changed"),
@@ -166,5 +166,5 @@ def _show_next(place: Path) -> None:
         click.echo(f"  {folder}{command}{f'   # {what}' if what else ''}")
     if is_shown:
         click.echo("For FINRA's own files, a place of its own:")
-        click.echo("  echo SPINE_DATA_DIR=data > .env   # drop them into data/landing: dagster dev")
+        click.echo("  echo SPINE_DATA_DIR=data > .env   # drop them into data/landing: spine ui")
         click.echo(f"  {folder}spine backfill --missing   # builds them, and so does this")

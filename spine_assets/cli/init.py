@@ -24,7 +24,7 @@ _LANDING = Path("data", "landing")
 _NEXT = (
     ("spine demo", "load twelve synthetic weeks into data/demo and look around"),
     ("spine backfill --missing", f"or build files that you dropped into {_LANDING}"),
-    ("dagster dev", "Dagster's UI on http://127.0.0.1:3000; it also builds such files"),
+    ("spine ui", "Dagster's UI on http://127.0.0.1:3000; it also builds such files"),
 )
 
 

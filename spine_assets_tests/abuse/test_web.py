@@ -82,7 +82,7 @@ def test_make_ui_names_loopback() -> None:
     told = subprocess.run(
         ["make", "-n", "ui"], cwd=SOURCE, capture_output=True, text=True, check=True
     ).stdout
-    (host,) = re.findall(r"dagster dev .*-h (\S+)", told)
+    (host,) = re.findall(r"spine ui .*-h (\S+)", told)
     assert IPv4Address(host).is_loopback
 
 

@@ -112,7 +112,7 @@ class TestTheWhole:
         told = {item["name"]: item for item in json.loads(done.stdout)}
         # How full this machine's disk is, is not for this test to say.
         assert {n for n, i in told.items() if i["outcome"] != "ok"} <= {"daemon", "disk_space"}
-        assert told["daemon"]["mend"] == "dagster dev (make ui) starts one"
+        assert told["daemon"]["mend"] == "spine ui starts one, and so does dagster dev"
         assert done.exit_code == int(told["disk_space"]["outcome"] == "fail")
         assert all(item["mend"] for item in told.values() if item["outcome"] != "ok")
         assert everything_in(root) == before

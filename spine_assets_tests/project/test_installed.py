@@ -152,7 +152,7 @@ def installed(
     assert ".".join(version) == request.param
     assert "spine init makes a project" in _failure(made, "spine", "status")
     made.run("spine", "init", "otc", folder=root)
-    assert "  dagster dev " in made.run("spine", "demo")
+    assert "  spine ui " in made.run("spine", "demo")
     yield made
     shutil.rmtree(root / "env")
 

@@ -38,7 +38,7 @@ NOT_RUN = {
     "spine demo": "minutes; project/test_installed.py runs it",
     "pip install build/wheel/spine_assets-0.1.0-py3-none-any.whl": _INSTALLS,
     "uvx --from . spine init otc": _INSTALLS,
-    "dagster dev": _ENDLESS + "project/test_installed.py starts it",
+    "spine ui": _ENDLESS + "browser/test_other_sites.py starts it",
     "make demo": "installs, and is run on a clean checkout by `.ci/run`",
     "make test": "would run this test again",
     "make ui": _ENDLESS + "defs/test_backfill.py and test_services.py start the same",

@@ -170,12 +170,12 @@ def daemon(instance: dg.DagsterInstance) -> Diagnosis:
     if not alive:
         return warn(
             "no daemon is running: files are not picked up automatically",
-            "dagster dev (make ui) starts one",
+            "spine ui starts one, and so does dagster dev",
         )
     if silent := sorted({*instance.get_required_daemon_types()} - alive):
         return warn(
             f"these parts of the daemon do not respond: {listed([x.lower() for x in silent])}",
-            "restart it (dagster dev, make ui); its log has the reason",
+            "restart it (spine ui, dagster dev); its log has the reason",
         )
     return ok(f"a daemon is running, with {len(alive)} parts")
 

@@ -102,7 +102,7 @@ def queue(
     if not instance.get_daemon_statuses([kind])[kind].healthy:
         raise CannotLaunch(
             "no daemon is running, so nothing would take the run from the queue: start one with "
-            "dagster dev (make ui), or leave out --queue to run it in this process"
+            "spine ui, or leave out --queue to run it in this process"
         )
     yield Queue(instance, code_location(definitions, root))
 
