@@ -11,7 +11,7 @@ from spine_assets.cli import main
 from spine_assets_tests.project.test_docs import ROOT, commands, resolved
 
 PAGE = (ROOT / "docs/commands.md").read_text("utf-8")
-SILENT = {"spine shell", "spine completion"}
+SILENT = {"spine shell", "spine completion", "spine ui"}
 """Commands without output that a program could read."""
 
 
