@@ -314,6 +314,7 @@ CONNECTS_BY_CALL = ("asyncio.open_connection", "socket.create_connection", "sock
 SENDS_NOTHING = {"httpx.BasicAuth", "httpx.Request", "httpx.URL"}  # the only calls that others make
 MAY_CONNECT = {
     "alerts/sending.py": {"smtplib"},
+    "cli/ui.py": {"socket.socket"},  # whether its port is free
     "outbound/client.py": {
         *("httpx.Client", "httpx.ConnectError", "httpx.HTTPTransport", "httpx.Response"),
         *("httpx.codes.is_success", "httpx.create_ssl_context"),
