@@ -69,6 +69,12 @@ def with_json(command: Callable[..., None]) -> Callable[..., None]:
 
 def _message(error: Exception) -> str | None:
     """What to print instead of a traceback; None where the exception is a defect of ours."""
+    if isinstance(error, duckdb.OutOfMemoryException):
+        limit = load_settings().memory_limit.human_readable(decimal=True)
+        return (
+            f"this needs more memory than SPINE_MEMORY_LIMIT allows ({limit}): ask for fewer weeks "
+            "or columns, or set a higher limit"
+        )
     if isinstance(error, ValidationError):
         return "; ".join(setting_problems(error))
     if not isinstance(error, _EXPLAINED):

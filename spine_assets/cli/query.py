@@ -33,6 +33,7 @@ from spine_assets.warehouse.reading import problem_of
 from spine_assets.warehouse.views import declared_views, needs_analysis
 
 _OF_GIVEN = re.compile("otc_(off_exchange_share|consolidated_volume)")
+_MOST_ROWS = 2_000_000  # printed; in memory they take some gigabytes
 
 
 @click.command()
@@ -78,8 +79,8 @@ def query(
     spine query "FROM core_manifest WHERE status <> 'complete'"
 
     A terminal shows the first 40 rows; where a row is too wide, without columns that lead back to
-    files, or 10 rows as a block of lines each. A pipe or a file gets all rows, one line per row,
-    with numbers as --csv has them. With --parquet, --json describes the file that was written. With
+    files, or 10 rows as a block of lines each. A pipe or a file gets up to 2,000,000 rows, a line
+    each, with numbers as --csv has them. With --parquet, --json describes the file that was written. With
     --tenant a query cannot open other files.
     """
     if parquet and as_csv:
@@ -99,8 +100,14 @@ def query(
             click.echo(done if as_json else f"wrote {written:,} rows to {parquet}", err=not as_json)
             rows: list[tuple[Any, ...]] = [(written,)] if written else []
         else:
-            most = None if as_json or as_csv else row_limit(every)
-            names, rows, total = beginning(warehouse, sql, most)
+            screen = None if as_json or as_csv else row_limit(every)
+            most = screen or _MOST_ROWS
+            names, rows, total = beginning(warehouse, sql, most, counted=screen is not None)
+            if total > most and not screen:
+                raise click.ClickException(
+                    f"more than {most:,} rows are not printed: write them with --parquet FILE, or "
+                    "add a LIMIT"
+                )
             if as_json:
                 print_json(records(names, rows))
             elif as_csv:

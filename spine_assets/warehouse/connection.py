@@ -15,7 +15,9 @@ from typing import Any, TypeVar
 
 import duckdb
 
+from spine_assets.core.settings import load_settings
 from spine_assets.core.tables import Table
+from spine_assets.lake import scratch
 from spine_assets.lake.base import REPLACED, Lake
 from spine_assets.lake.format import declare
 from spine_assets.otc.state.stored_tables import GIVEN
@@ -50,6 +52,8 @@ def connect(
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """A private in-memory database with the views; no file is opened or locked.
 
+    It stays below `SPINE_MEMORY_LIMIT`; what exceeds it goes to a temporary file where DuckDB can.
+
     Args:
         lake: What the views read.
         tables: Which tables have views.
@@ -59,7 +63,11 @@ def connect(
         LakeError: the lake cannot be read, also within the block.
     """
     declare(lake, (*tables, *GIVEN), raw.TABLE.name)
-    with duckdb.connect(":memory:", config=_CONFIG) as connection, lake.readable_by(connection):
+    limited = _CONFIG | {
+        "memory_limit": f"{int(load_settings().memory_limit)}B",
+        "temp_directory": str(scratch.new_path("spill")),  # else a folder where the user stands
+    }
+    with duckdb.connect(":memory:", config=limited) as connection, lake.readable_by(connection):
         create(connection, partial(view_statements, lake, tables, analysis=analysis))
         yield connection
 
@@ -92,6 +100,8 @@ def beginning(
     sql: str,
     most: int | None,
     parameters: dict[str, Any] | None = None,
+    *,
+    counted: bool = True,
 ) -> tuple[list[str], list[tuple[Any, ...]], int]:
     """Column names and the first rows of a query, and how many rows it has.
 
@@ -104,6 +114,7 @@ def beginning(
         sql: One statement.
         most: How many rows are returned; None for all. The others are counted and not kept.
         parameters: What the statement names with `$`.
+        counted: Else a query with more rows is left where it is, and one more is reported.
     """
 
     def ask() -> tuple[list[str], list[tuple[Any, ...]], int]:
@@ -114,6 +125,8 @@ def beginning(
             return names, rows, len(rows)
         rows = cursor.fetchmany(most)  # to the end: the loop below
         total = len(rows)
+        if not counted:
+            return names, rows, total + len(cursor.fetchmany(1))  # to the end, or given up
         while more := len(cursor.fetchmany(_COUNTED)):  # to the end
             total += more
         return names, rows, total

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import duckdb
@@ -139,3 +140,24 @@ def test_a_query_fetches_no_extension(project: House) -> None:
     done = ask("FROM 'https://127.0.0.1:9/a.parquet'")
     assert done.exit_code == 1
     assert "httpfs" in done.stderr
+
+
+def test_more_rows_than_memory_should_hold_are_not_printed(project: House) -> None:
+    refused = ask("FROM range(2_000_001)")
+    assert refused.exit_code == 1
+    assert "more than 2,000,000 rows are not printed" in refused.output
+    assert "--parquet FILE" in refused.output
+
+
+def test_a_query_stays_below_the_memory_limit(
+    project: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SPINE_MEMORY_LIMIT", "100MB")
+    refused = ask("SELECT string_agg(a::VARCHAR, '') FROM range(100_000_000) AS t(a)")
+    assert refused.exit_code == 1
+    assert "more memory than SPINE_MEMORY_LIMIT allows (100.0MB)" in refused.output
+    monkeypatch.setenv("SPINE_MEMORY_LIMIT", "150MB")
+    numbered = "SELECT row_number() OVER (ORDER BY hash(a)) AS r FROM range(15_000_000) AS t(a)"
+    spilled = ask(f"SELECT max(r) AS r FROM ({numbered})")
+    assert json.loads(spilled.output) == [{"r": 15_000_000}]
+    assert not Path(".tmp").exists()
