@@ -80,8 +80,8 @@ def query(
 
     A terminal shows the first 40 rows; where a row is too wide, without columns that lead back to
     files, or 10 rows as a block of lines each. A pipe or a file gets up to 2,000,000 rows, a line
-    each, with numbers as --csv has them. With --parquet, --json describes the file that was written. With
-    --tenant a query cannot open other files.
+    each, with numbers as --csv has them. With --parquet, --json describes the file that was
+    written. With --tenant a query cannot open other files.
     """
     if parquet and as_csv:
         raise click.UsageError("give --csv or --parquet, not both")
