@@ -44,11 +44,11 @@ def needed() -> set[str]:
 def stated(name: str) -> str | None:
     """What a package says of its licence; None where it is not for this machine."""
     try:
-        about = metadata.metadata(name)
+        about = metadata.metadata(name).json
     except metadata.PackageNotFoundError:
         return None
-    kinds = [kind for kind in about.get_all("Classifier", []) if kind.startswith("License ::")]
-    named = about.get("License-Expression") or " ".join(kinds) or about.get("License") or ""
+    kinds = [kind for kind in about.get("classifier", []) if kind.startswith("License ::")]
+    named = about.get("license_expression") or " ".join(kinds) or about.get("license") or ""
     return str(named)
 
 
