@@ -1,7 +1,7 @@
 """How a command reports an error that a user can correct: one message, exit code 1, no traceback.
 
 Belongs here: which exceptions these are, and opening what most commands open. Apart from
-`shared`, as it needs most of the package, which options and types do not.
+`shared`, as it needs the lake, which options and types do not.
 """
 
 from __future__ import annotations
@@ -19,25 +19,14 @@ import duckdb
 from pydantic import ValidationError
 
 from spine_assets.cli.shared import as_json_option, is_place_chosen, visible
+from spine_assets.core.errors import Explained
 from spine_assets.core.project_root import NO_PROJECT, env_file, has_project
-from spine_assets.core.settings import Settings, WrongSetting, load_settings, setting_problems
-from spine_assets.core.weeks import WeekError
-from spine_assets.finra.errors import FinraError
+from spine_assets.core.settings import Settings, load_settings, setting_problems
 from spine_assets.lake import opening as lakes
-from spine_assets.lake.base import Lake, LakeError
+from spine_assets.lake.base import Lake
 from spine_assets.otc.captures.provenance import NOTICE, is_synthetic
-from spine_assets.otc.delivery.reasons import FileRefused
-from spine_assets.otc.past.as_of import NotKnown
-from spine_assets.pipelines.catalog import CannotLaunch
-from spine_assets.pipelines.steps.registry import EngineNotUsable
-from spine_assets.pipelines.yaml.loader import BadDeclaration
-from spine_assets.questions.declared import NothingFound
-from spine_assets.warehouse.database_copy import CannotRefresh
 
-_EXPLAINED = (
-    *(BadDeclaration, CannotLaunch, CannotRefresh, EngineNotUsable, FileRefused, FinraError),
-    *(LakeError, NothingFound, NotKnown, WeekError, WrongSetting, OSError, duckdb.Error),
-)
+_EXPLAINED = (Explained, OSError, duckdb.Error)
 """Exceptions whose message says what to do."""
 _DAMAGED = ("malformed", "not a database")  # SQLite's words
 
@@ -80,12 +69,6 @@ def _message(error: Exception) -> str | None:
     if not isinstance(error, _EXPLAINED):
         from sqlalchemy.exc import DBAPIError  # noqa: PLC0415 - 0.3 s, and only after an error
 
-        from spine_assets.orchestration.history import (  # noqa: PLC0415 - imports Dagster
-            NoInstance,
-            NoSuchRun,
-            OtherLake,
-        )
-
         if isinstance(error, DBAPIError):
             if any(mark in str(error.orig) for mark in _DAMAGED):
                 return (
@@ -97,8 +80,7 @@ def _message(error: Exception) -> str | None:
                 "the folder that dagster.yaml names: wait if it is locked, restore it if it is "
                 "damaged"
             )
-        if not isinstance(error, (NoInstance, NoSuchRun, OtherLake)):
-            return None
+        return None
     return "\n".join(visible(line) for line in str(error).split("\n"))  # one problem per line
 
 

@@ -33,6 +33,7 @@ from pydantic_settings import (
 )
 
 from spine_assets.core.bucket_url import SCHEMES, bucket_name_problem, is_bucket_url, prefix_problem
+from spine_assets.core.errors import Explained
 from spine_assets.core.project_root import anchored, env_file
 from spine_assets.core.text import one_line
 from spine_assets.core.weeks import FIRST_WEEK, WeekError, parse_week
@@ -42,7 +43,7 @@ _ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}")
 _SECRETS = re.compile(r"(?<=://)[^/]*@|[?#].*", re.S)  # user, password and query of a URL
 
 
-class WrongSetting(ValueError):
+class WrongSetting(Explained, ValueError):
     """A setting cannot be used; the message names it and repeats no secret."""
 
 

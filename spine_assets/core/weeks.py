@@ -15,6 +15,8 @@ from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from functools import cache
 
+from spine_assets.core.errors import Explained
+
 FIRST_WEEK = date(2014, 5, 16)
 """Week ending of FINRA's first published ATS week (Monday 2014-05-12)."""
 
@@ -27,7 +29,7 @@ _WEEK = timedelta(days=7)
 _PLAUSIBLE_DAYS = 300
 
 
-class WeekError(ValueError):
+class WeekError(Explained, ValueError):
     """A text or date that does not name a week this platform knows."""
 
 

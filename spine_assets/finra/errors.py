@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
+from spine_assets.core.errors import Explained
 from spine_assets.core.text import Shown
 
 
-class FinraError(Exception):
+class FinraError(Explained):
     """FINRA's answer cannot be used; the message says why and what to do.
 
     Attributes:

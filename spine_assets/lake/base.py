@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, Self
 import polars as pl
 from typing_extensions import TypeVar
 
+from spine_assets.core.errors import Explained
 from spine_assets.core.table_schema import polars_schema
 from spine_assets.core.tables import Table
 from spine_assets.lake.checksum import parquet_bytes
@@ -30,7 +31,7 @@ REPLACED = "was replaced while it was read"
 """In the error of a query that read two versions of a file; the query can be repeated."""
 
 
-class LakeError(Exception):
+class LakeError(Explained):
     """The lake cannot be read or written; the message says what to do."""
 
 

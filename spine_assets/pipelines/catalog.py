@@ -14,6 +14,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from spine_assets.core.errors import Explained
 from spine_assets.core.tags import Lane
 from spine_assets.core.text import nearest
 from spine_assets.core.weeks import Tier, VenueClass, parse_week, tier_of
@@ -25,7 +26,7 @@ class ParameterError(ValueError):
     """Parameters that a pipeline does not accept; the message lists all problems."""
 
 
-class CannotLaunch(Exception):
+class CannotLaunch(Explained):
     """A run cannot be started; the message says what to do."""
 
 

@@ -12,6 +12,7 @@ from importlib import resources
 
 import polars as pl
 
+from spine_assets.core.errors import Explained
 from spine_assets.core.table_schema import polars_type
 from spine_assets.core.tables import Column, Type
 from spine_assets.otc.tables import columns as c
@@ -26,7 +27,7 @@ from spine_assets.otc.views import (
 _EXACT = (Type.SHARES, Type.SHARES_SUM)
 
 
-class NothingFound(LookupError):
+class NothingFound(Explained, LookupError):
     """A symbol, venue or week is not in the data; the message says what is."""
 
 

@@ -25,6 +25,7 @@ from pathlib import Path
 import duckdb
 from filelock import FileLock
 
+from spine_assets.core.errors import Explained
 from spine_assets.core.sql import literal
 from spine_assets.core.text import first_line
 from spine_assets.lake.atomic_write import remove_leftovers, replacing
@@ -45,7 +46,7 @@ _IN_USE = ("Conflicting lock", "is already attached", "different configuration")
 _NO_ROOM = ("No space left", "File too large", "max_temp_directory_size")
 
 
-class CannotRefresh(Exception):
+class CannotRefresh(Explained):
     """The database stays as it is; the message has the reason and what to do."""
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import dagster as dg
 
+from spine_assets.core.errors import Explained
 from spine_assets.core.project_root import NO_PROJECT, project_root
 from spine_assets.lake.base import Lake
 from spine_assets.orchestration import run_locks
@@ -22,11 +23,11 @@ _TEMPORARY = ".tmp_dagster_home_"
 """Prefix of the folder that a command of Dagster makes for its history, and removes at its end."""
 
 
-class NoInstance(Exception):
+class NoInstance(Explained):
     """There is no Dagster storage here to read."""
 
 
-class NoSuchRun(Exception):
+class NoSuchRun(Explained):
     """No run, or more than one, has that id; the message names the nearest."""
 
 

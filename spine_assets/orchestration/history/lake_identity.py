@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import dagster as dg
 
+from spine_assets.core.errors import Explained
 from spine_assets.lake.base import Lake
 from spine_assets.lake.format import lake_id
 from spine_assets.orchestration.site import our_key
@@ -23,7 +24,7 @@ LAKE_ID = "lake_id"
 """Name of the id in the metadata of a materialization."""
 
 
-class OtherLake(Exception):
+class OtherLake(Explained):
     """Dagster's history is that of another lake; the message says what to do."""
 
 

@@ -10,13 +10,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from spine_assets.core.errors import Explained
 from spine_assets.core.text import Shown, named
 
 _NAMED = 5  # how many offending values or lines a message names
 _CHARS = 100  # of each; a value may be as long as a line
 
 
-class FileRefused(Exception):
+class FileRefused(Explained):
     """A file cannot be used as a whole; the message says what is wrong and what to do."""
 
     def __init__(self, message: str) -> None:

@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime
 
 import polars as pl
 
+from spine_assets.core.errors import Explained
 from spine_assets.lake.base import Lake
 from spine_assets.otc.build.builders import build, build_id
 from spine_assets.otc.captures import storage as captures
@@ -20,7 +21,7 @@ from spine_assets.otc.tables import raw
 from spine_assets.otc.tables.registry import table, upstream
 
 
-class NotKnown(Exception):
+class NotKnown(Explained):
     """A table's week is not known; the message says since when it is, or what to run."""
 
 

@@ -12,13 +12,14 @@ from functools import cache
 from importlib.metadata import entry_points
 from typing import Any
 
+from spine_assets.core.errors import Explained
 from spine_assets.pipelines.steps import engines as folder
 from spine_assets.pipelines.steps.engine import ActionEngine, Engine, TableEngine
 
 GROUP = "spine_assets.engines"
 
 
-class EngineNotUsable(TypeError):
+class EngineNotUsable(Explained, TypeError):
     """A module or an entry point has no usable engine; the message says which one."""
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from spine_assets.core.errors import Explained
 from spine_assets.pipelines.yaml.model import Declaration
 from spine_assets.pipelines.yaml.pipeline import DeclaredPipeline, of_all_tenants
 from spine_assets.pipelines.yaml.step_texts import Loc
@@ -24,7 +25,7 @@ _FORMER_COMPONENT = "spine_assets.components.DeclarativePipeline"
 _NAMES = ("defs.yaml", "defs.yml")
 
 
-class BadDeclaration(ValueError):
+class BadDeclaration(Explained, ValueError):
     """Files that declare no valid pipeline; the message names each file, line and problem."""
 
     def __init__(self, problems: list[DeclarationProblem]) -> None:
