@@ -86,8 +86,7 @@ def write(lake: Lake, folder: Path, otc: Otc, *, more: Iterable[str] = ()) -> Br
         OSError: the folder cannot be written.
     """
     with lake.lock_of(LockName.REPORTS):
-        for place in (folder, folder / "symbols", folder / "venues"):
-            atomic_write.remove_all(place.glob(f".*{atomic_write.TEMPORARY}"))  # of killed runs
+        remove_leftovers(folder)
         made_from = _made_from(lake)
         with otc.together():
             shown = _Shown(folder, otc, [*more])
@@ -111,6 +110,12 @@ def write(lake: Lake, folder: Path, otc: Otc, *, more: Iterable[str] = ()) -> Br
         }
         _replace(folder / NAMES, json.dumps(kept, separators=(",", ":")), found)
     return found
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Delete what killed runs left beside the pages and the index; hold the lock of reports."""
+    for place in (folder, folder / "symbols", folder / "venues"):
+        atomic_write.remove_all(place.glob(f".*{atomic_write.TEMPORARY}"))
 
 
 def is_fresh(lake: Lake, folder: Path) -> bool:

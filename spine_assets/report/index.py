@@ -20,7 +20,15 @@ def write(lake: Lake) -> None:
         LakeError: the lake cannot be written.
     """
     with lake.lock_of(LockName.REPORTS):
+        if isinstance(lake.root, Path):
+            browse.remove_leftovers(lake.root / NAME)
         replace_file(lake, stored.index_path(lake), html(lake).encode())
+
+
+def is_newer(folder: Path) -> bool:
+    """Whether it was written after the names that it searches; a killed run may not have."""
+    place, names = folder / stored.INDEX, folder / browse.NAMES
+    return place.exists() and place.stat().st_mtime_ns >= names.stat().st_mtime_ns
 
 
 def html(lake: Lake) -> str:

@@ -26,7 +26,7 @@ VERSION = "7"
 
 PAGE = "report.html"
 CHART = "venues.svg"
-_INDEX = "index.html"
+INDEX = "index.html"
 _DIGITS = 12  # as the builds of tables have
 _STAMP_BYTES = 8_192  # the stamp is in the head of a page and takes a tenth of that
 _STAMP = re.compile(rb'<script type="application/json" id="stamp">(.*?)</script>', re.S)
@@ -69,7 +69,7 @@ def chart_path(lake: Lake[FileT], week: date) -> FileT:
 
 def index_path(lake: Lake[FileT]) -> FileT:
     """The page that lists all weeks, existing or not."""
-    return lake.root / NAME / _INDEX
+    return lake.root / NAME / INDEX
 
 
 def weeks(lake: Lake) -> list[date]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import os
 import re
 from datetime import date, timedelta
 from pathlib import Path
@@ -191,3 +192,23 @@ def test_each_heading_is_explained_and_each_explanation_is_used() -> None:
         if heading
     }
     assert used == {*headings.HEADINGS}
+
+
+def test_an_index_that_a_killed_run_did_not_write_is_older_than_its_names(desk: Desk) -> None:
+    desk.write()
+    assert not index.is_newer(desk.folder)
+    index.write(desk.lake)
+    assert index.is_newer(desk.folder)
+    names = desk.folder / browse.NAMES
+    later = (desk.folder / "index.html").stat().st_mtime_ns + 1_000_000
+    os.utime(names, ns=(later, later))
+    assert not index.is_newer(desk.folder)
+
+
+def test_the_index_removes_what_a_killed_run_left_too(desk: Desk) -> None:
+    desk.write()
+    left = [desk.folder / ".index.html.0.tmp", desk.folder / "symbols" / ".A.html.1.tmp"]
+    for path in left:
+        path.touch()
+    index.write(desk.lake)
+    assert [path for path in left if path.exists()] == []

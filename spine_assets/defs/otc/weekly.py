@@ -202,9 +202,10 @@ def _write_pages(context: dg.AssetExecutionContext, lake: Lake) -> None:
         return
     begun = time.perf_counter()
     try:
-        if browse.is_fresh(lake, lake.root / REPORT):
+        folder = lake.root / REPORT
+        if browse.is_fresh(lake, folder) and index.is_newer(folder):
             return
-        found = browse.write(lake, lake.root / REPORT, open_data())
+        found = browse.write(lake, folder, open_data())
         index.write(lake)
     except (NothingFound, LakeError, OSError, duckdb.Error) as error:
         context.log.warning(f"the pages of symbols and venues are not written: {error}")
