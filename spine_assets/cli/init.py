@@ -15,6 +15,7 @@ import click
 import spine_assets
 from spine_assets.cli.errors import with_json
 from spine_assets.cli.shared import print_json, visible
+from spine_assets.lake import atomic_write
 
 TEMPLATES = ("dagster.yaml", "workspace.yaml", ".env.example")
 """Files that are copied as they are."""
@@ -72,10 +73,9 @@ def _template(name: str) -> Path:
 
 
 def _write_new(path: Path, content: bytes) -> bool:
-    """Write a file unless there is one; return whether it was written."""
-    try:
-        with path.open("xb") as file:
-            file.write(content)
-    except FileExistsError:
+    """Write a file, complete or not at all, unless there is one; return whether it was written."""
+    if os.path.lexists(path):
         return False
+    atomic_write.remove_leftovers(path)  # of an init that was killed
+    atomic_write.write(path, content)
     return True
