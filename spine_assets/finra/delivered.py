@@ -21,6 +21,7 @@ from spine_assets.core.weeks import Tier, VenueClass, monday_of
 from spine_assets.finra.answers import Row
 from spine_assets.finra.api import FIELDS, ROW_ORDER, SUMMARY_TYPES, TOTAL_TYPES, Question
 from spine_assets.finra.errors import FinraContradicts
+from spine_assets.lake.atomic_write import TEMPORARY
 from spine_assets.otc.delivery.placement import Grain, Key
 
 _NUMBERS = ("totalWeeklyShareQuantity", "totalWeeklyTradeCount", "totalNotionalSum")
@@ -50,12 +51,19 @@ class FetchedName:
     @property
     def path(self) -> str:
         """Path below the landing folder, from which the landing scan reads week and class."""
+        at = f"{self.fetched_at.astimezone(UTC):{_TIMES}}"
+        return f"finra/{self.key[0].year}/{self._answer}.{at}.csv.gz"
+
+    @property
+    def temporaries(self) -> str:
+        """A pattern of the temporary files beside it: of this answer, fetched at any time."""
+        return f".{self._answer}.*{TEMPORARY}"
+
+    @property
+    def _answer(self) -> str:
         week, tier, venue_class = self.key
         totals = _TOTALS if self.grain is Grain.TOTALS else ""
-        return (
-            f"finra/{week.year}/week_{week}.{tier.api_id}.class={venue_class.lower()}{totals}."
-            f"{self.fetched_at.astimezone(UTC):{_TIMES}}.csv.gz"
-        )
+        return f"week_{week}.{tier.api_id}.class={venue_class.lower()}{totals}"
 
 
 def read_name(name: str) -> FetchedName | None:

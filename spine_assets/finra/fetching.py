@@ -251,7 +251,10 @@ class Fetcher:
         name = FetchedName(key, self._clock(), grain)
         while (self._landing / name.path).exists():
             name = replace(name, fetched_at=name.fetched_at + _ONE_SECOND)
-        atomic_write.write(self._landing / name.path, packed(text))
+        path = self._landing / name.path
+        # Of a fetch that was killed; the lock of the spool is that of this answer.
+        atomic_write.remove_all(path.parent.glob(name.temporaries))
+        atomic_write.write(path, packed(text))
         return Fetched(key, FetchOutcome.FETCHED, len(rows), name.path, grain)
 
 

@@ -133,7 +133,7 @@ def write_sample(
     )
 
     def write_week(week_ending: date) -> list[Path]:
-        return [atomic_write.write(out / file.path, file.content) for file in make(week_ending)]
+        return [_replace(out / file.path, file.content) for file in make(week_ending)]
 
     written: list[Path] = []
 
@@ -148,6 +148,12 @@ def write_sample(
         for paths in pool.map(write_week, remaining):
             add(paths)
     return written
+
+
+def _replace(path: Path, content: bytes) -> Path:
+    """Write a file, and delete what a writer that was killed left beside it."""
+    atomic_write.remove_leftovers(path)
+    return atomic_write.write(path, content)
 
 
 def _rows_by_tier(rows: Rows) -> Mapping[Tier, int]:
