@@ -59,12 +59,14 @@ def plan(instance: dg.DagsterInstance, before: datetime) -> PrunePlan:
 def delete(instance: dg.DagsterInstance, chosen: PrunePlan) -> Iterator[str]:
     """Delete the runs of a plan, one after another, yielding the id of each.
 
-    No deletion changes what is shown, so the caller may stop at any time.
+    No deletion changes what is shown, so the caller may stop at any time. The record of a run, with
+    which `delete_run` begins, goes last: after a kill the next plan has the run again.
     """
     for run_id in chosen.delete:
-        instance.delete_run(run_id)
+        instance.event_log_storage.delete_events(run_id)
         prune_queries.remove_shard(instance, run_id)
         instance.compute_log_manager.delete_logs(prefix=[run_id])
+        instance.run_storage.delete_run(run_id)
         yield run_id
 
 
