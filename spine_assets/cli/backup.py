@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sqlite3
 from pathlib import Path
 
@@ -12,9 +11,10 @@ from spine_assets.cli.errors import open_lake, with_json
 from spine_assets.cli.render.console import progress
 from spine_assets.cli.shared import print_json, visible
 from spine_assets.core.project_root import CONFIG, project_root
+from spine_assets.lake import atomic_write
 from spine_assets.lake import opening as lakes
 from spine_assets.maintenance.backup import HISTORY, LAKE, copy_history, files_of
-from spine_assets.maintenance.copy_lake import LakeCopy
+from spine_assets.maintenance.copy_lake import LakeCopy, begin
 from spine_assets.maintenance.doctor.configuration import sqlite_folder
 
 
@@ -40,6 +40,8 @@ def backup(folder: Path, as_json: bool) -> None:
         if isinstance(place, Path) and target.resolve().is_relative_to(place.resolve()):
             raise click.UsageError(f"{visible(str(target))} is in {place}, which is copied")
     copied = equal = 0
+    to_lake = lakes.open_lake(target / LAKE)
+    begin(lake, to_lake)
     if history is not None and history.is_dir():
         try:
             with progress("copying history", len(files_of(history))) as advance:
@@ -48,8 +50,10 @@ def backup(folder: Path, as_json: bool) -> None:
             raise click.ClickException(
                 f"a database of {history} cannot be copied ({error}); spine doctor examines it"
             ) from error
-        shutil.copyfile(root / CONFIG, target / HISTORY / CONFIG)
-    work = LakeCopy(lake, lakes.open_lake(target / LAKE))
+        config = target / HISTORY / CONFIG
+        atomic_write.remove_leftovers(config)
+        atomic_write.write(config, (root / CONFIG).read_bytes())
+    work = LakeCopy(lake, to_lake)
     with progress("copying weeks", work.steps) as advance:
         found = work.copy(replace=True, advance=advance)
     if as_json:

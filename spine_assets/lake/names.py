@@ -3,6 +3,7 @@
 <root>/<table>/week_ending=YYYY-MM-DD/<file>.parquet
 <root>/<table>/all/data.parquet                        a table without weeks
 <root>/_format.json                                    the number of its format, and its id
+<root>/_unfinished_copy                                of a copy that is not complete: its source
 <root>/_locks/<name>.lock
 """
 
@@ -30,6 +31,9 @@ LOCKS = "_locks"
 
 FORMAT_FILE = "_format.json"
 """Name of the file with the number of the format and the id of the lake."""
+
+UNFINISHED_COPY = "_unfinished_copy"
+"""Name of the file that a lake has while it is copied from another place."""
 
 _WEEK_FOLDER = "week_ending=2"  # of a real week; the empty one begins otherwise
 _DAY, _CLOCK = "[0-9]" * 8, "[0-9]" * 6

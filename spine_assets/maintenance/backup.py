@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
-from spine_assets.lake.atomic_write import replacing
+from spine_assets.lake.atomic_write import remove_leftovers, replacing
 
 HISTORY, LAKE = "dagster", "lake"
 """Folders of a backup."""
@@ -50,6 +50,7 @@ def copy_history(
     for path in files_of(source):
         into = target / path.relative_to(source)
         into.parent.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(into)  # of a backup that was killed
         if _is_same(path, into):
             equal += 1
         elif _copy(path, into):

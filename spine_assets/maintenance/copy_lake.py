@@ -18,7 +18,7 @@ from pathlib import Path
 
 from spine_assets.lake.base import Lake, LakeError, LakeFile
 from spine_assets.lake.format import copy_format, stored_format
-from spine_assets.lake.names import LockName
+from spine_assets.lake.names import UNFINISHED_COPY, LockName
 from spine_assets.maintenance.copy_results import CopyPlan, CopyResult
 from spine_assets.maintenance.lake_inventory import LakeName, contents, present, tables
 from spine_assets.pipelines.steps.workspace import TENANTS, tenants_in
@@ -90,8 +90,12 @@ class LakeCopy:
         Raises:
             LakeError: a place fails, or a written file reads back differently; copy again.
         """
+        begin(self._source, self._target)
         copy_format(self._source, self._target)
-        return self._done(_Work(True, replace), advance)
+        found = self._done(_Work(True, replace), advance)
+        if not unfinished(self._source):
+            (self._target.root / UNFINISHED_COPY).unlink(missing_ok=True)
+        return found
 
     def compare(self, *, advance: Callable[[], None] | None = None) -> CopyResult:
         """Read both lakes and compare each file of the source; only locks are written.
@@ -128,6 +132,19 @@ class LakeCopy:
             names.sort()
         found.seconds = time.monotonic() - begun
         return found
+
+
+def begin(source: Lake, target: Lake) -> None:
+    """Mark a lake as a copy that is not complete, until `LakeCopy.copy` has come to its end."""
+    file = target.root / UNFINISHED_COPY
+    target.remove_leftovers_beside(file)
+    target.publish(target.stage_bytes(f"{source.place}\n".encode(), file), file)
+
+
+def unfinished(lake: Lake) -> str | None:
+    """The place that a lake is an incomplete copy of; None if it is complete, or no copy."""
+    content = _read(lake.root / UNFINISHED_COPY)
+    return None if content is None else content.decode().strip()
 
 
 def _require_common_format(source: Lake, target: Lake) -> None:
@@ -205,7 +222,7 @@ def _write(lake: Lake, name: LakeName, content: bytes, digest: str) -> None:
 def _read(file: LakeFile) -> bytes | None:
     try:
         return file.read_bytes()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
 
 

@@ -35,6 +35,7 @@ from spine_assets.lake.names import (
     FORMAT_FILE,
     LOCKS,
     PART,
+    UNFINISHED_COPY,
     UNPARTITIONED,
     LockName,
     is_published,
@@ -50,7 +51,7 @@ _END_BYTES = 65_536  # holds the footer of a full-size week some times over
 _OF_TABLES = re.compile(
     rf"(?:_[^/]+/[^/]+/)?"
     rf"(?:[^_/][^/]*/(?:week_ending=[^/]+|{UNPARTITIONED})/[^/]+|[^_/][^/]*/[^/]+\.html)"
-    rf"|{re.escape(FORMAT_FILE)}"
+    rf"|{re.escape(FORMAT_FILE)}|{re.escape(UNFINISHED_COPY)}"
 )
 
 

@@ -16,11 +16,12 @@ import duckdb
 import polars as pl
 
 from spine_assets.core.settings import Settings
-from spine_assets.core.text import counted, first_line
+from spine_assets.core.text import Shown, counted, first_line
 from spine_assets.lake.base import Lake, LakeError, LakeFile
 from spine_assets.lake.format import FORMAT, stored_format
 from spine_assets.lake.names import EMPTY_WEEK, is_stranger, week_of
 from spine_assets.lake.opening import open_lake
+from spine_assets.maintenance.copy_lake import unfinished
 from spine_assets.maintenance.doctor.diagnosis import Diagnosis, fail, listed, ok, warn
 from spine_assets.otc.captures import delivered, pins
 from spine_assets.otc.captures import storage as captures
@@ -182,8 +183,13 @@ def provenance(settings: Settings) -> Diagnosis:
 
 
 def lake_format(settings: Settings) -> Diagnosis:
-    """Whether the lake has the format of this program."""
+    """Whether the lake has the format of this program, and is no part of a copy."""
     lake = open_lake(settings.lake_place)
+    if source := unfinished(lake):
+        return fail(
+            f"the lake is a copy of {Shown(source)} that is under way or was broken off",
+            "if none is under way, copy again: spine lake copy FROM TO, or spine backup DIR",
+        )
     found = stored_format(lake)
     if found < FORMAT and lake.weeks(RAW):
         return warn(
