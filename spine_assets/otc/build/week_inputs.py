@@ -13,7 +13,7 @@ from spine_assets.otc.build.require_upstream import build_command
 from spine_assets.otc.captures import intake
 from spine_assets.otc.captures import storage as captures
 from spine_assets.otc.captures.current import WeekCaptures
-from spine_assets.otc.captures.model import Capture, CapturedFrames
+from spine_assets.otc.captures.model import Capture, CapturedFrames, moment_after
 from spine_assets.otc.captures.reading import read_again
 from spine_assets.otc.captures.week_evidence import WeekEvidence, is_proposed
 from spine_assets.otc.delivery.deliveries import Delivery, Unusable
@@ -116,13 +116,16 @@ def _of_grain(
     stored = before.totals if grain is Grain.TOTALS else before.captures
     again = read_again(run.lake, week, stored, delivered, run.today)
     new = intake.uncaptured(delivered, stored)
+    now = run.now()
+    if new:
+        now = moment_after((item.captured_at for item in stored), now)
     if grain is Grain.TOTALS:
-        taken = intake.take_totals(new, run.now())
+        taken = intake.take_totals(new, now)
     else:
         if any(is_proposed(item) for item in new):
             run.order.wait_for_weeks_before(week, run.given_up)
         evidence = WeekEvidence(run.lake, run.landing, run.known_files, run.today)
-        taken = intake.take(new, before, run.lake, run.now(), evidence)
+        taken = intake.take(new, before, run.lake, now, evidence)
     read = {item.capture.capture_id: item.capture for item in again.captured}
     return _Captures(
         (

@@ -7,9 +7,10 @@ Belongs here: the values that describe captures. Does not belong here: which one
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import polars as pl
@@ -26,6 +27,7 @@ CaptureNames = Mapping[date, set[CaptureName]]
 """What is captured, by week ending."""
 FIRST_PARSER = "1"
 """Read the captures whose files do not name their parser."""
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -108,3 +110,24 @@ class CapturedFrames:
     rejects: pl.DataFrame
     content: bytes = field(default=b"", repr=False, compare=False)
     is_again: bool = False
+
+
+def moment_after(known: Iterable[datetime], now: datetime) -> datetime:
+    """The time of what is recorded now: not before what is recorded, whatever the clock says.
+
+    Of two versions with one update date the one that was captured later is current, and of two
+    decisions the later one counts. By a clock that went back the newer one would be the older.
+
+    Args:
+        known: Times of what is recorded, in UTC without a zone, as they are stored.
+        now: What the clock says, with a zone.
+    """
+    newest = max((moment.replace(tzinfo=UTC) for moment in known), default=now)
+    if now >= newest:
+        return now
+    _logger.warning(
+        "the clock says %s UTC, earlier than what was recorded at %s UTC; what is new is recorded "
+        "right after that: set the clock, spine doctor examines it",
+        *(f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S}" for moment in (now, newest)),
+    )
+    return newest + timedelta(microseconds=1)

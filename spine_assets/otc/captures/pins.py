@@ -19,7 +19,7 @@ from spine_assets.core.table_schema import conform
 from spine_assets.core.tables import Column, Table, Type
 from spine_assets.core.weeks import Tier, VenueClass
 from spine_assets.lake.base import Lake
-from spine_assets.otc.captures.model import TierClass
+from spine_assets.otc.captures.model import TierClass, moment_after
 from spine_assets.otc.tables import columns as c
 
 RELEASED = ""
@@ -138,20 +138,21 @@ def add(
     action: PinAction = PinAction.PIN,
 ) -> None:
     """Record a decision; the next build of the week applies it."""
-    pinned_at = now.astimezone(UTC).replace(tzinfo=None)
     if not capture_id:
         action = PinAction.RELEASE
-    frame = pl.DataFrame(
-        {
-            "week_ending": [week],
-            "tier": [key[0].value],
-            "venue_class": [key[1].value],
-            "capture_id": [capture_id],
-            "pinned_at": [pinned_at],
-            "action": [action.value],
-        }
-    )
-    name = f"{pinned_at:%Y%m%dT%H%M%S%fZ}.{key[0]}.{key[1]}.parquet"
-    target = lake.folder(TABLE.name, week) / name
     with lake.lock(week):
+        moment = moment_after((pin.pinned_at for pin in stored(lake, week)), now)
+        pinned_at = moment.astimezone(UTC).replace(tzinfo=None)
+        frame = pl.DataFrame(
+            {
+                "week_ending": [week],
+                "tier": [key[0].value],
+                "venue_class": [key[1].value],
+                "capture_id": [capture_id],
+                "pinned_at": [pinned_at],
+                "action": [action.value],
+            }
+        )
+        name = f"{pinned_at:%Y%m%dT%H%M%S%fZ}.{key[0]}.{key[1]}.parquet"
+        target = lake.folder(TABLE.name, week) / name
         lake.append(lake.stage(conform(frame, TABLE), target, {}), target)
