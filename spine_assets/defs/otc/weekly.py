@@ -23,6 +23,7 @@ from spine_assets.defs.resources import Spine
 from spine_assets.lake import lock_wait
 from spine_assets.lake.base import Lake, LakeError
 from spine_assets.lake.format import lake_id
+from spine_assets.lake.names import LockName
 from spine_assets.orchestration import run_locks
 from spine_assets.orchestration.asset_events import Event, check_outputs, events_of
 from spine_assets.orchestration.database import refresh_database
@@ -203,6 +204,8 @@ def _write_pages(context: dg.AssetExecutionContext, lake: Lake) -> None:
     begun = time.perf_counter()
     try:
         folder = lake.root / REPORT
+        with lake.lock_of(LockName.REPORTS):
+            browse.remove_leftovers(folder)  # also where the pages are as they should be
         if browse.is_fresh(lake, folder) and index.is_newer(folder):
             return
         found = browse.write(lake, folder, open_data())
