@@ -106,6 +106,7 @@ class Looks:
         return self._state.refusal
 
     def _write(self) -> None:
+        atomic_write.remove_leftovers(self._path)  # of a look that was killed
         atomic_write.write(self._path, self._state.model_dump_json(indent=0).encode())
 
 
