@@ -42,7 +42,7 @@ def ui(host: str, port: int, names: tuple[str, ...], token: bool) -> None:
     asked = token_of(history_path() / _TOKEN) if token or not is_loopback(host) else None
     shown = "127.0.0.1" if host == "0.0.0.0" else host  # noqa: S104 - compared, not listened on
     place = f"http://{f'[{shown}]' if ':' in shown else shown}:{port}/"
-    click.echo(f"Open {place}{f'?token={asked}' if asked else ''}")
+    click.echo(f"Open {place}{'' if asked is None else f'?token={asked}'}")
     serve(host, port, [host, *names], asked)
 
 

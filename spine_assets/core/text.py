@@ -36,6 +36,11 @@ class Shown(str):
             line += CUT
         return super().__new__(cls, escaped(cut(line, most, escaped)))
 
+    @classmethod
+    def as_written(cls, text: str, most: int) -> Self:
+        """The same with every space and line end, of a line or value of a file."""
+        return super().__new__(cls, escaped(cut(text, most, escaped)))
+
 
 def named(
     texts: Collection[object],

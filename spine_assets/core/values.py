@@ -56,9 +56,10 @@ def metadata_value(value: Any) -> str | int | float | bool | None:
     if value is None or isinstance(value, (bool, int, float, Shown)):
         return value
     if isinstance(value, str):
-        shown = Shown(value, _SHOWN_CHARS)
-        is_cut = len(value) > _SHOWN_CHARS
-        return Shown(f"{shown} ({len(value):,} characters)") if is_cut else shown
+        shown = Shown.as_written(value, _SHOWN_CHARS)
+        if len(value) > _SHOWN_CHARS:
+            return Shown.as_written(f"{shown} ({len(value):,} characters)", 2 * _SHOWN_CHARS)
+        return shown
     if isinstance(value, Decimal):
         return f"{value.normalize():f}"
     return Shown(value)

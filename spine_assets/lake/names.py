@@ -9,9 +9,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import date
-from fnmatch import fnmatchcase
+from fnmatch import translate
+from functools import cache
 from typing import ClassVar, Self
 
 PART = "data.parquet"
@@ -37,12 +39,21 @@ UNFINISHED_COPY = "_unfinished_copy"
 
 _WEEK_FOLDER = "week_ending=2"  # of a real week; the empty one begins otherwise
 _DAY, _CLOCK = "[0-9]" * 8, "[0-9]" * 6
-_CAPTURE = f"[NO]*ATS.{_DAY}T{_CLOCK}Z-{'[0-9a-f]' * 12}.parquet"
+_CAPTURE = f"[NO]*ATS.{_DAY}T{_CLOCK}Z-{'[0-9a-f]' * 12}"
+# A capture of a part of a content also has the part's class and grain, venues or totals.
+_WHOLE, _OF_PART = f"{_CAPTURE}.parquet", f"{_CAPTURE}-*ats-[vt][eo][nt][ua][el]s.parquet"
+# The same exactly: a pattern lets more pass.
+_EXACT = (
+    r"(?:NMS_TIER_[12]|OTC)\.(?:NON_)?ATS\.[0-9]{8}T[0-9]{6}Z-[0-9a-f]{12}"
+    r"(?:-(?:non_)?ats-(?:venues|totals))?\.parquet"
+)
+_REJECTS = "otc_rejects"
+_CAPTURED = ("otc_raw", "otc_control_raw", _REJECTS)
 # As patterns that Python and DuckDB read alike, by table; a derived table's week has one file.
 _PUBLISHED = {
-    "otc_raw": (_CAPTURE,),
-    "otc_control_raw": (_CAPTURE,),
-    "otc_rejects": ("rule.parquet", f"parse.{_CAPTURE}"),
+    "otc_raw": (_WHOLE, _OF_PART),
+    "otc_control_raw": (_WHOLE, _OF_PART),
+    _REJECTS: ("rule.parquet", f"parse.{_WHOLE}", f"parse.{_OF_PART}"),
     "otc_pins": (f"{_DAY}T{_CLOCK * 2}Z.[NO]*ATS.parquet",),
     "otc_delivered": (f"{'[0-9a-f]' * 64}.zst",),
 }
@@ -62,7 +73,14 @@ def is_published(table: str, name: str, suffix: str = ".parquet") -> bool:
         return False
     if table not in _PUBLISHED and not name.endswith(".parquet"):
         return True
-    return any(fnmatchcase(name, pattern) for pattern in patterns(table))
+    return _names_of(table).fullmatch(name) is not None
+
+
+@cache
+def _names_of(table: str) -> re.Pattern[str]:
+    if table not in _CAPTURED:
+        return re.compile("|".join(map(translate, patterns(table))))
+    return re.compile(rf"rule\.parquet|parse\.{_EXACT}" if table == _REJECTS else _EXACT)
 
 
 def is_stranger(table: str, name: str) -> bool:

@@ -112,7 +112,7 @@ def files_of(
     if not weekly or "=" in str(lake.root):
         by_folder = "false"
     folder = f"{glob.escape(str(lake.root))}/{table}"
-    each = "week_ending=????-??-??" if weekly else UNPARTITIONED
+    each = "week_ending=[12][0-9][0-9][0-9]-[01][0-9]-[0-3][0-9]" if weekly else UNPARTITIONED
     kinds = [name for name in patterns(table) if not kept or _has(lake, table, name, weekly)]
     files = [literal(f"{folder}/{each}/{name}") for name in kinds]
     files.insert(0 if unopened else len(files), literal(glob.escape(str(lake.empty_part(table)))))

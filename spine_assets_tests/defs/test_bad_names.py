@@ -17,6 +17,7 @@ from typing import NamedTuple
 import dagster as dg
 import pytest
 
+from spine_assets.core.text import Shown
 from spine_assets.core.weeks import Tier, publication_day
 from spine_assets_tests.conftest import line
 from spine_assets_tests.support.projects import Outcome
@@ -121,7 +122,13 @@ def test_a_file_of_any_name_loads_under_exactly_that_name(batch: Batch, kind: st
 def test_a_refused_file_of_any_name_is_told_by_that_name(batch: Batch, kind: str) -> None:
     name = f"{REFUSED_FOLDER}/{shown(NAMES[kind])}"
     assert "empty" in batch.site.refusals()[name]
-    assert name in batch.empty.failure
+
+
+def test_a_failure_names_twenty_files_of_any_name_and_counts_the_others(batch: Batch) -> None:
+    names = [Shown(f"{REFUSED_FOLDER}/{shown(name)}")[:150] for name in NAMES.values()]
+    assert sum(name in batch.empty.failure for name in names) == 20
+    assert f"and {len(NAMES) - 20} more" in batch.empty.failure
+    assert not UNPRINTABLE.search(batch.empty.failure)
 
 
 def test_names_reach_no_path(batch: Batch) -> None:

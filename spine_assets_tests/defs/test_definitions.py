@@ -27,7 +27,7 @@ finra_otc_files: landing, weekly from 2014-05-16, made elsewhere
     kinds file; owners team:market-structure
     check tiers_arrived
     check usable
-otc_consolidated_volume: landing, none
+otc_consolidated_volume: landing, single run
     kinds duckdb, parquet, polars; owners team:market-structure
     check schema (blocking)
 otc_control_totals: otc, weekly from 2014-05-16, single run

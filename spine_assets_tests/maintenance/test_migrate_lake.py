@@ -54,7 +54,7 @@ NEED_LAKE = (
 )
 NEED_NO_LAKE = {
     *("completion", "init", "list", "pipelines check", "pipelines schema", "pipelines example"),
-    *("runs", "runs show", "runs cancel", "runs prune"),  # Dagster's history
+    *("runs", "runs show", "runs cancel", "runs prune", "ui"),  # Dagster's history
     *(
         "compare",
         "demo",

@@ -80,8 +80,8 @@ def _misplaced(lake: Lake, names: list[str]) -> Diagnosis | None:
     ]
     if odd:
         return fail(
-            f"in {lake.root} these are named like weeks, and are not: {listed(odd)}; they are "
-            "not read",
+            f"in {lake.root} these are named like weeks, and are not: {listed(odd)}; queries of "
+            "their tables may fail",
             "move them away",
         )
     strange = [

@@ -7,16 +7,18 @@ rules, as ASGI middleware. Does not belong here: starting servers (`web.serve`).
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from collections.abc import Sequence
 from http import HTTPStatus
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
+from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import HTTPConnection
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 """Names of this machine in the header Host."""
@@ -53,16 +55,25 @@ class _OwnPages:
         answer: ASGIApp = self._app
         if scope["type"] in ("http", "websocket"):
             answer = _refusal(HTTPConnection(scope)) or self._app
-        await answer(scope, receive, send)
+
+        async def framed(message: Message) -> None:
+            """No page of another site shows the UI in a frame of its own."""
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message)["x-frame-options"] = "SAMEORIGIN"
+            await send(message)
+
+        await answer(scope, receive, framed)
 
 
 def _refusal(asked: HTTPConnection) -> Response | None:
     """Why a request is not passed on, as its answer."""
     origin = asked.headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc.lower() != asked.headers["host"].lower():
+    place = asked.headers["host"].lower()
+    if origin is not None and origin.lower() not in (f"http://{place}", f"https://{place}"):
         return _refused(HTTPStatus.FORBIDDEN, "asked by a page of another site")
     method = asked.scope.get("method", "GET")  # of a websocket there is none
     is_page = method == "GET" and asked.headers.get("sec-fetch-mode") == "navigate"
+    is_page = is_page and asked.headers.get("sec-fetch-dest", "document") == "document"
     if asked.headers.get("sec-fetch-site") in ("cross-site", "same-site") and not is_page:
         return _refused(HTTPStatus.FORBIDDEN, "asked by a page of another site")
     if method not in _LOOKS:
@@ -79,6 +90,8 @@ class _Token:
 
     def __init__(self, app: ASGIApp, token: str) -> None:
         self._app, self._token = app, token
+        # Not the token itself: browsers send cookies to every port of this machine.
+        self._cookie = hashlib.sha256(f"{COOKIE} {token}".encode()).hexdigest()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         answer: ASGIApp = self._app
@@ -87,22 +100,32 @@ class _Token:
         await answer(scope, receive, send)
 
     def _answer(self, asked: HTTPConnection) -> Response | None:
-        bearer = asked.headers.get("authorization", "").removeprefix("Bearer ")
-        if self._is_it(bearer) or self._is_it(asked.cookies.get(COOKIE, "")):
+        kind, _, bearer = asked.headers.get("authorization", "").partition(" ")
+        cookie = asked.cookies.get(self._name(asked), "")
+        if (kind == "Bearer" and _equal(bearer, self._token)) or _equal(cookie, self._cookie):
             return None
-        if self._is_it(asked.query_params.get(PARAMETER, "")) and asked.scope["type"] == "http":
+        if (
+            _equal(asked.query_params.get(PARAMETER, ""), self._token)
+            and asked.scope["type"] == "http"
+        ):
             others = [item for item in asked.query_params.multi_items() if item[0] != PARAMETER]
             place = asked.url.path + (f"?{urlencode(others)}" if others else "")
             onward = RedirectResponse(f"/{place.lstrip('/')}", HTTPStatus.SEE_OTHER)
             # Not for other sites' pages, and not for scripts; until the browser is closed.
-            onward.set_cookie(COOKIE, self._token, httponly=True, samesite="strict")
+            onward.set_cookie(self._name(asked), self._cookie, httponly=True, samesite="strict")
             return onward
         refused = _refused(HTTPStatus.UNAUTHORIZED, "open the address that spine ui printed")
         refused.headers["www-authenticate"] = "Bearer"
         return refused
 
-    def _is_it(self, given: str) -> bool:
-        return secrets.compare_digest(given.encode(), self._token.encode())
+    def _name(self, asked: HTTPConnection) -> str:
+        """Of the cookie: one for each port, as cookies know none."""
+        _, port = asked.scope.get("server") or ("", "")
+        return f"{COOKIE}_{port}"
+
+
+def _equal(given: str, wanted: str) -> bool:
+    return secrets.compare_digest(given.encode(), wanted.encode())
 
 
 def _refused(status: HTTPStatus, why: str) -> PlainTextResponse:

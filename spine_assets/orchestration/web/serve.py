@@ -20,6 +20,7 @@ from spine_assets.orchestration.web import webserver
 
 _DAGSTERS, _START = "dagster_webserver", "open_ipc_subprocess"  # its module, what starts it
 _OWN_EYES = 0o600
+_LEAST_CHARS = 32  # of a token; ours have 43
 
 
 def is_loopback(host: str) -> bool:
@@ -34,10 +35,16 @@ def token_of(path: Path) -> str:
     """The token of an installation, which is made if there is none; delete the file for another.
 
     Raises:
-        OSError: the file cannot be read or written.
+        OSError: the file cannot be read or written, or others may have written it.
     """
     if path.exists():
-        return path.read_text("ascii").strip()
+        found, about = path.read_text("utf-8", "replace").strip(), path.stat()
+        is_own = about.st_uid == os.getuid() and not about.st_mode & 0o077
+        if not is_own or len(found) < _LEAST_CHARS or not found.isprintable():
+            raise PermissionError(
+                f"{path} is no token that you alone can read: remove it, and another one is made"
+            )
+        return found
     token = secrets.token_urlsafe(32)
     with atomic_write.replacing(path) as staged:
         staged.touch(_OWN_EYES)

@@ -227,6 +227,12 @@ def _content_in(file_name: str) -> str:
     return file_name.removesuffix(".parquet").partition("-")[2].partition("-")[0]
 
 
+def _strange_names(lake: Lake, week: date) -> str:
+    """All names in the folders of a week's captures, also those that are none of ours."""
+    folders = (lake.entries(folder, f"week_ending={week}") for folder in FOLDERS.values())
+    return " ".join(name for names in folders for name in names)
+
+
 def remove_uncommitted(lake: Lake, week: date) -> int:
     """Delete contents and parse rejects whose raw file was never written; hold the week's lock."""
     committed = [path.name for folder in FOLDERS.values() for path in lake.files(folder, week)]
@@ -237,11 +243,14 @@ def remove_uncommitted(lake: Lake, week: date) -> int:
         if path.name.startswith("parse.") and path.name not in beside
     ]
     contents = {_content_in(name) for name in committed}
-    orphans += [
+    alone = [
         path
         for path in lake.files(delivered.FOLDER, week, delivered.SUFFIX)
         if short_hash(path.name) not in contents
     ]
+    # A capture whose name this version does not know is one all the same.
+    others = _strange_names(lake, week) if alone else ""
+    orphans += [path for path in alone if short_hash(path.name) not in others]
     for path in orphans:
         path.unlink()
     return len(orphans)

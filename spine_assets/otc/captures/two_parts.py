@@ -36,32 +36,25 @@ def two_parts(files: Sequence[CapturedFrames], week: WeekCaptures, lake: Lake) -
     able = {(item.key, item.capture_id) for item in candidates(together, week.pins)}
     keyed = [(made, Keys(made.rows)) for made in files]
     whole = [(made, keys) for made, keys in keyed if _identity(made.capture) in able]
-    apart: dict[str, tuple[CapturedFrames, Keys, str]] = {}
+    apart: dict[tuple[object, str], tuple[CapturedFrames, Keys, str]] = {}
     for (one, keys), (other, others) in combinations(keyed, 2):
-        names = one.capture.source_file, other.capture.source_file
-        if names[0] in apart and names[1] in apart:
+        both = _identity(one.capture), _identity(other.capture)
+        if both[0] in apart and both[1] in apart:
             continue
         if _may_be_two_parts(one.capture, other.capture) and keys.is_disjoint(others):
-            apart.setdefault(names[0], (one, keys, names[1]))
-            apart.setdefault(names[1], (other, others, names[0]))
+            apart.setdefault(both[0], (one, keys, other.capture.source_file))
+            apart.setdefault(both[1], (other, others, one.capture.source_file))
     stored = [item for item in week.captures if _identity(item) in able]
     for item in stored if len(apart) < len(files) else ():
         of_stored: Keys | None = None
         for made, keys in whole:
-            if made.capture.source_file in apart or made.capture.key != item.key:
+            if _identity(made.capture) in apart or made.capture.key != item.key:
                 continue
             of_stored = of_stored or Keys(captures.read_rows(lake, item, [*Keys.COLUMNS]))
             if keys.is_disjoint(of_stored):
-                apart[made.capture.source_file] = made, keys, item.source_file
-    return [
-        Unusable(
-            made.capture.source_file,
-            Shown(
-                f"holds other rows than {other} of the same tier and class: they look like one "
-                "delivery in two parts; join them into one file"
-            ),
-            made.capture.week_ending,
-        )
+                apart[_identity(made.capture)] = made, keys, item.source_file
+    refused = [
+        (made.capture, other)
         for made, keys, other in apart.values()
         if _identity(made.capture) in able
         or not any(
@@ -69,6 +62,15 @@ def two_parts(files: Sequence[CapturedFrames], week: WeekCaptures, lake: Lake) -
             for one, others in whole
         )
     ]
+    found: dict[str, Unusable] = {}  # a file may have a part of each class
+    for capture, beside in refused:
+        reason = Shown(
+            f"holds other rows than {beside} of the same tier and class: they look like one "
+            "delivery in two parts; join them into one file"
+        )
+        name = capture.source_file
+        found.setdefault(name, Unusable(name, reason, capture.week_ending))
+    return [*found.values()]
 
 
 def _identity(item: Capture) -> tuple[object, str]:

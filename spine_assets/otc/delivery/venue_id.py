@@ -128,8 +128,9 @@ class Keys:
     def is_disjoint(self, other: Keys) -> bool:
         """Whether two files have no key in common."""
         by_crd = self._has_numbers and other._has_numbers
-        equal = self._hashes(by_crd=by_crd) & other._hashes(by_crd=by_crd)
-        if not equal or len(equal) > _CHANCE:
+        mine, theirs = self._hashes(by_crd=by_crd), other._hashes(by_crd=by_crd)
+        equal = mine & theirs
+        if not equal or len(equal) > min(_CHANCE, len(mine) // 2, len(theirs) // 2):
             return not equal
         rows, others = with_participants(self._rows, other._rows)
         return rows.join(others, on=["symbol", "participant"], how="semi").is_empty()

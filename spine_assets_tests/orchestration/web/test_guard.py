@@ -128,6 +128,17 @@ def test_the_ui_and_programs_pass(method: str, path: str, headers: dict[str, str
         ("GET", f"/graphql%0a?query={MUTATION}", {}, 405),
         ("GET", f"/x/../graphql?query={MUTATION}", {}, 405),
         ("GET", f"/graphql?a=b&quer%79={MUTATION}", {}, 405),
+        ("GET", "/", {"Origin": "http://["}, 403),
+        (
+            "GET",
+            "/runs",
+            {
+                "Sec-Fetch-Site": "cross-site",
+                "Sec-Fetch-Mode": "navigate",
+                "Sec-Fetch-Dest": "iframe",
+            },
+            403,
+        ),
         ("GET", "/favicon.png", {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"}, 403),
         ("POST", f"/graphql?query={MUTATION}", {}, 415),
         ("POST", "/graphql", {"Content-Type": "application/graphql"}, 415),
@@ -184,6 +195,10 @@ def test_what_other_pages_can_send_is_refused(
     assert (answer.status, answer.text.startswith("/")) == (status, False)
 
 
+def test_no_other_site_shows_it_in_a_frame() -> None:
+    assert Server().ask().headers["x-frame-options"] == "SAMEORIGIN"
+
+
 def test_a_name_that_was_allowed_is_one_of_the_server() -> None:
     named = Server("spine.example")
     assert named.ask(headers={"Host": "spine.example:3000"}).status == 200
@@ -211,7 +226,9 @@ class TestToken:
             {},
             {"Authorization": "Bearer "},
             {"Authorization": f"Bearer {TOKEN[1:]}"},
-            {"Cookie": f"{COOKIE}=\xe9"},
+            {"Cookie": f"{COOKIE}_3000=\xe9"},
+            {"Cookie": f"{COOKIE}_3000={TOKEN}"},
+            {"Authorization": TOKEN},
         ):
             answer = shut.ask(headers=headers)
             assert (answer.status, answer.headers["www-authenticate"]) == (401, "Bearer")
@@ -224,6 +241,8 @@ class TestToken:
         assert (first.status, first.headers["location"]) == (303, "/runs?view=all")
         cookie, *options = first.headers["set-cookie"].split("; ")
         assert {*options} == {"HttpOnly", "Path=/", "SameSite=strict"}
+        assert cookie.startswith(f"{COOKIE}_3000=")
+        assert TOKEN not in cookie
         assert shut.ask("GET", "/runs", {"Cookie": cookie}).status == 200
         assert shut.ask("", "/graphql", {"Cookie": cookie}, kind="websocket").status == OPENED
 
@@ -234,6 +253,18 @@ class TestToken:
     def test_a_program_sends_it_as_a_bearer(self) -> None:
         headers = {**JSON, "Authorization": f"Bearer {TOKEN}"}
         assert Server(token=TOKEN).ask("POST", "/graphql", headers).status == 200
+
+    @pytest.mark.parametrize(
+        ("text", "mode"), [("", 0o600), ("short", 0o600), (TOKEN, 0o644), ("\x00" * 43, 0o600)]
+    )
+    def test_a_file_that_is_no_token_of_ones_own_is_refused(
+        self, text: str, mode: int, tmp_path: Path
+    ) -> None:
+        path = tmp_path / "ui-token"
+        path.write_text(text)
+        path.chmod(mode)
+        with pytest.raises(PermissionError, match="remove it"):
+            token_of(path)
 
     def test_it_is_kept_and_only_its_owner_reads_it(self, tmp_path: Path) -> None:
         path = tmp_path / "dagster" / "ui-token"

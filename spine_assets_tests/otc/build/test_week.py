@@ -742,7 +742,7 @@ def test_leftovers_of_a_killed_run_are_removed(house: House) -> None:
     house.built()
     (capture,) = captures.stored(house.lake, WEEK)
     good = captures.rejects_path(house.lake, capture)
-    orphan = good.parent / f"parse.OTC.ATS.{'0' * 16}-{'f' * 12}.parquet"
+    orphan = good.parent / f"parse.OTC.ATS.20260101T000000Z-{'f' * 12}.parquet"
     house.lake.publish(house.lake.stage_bytes(good.read_bytes(), orphan), orphan)
     if house.place is None:  # what is staged for a bucket is nowhere near it
         part = house.lake.part(VENUES, WEEK)
