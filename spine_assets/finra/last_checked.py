@@ -10,6 +10,8 @@ import json
 from datetime import date, datetime
 from pathlib import Path
 
+from filelock import FileLock
+
 from spine_assets.core.weeks import Tier, VenueClass
 from spine_assets.lake import atomic_write
 from spine_assets.otc.delivery.placement import Key
@@ -32,9 +34,13 @@ class LastChecked:
 
     def add(self, key: Key, at: datetime) -> None:
         """Record a time, and keep those that other processes recorded meanwhile."""
-        self._known = _read(self._path) | {key: at}
-        texts = {"/".join(map(str, known)): at.isoformat() for known, at in self._known.items()}
-        atomic_write.write(self._path, json.dumps(dict(sorted(texts.items())), indent=0).encode())
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(self._path.with_suffix(".lock")):
+            self._known = _read(self._path) | {key: at}
+            texts = {"/".join(map(str, known)): at.isoformat() for known, at in self._known.items()}
+            content = json.dumps(dict(sorted(texts.items())), indent=0).encode()
+            atomic_write.remove_leftovers(self._path)  # of a fetch that was killed
+            atomic_write.write(self._path, content)
 
 
 def _read(path: Path) -> dict[Key, datetime]:
