@@ -1,5 +1,7 @@
 """A build that kills itself at its n-th step on disk, for every n, and is then run again.
 
+`command_deaths` does the same with whole commands.
+
     python -m spine_assets_tests.abuse.steps FOLDER [--from-nothing | --read-again]
 
 A step is the moment after a file is written, synced, renamed or removed (before the next is
@@ -17,8 +19,10 @@ import importlib
 import json
 import os
 import pickle
+import re
 import shutil
 import signal
+import traceback
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -26,6 +30,8 @@ from typing import Any, NoReturn
 
 import duckdb
 import pytest
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
 
 from spine_assets.core.weeks import Tier, publication_day
 from spine_assets_tests.abuse.ground import Ground
@@ -36,23 +42,42 @@ from spine_assets_tests.support import other_version
 WEEK = date(2025, 10, 3)
 _SEED = 5
 _SLOW_IMPORTS = ("pandera.polars", "pandera.backends.polars.builtin_checks")
+_VARYING = re.compile(r"[0-9a-f]{8,}|(?<=s/\.)[^.]+(?=\.html)|\d+")  # hashes, symbols, numbers
 _MOST_STEPS = 2_000  # more than any build has; a build that never ends is a fault
 
 
 class Tripwire:
     """Kills this process at the n-th step, after saying which that is."""
 
-    def __init__(self, number: int, tell: Path) -> None:
-        self.left, self.tell = number, tell
+    def __init__(self, number: int, tell: Path, *, by_kind: bool = False) -> None:
+        """Die at a step.
+
+        Args:
+            number: Which step; steps count from one.
+            tell: Gets the description of the step.
+            by_kind: Of steps that differ in numbers and hashes only, the first counts.
+        """
+        self.left, self.tell, self.by_kind = number, tell, by_kind
+        self.seen: set[str] = set()
 
     def set(self) -> None:
         """Watch all ways in which the package changes files."""
-        self._watch(os, "fsync")
-        self._watch(os, "replace")
-        self._watch(os, "unlink", when=lambda args: Path(args[0]).exists())
+        self._watch_names()
         self._watch(Path, "write_bytes", written=0)
         self._watch(Path, "write_text", written=0)
         self._watch_database_files()
+
+    def set_for_commands(self) -> None:
+        """Watch the ways of all commands: they also open and copy files, and delete rows."""
+        self._watch_names()
+        self._watch(shutil, "copyfile", written=1)
+        self._watch_opened_files()
+        event.listen(Engine, "after_cursor_execute", self._after_statement)
+
+    def _watch_names(self) -> None:
+        self._watch(os, "fsync")
+        self._watch(os, "replace")
+        self._watch(os, "unlink", when=lambda args: Path(args[0]).exists())
 
     def _watch(
         self,
@@ -91,7 +116,32 @@ class Tripwire:
 
         duckdb.connect = connect
 
+    def _watch_opened_files(self) -> None:
+        """A step after a file is opened for writing, and one before the next when half is in it."""
+        plain = Path.open
+
+        @functools.wraps(plain)
+        def opened(path: Path, mode: str = "r", *args: Any, **more: Any) -> Any:
+            file = plain(path, mode, *args, **more)
+            if not set(mode) & set("wax"):
+                return file
+            self._step(f"after open {_place((path,))}")
+            return _ClosedLate(
+                file, lambda: self._step(f"halfway through writing {_place((path,))}", tear=path)
+            )
+
+        Path.open = opened  # type: ignore[method-assign, assignment]
+
+    def _after_statement(self, _: object, __: object, statement: str, *___: object) -> None:
+        """A step after each deletion of rows."""
+        if statement.startswith("DELETE"):
+            self._step(f"after {' '.join(statement.split()[:3])}")
+
     def _step(self, what: str, tear: Path | None = None) -> None:
+        kind = _VARYING.sub("#", what)
+        if self.by_kind and kind in self.seen:
+            return
+        self.seen.add(kind)
         self.left -= 1
         if self.left == 0:
             if tear is not None:
@@ -102,14 +152,17 @@ class Tripwire:
 
 
 class _ClosedLate:
-    """A DuckDB connection that says so before it closes."""
+    """A DuckDB connection or a file that says so before it closes."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, before: Callable[[], None]) -> None:
+    def __init__(self, connection: Any, before: Callable[[], None]) -> None:
         self._connection, self._before = connection, before
 
     def close(self) -> None:
         self._before()
         self._connection.close()
+
+    def __iter__(self) -> Any:
+        return iter(self._connection)
 
     def __enter__(self) -> _ClosedLate:
         return self
@@ -140,6 +193,8 @@ def _work_and_leave(work: Callable[[], None]) -> NoReturn:
     try:
         work()
         status = 0
+    except Exception:
+        traceback.print_exc()
     finally:
         os._exit(status)
 
