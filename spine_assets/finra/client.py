@@ -267,7 +267,8 @@ def _redirected(response: httpx.Response) -> httpx.URL:
     before = f"{response.request.method} {shown(asked)}: {response.status_code}"
     try:
         url = asked.join(response.headers["location"])
-    except (KeyError, httpx.InvalidURL):
+        _ = url.host
+    except (KeyError, httpx.InvalidURL, UnicodeError):
         message = f"{before} without the address to go to; try again later"
         raise FinraRefused(message, response.status_code) from None
     if is_same_server(asked, url):

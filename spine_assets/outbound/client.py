@@ -100,6 +100,7 @@ def send_once(
         ):
             if not response.is_success:
                 with suppress(httpx.HTTPError):  # the status is enough
+                    _require_packed_once(response)
                     start = next(response.iter_bytes(_START_BYTES), b"")
             return Reply(response.status_code, start)
     except httpx.TransportError as error:
@@ -119,6 +120,7 @@ def read(response: httpx.Response, most_bytes: int) -> httpx.Response:
     """
     body = bytearray()
     try:
+        _require_packed_once(response)
         for piece in response.iter_bytes():
             body += piece
             if len(body) > most_bytes:
@@ -135,6 +137,12 @@ def read(response: httpx.Response, most_bytes: int) -> httpx.Response:
         request=response.request,
         extensions=response.extensions,
     )
+
+
+def _require_packed_once(response: httpx.Response) -> None:
+    """Refuse a body that is packed several times: unpacked it grows beyond what is counted."""
+    if "," in response.headers.get("content-encoding", ""):
+        raise httpx.DecodingError("its body is packed more than once", request=response.request)
 
 
 def after(response: httpx.Response) -> dict[str, Any]:

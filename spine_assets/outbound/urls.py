@@ -18,9 +18,10 @@ def url_problem(url: str) -> str | None:
     """Why a URL cannot be fetched, or None; the text repeats no part of it."""
     try:
         parsed = httpx.URL(url)
-    except (httpx.InvalidURL, TypeError):
+        host = parsed.host
+    except (httpx.InvalidURL, TypeError, UnicodeError):  # of a host that only looks encoded
         return "is not a URL"
-    if parsed.scheme not in _PORTS or not parsed.host:
+    if parsed.scheme not in _PORTS or not host:
         return "does not begin with http:// or https:// and a host"
     if parsed.userinfo:
         return "contains a user or password; name a variable with the header in source.header_env"
@@ -43,9 +44,10 @@ def server_problem(text: str) -> str | None:
     """Why a text is not `host` or `host:port`, or None."""
     try:
         parsed = httpx.URL(f"http://{text}")
-    except httpx.InvalidURL:
-        parsed = httpx.URL()
-    if not parsed.host or text.endswith("/") or parsed.raw_path != b"/" or parsed.userinfo:
+        host = parsed.host
+    except (httpx.InvalidURL, UnicodeError):
+        parsed, host = httpx.URL(), ""
+    if not host or text.endswith("/") or parsed.raw_path != b"/" or parsed.userinfo:
         return "is not a host such as files.example.org or files.example.org:8443"
     return None
 

@@ -66,6 +66,7 @@ def connect(
     limited = _CONFIG | {
         "memory_limit": f"{int(load_settings().memory_limit)}B",
         "temp_directory": str(scratch.new_path("spill")),  # else a folder where the user stands
+        "max_temp_directory_size": f"{10 * int(load_settings().memory_limit)}B",
     }
     with duckdb.connect(":memory:", config=limited) as connection, lake.readable_by(connection):
         create(connection, partial(view_statements, lake, tables, analysis=analysis))

@@ -30,6 +30,7 @@ COPIES = (
     "Copy of {stem}.parquet",
     "{stem}.sync-conflict-20260120-101500-ABCDEFG.parquet",
     "{stem}.old.parquet",
+    "old {stem}.parquet",
     "0.parquet",
 )
 
@@ -114,3 +115,19 @@ def test_doctor_names_the_copies(house: House) -> None:
 @pytest.mark.parametrize("name", ["", ".data.parquet.1.tmp", "data.parquet.tmp", "data.parquet~"])
 def test_what_is_no_parquet_is_not_published(name: str) -> None:
     assert not is_published("otc_venue_share", name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "NMS_TIER_1 (copy).ATS.20260120T120000Z-0123456789ab.parquet",
+        "NATS.20260120T120000Z-0123456789ab.parquet",
+        "OTC.ATS.20260120T120000Z-0123456789ab-ats-venues (1).parquet",
+        "OTC.ATS.20260120T120000Z-0123456789ab.parquet\n",
+        "OTC.ATS.20260120T120000Z-0123456789ab-ats-others.parquet",
+        "parse.OTC.ATS.20260120T120000Z-0123456789ab.parquet",
+    ],
+)
+def test_what_is_almost_named_like_a_capture_is_none(name: str) -> None:
+    assert not is_published(RAW, name)
+    assert is_published(RAW, "OTC.NON_ATS.20260120T120000Z-0123456789ab-non_ats-venues.parquet")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
 import ssl
 from pathlib import Path
 
 import httpx
 import pytest
 
-from spine_assets.outbound.client import AddressRefused, after, client
+from spine_assets.outbound.client import AddressRefused, after, client, read
 from spine_assets_tests.outbound.conftest import OWN, PUBLIC, Addresses
 from spine_assets_tests.pipelines.steps.engines.web import Page, serving
 from spine_assets_tests.support.servers import free_port
@@ -103,3 +104,16 @@ def test_a_refused_address_is_not_connected_to(addresses: Addresses) -> None:
         moved = session.get(f"{site.url}/x")
         with pytest.raises(AddressRefused, match=r"\(127\.0\.0\.1\)"):
             session.get(f"http://evil.test:{free_port()}/", extensions=after(moved))
+
+
+@pytest.mark.parametrize("encoding", ["gzip, gzip", "gzip,br", "identity, gzip"])
+def test_a_body_that_is_packed_more_than_once_is_refused(encoding: str) -> None:
+    body = gzip.compress(gzip.compress(b"x" * 1_000))
+    answer = httpx.Response(
+        200,
+        headers={"content-encoding": encoding},
+        stream=httpx.ByteStream(body),
+        request=httpx.Request("GET", "https://files.test/x"),
+    )
+    with pytest.raises(httpx.RequestError, match="packed more than once"):
+        read(answer, 10_000)

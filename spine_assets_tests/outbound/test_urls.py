@@ -6,7 +6,13 @@ import httpx
 import pytest
 
 from spine_assets.outbound.shown import shown
-from spine_assets.outbound.urls import is_named, is_public, is_same_server, server_problem
+from spine_assets.outbound.urls import (
+    is_named,
+    is_public,
+    is_same_server,
+    server_problem,
+    url_problem,
+)
 
 
 @pytest.mark.parametrize(
@@ -80,3 +86,8 @@ def test_what_is_not_a_server_is_a_problem(text: str) -> None:
 
 def test_user_password_and_query_are_not_shown() -> None:
     assert shown(httpx.URL("https://u:p@h.org:8443/a?key=s#t")) == "https://h.org:8443/a"
+
+
+def test_a_host_that_only_looks_encoded_is_no_url() -> None:
+    assert url_problem("http://xn--a/x") == "is not a URL"
+    assert server_problem("xn--a") is not None

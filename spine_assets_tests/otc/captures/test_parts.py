@@ -122,3 +122,39 @@ def test_each_capture_is_read_again_as_its_part(
     }
     assert after[ATS].parser != before[ATS].parser
     assert symbols(house) == BOTH_CLASSES
+
+
+def of_both(symbols_of_ats: range, symbols_of_others: range) -> bytes:
+    """A file with rows of both classes."""
+    return file_of(
+        *(f"{line(f'A{n}')}|ATS_W_SMBL_FIRM" for n in symbols_of_ats),
+        *(f"{line(f'N{n}', mpid='', name='CITADEL')}|OTC_W_SMBL_FIRM" for n in symbols_of_others),
+        header=CODES,
+    )
+
+
+def test_two_halves_of_a_class_are_refused_whatever_the_files_hold_of_the_other(
+    house: House,
+) -> None:
+    """Each ATS part is small beside the whole of another file, so that it may wait."""
+    house.drop("x.csv", of_both(range(5), range(25)))
+    house.drop("y.csv", of_both(range(5, 10), range(25, 50)))
+    house.drop("z.csv", of_both(range(50), range(0)))
+    result = house.build()
+    told = check_of(result, "otc_raw", "delivery")
+    assert not told.passed
+    assert "two parts" in told.summary
+    assert {name for name in ("x.csv", "y.csv") if name in str(told.samples)} == {"x.csv", "y.csv"}
+    assert NON_ATS not in stored(house)
+
+
+def test_the_content_of_a_capture_whose_name_is_not_known_is_kept(house: House) -> None:
+    first = house.drop("both.csv", BOTH)
+    house.built()
+    held = delivered.held(house.lake, WEEK)
+    for path in house.lake.files("otc_raw", WEEK):
+        path.rename(path.with_name(path.name.replace("-venues", "-of-tomorrow")))
+    first.unlink()
+    house.drop("other.csv", file_of(line("CCCC")))
+    house.built(now=LATER)
+    assert held <= delivered.held(house.lake, WEEK)
