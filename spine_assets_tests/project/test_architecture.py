@@ -316,8 +316,8 @@ MAY_CONNECT = {
     "alerts/sending.py": {"smtplib"},
     "cli/ui.py": {"socket.socket"},  # whether its port is free
     "outbound/client.py": {
-        *("httpx.Client", "httpx.ConnectError", "httpx.HTTPTransport", "httpx.Response"),
-        *("httpx.codes.is_success", "httpx.create_ssl_context"),
+        *("httpx.Client", "httpx.ConnectError", "httpx.DecodingError", "httpx.HTTPTransport"),
+        *("httpx.Response", "httpx.codes.is_success", "httpx.create_ssl_context"),
         "urllib.request",  # which proxy is set
     },
 }
