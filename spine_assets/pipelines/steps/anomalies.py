@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from spine_assets.core.text import counted, cut, one_line
+from spine_assets.core.text import Shown, counted, cut, one_line
 from spine_assets.otc.state.results import CheckResult, Severity
 
 ANOMALIES = "anomalies"
@@ -129,8 +129,9 @@ class Anomalies:
         return {"codes": dict(codes.most_common(_LISTED))} if codes else {}
 
 
-def _json(context: Mapping[str, Any]) -> str:
+def _json(context: Mapping[str, Any]) -> Shown:
+    """The object as printable text, complete: what shows it cuts nothing off."""
     text = json.dumps({str(name): value for name, value in context.items()}, default=str)
-    if len(text) <= _CONTEXT_CHARS:
-        return text
-    return json.dumps({"cut": text[:_CONTEXT_CHARS]})
+    if len(text) > _CONTEXT_CHARS:
+        text = json.dumps({"cut": text[:_CONTEXT_CHARS]})
+    return Shown.as_written(text, len(text))
