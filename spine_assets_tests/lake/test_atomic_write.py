@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from spine_assets.lake import atomic_write, scratch
+from spine_assets.lake.base import LakeError
 
 
 @pytest.fixture
@@ -24,7 +25,7 @@ def test_a_device_is_refused_before_anything_is_written(pipe: Path, tmp_path: Pa
     for target in (pipe, tmp_path / "link", tmp_path):
         with pytest.raises(OSError, match="no file to replace"):
             atomic_write.write(target, b"a")
-        with pytest.raises(OSError, match="no file to replace"):
+        with pytest.raises(LakeError, match="no file to replace; move it away"):
             atomic_write.stage(target, b"a")
     assert stat.S_ISFIFO(pipe.stat().st_mode)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "pipe"]
