@@ -223,7 +223,8 @@ MOVERS = View(
         c.PRIOR_TRADING_DAYS,
         c.change(
             "volume_change_per_day_pct",
-            "Change of the volume a trading day, so that a holiday is no fall; null of 0",
+            "Change of the volume per trading day, so that a week with a holiday does not look "
+            "like a decline; null if the earlier volume is 0",
         ),
         c.IS_COMPARABLE,
         c.IS_COMPLETE,
