@@ -66,13 +66,16 @@ def figures_held(desk: Desk, key: Key, grain: Grain = Grain.VENUES) -> tuple[int
 
 
 def build(desk: Desk) -> None:
-    """Build the week from what was delivered."""
+    """Build the week from what was delivered, in a folder without an `.env` file.
+
+    Dagster lets such a file of its working folder overrule the environment.
+    """
     command = [sys.executable, "-m", "dagster", "asset", "materialize"]
     command += ["-m", "spine_assets.definitions", "--select", "group:otc"]
-    settings = {**os.environ, "SPINE_DATA_DIR": str(desk.settings.data_dir)}
-    subprocess.run(
-        [*command, "--partition", str(WEEK)], check=True, capture_output=True, env=settings
-    )
+    place = desk.settings.data_dir
+    settings = {**os.environ, "SPINE_DATA_DIR": str(place)}
+    command += ["--partition", str(WEEK)]
+    subprocess.run(command, check=True, capture_output=True, env=settings, cwd=place)
 
 
 class TestFirstFetch:
