@@ -3,8 +3,9 @@
     python -m spine_assets_tests.abuse.run_deaths FOLDER COMMAND...
 
 The moments are: before a run is recorded, after that, and before and after the first event of each
-kind that the run reports; of a second run, only events of the run as a whole. One process imports everything once and forks a child per kill, as
-`steps` does. A line of JSON per kill goes to the output.
+kind that the run reports; of a second run, only events of the run as a whole. One process imports
+everything once and forks a child per kill, as `steps` does. A line of JSON per kill goes to the
+output.
 """
 
 from __future__ import annotations
