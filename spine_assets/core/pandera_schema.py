@@ -9,8 +9,9 @@ from collections.abc import Iterable
 
 import pandera.polars as pa
 import polars as pl
+from pandera.api.polars.types import PolarsData
 
-from spine_assets.core.table_schema import follows, polars_type
+from spine_assets.core.table_schema import follows, polars_schema, polars_type
 from spine_assets.core.tables import Column, Rule, Table
 
 
@@ -19,35 +20,46 @@ def pandera_schema(table: Table, *, at_once: bool = False) -> pa.DataFrameSchema
 
     Args:
         table: The declaration.
-        at_once: Test all columns in one expression instead of several per column. It takes a
-            quarter of the time, but does not report which column is bad.
+        at_once: Ask one question about all columns and values instead of several per column. It
+            takes a third of the time, but does not report which column is bad.
     """
-
-    def pandera_rule(rule: Rule) -> pa.Check:
-        return pa.Check(
-            lambda data: data.lazyframe.select(rule.holds()), name=rule.name, error=rule.name
-        )
-
-    each = list(table.rules)
+    rules = list(table.rules)
     if table.is_ordered_by_key:
         named = f"rows are in the order of {', '.join(table.sort)}, no two alike"
-        each.append(Rule(named, lambda: follows(table.sort, strictly=True)))
-    all_of_them = Rule("all values are as declared", lambda: _holds(table.columns, each))
+        rules.append(Rule(named, lambda: follows(table.sort, strictly=True)))
+    unique = None if table.is_ordered_by_key else list(table.key) or None
+    if at_once:
+        schema = [*polars_schema(table).items()]
+
+        def is_as_declared(data: PolarsData) -> pl.LazyFrame | bool:
+            if [*data.lazyframe.collect_schema().items()] != schema:
+                return False
+            return data.lazyframe.select(_holds(table.columns, rules))
+
+        check = pa.Check(is_as_declared, name="columns and values are as declared")
+        return pa.DataFrameSchema(checks=[check], name=table.name, unique=unique)
     return pa.DataFrameSchema(
         {
             column.name: pa.Column(
                 polars_type(column.type),
-                checks=[] if at_once else _column_checks(column),
-                nullable=at_once or column.nullable,
+                checks=_column_checks(column),
+                nullable=column.nullable,
                 description=column.description,
             )
             for column in table.columns
         },
-        checks=[pandera_rule(rule) for rule in ([all_of_them] if at_once else each)],
+        checks=[
+            pa.Check(
+                lambda data, rule=rule: data.lazyframe.select(rule.holds()),
+                name=rule.name,
+                error=rule.name,
+            )
+            for rule in rules
+        ],
         name=table.name,
         strict=True,
         ordered=True,
-        unique=None if table.is_ordered_by_key else list(table.key) or None,
+        unique=unique,
     )
 
 
@@ -61,12 +73,16 @@ def _holds(columns: Iterable[Column], rules: Iterable[Rule]) -> pl.Expr:
     conditions = [rule.holds() for rule in rules]
     for column in columns:
         value = pl.col(column.name)
-        if not column.nullable:
-            conditions.append(value.is_not_null())
+        bounds = []
         if column.ge is not None:
-            conditions.append((value >= column.ge).fill_null(True))
+            bounds.append(value >= column.ge)
         if column.le is not None:
-            conditions.append((value <= column.le).fill_null(True))
+            bounds.append(value <= column.le)
         if column.isin is not None:
-            conditions.append(value.is_in(column.isin).fill_null(True))
+            bounds.append(value.is_in(column.isin))
+        # A null breaks no bound; where none may be, the first condition does not hold.
+        if column.nullable:
+            conditions += [bound.fill_null(True) for bound in bounds]
+        else:
+            conditions += [value.is_not_null(), *bounds]
     return pl.all_horizontal(conditions)

@@ -8,22 +8,24 @@ import polars as pl
 
 from spine_assets.core.tables import SHARE_PRECISION, SHARE_SCALE, SUM_PRECISION, Table, Type
 
+_TYPES: dict[Type, pl.DataType] = {
+    Type.TEXT: pl.String(),
+    Type.TEXT_LIST: pl.List(pl.String()),
+    Type.DATE: pl.Date(),
+    Type.DATE_LIST: pl.List(pl.Date()),
+    Type.TIMESTAMP: pl.Datetime("us"),
+    Type.COUNT: pl.Int64(),
+    Type.SHARES: pl.Decimal(SHARE_PRECISION, SHARE_SCALE),
+    Type.SHARES_SUM: pl.Decimal(SUM_PRECISION, SHARE_SCALE),
+    Type.RATIO: pl.Float64(),
+    Type.FLAG: pl.Boolean(),
+    Type.JSON: pl.String(),
+}
+
 
 def polars_type(type_: Type) -> pl.DataType:
     """The Polars type that a column is stored as."""
-    return {
-        Type.TEXT: pl.String(),
-        Type.TEXT_LIST: pl.List(pl.String()),
-        Type.DATE: pl.Date(),
-        Type.DATE_LIST: pl.List(pl.Date()),
-        Type.TIMESTAMP: pl.Datetime("us"),
-        Type.COUNT: pl.Int64(),
-        Type.SHARES: pl.Decimal(SHARE_PRECISION, SHARE_SCALE),
-        Type.SHARES_SUM: pl.Decimal(SUM_PRECISION, SHARE_SCALE),
-        Type.RATIO: pl.Float64(),
-        Type.FLAG: pl.Boolean(),
-        Type.JSON: pl.String(),
-    }[type_]
+    return _TYPES[type_]
 
 
 def polars_schema(table: Table) -> dict[str, pl.DataType]:
@@ -86,6 +88,13 @@ def follows(names: Sequence[str], *, strictly: bool = False) -> pl.Expr:
         value, last = pl.col(name), pl.col(name).shift(1)
         comes_after = (last < value) | ((last == value) & comes_after)
     return comes_after.fill_null(False) | (pl.int_range(pl.len()) == 0)
+
+
+def stands_again(names: Sequence[str]) -> pl.Expr:
+    """By row: whether the row before or after it is equal in some columns, which have no nulls."""
+    same = pl.all_horizontal(pl.col(name) == pl.col(name).shift(1) for name in names)
+    is_again = same.fill_null(False)
+    return is_again | is_again.shift(-1, fill_value=False)
 
 
 def plain_shares(column: str) -> pl.Expr:

@@ -109,13 +109,8 @@ def _proofs(declared: Table, inputs: WeekInputs) -> dict[str, Any]:
     if declared.name != venue_share.TABLE.name:
         return {}
     frames = inputs.frames
-    return {
-        control.PROOFS: control.proofs(
-            frames[venue_volume.TABLE.name],
-            frames[control_totals.TABLE.name],
-            control.rejected_lines(frames[rejects.TABLE.name], inputs.known.current.values()),
-        )
-    }
+    totals = frames[control_totals.TABLE.name]
+    return {control.PROOFS: control.proofs(frames.our_sums, totals, frames.compared)}
 
 
 def _own_rows(declared: Table, frame: pl.DataFrame) -> pl.DataFrame:

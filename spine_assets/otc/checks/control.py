@@ -18,7 +18,7 @@ from spine_assets.otc.checks.context import CheckContext, sample
 from spine_assets.otc.state import control
 from spine_assets.otc.state.control import PART
 from spine_assets.otc.state.results import CheckResult
-from spine_assets.otc.tables import control_totals, rejects, venue_volume
+from spine_assets.otc.tables import control_totals
 from spine_assets.otc.tables.control_totals import SummaryType
 
 _NAMED = 3  # in a summary; the sample has the others
@@ -26,58 +26,47 @@ _NAMED = 3  # in a summary; the sample has the others
 
 def by_symbol(context: CheckContext) -> CheckResult:
     """Sums by tier, class and symbol, and over all symbols."""
-    sides = _Sides.of(context)
-    pairs = control.by_symbol(sides.venues, sides.totals, sides.rejected)
-    return _result(context, sides.only(SummaryType.SYMBOL, SummaryType.ALL), pairs, "symbol")
+    sides = _Sides.of(context, SummaryType.SYMBOL, SummaryType.ALL)
+    return _result(context, sides, context.inputs.frames.compared.by_symbol, "symbol")
 
 
 def by_venue(context: CheckContext) -> CheckResult:
     """Sums by tier, class and venue, and over all venues."""
-    sides = _Sides.of(context)
-    pairs = control.by_venue(sides.venues, sides.totals, sides.rejected)
-    return _result(context, sides.only(SummaryType.FIRM), pairs, "mpid")
+    sides = _Sides.of(context, SummaryType.FIRM)
+    return _result(context, sides, context.inputs.frames.compared.by_venue, "mpid")
 
 
 @dataclass(frozen=True)
 class _Sides:
-    """Our rows, FINRA's totals, and our rejected lines."""
+    """Our sums by venue, and FINRA's totals of some kinds."""
 
-    venues: pl.DataFrame
+    ours: pl.DataFrame
     totals: pl.DataFrame
-    rejected: pl.DataFrame
-    kinds: tuple[SummaryType, ...] = ()
+    kinds: tuple[SummaryType, ...]
 
     @classmethod
-    def of(cls, context: CheckContext) -> _Sides:
-        frames, current = context.inputs.frames, context.known.current.values()
-        return cls(
-            frames[venue_volume.TABLE.name],
-            frames[control_totals.TABLE.name],
-            control.rejected_lines(frames[rejects.TABLE.name], current),
-        )
-
-    def only(self, *kinds: SummaryType) -> _Sides:
-        """With totals of these kinds alone."""
-        totals = self.totals.filter(pl.col("summary_type").is_in([kind.value for kind in kinds]))
-        return _Sides(self.venues, totals, self.rejected, kinds)
+    def of(cls, context: CheckContext, *kinds: SummaryType) -> _Sides:
+        frames = context.inputs.frames
+        is_wanted = pl.col("summary_type").is_in([kind.value for kind in kinds])
+        totals = frames[control_totals.TABLE.name].filter(is_wanted)
+        return cls(frames.our_sums.by_venue, totals, kinds)
 
     def without_totals(self) -> list[str]:
         """Tiers and classes for which there are rows, and no totals."""
         return [
-            " ".join(part)
-            for part in control.parts_without(self.venues, self.totals, self.kinds[0])
+            " ".join(part) for part in control.parts_without(self.ours, self.totals, self.kinds[0])
         ]
 
     def without_rows(self) -> list[str]:
         """Tiers and classes for which there are totals, and no rows."""
         parts = self.totals.select(PART).unique()
-        return [" ".join(part) for part in _without(parts, self.venues)]
+        return [" ".join(part) for part in _without(parts, self.ours)]
 
     def of_other_days(self) -> Iterator[str]:
         """Tiers and classes whose totals and rows have another latest update."""
         ours, theirs = (
             frame.group_by(PART).agg(day=pl.col("last_update_date").max())
-            for frame in (self.venues, self.totals)
+            for frame in (self.ours, self.totals)
         )
         both = theirs.join(ours, on=PART, suffix="_of_rows").sort(PART)
         for tier, venue_class, day, of_rows in both.iter_rows():

@@ -63,9 +63,9 @@ def identified(rows: pl.DataFrame) -> pl.DataFrame:
     firm, crd, mpid = pl.col("venue_name"), pl.col("firm_crd"), pl.col("mpid")
     is_ats = pl.col("venue_class") == VenueClass.ATS.value
     # Many rows have few different names, so each is compared once.
-    mpids = rows.filter(is_ats)["mpid"].unique().to_frame()
+    mpids = rows.select(mpid.filter(is_ats).unique())
     blanks = ["", *mpids.filter(mpid.str.contains(_OTHER_IDENTITY))["mpid"].to_list()]
-    names = rows.filter(~is_ats)["venue_name"].unique().to_frame()
+    names = rows.select(firm.filter(~is_ats).unique())
     pools = names.filter(name_key(firm).is_in(_DE_MINIMIS_KEYS))["venue_name"].to_list()
     venue_id = (
         pl.when(is_ats)

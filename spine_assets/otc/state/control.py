@@ -13,14 +13,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import StrEnum
+from functools import cache
+from typing import NamedTuple
 
 import polars as pl
 
-from spine_assets.core.table_schema import polars_type
+from spine_assets.core.table_schema import polars_schema, polars_type
 from spine_assets.core.tables import Type
 from spine_assets.otc.captures.model import Capture
 from spine_assets.otc.delivery.reasons import RejectReason
 from spine_assets.otc.delivery.venue_id import UNATTRIBUTED, is_bucket, known_by_crd
+from spine_assets.otc.tables import control_totals, rejects, venue_volume
 from spine_assets.otc.tables.control_totals import SummaryType, of_firms
 
 PART = ("tier", "venue_class")
@@ -39,25 +42,88 @@ class Proof(StrEnum):
     NOT_DELIVERED = "not delivered"
 
 
-def proofs(venues: pl.DataFrame, totals: pl.DataFrame, rejected: pl.DataFrame) -> dict[str, Proof]:
-    """By tier that has rows: whether all its totals agree, and those by symbol are in.
+class OurSums(NamedTuple):
+    """Our rows of a week added up, once for all that compares them.
+
+    Attributes:
+        by_symbol: `share_volume` and `trade_count` by tier, venue_class and symbol.
+        by_venue: The same by tier, venue_class, mpid and venue_name, and the latest
+            `last_update_date`.
+    """
+
+    by_symbol: pl.DataFrame
+    by_venue: pl.DataFrame
+
+
+def our_sums(venues: pl.DataFrame) -> OurSums:
+    """`otc_venue_volume` of a week, in the order of its table, added up."""
+    figures = pl.col("share_volume", "trade_count").sum()
+    # Rows of a symbol stand together, so that a number tells them apart: the fastest key.
+    changed = pl.any_horizontal(pl.col(name) != pl.col(name).shift(1) for name in ("symbol", *PART))
+    by_symbol = (
+        venues.with_columns(_group=changed.fill_null(False).cum_sum().set_sorted())
+        .group_by("_group", maintain_order=True)
+        .agg(pl.first(*PART, "symbol"), figures)
+        .drop("_group")
+    )
+    by_venue = venues.group_by(*PART, "mpid", "venue_name").agg(
+        figures, pl.col("last_update_date").max()
+    )
+    return OurSums(by_symbol, by_venue)
+
+
+class Compared(NamedTuple):
+    """Our sums beside FINRA's, as `by_symbol` and `by_venue` give them."""
+
+    by_symbol: pl.DataFrame
+    by_venue: pl.DataFrame
+
+
+def compared(ours: OurSums, totals: pl.DataFrame, rejected: pl.DataFrame) -> Compared:
+    """Everything of a week that can be compared.
 
     Args:
-        venues: `otc_venue_volume` of a week.
+        ours: Sums of `otc_venue_volume` of the week.
         totals: Its `otc_control_totals`.
         rejected: As `rejected_lines` gives it.
     """
-    found = {}
-    compared = [
-        pairs.filter(~pl.col("agrees") & ~pl.col("is_explained"))
-        for pairs in (by_symbol(venues, totals, rejected), by_venue(venues, totals, rejected))
-    ]
-    differing = {tier for pairs in compared for tier in pairs["tier"]}
-    missing = {tier for tier, _ in parts_without(venues, totals, SummaryType.SYMBOL)}
-    for tier in venues["tier"].unique().sort():
+    if totals.is_empty():  # as of most weeks that were downloaded by hand
+        return _nothing_compared()
+    return Compared(
+        by_symbol(ours.by_symbol, totals, rejected), by_venue(ours.by_venue, totals, rejected)
+    )
+
+
+@cache
+def _nothing_compared() -> Compared:
+    """Both without rows."""
+    ours = our_sums(pl.DataFrame(schema=polars_schema(venue_volume.TABLE)))
+    totals = pl.DataFrame(schema=polars_schema(control_totals.TABLE))
+    rejected = rejected_lines(pl.DataFrame(schema=polars_schema(rejects.TABLE)), [])
+    return Compared(
+        by_symbol(ours.by_symbol, totals, rejected), by_venue(ours.by_venue, totals, rejected)
+    )
+
+
+def proofs(ours: OurSums, totals: pl.DataFrame, found: Compared) -> dict[str, Proof]:
+    """By tier that has rows: whether all its totals agree, and those by symbol are in.
+
+    Args:
+        ours: Sums of `otc_venue_volume` of a week.
+        totals: Its `otc_control_totals`.
+        found: The two compared.
+    """
+    proven = {}
+    differing = {
+        tier
+        for pairs in found
+        for tier in pairs.filter(~pl.col("agrees") & ~pl.col("is_explained"))["tier"]
+    }
+    missing = {tier for tier, _ in parts_without(ours.by_venue, totals, SummaryType.SYMBOL)}
+    for tier in ours.by_venue["tier"].unique().sort():
         proof = Proof.NOT_DELIVERED if tier in missing else Proof.PROVEN
-        found[tier] = Proof.DIFFERS if tier in differing else proof
-    return found
+        proven[tier] = Proof.DIFFERS if tier in differing else proof
+    return proven
 
 
 def parts_without(
@@ -68,15 +134,19 @@ def parts_without(
     return venues.select(PART).unique().join(delivered, on=PART, how="anti").sort(PART).rows()
 
 
-def rejected_lines(rejects: pl.DataFrame, current: Iterable[Capture]) -> pl.DataFrame:
-    """Rejected lines of the current captures: `tier`, `venue_class`, `reason`, `line`, `shares`."""
+def rejected_lines(rows: pl.DataFrame, current: Iterable[Capture]) -> pl.DataFrame:
+    """Rows of `otc_rejects` of the current captures.
+
+    Returns:
+        `tier`, `venue_class`, `reason`, `place` (a number of its own), `line`, `shares`.
+    """
     captures = pl.DataFrame(
         [(item.tier.value, item.venue_class.value, item.capture_id) for item in current],
         schema=dict.fromkeys((*PART, "capture_id"), pl.String),
         orient="row",
     )
     return (
-        rejects.join(captures, on="capture_id")
+        rows.join(captures, on="capture_id")
         .with_row_index("place")
         .select(*PART, "reason", "place", line="raw_line", shares="share_volume")
     )
@@ -84,6 +154,11 @@ def rejected_lines(rejects: pl.DataFrame, current: Iterable[Capture]) -> pl.Data
 
 def by_symbol(venues: pl.DataFrame, totals: pl.DataFrame, rejected: pl.DataFrame) -> pl.DataFrame:
     """Each symbol of which either side has a figure, and each tier and class over all symbols.
+
+    Args:
+        venues: Our sums by symbol, or the rows themselves.
+        totals: As in `compared`.
+        rejected: As in `compared`.
 
     Returns:
         tier, venue_class, symbol (null over all), `finra_shares`, `our_shares`, `finra_trades`,
@@ -108,6 +183,11 @@ def by_symbol(venues: pl.DataFrame, totals: pl.DataFrame, rejected: pl.DataFrame
 
 def by_venue(venues: pl.DataFrame, totals: pl.DataFrame, rejected: pl.DataFrame) -> pl.DataFrame:
     """Each named venue of which either side has a figure, and each tier and class over all venues.
+
+    Args:
+        venues: Our sums by venue, or the rows themselves.
+        totals: As in `compared`.
+        rejected: As in `compared`.
 
     Returns:
         As `by_symbol`, with `mpid` (null over all) and `venue_name` instead of the symbol.

@@ -14,6 +14,13 @@ from spine_assets.lake.base import Lake
 from spine_assets.otc.captures import storage as captures
 from spine_assets.otc.captures.current import WeekCaptures
 from spine_assets.otc.captures.model import Capture, CapturedFrames
+from spine_assets.otc.state.control import (
+    Compared,
+    OurSums,
+    compared,
+    our_sums,
+    rejected_lines,
+)
 from spine_assets.otc.state.freshness import Freshness, freshness, part_of
 from spine_assets.otc.state.venue_totals import COLUMNS, totals
 from spine_assets.otc.tables import control_totals, raw, rejects, row_rules, venue_volume
@@ -56,11 +63,22 @@ class WeekFrames(dict[str, pl.DataFrame]):
         return row_rules.split(self[raw.TABLE.name])
 
     @cached_property
+    def our_sums(self) -> OurSums:
+        """The venue rows, added up by symbol and by venue."""
+        return our_sums(self[venue_volume.TABLE.name])
+
+    @cached_property
+    def compared(self) -> Compared:
+        """The venue rows beside FINRA's totals."""
+        rejected = rejected_lines(self[rejects.TABLE.name], self.known.current.values())
+        return compared(self.our_sums, self[control_totals.TABLE.name], rejected)
+
+    @cached_property
     def venue_totals(self) -> pl.DataFrame:
         """Shares by tier, class and venue; of a stored week no other column is read."""
         name = venue_volume.TABLE.name
         if name in self:
-            return totals(self[name])
+            return totals(self.our_sums.by_venue)
         return totals(self._lake.read(part_of(self._lake, name, self.week), COLUMNS))
 
     def without_rows(self, *, totals_too: bool) -> WeekFrames:

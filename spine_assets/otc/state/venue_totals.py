@@ -21,7 +21,10 @@ _KEPT_WEEKS = 32  # more than weeks are looked back and built at once; one has a
 
 
 def totals(venues: pl.DataFrame) -> pl.DataFrame:
-    """`otc_venue_volume` of a week -> `share_volume` by tier, venue_class and mpid, with a name."""
+    """Rows of `otc_venue_volume`, or sums of them -> `share_volume` by tier, venue_class and mpid.
+
+    Each has one of its names.
+    """
     return venues.group_by("tier", "venue_class", "mpid").agg(
         pl.col("venue_name").max(), pl.col("share_volume").sum()
     )

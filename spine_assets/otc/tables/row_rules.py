@@ -10,7 +10,7 @@ from __future__ import annotations
 import polars as pl
 
 from spine_assets.core.row_checks import breaks_any, failure_cases
-from spine_assets.core.table_schema import is_in_order, plain_shares
+from spine_assets.core.table_schema import is_in_order, plain_shares, stands_again
 from spine_assets.otc.delivery.line_schema import MAX_SHARES, MAX_TRADES
 from spine_assets.otc.delivery.reasons import RejectReason
 from spine_assets.otc.delivery.venue_id import identified
@@ -46,7 +46,8 @@ def split(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
         ORDER[0], maintain_order=True
     )
     if not is_in_order(sound, ORDER, strictly=True):
-        repeated = sound.select(pl.len().over(ORDER) > 1).to_series()
+        sound = sound.sort(ORDER, maintain_order=True)
+        repeated = sound.select(stands_again(ORDER)).to_series()
         issues, losers = _issues(sound.filter(repeated), sound)
         broken = pl.concat([broken, losers])
         sound = pl.concat([sound.filter(~repeated), issues]).sort(ORDER, maintain_order=True)
@@ -62,7 +63,10 @@ def versions_joined(rows: pl.DataFrame) -> int:
         rows: Rows of `otc_raw` of one file.
     """
     key = ("symbol", "venue_id")
-    ordered = identified(rows).sort(key)
+    venues = identified(rows)
+    if is_in_order(venues, key, strictly=True):  # as FINRA writes its files
+        return 0
+    ordered = venues.sort(key)
     if is_in_order(ordered, key, strictly=True):
         return 0
     sound = _judged(ordered).filter(pl.col("reason").is_null())

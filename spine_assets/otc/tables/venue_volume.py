@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from spine_assets.core.table_schema import conform, is_in_order
+from spine_assets.core.table_schema import conform, is_in_order, stands_again
 from spine_assets.core.tables import BuildStage, Check, Column, Table, Type
 from spine_assets.otc.tables import columns as c
 from spine_assets.otc.tables import run_figures
@@ -128,8 +128,11 @@ def build(accepted: pl.DataFrame, build_id: str) -> pl.DataFrame:
 
 
 def _added_up(accepted: pl.DataFrame) -> pl.DataFrame:
-    """One row for each key: sums of its issues, all else as in the larger one."""
-    repeated = accepted.select(pl.len().over(ORDER) > 1).to_series()
+    """One row for each key: sums of its issues, all else as in the larger one.
+
+    Rows of one key stand together.
+    """
+    repeated = accepted.select(stands_again(ORDER)).to_series()
     by_size = accepted.filter(repeated).sort(
         "share_volume", "trade_count", "record_hash", descending=[True, True, False]
     )
