@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import logging
 import socket
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 from urllib.request import getproxies, proxy_bypass
 
 import httpx
@@ -26,6 +27,7 @@ _PUBLIC_ONLY, _IS_PUBLIC = "spine_public_only", "spine_is_public"
 _START_BYTES = 200  # of a body; more than enough for a word
 _OF_TRANSFER = ("content-encoding", "content-length", "transfer-encoding")
 _BAD_CERTIFICATE = "CERTIFICATE_VERIFY_FAILED"
+_LEAST_RATE = 10_000  # bytes per second of a body; the slowest mobile networks are faster
 
 
 class AddressRefused(Exception):
@@ -34,6 +36,10 @@ class AddressRefused(Exception):
 
 class TooLarge(Exception):
     """A body is larger than may be read."""
+
+
+class TooSlow(httpx.ReadTimeout):
+    """A body comes so slowly that it might never end."""
 
 
 class NoReply(Exception):
@@ -72,10 +78,17 @@ def client(
 
     The host of a request is trusted, whatever its address: a person named it. A request that
     follows a redirect needs `extensions=after(response)`.
+
+    Args:
+        timeout_seconds: Longest wait for a connection and for each piece of a body. A body that
+            takes longer must have come at `_LEAST_RATE` since, or reading it raises `TooSlow`.
+        base_url: What relative URLs are below.
+        headers: Of every request.
+        auth: What adds credentials.
     """
     keep_urls_out_of_logs()
     return httpx.Client(
-        transport=PinnedTransport(),
+        transport=PinnedTransport(timeout_seconds),
         timeout=timeout_seconds,
         base_url=base_url,
         headers=headers,
@@ -116,7 +129,7 @@ def read(response: httpx.Response, most_bytes: int) -> httpx.Response:
 
     Raises:
         TooLarge: its body is larger, unpacked.
-        httpx.RequestError: it broke off.
+        httpx.RequestError: it broke off, or is `TooSlow`.
     """
     body = bytearray()
     try:
@@ -164,9 +177,13 @@ class PinnedTransport(httpx.BaseTransport):
 
     A proxy of the environment is used as httpx does. It resolves names itself, so that only numbers
     are judged then.
+
+    Args:
+        body_seconds: What a body may take, besides the time that it has at the least rate.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, body_seconds: float) -> None:
+        self._body_seconds = body_seconds
         self._certificates = httpx.create_ssl_context()
         self._transports: dict[str, httpx.HTTPTransport] = {}
         self._last: dict[str, str] = {}  # a host's address that a connection was made to
@@ -193,6 +210,8 @@ class PinnedTransport(httpx.BaseTransport):
         else:
             response = self._connected(request, host, addresses)
         response.extensions[_IS_PUBLIC] = public
+        body = cast("httpx.SyncByteStream", response.stream)
+        response.stream = _TimedBody(body, self._body_seconds)
         return response
 
     def close(self) -> None:
@@ -226,6 +245,26 @@ class PinnedTransport(httpx.BaseTransport):
         if host not in self._transports:
             self._transports[host] = httpx.HTTPTransport(verify=self._certificates, proxy=proxy)
         return self._transports[host]
+
+
+class _TimedBody(httpx.SyncByteStream):
+    """A body with a bound on its whole time; the timeouts of `httpx` are of single pieces."""
+
+    def __init__(self, body: httpx.SyncByteStream, seconds: float) -> None:
+        self._body, self._seconds = body, seconds
+
+    def __iter__(self) -> Iterator[bytes]:
+        begun, size = time.monotonic(), 0
+        for piece in self._body:
+            size += len(piece)
+            seconds = time.monotonic() - begun
+            if seconds > self._seconds + size / _LEAST_RATE:
+                raise TooSlow(f"its body comes too slowly: {size:,} bytes in {seconds:.1f} s")
+            yield piece
+
+    def close(self) -> None:
+        """Give up what has not come."""
+        self._body.close()
 
 
 def _resolved(request: httpx.Request, host: str) -> list[str]:

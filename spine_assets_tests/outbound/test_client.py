@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import gzip
 import ssl
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
 import pytest
+from pydantic import SecretStr
 
-from spine_assets.outbound.client import AddressRefused, after, client, read
+from spine_assets.outbound.client import (
+    AddressRefused,
+    TooSlow,
+    after,
+    client,
+    read,
+    send_once,
+)
 from spine_assets_tests.outbound.conftest import OWN, PUBLIC, Addresses
 from spine_assets_tests.pipelines.steps.engines.web import Page, serving
 from spine_assets_tests.support.servers import free_port
@@ -117,3 +127,36 @@ def test_a_body_that_is_packed_more_than_once_is_refused(encoding: str) -> None:
     )
     with pytest.raises(httpx.RequestError, match="packed more than once"):
         read(answer, 10_000)
+
+
+DRIP = Page(b"x" * 200, each=0.05)
+"""5 s in all; each piece comes in time."""
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_body_that_comes_byte_by_byte_is_given_up(chunked: bool) -> None:
+    with serving() as site, client(0.5) as session:
+        site.pages["/x"] = replace(DRIP, chunked=chunked)
+        begun = time.monotonic()
+        with pytest.raises(TooSlow, match=r"too slowly: \d+ bytes in 0\.[5-9] s"):
+            read(session.send(session.build_request("GET", f"{site.url}/x"), stream=True), 1_000)
+        with pytest.raises(TooSlow):
+            session.get(f"{site.url}/x")
+        assert time.monotonic() - begun < 4
+
+
+def test_a_body_longer_than_the_timeout_is_read_where_it_comes_at_the_least_rate() -> None:
+    with serving() as site, client(0.2) as session:
+        site.pages["/x"] = Page(b"x" * 40_000, waits=0.15, chunked=True)
+        site.pages["/y"] = replace(DRIP, body=b"y" * 12, each=0.01)
+        for path, size in (("/x", 40_000), ("/y", 12)):
+            response = session.send(session.build_request("GET", site.url + path), stream=True)
+            assert len(read(response, 50_000).content) == size
+
+
+def test_the_first_bytes_of_an_error_are_not_waited_for_longer_than_the_timeout() -> None:
+    with serving() as site:
+        site.pages["/x"] = replace(DRIP, status=500, body=b"x" * 400)
+        begun = time.monotonic()
+        assert send_once("GET", SecretStr(f"{site.url}/x"), 0.5).status == 500
+        assert time.monotonic() - begun < 3

@@ -19,7 +19,7 @@ from typing import Any
 import httpx
 
 from spine_assets.core.text import cut, one_line
-from spine_assets.outbound.client import AddressRefused, after, client
+from spine_assets.outbound.client import AddressRefused, TooSlow, after, client
 from spine_assets.outbound.shown import shown, shown_server
 from spine_assets.outbound.urls import is_named, is_same_server, server_problem, url_problem
 from spine_assets.pipelines.steps.engine import EngineExecutionError, TransientError
@@ -206,6 +206,6 @@ def _explained(source: str) -> Iterator[None]:
         kind = EngineExecutionError if "CERTIFICATE_VERIFY_FAILED" in reason else TransientError
         raise kind(f"{source}: {reason}") from None
     except httpx.HTTPError as error:
-        short = isinstance(error, httpx.RemoteProtocolError)
-        reason = f" ({cut(one_line(str(error)), _MOST_SHOWN)})" if short else ""
+        explains = isinstance(error, (httpx.RemoteProtocolError, TooSlow))
+        reason = f" ({cut(one_line(str(error)), _MOST_SHOWN)})" if explains else ""
         raise TransientError(f"{source}: {type(error).__name__}{reason}") from None

@@ -27,7 +27,8 @@ class Request:
     Attributes:
         url: An address of http or https.
         headers: Sent to the host of `url` alone, never to a host that it redirects to.
-        timeout_seconds: Longest wait for the connection and for each piece of the body.
+        timeout_seconds: Longest wait for the connection and for each piece of the body; all of it
+            may take as long, and a second more for each 10,000 bytes.
         most_bytes: Largest body, as it is sent.
         redirect_hosts: Servers that it may redirect to, besides its own: `host` or `host:port`.
         packed: The body may be gzip, as the file's name says. Nothing is unpacked.

@@ -69,7 +69,8 @@ class HttpFetchConfig(StepPart):
         default=60.0,
         gt=0,
         le=600,
-        description="Longest wait for a connection and for each piece of the body, seconds.",
+        description="Longest wait for a connection and for each piece of the body, seconds. All of "
+        "the body may take as long, and a second more for each 10,000 bytes.",
     )
     max_bytes: int = Field(
         default=64_000_000,  # the most that is read of one file in the landing folder

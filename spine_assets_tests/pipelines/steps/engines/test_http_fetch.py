@@ -142,6 +142,7 @@ def test_a_packed_body_is_kept_as_it_is_under_a_name_that_says_so(
         (Page(CSV, length=90), TransientError, "RemoteProtocolError"),
         (Page(CSV, chunked=True, cut=True), TransientError, "RemoteProtocolError"),
         (Page(CSV, waits=2.0), TransientError, "ReadTimeout"),
+        (Page(CSV * 4, each=0.05), TransientError, r"TooSlow \(.* bytes in"),
         (Page(b"0" * 101), EngineExecutionError, "more than config.max_bytes, 100"),
         (Page(b"0" * 101, length=None), EngineExecutionError, "more than config.max_bytes, 100"),
         (Page(b"x", 302), EngineExecutionError, "without an address"),

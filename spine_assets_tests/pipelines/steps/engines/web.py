@@ -20,6 +20,7 @@ class Page:
         length: What Content-Length says; None says nothing, default: the truth.
         chunked: Sent in chunks, the last of which is left out where it is cut.
         waits: Seconds before the body's second half.
+        each: Seconds after each byte of the body's first half.
         held: Where given, the second half is sent when this is set.
     """
 
@@ -30,6 +31,7 @@ class Page:
     chunked: bool = False
     cut: bool = False
     waits: float = 0.0
+    each: float = 0.0
     held: threading.Event | None = None
 
 
@@ -95,8 +97,11 @@ def send(handler: BaseHTTPRequestHandler, page: Page) -> None:
         handler.send_header("content-length", str(length))
     handler.end_headers()
     middle = len(page.body) // 2
-    write(handler, page, page.body[:middle])
-    handler.wfile.flush()
+    step = 1 if page.each else max(middle, 1)
+    for begin in range(0, middle, step):
+        write(handler, page, page.body[begin : begin + step])
+        handler.wfile.flush()
+        time.sleep(page.each)
     time.sleep(page.waits)
     if page.held is not None:
         page.held.wait()
