@@ -5,12 +5,16 @@ Nothing is sent here; that is in `client`. What of a URL may be shown is in `sho
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 
 import httpx
 
 _PORTS = {"http": 80, "https": 443}
+_LABEL = r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?"  # RFC 1035's, and the underscore that some use
+_HOST = re.compile(rf"{_LABEL}(\.{_LABEL})*\.?|[0-9a-f.]*:[0-9a-f.:]+")  # a name, or IPv6
+_BEYOND_HOST = re.compile(r"[/?#@]")  # begins or ends another part of a URL
 _NAT64 = IPv6Network("64:ff9b::/96")  # RFC 6052: the last 32 bits are an IPv4 address
 
 
@@ -44,10 +48,10 @@ def server_problem(text: str) -> str | None:
     """Why a text is not `host` or `host:port`, or None."""
     try:
         parsed = httpx.URL(f"http://{text}")
-        host = parsed.host
+        host = parsed.raw_host.decode() if parsed.host else ""
     except (httpx.InvalidURL, UnicodeError):
-        parsed, host = httpx.URL(), ""
-    if not host or text.endswith("/") or parsed.raw_path != b"/" or parsed.userinfo:
+        host = ""
+    if _BEYOND_HOST.search(text) or not _HOST.fullmatch(host):
         return "is not a host such as files.example.org or files.example.org:8443"
     return None
 

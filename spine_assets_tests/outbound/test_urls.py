@@ -70,6 +70,8 @@ def test_the_same_server_is_the_host_with_its_port_or_encrypted(
         ("[::1]:3000", "http://[::1]:3000/x", True),
         ("h.org", "http://a.h.org/x", False),
         ("127.0.0.1", "http://2130706433/x", False),
+        ("a_b.h-o.org.", "https://a_b.h-o.org./x", True),
+        ("b\u00fccher.example", "https://xn--bcher-kva.example/x", True),
     ],
 )
 def test_a_server_is_named_with_its_port_or_has_the_usual_one(
@@ -79,7 +81,14 @@ def test_a_server_is_named_with_its_port_or_has_the_usual_one(
     assert is_named(httpx.URL(url), [server]) is named
 
 
-@pytest.mark.parametrize("text", ["", "http://h", "h/", "h/x", "h?x", "u:p@h", "h:port", "*.h/"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "http://h", "h/", "h/x", "h?x", "u:p@h", "h:port", "*.h/", "*", "*.h", "h h", " h"),
+        *("h#x", "h#", "h?", "h%20h", "-h", "h-", "h..h", ".h", "h,h", "h;h", "$h", "[::1"),
+        *("h\n", "h\th", "{h}", "h|h", "h@", "[::1]#", "\N{TAG LATIN SMALL LETTER A}h"),
+    ],
+)
 def test_what_is_not_a_server_is_a_problem(text: str) -> None:
     assert server_problem(text)
 
