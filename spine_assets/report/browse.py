@@ -224,7 +224,7 @@ class _Shown:
         ).select("symbol", "issue_name", "total_volume")
         return [
             *(
-                ["symbol", symbol, name, shares, _link(found.symbols.get(symbol))]
+                ["symbol", symbol, name and Shown(name), shares, _link(found.symbols.get(symbol))]
                 for symbol, name, shares in ranked.iter_rows()
             ),
             *(

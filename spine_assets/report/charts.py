@@ -12,6 +12,7 @@ from typing import Any
 
 import vl_convert
 
+from spine_assets.core.text import Shown
 from spine_assets.core.weeks import VenueClass
 from spine_assets.report.trend import WeekPoint
 
@@ -85,7 +86,7 @@ def venues(rows: Sequence[Row], *, marked: bool) -> Spec:
     names = [_name(row) for row in shown]
     values = [
         {
-            "venue": name if names.count(name) == 1 else f"{name} {row['mpid']}",
+            "venue": name if names.count(name) == 1 else f"{name} {Shown(row['mpid'])}",
             "class": row["venue_class"],
             "share": row["market_share_pct"],
             "before": row["share_before_pct"] if marked else None,
@@ -216,7 +217,7 @@ PAGE_COLOURS = {name: f"var(--{name})" for name in MARKS}
 
 def _name(row: Row) -> str:
     """The beginning of a venue's name; its identity where it has none."""
-    name = str(row["venue_name"] or row["mpid"])
+    name = Shown(row["venue_name"] or row["mpid"])
     return name if len(name) <= _NAME_CHARS else f"{name[:_NAME_CHARS].rstrip()}…"
 
 

@@ -16,7 +16,9 @@ import polars as pl
 import pytest
 
 import spine_assets
+from spine_assets.cli.render import answer_charts
 from spine_assets.core.weeks import Tier
+from spine_assets.questions.declared import VENUES
 from spine_assets_tests.support.sites import Site, opened
 
 W1, W2 = date(2025, 11, 14), date(2025, 11, 21)
@@ -110,6 +112,17 @@ def test_a_chart_is_drawn_in_each_format(
     assert "off-exchange shares" in drawn or "changes of shares" in drawn
     refused = site.spine(*command, "--chart", str(tmp_path / "chart.gif"))
     assert (refused.exit_code, "a chart is .svg" in refused.stderr) == (2, True)
+
+
+def test_a_chart_writes_out_what_cannot_be_seen(site: Site, tmp_path: Path) -> None:
+    unseen = "\U000e0041\ue000\u202e"
+    frame = spine_assets.open(site.project.root / "data").venues(W2)
+    frame = frame.with_columns(venue_name=pl.lit(f"X{unseen}"))
+    path = tmp_path / "chart.svg"
+    answer_charts.write(VENUES, frame, path, synthetic=False)
+    drawn = path.read_text("utf-8")
+    assert "X\\U000e0041\\ue000\\u202e" in drawn
+    assert not {char for char in unseen if char in drawn}
 
 
 def test_sums_of_the_question_are_those_of_the_delivered_lines(site: Site) -> None:

@@ -212,3 +212,16 @@ def test_the_index_removes_what_a_killed_run_left_too(desk: Desk) -> None:
         path.touch()
     index.write(desk.lake)
     assert [path for path in left if path.exists()] == []
+
+
+def test_names_that_the_index_searches_have_nothing_that_cannot_be_seen(tmp_path: Path) -> None:
+    unseen = "\U000e0041\ue000\u0378\u202e"
+    row = Row(W2, T1, "A", "CRD7", "2", issue=f"Y{unseen}", name=f"X{unseen}")
+    desk = Desk(tmp_path, *full(W2, row))
+    found = desk.write()
+    shown = str([entry[2] for entry in browse.names(desk.folder)])
+    pages = [path.read_text("utf-8") for path in (*found.symbols.values(), *found.venues.values())]
+    for text in (*pages, shown):
+        assert not {char for char in unseen if char in text}
+    assert "X\\\\U000e0041" in shown
+    assert "Y\\\\U000e0041" in shown

@@ -105,6 +105,17 @@ def test_what_was_delivered_is_shown_and_not_obeyed(press: Press) -> None:
     assert stamp is not None
 
 
+def test_what_cannot_be_seen_is_written_out_also_in_the_drawing(press: Press) -> None:
+    """A tag letter, a character of private use, one that Unicode lacks, a mark of direction."""
+    unseen = "\U000e0041\ue000\u0378\u202e"
+    press.deliver(WEEK, "otc.csv", line("AAAA", name=f"X{unseen}", issue=f"Y{unseen}"))
+    press.made()
+    chart = stored.chart_path(press.house.lake, WEEK).read_text("utf-8")
+    for text in (press.page(), press.index(), chart):
+        assert not {char for char in unseen if char in text}
+    assert "X\\U000e0041\\ue000" in chart
+
+
 def test_colours_are_the_pages_own_in_each_theme(press: Press) -> None:
     press.deliver()
     press.made()

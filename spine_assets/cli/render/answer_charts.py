@@ -13,6 +13,7 @@ import click
 import polars as pl
 import vl_convert
 
+from spine_assets.core.text import Shown
 from spine_assets.lake.atomic_write import replacing
 from spine_assets.questions.declared import AnalystQuestion, WeekState
 from spine_assets.questions.lines import line_number
@@ -66,7 +67,7 @@ def write(
         "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
         "background": "white",
         "title": {
-            "text": _title(question, frame, _TITLES.get(figure, figure)),
+            "text": Shown(_title(question, frame, _TITLES.get(figure, figure))),
             "subtitle": [
                 *_notes(question, frame),
                 *(["Synthetic data, not FINRA's."] if synthetic else []),
@@ -181,6 +182,9 @@ def _bars(question: AnalystQuestion, frame: pl.DataFrame) -> dict[str, Any]:
 
 
 def _values(frame: pl.DataFrame) -> list[dict[str, Any]]:
-    """Rows as JSON has them; a day of a week is a local one, not midnight in UTC."""
+    """Rows as a picture shows them; a day of a week is a local one, not midnight in UTC."""
     days = pl.col(pl.Date).dt.strftime("%Y-%m-%dT00:00:00")
-    return frame.with_columns(days).to_dicts()
+    return [
+        {name: Shown(value) if isinstance(value, str) else value for name, value in row.items()}
+        for row in frame.with_columns(days).iter_rows(named=True)
+    ]
