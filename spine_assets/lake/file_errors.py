@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,6 +10,16 @@ from pathlib import Path
 import polars as pl
 
 from spine_assets.lake.base import LakeError, LakeFile, LakeMissing, LakeUnavailable
+
+_REMEDY = (
+    "restore it from a copy; or move it away and build the week again, spine backfill --missing, "
+    "while its delivered files are in the landing folder"
+)
+# DuckDB's words (1.4 to 2.0) where the file that it names is empty, cut or overwritten.
+_DAMAGED = (
+    *("too small to be a Parquet", "No magic bytes", "Footer length error"),
+    *("Failed to read file", "TProtocolException"),
+)
 
 
 @contextmanager
@@ -28,10 +39,25 @@ def reading(path: LakeFile) -> Iterator[None]:
         kind = LakeUnavailable if isinstance(error, OSError) else LakeError
         if isinstance(error, FileNotFoundError):
             kind = LakeMissing
-        raise kind(
-            f"{path} cannot be read ({error}); restore it from a copy, or delete it and build "
-            "the week again while its delivered files are in the landing folder"
-        ) from error
+        raise kind(f"{path} cannot be read ({error}); {_REMEDY}") from error
+
+
+@contextmanager
+def queried(root: Path) -> Iterator[None]:
+    """Raise what keeps DuckDB from reading a file below a folder as an error of the lake.
+
+    Raises:
+        LakeError: the file is damaged.
+    """
+    import duckdb  # whoever queries has it already, and others need not
+
+    try:
+        yield
+    except duckdb.Error as error:
+        found = re.search(rf"{re.escape(str(root))}/.+\.parquet", str(error))
+        if found is None or not any(words in str(error) for words in _DAMAGED):
+            raise
+        raise LakeError(f"{found[0]} is empty, cut or damaged: {_REMEDY}") from error
 
 
 def not_a_folder(path: Path) -> str | None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import date
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import polars as pl
 from filelock import FileLock, Timeout
@@ -17,9 +17,12 @@ from spine_assets.lake import atomic_write
 from spine_assets.lake.atomic_write import TEMPORARY
 from spine_assets.lake.base import Lake, LakeError, LakeFile, LakeUnavailable
 from spine_assets.lake.checksum import read_metadata, verify
-from spine_assets.lake.file_errors import not_a_folder, reading
+from spine_assets.lake.file_errors import not_a_folder, queried, reading
 from spine_assets.lake.lock_wait import Wait, this_process
 from spine_assets.lake.names import LOCKS, LockName, is_published, week_of
+
+if TYPE_CHECKING:
+    import duckdb
 
 
 class LocalLake(Lake[Path]):
@@ -130,6 +133,10 @@ class LocalLake(Lake[Path]):
         """The metadata that was written with the rows of a file."""
         with reading(path):
             return read_metadata(pl.read_parquet_metadata(_local(path)))
+
+    def readable_by(self, connection: duckdb.DuckDBPyConnection) -> AbstractContextManager[None]:
+        """DuckDB opens local files by itself; a damaged one is an error of the lake."""
+        return queried(self._root)
 
     def stamp(self, path: LakeFile) -> object | None:
         """Inode and time of change: each published file is a new one."""

@@ -10,6 +10,7 @@ from typing import Any
 import duckdb
 import pytest
 
+from spine_assets.lake.base import LakeError
 from spine_assets.lake.local import LocalLake
 from spine_assets.otc.tables.registry import TABLES
 from spine_assets.warehouse import connection as warehouse
@@ -154,6 +155,36 @@ def test_a_query_is_asked_again_where_a_file_was_replaced_under_it(
         else:
             with pytest.raises(duckdb.InvalidInputException):
                 answer(replaced, "SELECT 1 AS one")
+
+
+@pytest.mark.parametrize("kept", [0, 3, 0.5, 0.99], ids=["empty", "3 bytes", "half", "end"])
+def test_a_damaged_file_is_named_with_what_to_do_and_that_helps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: float
+) -> None:
+    monkeypatch.setattr(warehouse, "_PAUSE_SECONDS", 0.0)
+    house = filled(tmp_path / "it's a 'place'")
+    for name in ("otc_venue_volume", "otc_raw"):
+        (path,) = house.lake.files(name, WEEK)
+        content = path.read_bytes()
+        path.write_bytes(content[: int(kept) or int(len(content) * kept)])
+        with pytest.raises(LakeError) as told, connect(house.lake, TABLES) as connection:
+            count(connection, name)
+        assert str(told.value).startswith(f"{path} is empty, cut or damaged")
+        assert "move it away and build the week again, spine backfill --missing" in str(told.value)
+        path.unlink()
+        house.built()
+        with connect(house.lake, TABLES) as connection:
+            assert count(connection, name) == COUNTS[name]
+
+
+def test_a_damaged_file_of_somebody_else_is_duckdbs_error(house: House, tmp_path: Path) -> None:
+    other = tmp_path / "other.parquet"
+    other.write_bytes(b"")
+    with (
+        connect(house.lake, TABLES) as connection,
+        pytest.raises(duckdb.InvalidInputException, match="too small"),
+    ):
+        answer(connection, f"FROM '{other}'")
 
 
 def test_a_table_that_was_put_aside_is_no_view(tmp_path: Path) -> None:
