@@ -13,6 +13,7 @@ from spine_assets.cli.shared import print_json, visible
 from spine_assets.core.project_root import CONFIG, project_root
 from spine_assets.lake import atomic_write
 from spine_assets.lake import opening as lakes
+from spine_assets.lake.base import Lake
 from spine_assets.maintenance.backup import HISTORY, LAKE, copy_history, files_of
 from spine_assets.maintenance.copy_lake import LakeCopy, begin
 from spine_assets.maintenance.doctor.configuration import sqlite_folder
@@ -33,12 +34,17 @@ def backup(folder: Path, as_json: bool) -> None:
     files in the landing folder that are not captured yet to you. To restore, copy both folders to
     their places and run spine doctor --repair. Exit code 1: a file of the lake is damaged.
     """
-    root = project_root()
-    lake, history = open_lake(), sqlite_folder(root)
+    lake, history = open_lake(), sqlite_folder(project_root())
     target = folder.absolute()
     for place in (history, lake.place):
         if isinstance(place, Path) and target.resolve().is_relative_to(place.resolve()):
             raise click.UsageError(f"{visible(str(target))} is in {place}, which is copied")
+    with atomic_write.locked(target):
+        _back_up(lake, history, target, as_json=as_json)
+
+
+def _back_up(lake: Lake, history: Path | None, target: Path, *, as_json: bool) -> None:
+    """Copy both, and say what was copied; under the lock of the target."""
     copied = equal = 0
     to_lake = lakes.open_lake(target / LAKE)
     begin(lake, to_lake)
@@ -52,7 +58,7 @@ def backup(folder: Path, as_json: bool) -> None:
             ) from error
         config = target / HISTORY / CONFIG
         atomic_write.remove_leftovers(config)
-        atomic_write.write(config, (root / CONFIG).read_bytes())
+        atomic_write.write(config, (project_root() / CONFIG).read_bytes())
     work = LakeCopy(lake, to_lake)
     with progress("copying weeks", work.steps) as advance:
         found = work.copy(replace=True, advance=advance)

@@ -45,7 +45,8 @@ def init(folder: Path, as_json: bool) -> None:
     contents = {name: _template(name).read_bytes() for name in TEMPLATES}
     contents[".gitignore"] = _IGNORED
     (folder / _LANDING).mkdir(parents=True, exist_ok=True)
-    written = {name: _write_new(folder / name, content) for name, content in contents.items()}
+    with atomic_write.locked(folder / "data"):
+        written = {name: _write_new(folder / name, content) for name, content in contents.items()}
     kept = [name for name, is_new in written.items() if not is_new]
     new = [name for name, is_new in written.items() if is_new]
     home = os.environ.get("DAGSTER_HOME")
@@ -73,7 +74,10 @@ def _template(name: str) -> Path:
 
 
 def _write_new(path: Path, content: bytes) -> bool:
-    """Write a file, complete or not at all, unless there is one; return whether it was written."""
+    """Write a file, complete or not at all, unless there is one; return whether it was written.
+
+    Under the lock of the project's data, as it deletes what others write beside the file.
+    """
     if os.path.lexists(path):
         return False
     atomic_write.remove_leftovers(path)  # of an init that was killed

@@ -17,6 +17,7 @@ from spine_assets.core.settings import load_settings
 from spine_assets.core.text import counted
 from spine_assets.core.weeks import weeks_between
 from spine_assets.dev.sample import write_sample
+from spine_assets.lake import atomic_write
 from spine_assets.lake.base import Lake
 from spine_assets.maintenance import remove_sample
 from spine_assets.otc.delivery.scan import scan
@@ -59,7 +60,7 @@ def sample_write(
     """
     folder = out or load_settings().landing_path
     wanted = weeks_between(ending - timedelta(weeks=weeks - 1), ending)
-    with progress("writing weeks", len(wanted)) as advance:
+    with atomic_write.locked(folder), progress("writing weeks", len(wanted)) as advance:
         files = write_sample(
             folder,
             wanted,

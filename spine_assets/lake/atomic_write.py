@@ -16,8 +16,11 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from filelock import FileLock
+
 from spine_assets.lake.base import LakeError, LakeUnavailable
 from spine_assets.lake.file_errors import not_a_folder
+from spine_assets.lake.lock_wait import Wait
 
 TEMPORARY = ".tmp"
 
@@ -102,6 +105,26 @@ def publish(staged: Path, target: Path) -> None:
         with suppress(OSError):
             staged.unlink(missing_ok=True)
         raise LakeUnavailable(f"cannot publish {target}: {error}; run the week again") from error
+
+
+@contextmanager
+def locked(place: Path, name: str = "") -> Iterator[None]:
+    """Hold what a person names, and make its folder; a second process waits, and logs that it does.
+
+    The lock of a killed process becomes free by itself.
+
+    Args:
+        place: A folder that the block writes into; or, with a name, that of a file.
+        name: Of the file.
+    """
+    place.mkdir(parents=True, exist_ok=True)
+    wait = Wait(f"{place / name}", lambda: "another process")
+    lock = FileLock(place / f".{name or 'spine'}.lock")
+    lock.acquire(cancel_check=wait.is_over)
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def remove_leftovers(target: Path) -> int:

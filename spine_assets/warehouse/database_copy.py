@@ -18,18 +18,17 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
-from filelock import FileLock
 
 from spine_assets.core.errors import Explained
 from spine_assets.core.sql import literal
 from spine_assets.core.text import first_line
+from spine_assets.lake import atomic_write
 from spine_assets.lake.atomic_write import remove_leftovers, replacing
-from spine_assets.lake.lock_wait import Wait
 
 STORAGE_VERSION = "v1.0.0"
 """Of all databases that are written: DuckDB 1.1 and later open them."""
@@ -62,16 +61,11 @@ def locked(path: Path) -> Iterator[None]:
     """
     if "?" in str(path):
         raise CannotRefresh(f"{path} holds a question mark, which DuckDB takes for options")
-    wait = Wait(f"the database {path.name}", lambda: "another process")
-    with _explained(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(path.with_name(f".{path.name}.lock"))
-        lock.acquire(cancel_check=wait.is_over)
-    try:
+    with ExitStack() as stack:
+        with _explained(path):
+            stack.enter_context(atomic_write.locked(path.parent, path.name))
         remove_leftovers(path)  # of a killed refresh, also where nothing is to be done now
         yield
-    finally:
-        lock.release()
 
 
 @contextmanager
