@@ -86,6 +86,20 @@ def _built(ground: Ground) -> None:
         say("run", "otc.weekly", "-p", f"week_ending={WEEK}")
 
 
+def _sample_built(_: Ground) -> None:
+    """Two synthetic weeks with their reports, pages and database."""
+    say("sample", "write", "--weeks", "2", "--rows", "60", "--ending", str(WEEK))
+    say("backfill", "--missing")
+
+
+def _left_of_the_sample(ground: Ground, is_complete: bool) -> list[str]:
+    """Files of the sample, of which the rerun of a removal must leave none."""
+    if not is_complete:
+        return []
+    found = [*ground.landing.rglob("*.csv"), *ground.lake.root.rglob("week_ending=2*/*")]
+    return sorted(path.relative_to(ground.root).as_posix() for path in found)
+
+
 def _many_old_runs(ground: Ground) -> None:
     """Six old runs of one week, of which most can be deleted."""
     _built(ground)
@@ -156,6 +170,13 @@ COMMANDS = {
     "init": Command(("init", _TARGET), 12),
     "sample write": Command(
         ("sample", "write", "--weeks", "2", "--rows", "60", "--ending", str(WEEK)), 5, wrong=_unread
+    ),
+    "sample remove": Command(
+        ("sample", "remove", "--yes"),
+        10,
+        _sample_built,
+        "^data/",  # what it removes may be there or not; `wrong` looks at it
+        _left_of_the_sample,
     ),
     "fetch": Command(
         ("fetch", "--week", str(WEEK), "--tier", "T1", "--class", "ats"),
