@@ -22,6 +22,8 @@ from spine_assets.lake.base import Lake
 from spine_assets.maintenance import remove_sample
 from spine_assets.otc.delivery.scan import scan
 from spine_assets.pipelines.steps.workspace import tenant_lake, tenants_in
+from spine_assets.warehouse.database import differing_weeks
+from spine_assets.warehouse.database_contents import contents_of
 from spine_assets.warehouse.views import declared_names
 
 
@@ -99,8 +101,12 @@ def sample_remove(yes: bool, as_json: bool) -> None:
         with progress("removing weeks", len(found.weeks)) as advance:
             remove_sample.remove_weeks(found, lake, advance)
         _forget(lake, found.weeks)
-        if settings.warehouse_path.exists():
-            refresh_database(settings)
+    remove_sample.write_index(lake)  # also where a removal was killed before it came to this
+    database = settings.warehouse_path
+    if database.exists() and (
+        found or differing_weeks(database, contents_of(lake, settings.database_tables))
+    ):
+        refresh_database(settings)
     if as_json:
         print_json(
             {

@@ -22,7 +22,8 @@ from spine_assets.otc.delivery.deliveries import Landing
 from spine_assets.otc.delivery.provenance import Provenance
 from spine_assets.otc.tables import raw
 from spine_assets.pipelines.steps.workspace import tenant_lake, tenants_in
-from spine_assets.report import index, stored
+from spine_assets.report import NAME as REPORT
+from spine_assets.report import browse, index, stored
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,18 @@ def remove_weeks(found: SyntheticData, lake: Lake, advance: Callable[[], None]) 
                     tenant_lake(lake, tenant).remove_week(week)
                 lake.remove_week(week, last=raw.TABLE.name)
         advance()
+
+
+def write_index(lake: Lake) -> None:
+    """Write the index of the reports that are left, if there is one.
+
+    Where no week is left, the pages of symbols and venues are deleted; else a run writes them.
+
+    Raises:
+        LakeError: the lake cannot be written.
+    """
+    if isinstance(lake.root, Path) and not lake.weeks(raw.TABLE.name):
+        browse.remove(lake, lake.root / REPORT)
     if stored.index_path(lake).exists():
         index.write(lake)
 

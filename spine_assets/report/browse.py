@@ -118,6 +118,13 @@ def remove_leftovers(folder: Path) -> None:
         atomic_write.remove_all(place.glob(f".*{atomic_write.TEMPORARY}"))
 
 
+def remove(lake: Lake, folder: Path) -> None:
+    """Delete all pages of symbols and venues, and what the index searches."""
+    with lake.lock_of(LockName.REPORTS):
+        for path in (folder / NAMES, *folder.glob("symbols/*.html"), *folder.glob("venues/*.html")):
+            path.unlink(missing_ok=True)
+
+
 def is_fresh(lake: Lake, folder: Path) -> bool:
     """Whether the pages were made from what the lake has."""
     return bool(_read(folder).get("made_from") == _made_from(lake))

@@ -29,6 +29,8 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+import duckdb
+
 from spine_assets.cli import main as spine
 from spine_assets.core.settings import Settings
 from spine_assets.core.weeks import Tier, publication_day
@@ -93,11 +95,19 @@ def _sample_built(_: Ground) -> None:
 
 
 def _left_of_the_sample(ground: Ground, is_complete: bool) -> list[str]:
-    """Files of the sample, of which the rerun of a removal must leave none."""
+    """Files and rows of the sample, of which the rerun of a removal must leave none."""
     if not is_complete:
         return []
     found = [*ground.landing.rglob("*.csv"), *ground.lake.root.rglob("week_ending=2*/*")]
-    return sorted(path.relative_to(ground.root).as_posix() for path in found)
+    wrong = sorted(path.relative_to(ground.root).as_posix() for path in found)
+    reports = ground.lake.root / "otc_weekly_report"
+    wrong += [path.name for path in reports.glob("*/*.html")]
+    if str(WEEK) in (reports / "index.html").read_text("utf-8"):
+        wrong.append("the index lists a report")
+    with duckdb.connect(str(ground.data / "spine.duckdb"), read_only=True) as database:
+        if database.execute("SELECT count(*) FROM otc_raw").fetchone() != (0,):
+            wrong.append("the database has rows")
+    return wrong
 
 
 def _many_old_runs(ground: Ground) -> None:
