@@ -43,7 +43,11 @@ def conform(frame: pl.DataFrame, table: Table, *, ordered: bool = False) -> pl.D
         table: The declaration.
         ordered: The rows are in file order already.
     """
-    frame = frame.select(pl.col(name).cast(type_) for name, type_ in polars_schema(table).items())
+    found = frame.schema
+    frame = frame.select(
+        pl.col(name) if found.get(name) == type_ else pl.col(name).cast(type_)
+        for name, type_ in polars_schema(table).items()
+    )
     return frame if ordered else in_order(frame, table.sort)
 
 

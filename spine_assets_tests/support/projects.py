@@ -33,7 +33,7 @@ ROWS: tuple[Row, ...] = (
     ("WXYZ", "OTCX", 50, 1),
 )
 """symbol, mpid, shares, trades: 450 shares in 3 rows."""
-_COMMAND_SECONDS = 120  # a command takes about 6; a machine under load some times that
+_COMMAND_SECONDS = 300  # a command takes about 6; a machine under load many times that
 
 
 @dataclass(frozen=True)

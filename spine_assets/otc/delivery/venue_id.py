@@ -63,10 +63,11 @@ def identified(rows: pl.DataFrame) -> pl.DataFrame:
     firm, crd, mpid = pl.col("venue_name"), pl.col("firm_crd"), pl.col("mpid")
     is_ats = pl.col("venue_class") == VenueClass.ATS.value
     # Many rows have few different names, so each is compared once.
-    mpids = rows.select(mpid.filter(is_ats).unique())
-    blanks = ["", *mpids.filter(mpid.str.contains(_OTHER_IDENTITY))["mpid"].to_list()]
-    names = rows.select(firm.filter(~is_ats).unique())
-    pools = names.filter(name_key(firm).is_in(_DE_MINIMIS_KEYS))["venue_name"].to_list()
+    mpids = rows.lazy().select(mpid.filter(is_ats).unique())
+    others = mpids.filter(mpid.str.contains(_OTHER_IDENTITY)).collect()
+    blanks = ["", *others["mpid"].to_list()]
+    names = rows.lazy().select(firm.filter(~is_ats).unique())
+    pools = names.filter(name_key(firm).is_in(_DE_MINIMIS_KEYS)).collect()["venue_name"].to_list()
     venue_id = (
         pl.when(is_ats)
         .then(pl.when(~mpid.is_in(blanks)).then(mpid).otherwise(pl.lit(UNATTRIBUTED)))
@@ -82,10 +83,11 @@ def identified(rows: pl.DataFrame) -> pl.DataFrame:
 
 def respelled(rows: pl.DataFrame, name: str, spelling: pl.Expr) -> pl.DataFrame:
     """Rows with another spelling of a column, whose few different values are changed once each."""
-    texts = rows[name].unique().to_frame().with_columns(_other=spelling)
-    if texts.filter(pl.col(name).ne_missing(pl.col("_other"))).is_empty():
+    texts = rows.lazy().select(pl.col(name).unique()).with_columns(_other=spelling)
+    changed = texts.filter(pl.col(name).ne_missing(pl.col("_other"))).collect()
+    if changed.is_empty():
         return rows
-    return rows.with_columns(pl.col(name).replace_strict(texts[name], texts["_other"]))
+    return rows.with_columns(pl.col(name).replace(changed[name], changed["_other"]))
 
 
 def with_participants(one: pl.DataFrame, other: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
