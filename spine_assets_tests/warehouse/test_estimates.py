@@ -22,6 +22,7 @@ from spine_assets.otc.tables.venue_volume import TABLE
 from spine_assets.warehouse.connection import connect
 from spine_assets.warehouse.database import refresh
 from spine_assets.warehouse.database_contents import contents_of
+from spine_assets.warehouse.reading import nodes
 from spine_assets_tests.support.analysis_lake import OTC, Row, lake_of
 from spine_assets_tests.support.databases import MEMORY_BYTES, opened
 
@@ -37,6 +38,12 @@ BY_WEEK = """
     SELECT * FROM otc_venue_volume WHERE week_ending IN (
         SELECT week_ending FROM otc_venue_share ORDER BY week_ending DESC LIMIT 2)
 """
+BY_WEEKS_OF_FILES = {
+    "weeks of another table": "week_ending IN "
+    "(SELECT week_ending FROM otc_venue_share ORDER BY week_ending DESC LIMIT 2)",
+    "the newest week": "week_ending = (SELECT max(week_ending) FROM otc_venue_share)",
+    "a list": "week_ending IN (SELECT unnest([DATE '2025-10-10', DATE '2025-10-24']))",
+}
 Open = Callable[[], AbstractContextManager[duckdb.DuckDBPyConnection]]
 
 
@@ -102,6 +109,39 @@ def test_a_list_of_weeks_is_kept_and_the_table_goes_through(
     through, kept = joined(warehouse, BY_WEEK)
     assert kept == 2
     assert ROWS / 2 <= through <= ROWS * 2
+
+
+def test_the_rows_of_each_table_are_estimated_within_ten_times(
+    warehouse: duckdb.DuckDBPyConnection,
+) -> None:
+    checked = 0
+    for table in TABLES:
+        ((rows,),) = warehouse.execute(f"SELECT count(*) FROM {table.name}").fetchall()
+        ((_, text),) = warehouse.execute(f"EXPLAIN (FORMAT json) FROM {table.name}").fetchall()
+        (expected, *_) = [_expected(node) for node in _nodes(json.loads(text))]
+        if rows:
+            assert rows / 10 <= expected <= rows * 10, table.name
+            checked += 1
+    assert checked >= 3
+
+
+@pytest.mark.parametrize("kind", BY_WEEKS_OF_FILES)
+def test_weeks_that_a_query_finds_are_the_only_ones_whose_files_are_read(
+    lake: LocalLake, kind: str
+) -> None:
+    where = BY_WEEKS_OF_FILES[kind]
+    join = f"JOIN (SELECT DISTINCT week_ending FROM otc_weeks_calendar WHERE {where}) AS w"
+    for sql in (f"WHERE {where}", f"AS v {join} USING (week_ending)"):
+        with connect(lake, TABLES) as connection:
+            ((_, text),) = connection.execute(
+                f"EXPLAIN (ANALYZE, FORMAT json) SELECT symbol FROM {TABLE.name} {sql}"
+            ).fetchall()
+        read = [
+            int(scan["Total Files Read"])
+            for scan in nodes(json.loads(text))
+            if f"/{TABLE.name}/" in scan.get("Filename(s)", "")
+        ]
+        assert read == [1 if kind == "the newest week" else 2], sql
 
 
 def test_an_empty_table_in_front_would_be_kept(lake: LocalLake) -> None:

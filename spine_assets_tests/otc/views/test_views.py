@@ -151,6 +151,19 @@ def test_a_range_opens_the_files_of_its_weeks_alone(
     assert all("/otc_venue_share/" in name for _, name in far)
 
 
+@pytest.mark.parametrize(("name", "of_all"), [("otc_movers", 2), ("otc_symbol_week", 3)])
+def test_a_week_by_filter_opens_its_files_and_those_of_the_week_before(
+    opened: duckdb.DuckDBPyConnection, name: str, of_all: int
+) -> None:
+    """But for what tells which weeks are loaded, and venues' names: a few small columns."""
+    week = WEEKS[1]
+    explained = f"EXPLAIN (ANALYZE, FORMAT json) FROM {name} WHERE week_ending = '{week}'"
+    ((_, plan),) = opened.execute(explained).fetchall()
+    read = [files for files, _ in scans(json.loads(plan))]
+    assert sum(files > 1 for files in read) <= of_all
+    assert sum(files == 1 for files in read) >= 2
+
+
 def scans(plan: Any) -> Iterator[tuple[int, str]]:
     """Files that each scan of a plan reads, and the first of their names."""
     if isinstance(plan, dict):

@@ -1,4 +1,5 @@
--- The weeks that may be the earlier one: 28 days back.
+-- The earlier week is at most 28 days back. Its rows are joined by the week itself before they are
+-- grouped: so DuckDB reads those two weeks alone where a query filters the view by a week.
 WITH loaded AS (
     -- A tier counts if its symbols are built too: else all of them would be GONE.
     SELECT *
@@ -8,6 +9,9 @@ WITH loaded AS (
         FROM otc_symbol_summary
         WHERE week_ending BETWEEN first_week::DATE - 28 AND last_week::DATE
     ) USING (week_ending, tier)
+    -- More than three tiers of the weeks of 60 years: DuckDB, which cannot know how few rows these
+    -- are, then joins by them and reads their files alone.
+    LIMIT 10000
 ),
 
 pairs AS (
@@ -37,37 +41,42 @@ requested AS (
     WHERE p.week_ending BETWEEN first_week::DATE AND last_week::DATE
 ),
 
-volumes AS (
-    SELECT week_ending, tier, symbol, total_volume
+parts AS (
+    SELECT
+        week_ending,
+        tier,
+        symbol,
+        total_volume,
+        NULL AS prior_volume,
+        NULL AS name,
+        NULL AS prior_name
     FROM otc_symbol_summary
-    WHERE week_ending BETWEEN first_week::DATE - 28 AND last_week::DATE
-),
-
-names AS (
+    WHERE week_ending BETWEEN first_week::DATE AND last_week::DATE
+    UNION ALL BY NAME
+    SELECT p.week_ending, p.tier, s.symbol, s.total_volume AS prior_volume
+    FROM otc_symbol_summary AS s
+    INNER JOIN pairs AS p ON s.week_ending = p.prior_week_ending AND s.tier = p.tier
+    WHERE p.is_comparable AND s.week_ending BETWEEN first_week::DATE - 28 AND last_week::DATE
+    UNION ALL BY NAME
     -- An issue may be renamed between its rows: the latest name is used.
     SELECT
         week_ending,
         tier,
         symbol,
-        max_by(issue_name, (last_update_date, issue_name)) AS issue_name
+        max_by(issue_name, (last_update_date, issue_name)) AS name
     FROM otc_venue_volume
-    WHERE week_ending BETWEEN first_week::DATE - 28 AND last_week::DATE
+    WHERE week_ending BETWEEN first_week::DATE AND last_week::DATE
     GROUP BY week_ending, tier, symbol
-),
-
-here AS (
-    SELECT requested.week_ending, requested.tier, volumes.symbol, volumes.total_volume
-    FROM requested
-    INNER JOIN volumes USING (week_ending, tier)
-),
-
-before AS (
-    SELECT requested.week_ending, requested.tier, volumes.symbol, volumes.total_volume AS prior_volume
-    FROM requested
-    INNER JOIN volumes
-        ON volumes.week_ending = requested.prior_week_ending
-        AND volumes.tier = requested.tier
-    WHERE requested.is_comparable
+    UNION ALL BY NAME
+    SELECT
+        p.week_ending,
+        p.tier,
+        v.symbol,
+        max_by(v.issue_name, (v.last_update_date, v.issue_name)) AS prior_name
+    FROM otc_venue_volume AS v
+    INNER JOIN pairs AS p ON v.week_ending = p.prior_week_ending AND v.tier = p.tier
+    WHERE p.is_comparable AND v.week_ending BETWEEN first_week::DATE - 28 AND last_week::DATE
+    GROUP BY p.week_ending, p.tier, v.symbol
 ),
 
 changes AS (
@@ -75,25 +84,23 @@ changes AS (
         week_ending,
         tier,
         symbol,
-        total_volume,
-        prior_volume,
-        (total_volume - prior_volume)::DECIMAL(38, 6) AS volume_change
-    FROM here
-    FULL JOIN before USING (week_ending, tier, symbol)
+        max(parts.total_volume) AS total_volume,
+        max(parts.prior_volume) AS prior_volume,
+        -- A symbol without a row in the week has its name of the prior week.
+        CASE WHEN count(parts.total_volume) > 0 THEN max(name) ELSE max(prior_name) END
+            AS issue_name
+    FROM parts
+    GROUP BY week_ending, tier, symbol
+    HAVING count(parts.total_volume) + count(parts.prior_volume) > 0
 ),
 
 named AS (
-    -- A symbol without a row in the week has its name of the prior week.
-    SELECT changes.*, requested.* EXCLUDE (week_ending, tier), names.issue_name
+    SELECT
+        changes.*,
+        (total_volume - prior_volume)::DECIMAL(38, 6) AS volume_change,
+        requested.* EXCLUDE (week_ending, tier)
     FROM changes
     INNER JOIN requested USING (week_ending, tier)
-    LEFT JOIN names
-        ON names.week_ending = CASE
-            WHEN changes.total_volume IS NULL THEN requested.prior_week_ending
-            ELSE changes.week_ending
-        END
-        AND names.tier = changes.tier
-        AND names.symbol = changes.symbol
 )
 
 SELECT

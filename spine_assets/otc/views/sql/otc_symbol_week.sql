@@ -1,4 +1,5 @@
--- The weeks that may be the earlier one: 28 days back.
+-- The earlier week is at most 28 days back. Its rows are joined by the week itself before they are
+-- added up: so DuckDB reads those two weeks alone where a query filters the view by a week.
 WITH loaded AS (
     FROM otc_loaded_in(first_week::DATE - 28, last_week)
 ),
@@ -33,8 +34,8 @@ venues AS (
         coalesce(ids.venue_id, v.mpid) AS venue_id,
         sum(v.share_volume) AS volume
     FROM otc_venue_volume AS v
-    LEFT JOIN otc_venue_ids_in(first_week::DATE - 28, last_week) AS ids USING (venue_class, mpid)
-    WHERE v.week_ending BETWEEN first_week::DATE - 28 AND last_week::DATE
+    LEFT JOIN otc_venue_ids_in(first_week, last_week) AS ids USING (venue_class, mpid)
+    WHERE v.week_ending BETWEEN first_week::DATE AND last_week::DATE
     GROUP BY v.week_ending, v.symbol, coalesce(ids.venue_id, v.mpid)
 ),
 
@@ -49,8 +50,18 @@ by_tier AS (
         sum(share_volume) FILTER (venue_class = 'NON_ATS') AS non_ats_volume,
         max((last_update_date, issue_name)) AS latest
     FROM otc_venue_volume
-    WHERE week_ending BETWEEN first_week::DATE - 28 AND last_week::DATE
+    WHERE week_ending BETWEEN first_week::DATE AND last_week::DATE
     GROUP BY week_ending, symbol, tier
+),
+
+before AS (
+    SELECT p.week_ending, v.symbol, sum(v.share_volume) AS prior_volume
+    FROM otc_venue_volume AS v
+    INNER JOIN pairs AS p ON v.week_ending = p.prior_week_ending
+    WHERE
+        p.is_comparable
+        AND v.week_ending BETWEEN first_week::DATE - 28 AND last_week::DATE
+    GROUP BY p.week_ending, v.symbol
 ),
 
 parts AS (
@@ -60,12 +71,15 @@ parts AS (
         list_contains(loaded.classes, 'ATS') AS has_ats,
         list_contains(loaded.classes, 'NON_ATS') AS has_non_ats,
         NULL::VARCHAR AS venue_id,
-        NULL AS venue_volume
+        NULL AS venue_volume,
+        NULL AS prior_volume
     FROM by_tier AS t
     INNER JOIN loaded USING (week_ending, tier)
     UNION ALL BY NAME
     SELECT week_ending, symbol, venue_id, volume AS venue_volume
     FROM venues
+    UNION ALL BY NAME
+    FROM before
 ),
 
 figures AS (
@@ -85,20 +99,11 @@ figures AS (
         min_by(venue_id, (-venue_volume, venue_id)) FILTER (NOT otc_is_bucket(venue_id))
             AS top_mpid,
         max(venue_volume) FILTER (NOT otc_is_bucket(venue_id)) AS top_volume,
-        otc_hhi(venue_volume, venue_id) AS hhi
+        otc_hhi(venue_volume, venue_id) AS hhi,
+        max(prior_volume) AS prior_volume
     FROM parts
     GROUP BY week_ending, symbol
-),
-
-changes AS (
-    SELECT
-        *,
-        CASE WHEN is_comparable AND lag(week_ending) OVER by_week = prior_week_ending
-            THEN lag(total_volume) OVER by_week
-        END AS prior_volume
-    FROM figures
-    INNER JOIN pairs USING (week_ending)
-    WINDOW by_week AS (PARTITION BY symbol ORDER BY week_ending)
+    HAVING count(tier) > 0
 )
 
 SELECT
@@ -127,15 +132,16 @@ SELECT
         THEN 100 * c.top_volume::DOUBLE / c.total_volume::DOUBLE
     END AS top_share_pct,
     c.hhi,
-    c.prior_week_ending,
+    pairs.prior_week_ending,
     c.prior_volume::DECIMAL(38, 6) AS prior_volume,
     (c.total_volume - c.prior_volume)::DECIMAL(38, 6) AS volume_change,
     CASE WHEN c.prior_volume > 0
         THEN 100 * (c.total_volume - c.prior_volume)::DOUBLE / c.prior_volume::DOUBLE
     END AS volume_change_pct,
-    c.is_comparable,
+    pairs.is_comparable,
     day.trading_days,
-    c.is_complete
-FROM changes AS c
+    pairs.is_complete
+FROM figures AS c
+INNER JOIN pairs USING (week_ending)
 INNER JOIN otc_weeks_calendar AS day USING (week_ending)
 WHERE c.week_ending BETWEEN first_week::DATE AND last_week::DATE
