@@ -17,6 +17,7 @@ from spine_assets.warehouse.connection import connect
 WEEK = date(2025, 10, 3)
 _LINES, _READS = 5, 60
 _PAUSE_SECONDS = 0.01
+_MOST_CAPTURES = 100  # the more there are, the longer a read takes, in which more arrive
 
 
 def add_capture(lake: LocalLake, number: int) -> None:
@@ -44,9 +45,9 @@ def test_a_capture_that_arrives_during_a_query_hides_none_of_the_current_rows(
     add_capture(lake, 0)
 
     def deliver() -> None:
-        number = 0
-        while not stop.wait(_PAUSE_SECONDS):
-            number += 1
+        for number in range(1, _MOST_CAPTURES):
+            if stop.wait(_PAUSE_SECONDS):
+                return
             add_capture(lake, number)
 
     writer = threading.Thread(target=deliver)
