@@ -23,6 +23,7 @@ root = Path(sys.argv[1])
 with Children() as children:
     children.remove(root / "folder")
     children.start("sleeper", ["sh", "-c", "sleep 300 & echo $! $$; wait"], log=root / "log")
+    (root / "kept").touch()  # the keeper knows it
     time.sleep(300)
 """
 
@@ -49,6 +50,9 @@ def test_nothing_is_left_when_the_parent_ends(tmp_path: Path, how: signal.Signal
     parent = subprocess.Popen([sys.executable, "-c", PARENT, str(tmp_path)])
     pids = pids_in(tmp_path / "log")
     assert all(lives(pid) for pid in pids)
+    while not (tmp_path / "kept").exists():
+        assert parent.poll() is None
+        time.sleep(0.05)
     parent.send_signal(how)
     parent.wait()
     end = time.monotonic() + PATIENCE_SECONDS
