@@ -28,7 +28,7 @@ pytestmark = pytest.mark.long
 
 ROOT = Path(__file__).parents[2]
 WEEKS = (date(2025, 11, 14), date(2025, 11, 21))
-OLDEST = "duckdb==1.1.3"
+OLDEST, LAST_OF_1 = "duckdb==1.1.3", "duckdb==1.5.5"
 BUGGY = "duckdb==1.4.1"  # as 1.4.0: views with nested CTEs, mended in 1.4.2
 _SECONDS = 300
 _ASK = """
@@ -144,7 +144,7 @@ def python_of(python: Path, code: str, path: Path, typed: object = None) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("package", [OLDEST, "duckdb"])
+@pytest.mark.parametrize("package", [OLDEST, LAST_OF_1, "duckdb"])
 def test_the_oldest_and_the_newest_client_answer_everything(
     environment: Any, path: Path, questions: dict[str, str], expected: Answers, package: str
 ) -> None:

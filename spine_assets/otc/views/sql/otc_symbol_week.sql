@@ -48,7 +48,7 @@ by_tier AS (
         sum(trade_count) AS trades,
         sum(share_volume) FILTER (venue_class = 'ATS') AS ats_volume,
         sum(share_volume) FILTER (venue_class = 'NON_ATS') AS non_ats_volume,
-        max((last_update_date, issue_name)) AS latest
+        max({'day': last_update_date, 'name': issue_name}) AS latest
     FROM otc_venue_volume
     WHERE week_ending BETWEEN first_week::DATE AND last_week::DATE
     GROUP BY week_ending, symbol, tier
@@ -109,7 +109,7 @@ figures AS (
 SELECT
     c.week_ending,
     c.symbol,
-    c.latest[2] AS issue_name,
+    c.latest.name AS issue_name,
     c.tiers,
     c.classes,
     c.total_volume::DECIMAL(38, 6) AS total_volume,
