@@ -58,7 +58,7 @@ class OurSums(NamedTuple):
 def our_sums(venues: pl.DataFrame) -> OurSums:
     """`otc_venue_volume` of a week, in the order of its table, added up."""
     figures = pl.col("share_volume", "trade_count").sum()
-    # Rows of a symbol stand together, so that a number tells them apart: the fastest key.
+    # Rows are sorted by symbol, so each change of symbol or part starts a new group.
     changed = pl.any_horizontal(pl.col(name) != pl.col(name).shift(1) for name in ("symbol", *PART))
     by_symbol = (
         venues.with_columns(_group=changed.fill_null(False).cum_sum().set_sorted())

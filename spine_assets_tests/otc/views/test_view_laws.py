@@ -284,7 +284,7 @@ def test_windows_hold_the_like_weeks_of_six(views: Views, rows: Rows) -> None:
 @generated
 @given(rows=weeks_of_rows, week=st.sampled_from(WEEKS))
 def test_a_week_is_the_same_by_filter_and_by_range(views: Views, rows: Rows, week: date) -> None:
-    """Each column of each view: a filter takes a week out of all, a range reads its files alone."""
+    """A week of a view by `WHERE` equals the same week by its `_in` macro, in every column."""
     views.fill(rows)
     for view in BY_WEEK:
         by_filter = views.ask(f"FROM {view.every_week} WHERE week_ending = '{week}'")

@@ -155,7 +155,7 @@ def test_a_range_opens_the_files_of_its_weeks_alone(
 def test_a_week_by_filter_opens_its_files_and_those_of_the_week_before(
     opened: duckdb.DuckDBPyConnection, name: str, of_all: int
 ) -> None:
-    """But for what tells which weeks are loaded, and venues' names: a few small columns."""
+    """Beside the small columns that tell which weeks are loaded, and those with venue names."""
     week = WEEKS[1]
     explained = f"EXPLAIN (ANALYZE, FORMAT json) FROM {name} WHERE week_ending = '{week}'"
     ((_, plan),) = opened.execute(explained).fetchall()
