@@ -177,7 +177,8 @@ def test_commands_show_the_demo_without_any_setting(installed: Installed) -> Non
     assert installed.ask(asked) == SHARES
     assert installed.ask("SELECT count(*) FROM (SELECT DISTINCT week_ending FROM otc_raw)") == 12
     assert not [*(installed.project / "data" / "landing").rglob("*")]
-    assert {path.name for path in (installed.project / "data").iterdir()} == {"demo", "landing"}
+    made = {path.name for path in (installed.project / "data").glob("[!.]*")}
+    assert made == {"demo", "landing"}
     found = json.loads(installed.run("spine", "doctor", "--json"))
     assert {item["name"] for item in found if item["outcome"] != "ok"} == {"daemon"}
 
