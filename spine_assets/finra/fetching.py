@@ -14,7 +14,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from http import HTTPStatus
 from pathlib import Path
@@ -28,6 +28,7 @@ from spine_assets.finra.errors import AnswerChanged, FinraRefused
 from spine_assets.finra.holdings import NEW_YORK, Holding, Holdings
 from spine_assets.finra.spool import Spool, spooled
 from spine_assets.lake import atomic_write
+from spine_assets.otc.captures.model import moment_after
 from spine_assets.otc.delivery.placement import Grain, Key
 
 if TYPE_CHECKING:
@@ -194,7 +195,7 @@ class Fetcher:
             yield Fetched(key, FetchOutcome.UNCHANGED, part.rows, grain=part.grain)
 
     def _has_changed(self, question: Question, holding: Holding) -> bool:
-        if holding.may_lack_that_day or self._client.count(question) != holding.rows:
+        if holding.may_lack_that_day(self._clock()) or self._client.count(question) != holding.rows:
             return True
         since = holding.last_update + timedelta(days=1)
         return self._client.count(replace(question, updated_from=since)) > 0
@@ -248,7 +249,8 @@ class Fetcher:
         holding = held.totals(key) if grain is Grain.TOTALS else held.latest(key)
         if holding and holding.path and gzip.decompress(holding.path.read_bytes()) == text:
             return Fetched(key, FetchOutcome.SAME, len(rows), grain=grain)
-        name = FetchedName(key, self._clock(), grain)
+        before = [holding.at.astimezone(UTC).replace(tzinfo=None)] if holding else []
+        name = FetchedName(key, moment_after(before, self._clock()), grain)
         while (self._landing / name.path).exists():
             name = replace(name, fetched_at=name.fetched_at + _ONE_SECOND)
         path = self._landing / name.path

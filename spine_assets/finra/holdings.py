@@ -46,10 +46,12 @@ class Holding:
     path: Path | None = None
     grain: Grain = Grain.VENUES
 
-    @property
-    def may_lack_that_day(self) -> bool:
-        """Whether it came on the day of its last change, so that later changes may be missing."""
-        return self.at.astimezone(NEW_YORK).date() <= self.last_update
+    def may_lack_that_day(self, now: datetime) -> bool:
+        """Whether it came on the day of its last change, so that later changes may be missing.
+
+        Or at a time to come, by a clock that was wrong.
+        """
+        return self.at > now or self.at.astimezone(NEW_YORK).date() <= self.last_update
 
 
 class Holdings:
@@ -77,15 +79,15 @@ class Holdings:
         """Record that the answer is what FINRA had at a moment."""
         self._last_checked.add(key, at)
 
-    def checked_at(self, key: Key) -> datetime | None:
+    def checked_at(self, key: Key, now: datetime) -> datetime | None:
         """When FINRA was last asked for an answer, or whether it had changed; None if never.
 
-        No file is opened.
+        No file is opened. A time later than now was by a clock that was wrong, and does not count.
         """
         known = [self._last_checked.last(key)]
         if (key, Grain.VENUES) in self._files:
             known.append(self._files[key, Grain.VENUES][0].fetched_at)
-        return max((at for at in known if at is not None), default=None)
+        return max((at for at in known if at is not None and at <= now), default=None)
 
     def latest(self, key: Key) -> Holding | None:
         """The newest answer; None if there is none.

@@ -46,23 +46,27 @@ class Looks:
         self._path = path
         self._state = _read(path)
 
-    @property
-    def changed(self) -> Mapping[Key, datetime]:
-        """The answers that looks named, each with the time of the last one that did."""
+    def changed(self, now: datetime) -> Mapping[Key, datetime]:
+        """The answers that looks named by now, each with the time of the last one that did."""
         found = {}
         for text, at in self._state.changed.items():
             week, tier, venue_class = text.split("/")
-            found[date.fromisoformat(week), Tier(tier), VenueClass(venue_class)] = at
+            if at <= now:
+                found[date.fromisoformat(week), Tier(tier), VenueClass(venue_class)] = at
         return found
 
     def refusal(self, now: datetime) -> Refusal | None:
         """FINRA's last refusal, unless it is time to ask again."""
         found = self._state.refusal
-        return found if found is not None and now - found.at < _ASKED_AGAIN else None
+        return found if found and timedelta(0) <= now - found.at < _ASKED_AGAIN else None
 
-    def last(self, tier: Tier, venue_class: VenueClass) -> datetime | None:
-        """When the last look at a tier and class began; None before the first."""
-        return self._state.looked.get(_name(tier, venue_class))
+    def last(self, tier: Tier, venue_class: VenueClass, now: datetime) -> datetime | None:
+        """When the last look at a tier and class began; None before the first.
+
+        A look later than now was by a clock that was wrong: what it asked for is asked again.
+        """
+        found = self._state.looked.get(_name(tier, venue_class))
+        return found if found is not None and found <= now else None
 
     def latest(self) -> datetime | None:
         """When the last complete look began."""
@@ -71,8 +75,8 @@ class Looks:
 
     def is_done(self, tier: Tier, venue_class: VenueClass) -> bool:
         """Whether the look that is under way has asked for a tier and class already."""
-        last, begun = self.last(tier, venue_class), self._state.begun
-        return last is not None and begun is not None and last >= begun
+        begun = self._state.begun
+        return begun is not None and begun == self._state.looked.get(_name(tier, venue_class))
 
     @contextmanager
     def one_at_a_time(self, now: datetime) -> Iterator[None]:

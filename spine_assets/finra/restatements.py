@@ -13,7 +13,7 @@ filter by day: its weeks are fetched completely when a person names them.
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -99,9 +99,9 @@ class Restatements:
     def known(self) -> Changes:
         """The answers that were named and not asked about since, without a request."""
         found = {}
-        refusal, named = self.looks.refusal(self.now), self.looks.changed
+        refusal, named = self.looks.refusal(self.now), self.looks.changed(self.now)
         for key in self._held():
-            checked, since = self.holdings.checked_at(key), named.get(key)
+            checked, since = self.holdings.checked_at(key, self.now), named.get(key)
             if since is not None and (checked is None or checked < since):
                 found[key] = since
             elif refusal is not None and _is_due(key, checked, self.now):
@@ -125,8 +125,9 @@ class Restatements:
                 if self.looks.is_done(tier, venue_class):
                     continue
                 keys = [key for key in held if key[1:] == (tier, venue_class)]
-                last = self.looks.last(tier, venue_class)
-                alone, question = _asked(keys, self.holdings, last)
+                last = self.looks.last(tier, venue_class, self.now)
+                checked = {key: self.holdings.checked_at(key, self.now) for key in keys}
+                alone, question = _asked(checked, last)
                 if question is not None:
                     if not is_proved:
                         _prove(client, keys, self.holdings)
@@ -147,22 +148,25 @@ def _is_due(key: Key, checked: datetime | None, now: datetime) -> bool:
 
 
 def _asked(
-    keys: Collection[Key], holdings: Holdings, last: datetime | None
+    checked: Mapping[Key, datetime | None], last: datetime | None
 ) -> tuple[set[Key], ChangesQuestion | None]:
     """Answers of a tier and class to ask about alone, and the question for all others.
 
     Alone: what was never asked about, as a file that a person dropped, and what was published
     since the last look, whose rows all have a later date.
+
+    Args:
+        checked: When each answer was asked for, or found unchanged.
+        last: When the last look began.
     """
-    checked = {key: holdings.checked_at(key) for key in keys}
     times = [at for at in checked.values() if at is not None]
     if not times:
-        return set(keys), None
+        return set(checked), None
     since = _day(last or min(times)) - _OVERLAP
     alone = {
         key for key, at in checked.items() if at is None or publication_day(key[0], key[1]) >= since
     }
-    others = sorted(set(keys) - alone)
+    others = sorted(set(checked) - alone)
     if not others:
         return alone, None
     week, tier, venue_class = others[-1]

@@ -8,7 +8,7 @@ import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -19,6 +19,8 @@ from spine_assets.core.weeks import Tier, weeks_between
 from spine_assets.defs import scan_limits
 from spine_assets.defs.otc import landing_sensor, retry_policy
 from spine_assets.defs.otc.landing_sensor import otc_landing
+from spine_assets.otc.captures.pending import input_of
+from spine_assets.otc.delivery.scan import scan
 from spine_assets_tests.conftest import files_limited_to
 from spine_assets_tests.support.projects import EVERY_TIER, ROWS, Project, Runner
 
@@ -419,6 +421,11 @@ class TestAskingAgain:
         project.lake.unlink()
         assert watch.tick() == []
         assert "1 weeks being built or waiting" in watch.said
+        # The clock was a year ahead, and is set right.
+        before = datetime.now(UTC) - timedelta(days=366)
+        waiting = input_of(WEEK, scan(project.landing, project.root / "data" / "index.json"), {})
+        ((_, judged),) = retry_policy.judge_all(watch.runner.instance, [waiting], before).items()
+        assert judged.verdict is retry_policy.Verdict.ASK
 
     def test_a_run_killed_after_it_captured_is_asked_for_again(
         self, project: Project, watch: Watch

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
 import pytest
@@ -45,6 +45,8 @@ class Desk:
 
     server: SimServer
     settings: Settings
+    ahead: timedelta = timedelta(0)
+    """Of this machine's clock, before FINRA's."""
 
     def fetch(
         self, wanted: Wanted | None = None, told: OnPage = lambda rows, total: None
@@ -66,7 +68,7 @@ class Desk:
 
     def now(self) -> datetime:
         """The afternoon of FINRA's day: what a file fetched then is named by."""
-        return datetime.combine(self.server.sim.today, AFTERNOON, UTC)
+        return datetime.combine(self.server.sim.today, AFTERNOON, UTC) + self.ahead
 
     def files(self) -> list[Path]:
         """Fetched files, in the order of their names."""

@@ -223,7 +223,7 @@ class TestAgain:
         held = open_holdings(desk.settings).latest(key)
         assert held is not None
         assert held.at == desk.now()
-        assert held.may_lack_that_day
+        assert held.may_lack_that_day(desk.now())
         desk.server.sim.today += timedelta(days=1)
         wanted = Wanted(weeks={WEEK}, tiers={Tier.OTC}, classes={VenueClass.ATS})
         assert outcomes(desk.fetch(wanted)) == {key: FetchOutcome.SAME}

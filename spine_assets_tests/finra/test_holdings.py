@@ -34,7 +34,8 @@ def held(moment: str) -> Holding:
 def test_what_came_on_the_day_of_its_last_change_may_lack_later_ones(
     moment: str, may_lack: bool
 ) -> None:
-    assert held(moment).may_lack_that_day is may_lack
+    assert held(moment).may_lack_that_day(NOW + timedelta(days=1000)) is may_lack
+    assert held(moment).may_lack_that_day(at("2025-01-01T12:00"))
 
 
 @pytest.mark.parametrize("days", [-1, 1])
@@ -64,11 +65,13 @@ def test_totals_are_a_part_of_their_answer_and_no_answer_by_themselves(house: Ho
     holdings = Holdings(house.landing, house.lake, looks)
     assert KEY not in holdings
     assert holdings.latest(KEY) is None
-    assert holdings.checked_at(KEY) is None
+    assert holdings.checked_at(KEY, at("2025-12-24T14:00")) is None
     totals = holdings.totals(KEY)
     assert totals is not None
     assert (totals.rows, totals.at) == (1, at("2025-12-23T14:00"))
     holdings.mark_checked(KEY, at("2025-12-24T14:00"))
     again = holdings.totals(KEY)
     assert again is not None
-    assert again.at == holdings.checked_at(KEY) == at("2025-12-24T14:00")
+    checked = at("2025-12-24T14:00")
+    assert again.at == holdings.checked_at(KEY, checked) == checked
+    assert holdings.checked_at(KEY, checked - timedelta(seconds=1)) is None

@@ -16,7 +16,7 @@ from spine_assets.cli import main
 from spine_assets.core.weeks import Tier, VenueClass, publication_day, week_ending_of
 from spine_assets.dev.finra_sim import Change, Fault, Restatement, SimServer, serving
 from spine_assets.dev.finra_sim.faults import FaultKind
-from spine_assets.finra.batch import fetch_all, folder, open_holdings
+from spine_assets.finra.batch import fetch_all, folder, open_holdings, open_looks
 from spine_assets.finra.errors import FinraUnavailable
 from spine_assets.finra.fetching import FetchOutcome, Wanted, offered, plan
 from spine_assets.finra.looks import Looks
@@ -250,13 +250,44 @@ class TestRefused:
         assert list(look_on(fetched, day + timedelta(days=20)).changed) == [KEY]
 
 
+class TestWrongClock:
+    """What was recorded in time to come, by a clock that was set right later, hides nothing."""
+
+    @pytest.fixture
+    def ahead(self, fetched: Desk) -> Desk:
+        return replace(fetched, ahead=timedelta(days=366))
+
+    def test_a_look_a_year_ahead_hides_no_restatement(self, fetched: Desk, ahead: Desk) -> None:
+        fetch_changes(ahead)
+        day = PUBLISHED + timedelta(days=20)
+        fetched.server.sim.today = day
+        restate(fetched.server, day)
+        assert fetch_changes(fetched) == {KEY: FetchOutcome.FETCHED}
+
+    def test_a_refusal_a_year_ahead_is_none(self, fetched: Desk, ahead: Desk) -> None:
+        ahead.server.sim.faults.add(Fault(FaultKind.ACROSS_REFUSED))
+        fetch_changes(ahead)
+        assert open_looks(ahead.settings).refusal(ahead.now()) is not None
+        assert open_looks(ahead.settings).refusal(fetched.now()) is None
+
+    def test_what_is_fetched_after_a_file_of_time_to_come_is_newer(
+        self, fetched: Desk, ahead: Desk
+    ) -> None:
+        restate(fetched.server, PUBLISHED + timedelta(days=3))
+        assert {item.outcome for item in ahead.fetch(ONE).fetched} == {FetchOutcome.FETCHED}
+        ahead.server.sim.today += timedelta(days=7)
+        restate(fetched.server, PUBLISHED + timedelta(days=10))
+        assert {item.outcome for item in fetched.fetch(ONE).fetched} == {FetchOutcome.FETCHED}
+        assert {item.outcome for item in fetched.fetch(ONE).fetched} == {FetchOutcome.SAME}
+
+
 class TestRecord:
     def test_a_damaged_file_is_an_empty_one(self, tmp_path: Path) -> None:
         path = tmp_path / "restatements.json"
         for damage in ("", "[]", '{"looked": 1}', '{"changed": {"a/b/c": "2025-10-01T12:00:00Z"}}'):
             path.write_text(damage)
             looks = Looks(path)
-            assert (looks.latest(), looks.changed, looks.refusal(NOON)) == (None, {}, None)
+            assert (looks.latest(), looks.changed(NOON), looks.refusal(NOON)) == (None, {}, None)
 
     def test_an_interrupted_look_begins_again_after_an_hour(self, tmp_path: Path) -> None:
         looks = Looks(tmp_path / "restatements.json")
@@ -271,7 +302,7 @@ class TestRecord:
                 assert again.is_done(Tier.OTC, VenueClass.ATS) is is_done
                 assert not again.is_done(Tier.OTC, VenueClass.NON_ATS)
                 raise FinraUnavailable("still away")
-        assert again.changed == {KEY: NOON}
+        assert again.changed(NOON) == {KEY: NOON}
 
 
 class TestCommand:

@@ -24,10 +24,13 @@ from spine_assets.otc.captures import pins
 from spine_assets.otc.tables.registry import TABLES
 from spine_assets.otc.views.registry import VIEWS
 from spine_assets.warehouse.connection import connect
+from spine_assets.warehouse.core_tables import CORE_TABLES
 from spine_assets.warehouse.database import differing_weeks, refresh
 from spine_assets.warehouse.database_check import compare
-from spine_assets.warehouse.database_contents import Contents, contents_of
+from spine_assets.warehouse.database_contents import Contents, DagsterTables, contents_of
 from spine_assets.warehouse.database_copy import CannotRefresh, OpenElsewhere
+from spine_assets.warehouse.database_objects import ABOUT
+from spine_assets.warehouse.run_tables import RunLog
 from spine_assets_tests.conftest import (
     REVISED,
     WEEK,
@@ -292,18 +295,35 @@ class TestFollowing:
         refreshed(path, full.lake)
         assert shares_of(path) == 109
 
-    def test_a_caller_is_content_with_a_refresh_that_began_after_its_own_work(
+    def test_what_dagster_records_is_read_once_for_callers_that_waited_but_weeks_always(
         self, full: House, path: Path
     ) -> None:
-        asked = datetime.now(UTC).replace(tzinfo=None)
+        read: list[datetime] = []
+
+        def request(asked: datetime) -> int:
+            """How often Dagster is read."""
+
+            def records() -> list[RunLog]:
+                read.append(asked)
+                return []
+
+            before, log = len(read), DagsterTables(CORE_TABLES, records)
+            contents = contents_of(full.lake)
+            refresh(path, contents, memory_bytes=MEMORY_BYTES, recorded=log, requested=asked)
+            return len(read) - before
+
+        first = datetime.now(UTC).replace(tzinfo=None)
+        assert request(first) == 1
+        assert request(first) == 0
+        assert request(datetime.now(UTC).replace(tzinfo=None)) == 1
         correct(full, "9", "2026-01-05")
-        refreshed(path, full.lake)
-        correct(full, "10", "2026-01-06")
-        contents = contents_of(full.lake)
-        refresh(path, contents, memory_bytes=MEMORY_BYTES, requested=asked)
+        assert request(first) == 1
         assert shares_of(path) == 109
-        now = datetime.now(UTC).replace(tzinfo=None)
-        refresh(path, contents, memory_bytes=MEMORY_BYTES, requested=now)
+        # As by a clock that was a year ahead, and is set right.
+        with duckdb.connect(str(path)) as connection:
+            connection.execute(f"UPDATE {ABOUT} SET refreshed_at = refreshed_at + INTERVAL 1 YEAR")
+        correct(full, "10", "2026-01-06")
+        assert request(first) == 1
         assert shares_of(path) == 110
 
     def test_appended_weeks_are_sorted_on_request(self, full: House, path: Path) -> None:

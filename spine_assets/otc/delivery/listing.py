@@ -37,8 +37,11 @@ class Listed:
     problem: str | None = None
 
     def changed_within(self, seconds: float, now: float) -> bool:
-        """Whether it was written or renamed in the last seconds before `now` (Unix time)."""
-        return 0 <= now - self.changed_ns / _NANOSECONDS < seconds
+        """Whether it was written or renamed within seconds of `now` (Unix time).
+
+        Also after it: the clock of the machine that stores the file may be ahead of this one.
+        """
+        return abs(now - self.changed_ns / _NANOSECONDS) < seconds
 
 
 def listing(folder: Path) -> list[Listed]:
