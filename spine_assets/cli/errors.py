@@ -6,6 +6,7 @@ Belongs here: which exceptions these are, and opening what most commands open. A
 
 from __future__ import annotations
 
+import getpass
 import logging
 import os
 from collections.abc import Callable
@@ -66,6 +67,8 @@ def _message(error: Exception) -> str | None:
         )
     if isinstance(error, ValidationError):
         return "; ".join(setting_problems(error))
+    if isinstance(error, PermissionError) and error.filename:
+        return _forbidden(Path(os.fsdecode(error.filename)))
     if not isinstance(error, _EXPLAINED):
         from sqlalchemy.exc import DBAPIError  # noqa: PLC0415 - 0.3 s, and only after an error
 
@@ -78,10 +81,30 @@ def _message(error: Exception) -> str | None:
             return (
                 f"Dagster's storage cannot be read or written ({visible(str(error.orig))}); it is "
                 "the folder that dagster.yaml names: wait if it is locked, restore it if it is "
-                "damaged"
+                "damaged, run the command as its owner if you may not write there"
             )
         return None
     return "\n".join(visible(line) for line in str(error).split("\n"))  # one problem per line
+
+
+def _forbidden(path: Path) -> str:
+    """What to do where this user may not read or write a path."""
+    there = next((place for place in (path, *path.parents) if os.path.lexists(place)), path)
+    try:
+        owner = there.owner()
+    except (OSError, KeyError):
+        owner = "another user"
+    return (
+        f"{visible(str(path))}: user {_me()} may not read or write it ({visible(str(there))} "
+        f"belongs to {visible(owner)}): run the command as that user, or ask for the right"
+    )
+
+
+def _me() -> str:
+    try:
+        return visible(getpass.getuser())
+    except (OSError, KeyError, ImportError):  # a user without a name, as in a container
+        return str(os.getuid())
 
 
 def open_lake(*, may_begin: bool = False) -> Lake:
