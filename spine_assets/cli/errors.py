@@ -70,21 +70,27 @@ def _message(error: Exception) -> str | None:
     if isinstance(error, PermissionError) and error.filename:
         return _forbidden(Path(os.fsdecode(error.filename)))
     if not isinstance(error, _EXPLAINED):
-        from sqlalchemy.exc import DBAPIError  # noqa: PLC0415 - 0.3 s, and only after an error
-
-        if isinstance(error, DBAPIError):
-            if any(mark in str(error.orig) for mark in _DAMAGED):
-                return (
-                    f"Dagster's history is damaged ({visible(str(error.orig))}): spine doctor "
-                    "names the database by PRAGMA quick_check, and the cure"
-                )
-            return (
-                f"Dagster's storage cannot be read or written ({visible(str(error.orig))}); it is "
-                "the folder that dagster.yaml names: wait if it is locked, restore it if it is "
-                "damaged, run the command as its owner if you may not write there"
-            )
-        return None
+        return _of_storage(error)
     return "\n".join(visible(line) for line in str(error).split("\n"))  # one problem per line
+
+
+def _of_storage(error: Exception) -> str | None:
+    """What to do about an error of Dagster's storage; None where it is another one."""
+    from sqlalchemy.exc import DBAPIError  # noqa: PLC0415 - 0.3 s, and only after an error
+
+    if not isinstance(error, DBAPIError):
+        return None
+    said = visible(str(error.orig))
+    if any(mark in str(error.orig) for mark in _DAMAGED):
+        return (
+            f"Dagster's history is damaged ({said}): spine doctor names the database by "
+            "PRAGMA quick_check, and the cure"
+        )
+    return (
+        f"Dagster's storage cannot be read or written ({said}); it is the folder that dagster.yaml "
+        "names: wait if it is locked, restore it if it is damaged, run the command as its owner if "
+        "you may not write there"
+    )
 
 
 def _forbidden(path: Path) -> str:
