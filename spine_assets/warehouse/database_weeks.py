@@ -101,7 +101,7 @@ class WeekLoader:
                 if _is_writable(lake):
                     locks.enter_context(lake.lock_of(lock, given_up=lambda: True))
             if week is not None and not is_consistent(lake, week):
-                self.left[week] = "its tables are not made from its current captures"
+                self.left[week] = "not all of its tables are made from its current captures"
         except LakeUnavailable:
             self.left[week] = "a run builds it"
         except LakeError as error:

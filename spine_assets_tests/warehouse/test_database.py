@@ -45,6 +45,7 @@ from spine_assets_tests.support.databases import MEMORY_BYTES, beside, opened, r
 
 EARLIER, LAST_YEAR = WEEK - timedelta(weeks=1), date(2024, 12, 27)
 EARLIER_OUT = "2025-12-15"  # publication of EARLIER
+NEW, NEW_OUT = WEEK - timedelta(weeks=2), "2025-12-08"
 _HEADER_BYTES = 3 * 4096  # of a DuckDB file: one that is fixed, and two that take turns
 ROWS = {
     "otc_raw": 9,
@@ -262,12 +263,27 @@ class TestFollowing:
         full.built({"otc_raw"})  # as a run that was killed after its first table
         found = refreshed(path, full.lake)
         assert {*found.left} == {WEEK}
-        assert "not made from its current captures" in found.left[WEEK]
+        assert "not all of its tables are made from its current captures" in found.left[WEEK]
         assert rows_of(path, delivered_shares) == before == [(Decimal("207.5"),)]
         assert differing_weeks(path, contents_of(full.lake)) == [WEEK]
         full.built()
         assert refreshed(path, full.lake).left == {}
         assert rows_of(path, delivered_shares) == [(209,)]
+
+    @pytest.mark.parametrize("number", range(1, len(TABLES)))
+    def test_a_new_week_whose_build_was_killed_is_not_there(
+        self, full: House, path: Path, number: int
+    ) -> None:
+        lines = (line("AAAA", updated=NEW_OUT), line("BBBB", updated=NEW_OUT))
+        full.drop("new.csv", delivered(*lines))
+        full.built({table.name for table in TABLES[:number]}, week=NEW)
+        found = refreshed(path, full.lake)
+        assert {*found.left} == {NEW}
+        for table in TABLES:
+            assert rows_of(path, f"FROM {table.name} WHERE week_ending = '{NEW}'") == []
+        full.built(week=NEW)
+        assert not refreshed(path, full.lake).left
+        assert len(rows_of(path, f"FROM otc_raw WHERE week_ending = '{NEW}'")) == 2
 
     def test_a_week_with_a_damaged_file_keeps_its_earlier_state_in_all_tables(
         self, full: House, path: Path
