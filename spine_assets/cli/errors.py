@@ -102,7 +102,7 @@ def _forbidden(path: Path) -> str:
         owner = "another user"
     return (
         f"{visible(str(path))}: user {_me()} may not read or write it ({visible(str(there))} "
-        f"belongs to {visible(owner)}): run the command as that user, or ask for the right"
+        f"belongs to {visible(owner)}): run the command as that user, or ask for permission"
     )
 
 

@@ -49,7 +49,7 @@ class Holding:
     def may_lack_that_day(self, now: datetime) -> bool:
         """Whether it came on the day of its last change, so that later changes may be missing.
 
-        Or at a time to come, by a clock that was wrong.
+        Or its time is in the future, so a clock was wrong.
         """
         return self.at > now or self.at.astimezone(NEW_YORK).date() <= self.last_update
 
@@ -82,7 +82,7 @@ class Holdings:
     def checked_at(self, key: Key, now: datetime) -> datetime | None:
         """When FINRA was last asked for an answer, or whether it had changed; None if never.
 
-        No file is opened. A time later than now was by a clock that was wrong, and does not count.
+        No file is opened. A time later than now comes from a wrong clock and does not count.
         """
         known = [self._last_checked.last(key)]
         if (key, Grain.VENUES) in self._files:

@@ -63,7 +63,7 @@ class Looks:
     def last(self, tier: Tier, venue_class: VenueClass, now: datetime) -> datetime | None:
         """When the last look at a tier and class began; None before the first.
 
-        A look later than now was by a clock that was wrong: what it asked for is asked again.
+        A look later than now comes from a wrong clock: what it asked for is asked again.
         """
         found = self._state.looked.get(_name(tier, venue_class))
         return found if found is not None and found <= now else None

@@ -136,7 +136,7 @@ def refresh(
 
 
 def _is_after(refreshed: datetime, requested: datetime | None) -> bool:
-    """Whether a refresh began after it was requested; a time to come is of a wrong clock."""
+    """Whether a refresh began after it was requested; a time in the future does not count."""
     now = datetime.now(UTC).replace(tzinfo=None)
     return requested is not None and requested < refreshed <= now
 

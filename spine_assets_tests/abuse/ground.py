@@ -29,6 +29,7 @@ from spine_assets_tests.support.databases import refreshed
 SOURCE = Path(__file__).parents[2]
 ALL = tuple(table.name for table in TABLES)
 _SETTLED_SECONDS = 60  # older than any wait for a file that still grows
+_COMMAND_SECONDS = 300  # a command takes about 6; a machine under load many times that
 
 
 @dataclass(frozen=True)
@@ -113,6 +114,19 @@ class Ground:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+
+    def run_command(self, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run any command here to its end."""
+        return subprocess.run(
+            command,
+            cwd=self.root,
+            env={**clean_environment(), **environment},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_COMMAND_SECONDS,
+        )
 
     def temporaries(self) -> set[str]:
         """Temporary files anywhere in the data folder but in Dagster's own memory."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from spine_assets_tests.abuse.ground import Ground, clean_environment
+from spine_assets_tests.abuse.ground import Ground
 from spine_assets_tests.abuse.parcels import SMALL, Parcel, stages
 from spine_assets_tests.abuse.states import differences, look_at_all, look_at_database
 
@@ -18,7 +18,6 @@ pytestmark = pytest.mark.long
 
 WEEK = date(2025, 10, 3)
 _BEFORE_IT_IS_PUBLISHED = "@2025-10-12 12:00:00"
-_SECONDS = 300
 FRESH = {("fresh", "materialized")}
 
 
@@ -28,16 +27,8 @@ def at(clock: str, ground: Ground, *command: str) -> subprocess.CompletedProcess
     The times of files stay those of the machine.
     """
     program = str(Path(sys.executable).with_name("spine"))
-    return subprocess.run(
-        [*(["faketime", "-m", "-f", clock] if clock else []), program, *command],
-        cwd=ground.root,
-        env={**clean_environment(), "NO_FAKE_STAT": "1"},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=_SECONDS,
-    )
+    other = ("faketime", "-m", "-f", clock) if clock else ()
+    return ground.run_command(*other, program, *command, NO_FAKE_STAT="1")
 
 
 def run(clock: str, ground: Ground) -> subprocess.CompletedProcess[str]:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from spine_assets_tests.abuse.ground import Ground, clean_environment
+from spine_assets_tests.abuse.ground import Ground
 from spine_assets_tests.abuse.parcels import SMALL, stages
 from spine_assets_tests.abuse.states import differences
 
@@ -24,7 +24,6 @@ NOBODY = 65534
 pytestmark = pytest.mark.long
 
 WEEK = date(2025, 10, 3)
-_SECONDS = 300
 
 
 @pytest.fixture
@@ -46,16 +45,7 @@ def as_nobody(ground: Ground, *command: str) -> subprocess.CompletedProcess[str]
     """Run a command of `spine` as a user who owns what is given to it, and else only reads."""
     program = str(Path(sys.executable).with_name("spine"))
     user = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
-    return subprocess.run(
-        [*user, program, *command],
-        cwd=ground.root,
-        env={**clean_environment(), "HOME": str(ground.root), "USER": "nobody"},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=_SECONDS,
-    )
+    return ground.run_command(*user, program, *command, HOME=str(ground.root), USER="nobody")
 
 
 def run(ground: Ground) -> subprocess.CompletedProcess[str]:

@@ -109,12 +109,13 @@ def check_every_file_is_told(
         for row in event.samples
     ]
     named = str(result.error)
-    told = {
+    accounted = {
         content
         for name, content in contents.items()
         if name in captured or name in unusable or name in delivery or name in named
     }
-    assert {*contents.values()} <= told, [name for name in contents if contents[name] not in told]
+    lost = [name for name, content in contents.items() if content not in accounted]
+    assert not lost, lost
 
 
 def check_events(result: WeekResult) -> None:

@@ -251,7 +251,7 @@ class TestRefused:
 
 
 class TestWrongClock:
-    """What was recorded in time to come, by a clock that was set right later, hides nothing."""
+    """Times in the future, recorded before a clock was set right, hide nothing."""
 
     @pytest.fixture
     def ahead(self, fetched: Desk) -> Desk:
@@ -270,7 +270,7 @@ class TestWrongClock:
         assert open_looks(ahead.settings).refusal(ahead.now()) is not None
         assert open_looks(ahead.settings).refusal(fetched.now()) is None
 
-    def test_what_is_fetched_after_a_file_of_time_to_come_is_newer(
+    def test_what_is_fetched_after_a_file_with_a_future_time_is_newer(
         self, fetched: Desk, ahead: Desk
     ) -> None:
         restate(fetched.server, PUBLISHED + timedelta(days=3))

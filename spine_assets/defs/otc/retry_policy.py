@@ -122,7 +122,7 @@ def _judge(records: Sequence[dg.RunRecord], wanted: WeekInput, now: datetime) ->
         return Judgement(Verdict.GIVEN_UP, number, newest.run_id)
     ended = records[0].end_time or records[0].update_timestamp.replace(tzinfo=UTC).timestamp()
     wait = _FIRST_WAIT_SECONDS * 3 ** (failed - 1) if failed else 0
-    if 0 <= now.timestamp() - ended < wait:  # it ended in time to come: the clock was wrong
+    if 0 <= now.timestamp() - ended < wait:  # an end in the future: a wrong clock
         return Judgement(Verdict.WAIT, number, newest.run_id)
     return Judgement(Verdict.ASK, number + 1, newest.run_id)
 
