@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import stat
 import sys
@@ -191,8 +192,10 @@ class TestCommand:
         browser.write_text(f'#!/bin/sh\necho "$1" >> "{seen}"\n')
         browser.chmod(browser.stat().st_mode | stat.S_IXUSR)
         monkeypatch.setenv("BROWSER", f"{browser} %s")
-        # The module keeps the browsers that it found when it was first asked.
-        monkeypatch.delitem(sys.modules, "webbrowser")
+        # The module keeps the browsers that it found when it was first asked, maybe by another test.
+        monkeypatch.delitem(sys.modules, "webbrowser", raising=False)
+        fresh = importlib.import_module("webbrowser")
+        monkeypatch.setattr("spine_assets.cli.report.webbrowser", fresh)
         for words in ((), ("--index",)):
             assert site.spine("report", *words, "--open").exit_code == 0
         lake = LocalLake(site.project.lake)
