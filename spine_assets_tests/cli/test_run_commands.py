@@ -313,7 +313,7 @@ class TestEnding:
         ]
         for path in built:
             path.unlink()
-        words = ("run", "compute_otc_metrics", "--max-runtime", "3", "--json")
+        words = ("run", "compute_otc_metrics", "--max-runtime", "15", "--json")
         with LocalLake(project.lake).lock(WEEKS[1]):  # the run waits for it
             late = project.run("spine", *words)
         assert late.returncode == 1

@@ -69,6 +69,7 @@ class Watch:
         job = self.runner.code_location.resolve_job_def("otc_weekly")
         tags = {**request.tags, "dagster/run_key": request.run_key or ""}
         result = job.execute_in_process(
+            run_config=request.run_config,
             instance=self.runner.instance,
             partition_key=request.partition_key,
             tags=tags,
@@ -285,7 +286,11 @@ def history(project: Project, monkeypatch: pytest.MonkeyPatch) -> list[date]:
 
 class TestHistoryAtOnce:
     def test_adjacent_weeks_share_a_run_in_the_lane_of_history(
-        self, history: list[date], watch: Watch, monkeypatch: pytest.MonkeyPatch
+        self,
+        history: list[date],
+        watch: Watch,
+        monkeypatch: pytest.MonkeyPatch,
+        capfd: pytest.CaptureFixture[str],
     ) -> None:
         monkeypatch.setattr(landing_sensor, "WEEKS_PER_RUN", 3)
         asked = watch.tick()
@@ -296,7 +301,12 @@ class TestHistoryAtOnce:
         ]
         assert {request.tags["spine/lane"] for request in asked} == {"backfill"}
         assert len({request.run_key for request in asked}) == 3
+        capfd.readouterr()
         assert all(watch.run(request) for request in asked)
+        # A line a week, and not Dagster's lines of every event.
+        printed = capfd.readouterr().err
+        assert "tables built" in printed
+        assert " - DEBUG - " not in printed
         assert watch.tick() == []
         assert watch.tick() == []
         assert watch.runner.states(*history)["otc_venue_share"] == ["materialized"] * 5

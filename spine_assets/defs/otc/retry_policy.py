@@ -22,6 +22,7 @@ import dagster as dg
 
 from spine_assets.core.tags import PARTITION, RANGE_END, RANGE_START, Lane, run_tags, week_tags
 from spine_assets.core.weeks import WeekError, parse_week, weeks_between
+from spine_assets.orchestration.run_config import logged
 from spine_assets.orchestration.site import current, our_tag
 from spine_assets.otc.captures.pending import WeekInput
 
@@ -142,6 +143,7 @@ def request(items: Sequence[tuple[WeekInput, int]], pipeline: str, lane: Lane) -
     digest = hashlib.sha256(" ".join(keys).encode()).hexdigest()[:_HASH_DIGITS]
     return dg.RunRequest(
         run_key=keys[0] if len(keys) == 1 else f"{first}..{last}:{digest}",
+        run_config=logged(),
         partition_key=str(first) if len(items) == 1 else None,
         tags={
             **run_tags(pipeline, lane, "sensor"),
