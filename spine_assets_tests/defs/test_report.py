@@ -192,7 +192,7 @@ class TestCommand:
         browser.write_text(f'#!/bin/sh\necho "$1" >> "{seen}"\n')
         browser.chmod(browser.stat().st_mode | stat.S_IXUSR)
         monkeypatch.setenv("BROWSER", f"{browser} %s")
-        # The module keeps the browsers that it found when it was first asked, maybe by another test.
+        # The module keeps the browsers that it found when another test first asked it.
         monkeypatch.delitem(sys.modules, "webbrowser", raising=False)
         fresh = importlib.import_module("webbrowser")
         monkeypatch.setattr("spine_assets.cli.report.webbrowser", fresh)

@@ -31,12 +31,7 @@ venues AS (
 ),
 
 loaded AS (
-    SELECT
-        week_ending,
-        tier,
-        list(DISTINCT venue_class ORDER BY venue_class) AS classes
-    FROM venues
-    GROUP BY week_ending, tier
+    FROM otc_loaded_in(first_week, last_week)
 ),
 
 scopes AS (
@@ -126,7 +121,7 @@ by_tier AS (
 ),
 
 by_symbol AS (
-    SELECT week_ending, symbol, count(*) AS tier_count, max(venue_count) AS venue_count
+    SELECT week_ending, symbol, max(venue_count) AS venue_count
     FROM by_tier
     GROUP BY week_ending, symbol
 ),
@@ -139,7 +134,13 @@ shared AS (
         count(DISTINCT coalesce(ids.venue_id, v.mpid)) FILTER (NOT otc_is_bucket(v.mpid))
             AS venue_count
     FROM otc_venue_volume AS v
-    SEMI JOIN (FROM by_symbol WHERE tier_count > 1) USING (week_ending, symbol)
+    INNER JOIN (
+        SELECT week_ending, symbol
+        FROM otc_symbol_summary
+        WHERE week_ending BETWEEN first_week::DATE AND last_week::DATE
+        GROUP BY week_ending, symbol
+        HAVING count(*) > 1
+    ) USING (week_ending, symbol)
     LEFT JOIN ids USING (venue_class, mpid)
     WHERE v.week_ending BETWEEN first_week::DATE AND last_week::DATE
     GROUP BY v.week_ending, v.symbol

@@ -1,4 +1,5 @@
--- The weeks that the window of each week reaches: 35 days back.
+-- The window of a week reaches 35 days back. Its rows are joined by the weeks themselves before they
+-- are grouped: so DuckDB reads those weeks alone where a query filters the view by a week.
 WITH loaded AS (
     -- A tier counts where its symbols are built too: else all of them would look absent.
     SELECT *
@@ -8,6 +9,9 @@ WITH loaded AS (
         FROM otc_symbol_summary
         WHERE week_ending BETWEEN first_week::DATE - 35 AND last_week::DATE
     ) USING (week_ending, tier)
+    -- More than three tiers of the weeks of 60 years: DuckDB, which cannot know how few rows these
+    -- are, then joins by them and reads their files alone.
+    LIMIT 10000
 ),
 
 windows AS (
@@ -38,35 +42,41 @@ weeks AS (
     GROUP BY week_ending
 ),
 
-figures AS (
-    -- Weeks loaded with other classes are another partition, so that none is in the window.
+grouped AS (
     SELECT
-        week_ending,
-        tier,
-        symbol,
-        total_volume,
-        total_trades,
-        ats_volume,
-        non_ats_volume,
-        count(*) OVER six_weeks AS traded_count,
-        sum(total_volume) OVER six_weeks AS window_volume,
-        sum(total_trades) OVER six_weeks AS window_trades,
-        min(total_volume) OVER six_weeks AS min_6w_volume,
-        max(total_volume) OVER six_weeks AS max_6w_volume,
-        list(week_ending) OVER six_weeks AS traded_weeks,
+        w.week_ending,
+        w.tier,
+        s.symbol,
+        max(s.total_volume) FILTER (s.week_ending = w.week_ending) AS total_volume,
+        max(s.total_trades) FILTER (s.week_ending = w.week_ending) AS total_trades,
+        max(s.ats_volume) FILTER (s.week_ending = w.week_ending) AS ats_volume,
+        max(s.non_ats_volume) FILTER (s.week_ending = w.week_ending) AS non_ats_volume,
+        count(*) AS traded_count,
+        sum(s.total_volume) AS window_volume,
+        sum(s.total_trades) AS window_trades,
+        min(s.total_volume) AS min_6w_volume,
+        max(s.total_volume) AS max_6w_volume,
+        list(s.week_ending) AS traded_weeks
+    FROM otc_symbol_summary AS s
+    INNER JOIN (
+        SELECT week_ending, tier, unnest(loaded_weeks) AS loaded_week
+        FROM windows
+    ) AS w ON s.week_ending = w.loaded_week AND s.tier = w.tier
+    WHERE s.week_ending BETWEEN first_week::DATE - 35 AND last_week::DATE
+    GROUP BY w.week_ending, w.tier, s.symbol
+    HAVING bool_or(s.week_ending = w.week_ending)
+),
+
+figures AS (
+    SELECT
+        *,
         -- Against the mean m of the other weeks: (v - m) / m, multiplied out to be exact.
         window_volume - total_volume AS other_volume,
         CASE WHEN other_volume > 0
             THEN 100 * (total_volume * (traded_count - 1) - other_volume)::DOUBLE
                 / other_volume::DOUBLE
         END AS volume_vs_avg_pct
-    FROM otc_symbol_summary
-    INNER JOIN loaded USING (week_ending, tier)
-    WHERE week_ending BETWEEN first_week::DATE - 35 AND last_week::DATE
-    WINDOW six_weeks AS (
-        PARTITION BY tier, symbol, loaded.classes
-        ORDER BY week_ending RANGE BETWEEN INTERVAL 35 DAYS PRECEDING AND CURRENT ROW
-    )
+    FROM grouped
 )
 
 SELECT
