@@ -24,6 +24,7 @@ from spine_assets.outbound.urls import is_public
 
 # Keys of a request's and of a response's `extensions`.
 _PUBLIC_ONLY, _IS_PUBLIC = "spine_public_only", "spine_is_public"
+_MOST_BYTES = "spine_most_bytes"
 _START_BYTES = 200  # of a body; more than enough for a word
 _OF_TRANSFER = ("content-encoding", "content-length", "transfer-encoding")
 _BAD_CERTIFICATE = "CERTIFICATE_VERIFY_FAILED"
@@ -113,7 +114,7 @@ def send_once(
         ):
             if not response.is_success:
                 with suppress(httpx.HTTPError):  # the status is enough
-                    _require_packed_once(response)
+                    require_packed_once(response)
                     start = next(response.iter_bytes(_START_BYTES), b"")
             return Reply(response.status_code, start)
     except httpx.TransportError as error:
@@ -133,7 +134,7 @@ def read(response: httpx.Response, most_bytes: int) -> httpx.Response:
     """
     body = bytearray()
     try:
-        _require_packed_once(response)
+        require_packed_once(response)
         for piece in response.iter_bytes():
             body += piece
             if len(body) > most_bytes:
@@ -152,8 +153,12 @@ def read(response: httpx.Response, most_bytes: int) -> httpx.Response:
     )
 
 
-def _require_packed_once(response: httpx.Response) -> None:
-    """Refuse a body that is packed several times: unpacked it grows beyond what is counted."""
+def require_packed_once(response: httpx.Response) -> None:
+    """Refuse a body that is packed several times: unpacked it grows beyond what is counted.
+
+    Raises:
+        httpx.DecodingError: it is.
+    """
     if "," in response.headers.get("content-encoding", ""):
         raise httpx.DecodingError("its body is packed more than once", request=response.request)
 
@@ -164,6 +169,14 @@ def after(response: httpx.Response) -> dict[str, Any]:
     After a public address only public ones are connected to.
     """
     return {_PUBLIC_ONLY: response.extensions.get(_IS_PUBLIC, True)}
+
+
+def at_most(most_bytes: int) -> dict[str, Any]:
+    """The extensions of a request; reading a body that is larger, as it is sent, raises `TooLarge`.
+
+    For a body that httpx itself reads; others are read with `read`.
+    """
+    return {_MOST_BYTES: most_bytes}
 
 
 def keep_urls_out_of_logs() -> None:
@@ -211,7 +224,8 @@ class PinnedTransport(httpx.BaseTransport):
             response = self._connected(request, host, addresses)
         response.extensions[_IS_PUBLIC] = public
         body = cast("httpx.SyncByteStream", response.stream)
-        response.stream = _TimedBody(body, self._body_seconds)
+        most_bytes = request.extensions.get(_MOST_BYTES)
+        response.stream = _BoundedBody(body, self._body_seconds, most_bytes)
         return response
 
     def close(self) -> None:
@@ -247,11 +261,11 @@ class PinnedTransport(httpx.BaseTransport):
         return self._transports[host]
 
 
-class _TimedBody(httpx.SyncByteStream):
-    """A body with a bound on its whole time; the timeouts of `httpx` are of single pieces."""
+class _BoundedBody(httpx.SyncByteStream):
+    """A body with bounds on its time and size; the timeouts of `httpx` are of single pieces."""
 
-    def __init__(self, body: httpx.SyncByteStream, seconds: float) -> None:
-        self._body, self._seconds = body, seconds
+    def __init__(self, body: httpx.SyncByteStream, seconds: float, most_bytes: int | None) -> None:
+        self._body, self._seconds, self._most_bytes = body, seconds, most_bytes
 
     def __iter__(self) -> Iterator[bytes]:
         begun, size = time.monotonic(), 0
@@ -260,6 +274,8 @@ class _TimedBody(httpx.SyncByteStream):
             seconds = time.monotonic() - begun
             if seconds > self._seconds + size / _LEAST_RATE:
                 raise TooSlow(f"its body comes too slowly: {size:,} bytes in {seconds:.1f} s")
+            if self._most_bytes is not None and size > self._most_bytes:
+                raise TooLarge(f"more than {self._most_bytes:,} bytes")
             yield piece
 
     def close(self) -> None:

@@ -498,6 +498,41 @@ class TestCredentials:
             client.count(ATS)
         assert secret not in str(caught.value)
 
+    def test_a_token_server_that_never_answers_is_given_up(self) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            url = f"http://127.0.0.1:{silent.getsockname()[1]}/token"
+            told = {**SIGNED, "token_url": url, "timeout_seconds": 0.3}
+            done: list[Exception] = []
+
+            def ask() -> None:
+                with client_of("http://127.0.0.1:9", **told) as client:
+                    try:
+                        client.count(ATS)
+                    except FinraUnavailable as error:
+                        done.append(error)
+
+            asking = threading.Thread(target=ask, daemon=True)
+            asking.start()
+            asking.join(60)
+        assert not asking.is_alive()
+        assert "ReadTimeout" in str(done[0])
+
+    def test_an_endless_answer_with_a_token_is_refused(self) -> None:
+        with (
+            answering({}, " " * 200_000) as url,
+            client_of(url, **SIGNED) as client,
+            pytest.raises(FinraContradicts, match="access_token: more than 100,000 bytes"),
+        ):
+            client.count(ATS)
+
+    def test_a_token_that_is_packed_more_than_once_is_refused(self) -> None:
+        with (
+            answering({"content-encoding": "gzip, gzip"}, " ") as url,
+            client_of(url, **SIGNED) as client,
+            pytest.raises(FinraUnavailable, match="packed more than once"),
+        ):
+            client.count(ATS)
+
     def test_a_busy_token_server_is_asked_again(self) -> None:
         with serving(SIGNED_ONLY) as server, client_of(server.url, **SIGNED) as client:
             server.sim.faults.add(Fault(FaultKind.UNAVAILABLE, count=2, on="token"))
