@@ -47,6 +47,7 @@ pytestmark = [pytest.mark.long, pytest.mark.sqlite]
 _LOG = logging.getLogger("dagster.year")
 _QUEUED = dg.RunsFilter(statuses=[dg.DagsterRunStatus.QUEUED])
 _TICKS, _BETWEEN = 15, timedelta(weeks=4)
+_MOST_TURNS = 30  # of the queue, each of two runs at least
 _AT = time(21, 30)  # by UTC: after FINRA's publications of a Monday, by summer time too
 _MOST_CURSOR = 2048  # characters; it forgets weeks that are built
 _RECHECK = "otc_recheck_recent"  # a run of each of twelve weeks that do not adjoin
@@ -102,12 +103,15 @@ class Year:
         self._turn(execute_sensor_iteration(self.workspace, _LOG, None, None))
 
     def _turn(self, loop: Iterator[object]) -> None:
-        for told in loop:
-            if isinstance(told, SerializableErrorInfo):
-                self.errors.append(str(told))
-        while self.instance.get_runs(_QUEUED, limit=1):
-            for _ in self._queue.run_iteration(self.workspace):
-                pass
+        self._note_errors(loop)
+        for _ in range(_MOST_TURNS):
+            if not self.instance.get_runs(_QUEUED, limit=1):
+                return
+            self._note_errors(self._queue.run_iteration(self.workspace))
+        pytest.fail("runs stay in the queue")
+
+    def _note_errors(self, loop: Iterator[object]) -> None:
+        self.errors += [str(item) for item in loop if isinstance(item, SerializableErrorInfo)]
 
     def ticks(self) -> list[InstigatorTick]:
         """What Dagster keeps of the ticks of all sensors and schedules."""

@@ -198,7 +198,7 @@ def test_ctrl_c_ends_the_question_and_not_the_shell(terminal: Terminal) -> None:
     assert "KeyboardInterrupt" in terminal.shown()
     for _ in range(2):
         assert terminal.asked("print(len(sql('FROM otc_raw')))").split() == ["2"]
-    time.sleep(2)  # one between Python's prompt and its waiting for a key is seen with the next key
+    time.sleep(2)  # Python overlooks a Ctrl-C that comes right after it printed its prompt
     terminal.type(_CTRL_C)
     assert "KeyboardInterrupt" in terminal.shown()
     assert terminal.asked("print(len(sql('FROM otc_raw')))").split() == ["2"]

@@ -501,11 +501,11 @@ class TestCredentials:
     def test_a_token_server_that_never_answers_is_given_up(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as silent:
             url = f"http://127.0.0.1:{silent.getsockname()[1]}/token"
-            told = {**SIGNED, "token_url": url, "timeout_seconds": 0.3}
+            settings = {**SIGNED, "token_url": url, "timeout_seconds": 0.3}
             done: list[Exception] = []
 
             def ask() -> None:
-                with client_of("http://127.0.0.1:9", **told) as client:
+                with client_of("http://127.0.0.1:9", **settings) as client:
                     try:
                         client.count(ATS)
                     except FinraUnavailable as error:
